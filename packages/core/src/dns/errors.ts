@@ -1,0 +1,62 @@
+import { type ErrorCode, ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
+import type { Hop } from './resolution.ts';
+
+/** Why a name has no usable answer. */
+export type ResolutionFailure =
+  /** The last name of the chain does not exist (NXDOMAIN). */
+  | 'not-found'
+  /** It exists and has no address of the family asked for (NODATA). */
+  | 'no-address'
+  /** No server gave an answer: time-out, SERVFAIL, REFUSED, unreachable. Says nothing about the name. */
+  | 'unavailable'
+  /** The chain comes back to a name it has passed. */
+  | 'loop'
+  /** The chain has more hops than are followed. */
+  | 'too-long';
+
+/** See {@link ResolutionError}. */
+export interface ResolutionErrorOptions extends ExternalNameErrorOptions {
+  /** The hops that were found before it failed. */
+  chain?: readonly Hop[];
+  /** What the servers said, for the message: `NXDOMAIN`, `SERVFAIL from 10.96.0.10:53`. */
+  detail?: string;
+}
+
+/**
+ * A name could not be resolved. The message prints the whole chain:
+ * `webscaler-db.default.svc.cluster.local -> primary-db.example.com: NXDOMAIN`.
+ *
+ * Codes: `ERR_EXTERNALNAME_DNS_NOT_FOUND`, `..._DNS_NO_ADDRESS`, `..._DNS_UNAVAILABLE`, `..._DNS_LOOP`, `..._DNS_TOO_LONG`.
+ */
+export class ResolutionError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  readonly failure: ResolutionFailure;
+  /** The name that was asked for. */
+  readonly hostname: string;
+  readonly chain: readonly Hop[];
+
+  constructor(failure: ResolutionFailure, hostname: string, options: ResolutionErrorOptions = {}) {
+    const chain = options.chain ?? [];
+    const names = [hostname, ...chain.map((hop) => hop.target)];
+    super(codes[failure], `${names.join(' -> ')}: ${options.detail ?? words[failure]}`, options);
+    this.failure = failure;
+    this.hostname = hostname;
+    this.chain = chain;
+  }
+}
+
+const codes: Record<ResolutionFailure, ErrorCode> = {
+  'not-found': 'ERR_EXTERNALNAME_DNS_NOT_FOUND',
+  'no-address': 'ERR_EXTERNALNAME_DNS_NO_ADDRESS',
+  unavailable: 'ERR_EXTERNALNAME_DNS_UNAVAILABLE',
+  loop: 'ERR_EXTERNALNAME_DNS_LOOP',
+  'too-long': 'ERR_EXTERNALNAME_DNS_TOO_LONG',
+};
+
+const words: Record<ResolutionFailure, string> = {
+  'not-found': 'NXDOMAIN',
+  'no-address': 'no address',
+  unavailable: 'no DNS server answered',
+  loop: 'the chain loops',
+  'too-long': 'the chain has too many aliases',
+};

@@ -1,0 +1,27 @@
+import { type Channel, channel } from 'node:diagnostics_channel';
+
+/**
+ * A `node:diagnostics_channel` channel with a typed payload. The payload is only built where somebody listens.
+ */
+export class EventChannel<Payload extends object> {
+  /** The channel's name: `externalname:<room>:<what happened>`. */
+  readonly name: string;
+  readonly #channel: Channel;
+
+  constructor(name: `externalname:${string}`) {
+    this.name = name;
+    this.#channel = channel(name);
+  }
+
+  /** Publishes what `payload` makes, if anybody listens. */
+  publish(payload: () => Payload): void {
+    if (this.#channel.hasSubscribers) this.#channel.publish(payload());
+  }
+
+  /** Calls back for each event until the returned function is called. */
+  subscribe(listener: (payload: Payload) => void): () => void {
+    const onMessage = (message: unknown) => listener(message as Payload);
+    this.#channel.subscribe(onMessage);
+    return () => void this.#channel.unsubscribe(onMessage);
+  }
+}

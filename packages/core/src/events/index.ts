@@ -1,0 +1,1 @@
+export { EventChannel } from './channels.ts';

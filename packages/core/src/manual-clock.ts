@@ -1,0 +1,80 @@
+import type { Clock, ScheduleOptions, Timer } from './clock.ts';
+
+interface Entry {
+  readonly at: number;
+  readonly order: number;
+  readonly callback: () => void;
+  readonly background: boolean;
+}
+
+/**
+ * A clock that a test moves by hand.
+ *
+ * `advance()` runs what falls due in order and lets promises settle in between, so that a chain of
+ * timers set by each other's callbacks unfolds as it would in real time.
+ *
+ * @internal
+ */
+export class ManualClock implements Clock {
+  #now = 0;
+  #order = 0;
+  readonly #start: Date;
+  readonly #entries = new Set<Entry>();
+
+  constructor(start: Date = new Date('2026-01-01T00:00:00Z')) {
+    this.#start = start;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  date(): Date {
+    return new Date(this.#start.getTime() + this.#now);
+  }
+
+  /** Timers that are set and not yet due: a test can assert that none is left behind. */
+  get pending(): number {
+    return this.#entries.size;
+  }
+
+  schedule(callback: () => void, delayMillis: number, options?: ScheduleOptions): Timer {
+    const entry: Entry = {
+      at: this.#now + Math.max(delayMillis, 0),
+      order: this.#order++,
+      callback,
+      background: options?.background ?? false,
+    };
+    this.#entries.add(entry);
+    return { cancel: () => void this.#entries.delete(entry) };
+  }
+
+  /** Moves time forward by `millis` and runs what falls due on the way. */
+  async advance(millis: number): Promise<void> {
+    const end = this.#now + millis;
+    await settle();
+    for (let due = this.#next(end); due !== undefined; due = this.#next(end)) {
+      this.#entries.delete(due);
+      this.#now = due.at;
+      due.callback();
+      await settle();
+    }
+    this.#now = end;
+  }
+
+  #next(end: number): Entry | undefined {
+    let first: Entry | undefined;
+    for (const entry of this.#entries) {
+      if (entry.at > end) continue;
+      if (first === undefined || entry.at < first.at || (entry.at === first.at && entry.order < first.order)) {
+        first = entry;
+      }
+    }
+    return first;
+  }
+}
+
+// A turn of the event loop's check phase comes after every microtask, however long their chain.
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

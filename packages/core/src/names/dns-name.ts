@@ -1,0 +1,69 @@
+import { InvalidArgumentError } from '../errors.ts';
+
+/** Longest name in its textual form without the trailing dot (RFC 1035 section 2.3.4: 255 octets on the wire). */
+export const longestName = 253;
+
+/** Longest label (RFC 1035 section 2.3.4). */
+export const longestLabel = 63;
+
+/** Why a text is no host name, in the words of the field. */
+export type HostNameProblem = 'empty' | 'too-long' | 'label-empty' | 'label-too-long' | 'label-syntax';
+
+/**
+ * The form in which names are compared: lower case, without the trailing dot.
+ * DNS compares without regard to case (RFC 4343), and only for ASCII; other characters are left as they are.
+ */
+export function canonicalName(name: string): string {
+  const lower = name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return lower.endsWith('.') && lower !== '.' ? lower.slice(0, -1) : lower;
+}
+
+/**
+ * Checks the syntax of a host name: letters, digits and hyphens, no hyphen at the ends of a label
+ * (RFC 952, RFC 1123 section 2.1), with the lengths of RFC 1035. One trailing dot is fine. Underscores
+ * are not: they name services and keys, never hosts.
+ *
+ * @returns the first problem, or `undefined` where there is none.
+ */
+export function hostNameProblem(name: string): HostNameProblem | undefined {
+  const bare = name.endsWith('.') ? name.slice(0, -1) : name;
+  if (bare === '') return 'empty';
+  if (bare.length > longestName) return 'too-long';
+  for (const label of bare.split('.')) {
+    if (label === '') return 'label-empty';
+    if (label.length > longestLabel) return 'label-too-long';
+    if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i.test(label)) return 'label-syntax';
+  }
+  return undefined;
+}
+
+/**
+ * Returns the canonical form of a host name.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where it is none.
+ */
+export function parseHostName(name: string, argument = 'name'): string {
+  const problem = hostNameProblem(name);
+  if (problem !== undefined) {
+    throw new InvalidArgumentError(
+      argument,
+      `${JSON.stringify(name.slice(0, 300))} is no host name: ${explain[problem]}`,
+    );
+  }
+  return canonicalName(name);
+}
+
+/** Whether `name` is `domain` or a name below it. Both in any case, with or without the trailing dot. */
+export function isWithin(name: string, domain: string): boolean {
+  const inner = canonicalName(name);
+  const outer = canonicalName(domain);
+  return inner === outer || inner.endsWith(`.${outer}`);
+}
+
+const explain: Record<HostNameProblem, string> = {
+  empty: 'it is empty',
+  'too-long': `it has more than ${longestName} characters`,
+  'label-empty': 'it has two dots in a row, or begins with one',
+  'label-too-long': `a label has more than ${longestLabel} characters`,
+  'label-syntax': 'labels consist of letters, digits and inner hyphens',
+};

@@ -1,0 +1,38 @@
+import type { WaitOptions } from '../deadline.ts';
+
+/** The host that a Service stands for right now. */
+export interface Target {
+  /** Canonical: lower case, no trailing dot. The name that TLS verifies. */
+  readonly externalName: string;
+  /** The names that led here, the service's first; empty where the host was named directly. */
+  readonly via: readonly string[];
+  /** `resourceVersion`, or a digest of the answer. Changes when the target does. */
+  readonly version: string;
+  readonly source: 'kubernetes' | 'dns' | 'static';
+  /** Whether the source could not confirm it lately and holds on to the last good answer. */
+  readonly stale: boolean;
+}
+
+/** See {@link TargetSource.current}. */
+export interface CurrentOptions extends WaitOptions {
+  /** Past every cache: what the source's own authority says now. @defaultValue false */
+  fresh?: boolean | undefined;
+}
+
+/**
+ * The one seam between "how we learn where a Service points" and "what we do about it".
+ *
+ * A source starts nothing when constructed. It follows its Service while somebody is subscribed.
+ * Listeners are never called from inside `subscribe` or `current`, and never twice in a row with the same target.
+ */
+export interface TargetSource extends AsyncDisposable {
+  /**
+   * The target as known now; asks where nothing is known yet.
+   * Rejects where there is no target and never was one: `ResolutionError`, `NotExternalNameError` and the like.
+   */
+  current(options?: CurrentOptions): Promise<Target>;
+  /** Calls back whenever the target changes (not when only its addresses do). Returns the function that ends it. */
+  subscribe(listener: (target: Target) => void): () => void;
+  /** Ends subscriptions, timers and queries. Idempotent. */
+  close(): Promise<void>;
+}

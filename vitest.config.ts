@@ -1,0 +1,39 @@
+import { defineConfig } from 'vitest/config';
+
+// Packages see each other's sources, so that no build comes before a test.
+const conditions = ['@externalname/source', 'module', 'node', 'development|production'];
+const sources = {
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: ['@externalname/source', 'node'] } },
+};
+
+export default defineConfig({
+  test: {
+    // The machine of a contributor may have two cores, and integration tests start PostgreSQL.
+    maxWorkers: 2,
+    projects: [
+      {
+        ...sources,
+        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'examples/*/src/**/*.test.ts'] },
+      },
+      {
+        ...sources,
+        test: {
+          name: 'integration',
+          include: ['packages/*/test/**/*.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        ...sources,
+        test: {
+          name: 'acceptance',
+          include: ['test/acceptance/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
