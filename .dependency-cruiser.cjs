@@ -1,0 +1,191 @@
+// Who may import whom. The arrows are those of DESIGN: they go down only, and there is no circle.
+// `pnpm rooms` checks them; a rule's comment is what a reader of a failure needs to know.
+
+const test = '\\.test\\.ts$|^packages/[^/]+/test/|^test/';
+const production = '^(packages|examples)/[^/]+/src/';
+
+// package -> the packages that its production code may import
+const packages = {
+  core: [],
+  pg: ['core'],
+  kubernetes: ['core'],
+  http: ['core'],
+  prometheus: ['core'],
+  testing: ['core'],
+  cli: ['core', 'pg', 'kubernetes', 'http', 'prometheus', 'testing'],
+};
+
+// room of core -> the rooms that it may import
+const rooms = {
+  objects: [],
+  names: [],
+  events: ['names'],
+  identity: ['names'],
+  validation: ['objects', 'names'],
+  manifests: ['validation', 'objects', 'names'],
+  dns: ['names', 'events'],
+  targets: ['names', 'dns', 'events'],
+};
+
+// The files beside the rooms that every room may import. They import nothing but each other.
+const ground = ['errors', 'clock', 'deadline'];
+
+const oneOf = (names) => `(${names.join('|')})`;
+
+const packageRules = Object.entries(packages).map(([name, below]) => ({
+  name: `floor-${name}`,
+  comment: `packages/${name} may import ${below.join(', ') || 'no other package'}.`,
+  severity: 'error',
+  from: { path: `^packages/${name}/`, pathNot: test },
+  to: { path: '^packages/', pathNot: `^packages/${oneOf([name, ...below])}/` },
+}));
+
+const packageTestRules = Object.entries(packages).map(([name, below]) => ({
+  name: `floor-${name}-tests`,
+  comment: `Tests of packages/${name} may also import testing, never a package above their own.`,
+  severity: 'error',
+  from: { path: `^packages/${name}/.*(\\.test\\.ts$|/test/)` },
+  to: { path: '^packages/', pathNot: `^packages/${oneOf([name, 'testing', ...below])}/` },
+}));
+
+const roomRules = Object.entries(rooms).map(([name, below]) => ({
+  name: `room-${name}`,
+  comment: `core/${name} may import ${below.join(', ') || 'no other room'}, and ${ground.join(', ')}.`,
+  severity: 'error',
+  from: { path: `^packages/core/src/${name}/`, pathNot: test },
+  to: {
+    path: '^packages/core/src/',
+    pathNot: `^packages/core/src/(${[name, ...below].join('|')})/|^packages/core/src/${oneOf(ground)}\\.ts$`,
+  },
+}));
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circle',
+      comment:
+        'Modules that import each other, types included, are one module in two files. Move what they share below both.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    ...packageRules,
+    ...packageTestRules,
+    ...roomRules,
+    {
+      name: 'known-room',
+      comment: 'A new room of core, or a new file beside the rooms, needs its line in the tables of this file.',
+      severity: 'error',
+      from: {},
+      to: {
+        path: '^packages/core/src/',
+        pathNot: [
+          `^packages/core/src/${oneOf(Object.keys(rooms))}/`,
+          `^packages/core/src/${oneOf([...ground, 'manual-clock', 'index', 'internal'])}\\.ts$`,
+          test,
+        ],
+      },
+    },
+    {
+      name: 'room-by-its-face',
+      comment: 'A room is imported through its index.ts: the other files are its own business.',
+      severity: 'error',
+      from: { path: '^packages/core/src/([^/]+)/', pathNot: test },
+      to: { path: '^packages/core/src/[^/]+/', pathNot: '^packages/core/src/$1/|^packages/core/src/[^/]+/index\\.ts$' },
+    },
+    {
+      name: 'ground-floor',
+      comment: 'errors, clock and deadline import nothing but each other.',
+      severity: 'error',
+      from: { path: `^packages/core/src/${oneOf(ground)}\\.ts$` },
+      to: { path: '^packages/', pathNot: `^packages/core/src/${oneOf(ground)}\\.ts$` },
+    },
+    {
+      name: 'manual-clock-is-for-tests',
+      comment: 'ManualClock belongs to tests. It leaves core through internal.ts, for the tests of the siblings.',
+      severity: 'error',
+      from: { pathNot: [test, '^packages/core/src/internal\\.ts$'] },
+      to: { path: '^packages/core/src/manual-clock\\.ts$' },
+    },
+    {
+      name: 'package-by-its-face',
+      comment:
+        'Another package is imported by its name: its index.ts, or internal.ts among siblings. Never a file inside it.',
+      severity: 'error',
+      from: { path: '^(packages|examples|test)/([^/]+)/' },
+      to: {
+        path: '^packages/[^/]+/',
+        pathNot: ['^$1/$2/', '^packages/[^/]+/src/(index|internal)\\.ts$', '^packages/[^/]+/package\\.json$'],
+      },
+    },
+    {
+      name: 'examples-use-the-public-face',
+      comment: 'An example shows what a user can write, and a user has no internal.ts.',
+      severity: 'error',
+      from: { path: '^examples/', pathNot: test },
+      to: { path: '^packages/[^/]+/src/internal\\.ts$' },
+    },
+    {
+      name: 'production-imports-no-test',
+      comment: 'What a test needs lives with the test.',
+      severity: 'error',
+      from: { path: production, pathNot: test },
+      to: { path: test },
+    },
+    {
+      name: 'packages-stand-alone',
+      comment: 'Packages know nothing of examples, nor of the tests that cross packages.',
+      severity: 'error',
+      from: { path: '^packages/' },
+      to: { path: '^(examples|test)/' },
+    },
+    {
+      name: 'production-imports-no-dev-dependency',
+      comment:
+        'Users do not get devDependencies. Move the package to dependencies or peerDependencies, or the import to a test.',
+      severity: 'error',
+      from: { path: production, pathNot: test },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['npm', 'npm-peer', 'npm-optional', 'npm-bundled'] },
+    },
+    {
+      name: 'declared-dependencies',
+      comment: 'Not in the package.json beside the importing file. Works here by luck, and not at a user.',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'resolvable',
+      comment: 'Nothing is found under this name.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'dns-packet-in-one-place',
+      comment: 'Only dns/message.ts knows the library that reads and writes DNS messages.',
+      severity: 'error',
+      from: { path: '^packages/core/', pathNot: ['^packages/core/src/dns/message\\.ts$', test] },
+      to: { path: 'node_modules/(@types/)?dns-packet' },
+    },
+    {
+      name: 'no-orphan',
+      comment: 'No file imports this one, and it imports none: is it still needed?',
+      severity: 'error',
+      from: { orphan: true, path: '^packages/[^/]+/src/', pathNot: ['/src/index\\.ts$', test] },
+      to: {},
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)dist/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    // Types make circles too.
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['@externalname/source', 'types', 'import', 'require', 'node', 'default'],
+      extensions: ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.json', '.d.ts'],
+    },
+  },
+};

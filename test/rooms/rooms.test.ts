@@ -1,0 +1,164 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+// A rule that has never refused anything may be misspelt. Here is one offence for each, in a small tree of its own.
+const root = resolve(import.meta.dirname, '../..');
+
+const offences: readonly (readonly [rule: string, file: string, source: string])[] = [
+  ['floor-core', 'packages/core/src/names/a.ts', `import { x } from '@externalname/pg';`],
+  ['floor-pg', 'packages/pg/src/a.ts', `import { x } from '@externalname/testing';`],
+  ['floor-pg-tests', 'packages/pg/test/a.test.ts', `import { x } from '@externalname/kubernetes';`],
+  ['floor-kubernetes', 'packages/kubernetes/src/a.ts', `import type { X } from '@externalname/pg';`],
+  ['floor-testing', 'packages/testing/src/a.ts', `export { x } from '@externalname/pg';`],
+  ['room-names', 'packages/core/src/names/b.ts', `import { x } from '../dns/index.ts';`],
+  ['room-events', 'packages/core/src/events/a.ts', `import { x } from '../targets/index.ts';`],
+  ['room-dns', 'packages/core/src/dns/a.ts', `import type { X } from '../targets/index.ts';`],
+  ['room-identity', 'packages/core/src/identity/a.ts', `import { x } from '../events/index.ts';`],
+  ['room-targets', 'packages/core/src/targets/a.ts', `import { x } from '../identity/index.ts';`],
+  ['room-validation', 'packages/core/src/validation/a.ts', `import { x } from '../dns/index.ts';`],
+  ['room-manifests', 'packages/core/src/manifests/a.ts', `import { x } from '../targets/index.ts';`],
+  ['known-room', 'packages/core/src/index.ts', `export { x } from './utils/index.ts';`],
+  ['room-by-its-face', 'packages/core/src/dns/b.ts', `import { x } from '../names/face-of-nobody.ts';`],
+  ['ground-floor', 'packages/core/src/deadline.ts', `import { x } from './names/index.ts';`],
+  ['manual-clock-is-for-tests', 'packages/core/src/dns/c.ts', `import { x } from '../manual-clock.ts';`],
+  ['package-by-its-face', 'packages/pg/src/b.ts', `import { x } from '../../core/src/names/index.ts';`],
+  ['examples-use-the-public-face', 'examples/one/src/a.ts', `import { x } from '@externalname/core/internal';`],
+  ['production-imports-no-test', 'packages/pg/src/c.ts', `import { x } from '../test/fixture.ts';`],
+  ['packages-stand-alone', 'packages/pg/src/d.ts', `import { x } from '../../../examples/one/src/b.ts';`],
+  ['production-imports-no-dev-dependency', 'packages/pg/src/e.ts', `import { x } from 'only-dev';`],
+  ['declared-dependencies', 'packages/pg/src/f.ts', `import { x } from 'undeclared';`],
+  ['resolvable', 'packages/pg/src/g.ts', `import { x } from 'nowhere';`],
+  ['dns-packet-in-one-place', 'packages/core/src/dns/d.ts', `import { x } from 'dns-packet';`],
+  ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
+  ['no-orphan', 'packages/pg/src/orphan.ts', 'export const x = 1;'],
+];
+
+const allowed: readonly (readonly [what: string, file: string, source: string])[] = [
+  ['a sibling on the floor below', 'packages/pg/src/h.ts', `import { x } from '@externalname/core';`],
+  ['what siblings share', 'packages/pg/src/i.ts', `import { x } from '@externalname/core/internal';`],
+  ['testing in a test', 'packages/pg/test/b.test.ts', `import { x } from '@externalname/testing';`],
+  ['a dev dependency in a test', 'packages/pg/src/j.test.ts', `import { x } from 'only-dev';`],
+  ['a manual clock in a test', 'packages/core/src/dns/e.test.ts', `import { x } from '../manual-clock.ts';`],
+  ['the room below', 'packages/core/src/targets/b.ts', `import { x } from '../dns/index.ts';`],
+  ['errors and deadlines', 'packages/core/src/dns/f.ts', `import '../errors.ts'; import '../deadline.ts';`],
+  ['dns-packet in the one place', 'packages/core/src/dns/message.ts', `import { x } from 'dns-packet';`],
+  ['a peer dependency', 'packages/pg/src/k.ts', `import { x } from 'peer';`],
+];
+
+describe('the import rules', () => {
+  let tree: string;
+  let violations: readonly Violation[];
+
+  beforeAll(async () => {
+    tree = await mkdtemp(join(tmpdir(), 'externalname-rooms-'));
+    await plant(tree);
+    violations = await cruise(tree);
+  }, 60_000);
+
+  afterAll(() => rm(tree, { recursive: true, force: true }));
+
+  it.each(offences)('%s refuses an offence', (rule, file) => {
+    expect(rulesBrokenBy(file)).toContain(rule);
+  });
+
+  it.each(allowed)('allow %s', (_what, file) => {
+    expect(rulesBrokenBy(file)).toEqual([]);
+  });
+
+  it('name no rule twice, so that each can be looked up', () => {
+    const names = rules().map((rule) => rule.name);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('have an offence here for each kind of rule', () => {
+    const shown = new Set(offences.map(([rule]) => rule));
+    const unproven = rules()
+      .map((rule) => rule.name)
+      .filter((name) => !shown.has(name) && !/^(floor|room)-/.test(name));
+    expect(unproven).toEqual([]);
+  });
+
+  function rulesBrokenBy(file: string): readonly string[] {
+    return violations
+      .filter(({ from, cycle }) => from === file || cycle?.some((step) => step.name === file))
+      .map((violation) => violation.rule.name);
+  }
+});
+
+interface Violation {
+  readonly from: string;
+  /** A circle is reported once, from one of its files. */
+  readonly cycle?: readonly { readonly name: string }[];
+  readonly rule: { readonly name: string };
+}
+
+function rules(): readonly { readonly name: string }[] {
+  const config: { forbidden: readonly { name: string }[] } = createRequire(import.meta.url)(
+    '../../.dependency-cruiser.cjs',
+  );
+  return config.forbidden;
+}
+
+async function plant(tree: string): Promise<void> {
+  const face = 'export const x = 1; export interface X { x: 1 }';
+  for (const room of ['objects', 'names', 'events', 'identity', 'validation', 'manifests', 'dns', 'targets', 'utils']) {
+    await write(`packages/core/src/${room}/index.ts`, face);
+  }
+  for (const file of ['errors', 'clock', 'manual-clock', 'internal', 'names/face-of-nobody']) {
+    await write(`packages/core/src/${file}.ts`, face);
+  }
+  for (const name of ['core', 'pg', 'kubernetes', 'testing']) {
+    if (name !== 'core') await write(`packages/${name}/src/index.ts`, face);
+    await write(
+      `packages/${name}/package.json`,
+      JSON.stringify({
+        name: `@externalname/${name}`,
+        exports: {
+          '.': { '@externalname/source': './src/index.ts' },
+          './internal': { '@externalname/source': './src/internal.ts' },
+        },
+        dependencies: { 'dns-packet': '*', '@externalname/core': '*', '@externalname/pg': '*' },
+        peerDependencies: { peer: '*' },
+        devDependencies: { 'only-dev': '*', peer: '*', '@externalname/testing': '*', '@externalname/kubernetes': '*' },
+      }),
+    );
+    await mkdir(join(tree, 'node_modules/@externalname'), { recursive: true });
+    await symlink(join(tree, 'packages', name), join(tree, 'node_modules/@externalname', name));
+  }
+  for (const name of ['dns-packet', 'only-dev', 'undeclared', 'peer']) {
+    await write(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'index.js' }));
+    await write(`node_modules/${name}/index.js`, 'exports.x = 1;');
+  }
+  await write('packages/pg/test/fixture.ts', face);
+  await write('examples/one/src/b.ts', face);
+  await write('examples/one/package.json', JSON.stringify({ dependencies: { '@externalname/core': '*' } }));
+  await write('packages/pg/src/circle-back.ts', `import type { X } from './circle.ts'; export interface Y { x: X }`);
+  await write('package.json', JSON.stringify({ type: 'module' }));
+  await cp(join(root, 'tsconfig.json'), join(tree, 'tsconfig.json'));
+  for (const [, file, source] of [...offences, ...allowed]) await write(file, source);
+
+  async function write(file: string, text: string): Promise<void> {
+    await mkdir(dirname(join(tree, file)), { recursive: true });
+    await writeFile(join(tree, file), text);
+  }
+}
+
+async function cruise(tree: string): Promise<readonly Violation[]> {
+  const program = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
+  const config = join(root, '.dependency-cruiser.cjs');
+  const output = await new Promise<string>((done, failed) => {
+    execFile(
+      process.execPath,
+      [program, '--config', config, '--output-type', 'json', 'packages', 'examples'],
+      { cwd: tree, maxBuffer: 2 ** 26 },
+      // Exits with an error exactly because rules are broken; anything else prints no JSON.
+      (error, stdout) => (stdout.startsWith('{') ? done(stdout) : failed(error ?? new Error(stdout))),
+    );
+  });
+  const report: { summary: { violations: readonly Violation[] } } = JSON.parse(output);
+  return report.summary.violations;
+}
