@@ -11,7 +11,28 @@ export function packageBuild(entry: string[]): Options {
     clean: true,
     sourcemap: true,
     splitting: true,
-    // p-retry is published as ESM only; inside the bundle it serves both formats.
-    noExternal: ['p-retry', 'is-network-error'],
+    // `import.meta.url` has a meaning in the CJS build too.
+    shims: true,
+    noExternal: [...esmOnly],
+    esbuildPlugins: [importedByEsm()],
+  };
+}
+
+/**
+ * Published as ESM only. The ESM build imports them, as any dependency; the CJS build carries a copy, because Jest
+ * and other loaders of their own can not require ES modules. Their licences stand in THIRD-PARTY-LICENSES.
+ */
+const esmOnly = ['p-retry', 'is-network-error'] as const;
+
+type Plugin = NonNullable<Options['esbuildPlugins']>[number];
+
+function importedByEsm(): Plugin {
+  return {
+    name: 'imported-by-esm',
+    setup(build) {
+      // tsup asks esbuild for ESM in both builds when it splits chunks; this constant is what tells them apart.
+      if (build.initialOptions.define?.['TSUP_FORMAT'] !== '"esm"') return;
+      build.onResolve({ filter: new RegExp(`^(${esmOnly.join('|')})$`) }, ({ path }) => ({ path, external: true }));
+    },
   };
 }
