@@ -178,7 +178,8 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)dist/' },
+    // The consumer lives in a folder of its own, with the packages as npm installs them.
+    exclude: { path: '(^|/)dist/|^test/package/consumer/' },
     tsConfig: { fileName: 'tsconfig.json' },
     // Types make circles too.
     tsPreCompilationDeps: true,
