@@ -16,7 +16,11 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'test/{rooms,docs}/**/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'examples/*/src/**/*.test.ts',
+            'test/{rooms,docs,workspace}/**/*.test.ts',
+          ],
         },
       },
       {
