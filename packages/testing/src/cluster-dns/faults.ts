@@ -1,0 +1,109 @@
+import { canonicalName, InvalidArgumentError } from '@externalname/core';
+import type { DnsQuestion } from './message.ts';
+import type { HostRecord } from './outside-names.ts';
+
+/**
+ * Something that goes wrong with the cluster's DNS on purpose, for one name or for all.
+ *
+ * - `slow`: the answer comes late;
+ * - `silent`: no answer comes at all;
+ * - `servfail`, `nxdomain`, `refused`: an answer without records and with that code;
+ * - `truncated`: over UDP the answer is empty and says TC; over TCP it is whole;
+ * - `stale`: a change of a Service reaches the DNS late, or not before the fault ends;
+ * - `wrong`: the answer holds the given records instead of the right ones.
+ *
+ * A fault for a name outside the cluster is met by the cluster's DNS as well, on its way to that name.
+ */
+export type DnsFault = DnsFaultScope &
+  (
+    | {
+        readonly kind: 'slow';
+        /** Milliseconds. */
+        readonly delayMillis: number;
+      }
+    | { readonly kind: 'silent' | 'servfail' | 'nxdomain' | 'refused' | 'truncated' }
+    | {
+        readonly kind: 'stale';
+        /** Milliseconds from a change of the object until the DNS knows. @defaultValue `Infinity`, until the fault ends */
+        readonly delayMillis?: number | undefined;
+      }
+    | {
+        readonly kind: 'wrong';
+        /** What the answer holds. The owner is the name that was asked for, unless a record names another. */
+        readonly records: readonly HostRecord[];
+      }
+  );
+
+/** Which questions a {@link DnsFault} is for. */
+export interface DnsFaultScope {
+  /** The full name, in any case, with or without the trailing dot. @defaultValue all names */
+  readonly name?: string | undefined;
+  /** Type of the question: `A`, `AAAA`, `CNAME`. @defaultValue all types */
+  readonly type?: string | undefined;
+  /** How many questions it is for; then it ends by itself. @defaultValue `Infinity` */
+  readonly times?: number | undefined;
+}
+
+/** A fault that was started. Ends with `end()`, or at the end of a `using` block. */
+export interface StartedFault extends Disposable {
+  /** Makes things right again. Idempotent. */
+  end(): void;
+}
+
+/** The faults that are on, newest first. */
+export class DnsFaults {
+  readonly #started = new Set<{ fault: DnsFault; name: string | undefined; left: number; onEnd: () => void }>();
+
+  start(fault: DnsFault, onEnd: () => void = () => {}): StartedFault {
+    if ('delayMillis' in fault && fault.delayMillis !== undefined && !(fault.delayMillis >= 0)) {
+      throw new InvalidArgumentError(
+        'fault.delayMillis',
+        `${fault.delayMillis} is no time to wait: give milliseconds, 0 or more`,
+      );
+    }
+    const started = {
+      fault,
+      name: fault.name === undefined ? undefined : canonicalName(fault.name),
+      left: fault.times ?? Number.POSITIVE_INFINITY,
+      onEnd,
+    };
+    this.#started.add(started);
+    const end = () => {
+      if (this.#started.delete(started)) started.onEnd();
+    };
+    return { end, [Symbol.dispose]: end };
+  }
+
+  /** The newest fault that is for this question, counted as used. Staleness is not about questions and left out. */
+  take(question: DnsQuestion): Exclude<DnsFault, { kind: 'stale' }> | undefined {
+    const name = canonicalName(question.name);
+    for (const started of [...this.#started].reverse()) {
+      const { fault } = started;
+      if (fault.kind === 'stale') continue;
+      if (started.name !== undefined && started.name !== name) continue;
+      if (fault.type !== undefined && fault.type.toUpperCase() !== question.type) continue;
+      started.left -= 1;
+      if (started.left <= 0) this.#started.delete(started);
+      return fault;
+    }
+    return undefined;
+  }
+
+  /** How late the DNS learns of a change of what `name` stands for, in milliseconds. */
+  staleness(name: string): number {
+    const canonical = canonicalName(name);
+    let delay = 0;
+    for (const { fault, name: faulty } of this.#started) {
+      if (fault.kind !== 'stale' || (faulty !== undefined && faulty !== canonical)) continue;
+      delay = Math.max(delay, fault.delayMillis ?? Number.POSITIVE_INFINITY);
+    }
+    return delay;
+  }
+
+  endAll(): void {
+    for (const started of [...this.#started]) {
+      this.#started.delete(started);
+      started.onEnd();
+    }
+  }
+}

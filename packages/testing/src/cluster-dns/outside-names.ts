@@ -1,0 +1,131 @@
+import { isIP } from 'node:net';
+import { InvalidArgumentError } from '@externalname/core';
+import {
+  type DnsAnswer,
+  type DnsQuestion,
+  type DnsRecord,
+  emptyAnswer,
+  fullyQualified,
+  type Rcode,
+} from './message.ts';
+
+/** What a name outside the cluster has: its addresses, or its records one by one, or the code that it fails with. */
+export type HostEntry = readonly string[] | HostRecords;
+
+/** See {@link HostEntry}. */
+export interface HostRecords {
+  /** Records of the name, or of other names that the same answer brings along. */
+  records?: readonly HostRecord[] | undefined;
+  /** Response code of every answer about this name. @defaultValue `NOERROR` */
+  rcode?: Rcode | undefined;
+  /** Whether answers say that they are cut short, also over TCP. @defaultValue false */
+  truncated?: boolean | undefined;
+}
+
+/** One record of an outside name. */
+export interface HostRecord {
+  type: 'A' | 'AAAA' | 'CNAME' | 'TXT' | 'NS' | 'PTR';
+  data: string;
+  /** Owner. @defaultValue the name that the entry is for */
+  name?: string | undefined;
+  /** Seconds. @defaultValue the table's TTL */
+  ttl?: number | undefined;
+}
+
+/** The table of names outside the cluster that its DNS server would ask another server for. */
+export class OutsideNames {
+  readonly #entries = new Map<string, { records: readonly DnsRecord[]; rcode: Rcode; truncated: boolean }>();
+  readonly #defaultTtl: number;
+
+  constructor(options: { defaultTtlSeconds: number }) {
+    this.#defaultTtl = options.defaultTtlSeconds;
+  }
+
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where an entry cannot be an answer. */
+  set(name: string, entry: HostEntry): void {
+    const owner = fullyQualified(name);
+    if (Array.isArray(entry)) {
+      const addresses = entry as readonly string[];
+      this.set(name, {
+        records: addresses.map((data) => {
+          const version = isIP(data);
+          if (version === 0) {
+            throw new InvalidArgumentError(
+              `hosts[${JSON.stringify(name)}]`,
+              `${JSON.stringify(data)} is no IP address`,
+            );
+          }
+          return { type: version === 4 ? 'A' : 'AAAA', data };
+        }),
+      });
+      return;
+    }
+    const { records = [], rcode = 'NOERROR', truncated = false } = entry as HostRecords;
+    this.#entries.set(owner.toLowerCase(), {
+      rcode,
+      truncated,
+      records: records.map((record) => asRecord(record, owner, this.#defaultTtl)),
+    });
+  }
+
+  delete(name: string): boolean {
+    return this.#entries.delete(fullyQualified(name).toLowerCase());
+  }
+
+  has(name: string): boolean {
+    return this.#entries.has(fullyQualified(name).toLowerCase());
+  }
+
+  names(): string[] {
+    return [...this.#entries.keys()].map((name) => name.slice(0, -1));
+  }
+
+  /** What a resolver out there says, aliases of the table followed; nothing where the table does not know the name. */
+  answer(question: DnsQuestion): DnsAnswer | undefined {
+    const answer: DnsRecord[] = [];
+    const passed = new Set<string>();
+    let name = question.name;
+    for (;;) {
+      const entry = this.#entries.get(name.toLowerCase());
+      // An alias that leads to a name nobody knows: the last name decides the code (RFC 6604 section 3).
+      if (entry === undefined) return passed.size === 0 ? undefined : { ...emptyAnswer('NXDOMAIN'), answer };
+      if (entry.rcode !== 'NOERROR' || entry.truncated) {
+        return { ...emptyAnswer(entry.rcode), truncated: entry.truncated, answer: [...answer, ...entry.records] };
+      }
+      passed.add(name.toLowerCase());
+      const own = entry.records.filter((record) => record.name.toLowerCase() === name.toLowerCase());
+      const others = entry.records.filter((record) => record.name.toLowerCase() !== name.toLowerCase());
+      const wanted = own.filter((record) => record.type === question.type);
+      if (wanted.length > 0) return { ...emptyAnswer('NOERROR'), answer: [...answer, ...wanted] };
+      const alias = own.find((record) => record.type === 'CNAME');
+      if (alias?.type !== 'CNAME') return { ...emptyAnswer('NOERROR'), answer };
+      answer.push(alias, ...others.filter((record) => record.type === question.type || record.type === 'CNAME'));
+      const next = alias.data;
+      const complete = others.some((record) => record.type === question.type);
+      if (complete || passed.has(next.toLowerCase())) return { ...emptyAnswer('NOERROR'), answer };
+      name = next;
+    }
+  }
+}
+
+function asRecord(record: HostRecord, owner: string, defaultTtl: number): DnsRecord {
+  const { type, data } = record;
+  const argument = `hosts[${JSON.stringify(owner)}]`;
+  const head = { name: fullyQualified(record.name ?? owner), ttl: record.ttl ?? defaultTtl };
+  switch (type) {
+    case 'A':
+    case 'AAAA':
+      if (isIP(data) !== (type === 'A' ? 4 : 6)) {
+        throw new InvalidArgumentError(argument, `${JSON.stringify(data)} is no address for a record of type ${type}`);
+      }
+      return { ...head, type, data };
+    case 'TXT':
+      return { ...head, type, data: [data] };
+    case 'CNAME':
+    case 'NS':
+    case 'PTR':
+      return { ...head, type, data: fullyQualified(data) };
+    default:
+      throw new InvalidArgumentError(argument, `records of type ${JSON.stringify(type)} are not served`);
+  }
+}

@@ -1,0 +1,225 @@
+import type { Clock, Timer } from '@externalname/core';
+import { isJsonObject, type JsonObject, type KubernetesObject } from '../kubernetes-api/object.ts';
+import { resourceOf, storageKeyOf } from '../kubernetes-api/resources.ts';
+import type { ObjectStorage, StorageEvent } from '../kubernetes-api/storage.ts';
+import type { ClusterView, EndpointsEntry, PortEntry, ServiceEntry } from './cluster-view.ts';
+import { shortAddress } from './reverse-name.ts';
+
+/** What {@link StoredView} needs to know of the cluster. */
+export interface StoredViewOptions {
+  readonly storage: ObjectStorage;
+  readonly clock: Clock;
+  /** How late a change of this Service is seen, in milliseconds; `Infinity` until {@link StoredView.release}. */
+  readonly delayOf: (namespace: string, service: string) => number;
+}
+
+/** The DNS's own copy of the cluster, which follows the storage, at once or late. */
+export class StoredView implements ClusterView {
+  synced = true;
+  #serial = 1;
+  readonly #options: StoredViewOptions;
+  readonly #namespaces = new Set<string>();
+  readonly #services = new Map<string, ServiceEntry>();
+  readonly #slices = new Map<string, EndpointsEntry>();
+  /** Changes that are not seen yet, by object, in order. */
+  readonly #late = new Map<
+    string,
+    { event: StorageEvent; timer: Timer | undefined; key: readonly [string, string] }[]
+  >();
+  readonly #unsubscribe: () => void;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: StoredViewOptions) {
+    this.#options = options;
+    for (const object of options.storage.list(resourceOf('Namespace')))
+      this.#namespaces.add(object.metadata.name ?? '');
+    for (const object of options.storage.list(resourceOf('Service'))) this.#keepService(object);
+    for (const object of options.storage.list(resourceOf('EndpointSlice', 'discovery.k8s.io'))) this.#keepSlice(object);
+    this.#unsubscribe = options.storage.subscribe((event) => this.#see(event));
+  }
+
+  get serial(): number {
+    return this.#serial;
+  }
+
+  hasNamespace(namespace: string): boolean {
+    return this.#namespaces.has(namespace);
+  }
+
+  service(namespace: string, name: string): ServiceEntry | undefined {
+    return this.#services.get(`${namespace}/${name}`);
+  }
+
+  services(): Iterable<ServiceEntry> {
+    return this.#services.values();
+  }
+
+  endpoints(namespace: string, service: string): readonly EndpointsEntry[] {
+    return [...this.#slices.values()].filter((slice) => slice.namespace === namespace && slice.service === service);
+  }
+
+  serviceByAddress(address: string): ServiceEntry | undefined {
+    return [...this.#services.values()].find((service) => service.clusterIPs.includes(address));
+  }
+
+  endpointsByAddress(address: string): readonly EndpointsEntry[] {
+    return [...this.#slices.values()].filter((slice) => slice.addresses.some((entry) => entry.address === address));
+  }
+
+  /** Shows the changes of objects that are not held back any more. To be called when a fault ends. */
+  release(): void {
+    for (const [path, waiting] of [...this.#late]) {
+      const [first] = waiting;
+      if (first !== undefined && this.#options.delayOf(...first.key) > 0) continue;
+      this.#late.delete(path);
+      for (const { event, timer } of waiting) {
+        timer?.cancel();
+        this.#show(event);
+      }
+    }
+  }
+
+  /** Resolves when no change is held back any more. */
+  caughtUp(): Promise<void> {
+    if (this.#late.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = () => {
+        if (this.#late.size > 0) return;
+        this.#listeners.delete(check);
+        resolve();
+      };
+      this.#listeners.add(check);
+    });
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    for (const waiting of this.#late.values()) for (const { timer } of waiting) timer?.cancel();
+    this.#late.clear();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #see(event: StorageEvent): void {
+    const { metadata } = event.object;
+    const key = [metadata.namespace ?? '', serviceNameOf(event)] as const;
+    const delay = event.key === namespaceKey ? 0 : this.#options.delayOf(...key);
+    const path = `${event.key} ${metadata.namespace}/${metadata.name}`;
+    const waiting = this.#late.get(path) ?? [];
+    // A change is never seen before an earlier one of the same object.
+    if (delay <= 0 && waiting.length === 0) {
+      this.#show(event);
+      return;
+    }
+    const entry: LateChange = {
+      event,
+      timer: undefined,
+      key,
+    };
+    if (Number.isFinite(delay)) {
+      entry.timer = this.#options.clock.schedule(() => this.#showUpTo(path, entry), delay, { background: true });
+    }
+    this.#late.set(path, [...waiting, entry]);
+  }
+
+  #showUpTo(path: string, last: LateChange): void {
+    const waiting = this.#late.get(path) ?? [];
+    const end = waiting.indexOf(last) + 1;
+    const rest = waiting.slice(end);
+    if (rest.length > 0) this.#late.set(path, rest);
+    else this.#late.delete(path);
+    for (const { event, timer } of waiting.slice(0, end)) {
+      timer?.cancel();
+      this.#show(event);
+    }
+  }
+
+  #show(event: StorageEvent): void {
+    this.#serial = event.resourceVersion;
+    const { object } = event;
+    const path = `${object.metadata.namespace}/${object.metadata.name}`;
+    const gone = event.type === 'DELETED';
+    if (event.key === namespaceKey) {
+      if (gone) this.#namespaces.delete(object.metadata.name ?? '');
+      else this.#namespaces.add(object.metadata.name ?? '');
+    } else if (event.key === serviceKey) {
+      if (gone) this.#services.delete(path);
+      else this.#keepService(object);
+    } else if (event.key === sliceKey) {
+      if (gone) this.#slices.delete(path);
+      else this.#keepSlice(object);
+    }
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #keepService(object: KubernetesObject): void {
+    const entry = serviceEntry(object);
+    this.#services.set(`${entry.namespace}/${entry.name}`, entry);
+  }
+
+  #keepSlice(object: KubernetesObject): void {
+    const entry = endpointsEntry(object);
+    if (entry === undefined) this.#slices.delete(`${object.metadata.namespace}/${object.metadata.name}`);
+    else this.#slices.set(`${object.metadata.namespace}/${object.metadata.name}`, entry);
+  }
+}
+
+interface LateChange {
+  readonly event: StorageEvent;
+  timer: Timer | undefined;
+  /** Namespace and name of the Service that it is about. */
+  readonly key: readonly [string, string];
+}
+
+/** What the DNS keeps of a Service. */
+export function serviceEntry(object: KubernetesObject): ServiceEntry {
+  const spec = isJsonObject(object['spec']) ? object['spec'] : {};
+  const clusterIPs = Array.isArray(spec['clusterIPs']) ? spec['clusterIPs'].map(String) : [];
+  const clusterIP = text(spec['clusterIP']);
+  return {
+    namespace: object.metadata.namespace ?? 'default',
+    name: object.metadata.name ?? '',
+    type: text(spec['type']) || 'ClusterIP',
+    externalName: text(spec['externalName']),
+    clusterIPs: (clusterIPs.length > 0 ? clusterIPs : clusterIP === '' ? [] : [clusterIP]).map(shortAddress),
+    ports: list(spec['ports']).map(portEntry),
+  };
+}
+
+/** What the DNS keeps of an EndpointSlice; nothing where it belongs to no Service. */
+export function endpointsEntry(object: KubernetesObject): EndpointsEntry | undefined {
+  const service = object.metadata.labels?.[serviceNameLabel];
+  if (service === undefined || object['addressType'] === 'FQDN') return undefined;
+  return {
+    namespace: object.metadata.namespace ?? 'default',
+    service,
+    ports: list(object['ports']).map(portEntry),
+    addresses: list(object['endpoints']).flatMap((endpoint) => {
+      const conditions = isJsonObject(endpoint['conditions']) ? endpoint['conditions'] : {};
+      if (conditions['ready'] === false) return [];
+      const addresses = Array.isArray(endpoint['addresses']) ? endpoint['addresses'].map(String) : [];
+      return addresses.map((address) => ({ address: shortAddress(address), hostname: text(endpoint['hostname']) }));
+    }),
+  };
+}
+
+function portEntry(port: JsonObject): PortEntry {
+  return { name: text(port['name']), protocol: text(port['protocol']), port: Number(port['port'] ?? -1) };
+}
+
+function serviceNameOf(event: StorageEvent): string {
+  const { metadata } = event.object;
+  return event.key === sliceKey ? (metadata.labels?.[serviceNameLabel] ?? '') : (metadata.name ?? '');
+}
+
+function list(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : [];
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+const namespaceKey = storageKeyOf(resourceOf('Namespace'));
+const serviceKey = storageKeyOf(resourceOf('Service'));
+const sliceKey = storageKeyOf(resourceOf('EndpointSlice', 'discovery.k8s.io'));
+const serviceNameLabel = 'kubernetes.io/service-name';

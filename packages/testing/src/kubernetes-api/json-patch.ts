@@ -1,0 +1,61 @@
+import { applyPatch, type Operation } from 'rfc6902';
+import { copy, type Json, type JsonObject } from './object.ts';
+import { ApiStatusError, badRequest } from './status.ts';
+
+/** One step of a JSON Patch (RFC 6902). */
+export type JsonPatchOperation =
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string }
+  | { readonly op: 'move' | 'copy'; readonly path: string; readonly from: string };
+
+/**
+ * Applies a JSON Patch to a copy of `object`.
+ *
+ * Like the API server it refuses what cannot be read with 400, and what cannot be done (a `test` that fails, a path
+ * that is not there) with 422 and a general text.
+ */
+export function applyJsonPatch(object: object, operations: unknown): JsonObject {
+  if (!Array.isArray(operations)) throw badRequest('error decoding patch: the body is no list of operations');
+  if (operations.length > mostOperations) {
+    throw new ApiStatusError(
+      413,
+      'RequestEntityTooLarge',
+      `The allowed maximum operations in a JSON patch is ${mostOperations}, got ${operations.length}`,
+    );
+  }
+  for (const operation of operations) checkOperation(operation);
+  const patched = copy(object) as JsonObject;
+  const failures = applyPatch(patched, operations as unknown as Operation[]);
+  const failed = failures.find((failure) => failure !== null);
+  if (failed !== undefined) throw unprocessable(failed);
+  return patched;
+}
+
+function checkOperation(operation: unknown): void {
+  const { op, path, from } = (typeof operation === 'object' && operation !== null ? operation : {}) as Record<
+    string,
+    Json
+  >;
+  const known = typeof op === 'string' && ['add', 'remove', 'replace', 'move', 'copy', 'test'].includes(op);
+  if (!known) throw unprocessable(new Error(`Unexpected kind: ${op === undefined ? 'unknown' : String(op)}`));
+  if (typeof path !== 'string' || (path !== '' && !path.startsWith('/'))) {
+    throw unprocessable(new Error(`the path ${JSON.stringify(path)} is no JSON pointer`));
+  }
+  if ((op === 'move' || op === 'copy') && typeof from !== 'string') {
+    throw unprocessable(new Error(`${op} operation needs from`));
+  }
+}
+
+function unprocessable(cause: Error): ApiStatusError {
+  const error = new ApiStatusError(
+    422,
+    'Invalid',
+    'the server rejected our request due to an error in our request',
+    {},
+  );
+  error.cause = cause;
+  return error;
+}
+
+// Kubernetes apiserver pkg/endpoints/handlers/patch.go, maxJSONPatchOperations.
+const mostOperations = 10_000;

@@ -1,0 +1,131 @@
+import { ExternalNameError } from '@externalname/core';
+import type { ResourceType } from './resources.ts';
+
+/** Body of an answer that is no object: `kind: Status` of `meta.k8s.io/v1`. */
+export interface Status {
+  kind: 'Status';
+  apiVersion: 'v1';
+  metadata: Record<string, unknown>;
+  status: 'Success' | 'Failure';
+  message?: string;
+  reason?: string;
+  details?: StatusDetails;
+  code?: number;
+}
+
+/** See {@link Status}. */
+export interface StatusDetails {
+  name?: string;
+  group?: string;
+  kind?: string;
+  uid?: string;
+  causes?: StatusCause[];
+  retryAfterSeconds?: number;
+}
+
+/** One reason for a refusal: `FieldValueInvalid` of a field, or a field-manager conflict. */
+export interface StatusCause {
+  reason?: string;
+  message?: string;
+  field?: string;
+}
+
+/**
+ * The API server refuses a request. Code `ERR_EXTERNALNAME_API_STATUS`; `status` is the body that a client receives,
+ * in the API server's own words.
+ *
+ * Source: apimachinery `pkg/api/errors/errors.go`.
+ */
+export class ApiStatusError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  readonly status: Status;
+
+  constructor(code: number, reason: string, message: string, details?: StatusDetails) {
+    super('ERR_EXTERNALNAME_API_STATUS', message);
+    this.status = {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message,
+      reason,
+      ...(details === undefined ? {} : { details }),
+      code,
+    };
+  }
+}
+
+/** 404: the object does not exist. */
+export function notFound(resource: ResourceType, name: string): ApiStatusError {
+  return new ApiStatusError(404, 'NotFound', `${qualified(resource)} ${quoted(name)} not found`, about(resource, name));
+}
+
+/** 404: nothing is served at this path. */
+export function noSuchPath(): ApiStatusError {
+  return new ApiStatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+}
+
+/** 409: an object of that name is already there. */
+export function alreadyExists(resource: ResourceType, name: string): ApiStatusError {
+  return new ApiStatusError(
+    409,
+    'AlreadyExists',
+    `${qualified(resource)} ${quoted(name)} already exists`,
+    about(resource, name),
+  );
+}
+
+/** 409: somebody changed the object since it was read. */
+export function conflict(resource: ResourceType, name: string, why = modified): ApiStatusError {
+  return new ApiStatusError(
+    409,
+    'Conflict',
+    `Operation cannot be fulfilled on ${qualified(resource)} ${quoted(name)}: ${why}`,
+    about(resource, name),
+  );
+}
+
+/** 422: fields of the object are refused. */
+export function invalid(
+  resource: ResourceType,
+  name: string,
+  causes: { reason: string; message: string; field: string }[],
+): ApiStatusError {
+  const texts = [
+    ...new Set(causes.map((cause) => (cause.field === '' ? cause.message : `${cause.field}: ${cause.message}`))),
+  ];
+  const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
+  const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`;
+  return new ApiStatusError(422, 'Invalid', `${kind} ${quoted(name)} is invalid: ${list}`, {
+    name,
+    ...(resource.group === '' ? {} : { group: resource.group }),
+    kind: resource.kind,
+    causes,
+  });
+}
+
+/** 400: the request cannot be understood. */
+export function badRequest(message: string): ApiStatusError {
+  return new ApiStatusError(400, 'BadRequest', message);
+}
+
+/** 410: the resource version lies too far back. */
+export function expired(message: string): ApiStatusError {
+  return new ApiStatusError(410, 'Expired', message);
+}
+
+/** `services`, or `roles.rbac.authorization.k8s.io`. */
+export function qualified(resource: Pick<ResourceType, 'plural' | 'group'>): string {
+  return resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;
+}
+
+/** Go's %q. */
+export function quoted(text: string): string {
+  return JSON.stringify(text);
+}
+
+function about(resource: ResourceType, name: string): StatusDetails {
+  return { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.plural };
+}
+
+const modified = 'the object has been modified; please apply your changes to the latest version and try again';

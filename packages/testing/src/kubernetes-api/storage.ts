@@ -1,0 +1,119 @@
+import { copy, type KubernetesObject } from './object.ts';
+import { type ResourceType, storageKeyOf } from './resources.ts';
+import { expired } from './status.ts';
+
+/** One change of an object. */
+export interface StorageEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** `storageKeyOf` its type. */
+  readonly key: string;
+  /** The object as it is now, or as it was last; with the resource version of this change. */
+  readonly object: KubernetesObject;
+  readonly previous: KubernetesObject | undefined;
+  readonly resourceVersion: number;
+}
+
+/**
+ * Holds the objects and the history of their changes, under one counter for all (etcd's revision, which clients see as
+ * `resourceVersion`). Objects go in and come out as copies.
+ */
+export class ObjectStorage {
+  #resourceVersion = 1;
+  /** Changes up to this one are forgotten. */
+  #compactedUpTo = 0;
+  readonly #objects = new Map<string, Map<string, KubernetesObject>>();
+  #history: StorageEvent[] = [];
+  readonly #listeners = new Set<(event: StorageEvent) => void>();
+
+  /** The counter: the resource version of the last change. */
+  get resourceVersion(): number {
+    return this.#resourceVersion;
+  }
+
+  get(type: ResourceType, namespace: string, name: string): KubernetesObject | undefined {
+    const found = this.#objects.get(storageKeyOf(type))?.get(`${namespace}/${name}`);
+    return found && copy(found);
+  }
+
+  /** All objects of a type, of one namespace or of all, sorted by namespace and name. */
+  list(type: ResourceType, namespace?: string): KubernetesObject[] {
+    const all = this.#objects.get(storageKeyOf(type)) ?? new Map<string, KubernetesObject>();
+    return [...all.entries()]
+      .filter(([path]) => namespace === undefined || path.startsWith(`${namespace}/`))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, object]) => copy(object));
+  }
+
+  /** Stores an object, new or changed, under the next resource version, and gives what is stored. */
+  put(type: ResourceType, object: KubernetesObject): KubernetesObject {
+    const key = storageKeyOf(type);
+    const path = pathOf(object);
+    const all = this.#objects.get(key) ?? new Map<string, KubernetesObject>();
+    this.#objects.set(key, all);
+    const previous = all.get(path);
+    const stored = this.#numbered(object);
+    all.set(path, stored);
+    this.#record({ type: previous === undefined ? 'ADDED' : 'MODIFIED', key, object: stored, previous });
+    return copy(stored);
+  }
+
+  /** Takes an object away, and gives what it was, under the resource version of its end. */
+  remove(type: ResourceType, namespace: string, name: string): KubernetesObject | undefined {
+    const key = storageKeyOf(type);
+    const all = this.#objects.get(key);
+    const previous = all?.get(`${namespace}/${name}`);
+    if (all === undefined || previous === undefined) return undefined;
+    all.delete(`${namespace}/${name}`);
+    const last = this.#numbered(previous);
+    this.#record({ type: 'DELETED', key, object: last, previous });
+    return copy(last);
+  }
+
+  /**
+   * The changes after a resource version.
+   *
+   * @throws ApiStatusError 410 Expired where some of them are forgotten.
+   */
+  since(resourceVersion: number): StorageEvent[] {
+    if (resourceVersion < this.#compactedUpTo) {
+      throw expired(`too old resource version: ${resourceVersion} (${this.#compactedUpTo})`);
+    }
+    return this.#history.filter((event) => event.resourceVersion > resourceVersion);
+  }
+
+  /** Forgets the history up to now: every older resource version is expired. */
+  compact(): void {
+    this.#compactedUpTo = this.#resourceVersion;
+    this.#history = [];
+  }
+
+  /** Calls back on every change, in order, until the returned function is called. */
+  subscribe(listener: (event: StorageEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #numbered(object: KubernetesObject): KubernetesObject {
+    this.#resourceVersion += 1;
+    const stored = copy(object);
+    stored.metadata.resourceVersion = String(this.#resourceVersion);
+    return stored;
+  }
+
+  #record(change: Omit<StorageEvent, 'resourceVersion'>): void {
+    const event = { ...change, resourceVersion: this.#resourceVersion };
+    this.#history.push(event);
+    if (this.#history.length > longestHistory) {
+      const forgotten = this.#history.splice(0, this.#history.length - longestHistory);
+      this.#compactedUpTo = forgotten.at(-1)?.resourceVersion ?? this.#compactedUpTo;
+    }
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+function pathOf(object: KubernetesObject): string {
+  return `${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}`;
+}
+
+// The API server keeps a few minutes of history; by count, so that a long run of this process stays small.
+const longestHistory = 10_000;
