@@ -1,0 +1,86 @@
+import { DeadlineError, type WaitOptions } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
+import pg from 'pg';
+import { PostgresServerError } from './postgres-errors.ts';
+
+/** Where and as whom a server is administrated. */
+export interface AdministrationAddress {
+  readonly hostName: string;
+  /** Folder of the Unix socket: faults of the network do not reach it, and who we are is known by `peer`. */
+  readonly socketFolder: string;
+  readonly port: number;
+}
+
+/** See {@link administrate}. */
+export interface AdministrationOptions extends WaitOptions {
+  /** Longest time for all of it. Milliseconds. @defaultValue 30000 */
+  timeoutMillis?: number | undefined;
+  /** @defaultValue `postgres` */
+  database?: string | undefined;
+}
+
+/** One statement at a time, as superuser. */
+export type RunStatement = <Row = Record<string, unknown>>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+/**
+ * Opens a superuser's session, hands it to `work`, and closes it. Each call has its own, so that no idle session is there
+ * to stand in the way of a shutdown.
+ */
+export async function administrate<T>(
+  address: AdministrationAddress,
+  work: (run: RunStatement) => Promise<T>,
+  options: AdministrationOptions = {},
+): Promise<T> {
+  const { timeoutMillis = 30_000, database = 'postgres', signal } = options;
+  const client = new pg.Client({
+    host: address.socketFolder,
+    port: address.port,
+    user: superuser,
+    database,
+    ssl: false,
+    application_name: 'externalname-administration',
+  });
+  // The error of a connection that breaks also rejects what runs on it.
+  client.on('error', () => undefined);
+  const run: RunStatement = async <Row>(sql: string, values?: readonly unknown[]) => {
+    try {
+      const { rows } = await client.query(sql, values === undefined ? undefined : [...values]);
+      return rows as Row[];
+    } catch (cause) {
+      throw refused(address, cause);
+    }
+  };
+  let settled = false;
+  try {
+    return await withDeadline(
+      async () => {
+        await client.connect().catch((cause: unknown) => {
+          throw refused(address, cause);
+        });
+        const result = await work(run);
+        settled = true;
+        return result;
+      },
+      {
+        signal,
+        timeoutMillis,
+        onTimeout: () => new DeadlineError(`${address.hostName}: administration`, timeoutMillis),
+      },
+    );
+  } finally {
+    // A server that hangs would never say goodbye: then only our side of the socket is closed.
+    if (settled) await client.end().catch(() => undefined);
+    else client.connection.stream.destroy();
+  }
+}
+
+function refused(address: AdministrationAddress, cause: unknown): PostgresServerError {
+  const { code } = cause as { code?: string };
+  const gone = code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'EACCES';
+  return gone
+    ? new PostgresServerError(address.hostName, 'not-running', 'the server is not running: start() it first', { cause })
+    : new PostgresServerError(address.hostName, 'refused', (cause as Error).message, { cause });
+}
+
+/** Name of the superuser. It exists only for sessions over the Unix socket. */
+export const superuser = 'postgres';

