@@ -6,3 +6,4 @@
  */
 export { abortable, type DeadlineOptions, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 export { ManualClock } from './manual-clock.ts';
+export { TargetFeed } from './targets/index.ts';

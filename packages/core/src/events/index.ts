@@ -1,1 +1,19 @@
+export { type BackgroundFailedEvent, backgroundFailed } from './background-channels.ts';
 export { EventChannel } from './channels.ts';
+export {
+  type AddressRefusedEvent,
+  type AnswerChangedEvent,
+  type AnswerIgnoredEvent,
+  addressRefused,
+  answerChanged,
+  answerIgnored,
+  type SourceDegradedEvent,
+  type SourceRecoveredEvent,
+  sourceDegraded,
+  sourceRecovered,
+  type TargetChangedEvent,
+  type TargetFacts,
+  type TargetRefusedEvent,
+  targetChanged,
+  targetRefused,
+} from './target-channels.ts';

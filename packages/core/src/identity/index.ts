@@ -1,0 +1,1 @@
+export { type IdentityTarget, type TlsIdentity, TlsIdentityError, tlsIdentity } from './tls-identity.ts';

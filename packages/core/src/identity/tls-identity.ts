@@ -1,0 +1,102 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
+import { canonicalName } from '../names/index.ts';
+
+/** The name that a server has to prove, and how it came about. A `Target` is one. */
+export interface IdentityTarget {
+  /** The name to verify: a host name, or an IP address where the application named one. */
+  readonly externalName: string;
+  /** The names that led there, the Service's first. */
+  readonly via: readonly string[];
+}
+
+/** The options of `tls.connect` that decide whose certificate is accepted. */
+export interface TlsIdentity {
+  /** Sent as SNI. Empty for an IP address, which SNI cannot carry (RFC 6066 section 3). */
+  readonly servername: string;
+  /** Checks the certificate for the target's name, whatever name the connection was opened with. */
+  readonly checkServerIdentity: (hostname: string, certificate: PeerCertificate) => Error | undefined;
+}
+
+/**
+ * The certificate of the server is for another name. Nothing but the handshake was sent.
+ * Code `ERR_EXTERNALNAME_TLS_IDENTITY`; `cause` is Node's own `ERR_TLS_CERT_ALTNAME_INVALID`.
+ */
+export class TlsIdentityError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  /** The name that the certificate should have had. */
+  readonly wanted: string;
+  /** The names that led to it, the Service's first. */
+  readonly via: readonly string[];
+  /** The names and addresses that the certificate has; of its common name only where it has no others. */
+  readonly certificateNames: readonly string[];
+
+  constructor(target: IdentityTarget, certificateNames: readonly string[], options?: ExternalNameErrorOptions) {
+    super('ERR_EXTERNALNAME_TLS_IDENTITY', identityMessage(target, certificateNames), options);
+    this.wanted = target.externalName;
+    this.via = target.via;
+    this.certificateNames = certificateNames;
+  }
+}
+
+/**
+ * Makes the TLS options for a target: the server has to prove the ExternalName, not the name of the Service.
+ *
+ * The rules are those of Node's `tls.checkServerIdentity` (wildcards for one whole left-most label), with one that is
+ * stricter: the common name counts only where the certificate has no subject alternative names of any kind
+ * (RFC 6125 section 6.4.4), while Node also uses it beside alternative names that are no DNS names.
+ *
+ * The chain of trust is checked by TLS itself: keep `rejectUnauthorized` on, and pass `ca` where the CA is your own.
+ *
+ * @example
+ * ```ts
+ * const target = await source.current(); // webscaler-db -> primary-db.example.com
+ * const socket = tls.connect({ host: endpoint.address, port: endpoint.port, ...tlsIdentity(target) });
+ * ```
+ */
+export function tlsIdentity(target: IdentityTarget): TlsIdentity {
+  const wanted = canonicalName(target.externalName);
+  return {
+    servername: isIP(wanted) === 0 ? wanted : '',
+    checkServerIdentity: (_hostname, certificate) => {
+      const error = checkServerIdentity(wanted, withoutUnusedCommonName(certificate));
+      if (error === undefined) return undefined;
+      const name = { externalName: wanted, via: target.via };
+      return new TlsIdentityError(name, namesOfCertificate(certificate), { cause: error });
+    },
+  };
+}
+
+/** Node falls back to the common name where alternative names are there but none is a DNS name. We do not. */
+function withoutUnusedCommonName(certificate: PeerCertificate): PeerCertificate {
+  if (!certificate.subjectaltname || certificate.subject === undefined) return certificate;
+  const { CN: _, ...subject } = certificate.subject;
+  return { ...certificate, subject: subject as PeerCertificate['subject'] };
+}
+
+/**
+ * The names as they stand in the certificate. For display: the decision is Node's.
+ * A name with a comma or a quote in it is quoted by Node, as a JSON string (CVE-2021-44532).
+ */
+function namesOfCertificate(certificate: PeerCertificate): readonly string[] {
+  const { subjectaltname, subject } = certificate;
+  if (!subjectaltname) return [subject?.CN ?? []].flat();
+  const entries = subjectaltname.matchAll(/(?:^|, )[^:",]+:("(?:[^"\\]|\\.)*"|[^,]*)/g);
+  return Array.from(entries, ([, name = '']) => name);
+}
+
+function identityMessage(target: IdentityTarget, certificateNames: readonly string[]): string {
+  const chain = target.via.length === 0 ? '' : ` (${[...target.via, target.externalName].join(' -> ')})`;
+  const shown = certificateNames.slice(0, mostNamesShown).map((name) => name.slice(0, longestNameShown));
+  const more = certificateNames.length - shown.length;
+  const names = `${shown.join(', ') || 'no name at all'}${more > 0 ? ` and ${more} more` : ''}`;
+  return (
+    `the server did not prove to be ${target.externalName}${chain}: its certificate is for ${names}. ` +
+    'Give the server a certificate for that name, or point the Service to a name that its certificate has'
+  );
+}
+
+// A certificate may hold thousands of names, and whoever answers the connection wrote them.
+const mostNamesShown = 10;
+const longestNameShown = 253;

@@ -1,0 +1,157 @@
+import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/**
+ * Which endpoint comes first.
+ *
+ * - `ordered`: as DNS gave them.
+ * - `random`: any, each as likely.
+ * - `round-robin`: each in turn.
+ * - `least-connections`: the one that fewest connections are open to; among equals, any.
+ */
+export type Balancing = 'ordered' | 'random' | 'round-robin' | 'least-connections';
+
+/** See {@link Balancer}. */
+export interface BalancerOptions {
+  /** @defaultValue 'ordered' */
+  balancing?: Balancing | undefined;
+  /**
+   * How long an endpoint that failed stands behind all others. Milliseconds; 0 forgets at once.
+   * @defaultValue 10000
+   */
+  failureMemoryMillis?: number | undefined;
+}
+
+/** What owns time and chance in tests. */
+export interface BalancerDependencies {
+  clock: Clock;
+  random: Random;
+}
+
+/**
+ * Says in which order to try the endpoints of a target, from the first choice to the last.
+ *
+ * It never takes one away: what has just failed comes last, the one that failed longest ago before the others, so that
+ * a failure of all of them does not lock anybody out. Endpoints are known by address and port, so it keeps its
+ * memory from one DNS answer to the next. It holds no timers and no sockets, and needs no closing.
+ *
+ * @example
+ * ```ts
+ * const balancer = new Balancer({ balancing: 'least-connections' });
+ * const { result: socket, endpoint, failures } = await raceEndpoints(balancer.order(endpoints), connect);
+ * for (const failure of failures) balancer.failed(failure.endpoint);
+ * balancer.succeeded(endpoint);
+ * socket.once('close', balancer.connected(endpoint));
+ * ```
+ */
+export class Balancer {
+  readonly #balancing: Balancing;
+  readonly #failureMemoryMillis: number;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  /** When each endpoint failed last. Oldest first. */
+  readonly #failures = new Map<string, number>();
+  /** Only endpoints with connections are in it. */
+  readonly #connections = new Map<string, number>();
+  #turn = 0;
+
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
+  constructor(options: BalancerOptions = {}, { clock, random }: BalancerDependencies = system) {
+    const { balancing = 'ordered', failureMemoryMillis = defaultFailureMemoryMillis } = options;
+    if (!(balancing in arrange)) {
+      const known = Object.keys(arrange).join(', ');
+      throw new InvalidArgumentError('balancing', `${JSON.stringify(balancing)} is none of ${known}`);
+    }
+    if (!(failureMemoryMillis >= 0)) {
+      throw new InvalidArgumentError('failureMemoryMillis', `${failureMemoryMillis} is no time: 0 or more`);
+    }
+    this.#balancing = balancing;
+    this.#failureMemoryMillis = failureMemoryMillis;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** All of `endpoints`, first choice first. */
+  order(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+    this.#forgetOldFailures();
+    const turn = this.#turn;
+    this.#turn = (turn + 1) % Number.MAX_SAFE_INTEGER;
+    const connections = (endpoint: Endpoint) => this.#connections.get(keyOf(endpoint)) ?? 0;
+    const arranged = arrange[this.#balancing]([...endpoints], { turn, random: this.#random, connections });
+    // The sort is stable: what has not failed keeps its place.
+    return arranged.sort((one, other) => this.#failedAt(one) - this.#failedAt(other));
+  }
+
+  /** Remembers that it could not be used. */
+  failed(endpoint: Endpoint): void {
+    const key = keyOf(endpoint);
+    this.#failures.delete(key);
+    if (this.#failureMemoryMillis > 0) this.#failures.set(key, this.#clock.now());
+  }
+
+  /** Forgets that it failed. */
+  succeeded(endpoint: Endpoint): void {
+    this.#failures.delete(keyOf(endpoint));
+  }
+
+  /** Counts a connection, until the returned function is called. Calling that again does nothing. */
+  connected(endpoint: Endpoint): () => void {
+    const key = keyOf(endpoint);
+    this.#connections.set(key, (this.#connections.get(key) ?? 0) + 1);
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      const left = (this.#connections.get(key) ?? 0) - 1;
+      if (left > 0) this.#connections.set(key, left);
+      else this.#connections.delete(key);
+    };
+  }
+
+  #failedAt(endpoint: Endpoint): number {
+    return this.#failures.get(keyOf(endpoint)) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  #forgetOldFailures(): void {
+    const oldest = this.#clock.now() - this.#failureMemoryMillis;
+    for (const [key, at] of this.#failures) {
+      if (at > oldest) return;
+      this.#failures.delete(key);
+    }
+  }
+}
+
+interface Facts {
+  readonly turn: number;
+  readonly random: Random;
+  readonly connections: (endpoint: Endpoint) => number;
+}
+
+const arrange: Record<Balancing, (endpoints: Endpoint[], facts: Facts) => Endpoint[]> = {
+  ordered: (endpoints) => endpoints,
+  random: (endpoints, { random }) => shuffled(endpoints, random),
+  // DNS servers shuffle their answers, so turns are only fair over an order of our own.
+  'round-robin': (endpoints, { turn }) => {
+    const sorted = endpoints.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+    const start = sorted.length === 0 ? 0 : turn % sorted.length;
+    return [...sorted.slice(start), ...sorted.slice(0, start)];
+  },
+  'least-connections': (endpoints, { random, connections }) =>
+    shuffled(endpoints, random).sort((one, other) => connections(one) - connections(other)),
+};
+
+/** Every order as likely as any other (Fisher and Yates). */
+function shuffled(endpoints: readonly Endpoint[], random: Random): Endpoint[] {
+  const rest = [...endpoints];
+  const result: Endpoint[] = [];
+  while (rest.length > 0) result.push(...rest.splice(Math.floor(random() * rest.length), 1));
+  return result;
+}
+
+function keyOf(endpoint: Endpoint): string {
+  return `${endpoint.address} ${endpoint.port}`;
+}
+
+const system: BalancerDependencies = { clock: systemClock, random: systemRandom };
+const defaultFailureMemoryMillis = 10_000;

@@ -1,0 +1,373 @@
+import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
+import { abortable } from '../deadline.ts';
+import { ResolutionError } from '../dns/errors.ts';
+import type { Resolution, Resolver } from '../dns/resolution.ts';
+import { ClosedError, InvalidArgumentError, isExternalNameError } from '../errors.ts';
+import { answerChanged, sourceDegraded, sourceRecovered, targetChanged } from '../events/index.ts';
+import { isWithin, parseHostName, parseServiceReference, type ServiceReference } from '../names/index.ts';
+import { isSameTarget, TargetFeed } from './target-feed.ts';
+import { targetOfChain } from './target-of-chain.ts';
+import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
+import { targetVersion } from './target-version.ts';
+
+/** See {@link DnsTargetSource}. Exactly one of `service` and `name` is given. */
+export interface DnsTargetSourceOptions {
+  /** The Service to follow: `webscaler-db`, `webscaler-db.default`, or a reference that was parsed. */
+  service?: string | ServiceReference | undefined;
+  /** Any other name to follow. */
+  name?: string | undefined;
+  /** Who asks. It stays the caller's: closing the source does not close it. */
+  resolver: Resolver;
+  /** Completes a short Service name. @defaultValue `default` */
+  namespace?: string | undefined;
+  /** Names within it are hops, and no targets of their own while the chain goes on. @defaultValue `cluster.local` */
+  clusterDomain?: string | undefined;
+  /** Longest time for one question, all of its queries together. Milliseconds. @defaultValue 5000 */
+  timeoutMillis?: number | undefined;
+}
+
+/** What owns time and chance in tests. */
+export interface TargetSourceDependencies {
+  clock: Clock;
+  random: Random;
+}
+
+/**
+ * Learns from cluster DNS where a Service points.
+ *
+ * While somebody is subscribed it asks again just when the TTL of the aliases ends (plus up to a tenth of it, at most a
+ * second, so that many processes do not ask at once), and never more than once a second. While nobody is, it
+ * asks when `current` is called and the last answer has expired. Its timers do not keep the process alive.
+ *
+ * The aliases alone say where a Service points, so a target that does not resolve itself is a target all the same.
+ * Where no answer comes, or the Service is gone, the last good target stays, marked `stale`, and it tries again after
+ * 1, 2, 4, ... 30 seconds. Channels: `externalname:targets:target-changed`, `...:answer-changed`,
+ * `...:source-degraded`, `...:source-recovered`.
+ *
+ * @example
+ * ```ts
+ * const source = new DnsTargetSource({ service: 'webscaler-db', resolver });
+ * const stop = source.subscribe((target) => console.log('switched to', target.externalName));
+ * ```
+ */
+export class DnsTargetSource implements TargetSource {
+  /** The name that it asks for. */
+  readonly name: string;
+  readonly #resolver: Resolver;
+  readonly #clusterDomain: string;
+  readonly #timeoutMillis: number;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #feed = new TargetFeed();
+  readonly #closing = new AbortController();
+  readonly #questions = new Set<Question>();
+  #state: State = { state: 'unknown' };
+  #timer: Timer | undefined;
+  #asked = 0;
+  #answered = 0;
+
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used */
+  constructor(options: DnsTargetSourceOptions, { clock, random }: TargetSourceDependencies = system) {
+    const followed = followedName(options);
+    this.name = followed.name;
+    this.#clusterDomain = followed.clusterDomain;
+    this.#resolver = options.resolver;
+    this.#timeoutMillis = positive(options.timeoutMillis ?? defaultTimeoutMillis, 'timeoutMillis');
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  async current(options: CurrentOptions = {}): Promise<Target> {
+    const { fresh = false, signal } = options;
+    signal?.throwIfAborted();
+    const known = fresh ? undefined : this.#knownTarget();
+    return known ?? abortable(this.#ask(fresh), signal);
+  }
+
+  subscribe(listener: (target: Target) => void): () => void {
+    if (this.#state.state === 'closed') throw new ClosedError('the target source');
+    const unsubscribe = this.#feed.subscribe(listener, lastAnswer(this.#state)?.target);
+    if (this.#timer === undefined && this.#questions.size === 0) this.#scheduleQuestion();
+    return () => {
+      unsubscribe();
+      if (!this.#feed.isFollowed) this.#cancelQuestion();
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#state.state === 'closed') return;
+    this.#state = { state: 'closed' };
+    this.#cancelQuestion();
+    this.#feed.clear();
+    this.#closing.abort(new ClosedError('the target source'));
+    await Promise.allSettled([...this.#questions].map((question) => question.result));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The target that can be given without asking. */
+  #knownTarget(): Target | undefined {
+    const state = this.#state;
+    if (state.state === 'good') return this.#clock.now() < state.answer.validUntil ? state.answer.target : undefined;
+    // While it is followed, the next try has its own time: nobody has to wait for a server that is down.
+    if (state.state !== 'degraded' || state.answer === undefined) return undefined;
+    return this.#feed.isFollowed || this.#clock.now() < state.retryAt ? state.answer.target : undefined;
+  }
+
+  /** Joins a question that is under way and good enough, or asks. */
+  #ask(fresh: boolean): Promise<Target> {
+    if (this.#state.state === 'closed') return Promise.reject(new ClosedError('the target source'));
+    for (const question of this.#questions) if (question.fresh || !fresh) return question.result;
+    this.#cancelQuestion();
+    const question: Question = { fresh, result: this.#question(fresh, ++this.#asked) };
+    this.#questions.add(question);
+    const done = () => {
+      this.#questions.delete(question);
+      if (this.#feed.isFollowed && this.#questions.size === 0) this.#scheduleQuestion();
+    };
+    question.result.then(done, done);
+    return question.result;
+  }
+
+  async #question(fresh: boolean, order: number): Promise<Target> {
+    const outcome = await this.#resolve(fresh);
+    if (this.#state.state === 'closed') throw new ClosedError('the target source');
+    const known = lastAnswer(this.#state);
+    // A later question that was answered sooner knows better.
+    if (order < this.#answered && known !== undefined) return known.target;
+    this.#answered = order;
+    return outcome.kind === 'answer' ? this.#learn(outcome.answer) : this.#degrade(outcome.error, outcome.expired);
+  }
+
+  async #resolve(fresh: boolean): Promise<Outcome> {
+    const { signal } = this.#closing;
+    const options = { fresh, timeoutMillis: this.#timeoutMillis, signal };
+    try {
+      const resolution = await abortable(this.#resolver.resolve(this.name, options), signal);
+      const answer = this.#answer(resolution, fresh);
+      if (!resolution.stale) return { kind: 'answer', answer };
+      const detail = 'no DNS server answered, an expired answer was served';
+      const error = new ResolutionError('unavailable', this.name, { chain: resolution.chain, detail });
+      return { kind: 'failure', error, expired: answer };
+    } catch (error) {
+      const answer = isResolutionError(error) ? this.#answerDespite(error) : undefined;
+      return answer === undefined ? { kind: 'failure', error } : { kind: 'answer', answer };
+    }
+  }
+
+  #answer(resolution: Resolution, fresh: boolean): Answer {
+    const names: Chain = [resolution.name, ...resolution.chain.map((hop) => hop.target)];
+    const target = targetOfChain(names, { clusterDomain: this.#clusterDomain });
+    const hops = resolution.chain.slice(0, target.via.length);
+    // Without an alias it is the addresses that say how long this name stands for itself.
+    const records: readonly { ttlSeconds: number }[] = hops.length > 0 ? hops : resolution.addresses;
+    const lifeMillis = shortestTtl(records) * 1000;
+    const now = this.#clock.now();
+    // An answer from a cache has used up some of its time; `expiresAt` knows, if only for all records together.
+    const leftMillis = fresh ? lifeMillis : Math.min(lifeMillis, resolution.expiresAt - now);
+    return {
+      target: dnsTarget(target.externalName, target.via),
+      names,
+      addresses: resolution.addresses.map(({ address }) => address).sort(),
+      validUntil: now + Math.max(leftMillis, shortestPauseMillis),
+      lifeMillis,
+    };
+  }
+
+  /** The answer that an error holds: the aliases were found, if not what is behind them. */
+  #answerDespite(error: ResolutionError): Answer | undefined {
+    const [first] = error.chain;
+    if (first === undefined) return undefined;
+    const names: Chain = [first.name, ...error.chain.map((hop) => hop.target)];
+    const target = targetOfChain(names, { clusterDomain: this.#clusterDomain });
+    const ended = error.failure === 'not-found' || error.failure === 'no-address';
+    const reachedEnd = target.via.length === error.chain.length;
+    const inCluster = isWithin(target.externalName, this.#clusterDomain);
+    // Inside the cluster the next hop might have led out of it: only the chain's true end tells.
+    if (inCluster && !(reachedEnd && ended)) return undefined;
+    const lifeMillis = shortestTtl(error.chain.slice(0, target.via.length)) * 1000;
+    return {
+      target: dnsTarget(target.externalName, target.via),
+      names,
+      addresses: ended ? [] : undefined,
+      validUntil: this.#clock.now() + Math.max(lifeMillis, shortestPauseMillis),
+      lifeMillis,
+    };
+  }
+
+  #learn(answer: Answer): Target {
+    const before = this.#state;
+    const previous = lastAnswer(before);
+    const { target } = answer;
+    this.#state = { state: 'good', answer: { ...answer, addresses: answer.addresses ?? previous?.addresses } };
+    if (before.state === 'degraded') {
+      const degradedMillis = this.#clock.now() - before.since;
+      sourceRecovered.publish(() => ({ ...this.#facts(target), degradedMillis }));
+    }
+    if (previous === undefined || !isSameTarget(previous.target, target)) {
+      this.#tell(target, previous?.target);
+    } else if (!isSameAnswer(previous, answer)) {
+      answerChanged.publish(() => ({
+        name: this.name,
+        target: target.externalName,
+        chain: answer.names,
+        addresses: answer.addresses ?? [],
+        previousAddresses: previous.addresses ?? [],
+      }));
+    }
+    return target;
+  }
+
+  /** Holds on to the last good target; where there is none, to an expired one that the resolver kept. */
+  #degrade(error: unknown, expired: Answer | undefined): Target {
+    const before = this.#state;
+    const previous = lastAnswer(before) ?? expired;
+    const failures = before.state === 'degraded' ? before.failures + 1 : 1;
+    const now = this.#clock.now();
+    this.#state = {
+      state: 'degraded',
+      since: before.state === 'degraded' ? before.since : now,
+      failures,
+      retryAt: now + this.#backoffMillis(failures),
+      answer: previous && { ...previous, target: { ...previous.target, stale: true } },
+    };
+    if (before.state !== 'degraded') {
+      sourceDegraded.publish(() => ({
+        name: this.name,
+        source: 'dns',
+        ...(previous && { target: previous.target.externalName }),
+        ...(isExternalNameError(error) && { code: error.code }),
+        error,
+      }));
+    }
+    const { answer } = this.#state;
+    if (answer === undefined) throw error;
+    if (lastAnswer(before) === undefined) this.#tell(answer.target, undefined);
+    return answer.target;
+  }
+
+  #tell(target: Target, previous: Target | undefined): void {
+    targetChanged.publish(() => ({ ...this.#facts(target), ...(previous && { previous: previous.externalName }) }));
+    this.#feed.tell(target);
+  }
+
+  #backoffMillis(failures: number): number {
+    const longest = Math.min(shortestPauseMillis * 2 ** (failures - 1), longestPauseMillis);
+    return Math.max(shortestPauseMillis, longest * (0.5 + this.#random() / 2));
+  }
+
+  #scheduleQuestion(): void {
+    this.#cancelQuestion();
+    const delayMillis = Math.max(this.#nextQuestionAt() - this.#clock.now(), 0);
+    const ask = () => {
+      this.#timer = undefined;
+      // What comes of it is in the state and on the channels; nobody waits for this promise.
+      if (this.#questions.size === 0) this.#ask(this.#state.state !== 'unknown').catch(() => {});
+    };
+    this.#timer = this.#clock.schedule(ask, delayMillis, { background: true });
+  }
+
+  #nextQuestionAt(): number {
+    const state = this.#state;
+    if (state.state === 'good') {
+      const jitterMillis = this.#random() * Math.min(state.answer.lifeMillis / 10, longestJitterMillis);
+      return state.answer.validUntil + jitterMillis;
+    }
+    return state.state === 'degraded' ? state.retryAt : this.#clock.now();
+  }
+
+  #cancelQuestion(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #facts(target: Target) {
+    const { externalName, via, source, version } = target;
+    return { name: this.name, target: externalName, via, source, version };
+  }
+}
+
+/** What one question brought. */
+interface Answer {
+  readonly target: Target;
+  readonly names: Chain;
+  /** Sorted. Left out where nobody could say. */
+  readonly addresses: readonly string[] | undefined;
+  /** Until when it is believed, in `clock.now()` milliseconds. */
+  readonly validUntil: number;
+  /** The TTL of what defines the target, as received. */
+  readonly lifeMillis: number;
+}
+
+type Chain = readonly [string, ...string[]];
+
+type Outcome =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly kind: 'failure'; readonly error: unknown; readonly expired?: Answer };
+
+type State =
+  | { readonly state: 'unknown' }
+  | { readonly state: 'good'; readonly answer: Answer }
+  | {
+      readonly state: 'degraded';
+      readonly since: number;
+      readonly failures: number;
+      readonly retryAt: number;
+      readonly answer: Answer | undefined;
+    }
+  | { readonly state: 'closed' };
+
+interface Question {
+  readonly fresh: boolean;
+  readonly result: Promise<Target>;
+}
+
+function lastAnswer(state: State): Answer | undefined {
+  return state.state === 'good' || state.state === 'degraded' ? state.answer : undefined;
+}
+
+function isSameAnswer(one: Answer, other: Answer): boolean {
+  // Where the addresses are not known this time, they have not changed either.
+  const addresses = other.addresses ?? one.addresses;
+  return one.names.join() === other.names.join() && one.addresses?.join() === addresses?.join();
+}
+
+function dnsTarget(externalName: string, via: readonly string[]): Target {
+  return { externalName, via, version: targetVersion({ externalName, via }), source: 'dns', stale: false };
+}
+
+function shortestTtl(records: readonly { readonly ttlSeconds: number }[]): number {
+  return records.length === 0 ? unknownTtlSeconds : Math.min(...records.map((record) => record.ttlSeconds));
+}
+
+function followedName(options: DnsTargetSourceOptions): { name: string; clusterDomain: string } {
+  const { service, name, namespace, clusterDomain = 'cluster.local' } = options;
+  if ((service === undefined) === (name === undefined)) {
+    throw new InvalidArgumentError('service', 'give either service or name');
+  }
+  if (service === undefined) return { name: parseHostName(name ?? ''), clusterDomain: parseHostName(clusterDomain) };
+  const reference =
+    typeof service === 'string' ? parseServiceReference(service, { namespace, clusterDomain }) : service;
+  return { name: reference.fullName, clusterDomain: reference.clusterDomain };
+}
+
+function positive(value: number, argument: string): number {
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError(argument, `${value} is no time: write milliseconds, more than 0`);
+}
+
+// By its mark and shape, not its class: the resolver may come with another copy of this package.
+function isResolutionError(error: unknown): error is ResolutionError {
+  return isExternalNameError(error) && 'failure' in error && 'chain' in error && Array.isArray(error.chain);
+}
+
+const system: TargetSourceDependencies = { clock: systemClock, random: systemRandom };
+const defaultTimeoutMillis = 5000;
+// However short a TTL is: a server is not asked more than once a second by one source.
+const shortestPauseMillis = 1000;
+const longestPauseMillis = 30_000;
+const longestJitterMillis = 1000;
+// CoreDNS' own default, for the case that no record says how long it may be kept.
+const unknownTtlSeconds = 5;

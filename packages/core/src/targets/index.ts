@@ -1,0 +1,27 @@
+export { Balancer, type BalancerDependencies, type BalancerOptions, type Balancing } from './balancer.ts';
+export { DnsTargetSource, type DnsTargetSourceOptions, type TargetSourceDependencies } from './dns-source.ts';
+export type { Endpoint } from './endpoint.ts';
+export { type FirstAvailableOptions, FirstAvailableTargetSource, NoTargetError } from './first-available-source.ts';
+export { createTargetPolicy, looksLikeAddress, type TargetPolicy, type TargetPolicyOptions } from './policy.ts';
+export {
+  type EndpointFailure,
+  interleaved,
+  NoEndpointError,
+  type RaceOptions,
+  type RaceResult,
+  raceEndpoints,
+} from './racing.ts';
+export {
+  type AddressRefusal,
+  AddressRefusedError,
+  AllowListRequiredError,
+  TargetIsAddressError,
+  type TargetName,
+  TargetRefusedError,
+} from './refusals.ts';
+export { type ResolveEndpointsOptions, resolveEndpoints } from './resolve-endpoints.ts';
+export { type BalancedService, ServiceBalancer, type ServiceBalancerOptions } from './service-balancer.ts';
+export { StaticTargetSource } from './static-source.ts';
+export { isSameTarget, TargetFeed } from './target-feed.ts';
+export { type TargetOfChainOptions, targetOfChain } from './target-of-chain.ts';
+export type { CurrentOptions, Target, TargetSource } from './target-source.ts';

@@ -1,0 +1,80 @@
+import { isIP } from 'node:net';
+import type { WaitOptions } from '../deadline.ts';
+import { ResolutionError } from '../dns/errors.ts';
+import type { Resolver } from '../dns/resolution.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { TargetPolicy } from './policy.ts';
+import { AddressRefusedError } from './refusals.ts';
+import type { Target } from './target-source.ts';
+
+/** See {@link resolveEndpoints}. */
+export interface ResolveEndpointsOptions extends WaitOptions {
+  resolver: Resolver;
+  policy: TargetPolicy;
+  /** 1 to 65535. An ExternalName Service has no ports, so the application names it. */
+  port: number;
+  /** Asks DNS past the cache. @defaultValue false */
+  fresh?: boolean | undefined;
+  /** Which addresses to ask for. @defaultValue 0, both */
+  family?: 0 | 4 | 6 | undefined;
+  /** One deadline for all queries together. Milliseconds. @defaultValue the resolver's own */
+  timeoutMillis?: number | undefined;
+}
+
+/**
+ * Finds the places where a target can be reached: every address that DNS has for it and that the policy lets through,
+ * in the order of the answer. Refused addresses raise only if none is left.
+ *
+ * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED`, before anything is asked
+ * @throws AddressRefusedError `ERR_EXTERNALNAME_ADDRESS_REFUSED` where every address was refused; of several, the first,
+ * with an `AggregateError` of all of them for its cause
+ * @throws ResolutionError `ERR_EXTERNALNAME_DNS_...` where the target has no address
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a port that is none
+ *
+ * @example
+ * ```ts
+ * const endpoints = await resolveEndpoints(await source.current(), { resolver, policy, port: 5432 });
+ * ```
+ */
+export async function resolveEndpoints(target: Target, options: ResolveEndpointsOptions): Promise<readonly Endpoint[]> {
+  const { resolver, policy, port, fresh, family, timeoutMillis, signal } = options;
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError('port', `${port} is no port: write a number from 1 to 65535`);
+  }
+  signal?.throwIfAborted();
+  policy.checkTarget(target);
+  const host = target.externalName;
+  const addresses =
+    isIP(host) === 0
+      ? (await resolver.resolve(host, { fresh, family, timeoutMillis, signal })).addresses
+      : [{ address: host, family: isIP(host) === 6 ? (6 as const) : (4 as const) }];
+  if (addresses.length === 0) throw new ResolutionError('no-address', host);
+  const endpoints: Endpoint[] = [];
+  const refused: AddressRefusedError[] = [];
+  for (const { address, family } of addresses) {
+    const refusal = refusalOf(policy, target, address);
+    if (refusal === undefined) endpoints.push({ target, address, family, port });
+    else refused.push(refusal);
+  }
+  if (endpoints.length > 0) return endpoints;
+  throw combined(target, refused);
+}
+
+function refusalOf(policy: TargetPolicy, target: Target, address: string): AddressRefusedError | undefined {
+  try {
+    policy.checkAddress(target, address);
+    return undefined;
+  } catch (error) {
+    if (error instanceof AddressRefusedError) return error;
+    throw error;
+  }
+}
+
+function combined(target: Target, refused: readonly AddressRefusedError[]): AddressRefusedError {
+  const [first, ...others] = refused;
+  if (first === undefined) throw new TypeError('no address was refused');
+  if (others.length === 0) return first;
+  const cause = new AggregateError(refused, `all ${refused.length} addresses of ${target.externalName} were refused`);
+  return new AddressRefusedError(target, first.address, first.reason, { cause });
+}

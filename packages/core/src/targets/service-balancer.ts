@@ -1,0 +1,169 @@
+import { type Random, systemClock, systemRandom } from '../clock.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import type { BalancerDependencies } from './balancer.ts';
+
+/** One of several Services (or sources, or hosts) that can do the same work. */
+export interface BalancedService {
+  /** Tells it from the others. */
+  name: string;
+  /** The lowest number is preferred; others only stand in (RFC 2782). 0 to 65535. @defaultValue 0 */
+  priority?: number | undefined;
+  /** Its share among those of the same priority; 0 hardly any (RFC 2782). 0 to 65535. @defaultValue 1 */
+  weight?: number | undefined;
+}
+
+/** See {@link ServiceBalancer}. */
+export interface ServiceBalancerOptions {
+  /**
+   * When a Service that failed is preferred again.
+   *
+   * - milliseconds: after that time one caller tries it first; where that fails too, the time doubles, up to
+   *   `longestComeBackMillis`.
+   * - `'by-hand'`: not before {@link ServiceBalancer.succeeded} is called for it. For a database whose old
+   *   primary must not be written to again only because it answers.
+   *
+   * @defaultValue 30000
+   */
+  comeBackAfterMillis?: number | 'by-hand' | undefined;
+  /** Milliseconds. @defaultValue 300000, or `comeBackAfterMillis` where that is more */
+  longestComeBackMillis?: number | undefined;
+}
+
+/**
+ * Says in which order to try several Services: by priority, and by weight among equals. What failed stands behind all
+ * that did not, and comes back by a rule. It holds no timers.
+ *
+ * @example
+ * ```ts
+ * const services = new ServiceBalancer([{ name: 'webscaler-db' }, { name: 'webscaler-db-dr', priority: 1 }]);
+ * for (const service of services.order()) { ... } // then services.succeeded(service) or services.failed(service)
+ * ```
+ */
+export class ServiceBalancer {
+  readonly #services: readonly Settings[];
+  readonly #comeBackAfterMillis: number;
+  readonly #longestComeBackMillis: number;
+  readonly #dependencies: BalancerDependencies;
+  /** The services that failed last time. */
+  readonly #setAside = new Map<string, SetAside>();
+
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
+  constructor(
+    services: readonly BalancedService[],
+    options: ServiceBalancerOptions = {},
+    dependencies: BalancerDependencies = system,
+  ) {
+    const { comeBackAfterMillis = defaultComeBackMillis } = options;
+    const after = comeBackAfterMillis === 'by-hand' ? Number.POSITIVE_INFINITY : comeBackAfterMillis;
+    if (!(after >= 0)) throw new InvalidArgumentError('comeBackAfterMillis', `${after} is no time: 0 or more`);
+    const longest = options.longestComeBackMillis ?? Math.max(defaultLongestComeBackMillis, after);
+    if (!(longest >= after)) {
+      throw new InvalidArgumentError('longestComeBackMillis', `${longest} is less than comeBackAfterMillis`);
+    }
+    this.#services = settingsOf(services);
+    this.#comeBackAfterMillis = after;
+    this.#longestComeBackMillis = longest;
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * The names of all services, first choice first. A service that failed and whose time has come is in its old place
+   * for this one call; until its outcome is reported, others do not get it first.
+   */
+  order(): readonly string[] {
+    const { clock, random } = this.#dependencies;
+    const now = clock.now();
+    const inTheirPlace: Settings[] = [];
+    const last: SetAside[] = [];
+    for (const service of this.#services) {
+      const aside = this.#setAside.get(service.name);
+      if (aside === undefined) inTheirPlace.push(service);
+      else if (now < aside.until) last.push(aside);
+      else {
+        inTheirPlace.push(service);
+        // Should the caller never say how it went, the next one gets its try after the same time.
+        this.#setAside.set(service.name, { ...aside, until: now + aside.pauseMillis });
+      }
+    }
+    // The one that failed longest ago is the likeliest to be back.
+    last.sort((one, other) => one.failedAt - other.failedAt);
+    return [...byPriorityAndWeight(inTheirPlace, random), ...last.map((aside) => aside.name)];
+  }
+
+  /** It could not do the work: it is set aside. */
+  failed(name: string): void {
+    const aside = this.#setAside.get(this.#known(name));
+    const now = this.#dependencies.clock.now();
+    // Many callers see one failure. Only one after a try of its own makes the pause longer.
+    const again = aside !== undefined && now >= aside.failedAt + aside.pauseMillis;
+    const doubled = again ? Math.min(aside.pauseMillis * 2, this.#longestComeBackMillis) : aside?.pauseMillis;
+    const pauseMillis = doubled ?? this.#comeBackAfterMillis;
+    this.#setAside.set(name, { name, failedAt: now, pauseMillis, until: now + pauseMillis });
+  }
+
+  /** It did the work: it is in its old place again. Also what an operator calls to bring it back by hand. */
+  succeeded(name: string): void {
+    this.#setAside.delete(this.#known(name));
+  }
+
+  #known(name: string): string {
+    if (this.#services.some((service) => service.name === name)) return name;
+    throw new InvalidArgumentError('name', `${JSON.stringify(name)} is none of the services`);
+  }
+}
+
+type Settings = { readonly [K in keyof BalancedService]-?: NonNullable<BalancedService[K]> };
+
+interface SetAside {
+  readonly name: string;
+  readonly failedAt: number;
+  readonly pauseMillis: number;
+  /** When it may be tried first again. */
+  readonly until: number;
+}
+
+function settingsOf(services: readonly BalancedService[]): readonly Settings[] {
+  if (services.length === 0) throw new InvalidArgumentError('services', 'name one at least');
+  const names = new Set(services.map((service) => service.name));
+  if (names.size < services.length) throw new InvalidArgumentError('services', 'two have the same name');
+  return services.map(({ name, priority = 0, weight = 1 }, index) => {
+    for (const [option, value] of Object.entries({ priority, weight })) {
+      if (Number.isInteger(value) && value >= 0 && value <= 65_535) continue;
+      throw new InvalidArgumentError(`services[${index}].${option}`, `${value} is no whole number from 0 to 65535`);
+    }
+    return { name, priority, weight };
+  });
+}
+
+/** RFC 2782: the lowest priority first; among equals, one after the other is drawn, each as likely as its weight says. */
+function byPriorityAndWeight(services: readonly Settings[], random: Random): readonly string[] {
+  const rest = [...services].sort((one, other) => one.priority - other.priority);
+  const names: string[] = [];
+  for (let [first] = rest; first !== undefined; [first] = rest) {
+    const priority = first.priority;
+    const equals = rest.filter((service) => service.priority === priority);
+    const chosen = drawn(equals, random);
+    rest.splice(rest.indexOf(chosen), 1);
+    names.push(chosen.name);
+  }
+  return names;
+}
+
+function drawn(services: readonly Settings[], random: Random): Settings {
+  // A weight of 0 keeps a very small chance beside others, as the RFC asks for.
+  const weights = services.map((service) => Math.max(service.weight, smallestWeight));
+  let point = random() * weights.reduce((sum, weight) => sum + weight, 0);
+  const index = weights.findIndex((weight) => {
+    point -= weight;
+    return point < 0;
+  });
+  const [last] = services.slice(-1);
+  const chosen = services[index] ?? last;
+  if (chosen === undefined) throw new TypeError('nothing to draw from');
+  return chosen;
+}
+
+const system: BalancerDependencies = { clock: systemClock, random: systemRandom };
+const defaultComeBackMillis = 30_000;
+const defaultLongestComeBackMillis = 300_000;
+const smallestWeight = 0.001;

@@ -1,0 +1,80 @@
+import { isIP } from 'node:net';
+import { ClosedError } from '../errors.ts';
+import { targetChanged } from '../events/index.ts';
+import { canonicalName, parseHostName } from '../names/index.ts';
+import { TargetFeed } from './target-feed.ts';
+import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
+import { targetVersion } from './target-version.ts';
+
+/**
+ * A target that the application names itself: a fixed host, or one that it changes by {@link StaticTargetSource.set}
+ * when it learns of a switch in its own way. It asks nobody.
+ *
+ * @example
+ * ```ts
+ * const source = new StaticTargetSource('primary-db.example.com');
+ * source.set('secondary-db.example.com'); // a switch
+ * ```
+ */
+export class StaticTargetSource implements TargetSource {
+  readonly #feed = new TargetFeed();
+  #target: Target;
+  #closed = false;
+
+  /**
+   * @param host a host name, or an IP address
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where it is neither
+   */
+  constructor(host: string) {
+    this.#target = staticTarget(host);
+  }
+
+  async current(options: CurrentOptions = {}): Promise<Target> {
+    options.signal?.throwIfAborted();
+    if (this.#closed) throw new ClosedError('the target source');
+    return this.#target;
+  }
+
+  subscribe(listener: (target: Target) => void): () => void {
+    if (this.#closed) throw new ClosedError('the target source');
+    return this.#feed.subscribe(listener, this.#target);
+  }
+
+  /**
+   * Names another host. Subscribers are told soon after, not inside this call.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what is no host name and no IP address
+   * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
+   */
+  set(host: string): void {
+    if (this.#closed) throw new ClosedError('the target source');
+    const previous = this.#target;
+    const target = staticTarget(host);
+    if (target.externalName === previous.externalName) return;
+    this.#target = target;
+    targetChanged.publish(() => ({
+      name: target.externalName,
+      target: target.externalName,
+      previous: previous.externalName,
+      via: target.via,
+      source: target.source,
+      version: target.version,
+    }));
+    this.#feed.tell(target);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#feed.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function staticTarget(host: string): Target {
+  const externalName = isIP(host) === 0 ? parseHostName(host, 'host') : canonicalName(host);
+  const name = { externalName, via: [] };
+  return Object.freeze({ ...name, version: targetVersion(name), source: 'static', stale: false });
+}
