@@ -1,3 +1,11 @@
+export type { AdministrationOptions } from './administration.ts';
+export {
+  type CertificateAuthority,
+  type CertificateAuthorityOptions,
+  type CertificateRequest,
+  createCertificateAuthority,
+  type IssuedCertificate,
+} from './certificates.ts';
 export type { AnswerCacheOptions } from './cluster-dns/answer-cache.ts';
 export type { DnsFault, DnsFaultScope, StartedFault } from './cluster-dns/faults.ts';
 export type { Rcode } from './cluster-dns/message.ts';
@@ -15,3 +23,20 @@ export {
   type LocalServices,
   type ServiceObject,
 } from './local-cluster.ts';
+export type { PostgresBinariesOptions } from './postgres-binaries.ts';
+export { PostgresServerError, type PostgresServerFailure, PostgresUnavailableError } from './postgres-errors.ts';
+export {
+  type PostgresConnection,
+  PostgresPair,
+  type PostgresPairOptions,
+  type SwitchoverOptions,
+  type SynchronousCommit,
+} from './postgres-pair.ts';
+export {
+  type DemoteOptions,
+  type PostgresRole,
+  PostgresServer,
+  type PromoteOptions,
+  type ServerWaitOptions,
+  type StopMode,
+} from './postgres-server.ts';
