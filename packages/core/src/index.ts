@@ -1,7 +1,35 @@
 export { type Clock, type Random, type ScheduleOptions, systemClock, systemRandom, type Timer } from './clock.ts';
 export type { WaitOptions } from './deadline.ts';
-export { ResolutionError, type ResolutionErrorOptions, type ResolutionFailure } from './dns/errors.ts';
-export type { Hop, Resolution, ResolvedAddress, ResolveOptions, Resolver } from './dns/resolution.ts';
+export {
+  type CacheOptions,
+  createLookup,
+  type DnsChangeEvent,
+  DnsQueryError,
+  type DnsQueryEvent,
+  DnsResolver,
+  type DnsResolverDependencies,
+  type DnsResolverOptions,
+  type DnsStatistics,
+  dnsAddressesChangedChannel,
+  dnsChainChangedChannel,
+  dnsQueryChannel,
+  type Hop,
+  type HostResolver,
+  type LookupFunction,
+  parseResolvConf,
+  type QueryFailure,
+  type Resolution,
+  ResolutionError,
+  type ResolutionErrorOptions,
+  type ResolutionFailure,
+  type ResolvConf,
+  type ResolvConfContext,
+  type ResolvedAddress,
+  type ResolveOptions,
+  type Resolver,
+  type SearchSettings,
+  searchCandidates,
+} from './dns/index.ts';
 export {
   ClosedError,
   DeadlineError,

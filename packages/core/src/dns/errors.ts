@@ -60,3 +60,29 @@ const words: Record<ResolutionFailure, string> = {
   loop: 'the chain loops',
   'too-long': 'the chain has too many aliases',
 };
+
+/** What went wrong with one query to one server. */
+export type QueryFailure =
+  /** No acceptable answer in time. */
+  | 'timeout'
+  /** It answered with an error code: SERVFAIL, REFUSED, ... */
+  | 'refused'
+  /** It could not be reached, or broke the connection off. */
+  | 'network';
+
+/**
+ * One query to one server failed. Stands in the `cause` of a {@link ResolutionError}, alone or one of several in an
+ * `AggregateError`. Code `ERR_EXTERNALNAME_DNS_QUERY`.
+ */
+export class DnsQueryError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  readonly failure: QueryFailure;
+  /** `address:port` */
+  readonly server: string;
+
+  constructor(failure: QueryFailure, server: string, message: string, options?: ExternalNameErrorOptions) {
+    super('ERR_EXTERNALNAME_DNS_QUERY', message, options);
+    this.failure = failure;
+    this.server = server;
+  }
+}

@@ -1,0 +1,212 @@
+import { isWithin } from '../names/index.ts';
+import type { DnsRecord, Question, ResponseMessage } from './message.ts';
+import type { Hop, ResolvedAddress } from './resolution.ts';
+
+/** What one response says about one question. `chain` holds the aliases that it passed through. */
+export type Answer =
+  | { readonly kind: 'addresses'; readonly chain: readonly Hop[]; readonly addresses: readonly ResolvedAddress[] }
+  /** Aliases and nothing about where they end: the last name is still to be asked. */
+  | { readonly kind: 'alias'; readonly chain: readonly Hop[] }
+  /** The last name has no record of this type (NODATA, RFC 2308 section 2.2). */
+  | { readonly kind: 'no-data'; readonly chain: readonly Hop[]; readonly ttlSeconds: number }
+  /** The last name does not exist (NXDOMAIN, RFC 2308 section 2.1). */
+  | { readonly kind: 'no-name'; readonly chain: readonly Hop[]; readonly ttlSeconds: number }
+  | { readonly kind: 'loop'; readonly chain: readonly Hop[] }
+  | { readonly kind: 'too-long'; readonly chain: readonly Hop[] }
+  /** The response answers nothing. `detail` goes into messages. */
+  | { readonly kind: 'unusable'; readonly chain: readonly Hop[]; readonly detail: string };
+
+/** Where a response came from and what was passed before it. */
+export interface AnswerContext {
+  readonly server: string;
+  readonly elapsedMillis: number;
+  /** The aliases that were followed to the question's name, in earlier answers. */
+  readonly passed?: readonly Hop[];
+}
+
+/**
+ * Walks from the question's name along the aliases of a response to where they end. Pure.
+ *
+ * Records may come in any order. Only those that hang together with the question count: an alias of a name on the way, an
+ * address of the last name. Whatever else a response carries says nothing about the question, and a server that wanted to slip
+ * something in would put it there (the same rule as `answersQuestion` in CoreDNS `plugin/cache`).
+ */
+export function readAnswer(question: Question, message: ResponseMessage, context: AnswerContext): Answer {
+  const { server, elapsedMillis, passed = [] } = context;
+  const chain: Hop[] = [];
+  const visited = new Set([question.name, ...passed.map((hop) => hop.name)]);
+  let name = question.name;
+  for (;;) {
+    const aliases = message.answers.filter((record) => record.type === 'CNAME' && record.name === name) as Alias[];
+    const [alias] = aliases;
+    if (alias === undefined) break;
+    if (aliases.some((other) => other.target !== alias.target)) {
+      return { kind: 'unusable', chain, detail: `two aliases for ${name} from ${server}` };
+    }
+    const ttlSeconds = Math.min(...aliases.map((record) => record.ttlSeconds));
+    chain.push({ name, target: alias.target, ttlSeconds, server, elapsedMillis });
+    if (visited.has(alias.target)) return { kind: 'loop', chain };
+    if (passed.length + chain.length > longestChain) return { kind: 'too-long', chain };
+    name = alias.target;
+    visited.add(name);
+  }
+  return readEnd(question, name, message, chain, server);
+}
+
+/** More aliases than any honest chain has; CoreDNS stops at 10, unbound at 11. */
+export const longestChain = 16;
+
+/** What is known of a name once all its questions are answered. */
+export type Outcome =
+  | {
+      readonly kind: 'addresses';
+      readonly chain: readonly Hop[];
+      readonly addresses: readonly ResolvedAddress[];
+    }
+  | {
+      readonly kind: 'not-found' | 'no-address' | 'loop' | 'too-long';
+      readonly chain: readonly Hop[];
+      /** Seconds that the negative answer itself may be kept. */
+      readonly ttlSeconds: number;
+    }
+  | {
+      readonly kind: 'unavailable';
+      readonly chain: readonly Hop[];
+      readonly detail: string;
+      readonly cause: unknown;
+    };
+
+/** What to do after the questions about one name were answered. See {@link judge}. */
+export type Step =
+  /** That is all there is to know. */
+  | { readonly kind: 'done'; readonly outcome: Outcome }
+  /** Ask about the last name of the chain. */
+  | { readonly kind: 'ask-on'; readonly chain: readonly Hop[] }
+  /** The answers contradict each other, as when the target is switched between them: ask both again. */
+  | { readonly kind: 'ask-again' }
+  /** The name exists without addresses. CoreDNS says the same of an alias that leads nowhere in the cluster: ask for the alias. */
+  | { readonly kind: 'ask-alias' };
+
+/** One question that was put, and what came of it. */
+export interface Asked {
+  readonly question: Question;
+  readonly answer: Answer | { readonly kind: 'failed'; readonly detail: string; readonly cause: unknown };
+}
+
+/** What {@link judge} may still propose. */
+export interface JudgeOptions {
+  /** The aliases that led to the name asked about. */
+  readonly passed: readonly Hop[];
+  /** Whether contradicting answers may be asked again. */
+  readonly mayAskAgain: boolean;
+}
+
+/**
+ * Decides what the answers about one name mean together. Pure.
+ *
+ * - Addresses of one family are a success, whatever became of the other family. One exception: where only the alias came for A,
+ *   as from CoreDNS when its upstream fails, the target is asked itself, for a host without IPv4 addresses is rare.
+ *   The same for AAAA is how CoreDNS answers for every host without IPv6, and asking on would cost two more queries each time.
+ * - "Does not exist" counts for both families; "no address" only where both say so.
+ * - A server that did not answer says nothing about the name.
+ */
+export function judge(asked: readonly Asked[], options: JudgeOptions): Step {
+  const { passed, mayAskAgain } = options;
+  const chains = asked.map(({ answer }) => ('chain' in answer ? answer.chain : []));
+  const longest = chains.reduce((one, other) => (other.length > one.length ? other : one), []);
+  const chain = [...passed, ...longest];
+  const done = (outcome: Outcome): Step => ({ kind: 'done', outcome });
+
+  if (mayAskAgain && contradict(asked)) return { kind: 'ask-again' };
+  const withAddresses = asked.filter(({ answer }) => answer.kind === 'addresses');
+  const first = withAddresses[0];
+  if (first !== undefined) {
+    const onlyAliasForA = asked.some(({ question, answer }) => question.type === 'A' && answer.kind === 'alias');
+    const own = 'chain' in first.answer ? first.answer.chain : [];
+    if (onlyAliasForA && own.length > 0) return { kind: 'ask-on', chain: [...passed, ...own] };
+    const addresses = withAddresses.flatMap(({ answer }) =>
+      answer.kind === 'addresses' && sameChain(answer.chain, own) ? answer.addresses : [],
+    );
+    return done({ kind: 'addresses', chain: [...passed, ...own], addresses });
+  }
+  for (const kind of ['loop', 'too-long'] as const) {
+    const found = asked.find(({ answer }) => answer.kind === kind);
+    if (found !== undefined && 'chain' in found.answer) {
+      return done({ kind, chain: [...passed, ...found.answer.chain], ttlSeconds: 0 });
+    }
+  }
+  if (asked.some(({ answer }) => answer.kind === 'alias')) return { kind: 'ask-on', chain };
+  const missing = asked.flatMap(({ answer }) => (answer.kind === 'no-name' ? [answer] : []));
+  if (missing[0] !== undefined) {
+    const ttlSeconds = Math.min(...missing.map((answer) => answer.ttlSeconds));
+    return done({ kind: 'not-found', chain: [...passed, ...missing[0].chain], ttlSeconds });
+  }
+  const failures = asked.flatMap(({ answer }) =>
+    answer.kind === 'failed' || answer.kind === 'unusable' ? [{ cause: undefined, ...answer }] : [],
+  );
+  if (failures.length > 0) {
+    const details = new Set(failures.map((failure) => failure.detail));
+    const causes = failures.map((failure) => failure.cause).filter((cause) => cause !== undefined);
+    return done({
+      kind: 'unavailable',
+      chain,
+      detail: [...details].join('; '),
+      cause: causes.length > 1 ? new AggregateError(causes, 'no question was answered') : causes[0],
+    });
+  }
+  if (longest.length === 0 && asked.every(({ question }) => question.type !== 'CNAME')) return { kind: 'ask-alias' };
+  const negative = asked.flatMap(({ answer }) => (answer.kind === 'no-data' ? [answer.ttlSeconds] : []));
+  return done({ kind: 'no-address', chain, ttlSeconds: negative.length > 0 ? Math.min(...negative) : 0 });
+}
+
+type Alias = Extract<DnsRecord, { type: 'CNAME' }>;
+
+function readEnd(question: Question, name: string, message: ResponseMessage, chain: Hop[], server: string): Answer {
+  if (question.type === 'CNAME' && chain.length > 0) return { kind: 'alias', chain };
+  const addresses = new Map<string, ResolvedAddress>();
+  for (const record of message.answers) {
+    if (record.type !== question.type || record.name !== name || !('address' in record)) continue;
+    const { address, ttlSeconds } = record;
+    const known = addresses.get(address);
+    if (known === undefined || ttlSeconds < known.ttlSeconds) {
+      addresses.set(address, { address, family: record.type === 'A' ? 4 : 6, ttlSeconds });
+    }
+  }
+  if (addresses.size > 0) return { kind: 'addresses', chain, addresses: [...addresses.values()] };
+  const ttlSeconds = negativeTtl(name, message);
+  // The code is about the last name of the chain, not about the first (RFC 6604 section 3).
+  if (message.rcode === 'NXDOMAIN') return { kind: 'no-name', chain, ttlSeconds: ttlSeconds ?? 0 };
+  // Without the authority's word for it, an alias alone only says that the server did not get further.
+  if (chain.length > 0 && ttlSeconds === undefined) return { kind: 'alias', chain };
+  if (message.referral) return { kind: 'unusable', chain, detail: `${server} only refers to other name servers` };
+  return { kind: 'no-data', chain, ttlSeconds: ttlSeconds ?? 0 };
+}
+
+// RFC 2308 section 5: the smaller of the SOA's own TTL and its minimum field, and only of a zone that the name is in.
+function negativeTtl(name: string, message: ResponseMessage): number | undefined {
+  const ttls = message.authority.flatMap((record) =>
+    record.type === 'SOA' && (record.name === '.' || isWithin(name, record.name))
+      ? [Math.min(record.ttlSeconds, record.minimumSeconds)]
+      : [],
+  );
+  return ttls.length > 0 ? Math.min(...ttls) : undefined;
+}
+
+// An answer without aliases that has no data contradicts nothing: CoreDNS leaves the alias out where a target in the
+// cluster lacks one family.
+function contradict(asked: readonly Asked[]): boolean {
+  const [one, two] = asked.flatMap(({ answer }) =>
+    'chain' in answer && answer.kind !== 'unusable' && (answer.chain.length > 0 || answer.kind === 'addresses')
+      ? [answer]
+      : [],
+  );
+  if (one === undefined || two === undefined) return false;
+  const [shorter, longer] = one.chain.length <= two.chain.length ? [one, two] : [two, one];
+  if (!shorter.chain.every((hop, index) => hop.target === longer.chain[index]?.target)) return true;
+  // One stops where the other goes on: that is a contradiction only where it stops at an address.
+  return shorter.kind === 'addresses' && shorter.chain.length < longer.chain.length;
+}
+
+function sameChain(one: readonly Hop[], other: readonly Hop[]): boolean {
+  return one.length === other.length && one.every((hop, index) => hop.target === other[index]?.target);
+}

@@ -1,0 +1,21 @@
+export {
+  type DnsChangeEvent,
+  type DnsQueryEvent,
+  dnsAddressesChangedChannel,
+  dnsChainChangedChannel,
+  dnsQueryChannel,
+} from './channels.ts';
+export {
+  DnsQueryError,
+  type QueryFailure,
+  ResolutionError,
+  type ResolutionErrorOptions,
+  type ResolutionFailure,
+} from './errors.ts';
+export { createLookup, type HostResolver, type LookupFunction } from './lookup.ts';
+export type { CacheOptions, DnsResolverOptions } from './options.ts';
+export type { Hop, Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
+export { parseResolvConf, type ResolvConf, type ResolvConfContext } from './resolv-conf.ts';
+export { DnsResolver, type DnsResolverDependencies } from './resolver.ts';
+export { type SearchSettings, searchCandidates } from './search-list.ts';
+export type { DnsStatistics } from './statistics.ts';

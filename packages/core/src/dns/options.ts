@@ -1,0 +1,157 @@
+import { InvalidArgumentError } from '../errors.ts';
+import { canonicalName } from '../names/index.ts';
+import { isQueryName } from './message.ts';
+import { parseServerAddress, type ServerAddress } from './server-address.ts';
+
+/** How answers are kept. See {@link DnsResolverOptions.cache}. */
+export interface CacheOptions {
+  /** Most names to keep; the ones not used lately go first. 1 to 1,000,000. @defaultValue 10000 */
+  maxNames?: number | undefined;
+  /**
+   * Shortest time to keep a record, whatever its TTL says. Seconds, 0 to 3600. A floor delays the moment when a switch
+   * is seen. @defaultValue 0
+   */
+  minTtlSeconds?: number | undefined;
+  /** Longest time to keep a record, whatever its TTL says. Seconds, 0 to 86400. @defaultValue 300 */
+  maxTtlSeconds?: number | undefined;
+  /**
+   * Longest time to keep "does not exist" and "no address". Seconds, 0 to 10800 (RFC 2308 section 5). The zone's own figure counts
+   * up to this one; an answer without it is not kept. @defaultValue 30
+   */
+  maxNegativeTtlSeconds?: number | undefined;
+  /** How long to keep "no server answered". Seconds, 1 to 300 (RFC 9520 section 3.2). @defaultValue 1 */
+  failureTtlSeconds?: number | undefined;
+  /**
+   * How long past its time a record may still be served while no server answers (RFC 8767), marked `stale`. Seconds, 0 (never) to 604800.
+   * @defaultValue 3600
+   */
+  maxStaleSeconds?: number | undefined;
+  /**
+   * How long to wait for the servers before a stale answer is served while they are still being asked (RFC 8767 section 5).
+   * Milliseconds, 0 to 60000. @defaultValue 1800
+   */
+  staleAfterMillis?: number | undefined;
+  /**
+   * Whether a name that is asked for near the end of its time is refreshed in the background. It begins at a random point of the
+   * last fifth of its time, so that many processes do not ask at once. @defaultValue true
+   */
+  prefetch?: boolean | undefined;
+}
+
+/** {@link CacheOptions}, checked and complete. */
+export type CacheSettings = { readonly [Name in keyof CacheOptions]-?: NonNullable<CacheOptions[Name]> };
+
+/** What a `DnsResolver` takes. What is left out comes from resolv.conf, then from the defaults given here. */
+export interface DnsResolverOptions {
+  /**
+   * DNS servers, in the form of `dns.setServers()`: `10.96.0.10`, `127.0.0.1:5353`, `::1`, `[::1]:5353`. At least one.
+   * @defaultValue `nameserver` lines of resolv.conf, at most three
+   */
+  nameservers?: readonly string[] | undefined;
+  /** @defaultValue `/etc/resolv.conf`; looked at again at most every 5 s, and read again when it changed */
+  resolvConfPath?: string | undefined;
+  /** Domains to complete a plain host name with, see `resolveHost`. @defaultValue `search` of resolv.conf */
+  searchDomains?: readonly string[] | undefined;
+  /** A plain name with at least this many dots is tried as it is first. 0 to 15. @defaultValue `ndots` of resolv.conf, else 1 */
+  ndots?: number | undefined;
+  /** Longest wait for one answer of one server. Milliseconds, 1 to 60000. @defaultValue `timeout` of resolv.conf, else 2000 (libc: 5000) */
+  timeoutMillis?: number | undefined;
+  /** How often to go through the servers that do not answer. 1 to 10. @defaultValue `attempts` of resolv.conf, else 3 (libc: 2) */
+  attempts?: number | undefined;
+  /** Longest time for one call, all queries together, unless it says so itself. Milliseconds, 1 to 600000. @defaultValue 10000 */
+  totalTimeoutMillis?: number | undefined;
+  /** Whether to begin with another server each time. @defaultValue `rotate` of resolv.conf, else false */
+  rotate?: boolean | undefined;
+  /** Whether to ask over TCP from the start. @defaultValue `use-vc` of resolv.conf, else false */
+  useTcp?: boolean | undefined;
+  /** Whether to offer 1232 octets for UDP answers by EDNS0 (RFC 6891); dropped for a server that does not know it. @defaultValue true */
+  edns0?: boolean | undefined;
+  /** @defaultValue `/etc/hosts`; looked at again at most every 5 s, and read again when it changed */
+  hostsPath?: string | undefined;
+  /** `false` keeps nothing; queries under way are still shared. @defaultValue `{}` */
+  cache?: false | CacheOptions | undefined;
+}
+
+/** {@link DnsResolverOptions}, checked. Absent is what resolv.conf has to say. */
+export interface DnsResolverSettings {
+  readonly nameservers: readonly ServerAddress[] | undefined;
+  readonly resolvConfPath: string;
+  readonly searchDomains: readonly string[] | undefined;
+  readonly ndots: number | undefined;
+  readonly timeoutMillis: number | undefined;
+  readonly attempts: number | undefined;
+  readonly totalTimeoutMillis: number;
+  readonly rotate: boolean | undefined;
+  readonly useTcp: boolean | undefined;
+  readonly edns0: boolean;
+  readonly hostsPath: string;
+  readonly cache: CacheSettings | undefined;
+}
+
+/**
+ * Checks all options at once, before any I/O.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the first option that cannot be used.
+ */
+export function resolverSettings(options: DnsResolverOptions = {}): DnsResolverSettings {
+  const { nameservers, searchDomains, cache } = options;
+  if (nameservers !== undefined && nameservers.length === 0) {
+    throw new InvalidArgumentError('nameservers', 'name at least one DNS server, or leave it out to use resolv.conf');
+  }
+  return Object.freeze({
+    nameservers: nameservers?.map((text, index) => parseServerAddress(text, `nameservers[${index}]`)),
+    resolvConfPath: options.resolvConfPath ?? '/etc/resolv.conf',
+    searchDomains: searchDomains?.map((domain, index) => searchDomain(domain, `searchDomains[${index}]`)),
+    ndots: integerIn('ndots', options.ndots, 0, 15),
+    timeoutMillis: numberIn('timeoutMillis', options.timeoutMillis, 1, 60_000),
+    attempts: integerIn('attempts', options.attempts, 1, 10),
+    totalTimeoutMillis: numberIn('totalTimeoutMillis', options.totalTimeoutMillis, 1, 600_000) ?? 10_000,
+    rotate: options.rotate,
+    useTcp: options.useTcp,
+    edns0: options.edns0 ?? true,
+    hostsPath: options.hostsPath ?? '/etc/hosts',
+    cache: cache === false ? undefined : cacheSettings(cache ?? {}),
+  });
+}
+
+/** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
+export function cacheSettings(options: CacheOptions): CacheSettings {
+  const number = (name: keyof CacheOptions & string, least: number, most: number, fallback: number) =>
+    numberIn(`cache.${name}`, options[name] as number | undefined, least, most) ?? fallback;
+  const settings = {
+    maxNames: integerIn('cache.maxNames', options.maxNames, 1, 1_000_000) ?? 10_000,
+    minTtlSeconds: number('minTtlSeconds', 0, 3600, 0),
+    maxTtlSeconds: number('maxTtlSeconds', 0, 86_400, 300),
+    maxNegativeTtlSeconds: number('maxNegativeTtlSeconds', 0, 10_800, 30),
+    failureTtlSeconds: number('failureTtlSeconds', 1, 300, 1),
+    maxStaleSeconds: number('maxStaleSeconds', 0, 604_800, 3600),
+    staleAfterMillis: number('staleAfterMillis', 0, 60_000, 1800),
+    prefetch: options.prefetch ?? true,
+  };
+  if (settings.minTtlSeconds > settings.maxTtlSeconds) {
+    throw new InvalidArgumentError(
+      'cache.minTtlSeconds',
+      `must not be above cache.maxTtlSeconds (${settings.maxTtlSeconds})`,
+    );
+  }
+  return Object.freeze(settings);
+}
+
+function searchDomain(domain: string, argument: string): string {
+  const canonical = canonicalName(domain);
+  if (!isQueryName(canonical)) throw new InvalidArgumentError(argument, `${JSON.stringify(domain)} is no domain name`);
+  return canonical;
+}
+
+function numberIn(argument: string, value: number | undefined, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number' || !(value >= least && value <= most)) {
+    throw new InvalidArgumentError(argument, `must be a number from ${least} to ${most}, not ${String(value)}`);
+  }
+  return value;
+}
+
+function integerIn(argument: string, value: number | undefined, least: number, most: number): number | undefined {
+  if (value === undefined || Number.isInteger(value)) return numberIn(argument, value, least, most);
+  throw new InvalidArgumentError(argument, `must be a whole number from ${least} to ${most}, not ${String(value)}`);
+}

@@ -1,0 +1,19 @@
+import { canonicalName } from '../names/index.ts';
+
+/** See {@link searchCandidates}. */
+export interface SearchSettings {
+  readonly searchDomains: readonly string[];
+  readonly ndots: number;
+}
+
+/**
+ * The fully qualified names that a host name may stand for, in the order in which libc tries them (resolv.conf(5)): with a trailing
+ * dot only itself; with at least `ndots` dots itself first; else itself last.
+ */
+export function searchCandidates(hostname: string, settings: SearchSettings): readonly string[] {
+  const name = canonicalName(hostname);
+  if (hostname.endsWith('.')) return [name];
+  const completed = settings.searchDomains.map((domain) => `${name}.${domain}`);
+  const dots = name.split('.').length - 1;
+  return dots >= settings.ndots ? [name, ...completed] : [...completed, name];
+}

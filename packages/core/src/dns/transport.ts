@@ -1,0 +1,263 @@
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
+import type { Clock } from '../clock.ts';
+import { DnsQueryError } from './errors.ts';
+import { decodeResponse, encodeQuery, MalformedMessageError, type Question, type ResponseMessage } from './message.ts';
+import type { ServerAddress } from './server-address.ts';
+import type { DnsCounters } from './statistics.ts';
+
+/** One query to one server. See {@link Transport.exchange}. */
+export interface ExchangeOptions {
+  readonly question: Question;
+  readonly server: ServerAddress;
+  /** For the UDP query and, where its answer is truncated, once more for the one over TCP. */
+  readonly timeoutMillis: number;
+  /** TCP from the start. */
+  readonly useTcp: boolean;
+  readonly edns0: boolean;
+  readonly signal: AbortSignal;
+  /** Called when the query is about to leave. Nothing that the server learns later is in the answer. */
+  readonly onSend?: (() => void) | undefined;
+}
+
+/** An accepted response. */
+export interface Exchange {
+  readonly message: ResponseMessage;
+  /** From sending the query that was answered to its answer. */
+  readonly elapsedMillis: number;
+}
+
+/**
+ * Sends queries and accepts their answers: UDP first, TCP where the answer is truncated (RFC 7766).
+ *
+ * Against forged answers (RFC 5452) every query has a socket of its own, hence a port that the kernel picks at random, and an id
+ * from the system's secure randomness. The socket is connected, so the kernel drops what comes from other addresses or ports and
+ * tells at once when nobody listens there. A and AAAA from two ports also keep clear of the conntrack race that costs glibc 5 s
+ * (kubernetes/kubernetes#56903). Whatever does not fit the query is counted and dropped, and the query waits on.
+ *
+ * Sockets and timers here never keep the process alive; the waiting caller's own deadline does.
+ */
+export class Transport {
+  readonly #clock: Clock;
+  readonly #counters: DnsCounters;
+  readonly #closing = new Set<Promise<void>>();
+  readonly #withoutEdns = new Map<string, number>();
+
+  constructor(clock: Clock, counters: DnsCounters) {
+    this.#clock = clock;
+    this.#counters = counters;
+  }
+
+  /**
+   * Puts one question to one server and resolves with its answer, whatever code that carries.
+   *
+   * @throws DnsQueryError where there is none.
+   */
+  async exchange(options: ExchangeOptions): Promise<Exchange> {
+    const edns0 = options.edns0 && !this.#lacksEdns(options.server);
+    const exchange = await this.#exchange({ ...options, edns0 });
+    if (!edns0 || !ednsRefusals.has(exchange.message.rcode)) return exchange;
+    // RFC 6891 section 7: a server that does not know EDNS0 says FORMERR (or NOTIMP, or stumbles otherwise). Asked plainly, it works.
+    this.#counters.ednsFallbacks++;
+    const plain = await this.#exchange({ ...options, edns0: false });
+    if (!ednsRefusals.has(plain.message.rcode)) {
+      this.#withoutEdns.set(options.server.text, this.#clock.now() + ednsMemoryMillis);
+    }
+    return plain;
+  }
+
+  /** Resolves when every socket is really closed. The queries themselves end through their signal. */
+  async close(): Promise<void> {
+    await Promise.all(this.#closing);
+  }
+
+  async #exchange(options: ExchangeOptions): Promise<Exchange> {
+    if (options.useTcp) return this.#send(options, tcpChannel);
+    const exchange = await this.#send(options, udpChannel);
+    return exchange.message.truncated ? this.#send(options, tcpChannel) : exchange;
+  }
+
+  #send(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
+    const { question, server, timeoutMillis, signal, edns0, onSend } = options;
+    const counters = this.#counters;
+    return new Promise<Exchange>((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const id = randomInt(0x10000);
+      const query = encodeQuery(question, { id, udpPayloadBytes: edns0 ? udpPayloadBytes : undefined });
+      let sentAt = this.#clock.now();
+      const open = channel(server, query, {
+        sending: () => {
+          counters.queries++;
+          if (channel === tcpChannel) counters.tcpQueries++;
+          sentAt = this.#clock.now();
+          onSend?.();
+        },
+        received: (bytes) => {
+          const message = this.#accept(bytes, id, question);
+          if (message === undefined) return;
+          counters.answers++;
+          end();
+          resolve({ message, elapsedMillis: this.#clock.now() - sentAt });
+        },
+        failed: (cause) => {
+          counters.networkErrors++;
+          end();
+          reject(new DnsQueryError('network', server.text, `cannot reach ${server.text}: ${cause.message}`, { cause }));
+        },
+      });
+      this.#closing.add(open.closed);
+      open.closed.finally(() => this.#closing.delete(open.closed)).catch(() => undefined);
+      const timer = this.#clock.schedule(
+        () => {
+          counters.timeouts++;
+          end();
+          const message = `no answer from ${server.text} within ${timeoutMillis} ms`;
+          reject(new DnsQueryError('timeout', server.text, message));
+        },
+        timeoutMillis,
+        { background: true },
+      );
+      const abort = () => {
+        end();
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      const end = () => {
+        timer.cancel();
+        signal.removeEventListener('abort', abort);
+        open.close();
+      };
+    });
+  }
+
+  #accept(bytes: Uint8Array, id: number, question: Question): ResponseMessage | undefined {
+    let message: ResponseMessage;
+    try {
+      message = decodeResponse(bytes);
+    } catch (error) {
+      if (!(error instanceof MalformedMessageError)) throw error;
+      this.#counters.malformed++;
+      return undefined;
+    }
+    if (message.id !== id) {
+      this.#counters.wrongId++;
+      return undefined;
+    }
+    // Some servers leave the question out of an error. An error brings no records, so there is nothing to slip in.
+    const asked = message.question;
+    const fits =
+      asked === undefined
+        ? message.rcode !== 'NOERROR' && message.rcode !== 'NXDOMAIN'
+        : asked.name === question.name && asked.type === question.type;
+    if (!fits) {
+      this.#counters.wrongQuestion++;
+      return undefined;
+    }
+    return message;
+  }
+
+  #lacksEdns(server: ServerAddress): boolean {
+    const until = this.#withoutEdns.get(server.text);
+    if (until === undefined) return false;
+    if (until > this.#clock.now()) return true;
+    this.#withoutEdns.delete(server.text);
+    return false;
+  }
+}
+
+interface ChannelEvents {
+  sending(): void;
+  received(bytes: Uint8Array): void;
+  /** At most once, and never after `close`. */
+  failed(error: Error): void;
+}
+
+interface Channel {
+  close(): void;
+  readonly closed: Promise<void>;
+}
+
+type OpenChannel = (server: ServerAddress, query: Buffer, events: ChannelEvents) => Channel;
+
+const udpChannel: OpenChannel = (server, query, events) => {
+  const socket = createSocket({
+    type: server.family === 6 ? 'udp6' : 'udp4',
+    // The address is one already. Without this, Node.js would ask its own resolver all the same.
+    lookup: (_hostname, _options, callback) => callback(null, server.address, server.family),
+  });
+  let over = false;
+  const fail = (error: Error) => {
+    if (!over) events.failed(error);
+  };
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.unref();
+  socket.on('error', fail);
+  socket.on('message', (bytes) => {
+    if (!over) events.received(bytes);
+  });
+  socket.connect(server.port, server.address, () => {
+    if (over) return;
+    events.sending();
+    socket.send(query, (error) => {
+      if (error) fail(error);
+    });
+  });
+  return {
+    closed,
+    close: () => {
+      if (over) return;
+      over = true;
+      // A socket closed while it still binds would send its error to nobody otherwise.
+      socket.close();
+    },
+  };
+};
+
+const tcpChannel: OpenChannel = (server, query, events) => {
+  const socket = connect({ host: server.address, port: server.port, noDelay: true });
+  let over = false;
+  let pending: Buffer = Buffer.alloc(0);
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.unref();
+  socket.once('connect', () => {
+    if (over) return;
+    events.sending();
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(query.length);
+    socket.write(Buffer.concat([length, query]));
+  });
+  socket.on('data', (bytes) => {
+    pending = Buffer.concat([pending, bytes]);
+    while (!over && pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0)) {
+      const end = 2 + pending.readUInt16BE(0);
+      const message = pending.subarray(2, end);
+      pending = pending.subarray(end);
+      events.received(message);
+    }
+  });
+  socket.on('error', (error) => {
+    if (!over) events.failed(error);
+  });
+  socket.once('close', () => {
+    if (!over) events.failed(new Error('the connection was closed before the answer'));
+  });
+  return {
+    closed,
+    close: () => {
+      over = true;
+      socket.destroy();
+    },
+  };
+};
+
+const ednsRefusals = new Set(['FORMERR', 'NOTIMP', 'BADVERS']);
+
+/** How long a server that does not know EDNS0 is asked without it. */
+const ednsMemoryMillis = 300_000;
+
+/** What fits into one packet on any path (DNS flag day 2020). */
+const udpPayloadBytes = 1232;

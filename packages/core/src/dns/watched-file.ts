@@ -1,0 +1,56 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
+
+/**
+ * The parsed content of a small file that may change: read when first asked for, looked at again at most every five
+ * seconds, parsed again only when it changed. No watcher, no timer: nothing to close.
+ *
+ * Synchronous on purpose: it is a few hundred bytes, and libc does the same in the same place.
+ */
+export class WatchedFile<Content> {
+  readonly #path: string;
+  readonly #parse: (text: string) => Content;
+  readonly #clock: Clock;
+  #state: { content: Content; identity: string; checkedAt: number } | undefined;
+
+  /** `parse` gets the empty text where the file cannot be read. */
+  constructor(path: string, parse: (text: string) => Content, clock: Clock) {
+    this.#path = path;
+    this.#parse = parse;
+    this.#clock = clock;
+  }
+
+  current(): Content {
+    const now = this.#clock.now();
+    const state = this.#state;
+    if (state !== undefined && now - state.checkedAt < checkIntervalMillis) return state.content;
+    const identity = this.#identity();
+    if (state !== undefined && state.identity === identity) {
+      state.checkedAt = now;
+      return state.content;
+    }
+    const content = this.#parse(this.#read());
+    this.#state = { content, identity, checkedAt: now };
+    return content;
+  }
+
+  #identity(): string {
+    try {
+      const stat = statSync(this.#path, { bigint: true });
+      return `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+    } catch {
+      return 'unreadable';
+    }
+  }
+
+  #read(): string {
+    try {
+      return readFileSync(this.#path, 'utf8');
+    } catch {
+      return ''; // Absent or unreadable counts as empty, as for libc.
+    }
+  }
+}
+
+/** As in Go's resolver. */
+const checkIntervalMillis = 5000;
