@@ -28,7 +28,7 @@ export function parseNetwork(text: string, argument = 'allowedNetworks'): Networ
       `${JSON.stringify(text.slice(0, 100))} is no network: write an address or a CIDR block like 10.0.0.0/8`,
     );
   }
-  const network = unmappedNetwork({ address: ipaddr.parse(address), bits });
+  const network = unmappedNetwork({ address: parseText(address), bits });
   const bytes = network.address.toByteArray();
   if (bytes.some((byte, index) => (byte & hostMask(index, network.bits)) !== 0)) {
     throw new InvalidArgumentError(
@@ -72,8 +72,17 @@ export function isInNetworks(address: string, networks: readonly Network[]): boo
 function parseAddress(text: string): Address | undefined {
   // ipaddr.js also reads 127.1 and 0x7f000001; nothing that names an address may be read in two ways here.
   if (isIP(text) === 0) return undefined;
-  const address = ipaddr.parse(text.replace(/%.*$/, ''));
+  const address = parseText(text.replace(/%.*$/, ''));
   return unmappedNetwork({ address, bits: 128 }).address;
+}
+
+/** ipaddr.js takes ::1.2.3.4, which is IPv4-compatible, for ::ffff:1.2.3.4. Written in hexadecimal, it does not. */
+function parseText(text: string): Address {
+  const hexadecimal = text.replace(/(?<=:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...octets: string[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = octets.slice(0, 4).map(Number);
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  });
+  return ipaddr.parse(hexadecimal);
 }
 
 /** `::ffff:a.b.c.d` and a.b.c.d are one place for the kernel, so they are one here. */
