@@ -1,0 +1,175 @@
+import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '@externalname/core';
+
+/** One request, in the words of RBAC. */
+export interface AccessAttempt {
+  readonly verb: 'get' | 'list' | 'watch' | 'create' | 'patch';
+  /** The API group; empty for the core group. */
+  readonly group: string;
+  /** `services`, `events` */
+  readonly resource: string;
+  /** Left out where the whole namespace is meant, as for `create`. */
+  readonly name?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** One entry of `details.causes` in the API server's answer. */
+export interface StatusCause {
+  /** `FieldValueInvalid`, `FieldValueRequired`, ... */
+  readonly reason: string;
+  readonly field: string;
+  readonly message: string;
+}
+
+/** The API server's `Status` object, as far as it is read here. */
+export interface ApiStatus {
+  /** HTTP status, or the code inside an `ERROR` event of a watch. */
+  readonly status: number;
+  /** `Forbidden`, `Invalid`, `Expired`, ...; empty where the server (or a proxy before it) gave none. */
+  readonly reason: string;
+  readonly message: string;
+  readonly causes: readonly StatusCause[];
+  readonly retryAfterSeconds: number | undefined;
+}
+
+/**
+ * The Kubernetes API gave no answer, or said that it cannot serve now (429, 5xx).
+ * Code `ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE`.
+ */
+export class KubernetesUnavailableError extends ExternalNameError {
+  override readonly outcome: Outcome;
+  /** Undefined where no answer came at all. */
+  readonly status: number | undefined;
+  /** What the server asked to wait, in seconds. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(message: string, options: UnavailableOptions) {
+    super('ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE', message, options);
+    this.outcome = options.outcome;
+    this.status = options.status;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+interface UnavailableOptions extends ExternalNameErrorOptions {
+  outcome: Outcome;
+  status?: number | undefined;
+  retryAfterSeconds?: number | undefined;
+}
+
+/**
+ * The Kubernetes API did not accept the credentials (401): no token, a wrong one, or one that has expired.
+ * Code `ERR_EXTERNALNAME_KUBERNETES_UNAUTHORIZED`.
+ */
+export class KubernetesUnauthorizedError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(attempt: AccessAttempt, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_KUBERNETES_UNAUTHORIZED',
+      `the Kubernetes API does not accept the credentials (401) to ${describe(attempt)}: ` +
+        'the token is missing, wrong or expired. In a pod, see that a service account token is mounted; ' +
+        'elsewhere, log in again',
+      options,
+    );
+  }
+}
+
+/**
+ * The credentials are fine but may not do this (403). The message prints the rule that is missing.
+ * Code `ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN`.
+ */
+export class KubernetesForbiddenError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  readonly attempt: AccessAttempt;
+  /** The rule to add to the Role, as YAML. */
+  readonly missingRule: string;
+
+  constructor(attempt: AccessAttempt, serverMessage: string, options?: ExternalNameErrorOptions) {
+    const missingRule = ruleFor(attempt);
+    super(
+      'ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN',
+      `the Kubernetes API forbids to ${describe(attempt)} (${serverMessage}). ` +
+        `Add this rule to a ${attempt.namespace === undefined ? 'ClusterRole' : 'Role'} of that user:\n${missingRule}`,
+      options,
+    );
+    this.attempt = attempt;
+    this.missingRule = missingRule;
+  }
+}
+
+/**
+ * The Kubernetes API understood the request and refused it: validation, an admission policy, a conflict, a `test` of a
+ * JSON Patch that failed. Code `ERR_EXTERNALNAME_KUBERNETES_REFUSED`.
+ */
+export class KubernetesRefusedError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  readonly status: number;
+  readonly reason: string;
+  readonly causes: readonly StatusCause[];
+
+  constructor(attempt: AccessAttempt, status: ApiStatus, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_KUBERNETES_REFUSED',
+      `the Kubernetes API refused to ${describe(attempt)}: ${status.message || `HTTP ${status.status}`}`,
+      options,
+    );
+    this.status = status.status;
+    this.reason = status.reason;
+    this.causes = status.causes;
+  }
+}
+
+/** There is no such Service. Code `ERR_EXTERNALNAME_SERVICE_NOT_FOUND`. */
+export class ServiceNotFoundError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(name: string, namespace: string, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_SERVICE_NOT_FOUND',
+      `there is no Service ${name} in namespace ${namespace}: create it, or correct the name`,
+      options,
+    );
+  }
+}
+
+/** Turns an answer that is not 2xx into the error that tells what to do. */
+export function errorForStatus(attempt: AccessAttempt, status: ApiStatus, outcome: Outcome): ExternalNameError {
+  const cause = new Error(`HTTP ${status.status}${status.reason && ` ${status.reason}`}: ${status.message}`);
+  if (status.status === 401) return new KubernetesUnauthorizedError(attempt, { cause });
+  // An admission plugin may say 403 as well; only the authorizer names the resource it guards.
+  if (status.status === 403 && /cannot \w+ resource/.test(status.message)) {
+    return new KubernetesForbiddenError(attempt, status.message, { cause });
+  }
+  if (status.status === 404 && attempt.resource === 'services' && attempt.name && attempt.namespace) {
+    return new ServiceNotFoundError(attempt.name, attempt.namespace, { cause });
+  }
+  if (status.status === 429 || status.status >= 500) {
+    return new KubernetesUnavailableError(
+      `the Kubernetes API cannot ${describe(attempt)} now: HTTP ${status.status} ${status.message}`.trim(),
+      // 429 is said before anything is done; after a 5xx the write may still have happened.
+      {
+        cause,
+        status: status.status,
+        outcome: status.status === 429 ? 'not-executed' : outcome,
+        retryAfterSeconds: status.retryAfterSeconds,
+      },
+    );
+  }
+  if (status.status === 403 && status.reason === '' && status.message === '') {
+    return new KubernetesForbiddenError(attempt, 'HTTP 403', { cause });
+  }
+  return new KubernetesRefusedError(attempt, status, { cause });
+}
+
+function describe(attempt: AccessAttempt): string {
+  const where = attempt.namespace === undefined ? '' : ` in namespace ${attempt.namespace}`;
+  return `${attempt.verb} ${attempt.resource}${attempt.name === undefined ? '' : ` ${attempt.name}`}${where}`;
+}
+
+// Names cannot limit `create` (Kubernetes documentation, "Using RBAC Authorization", "Referring to resources").
+function ruleFor(attempt: AccessAttempt): string {
+  const lines = [`- apiGroups: ["${attempt.group}"]`, `  resources: ["${attempt.resource}"]`];
+  if (attempt.name !== undefined && attempt.verb !== 'create') lines.push(`  resourceNames: ["${attempt.name}"]`);
+  lines.push(`  verbs: ["${attempt.verb}"]`);
+  return lines.join('\n');
+}

@@ -1,0 +1,306 @@
+import http, { type IncomingMessage } from 'node:http';
+import https, { type RequestOptions } from 'node:https';
+import { StringDecoder } from 'node:string_decoder';
+import { type Clock, isExternalNameError, type Outcome, type WaitOptions } from '@externalname/core';
+import { abortable, withDeadline } from '@externalname/core/internal';
+import { type AccessAttempt, type ApiStatus, errorForStatus, KubernetesUnavailableError } from './errors.ts';
+import { type KubeConfigLike, KubeConfigLoader, type KubeConfigOption, KubernetesConfigError } from './kube-config.ts';
+
+/** One request to the API server. */
+export interface ApiRequest extends WaitOptions {
+  /** What RBAC will be asked, for the errors. */
+  attempt: AccessAttempt;
+  path: string;
+  query?: Readonly<Record<string, string>> | undefined;
+  method?: 'GET' | 'POST' | 'PATCH' | undefined;
+  contentType?: string | undefined;
+  body?: unknown;
+  /** Longest time until the whole answer is there (`json`) or its head is (`lines`). Milliseconds. */
+  timeoutMillis: number;
+}
+
+/** An answer whose lines are still to come. */
+export interface ApiLines {
+  /** The next line, or `undefined` when the server ended the answer. Rejects when the connection broke or was silent. */
+  next(): Promise<string | undefined>;
+  /** Drops the connection. Idempotent. */
+  close(): void;
+}
+
+/**
+ * Requests to the Kubernetes API, with deadlines of our own. `@kubernetes/client-node` loads the configuration and
+ * renews the credentials; its own `Watch` is not used, because versions disagree on what silence means.
+ */
+export class KubernetesApi {
+  readonly #loader: KubeConfigLoader;
+  readonly #clock: Clock;
+
+  constructor(kubeConfig: KubeConfigOption | undefined, clock: Clock) {
+    this.#loader = new KubeConfigLoader(kubeConfig);
+    this.#clock = clock;
+  }
+
+  /** The namespace of the current context, where it names one. */
+  async namespace(): Promise<string | undefined> {
+    const config = await this.#loader.load();
+    return config.getContextObject(config.getCurrentContext())?.namespace?.trim() || undefined;
+  }
+
+  /** The user's name in the kubeconfig: what it is called there, not what the server calls it. */
+  async userName(): Promise<string | undefined> {
+    return (await this.#loader.load()).getCurrentUser()?.name;
+  }
+
+  /** The whole answer, parsed. */
+  async json(request: ApiRequest): Promise<unknown> {
+    return withDeadline(
+      async (signal) => {
+        const response = await this.#open(request, signal);
+        const text = await readAll(response, signal, request);
+        try {
+          return JSON.parse(text);
+        } catch (error) {
+          throw unavailable(request, 'answered with something that is no JSON', error);
+        }
+      },
+      {
+        signal: request.signal,
+        timeoutMillis: request.timeoutMillis,
+        clock: this.#clock,
+        onTimeout: () => unavailable(request, `gave no answer within ${request.timeoutMillis} ms`),
+      },
+    );
+  }
+
+  /**
+   * Opens an answer that goes on. Every byte restarts the deadline on silence, `silenceMillis`: a TCP connection whose
+   * peer is gone without a word says nothing at all, for minutes.
+   */
+  async lines(request: ApiRequest & { silenceMillis: number }): Promise<ApiLines> {
+    const life = new AbortController();
+    const onAbort = () => life.abort(request.signal?.reason);
+    request.signal?.addEventListener('abort', onAbort, { once: true });
+    const end = () => request.signal?.removeEventListener('abort', onAbort);
+    try {
+      const response = await withDeadline(() => this.#open(request, life.signal), {
+        signal: request.signal,
+        timeoutMillis: request.timeoutMillis,
+        clock: this.#clock,
+        onTimeout: () => unavailable(request, `gave no answer within ${request.timeoutMillis} ms`),
+      });
+      return new Lines(response, request, this.#clock, () => {
+        end();
+        life.abort(new Error('closed'));
+      });
+    } catch (error) {
+      end();
+      life.abort(error);
+      throw error;
+    }
+  }
+
+  async #open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const config = await abortable(this.#loader.load(), signal);
+    const { url, options, body } = await abortable(prepare(config, request), signal);
+    const response = await send(url, options, body, request, signal);
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    const error = errorForStatus(
+      request.attempt,
+      readStatus(status, response.headers['retry-after'], await readAll(response, signal, request)),
+      outcomeOf(request),
+    );
+    // What was read from disk may have been rotated there since: read it again before the next request.
+    if (status === 401) this.#loader.forget();
+    throw error;
+  }
+}
+
+/** Reads a `Status` object; anything else still gives what can be known from the HTTP status. */
+export function readStatus(httpStatus: number, retryAfter: string | undefined, text: string): ApiStatus {
+  const parsed = parseObject(text);
+  const details = record(parsed['details']);
+  const causes = Array.isArray(details['causes']) ? details['causes'].map(record) : [];
+  const retry = Number(retryAfter ?? details['retryAfterSeconds']);
+  return {
+    status: typeof parsed['code'] === 'number' ? parsed['code'] : httpStatus,
+    reason: string(parsed['reason']),
+    message: string(parsed['message']) || (parsed['kind'] === 'Status' ? '' : text.trim().slice(0, 300)),
+    causes: causes.map((cause) => ({
+      reason: string(cause['reason']),
+      field: string(cause['field']),
+      message: string(cause['message']),
+    })),
+    retryAfterSeconds: Number.isFinite(retry) && retry > 0 ? retry : undefined,
+  };
+}
+
+class Lines implements ApiLines {
+  readonly #response: IncomingMessage;
+  readonly #close: () => void;
+  readonly #ready: string[] = [];
+  #ended: { error?: unknown } | undefined;
+  #wake: (() => void) | undefined;
+  #rest = '';
+  #closed = false;
+
+  constructor(
+    response: IncomingMessage,
+    request: ApiRequest & { silenceMillis: number },
+    clock: Clock,
+    close: () => void,
+  ) {
+    this.#response = response;
+    this.#close = close;
+    const decoder = new StringDecoder('utf8');
+    const silence = () =>
+      this.#end({
+        error: unavailable(request, `was silent for ${request.silenceMillis} ms; the connection is dropped`),
+      });
+    let timer = clock.schedule(silence, request.silenceMillis);
+    response.on('data', (chunk: Buffer) => {
+      timer.cancel();
+      timer = clock.schedule(silence, request.silenceMillis);
+      this.#take(decoder.write(chunk), request);
+    });
+    response.on('end', () => this.#end({}));
+    response.on('error', (error) => this.#end({ error: unavailable(request, 'broke off its answer', error) }));
+    response.on('close', () => {
+      timer.cancel();
+      this.#end({ error: unavailable(request, 'broke off its answer') });
+    });
+  }
+
+  async next(): Promise<string | undefined> {
+    for (;;) {
+      const line = this.#ready.shift();
+      if (line !== undefined) return line;
+      if (this.#ended?.error !== undefined) throw this.#ended.error;
+      if (this.#ended !== undefined) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#response.destroy();
+    this.#close();
+    this.#end({});
+  }
+
+  #take(text: string, request: ApiRequest): void {
+    const parts = (this.#rest + text).split('\n');
+    this.#rest = parts.pop() ?? '';
+    this.#ready.push(...parts.filter((part) => part !== ''));
+    if (this.#rest.length > longestLine) this.#end({ error: unavailable(request, 'sent a line without end') });
+    this.#wake?.();
+  }
+
+  #end(end: { error?: unknown }): void {
+    this.#ended ??= end;
+    if (this.#ended.error !== undefined && !this.#closed) {
+      this.#closed = true;
+      this.#response.destroy();
+      this.#close();
+    }
+    this.#wake?.();
+  }
+}
+
+async function prepare(
+  config: KubeConfigLike,
+  request: ApiRequest,
+): Promise<{ url: URL; options: RequestOptions; body: string | undefined }> {
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) {
+    throw new KubernetesConfigError('the kubeconfig has no current cluster: set current-context, or name another file');
+  }
+  const url = new URL(cluster.server.replace(/\/+$/, '') + request.path);
+  for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
+  const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+  const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': 'externalname' };
+  if (body !== undefined) {
+    headers['Content-Type'] = request.contentType ?? 'application/json';
+    headers['Content-Length'] = String(Buffer.byteLength(body));
+  }
+  const options: RequestOptions = { method: request.method ?? 'GET', headers };
+  try {
+    await config.applyToHTTPSOptions(options);
+  } catch (error) {
+    throw new KubernetesConfigError('cannot get the credentials for the Kubernetes API that the kubeconfig speaks of', {
+      cause: error,
+    });
+  }
+  return { url, options, body };
+}
+
+function send(
+  url: URL,
+  options: RequestOptions,
+  body: string | undefined,
+  request: ApiRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const outgoing = (url.protocol === 'http:' ? http : https).request(url, options);
+    const abort = () => outgoing.destroy();
+    signal.addEventListener('abort', abort, { once: true });
+    outgoing.once('close', () => signal.removeEventListener('abort', abort));
+    // The kernel's own probes free the socket of a peer that is gone, should our deadline be far away.
+    outgoing.once('socket', (socket) => socket.setKeepAlive(true, 15_000));
+    outgoing.once('response', resolve);
+    outgoing.on('error', (error) => {
+      reject(signal.aborted ? signal.reason : unavailable(request, `cannot be reached at ${url.host}`, error));
+    });
+    outgoing.end(body);
+  });
+}
+
+async function readAll(response: IncomingMessage, signal: AbortSignal, request: ApiRequest): Promise<string> {
+  try {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > longestAnswer) throw unavailable(request, 'sent an answer without end');
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString('utf8');
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw isExternalNameError(error) ? error : unavailable(request, 'broke off its answer', error);
+  }
+}
+
+function unavailable(request: ApiRequest, what: string, cause?: unknown): KubernetesUnavailableError {
+  const detail = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
+  return new KubernetesUnavailableError(`the Kubernetes API ${what}${detail}`, { cause, outcome: outcomeOf(request) });
+}
+
+function outcomeOf(request: ApiRequest): Outcome {
+  return (request.method ?? 'GET') === 'GET' || request.query?.['dryRun'] === 'All' ? 'not-executed' : 'unknown';
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return record(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function string(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+// etcd holds no object above 1.5 MiB by default; the encoding may make it longer.
+const longestLine = 8 * 1024 * 1024;
+const longestAnswer = 16 * 1024 * 1024;

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import {
+  canonicalName,
+  discoverClusterContext,
+  InvalidArgumentError,
+  parseServiceReference,
+  type ServiceReference,
+} from '@externalname/core';
+
+/** How a Service is named in options. */
+export interface ReferenceOptions {
+  service: string;
+  namespace?: string | undefined;
+  clusterDomain?: string | undefined;
+}
+
+/** A Service whose full name may still have to be found out. */
+export interface PendingReference {
+  /** What is known without any I/O: where something was left out, the usual. */
+  readonly given: ServiceReference;
+  complete(): Promise<ServiceReference>;
+}
+
+/**
+ * Checks the names at once, and completes them when first needed: the namespace may stand in the kubeconfig, and
+ * the cluster's domain in resolv.conf.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+ */
+export function pendingReference(
+  options: ReferenceOptions,
+  contextNamespace: () => Promise<string | undefined>,
+): PendingReference {
+  const { service, namespace, clusterDomain } = options;
+  const given = parseServiceReference(service, { namespace, clusterDomain });
+  const parts = canonicalName(service).split('.');
+  const namesNamespace = parts.length > 1;
+  if (namesNamespace && namespace !== undefined && canonicalName(namespace) !== given.namespace) {
+    throw new InvalidArgumentError(
+      'namespace',
+      `is ${JSON.stringify(namespace)}, but service names ${JSON.stringify(given.namespace)}: leave one out`,
+    );
+  }
+  let found: ServiceReference | undefined;
+  const complete = async () => {
+    found ??= parseServiceReference(service, {
+      namespace: namesNamespace ? undefined : (namespace ?? (await contextNamespace())),
+      clusterDomain: parts.length > 3 ? undefined : (clusterDomain ?? (await clusterDomainHere())),
+    });
+    return found;
+  };
+  return { given, complete };
+}
+
+/** The cluster's domain, as kubelet writes it into the search list of a pod; undefined outside of one. */
+async function clusterDomainHere(): Promise<string | undefined> {
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  const search = [...text.matchAll(/^search[ \t]+(.*)$/gm)].at(-1)?.[1] ?? '';
+  return discoverClusterContext({ searchDomains: search.split(/[ \t]+/), readNamespace: () => undefined })
+    .clusterDomain;
+}

@@ -1,0 +1,43 @@
+import type { Random } from '@externalname/core';
+
+/** How fast a broken watch is tried again. All in milliseconds. */
+export interface ReconnectSettings {
+  /** Wait before the first try, on average three quarters of it. */
+  readonly initialMillis: number;
+  /** Longest wait. */
+  readonly maxMillis: number;
+  /** A connection that lasted this long was a good one: the next failure starts from the beginning. */
+  readonly stableMillis: number;
+}
+
+/** What one connection was like. */
+export interface ConnectionEnd {
+  /** From its first byte asked for to its end, in milliseconds. */
+  readonly lastedMillis: number;
+  /** What the server asked to wait, in seconds. */
+  readonly retryAfterSeconds?: number | undefined;
+}
+
+/** How many connections in a row were no good, and how long to wait before the next. */
+export interface Reconnect {
+  readonly failures: number;
+  readonly delayMillis: number;
+}
+
+/**
+ * Exponential backoff with jitter over half of the wait, so that many clients of a restarted server do not come back
+ * together. Time decides whether a connection was good, not what it delivered: a server (or a proxy) that answers
+ * and closes at once, a thousand times, is asked at the slow pace and not a thousand times a second.
+ */
+export function nextConnection(
+  failures: number,
+  end: ConnectionEnd,
+  settings: ReconnectSettings,
+  random: Random,
+): Reconnect {
+  const next = end.lastedMillis >= settings.stableMillis ? 0 : failures + 1;
+  const exponent = Math.min(Math.max(next - 1, 0), 30);
+  const wait = Math.min(settings.initialMillis * 2 ** exponent, settings.maxMillis);
+  const jittered = wait / 2 + (random() * wait) / 2;
+  return { failures: next, delayMillis: Math.max(jittered, (end.retryAfterSeconds ?? 0) * 1000) };
+}

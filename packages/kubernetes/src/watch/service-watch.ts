@@ -1,0 +1,246 @@
+import type { Clock, Random, ServiceReference } from '@externalname/core';
+import { sleep } from '@externalname/core/internal';
+import {
+  type AccessAttempt,
+  errorForStatus,
+  KubernetesRefusedError,
+  KubernetesUnavailableError,
+} from '../api/errors.ts';
+import type { ApiLines, KubernetesApi } from '../api/kubernetes-api.ts';
+import { nextConnection, type ReconnectSettings } from './reconnect.ts';
+import { readServiceList, readWatchEvent, type ServiceSnapshot } from './watch-event.ts';
+
+/** Times of a watch, all in milliseconds. */
+export interface WatchSettings {
+  readonly requestTimeoutMillis: number;
+  readonly silenceMillis: number;
+  readonly reconnect: ReconnectSettings;
+}
+
+/** What the server said of the Service. */
+export interface Observation {
+  readonly reference: ServiceReference;
+  /** Undefined where there is none of that name. */
+  readonly service: ServiceSnapshot | undefined;
+  readonly resourceVersion: string;
+  /** Whether versions known before mean nothing any more, as after a server was restored from a backup. */
+  readonly reset: boolean;
+}
+
+/** Who wants to know. Never called from inside `start()`. */
+export interface ServiceWatchListener {
+  /** The Service as it is now, or that there is none. Called for each answer and event, in order. */
+  observed(observation: Observation): void;
+  /** The watch stands: what was observed last is what the server holds. */
+  connected(): void;
+  /** What was observed last can no longer be confirmed. Called for each failed try. */
+  unavailable(error: unknown): void;
+}
+
+/**
+ * Follows one Service: lists it, watches from there, and comes back from whatever ends the watch. A field selector on
+ * the name goes with both, so that a Role with `resourceNames` suffices (Kubernetes documentation, "Using RBAC
+ * Authorization").
+ *
+ * The server is asked to end each watch a little before the deadline on silence. So a quiet watch is renewed from the
+ * version it had reached, at the cost of one request, and silence beyond that always means that the path is gone:
+ * nothing depends on how often this server, or a proxy before it, sends bookmarks.
+ */
+export class ServiceWatch {
+  readonly #api: KubernetesApi;
+  readonly #reference: () => Promise<ServiceReference>;
+  readonly #settings: WatchSettings;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #listener: ServiceWatchListener;
+  #life: { readonly controller: AbortController; readonly over: Promise<void> } | undefined;
+
+  constructor(
+    parts: {
+      api: KubernetesApi;
+      reference: () => Promise<ServiceReference>;
+      settings: WatchSettings;
+      clock: Clock;
+      random: Random;
+    },
+    listener: ServiceWatchListener,
+  ) {
+    this.#api = parts.api;
+    this.#reference = parts.reference;
+    this.#settings = parts.settings;
+    this.#clock = parts.clock;
+    this.#random = parts.random;
+    this.#listener = listener;
+  }
+
+  start(): void {
+    if (this.#life !== undefined) return;
+    const controller = new AbortController();
+    this.#life = { controller, over: this.#run(controller.signal) };
+  }
+
+  /** Resolves when the connection is closed and no timer is left. */
+  async stop(): Promise<void> {
+    const life = this.#life;
+    if (life === undefined) return;
+    this.#life = undefined;
+    life.controller.abort(new Error('the watch was stopped'));
+    await life.over;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    const position: Position = { resourceVersion: undefined, reset: false };
+    await Promise.resolve(); // The listener is never called from inside start().
+    while (!signal.aborted) {
+      const startedAt = this.#clock.now();
+      const connection: Connection = { connected: false };
+      let failure: unknown;
+      try {
+        const reference = await this.#reference();
+        if (position.resourceVersion === undefined) await this.#list(reference, position, signal);
+        await this.#follow(reference, position, connection, signal);
+      } catch (error) {
+        failure = error;
+        if (isExpired(error) || isFromTheFuture(error)) position.resourceVersion = undefined;
+        if (isFromTheFuture(error)) position.reset = true;
+      }
+      if (signal.aborted) return;
+      const next = nextConnection(
+        failures,
+        { lastedMillis: this.#clock.now() - startedAt, retryAfterSeconds: retryAfterOf(failure) },
+        this.#settings.reconnect,
+        this.#random,
+      );
+      failures = next.failures;
+      // A watch that ended and comes back at once has missed nothing, and says nothing.
+      if (failure !== undefined && (!connection.connected || next.delayMillis > graceMillis)) {
+        this.#listener.unavailable(failure);
+      }
+      await sleep(next.delayMillis, { signal, clock: this.#clock }).catch(() => undefined);
+    }
+  }
+
+  async #list(reference: ServiceReference, position: Position, signal: AbortSignal): Promise<void> {
+    const attempt = attemptTo('list', reference);
+    // Without a resourceVersion the answer is the newest state, not what a cache of the server holds.
+    const answer = await this.#api.json({
+      attempt,
+      path: pathOf(reference),
+      query: { fieldSelector: `metadata.name=${reference.name}` },
+      timeoutMillis: this.#settings.requestTimeoutMillis,
+      signal,
+    });
+    const list = readServiceList(answer, reference.name);
+    if (list === undefined) {
+      throw new KubernetesUnavailableError('the Kubernetes API answered a list with something else', {
+        outcome: 'not-executed',
+      });
+    }
+    const { service, resourceVersion } = list;
+    const { reset } = position;
+    position.resourceVersion = resourceVersion;
+    position.reset = false;
+    if (!signal.aborted) this.#listener.observed({ reference, service, resourceVersion, reset });
+  }
+
+  async #follow(
+    reference: ServiceReference,
+    position: Position,
+    connection: Connection,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const attempt = attemptTo('watch', reference);
+    const { requestTimeoutMillis, silenceMillis } = this.#settings;
+    const lines: ApiLines = await this.#api.lines({
+      attempt,
+      path: pathOf(reference),
+      query: {
+        watch: 'true',
+        fieldSelector: `metadata.name=${reference.name}`,
+        resourceVersion: position.resourceVersion ?? '',
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: String(watchSeconds(silenceMillis, this.#random())),
+      },
+      timeoutMillis: requestTimeoutMillis,
+      silenceMillis,
+      signal,
+    });
+    try {
+      connection.connected = true;
+      if (!signal.aborted) this.#listener.connected();
+      for (;;) {
+        const line = await lines.next();
+        if (line === undefined || signal.aborted) return;
+        this.#take(line, reference, position, attempt);
+      }
+    } finally {
+      lines.close();
+    }
+  }
+
+  #take(line: string, reference: ServiceReference, position: Position, attempt: AccessAttempt): void {
+    const event = readWatchEvent(line);
+    if (event === undefined) return; // A kind of event that is not known yet carries nothing that is needed.
+    if (event.kind === 'error') throw errorForStatus(attempt, event.status, 'not-executed');
+    if (event.kind === 'bookmark') {
+      position.resourceVersion = event.resourceVersion;
+      return;
+    }
+    const { service } = event;
+    if (service.name !== reference.name) return;
+    const { resourceVersion } = service;
+    position.resourceVersion = resourceVersion;
+    this.#listener.observed({
+      reference,
+      service: event.kind === 'changed' ? service : undefined,
+      resourceVersion,
+      reset: false,
+    });
+  }
+}
+
+interface Position {
+  /** Undefined where the state must be listed first. */
+  resourceVersion: string | undefined;
+  /** Whether the next list starts a new history. */
+  reset: boolean;
+}
+
+interface Connection {
+  connected: boolean;
+}
+
+/** How long the server is asked to keep a watch, in whole seconds: 70 to 85 % of the silence that is allowed. */
+export function watchSeconds(silenceMillis: number, random: number): number {
+  return Math.max(1, Math.floor((silenceMillis / 1000) * (0.7 + random * 0.15)));
+}
+
+/** `/api/v1/namespaces/<namespace>/services[/<name>]` */
+export function pathOf(reference: ServiceReference, name?: string): string {
+  const path = `/api/v1/namespaces/${encodeURIComponent(reference.namespace)}/services`;
+  return name === undefined ? path : `${path}/${encodeURIComponent(name)}`;
+}
+
+/** What RBAC is asked for one Service. */
+export function attemptTo(verb: AccessAttempt['verb'], reference: ServiceReference): AccessAttempt {
+  return { verb, group: '', resource: 'services', name: reference.name, namespace: reference.namespace };
+}
+
+// The history from there on is gone: 410, as the answer or as an event (Kubernetes documentation, "API Concepts").
+function isExpired(error: unknown): boolean {
+  return error instanceof KubernetesRefusedError && (error.status === 410 || error.reason === 'Expired');
+}
+
+// A version that this server has never reached, as after a restore; or one that it cannot read at all.
+function isFromTheFuture(error: unknown): boolean {
+  if (error instanceof KubernetesRefusedError) return error.status === 400;
+  return error instanceof KubernetesUnavailableError && /too large resource version/i.test(error.message);
+}
+
+function retryAfterOf(error: unknown): number | undefined {
+  return error instanceof KubernetesUnavailableError ? error.retryAfterSeconds : undefined;
+}
+
+// Shorter than anybody waits for a connection to be replaced; longer than the first two tries take.
+const graceMillis = 1_000;

@@ -1,0 +1,119 @@
+import type { Clock, Random, ServiceReference } from '@externalname/core';
+import type { KubeConfigOption } from '../api/kube-config.ts';
+import type { KubernetesApi } from '../api/kubernetes-api.ts';
+import { type Observation, ServiceWatch, type ServiceWatchListener, type WatchSettings } from './service-watch.ts';
+
+/** What a watch knows. */
+export interface WatchedState {
+  /** What was observed last; absent before the first answer. */
+  readonly last?: Observation;
+  /** Why `last` cannot be confirmed now; absent while the watch stands. */
+  readonly failure?: { readonly error: unknown };
+}
+
+/** What identifies a watch: the same cluster, Service and times share one. */
+export interface WatchIdentity {
+  readonly kubeConfig: KubeConfigOption | undefined;
+  readonly service: string;
+  /** As the caller gave it; the context's own where undefined. */
+  readonly namespace: string | undefined;
+  readonly clusterDomain: string | undefined;
+  readonly settings: WatchSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * One watch that serves everybody in this process who follows the same Service. It runs while somebody is attached.
+ */
+export class SharedWatch {
+  readonly #watch: ServiceWatch;
+  readonly #listeners = new Set<() => void>();
+  #state: WatchedState = {};
+
+  constructor(identity: WatchIdentity, api: KubernetesApi, reference: () => Promise<ServiceReference>) {
+    const listener: ServiceWatchListener = {
+      observed: (last) => this.#change({ last }),
+      connected: () => {
+        if (this.#state.failure !== undefined) this.#change(withoutFailure(this.#state));
+      },
+      unavailable: (error) => this.#change({ ...this.#state, failure: { error } }),
+    };
+    const { settings, clock, random } = identity;
+    this.#watch = new ServiceWatch({ api, reference, settings, clock, random }, listener);
+  }
+
+  get state(): WatchedState {
+    return this.#state;
+  }
+
+  get isFollowed(): boolean {
+    return this.#listeners.size > 0;
+  }
+
+  /** Calls back after each change of `state`, never inside this call. */
+  attach(listener: () => void): void {
+    this.#listeners.add(listener);
+    this.#watch.start();
+  }
+
+  /** Resolves when the watch is over, if this was the last listener. */
+  async detach(listener: () => void): Promise<void> {
+    this.#listeners.delete(listener);
+    if (this.#listeners.size > 0) return;
+    // What was known is not followed any more: whoever comes next learns anew.
+    this.#state = {};
+    await this.#watch.stop();
+  }
+
+  #change(state: WatchedState): void {
+    this.#state = state;
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+/** The watch of that identity, running or not. */
+export function sharedWatch(identity: WatchIdentity, make: () => SharedWatch): SharedWatch {
+  const key = keyOf(identity);
+  const known = watches.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  watches.set(key, made);
+  return made;
+}
+
+/** Forgets a watch that nobody follows, so that the registry does not grow with every Service ever followed. */
+export function releaseWatch(identity: WatchIdentity, watch: SharedWatch): void {
+  const key = keyOf(identity);
+  if (!watch.isFollowed && watches.get(key) === watch) watches.delete(key);
+}
+
+function withoutFailure(state: WatchedState): WatchedState {
+  return state.last === undefined ? {} : { last: state.last };
+}
+
+const watches = new Map<string, SharedWatch>();
+const numbers = new WeakMap<object, number>();
+let lastNumber = 0;
+
+function keyOf(identity: WatchIdentity): string {
+  const { kubeConfig, service, namespace, clusterDomain, settings, clock, random } = identity;
+  const config = typeof kubeConfig === 'object' ? numberOf(kubeConfig) : (kubeConfig ?? null);
+  return JSON.stringify([
+    config,
+    service,
+    namespace ?? null,
+    clusterDomain ?? null,
+    settings,
+    numberOf(clock),
+    numberOf(random),
+  ]);
+}
+
+function numberOf(object: object): number {
+  const known = numbers.get(object);
+  if (known !== undefined) return known;
+  lastNumber += 1;
+  numbers.set(object, lastNumber);
+  return lastNumber;
+}

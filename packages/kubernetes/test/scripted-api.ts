@@ -1,0 +1,219 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { KubeConfigLike } from '../src/index.ts';
+
+/** A Service as the scripted server stores it. */
+export interface StoredService {
+  metadata: { name: string; namespace: string; resourceVersion: string; annotations?: Record<string, string> };
+  spec: { type: string; externalName?: string };
+}
+
+type Answer = { status: number; body: unknown; headers?: Record<string, string> };
+
+/**
+ * The part of a Kubernetes API that a watch meets, with faults on demand: the Service `webscaler-db` of namespace
+ * `default`, its list, its watch with history, and what breaks all of them.
+ */
+export class ScriptedApi {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #watches = new Set<ServerResponse>();
+  readonly #history: { version: number; type: string; object: StoredService }[] = [];
+  #service: StoredService | undefined;
+  #version = 100;
+  #compacted = 0;
+  #answer: ((request: IncomingMessage, url: URL) => Answer | 'silence' | undefined) | undefined;
+  /** What was asked, as `verb resourceVersion`. */
+  readonly requests: string[] = [];
+  /** The tokens that requests came with. */
+  readonly tokens: (string | undefined)[] = [];
+  port = 0;
+
+  constructor() {
+    this.#server = createServer((request, response) => this.#handle(request, response));
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  async start(port = 0): Promise<this> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, '127.0.0.1', resolve);
+    });
+    this.port = (this.#server.address() as AddressInfo).port;
+    return this;
+  }
+
+  /** A configuration that leads here; no library is needed to make it. */
+  kubeConfig(token: () => string = () => 'token'): KubeConfigLike {
+    return {
+      getCurrentCluster: () => ({ name: 'scripted', server: `http://127.0.0.1:${this.port}` }),
+      getCurrentUser: () => ({ name: 'tester' }),
+      getCurrentContext: () => 'scripted',
+      getContextObject: () => ({}),
+      applyToHTTPSOptions: async (options) => {
+        options.agent = false;
+        options.headers = { ...options.headers, Authorization: `Bearer ${token()}` };
+      },
+    };
+  }
+
+  get watching(): number {
+    return this.#watches.size;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  get version(): string {
+    return String(this.#version);
+  }
+
+  /** Creates or changes the Service, and tells who watches. */
+  put(externalName: string, type = 'ExternalName'): void {
+    const created = this.#service === undefined;
+    this.#version += 1;
+    this.#service = {
+      metadata: { name: 'webscaler-db', namespace: 'default', resourceVersion: this.version },
+      spec: { type, ...(type === 'ExternalName' && { externalName }) },
+    };
+    this.#publish(created ? 'ADDED' : 'MODIFIED', this.#service);
+  }
+
+  remove(): void {
+    if (this.#service === undefined) return;
+    this.#version += 1;
+    const object = { ...this.#service, metadata: { ...this.#service.metadata, resourceVersion: this.version } };
+    this.#service = undefined;
+    this.#publish('DELETED', object);
+  }
+
+  /** Changes of other objects: the version goes up, and a bookmark says so. */
+  bookmark(): void {
+    this.#version += 10;
+    this.#send({
+      type: 'BOOKMARK',
+      object: { kind: 'Service', metadata: { resourceVersion: this.version }, spec: {} },
+    });
+  }
+
+  /** Forgets the history: who comes with an older version is told 410. */
+  compact(): void {
+    this.#compacted = this.#version;
+  }
+
+  /** Starts a new history, as after a restore from a backup: versions go back. */
+  restore(externalName: string): void {
+    this.#version = 50;
+    this.#history.length = 0;
+    this.#compacted = 0;
+    this.#service = undefined;
+    this.put(externalName);
+    this.cut();
+  }
+
+  sendToWatches(event: unknown): void {
+    this.#send(event);
+  }
+
+  /** Breaks every watch in the middle. */
+  cut(): void {
+    for (const response of this.#watches) response.socket?.destroy();
+  }
+
+  /** Ends every watch as a server does whose time is up. */
+  endWatches(): void {
+    for (const response of this.#watches) response.end();
+  }
+
+  /** From now on, and until called without an argument, answers so. */
+  answerWith(answer?: (request: IncomingMessage, url: URL) => Answer | 'silence' | undefined): void {
+    this.#answer = answer;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    if (!this.#server.listening) return;
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    const url = new URL(request.url ?? '/', 'http://scripted');
+    const isGet = url.pathname.endsWith('/services/webscaler-db');
+    const verb = isGet ? 'get' : url.searchParams.has('watch') ? 'watch' : 'list';
+    this.requests.push(`${verb} ${url.searchParams.get('resourceVersion') ?? ''}`.trim());
+    this.tokens.push(request.headers.authorization?.slice('Bearer '.length));
+    const answer = this.#answer?.(request, url) ?? this.#serve(verb, url);
+    if (answer === 'silence') return;
+    if (answer === 'watch') this.#startWatch(Number(url.searchParams.get('resourceVersion')), response);
+    else send(response, answer);
+  }
+
+  #serve(verb: string, url: URL): Answer | 'watch' {
+    if (verb === 'get') {
+      if (this.#service !== undefined) return { status: 200, body: this.#service };
+      return { status: 404, body: status(404, 'NotFound', 'services "webscaler-db" not found') };
+    }
+    // A Role with resourceNames allows no other list and watch than this.
+    if (url.searchParams.get('fieldSelector') !== 'metadata.name=webscaler-db') return forbidden(verb);
+    if (verb === 'list') {
+      const items = this.#service === undefined ? [] : [this.#service];
+      return { status: 200, body: { kind: 'ServiceList', metadata: { resourceVersion: this.version }, items } };
+    }
+    const from = Number(url.searchParams.get('resourceVersion'));
+    if (from < this.#compacted) return expired(from, this.#compacted);
+    if (from <= this.#version) return 'watch';
+    return { status: 504, body: status(504, 'Timeout', `Too large resource version: ${from}`) };
+  }
+
+  #startWatch(from: number, response: ServerResponse): void {
+    response.writeHead(200, { 'Content-Type': 'application/json' });
+    response.flushHeaders();
+    this.#watches.add(response);
+    response.on('close', () => this.#watches.delete(response));
+    for (const { version, type, object } of this.#history) {
+      if (version > from) response.write(`${JSON.stringify({ type, object })}\n`);
+    }
+  }
+
+  #publish(type: string, object: StoredService): void {
+    this.#history.push({ version: this.#version, type, object });
+    this.#send({ type, object });
+  }
+
+  #send(event: unknown): void {
+    for (const response of this.#watches) response.write(`${JSON.stringify(event)}\n`);
+  }
+}
+
+export function status(code: number, reason: string, message: string) {
+  return { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message };
+}
+
+export function forbidden(verb: string): Answer {
+  const message =
+    `services "webscaler-db" is forbidden: User "system:serviceaccount:default:app" cannot ${verb} resource ` +
+    '"services" in API group "" in the namespace "default"';
+  return { status: 403, body: status(403, 'Forbidden', message) };
+}
+
+export function expired(from: number, oldest: number): Answer {
+  return { status: 410, body: status(410, 'Expired', `too old resource version: ${from} (${oldest})`) };
+}
+
+function send(response: ServerResponse, { status: code, body, headers }: Answer): void {
+  response.writeHead(code, { 'Content-Type': 'application/json', ...headers });
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+}
+
+/** Resolves when `condition` holds; fails after five seconds with what it was waiting for. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 5_000;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`waited in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
