@@ -4,11 +4,20 @@ import type { RecordType } from './message.ts';
 import type { CacheSettings } from './options.ts';
 import type { Hop, Resolution, ResolvedAddress } from './resolution.ts';
 
-/** What the cache knows of a name. Shared between callers: not to be changed, but for `refreshAt`. */
+/** How resolving a name ended: what callers get, or what the error that they get is made of. */
+export type Settled = Resolution | FailedOutcome;
+
+/** {@link Outcome}, without the good one. */
+export type FailedOutcome = Exclude<Outcome, { readonly kind: 'addresses' }>;
+
+/** Tells the good {@link Settled} from the others. */
+export function isResolution(settled: Settled): settled is Resolution {
+  return 'addresses' in settled;
+}
+
+/** What the cache knows of a name. Shared between callers. */
 export interface Found {
-  readonly outcome: Outcome;
-  /** Set where the outcome is addresses. */
-  readonly resolution: Resolution | undefined;
+  readonly settled: Settled;
   /** When the first of the records used ends, in the clock's milliseconds. */
   readonly expiresAt: number;
   /** From when on a hit should refresh it in the background. Put off by who does so. */
@@ -68,9 +77,13 @@ export class DnsCache {
    * The last addresses known of `name` whose time is over by no more than `maxStaleSeconds` (RFC 8767), and only where the
    * whole chain is still known: after a switch, the addresses of the old target are no answer.
    */
-  findStale(name: string, family: 0 | 4 | 6, now: number): Found | undefined {
-    const found = this.#compose(name, family, now, this.#settings.maxStaleSeconds * 1000);
-    return found?.resolution === undefined ? undefined : found;
+  findStale(name: string, family: 0 | 4 | 6, now: number): Resolution | undefined {
+    return this.#last(name, family, now, this.#settings.maxStaleSeconds * 1000);
+  }
+
+  /** The last addresses known of `name`, however long ago: to tell what a new answer changes. */
+  findLast(name: string, family: 0 | 4 | 6, now: number): Resolution | undefined {
+    return this.#last(name, family, now, Number.POSITIVE_INFINITY);
   }
 
   /** Keeps what the servers said about one name and the names that it leads to. */
@@ -113,6 +126,11 @@ export class DnsCache {
   clear(): void {
     this.#nodes.clear();
     this.#generation++;
+  }
+
+  #last(name: string, family: 0 | 4 | 6, now: number, graceMillis: number): Resolution | undefined {
+    const settled = this.#compose(name, family, now, graceMillis)?.settled;
+    return settled !== undefined && isResolution(settled) ? settled : undefined;
   }
 
   #storeOutcome(stored: StoredStep, outcome: Outcome, now: number): void {
@@ -255,8 +273,7 @@ export class DnsCache {
     const lifetime = expiresAt - since;
     const refreshes = this.#settings.prefetch && outcome.kind === 'addresses' && lifetime >= shortestPrefetchedMillis;
     return {
-      outcome,
-      resolution: outcome.kind === 'addresses' ? resolutionOf(name, outcome, expiresAt, now >= expiresAt) : undefined,
+      settled: outcome.kind === 'addresses' ? resolutionOf(name, outcome, expiresAt, now >= expiresAt) : outcome,
       expiresAt,
       refreshAt: refreshes ? expiresAt - lifetime * prefetchFraction * this.#random() : Number.POSITIVE_INFINITY,
     };

@@ -142,8 +142,8 @@ function records(buffer: Buffer, walk: LayoutWalk, count: number): Section {
     if (end > buffer.length) throw new MalformedMessageError('a record longer than the message');
     const type = typeNames.get(typeCode);
     if (type === 'OPT') extendedRcode = ttl >>> 24;
-    else if (klass === classIn && type === 'NS') hasNameServers = true;
-    else if (klass === classIn && plain && type !== undefined) {
+    else if (type === 'NS') hasNameServers = true;
+    else if (type !== undefined && klass === classIn && plain) {
       usable.push(readRecord(buffer, walk, { type, start, end, length, ttl }));
     }
     walk.offset = end;
@@ -282,14 +282,16 @@ const dot = 0x2e;
 /** Labels and pointers in one message. An honest answer of 64 KiB has some 10,000; pointers to pointers could ask for millions. */
 const mostSteps = 20_000;
 
-const typeNames = new Map([
+type KnownType = RecordLayout['type'] | 'NS' | 'OPT';
+
+const typeNames: ReadonlyMap<number, KnownType> = new Map<number, KnownType>([
   [1, 'A'],
   [2, 'NS'],
   [5, 'CNAME'],
   [6, 'SOA'],
   [28, 'AAAA'],
   [41, 'OPT'],
-] as const);
+]);
 
 // IANA, DNS RCODEs.
 const rcodeNames: Record<number, string> = {

@@ -126,6 +126,13 @@ export class Questioner {
 }
 
 function failed(failures: readonly DnsQueryError[]): Asked['answer'] {
+  if (failures.length === 0) {
+    return {
+      kind: 'failed',
+      detail: 'no DNS server is configured: resolv.conf names none by its address',
+      cause: undefined,
+    };
+  }
   const details = new Set(failures.map((failure) => failure.message));
   const cause = failures.length === 1 ? failures[0] : new AggregateError(failures, 'no DNS server answered');
   return { kind: 'failed', detail: [...details].join('; '), cause };

@@ -4,15 +4,16 @@ import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts'
 import { abortable, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
-import { DnsCache, type Found, keptMillis, resolutionOf } from './cache.ts';
-import { type Asked, judge, type Outcome, type Step } from './chain.ts';
+import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
 import { dnsAddressesChangedChannel, dnsChainChangedChannel } from './channels.ts';
 import { ResolutionError } from './errors.ts';
+import { type Flight, Flights, type Launch } from './flights.ts';
+import { ChainFollower } from './follower.ts';
 import { type Hosts, isLocalhost, lookupHosts, loopback, parseHosts } from './hosts-file.ts';
-import { isQueryName, type RecordType } from './message.ts';
+import { isQueryName } from './message.ts';
 import { type DnsResolverOptions, type DnsResolverSettings, resolverSettings } from './options.ts';
 import { type AskSettings, Questioner } from './questioner.ts';
-import type { Hop, Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
+import type { Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
 import { parseResolvConf, type ResolvConf } from './resolv-conf.ts';
 import { searchCandidates } from './search-list.ts';
 import { parseServerAddress, type ServerAddress } from './server-address.ts';
@@ -49,11 +50,10 @@ export class DnsResolver implements Resolver {
   readonly #counters = new DnsCounters();
   readonly #cache: DnsCache | undefined;
   readonly #transport: Transport;
-  readonly #questioner: Questioner;
+  readonly #follower: ChainFollower;
   readonly #resolvConf: WatchedFile<ResolvConf>;
   readonly #hosts: WatchedFile<Hosts>;
-  readonly #flights = new Map<string, Flight>();
-  readonly #freshFlights = new Map<string, FreshFlights>();
+  readonly #flights: Flights;
   readonly #matched = new Map<string, Match>();
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
@@ -66,7 +66,14 @@ export class DnsResolver implements Resolver {
     this.#clock = clock;
     this.#cache = this.#settings.cache && new DnsCache(this.#settings.cache, random);
     this.#transport = new Transport(clock, this.#counters);
-    this.#questioner = new Questioner(this.#transport, clock, this.#counters);
+    this.#flights = new Flights(clock);
+    this.#follower = new ChainFollower({
+      questioner: new Questioner(this.#transport, clock, this.#counters),
+      cache: this.#cache,
+      clock,
+      settings: () => this.#askSettings(),
+      closing: this.#closing.signal,
+    });
     const { resolvConfPath, hostsPath } = this.#settings;
     const context = { hostname: machineName(), environment: process.env };
     this.#resolvConf = new WatchedFile(resolvConfPath, (text) => parseResolvConf(text, context), clock);
@@ -95,9 +102,8 @@ export class DnsResolver implements Resolver {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what cannot be a name.
    */
   async resolve(name: string, options: ResolveOptions = {}): Promise<Resolution> {
-    const { family = 0, fresh = false, signal } = options;
-    signal?.throwIfAborted();
-    if (this.#closed !== undefined) throw new ClosedError('the DNS resolver');
+    const { family = 0, fresh = false } = options;
+    this.#check(options);
     const canonical = canonicalName(name);
     if (!isQueryName(canonical)) {
       throw new InvalidArgumentError(
@@ -125,9 +131,8 @@ export class DnsResolver implements Resolver {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what cannot be a name.
    */
   async resolveHost(hostname: string, options: ResolveOptions = {}): Promise<Resolution> {
-    const { signal, family = 0, fresh = false } = options;
-    signal?.throwIfAborted();
-    if (this.#closed !== undefined) throw new ClosedError('the DNS resolver');
+    const { family = 0, fresh = false } = options;
+    this.#check(options);
     const local = this.#localHost(hostname, family);
     if (local !== undefined) return local;
     const known = fresh ? undefined : this.#matchOf(hostname);
@@ -157,7 +162,8 @@ export class DnsResolver implements Resolver {
     }
     const match = this.#matchOf(hostname);
     if (match === undefined) return undefined;
-    return this.#find(match, family)?.resolution;
+    const settled = this.#find(match, family);
+    return settled !== undefined && isResolution(settled) ? settled : undefined;
   }
 
   /** Counts since the resolver was made. */
@@ -177,9 +183,7 @@ export class DnsResolver implements Resolver {
       this.#cache?.invalidate(canonicalName(name));
       this.#matched.delete(name);
     }
-    for (const flight of this.#flights.values()) flight.obsolete = true;
-    for (const flights of this.#freshFlights.values()) for (const flight of flights.running) flight.obsolete = true;
-    this.#flights.clear();
+    this.#flights.abandon();
   }
 
   /** Ends queries under way; those who wait get a `ClosedError`. Resolves when every socket is closed. Idempotent. */
@@ -192,47 +196,56 @@ export class DnsResolver implements Resolver {
     await this.close();
   }
 
+  #check(options: ResolveOptions): void {
+    const { signal, family = 0, timeoutMillis = 0 } = options;
+    signal?.throwIfAborted();
+    if (this.#closed !== undefined) throw new ClosedError('the DNS resolver');
+    if (family !== 0 && family !== 4 && family !== 6) {
+      throw new InvalidArgumentError('family', `must be 0, 4 or 6, not ${String(family)}`);
+    }
+    if (typeof timeoutMillis !== 'number' || !(timeoutMillis >= 0)) {
+      throw new InvalidArgumentError('timeoutMillis', `must be a number of milliseconds, not ${String(timeoutMillis)}`);
+    }
+  }
+
   async #end(): Promise<void> {
     this.#closing.abort(new ClosedError('the DNS resolver'));
     await this.#transport.close();
   }
 
   // What the cache has within its time, refreshed in the background when that is nearly over.
-  #find(name: string, family: 0 | 4 | 6): Found | undefined {
+  #find(name: string, family: 0 | 4 | 6): Settled | undefined {
     const now = this.#clock.now();
     const found = this.#cache?.find(name, family, now);
     if (found === undefined) return undefined;
     this.#counters.hits++;
     if (now >= found.refreshAt) {
       found.refreshAt = now + prefetchPauseMillis;
-      if (!this.#flights.has(flightKey(name, family))) {
+      const key = flightKey(name, family);
+      if (!this.#flights.has(key)) {
         this.#counters.prefetches++;
-        this.#flight(name, family);
+        this.#flights.board(key, this.#launch(name, family));
       }
     }
-    return found;
+    return found.settled;
   }
 
-  // Ends a call: addresses are returned, everything else is thrown, unless a stale answer can stand in for no answer.
-  #settle(name: string, family: 0 | 4 | 6, found: Landing, options: ResolveOptions): Resolution {
-    if (found.resolution !== undefined) return found.resolution;
-    const { outcome } = found;
-    if (outcome.kind === 'addresses') throw new TypeError('addresses without a resolution');
-    if (outcome.kind === 'unavailable') {
-      const stale = this.#stale(name, family, options);
-      if (stale !== undefined) return stale;
-      const { chain, detail, cause } = outcome;
-      throw new ResolutionError('unavailable', name, { chain, detail, cause });
-    }
-    const { kind, chain } = outcome;
-    throw new ResolutionError(kind, name, { chain });
+  // Ends a call: addresses are returned, everything else is thrown, unless a stale answer can stand in for none.
+  #settle(name: string, family: 0 | 4 | 6, settled: Settled, options: ResolveOptions): Resolution {
+    if (isResolution(settled)) return settled;
+    const { kind, chain } = settled;
+    if (kind !== 'unavailable') throw new ResolutionError(kind, name, { chain });
+    const stale = this.#stale(name, family, options);
+    if (stale !== undefined) return stale;
+    const { detail, cause } = settled;
+    throw new ResolutionError('unavailable', name, { chain, detail, cause });
   }
 
   // Good until the servers are asked again, which is once the failure is forgotten.
   #stale(name: string, family: 0 | 4 | 6, options: ResolveOptions): Resolution | undefined {
     if (options.fresh === true) return undefined;
     const now = this.#clock.now();
-    const resolution = this.#cache?.findStale(name, family, now)?.resolution;
+    const resolution = this.#cache?.findStale(name, family, now);
     if (resolution === undefined) return undefined;
     this.#counters.stale++;
     const failureTtlMillis = (this.#settings.cache?.failureTtlSeconds ?? 0) * 1000;
@@ -241,251 +254,62 @@ export class DnsResolver implements Resolver {
 
   async #wait(name: string, family: 0 | 4 | 6, options: ResolveOptions): Promise<Resolution> {
     const { signal, fresh = false, timeoutMillis = this.#settings.totalTimeoutMillis } = options;
+    const key = flightKey(name, family);
+    const launch = this.#launch(name, family);
+    const { flight, shared } = fresh ? this.#flights.boardFresh(key, launch) : this.#flights.board(key, launch);
     this.#counters.misses++;
-    const flight = fresh ? this.#freshFlight(name, family) : this.#flight(name, family);
-    const onTimeout = () => new DeadlineError(`resolving ${name}`, timeoutMillis);
+    if (shared) this.#counters.coalesced++;
+    const work = (inner: AbortSignal) => this.#landedOrStale(flight, name, family, options, inner);
     try {
-      const work = (inner: AbortSignal) => this.#orStale(flight, name, family, options, inner);
-      return await withDeadline(work, { signal, timeoutMillis, onTimeout, clock: this.#clock });
+      return await withDeadline(work, {
+        signal,
+        // The timer is what keeps the process alive while somebody waits, so there always is one.
+        timeoutMillis: Math.min(timeoutMillis, longestTimeoutMillis),
+        onTimeout: () => new DeadlineError(`resolving ${name}`, timeoutMillis),
+        clock: this.#clock,
+      });
     } catch (error) {
       if (!(error instanceof DeadlineError)) throw error;
       const stale = this.#stale(name, family, options);
       if (stale !== undefined) return stale;
-      const servers = this.nameservers.join(', ');
-      const detail = `no answer within ${timeoutMillis} ms from ${servers}`;
+      const detail = `no answer within ${timeoutMillis} ms from ${this.nameservers.join(', ')}`;
       throw new ResolutionError('unavailable', name, { chain: flight.chain, detail, cause: error });
     }
   }
 
   // RFC 8767 section 5: a stale answer now is worth more than a fresh one after the caller has given up.
-  async #orStale(
+  async #landedOrStale(
     flight: Flight,
     name: string,
     family: 0 | 4 | 6,
     options: ResolveOptions,
     signal: AbortSignal,
   ): Promise<Resolution> {
-    const landed = flight.landed.then((landing) => this.#settle(name, family, landing, options));
-    const now = this.#clock.now();
-    const hasStale = options.fresh !== true && this.#cache?.findStale(name, family, now) !== undefined;
-    if (!hasStale) return abortable(landed, signal);
-    const staleAfterMillis = this.#settings.cache?.staleAfterMillis ?? 0;
+    const landed = abortable(flight.landed, signal).then((settled) => this.#settle(name, family, settled, options));
+    const mayBeStale = options.fresh !== true && this.#cache?.findStale(name, family, this.#clock.now()) !== undefined;
+    if (!mayBeStale) return landed;
     return new Promise<Resolution>((resolve, reject) => {
-      const timer = this.#clock.schedule(
-        () => {
-          const stale = this.#stale(name, family, options);
-          if (stale !== undefined) resolve(stale);
-        },
-        staleAfterMillis,
-        { background: true },
-      );
-      abortable(landed, signal)
-        .then(resolve, reject)
-        .finally(() => timer.cancel());
-    });
-  }
-
-  #flight(name: string, family: 0 | 4 | 6): Flight {
-    const key = flightKey(name, family);
-    const known = this.#flights.get(key);
-    if (known !== undefined) {
-      this.#counters.coalesced++;
-      return known;
-    }
-    for (const fresh of this.#freshFlights.get(key)?.running ?? []) {
-      if (fresh.obsolete) continue;
-      this.#counters.coalesced++;
-      return fresh;
-    }
-    const flight = this.#start(name, family);
-    this.#flights.set(key, flight);
-    const land = () => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    };
-    flight.landed.then(land, land);
-    return flight;
-  }
-
-  /*
-   * A fresh caller may share the queries of another one only where they have not left yet. One that comes later waits for the
-   * next round, together with all others that come meanwhile: it begins when the one under way is over, or 100 ms after the last
-   * one began. So each caller gets what it was promised, and 10,000 of them cost a handful of queries.
-   */
-  #freshFlight(name: string, family: 0 | 4 | 6): Flight {
-    const key = flightKey(name, family);
-    const flights = this.#freshFlights.get(key) ?? { running: new Set(), next: undefined };
-    this.#freshFlights.set(key, flights);
-    for (const flight of flights.running) {
-      if (flight.sent || flight.obsolete) continue;
-      this.#counters.coalesced++;
-      return flight;
-    }
-    if (flights.next !== undefined) {
-      this.#counters.coalesced++;
-      return flights.next;
-    }
-    const run = (after: Promise<unknown>): Flight => {
-      const flight = this.#start(name, family, after);
-      flights.next = flight;
-      const land = () => {
-        flights.running.delete(flight);
-        if (flights.next === flight) flights.next = undefined;
-        if (flights.running.size === 0 && flights.next === undefined) this.#freshFlights.delete(key);
+      const serveStale = () => {
+        const stale = this.#stale(name, family, options);
+        if (stale !== undefined) resolve(stale);
       };
-      after
-        .then(() => {
-          if (flights.next === flight) flights.next = undefined;
-          flights.running.add(flight);
-        })
-        .catch(() => undefined);
-      flight.landed.then(land, land);
-      return flight;
-    };
-    const [latest] = [...flights.running].slice(-1);
-    if (latest === undefined) {
-      const flight = run(Promise.resolve());
-      flights.next = undefined;
-      flights.running.add(flight);
-      return flight;
-    }
-    return run(this.#either(latest.landed, freshIntervalMillis));
-  }
-
-  // Resolves when the flight is over or the time is, whichever comes first.
-  #either(landed: Promise<unknown>, millis: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.schedule(resolve, millis, { background: true });
-      const over = () => {
-        timer.cancel();
-        resolve();
-      };
-      landed.then(over, over);
+      const staleAfterMillis = this.#settings.cache?.staleAfterMillis ?? 0;
+      const timer = this.#clock.schedule(serveStale, staleAfterMillis, { background: true });
+      landed.then(resolve, reject).finally(() => timer.cancel());
     });
   }
 
-  #start(name: string, family: 0 | 4 | 6, after?: Promise<unknown>): Flight {
-    const flight: Flight = { sent: false, obsolete: false, chain: [], landed: neverLands };
-    const follow = async () => {
-      if (after !== undefined) await after;
-      return this.#follow(name, family, flight);
+  #launch(name: string, family: 0 | 4 | 6): Launch {
+    return async (flight) => {
+      const before = this.#cache?.findLast(name, family, this.#clock.now());
+      const outcome = await abortable(this.#follower.follow(name, family, flight), this.#closing.signal);
+      if (outcome.kind !== 'addresses') return outcome;
+      const limits = this.#settings.cache ?? uncached;
+      const times = [...outcome.chain, ...outcome.addresses].map((record) => keptMillis(record.ttlSeconds, limits));
+      const resolution = resolutionOf(name, outcome, this.#clock.now() + Math.min(...times), false);
+      if (before !== undefined) publishChange(name, before, resolution);
+      return resolution;
     };
-    // Ends with the resolver even where a dependency does not listen to the signal.
-    flight.landed = abortable(follow(), this.#closing.signal);
-    // Those who wait hear of it; a refresh in the background has nobody who does.
-    flight.landed.catch(() => undefined);
-    return flight;
-  }
-
-  /** Asks, and asks on, until the end of the chain is known. Rejects only when the resolver is closed. */
-  async #follow(name: string, family: 0 | 4 | 6, flight: Flight): Promise<Landing> {
-    const before = this.#cache?.findStale(name, family, this.#clock.now())?.resolution;
-    const types: readonly RecordType[] = family === 0 ? ['A', 'AAAA'] : family === 4 ? ['A'] : ['AAAA'];
-    let current = name;
-    let best: Outcome | undefined;
-    let mayAskAgain = true;
-    for (;;) {
-      const askedAt = this.#clock.now();
-      const passed = flight.chain;
-      const asked = await this.#ask(current, types, passed, flight);
-      let step = judge(asked, { passed, mayAskAgain });
-      if (step.kind === 'ask-again') {
-        mayAskAgain = false;
-        continue;
-      }
-      if (step.kind === 'ask-alias') {
-        step = await this.#askAlias(current, asked, passed, askedAt, flight);
-      } else {
-        this.#store(flight, current, asked, step, askedAt);
-      }
-      if (step.kind === 'ask-on') {
-        best ??= addressesOf(asked, passed);
-        flight.chain = step.chain;
-        current = step.chain.at(-1)?.target ?? current;
-        mayAskAgain = true;
-        continue;
-      }
-      const outcome = step.kind === 'done' ? step.outcome : undefined;
-      if (outcome === undefined) continue;
-      const landed = outcome.kind !== 'addresses' && best !== undefined ? best : outcome;
-      flight.chain = landed.chain;
-      return this.#land(name, landed, before);
-    }
-  }
-
-  // The name exists and has no address. Whether it is an alias is one more question, asked only here.
-  async #askAlias(
-    name: string,
-    asked: readonly Asked[],
-    passed: readonly Hop[],
-    askedAt: number,
-    flight: Flight,
-  ): Promise<Step> {
-    const [alias] = await this.#ask(name, ['CNAME'], passed, flight);
-    const ttls = asked.flatMap(({ answer }) => (answer.kind === 'no-data' ? [answer.ttlSeconds] : []));
-    const noAddress: Step = {
-      kind: 'done',
-      outcome: { kind: 'no-address', chain: passed, ttlSeconds: ttls.length > 0 ? Math.min(...ttls) : 0 },
-    };
-    if (alias === undefined || alias.answer.kind === 'failed') {
-      this.#store(flight, name, asked, noAddress, askedAt);
-      return noAddress;
-    }
-    const step = judge([alias], { passed, mayAskAgain: false });
-    const isAlias = 'chain' in alias.answer && alias.answer.chain.length > 0;
-    this.#store(flight, name, isAlias ? [alias] : asked, isAlias ? step : noAddress, askedAt);
-    return isAlias ? step : noAddress;
-  }
-
-  /** The questions about one name, side by side. */
-  async #ask(name: string, types: readonly RecordType[], passed: readonly Hop[], flight: Flight): Promise<Asked[]> {
-    const settings = this.#askSettings();
-    const onSend = () => {
-      flight.sent = true;
-    };
-    const late = new AbortController();
-    const signal = AbortSignal.any([this.#closing.signal, late.signal]);
-    const questions = types.map((type) => ({ name, type }) as const);
-    const pending = questions.map((question) => {
-      const mayBeLate = question.type === 'AAAA' && types.includes('A');
-      const answer = this.#questioner.ask(question, {
-        settings,
-        passed,
-        signal: mayBeLate ? signal : this.#closing.signal,
-        onSend,
-      });
-      return mayBeLate ? answer.catch((error: unknown) => givenUp(question, error, late.signal)) : answer;
-    });
-    const [first] = pending;
-    // A host with IPv4 addresses must not wait for a server that chokes on AAAA.
-    const limit = first?.then(({ question, answer }) => {
-      if (question.type !== 'A' || answer.kind !== 'addresses' || pending.length < 2) return undefined;
-      return this.#clock.schedule(() => late.abort(new Error('given up')), secondFamilyMillis, { background: true });
-    });
-    try {
-      return await Promise.all(pending);
-    } finally {
-      limit?.then(
-        (timer) => timer?.cancel(),
-        () => undefined,
-      );
-    }
-  }
-
-  #store(flight: Flight, name: string, asked: readonly Asked[], step: Step, askedAt: number): void {
-    if (!flight.obsolete) this.#cache?.store({ name, asked, step, askedAt }, this.#clock.now());
-  }
-
-  #land(name: string, outcome: Outcome, before: Resolution | undefined): Landing {
-    const now = this.#clock.now();
-    const limits = this.#settings.cache ?? uncached;
-    const ttls =
-      outcome.kind === 'addresses'
-        ? [...outcome.chain, ...outcome.addresses].map((record) => keptMillis(record.ttlSeconds, limits))
-        : [0];
-    const expiresAt = now + Math.min(...ttls);
-    const resolution = outcome.kind === 'addresses' ? resolutionOf(name, outcome, expiresAt, false) : undefined;
-    if (resolution !== undefined && before !== undefined) publishChange(name, before, resolution);
-    return { outcome, resolution };
   }
 
   async #search(hostname: string, options: ResolveOptions): Promise<Resolution> {
@@ -571,28 +395,6 @@ export class DnsResolver implements Resolver {
   }
 }
 
-/** Queries under way for one name, shared by all who wait for them. */
-interface Flight {
-  /** Whether a query has left: an answer may then be older than a caller that comes now. */
-  sent: boolean;
-  /** Whether the answer must not be kept: the name was invalidated meanwhile. */
-  obsolete: boolean;
-  /** The aliases found so far, for the message of a caller whose time is up. */
-  chain: readonly Hop[];
-  landed: Promise<Landing>;
-}
-
-interface FreshFlights {
-  readonly running: Set<Flight>;
-  next: Flight | undefined;
-}
-
-interface Landing {
-  readonly outcome: Outcome;
-  /** Set where the outcome is addresses. */
-  readonly resolution: Resolution | undefined;
-}
-
 interface Match {
   readonly candidate: string;
   readonly until: number;
@@ -609,20 +411,6 @@ function isMiss(error: unknown): error is ResolutionError {
     (error.failure === 'not-found' || error.failure === 'no-address') &&
     error.chain.length === 0
   );
-}
-
-function addressesOf(asked: readonly Asked[], passed: readonly Hop[]): Outcome | undefined {
-  const found = asked.find(({ answer }) => answer.kind === 'addresses')?.answer;
-  if (found?.kind !== 'addresses') return undefined;
-  return { kind: 'addresses', chain: [...passed, ...found.chain], addresses: found.addresses };
-}
-
-function givenUp(question: Asked['question'], error: unknown, late: AbortSignal): Asked {
-  if (!late.aborted) throw error;
-  return {
-    question,
-    answer: { kind: 'failed', detail: `no answer within ${secondFamilyMillis} ms`, cause: undefined },
-  };
 }
 
 function publishChange(name: string, before: Resolution, after: Resolution): void {
@@ -645,18 +433,13 @@ function serverOf(text: string): ServerAddress[] {
   }
 }
 
-const neverLands = new Promise<never>(() => {});
-
 const uncached = { minTtlSeconds: 0, maxTtlSeconds: Number.POSITIVE_INFINITY };
-
-/** How long AAAA may take once A has brought addresses. */
-const secondFamilyMillis = 500;
-
-/** The shortest time between fresh rounds of one name while a server is slow. */
-const freshIntervalMillis = 100;
 
 /** A refresh that fails is tried again at most this often. */
 const prefetchPauseMillis = 1000;
+
+/** As long as a timer can be. */
+const longestTimeoutMillis = 2 ** 31 - 1;
 
 /** How long the matching candidate of a host name is asked first. */
 const matchMemoryMillis = 60_000;

@@ -1,0 +1,142 @@
+import type { Clock } from '../clock.ts';
+import type { DnsCache } from './cache.ts';
+import { type Asked, judge, type Outcome, type Step } from './chain.ts';
+import type { FlightState } from './flights.ts';
+import type { Question, RecordType } from './message.ts';
+import type { AskSettings, Questioner } from './questioner.ts';
+import type { Hop } from './resolution.ts';
+
+/** What {@link ChainFollower} works with. */
+export interface ChainFollowerDependencies {
+  readonly questioner: Questioner;
+  readonly cache: DnsCache | undefined;
+  readonly clock: Clock;
+  /** Taken anew for each question. */
+  readonly settings: () => AskSettings;
+  /** Fires when the resolver is closed. */
+  readonly closing: AbortSignal;
+}
+
+/**
+ * Asks for a name and, where an answer ends in an alias, asks on until it is known how the chain ends. What to do next is decided by
+ * `judge`; here it is done, and each answer is put into the cache.
+ */
+export class ChainFollower {
+  readonly #questioner: Questioner;
+  readonly #cache: DnsCache | undefined;
+  readonly #clock: Clock;
+  readonly #settings: () => AskSettings;
+  readonly #closing: AbortSignal;
+
+  constructor(dependencies: ChainFollowerDependencies) {
+    this.#questioner = dependencies.questioner;
+    this.#cache = dependencies.cache;
+    this.#clock = dependencies.clock;
+    this.#settings = dependencies.settings;
+    this.#closing = dependencies.closing;
+  }
+
+  /** Rejects only when the resolver is closed. */
+  async follow(name: string, family: 0 | 4 | 6, flight: FlightState): Promise<Outcome> {
+    const types: readonly RecordType[] = family === 0 ? ['A', 'AAAA'] : family === 4 ? ['A'] : ['AAAA'];
+    let current = name;
+    let secondBest: Outcome | undefined;
+    let mayAskAgain = true;
+    for (;;) {
+      const askedAt = this.#clock.now();
+      const passed = flight.chain;
+      const asked = await this.#ask(current, types, passed, flight);
+      const step = judge(asked, { passed, mayAskAgain });
+      if (step.kind === 'ask-again') {
+        mayAskAgain = false;
+        continue;
+      }
+      const next =
+        step.kind === 'ask-alias'
+          ? await this.#askAlias({ name: current, asked, askedAt }, passed, flight)
+          : this.#kept({ name: current, asked, askedAt }, step, flight);
+      if (next.kind === 'done') {
+        return next.outcome.kind === 'addresses' ? next.outcome : (secondBest ?? next.outcome);
+      }
+      secondBest ??= addressesOf(asked, passed);
+      flight.chain = next.chain;
+      current = next.chain.at(-1)?.target ?? current;
+      mayAskAgain = true;
+    }
+  }
+
+  /** The questions about one name, side by side. */
+  async #ask(
+    name: string,
+    types: readonly RecordType[],
+    passed: readonly Hop[],
+    flight: FlightState,
+  ): Promise<Asked[]> {
+    const settings = this.#settings();
+    const late = new AbortController();
+    const put = (type: RecordType, signal: AbortSignal) => {
+      const onSend = () => {
+        flight.sent = true;
+      };
+      return this.#questioner.ask({ name, type }, { settings, passed, signal, onSend });
+    };
+    const [first = 'A', second] = types;
+    const one = put(first, this.#closing);
+    if (second === undefined) return [await one];
+    // A host with IPv4 addresses must not wait for a server that chokes on AAAA. Its A record is never given up like that.
+    const other = put(second, AbortSignal.any([this.#closing, late.signal])).catch((error: unknown) => {
+      if (this.#closing.aborted || !late.signal.aborted) throw error;
+      return givenUp({ name, type: second });
+    });
+    const timer = one.then(({ answer }) =>
+      answer.kind === 'addresses'
+        ? this.#clock.schedule(() => late.abort(), secondFamilyMillis, { background: true })
+        : undefined,
+    );
+    try {
+      return await Promise.all([one, other]);
+    } finally {
+      timer.then((set) => set?.cancel()).catch(() => undefined);
+    }
+  }
+
+  // The name exists and has no address. Whether it is an alias that leads nowhere is one more question, asked only here.
+  async #askAlias(about: About, passed: readonly Hop[], flight: FlightState): Promise<FollowedStep> {
+    const { name, asked, askedAt } = about;
+    const [alias] = await this.#ask(name, ['CNAME'], passed, flight);
+    if (alias !== undefined && 'chain' in alias.answer && alias.answer.chain.length > 0) {
+      const step = judge([alias], { passed, mayAskAgain: false });
+      return this.#kept({ name, asked: [alias], askedAt }, step as FollowedStep, flight);
+    }
+    const ttls = asked.flatMap(({ answer }) => (answer.kind === 'no-data' ? [answer.ttlSeconds] : []));
+    const outcome: Outcome = { kind: 'no-address', chain: passed, ttlSeconds: Math.min(...ttls) };
+    return this.#kept(about, { kind: 'done', outcome }, flight);
+  }
+
+  #kept(about: About, step: FollowedStep, flight: FlightState): FollowedStep {
+    if (!flight.obsolete) this.#cache?.store({ ...about, step }, this.#clock.now());
+    return step;
+  }
+}
+
+interface About {
+  readonly name: string;
+  readonly asked: readonly Asked[];
+  readonly askedAt: number;
+}
+
+type FollowedStep = Extract<Step, { kind: 'done' | 'ask-on' }>;
+
+function addressesOf(asked: readonly Asked[], passed: readonly Hop[]): Outcome | undefined {
+  const found = asked.find(({ answer }) => answer.kind === 'addresses')?.answer;
+  if (found?.kind !== 'addresses') return undefined;
+  return { kind: 'addresses', chain: [...passed, ...found.chain], addresses: found.addresses };
+}
+
+function givenUp(question: Question): Asked {
+  const detail = `no answer for ${question.type} within ${secondFamilyMillis} ms of the other family's`;
+  return { question, answer: { kind: 'failed', detail, cause: undefined } };
+}
+
+/** How long AAAA may take once A has brought addresses. */
+const secondFamilyMillis = 500;
