@@ -87,6 +87,24 @@ async function checkManifest({ folder, manifest }: Packed): Promise<void> {
     const dangling = /from '\.[^']*(?<!\.d)\.ts'/.exec(text);
     if (dangling) fail(`${file} imports a source file: ${dangling[0]}`);
   }
+  await checkLicences(folder, files);
+}
+
+/** A package whose code was copied into the build must have its licence in the tarball. */
+async function checkLicences(folder: string, files: readonly string[]): Promise<void> {
+  const copied = new Set<string>();
+  for (const file of files.filter((name) => name.endsWith('.map'))) {
+    const { sources }: { sources: readonly string[] } = JSON.parse(await readFile(join(folder, file), 'utf8'));
+    for (const source of sources) {
+      const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1];
+      if (name !== undefined) copied.add(name);
+    }
+  }
+  const known = files.includes('THIRD-PARTY-LICENSES')
+    ? await readFile(join(folder, 'THIRD-PARTY-LICENSES'), 'utf8')
+    : '';
+  const missing = [...copied].filter((name) => !known.includes(`== ${name}\n`));
+  if (missing.length > 0) fail(`the build carries ${missing.join(', ')}: add their licences to THIRD-PARTY-LICENSES`);
 }
 
 function withoutSource(exports: Exports): Exports {
