@@ -20,6 +20,8 @@ export interface ResolutionErrorOptions extends ExternalNameErrorOptions {
   chain?: readonly Hop[];
   /** What the servers said, for the message: `NXDOMAIN`, `SERVFAIL from 10.96.0.10:53`. */
   detail?: string;
+  /** Names that led to the one that was asked for and were learned in another way; the message begins with them. */
+  via?: readonly string[];
 }
 
 /**
@@ -34,11 +36,14 @@ export class ResolutionError extends ExternalNameError {
   /** The name that was asked for. */
   readonly hostname: string;
   readonly chain: readonly Hop[];
+  /** What the servers said, in a few words. */
+  readonly detail: string;
 
   constructor(failure: ResolutionFailure, hostname: string, options: ResolutionErrorOptions = {}) {
-    const chain = options.chain ?? [];
-    const names = [hostname, ...chain.map((hop) => hop.target)];
-    super(codes[failure], `${names.join(' -> ')}: ${options.detail ?? words[failure]}`, options);
+    const { chain = [], via = [], detail = words[failure] } = options;
+    const names = [...via, hostname, ...chain.map((hop) => hop.target)];
+    super(codes[failure], `${names.join(' -> ')}: ${detail}`, options);
+    this.detail = detail;
     this.failure = failure;
     this.hostname = hostname;
     this.chain = chain;
