@@ -11,6 +11,8 @@ export function packageBuild(entry: string[]): Options {
     clean: true,
     sourcemap: true,
     splitting: true,
+    // By Rollup, which also makes the CJS chunks: it keeps `import()` and the lines of the sources, which tsup's own way loses.
+    treeshake: true,
     // `import.meta.url` has a meaning in the CJS build too.
     shims: true,
     noExternal: [...esmOnly],
