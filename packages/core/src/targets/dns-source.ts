@@ -1,7 +1,6 @@
 import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
 import { abortable } from '../deadline.ts';
-import { ResolutionError } from '../dns/errors.ts';
-import type { Resolution, Resolver } from '../dns/resolution.ts';
+import { type Resolution, ResolutionError, type Resolver } from '../dns/index.ts';
 import { ClosedError, InvalidArgumentError, isExternalNameError } from '../errors.ts';
 import { answerChanged, sourceDegraded, sourceRecovered, targetChanged } from '../events/index.ts';
 import { isWithin, parseHostName, parseServiceReference, type ServiceReference } from '../names/index.ts';
@@ -116,28 +115,37 @@ export class DnsTargetSource implements TargetSource {
     return this.#feed.isFollowed || this.#clock.now() < state.retryAt ? state.answer.target : undefined;
   }
 
-  /** Joins a question that is under way and good enough, or asks. */
+  /**
+   * Asks, or joins a question that is under way. A fresh caller only joins one that has not been sent yet: an answer
+   * to a question from before the call may be from before the switch that the caller wants to see.
+   */
   #ask(fresh: boolean): Promise<Target> {
     if (this.#state.state === 'closed') return Promise.reject(new ClosedError('the target source'));
-    for (const question of this.#questions) if (question.fresh || !fresh) return question.result;
+    for (const question of this.#questions) {
+      if (!fresh || (question.fresh && !question.sent)) return question.result;
+    }
     this.#cancelQuestion();
-    const question: Question = { fresh, result: this.#question(fresh, ++this.#asked) };
-    this.#questions.add(question);
+    const question = { fresh, sent: false, order: ++this.#asked };
+    const result = this.#question(question);
+    const pending = Object.assign(question, { result });
+    this.#questions.add(pending);
     const done = () => {
-      this.#questions.delete(question);
+      this.#questions.delete(pending);
       if (this.#feed.isFollowed && this.#questions.size === 0) this.#scheduleQuestion();
     };
-    question.result.then(done, done);
-    return question.result;
+    result.then(done, done);
+    return result;
   }
 
-  async #question(fresh: boolean, order: number): Promise<Target> {
-    const outcome = await this.#resolve(fresh);
+  async #question(question: { readonly fresh: boolean; readonly order: number; sent: boolean }): Promise<Target> {
+    await null; // Whoever asks in the same turn shares this question.
+    question.sent = true;
+    const outcome = await this.#resolve(question.fresh);
     if (this.#state.state === 'closed') throw new ClosedError('the target source');
     const known = lastAnswer(this.#state);
     // A later question that was answered sooner knows better.
-    if (order < this.#answered && known !== undefined) return known.target;
-    this.#answered = order;
+    if (question.order < this.#answered && known !== undefined) return known.target;
+    this.#answered = question.order;
     return outcome.kind === 'answer' ? this.#learn(outcome.answer) : this.#degrade(outcome.error, outcome.expired);
   }
 
@@ -321,6 +329,7 @@ type State =
 
 interface Question {
   readonly fresh: boolean;
+  readonly sent: boolean;
   readonly result: Promise<Target>;
 }
 

@@ -40,6 +40,8 @@ export interface TargetPolicyOptions {
  * before any I/O.
  */
 export interface TargetPolicy {
+  /** Whether `checkTarget` would return. Publishes nothing. */
+  allows(target: TargetName): boolean;
   /**
    * Returns where the target is allowed.
    *
@@ -112,10 +114,13 @@ class ServicePolicy implements TargetPolicy {
     this.#networks = networks;
   }
 
+  allows(target: TargetName): boolean {
+    return this.#refusal(target) === undefined;
+  }
+
   checkTarget(target: TargetName): void {
-    if (looksLikeAddress(target.externalName)) this.#refuse(target, new TargetIsAddressError(target));
-    if (this.#patterns === 'any' || matchesTargetPattern(target.externalName, this.#patterns)) return;
-    this.#refuse(target, new TargetRefusedError(target, this.#allowed));
+    const error = this.#refusal(target);
+    if (error !== undefined) refuseTarget(this.#name, target, error, this.#allowed);
   }
 
   checkAddress(target: TargetName, address: string): void {
@@ -124,15 +129,10 @@ class ServicePolicy implements TargetPolicy {
     if (reason !== undefined) refuseAddress(this.#name, target, address, reason);
   }
 
-  #refuse(target: TargetName, error: TargetRefusedError | TargetIsAddressError): never {
-    targetRefused.publish(() => ({
-      name: this.#name,
-      target: target.externalName,
-      via: target.via,
-      code: error.code,
-      allowed: this.#allowed,
-    }));
-    throw error;
+  #refusal(target: TargetName): TargetRefusedError | TargetIsAddressError | undefined {
+    if (looksLikeAddress(target.externalName)) return new TargetIsAddressError(target);
+    if (this.#patterns === 'any' || matchesTargetPattern(target.externalName, this.#patterns)) return undefined;
+    return new TargetRefusedError(target, this.#allowed);
   }
 }
 
@@ -146,23 +146,31 @@ class PlainHostPolicy implements TargetPolicy {
     this.#networks = networks;
   }
 
+  allows(target: TargetName): boolean {
+    return canonicalName(target.externalName) === this.#host;
+  }
+
   checkTarget(target: TargetName): void {
-    if (canonicalName(target.externalName) === this.#host) return;
-    const error = new TargetRefusedError(target, [this.#host]);
-    targetRefused.publish(() => ({
-      name: this.#host,
-      target: target.externalName,
-      via: target.via,
-      code: error.code,
-      allowed: [this.#host],
-    }));
-    throw error;
+    if (this.allows(target)) return;
+    const allowed = [this.#host];
+    refuseTarget(this.#host, target, new TargetRefusedError(target, allowed), allowed);
   }
 
   checkAddress(target: TargetName, address: string): void {
     if (this.#networks === undefined || this.#networks === 'any' || isInNetworks(address, this.#networks)) return;
     refuseAddress(this.#host, target, address, 'outside-allowed-networks');
   }
+}
+
+function refuseTarget(
+  name: string,
+  target: TargetName,
+  error: TargetRefusedError | TargetIsAddressError,
+  allowed: readonly string[],
+): never {
+  const { externalName, via } = target;
+  targetRefused.publish(() => ({ name, target: externalName, via, code: error.code, allowed }));
+  throw error;
 }
 
 function refuseAddress(name: string, target: TargetName, address: string, reason: AddressRefusal): never {

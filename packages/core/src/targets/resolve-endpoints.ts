@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
 import type { WaitOptions } from '../deadline.ts';
-import { ResolutionError } from '../dns/errors.ts';
-import type { Resolver } from '../dns/resolution.ts';
+import { type HostResolver, ResolutionError, type Resolver } from '../dns/index.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { TargetPolicy } from './policy.ts';
@@ -10,10 +9,15 @@ import type { Target } from './target-source.ts';
 
 /** See {@link resolveEndpoints}. */
 export interface ResolveEndpointsOptions extends WaitOptions {
-  resolver: Resolver;
+  resolver: Resolver & Partial<Pick<HostResolver, 'resolveHost'>>;
   policy: TargetPolicy;
   /** 1 to 65535. An ExternalName Service has no ports, so the application names it. */
   port: number;
+  /**
+   * Whether the target is a plain host that the application wrote itself: the hosts file and the search list then count, where
+   * the resolver knows them. An ExternalName is always taken as fully qualified. @defaultValue false
+   */
+  plainHost?: boolean | undefined;
   /** Asks DNS past the cache. @defaultValue false */
   fresh?: boolean | undefined;
   /** Which addresses to ask for. @defaultValue 0, both */
@@ -38,18 +42,14 @@ export interface ResolveEndpointsOptions extends WaitOptions {
  * ```
  */
 export async function resolveEndpoints(target: Target, options: ResolveEndpointsOptions): Promise<readonly Endpoint[]> {
-  const { resolver, policy, port, fresh, family, timeoutMillis, signal } = options;
+  const { policy, port } = options;
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new InvalidArgumentError('port', `${port} is no port: write a number from 1 to 65535`);
   }
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   policy.checkTarget(target);
-  const host = target.externalName;
-  const addresses =
-    isIP(host) === 0
-      ? (await resolver.resolve(host, { fresh, family, timeoutMillis, signal })).addresses
-      : [{ address: host, family: isIP(host) === 6 ? (6 as const) : (4 as const) }];
-  if (addresses.length === 0) throw new ResolutionError('no-address', host);
+  const addresses = await addressesOf(target.externalName, options);
+  if (addresses.length === 0) throw new ResolutionError('no-address', target.externalName);
   const endpoints: Endpoint[] = [];
   const refused: AddressRefusedError[] = [];
   for (const { address, family } of addresses) {
@@ -59,6 +59,20 @@ export async function resolveEndpoints(target: Target, options: ResolveEndpoints
   }
   if (endpoints.length > 0) return endpoints;
   throw combined(target, refused);
+}
+
+async function addressesOf(
+  host: string,
+  options: ResolveEndpointsOptions,
+): Promise<readonly Pick<Endpoint, 'address' | 'family'>[]> {
+  const { resolver, plainHost, fresh, family, timeoutMillis, signal } = options;
+  const version = isIP(host);
+  if (version !== 0) return [{ address: host, family: version === 6 ? 6 : 4 }];
+  const settings = { fresh, family, timeoutMillis, signal };
+  const { addresses } = plainHost
+    ? await (resolver.resolveHost?.(host, settings) ?? resolver.resolve(host, settings))
+    : await resolver.resolve(host, settings);
+  return addresses;
 }
 
 function refusalOf(policy: TargetPolicy, target: Target, address: string): AddressRefusedError | undefined {
