@@ -82,6 +82,30 @@ export {
   type TargetPattern,
 } from './names/index.ts';
 export {
+  type AdmissionPolicyBindingManifest,
+  type AdmissionPolicyManifest,
+  type CiliumEgressRule,
+  type CiliumNetworkPolicyManifest,
+  type DeploymentManifest,
+  type EndpointSliceManifest,
+  type KubernetesObject,
+  ManifestSyntaxError,
+  type NamedMeta,
+  type NetworkPolicyManifest,
+  type ObjectMeta,
+  type PathStep,
+  type PodManifest,
+  parseManifests,
+  type RoleBindingManifest,
+  type RoleManifest,
+  type ServiceManifest,
+  type ServicePort,
+  type ServiceSpec,
+  toJson,
+  toYaml,
+  type YamlProblem,
+} from './objects/index.ts';
+export {
   type AddressRefusal,
   AddressRefusedError,
   AllowListRequiredError,
@@ -121,3 +145,16 @@ export {
   type TargetSourceDependencies,
   targetOfChain,
 } from './targets/index.ts';
+export {
+  formatIssue,
+  type Issue,
+  type RefusalReason,
+  type Rule,
+  type RuleCode,
+  refused,
+  type Severity,
+  serviceIssues,
+  type ValidationOptions,
+  validate,
+  validationRules,
+} from './validation/index.ts';

@@ -1,0 +1,117 @@
+import type { EndpointSliceManifest, ServiceManifest, ServicePort } from './kubernetes.ts';
+
+/** A port of a Service for addresses. */
+export interface AddressPort {
+  /** Needed where there are several ports. */
+  name?: string | undefined;
+  /** The port that clients connect to, 1 to 65535. */
+  port: number;
+  /** The port at the addresses. @defaultValue `port` */
+  targetPort?: number | undefined;
+  /** @defaultValue `TCP` */
+  protocol?: 'TCP' | 'UDP' | 'SCTP' | undefined;
+  /** What is spoken there: a name of the IANA registry (`postgresql`), or `example.com/name`. */
+  appProtocol?: string | undefined;
+}
+
+/** An address behind a Service, with what is known of its state. */
+export interface AddressEndpoint {
+  address: string;
+  /** Whether it takes connections. @defaultValue true */
+  ready?: boolean | undefined;
+  /** Whether it serves, even while it ends. @defaultValue `ready` */
+  serving?: boolean | undefined;
+  /** Whether it is going away. @defaultValue false */
+  terminating?: boolean | undefined;
+}
+
+/** The addresses of one family, in slices of at most this many. Source: `pkg/apis/discovery/validation/validation.go`. */
+export const mostEndpoints = 1000;
+
+/** Who looks after the slices that are made here. The slice controller leaves them alone. */
+export const endpointSliceManager = 'externalname';
+
+/** What {@link addressObjects} is made from; nothing of it is checked here. */
+export interface AddressParts {
+  readonly metadata: ServiceManifest['metadata'];
+  /** None makes a headless Service: DNS answers with the addresses, and clients connect to any port. */
+  readonly ports: readonly AddressPort[];
+  readonly headless: boolean;
+  readonly endpoints: readonly (AddressEndpoint & { readonly family: 4 | 6 })[];
+}
+
+/**
+ * A Service without selector and the EndpointSlices behind it, families apart.
+ *
+ * Source: Kubernetes documentation, "Services without selectors", and "EndpointSlices".
+ */
+export function addressObjects(parts: AddressParts): (ServiceManifest | EndpointSliceManifest)[] {
+  return [addressService(parts), ...([4, 6] as const).flatMap((family) => slices(parts, family))];
+}
+
+function addressService({ metadata, ports, headless, endpoints }: AddressParts): ServiceManifest {
+  const families = ([4, 6] as const).filter((family) => endpoints.some((endpoint) => endpoint.family === family));
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata,
+    spec: {
+      ...(headless ? { clusterIP: 'None' } : {}),
+      ...(families.length > 0
+        ? {
+            ipFamilies: families.map((family) => `IPv${family}` as const),
+            ipFamilyPolicy: families.length > 1 ? ('PreferDualStack' as const) : ('SingleStack' as const),
+          }
+        : {}),
+      ...(ports.length > 0 ? { ports: ports.map(servicePort) } : {}),
+    },
+  };
+}
+
+function servicePort({ name, port, targetPort, protocol, appProtocol }: AddressPort): ServicePort {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(protocol === undefined ? {} : { protocol }),
+    port,
+    ...(targetPort === undefined ? {} : { targetPort }),
+    ...(appProtocol === undefined ? {} : { appProtocol }),
+  };
+}
+
+function slices({ metadata, ports, endpoints }: AddressParts, family: 4 | 6): EndpointSliceManifest[] {
+  const ofFamily = endpoints.filter((endpoint) => endpoint.family === family);
+  const made: EndpointSliceManifest[] = [];
+  for (let start = 0; start < ofFamily.length; start += mostEndpoints) {
+    made.push({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: {
+        name: `${metadata.name}-ipv${family}-${made.length + 1}`,
+        ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
+        labels: {
+          'kubernetes.io/service-name': metadata.name,
+          'endpointslice.kubernetes.io/managed-by': endpointSliceManager,
+        },
+      },
+      addressType: `IPv${family}`,
+      ports: ports.map(({ name, port, targetPort, protocol, appProtocol }) => ({
+        // The same name as in the Service, empty where it has none: that is how kube-proxy pairs them.
+        name: name ?? '',
+        protocol: protocol ?? 'TCP',
+        port: targetPort ?? port,
+        ...(appProtocol === undefined ? {} : { appProtocol }),
+      })),
+      endpoints: ofFamily
+        .slice(start, start + mostEndpoints)
+        .map(({ address, ready = true, serving, terminating }) => ({
+          addresses: [address],
+          conditions: {
+            ready,
+            ...(serving === undefined ? {} : { serving }),
+            ...(terminating === undefined ? {} : { terminating }),
+          },
+        })),
+    });
+  }
+  return made;
+}

@@ -1,0 +1,20 @@
+export type {
+  AdmissionPolicyBindingManifest,
+  AdmissionPolicyManifest,
+  CiliumEgressRule,
+  CiliumNetworkPolicyManifest,
+  DeploymentManifest,
+  EndpointSliceManifest,
+  KubernetesObject,
+  NamedMeta,
+  NetworkPolicyManifest,
+  ObjectMeta,
+  PodManifest,
+  RoleBindingManifest,
+  RoleManifest,
+  ServiceManifest,
+  ServicePort,
+  ServiceSpec,
+} from './kubernetes.ts';
+export { ManifestSyntaxError, parseManifests, toJson, toYaml } from './manifest-text.ts';
+export { longestYaml, type PathStep, readYaml, type YamlDocument, type YamlProblem } from './yaml-document.ts';

@@ -1,0 +1,82 @@
+import type {
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+} from 'kubernetes-types/admissionregistration/v1.js';
+import type { Deployment } from 'kubernetes-types/apps/v1.js';
+import type { Pod, Service, ServicePort, ServiceSpec } from 'kubernetes-types/core/v1.js';
+import type { EndpointSlice } from 'kubernetes-types/discovery/v1.js';
+import type { ObjectMeta } from 'kubernetes-types/meta/v1.js';
+import type { NetworkPolicy } from 'kubernetes-types/networking/v1.js';
+import type { Role, RoleBinding } from 'kubernetes-types/rbac/v1.js';
+
+export type { ObjectMeta, ServicePort, ServiceSpec };
+
+/** What every object of a manifest has, whatever its kind. */
+export interface KubernetesObject {
+  apiVersion: string;
+  kind: string;
+  metadata: NamedMeta;
+}
+
+/** Metadata with the parts that builders always write. */
+export type NamedMeta = ObjectMeta & { name: string };
+
+/**
+ * An object as it stands in a manifest: the type of the Kubernetes API (from `kubernetes-types`, which has no code),
+ * with the fields present that the API makes optional and a manifest cannot do without.
+ */
+type Manifest<
+  Kind extends { apiVersion?: string; kind?: string; metadata?: ObjectMeta },
+  Present extends keyof Kind,
+> = Kind & {
+  apiVersion: NonNullable<Kind['apiVersion']>;
+  kind: NonNullable<Kind['kind']>;
+  metadata: NamedMeta;
+} & { [Field in Present]-?: NonNullable<Kind[Field]> };
+
+/** `v1` Service. */
+export type ServiceManifest = Manifest<Service, 'spec'>;
+
+/** `v1` Pod. */
+export type PodManifest = Manifest<Pod, 'spec'>;
+
+/** `apps/v1` Deployment. */
+export type DeploymentManifest = Manifest<Deployment, 'spec'>;
+
+/** `discovery.k8s.io/v1` EndpointSlice. */
+export type EndpointSliceManifest = Manifest<EndpointSlice, 'endpoints' | 'ports'>;
+
+/** `rbac.authorization.k8s.io/v1` Role. */
+export type RoleManifest = Manifest<Role, 'rules'>;
+
+/** `rbac.authorization.k8s.io/v1` RoleBinding. */
+export type RoleBindingManifest = Manifest<RoleBinding, 'subjects'>;
+
+/** `admissionregistration.k8s.io/v1` ValidatingAdmissionPolicy. */
+export type AdmissionPolicyManifest = Manifest<ValidatingAdmissionPolicy, 'spec'>;
+
+/** `admissionregistration.k8s.io/v1` ValidatingAdmissionPolicyBinding. */
+export type AdmissionPolicyBindingManifest = Manifest<ValidatingAdmissionPolicyBinding, 'spec'>;
+
+/** `networking.k8s.io/v1` NetworkPolicy. */
+export type NetworkPolicyManifest = Manifest<NetworkPolicy, 'spec'>;
+
+/** `cilium.io/v2` CiliumNetworkPolicy, the part that the builders write. Source: Cilium documentation, "DNS based". */
+export interface CiliumNetworkPolicyManifest extends KubernetesObject {
+  apiVersion: 'cilium.io/v2';
+  kind: 'CiliumNetworkPolicy';
+  spec: {
+    endpointSelector: { matchLabels?: Record<string, string> };
+    egress: CiliumEgressRule[];
+  };
+}
+
+/** One egress rule of a {@link CiliumNetworkPolicyManifest}. */
+export interface CiliumEgressRule {
+  toEndpoints?: { matchLabels: Record<string, string> }[];
+  toFQDNs?: ({ matchName: string } | { matchPattern: string })[];
+  toPorts?: {
+    ports: { port: string; protocol: 'TCP' | 'UDP' | 'ANY' }[];
+    rules?: { dns: ({ matchName: string } | { matchPattern: string })[] };
+  }[];
+}

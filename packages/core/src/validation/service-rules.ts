@@ -1,0 +1,478 @@
+import {
+  label1123Problems,
+  portNameProblems,
+  portNumberProblems,
+  qualifiedNameProblems,
+  subdomain1123Problems,
+} from './formats.ts';
+import { addressPurposes, parseAddress, parseNetwork } from './ip-address.ts';
+import { type FieldPath, type Findings, GoValue } from './issue.ts';
+import type { ServerRules } from './kubernetes-version.ts';
+import { checkLabels } from './object-meta.ts';
+import {
+  type DecodedPort,
+  type DecodedService,
+  type DecodedServiceSpec,
+  isExternallyAccessible,
+  isHeadless,
+  needsHealthCheck,
+  sameList,
+} from './service-object.ts';
+
+/**
+ * What the API server refuses in the `spec` of a Service, after it has filled in and dropped what it does itself.
+ *
+ * Source: `ValidateService` in `pkg/apis/core/validation/validation.go`.
+ */
+export function checkServiceSpec(
+  service: DecodedService,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  rules: ServerRules,
+  findings: Findings,
+): void {
+  const { spec } = service;
+  if (before) checkAddressChange(spec, before, at, findings);
+  checkTopologyAnnotations(service, findings);
+  if (spec.ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') {
+    findings.required('ports-required', at.child('ports'));
+  }
+  if ((spec.type === 'LoadBalancer' || spec.type === 'NodePort') && isHeadless(spec)) {
+    const detail = `may not be set to 'None' for ${spec.type} services`;
+    findings.invalid('headless-forbidden', at.child('clusterIPs').index(0), 'None', detail);
+  }
+  if (spec.type === 'ExternalName') checkExternalName(spec, at, rules, findings);
+  checkPorts(spec, findings);
+  if (spec.selector) checkLabels(spec.selector, at.child('selector'), 'selector-invalid', findings);
+  checkSessionAffinity(spec, at, findings);
+  checkExternalIPs(spec, before, at.child('externalIPs'), rules, findings);
+  if (!serviceTypes.includes(spec.type)) {
+    const meant = serviceTypes.find((type) => type.toLowerCase() === spec.type.toLowerCase());
+    const hint = meant === undefined ? undefined : `Write ${meant}: case matters.`;
+    findings.notSupported('type-unsupported', at.child('type'), spec.type, serviceTypes, hint);
+  }
+  checkPortConflicts(spec, at.child('ports'), findings);
+  checkSourceRanges(service, before, at, rules, findings);
+  checkLoadBalancer(spec, before, at, findings);
+  checkTrafficPolicies(spec, before, at, findings);
+  if (spec.trafficDistribution !== undefined && !rules.trafficDistributions.includes(spec.trafficDistribution)) {
+    const path = at.child('trafficDistribution');
+    findings.notSupported(
+      'traffic-distribution-unsupported',
+      path,
+      spec.trafficDistribution,
+      rules.trafficDistributions,
+    );
+  }
+}
+
+const serviceTypes: readonly string[] = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
+
+function checkExternalName(spec: DecodedServiceSpec, at: FieldPath, rules: ServerRules, findings: Findings): void {
+  const detail = 'may not be set for ExternalName services';
+  if (spec.clusterIPs.length > 0) findings.forbidden('cluster-ip-forbidden', at.child('clusterIPs'), detail);
+  if (spec.ipFamilies.length > 0) findings.forbidden('ip-families-forbidden', at.child('ipFamilies'), detail);
+  if (spec.ipFamilyPolicy !== undefined) findings.forbidden('ip-policy-forbidden', at.child('ipFamilyPolicy'), detail);
+  const path = at.child('externalName');
+  const name = rules.trailingDotAccepted ? withoutTrailingDot(spec.externalName) : spec.externalName;
+  if (name === '') findings.required('external-name-required', path);
+  else
+    for (const problem of subdomain1123Problems(name))
+      findings.invalid('external-name-invalid', path, name, problem, correction(name));
+}
+
+/** The name without the one dot at its end that marks it as absolute. */
+export function withoutTrailingDot(name: string): string {
+  return name.endsWith('.') ? name.slice(0, -1) : name;
+}
+
+function correction(name: string): string | undefined {
+  if (name.includes('{{') || name.includes('${')) return 'The template was not filled in.';
+  const bare = name.trim().toLowerCase();
+  if (bare !== name && subdomain1123Problems(bare).length === 0) return `Write ${bare}: lower case, without blanks.`;
+  if (/^[a-z0-9._-]+$/.test(name) && name.includes('_')) {
+    return 'Host names have no underscore (RFC 1123), and Kubernetes takes no other names. If that name exists in DNS, give it an alias without.';
+  }
+  if (/[^\x20-\x7e]/.test(bare)) {
+    return 'Write names with other letters in their ASCII form, xn--... (RFC 5891); remove invisible characters.';
+  }
+  return undefined;
+}
+
+function checkPorts(spec: DecodedServiceSpec, findings: Findings): void {
+  const names = new Set<string>();
+  for (const port of spec.ports) {
+    const name = port.at.child('name');
+    if (port.name === '') {
+      if (spec.ports.length > 1) findings.required('port-name-required', name);
+    } else {
+      for (const problem of label1123Problems(port.name))
+        findings.invalid('port-name-invalid', name, port.name, problem);
+      if (names.has(port.name)) findings.duplicate('port-name-duplicate', name, port.name);
+      names.add(port.name);
+    }
+    for (const problem of portNumberProblems(port.port)) {
+      findings.invalid('port-number-invalid', port.at.child('port'), port.port, problem);
+    }
+    if (!protocols.includes(port.protocol)) {
+      findings.notSupported('port-protocol-unsupported', port.at.child('protocol'), port.protocol, protocols);
+    }
+    const target = port.targetPort;
+    const problems = typeof target === 'number' ? portNumberProblems(target) : portNameProblems(target);
+    for (const problem of problems)
+      findings.invalid('target-port-invalid', port.at.child('targetPort'), target, problem);
+    if (port.appProtocol === undefined) continue;
+    for (const problem of qualifiedNameProblems(port.appProtocol)) {
+      findings.invalid('app-protocol-invalid', port.at.child('appProtocol'), port.appProtocol, problem);
+    }
+  }
+  if (spec.type !== 'ClusterIP') return;
+  for (const port of spec.ports) {
+    if (port.nodePort === 0) continue;
+    findings.forbidden('node-port-forbidden', port.at.child('nodePort'), "may not be used when `type` is 'ClusterIP'");
+  }
+}
+
+const protocols: readonly string[] = ['SCTP', 'TCP', 'UDP'];
+
+function checkPortConflicts(spec: DecodedServiceSpec, at: FieldPath, findings: Findings): void {
+  const nodePorts = new Set<string>();
+  const ports = new Set<string>();
+  for (const [index, port] of spec.ports.entries()) {
+    const nodePort = `${port.protocol}/${port.nodePort}`;
+    if (port.nodePort !== 0 && nodePorts.has(nodePort)) {
+      findings.duplicate('node-port-duplicate', at.index(index).child('nodePort'), port.nodePort);
+    }
+    nodePorts.add(nodePort);
+  }
+  for (const [index, port] of spec.ports.entries()) {
+    const number = `${port.protocol}/${port.port}`;
+    if (ports.has(number)) findings.duplicate('port-duplicate', at.index(index), goPort(port));
+    ports.add(number);
+  }
+}
+
+function goPort(port: DecodedPort): GoValue {
+  const protocol = JSON.stringify(port.protocol.slice(0, 100));
+  return new GoValue(
+    `core.ServicePort{Name:"", Protocol:${protocol}, AppProtocol:(*string)(nil), Port:${port.port}, TargetPort:intstr.IntOrString{Type:0, IntVal:0, StrVal:""}, NodePort:0}`,
+  );
+}
+
+function checkSessionAffinity(spec: DecodedServiceSpec, at: FieldPath, findings: Findings): void {
+  if (spec.sessionAffinity !== 'None' && spec.sessionAffinity !== 'ClientIP') {
+    findings.notSupported('session-affinity-unsupported', at.child('sessionAffinity'), spec.sessionAffinity, [
+      'ClientIP',
+      'None',
+    ]);
+  }
+  const seconds = spec.sessionAffinitySeconds;
+  if (seconds === undefined || (seconds > 0 && seconds <= 86_400)) return;
+  const path = at.child('sessionAffinityConfig').child('clientIP').child('timeoutSeconds');
+  findings.invalid('session-affinity-timeout', path, seconds, 'must be greater than 0 and less than 86400');
+}
+
+function checkExternalIPs(
+  spec: DecodedServiceSpec,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  rules: ServerRules,
+  findings: Findings,
+): void {
+  const known = new Set(before?.externalIPs);
+  for (const [index, text] of spec.externalIPs.entries()) {
+    const problem = addressProblem(text, rules.strictAddresses && !known.has(text));
+    if (problem !== undefined) findings.invalid('external-ip-invalid', at.index(index), text, problem);
+    else checkNotSpecial(text, at.index(index), 'external-ip-special', findings);
+  }
+}
+
+/** Why a text is no address. `strict` is for new values: what was stored before stays accepted (validation ratcheting). */
+export function addressProblem(text: string, strict: boolean): string | undefined {
+  const address = parseAddress(text);
+  if (!address) return 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+  if (!strict || address.nonStandard === undefined) return undefined;
+  return address.nonStandard === 'mapped' ? 'must not be an IPv4-mapped IPv6 address' : 'must not have leading 0s';
+}
+
+/** Source: `ValidateNonSpecialIP` in `pkg/apis/core/validation/validation.go`. */
+export function checkNotSpecial(
+  text: string,
+  at: FieldPath,
+  code: 'external-ip-special' | 'endpoint-address-special',
+  findings: Findings,
+): void {
+  const address = parseAddress(text);
+  if (!address) return;
+  for (const purpose of addressPurposes(address)) {
+    if (purpose === 'unspecified') findings.invalid(code, at, text, `may not be unspecified (${text})`);
+    if (purpose === 'loopback')
+      findings.invalid(code, at, text, 'may not be in the loopback range (127.0.0.0/8, ::1/128)');
+    if (purpose === 'link-local') {
+      findings.invalid(code, at, text, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)');
+    }
+    if (purpose === 'link-local-multicast') {
+      findings.invalid(code, at, text, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)');
+    }
+  }
+}
+
+/** Why a text is no network in CIDR form. `strict` as for addresses. */
+export function networkProblem(text: string, strict: boolean): string | undefined {
+  const network = parseNetwork(text);
+  if (!network) return 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
+  if (!strict) return undefined;
+  if (network.address.nonStandard === 'mapped') return 'must not have an IPv4-mapped IPv6 address';
+  if (network.address.nonStandard === 'leading-zeros') return 'must not have leading 0s in IP';
+  return network.hostBits ? 'must not have bits set beyond the prefix length' : undefined;
+}
+
+const sourceRangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges';
+
+function checkSourceRanges(
+  service: DecodedService,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  rules: ServerRules,
+  findings: Findings,
+): void {
+  const { spec, meta } = service;
+  const detail = "may only be used when `type` is 'LoadBalancer'";
+  const known = new Set(before?.loadBalancerSourceRanges);
+  if (spec.loadBalancerSourceRanges.length > 0) {
+    // The API server writes it with a capital letter, unlike the field.
+    const path = at.child('loadBalancerSourceRanges').written(`${at.text}.LoadBalancerSourceRanges`);
+    if (spec.type !== 'LoadBalancer') findings.forbidden('source-ranges-forbidden', path, detail);
+    for (const [index, range] of spec.loadBalancerSourceRanges.entries()) {
+      // Blanks around a range are accepted, as they were in the annotation that came before the field.
+      const problem = networkProblem(range.trim(), rules.strictAddresses && !known.has(range));
+      if (problem !== undefined) findings.invalid('source-range-invalid', path.index(index), range.trim(), problem);
+    }
+    return;
+  }
+  const annotation = meta.annotations.get(sourceRangesAnnotation);
+  if (annotation === undefined) return;
+  const path = meta.at.child('annotations').key(sourceRangesAnnotation);
+  if (spec.type !== 'LoadBalancer') findings.forbidden('source-ranges-forbidden', path, detail);
+  if (annotation.trim() === '') return;
+  for (const range of annotation.split(',').map((text) => text.trim())) {
+    const problem = networkProblem(range, false);
+    if (problem !== undefined) findings.invalid('source-range-invalid', path, range, problem);
+  }
+}
+
+function checkLoadBalancer(
+  spec: DecodedServiceSpec,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  findings: Findings,
+): void {
+  const only = "may only be used when `type` is 'LoadBalancer'";
+  const classAt = at.child('loadBalancerClass');
+  if (spec.type === 'LoadBalancer') {
+    if (before?.type === 'LoadBalancer' && before.loadBalancerClass !== spec.loadBalancerClass) {
+      findings.invalid('load-balancer-class-immutable', classAt, spec.loadBalancerClass, 'may not change once set');
+    }
+    for (const problem of spec.loadBalancerClass === undefined ? [] : qualifiedNameProblems(spec.loadBalancerClass)) {
+      findings.invalid('load-balancer-class-invalid', classAt, spec.loadBalancerClass, problem);
+    }
+    return;
+  }
+  if (spec.allocateLoadBalancerNodePorts !== undefined) {
+    findings.forbidden('node-ports-allocation-forbidden', at.child('allocateLoadBalancerNodePorts'), only);
+  }
+  if (spec.loadBalancerClass !== undefined) findings.forbidden('load-balancer-class-forbidden', classAt, only);
+}
+
+function checkTrafficPolicies(
+  spec: DecodedServiceSpec,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  findings: Findings,
+): void {
+  const policies = ['Cluster', 'Local'];
+  const outside = at.child('externalTrafficPolicy');
+  if (!isExternallyAccessible(spec)) {
+    if (spec.externalTrafficPolicy !== '') {
+      const detail = 'may only be set for externally-accessible services';
+      findings.invalid('external-traffic-policy-forbidden', outside, spec.externalTrafficPolicy, detail);
+    }
+  } else if (!policies.includes(spec.externalTrafficPolicy)) {
+    findings.notSupported('external-traffic-policy-unsupported', outside, spec.externalTrafficPolicy, policies);
+  }
+  const health = at.child('healthCheckNodePort');
+  if (!needsHealthCheck(spec)) {
+    if (spec.healthCheckNodePort !== 0) {
+      const detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+      findings.invalid('health-check-node-port-forbidden', health, spec.healthCheckNodePort, detail);
+    }
+  } else if (spec.healthCheckNodePort !== 0) {
+    for (const problem of portNumberProblems(spec.healthCheckNodePort)) {
+      findings.invalid('health-check-node-port-invalid', health, spec.healthCheckNodePort, problem);
+    }
+  }
+  if (
+    before &&
+    needsHealthCheck(before) &&
+    needsHealthCheck(spec) &&
+    before.healthCheckNodePort !== spec.healthCheckNodePort
+  ) {
+    findings.forbidden('health-check-node-port-invalid', health, 'field is immutable');
+  }
+  const inside = spec.internalTrafficPolicy;
+  if (inside !== undefined && !policies.includes(inside)) {
+    findings.notSupported('internal-traffic-policy-unsupported', at.child('internalTrafficPolicy'), inside, policies);
+  }
+}
+
+function checkTopologyAnnotations({ meta }: DecodedService, findings: Findings): void {
+  const hints = meta.annotations.get('service.kubernetes.io/topology-aware-hints');
+  const mode = meta.annotations.get('service.kubernetes.io/topology-mode');
+  if (hints === undefined || mode === undefined || hints === mode) return;
+  const path = meta.at.child('annotations').key('service.kubernetes.io/topology-mode');
+  const detail = 'must match annotations[service.kubernetes.io/topology-aware-hints] when both are specified';
+  findings.invalid('topology-annotations-differ', path, mode, detail);
+}
+
+/**
+ * What stops the API server from allocating addresses. It does so before it checks the rest, and then says nothing else.
+ *
+ * Source: `ValidateServiceClusterIPsRelatedFields`, and `initIPFamilyFields` as far as it needs no knowledge of the cluster.
+ */
+export function checkClusterIPs(
+  spec: DecodedServiceSpec,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  rules: ServerRules,
+  findings: Findings,
+): void {
+  if (spec.type === 'ExternalName') return;
+  const { clusterIP, clusterIPs, ipFamilies } = spec;
+  const addressesAt = at.child('clusterIPs');
+  const familiesAt = at.child('ipFamilies');
+  if (clusterIP === '' && clusterIPs.length > 0) {
+    findings.invalid('cluster-ip-invalid', addressesAt, clusterIPs, 'must be empty when `clusterIP` is not specified');
+  } else if (clusterIP !== '' && clusterIPs[0] !== clusterIP) {
+    findings.invalid('cluster-ip-invalid', addressesAt, clusterIPs, 'first value must match `clusterIP`');
+  }
+  const seen = new Set<string>();
+  for (const [index, family] of ipFamilies.entries()) {
+    if (family !== 'IPv4' && family !== 'IPv6') {
+      findings.notSupported('ip-family-invalid', familiesAt.index(index), family, ['IPv4', 'IPv6']);
+    }
+    if (seen.has(family)) findings.duplicate('ip-family-invalid', familiesAt.index(index), family);
+    seen.add(family);
+  }
+  const policies = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
+  if (spec.ipFamilyPolicy !== undefined && !policies.includes(spec.ipFamilyPolicy)) {
+    findings.notSupported('ip-family-policy-unsupported', at.child('ipFamilyPolicy'), spec.ipFamilyPolicy, policies);
+  }
+  checkAddresses(spec, before, addressesAt, rules, findings);
+  if (findings.refused) return;
+  checkFamilyPolicy(spec, before, at.child('ipFamilyPolicy'), findings);
+}
+
+function checkAddresses(
+  spec: DecodedServiceSpec,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  rules: ServerRules,
+  findings: Findings,
+): void {
+  const { clusterIPs, ipFamilies } = spec;
+  const known = new Set(before?.clusterIPs);
+  let readable = true;
+  for (const [index, text] of clusterIPs.entries()) {
+    if (index === 0 && text === 'None') {
+      if (clusterIPs.length === 1) continue;
+      findings.invalid('cluster-ip-invalid', at, clusterIPs, "'None' must be the first and only value");
+      readable = false;
+      continue;
+    }
+    const problem = addressProblem(text, rules.strictAddresses && !known.has(text));
+    if (problem === undefined) continue;
+    findings.invalid('cluster-ip-invalid', at.index(index), text, problem);
+    readable = false;
+  }
+  if (clusterIPs.length > 2) findings.invalid('cluster-ip-invalid', at, clusterIPs, 'may only hold up to 2 values');
+  if (!readable || isHeadless(spec)) return;
+  const families = clusterIPs.map((text) => `IPv${parseAddress(text)?.family ?? 4}`);
+  if (families.length > 1 && new Set(families).size === 1) {
+    findings.invalid('cluster-ip-invalid', at, clusterIPs, 'may specify no more than one IP for each IP family');
+  }
+  for (const [index, family] of families.entries()) {
+    const wanted = ipFamilies[index];
+    if (wanted === undefined || wanted === family) continue;
+    const detail = `expected an ${wanted} value as indicated by \`ipFamilies[${index}]\``;
+    findings.invalid('cluster-ip-invalid', at.index(index), clusterIPs[index], detail);
+  }
+}
+
+function checkFamilyPolicy(
+  spec: DecodedServiceSpec,
+  before: DecodedServiceSpec | undefined,
+  at: FieldPath,
+  findings: Findings,
+): void {
+  const headlessAlone = spec.clusterIP === 'None' && (spec.selector?.size ?? 0) === 0;
+  const policy = spec.ipFamilyPolicy ?? before?.ipFamilyPolicy ?? (headlessAlone ? 'RequireDualStack' : 'SingleStack');
+  const unchanged = (key: 'clusterIPs' | 'ipFamilies') => before !== undefined && sameList(spec[key], before[key]);
+  const code = 'ip-family-policy-invalid';
+  if (policy === 'SingleStack') {
+    for (const [key, what] of [
+      ['clusterIPs', 'cluster IPs'],
+      ['ipFamilies', 'IP families'],
+    ] as const) {
+      // Left as it was, the second one is released.
+      if (spec[key].length !== 2 || unchanged(key)) continue;
+      const detail = `must be 'RequireDualStack' or 'PreferDualStack' when multiple ${what} are specified`;
+      findings.invalid(code, at, policy, detail);
+    }
+  } else if (before && before.type !== 'ExternalName') {
+    for (const [key, what] of [
+      ['clusterIPs', 'cluster IP'],
+      ['ipFamilies', 'IP family'],
+    ] as const) {
+      const shorter = spec[key].length === 1 && before[key].length === 2 && spec[key][0] === before[key][0];
+      if (shorter) findings.invalid(code, at, policy, `must be 'SingleStack' to release the secondary ${what}`);
+    }
+  }
+}
+
+/** Source: `validateUpgradeDowngradeClusterIPs` and `validateUpgradeDowngradeIPFamilies`. */
+function checkAddressChange(
+  spec: DecodedServiceSpec,
+  before: DecodedServiceSpec,
+  at: FieldPath,
+  findings: Findings,
+): void {
+  if (spec.type === 'ExternalName' || before.type === 'ExternalName') return;
+  if (isHeadless(spec) && isHeadless(before)) return;
+  const code = 'cluster-ip-immutable';
+  const released = spec.ipFamilyPolicy === 'SingleStack';
+  for (const [key, what] of [
+    ['clusterIPs', 'clusterIP'],
+    ['ipFamilies', 'ipFamily'],
+  ] as const) {
+    if (key === 'ipFamilies' && isHeadless(spec) !== isHeadless(before)) continue;
+    const path = at.child(key);
+    const [now, then] = [spec[key], before[key]];
+    // Families left out are filled in from the addresses, which are as they were.
+    if (key === 'ipFamilies' && now.length === 0) continue;
+    if (now.length === then.length) {
+      for (const [index, value] of then.entries()) {
+        if (value !== now[index]) {
+          findings.invalid(code, path.index(key === 'clusterIPs' ? index : 0), now, 'may not change once set');
+        }
+      }
+      continue;
+    }
+    if (now.length === 0) findings.invalid(code, path.index(0), now, `primary ${what} can not be unset`);
+    else if (then.length > 0 && now[0] !== then[0])
+      findings.invalid(code, path.index(0), now, 'may not change once set');
+    if (now.length === 1 && then.length > 1 && !released) {
+      const detail = `must be set to 'SingleStack' when releasing the secondary ${what}`;
+      findings.invalid('ip-family-policy-invalid', at.child('ipFamilyPolicy'), spec.ipFamilyPolicy, detail);
+    }
+  }
+}
