@@ -1,1 +1,27 @@
-export {};
+export type { AuthenticationMethod } from './authentication.ts';
+export {
+  AuthenticationRefusedError,
+  ConnectError,
+  ConnectionLostError,
+  ConnectTimeoutError,
+  FailoverTimeoutError,
+  ServerRoleError,
+  TargetRetiredError,
+  TooManyWaitingError,
+} from './errors.ts';
+export {
+  type ConnectEvent,
+  connected,
+  type MovedEvent,
+  moved,
+  type RetryEvent,
+  retried,
+  type SwitchEvent,
+  switched,
+  type TargetRefusedEvent,
+  targetNotFollowed,
+} from './events.ts';
+export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures.ts';
+export type { PoolOptions } from './options.ts';
+export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool.ts';
+export type { SessionRole, TargetSessionAttrs } from './session-role.ts';

@@ -1,0 +1,104 @@
+import type pg from 'pg';
+
+// What `pg` knows about a client and does not say. All of it is read in this file and nowhere else.
+interface ClientInternals {
+  readonly _queryable: boolean;
+  readonly _ending: boolean;
+  readonly _activeQuery: unknown;
+  readonly _queryQueue: { handleError(error: Error, connection: unknown): void }[];
+  readonly _sentQueryQueue?: readonly unknown[];
+  readonly readyForQuery?: boolean;
+  readonly _txStatus?: string | null;
+  readonly connection: NodeJS.EventEmitter & { stream: { destroy(error?: Error): void } };
+  _poolUseCount?: number;
+}
+
+/** Whether the client can be used at all. */
+export function isUsable(client: pg.ClientBase): boolean {
+  const { _queryable, _ending } = internals(client);
+  return _queryable && !_ending;
+}
+
+/** Whether nothing is in flight or queued, and the server has said that it is ready. */
+export function isQuiet(client: pg.ClientBase): boolean {
+  const { _activeQuery, _queryQueue, _sentQueryQueue, readyForQuery } = internals(client);
+  return !_activeQuery && _queryQueue.length === 0 && (_sentQueryQueue?.length ?? 0) === 0 && readyForQuery === true;
+}
+
+/** Whether a statement was handed to the client and is not answered. */
+export function hasWork(client: pg.ClientBase): boolean {
+  const { _activeQuery, _queryQueue, _sentQueryQueue } = internals(client);
+  return Boolean(_activeQuery) || _queryQueue.length > 0 || (_sentQueryQueue?.length ?? 0) > 0;
+}
+
+/** Whether a transaction is open, or failed and not ended. Only meaningful while the client is quiet. */
+export function isInTransaction(client: pg.ClientBase): boolean {
+  const status = internals(client)._txStatus;
+  return status === 'T' || status === 'E';
+}
+
+/**
+ * Calls back once, when the client is quiet or has ended: in an error, `pg` answers the caller before the server has
+ * said that it is ready for the next statement.
+ */
+export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
+  const { connection } = internals(client);
+  const check = () => {
+    // The client itself handles ReadyForQuery and sends what is queued; look after that.
+    process.nextTick(() => {
+      if (isQuiet(client) || !isUsable(client)) finish();
+    });
+  };
+  const finish = () => {
+    connection.removeListener('readyForQuery', check);
+    connection.removeListener('end', finish);
+    if (callback !== done) callback();
+    callback = done;
+  };
+  connection.on('readyForQuery', check);
+  connection.once('end', finish);
+}
+
+/**
+ * Calls back when the client's transaction is over and before anything queued behind it is sent.
+ * Returns the function that ends the watch.
+ */
+export function onTransactionEnd(client: pg.ClientBase, callback: () => void): () => void {
+  const { connection } = internals(client);
+  const check = (message?: { status?: string }) => {
+    if (message?.status === 'I') callback();
+  };
+  connection.prependListener('readyForQuery', check);
+  return () => connection.removeListener('readyForQuery', check);
+}
+
+/** Fails what is queued on the client and was not sent, so that it is not sent any more. */
+export function rejectQueued(client: pg.ClientBase, makeError: () => Error): void {
+  const { _queryQueue, connection } = internals(client);
+  for (const query of _queryQueue.splice(0)) process.nextTick(() => query.handleError(makeError(), connection));
+}
+
+/** Counts one more use and returns how many there were. `pg` keeps the number on the client, where others read it. */
+export function countUse(client: pg.ClientBase): number {
+  const counted = internals(client);
+  counted._poolUseCount = (counted._poolUseCount ?? 0) + 1;
+  return counted._poolUseCount;
+}
+
+/** Breaks the connection; what is in flight fails with the error. */
+export function breakConnection(client: pg.ClientBase, error: Error): void {
+  internals(client).connection.stream.destroy(error);
+}
+
+/** Calls back once when the connection is over, for whatever reason. Returns the function that ends the watch. */
+export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
+  const { connection } = internals(client);
+  connection.once('end', callback);
+  return () => connection.removeListener('end', callback);
+}
+
+function internals(client: pg.ClientBase): ClientInternals {
+  return client as unknown as ClientInternals;
+}
+
+function done(): void {}

@@ -1,0 +1,172 @@
+import type { Clock, Random } from '@externalname/core';
+import { sleep } from '@externalname/core/internal';
+
+/** See {@link ConnectionPacing}. Times in milliseconds. */
+export interface PacingSettings {
+  /** After a switch or an outage: the time over which connections after the first are spread. */
+  readonly spreadMillis: number;
+  /** In an outage: the time from one attempt to the next, at least. */
+  readonly outageIntervalMillis: number;
+  /** In an outage: what the interval grows to. */
+  readonly longestOutageIntervalMillis: number;
+}
+
+/**
+ * Decides when a pool may try to connect.
+ *
+ * - `flowing`: at once.
+ * - `probing`: the last attempt failed. One attempt at a time, however many callers wait, with growing pauses:
+ *   a hundred callers and one dead server make three attempts a second, not a storm.
+ * - `spreading`: a server was reached after an outage or a switch. Each further attempt waits for a random part of
+ *   the spread, so that a thousand pods do not arrive in one instant.
+ */
+export class ConnectionPacing {
+  #state: State = { kind: 'flowing' };
+  readonly #settings: PacingSettings;
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(settings: PacingSettings, dependencies: { clock: Clock; random: Random }) {
+    this.#settings = settings;
+    this.#clock = dependencies.clock;
+    this.#random = dependencies.random;
+  }
+
+  /** Whether the last attempt failed and none has succeeded since. */
+  get inOutage(): boolean {
+    return this.#state.kind === 'probing';
+  }
+
+  /**
+   * Resolves when the caller may make an attempt. Time may have passed, so it looks first whether it still needs one.
+   * Rejects with the signal's reason. Every turn ends with `succeeded`, `failed` or `passed`.
+   */
+  async turn(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const state = this.#state;
+      switch (state.kind) {
+        case 'flowing':
+          return;
+        case 'spreading': {
+          if (this.#clock.now() >= state.until) {
+            this.#state = { kind: 'flowing' };
+            return;
+          }
+          if (!state.firstTaken) {
+            state.firstTaken = true;
+            return;
+          }
+          await sleep(this.#random() * (state.until - this.#clock.now()), { signal, clock: this.#clock });
+          if (this.#state.kind !== 'probing') return;
+          break;
+        }
+        case 'probing': {
+          const wait = state.nextAt - this.#clock.now();
+          if (!state.busy && wait <= 0) {
+            state.busy = true;
+            return;
+          }
+          await this.#changed(state, state.busy ? undefined : wait, signal);
+        }
+      }
+    }
+  }
+
+  /** The attempt made a connection. */
+  succeeded(): void {
+    if (this.#state.kind === 'probing') this.#spread(true);
+  }
+
+  /** The attempt failed in a way that says that no connection is to be had now. */
+  failed(): void {
+    const previous = this.#state;
+    const { outageIntervalMillis, longestOutageIntervalMillis } = this.#settings;
+    const intervalMillis =
+      previous.kind === 'probing'
+        ? Math.min(previous.intervalMillis * 1.5, longestOutageIntervalMillis)
+        : outageIntervalMillis;
+    // Jitter only ever lengthens the pause, so that the bound on attempts a second holds.
+    const pause = intervalMillis * (1 + 0.25 * this.#random());
+    this.#become({
+      kind: 'probing',
+      busy: false,
+      nextAt: this.#clock.now() + pause,
+      intervalMillis,
+      waiting: new Set(),
+    });
+  }
+
+  /** The attempt was not made, or ended without telling anything about the server. */
+  passed(): void {
+    const state = this.#state;
+    if (state.kind !== 'probing' || !state.busy) return;
+    state.busy = false;
+    wake(state);
+  }
+
+  /** The pool points at another server now, and one connection to it is made: the others follow, spread out. */
+  switched(): void {
+    this.#spread(false);
+  }
+
+  /** Something changed that makes an attempt worth while at once (a new target while the old one is down). */
+  hurry(): void {
+    const state = this.#state;
+    if (state.kind !== 'probing') return;
+    state.nextAt = this.#clock.now();
+    state.intervalMillis = this.#settings.outageIntervalMillis;
+    wake(state);
+  }
+
+  #spread(firstTaken: boolean): void {
+    const { spreadMillis } = this.#settings;
+    const until = this.#clock.now() + spreadMillis;
+    this.#become(spreadMillis > 0 ? { kind: 'spreading', until, firstTaken } : { kind: 'flowing' });
+  }
+
+  #become(next: State): void {
+    const previous = this.#state;
+    this.#state = next;
+    if (previous.kind === 'probing') wake(previous);
+  }
+
+  // Waits until the probing state changes or `millis` have passed.
+  #changed(state: Probing, millis: number | undefined, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = millis === undefined ? undefined : this.#clock.schedule(() => finish(resolve), millis);
+      const onWake = () => finish(resolve);
+      const onAbort = () => finish(() => reject(signal.reason));
+      const finish = (settle: () => void) => {
+        timer?.cancel();
+        state.waiting.delete(onWake);
+        signal.removeEventListener('abort', onAbort);
+        settle();
+      };
+      state.waiting.add(onWake);
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}
+
+interface Probing {
+  readonly kind: 'probing';
+  /** Whether an attempt is under way. */
+  busy: boolean;
+  nextAt: number;
+  intervalMillis: number;
+  readonly waiting: Set<() => void>;
+}
+
+interface Spreading {
+  readonly kind: 'spreading';
+  readonly until: number;
+  /** Whether somebody has gone ahead: the first one does not wait. */
+  firstTaken: boolean;
+}
+
+type State = { readonly kind: 'flowing' } | Spreading | Probing;
+
+function wake(state: Probing): void {
+  for (const listener of [...state.waiting]) listener();
+}

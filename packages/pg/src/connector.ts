@@ -1,0 +1,266 @@
+import net from 'node:net';
+import type { Endpoint, ResolveOptions, Target } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
+import type pg from 'pg';
+import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
+import { ConnectError, ConnectionLostError, ConnectTimeoutError, ServerRoleError } from './errors.ts';
+import { classifyFailure, recordOutcome } from './failures.ts';
+import { describeRole, RoleReports, roleFits, roleQuery, type TargetSessionAttrs } from './session-role.ts';
+
+/** A client that is ready, and what is known of the server behind it. */
+export interface Connection {
+  readonly client: pg.Client;
+  /** Where it leads; `undefined` for a plain host, which `pg` dials itself. */
+  readonly endpoint: Endpoint | undefined;
+  readonly roles: RoleReports;
+}
+
+/** What a {@link Connector} needs to know and to be given. */
+export interface ConnectorSettings {
+  /** Makes a client that has not connected yet. */
+  readonly createClient: () => pg.Client;
+  readonly targetSessionAttrs: TargetSessionAttrs;
+  /** Longest time for one address, from its TCP connection to the first ReadyForQuery, in milliseconds. */
+  readonly attemptTimeoutMillis: number;
+  readonly demands: (client: pg.Client, where: string) => AuthenticationDemands;
+}
+
+/** How a target is reached. */
+export interface ConnectorRoute {
+  /** The addresses to try, checked against the policy, in the order of preference. */
+  endpoints(target: Target, options: Pick<ResolveOptions, 'fresh' | 'signal'>): Promise<readonly Endpoint[]>;
+  /** Races TCP connections to the endpoints; see `raceEndpoints` of core. */
+  race(
+    endpoints: readonly Endpoint[],
+    attempt: (endpoint: Endpoint, signal: AbortSignal) => Promise<net.Socket>,
+    signal: AbortSignal,
+  ): Promise<{ endpoint: Endpoint; socket: net.Socket }>;
+  /** TLS options for the target; `false` for none. */
+  tls(target: Target, client: pg.Client): object | false;
+  /** Told of each address that did or did not do, for the balancer's memory. */
+  report(endpoint: Endpoint, failed: boolean): void;
+}
+
+/**
+ * Opens one `pg.Client` to one address of a target, and hands it out only when the server there is the one that was
+ * asked for: its certificate names the target, it authenticated as demanded, and its role fits.
+ */
+export class Connector {
+  readonly #settings: ConnectorSettings;
+  readonly #route: ConnectorRoute;
+
+  constructor(settings: ConnectorSettings, route: ConnectorRoute) {
+    this.#settings = settings;
+    this.#route = route;
+  }
+
+  /**
+   * Tries the target's addresses until one serves.
+   *
+   * @throws ResolutionError, the policy's errors, or ConnectError with one entry an address. The error of the only
+   * address is raised as it is.
+   */
+  async connect(target: Target, options: { fresh?: boolean; signal: AbortSignal }): Promise<Connection> {
+    const { signal } = options;
+    let left = await this.#route.endpoints(target, options);
+    const errors: unknown[] = [];
+    while (left.length > 0) {
+      signal.throwIfAborted();
+      let endpoint: Endpoint;
+      let socket: net.Socket;
+      try {
+        ({ endpoint, socket } = await this.#dial(left, signal));
+      } catch (error) {
+        for (const each of left) this.#route.report(each, true);
+        errors.push(...reasons(error));
+        break;
+      }
+      try {
+        const connection = await this.#start(socket, endpoint, signal);
+        this.#route.report(endpoint, false);
+        return connection;
+      } catch (error) {
+        socket.destroy();
+        if (signal.aborted) throw error;
+        errors.push(error);
+        this.#route.report(endpoint, true);
+        if (!classifyFailure(error, 'connecting').tryNextAddress) break;
+        left = left.filter((each) => each !== endpoint);
+      }
+    }
+    signal.throwIfAborted();
+    const error = errors.length === 1 ? errors[0] : new ConnectError(target.externalName, errors);
+    recordOutcome(error, 'not-executed');
+    throw error;
+  }
+
+  async #dial(endpoints: readonly Endpoint[], signal: AbortSignal) {
+    const { attemptTimeoutMillis } = this.#settings;
+    return await withDeadline((inner) => this.#route.race(endpoints, dialTcp, inner), {
+      signal,
+      timeoutMillis: attemptTimeoutMillis,
+      onTimeout: () => new ConnectTimeoutError(describeEndpoints(endpoints), attemptTimeoutMillis),
+    });
+  }
+
+  async #start(socket: net.Socket, endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+    const { attemptTimeoutMillis, targetSessionAttrs } = this.#settings;
+    const where = describeEndpoint(endpoint);
+    if (socket.destroyed) throw new ConnectionLostError(where);
+    const client = this.#settings.createClient();
+    aim(client, endpoint, socket, this.#route.tls(endpoint.target, client));
+    guardAuthentication(client, this.#settings.demands(client, where));
+    const roles = new RoleReports();
+    roles.follow(client);
+    await withDeadline((inner) => connectClient(client, inner), {
+      signal,
+      timeoutMillis: attemptTimeoutMillis,
+      onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
+    });
+    try {
+      await this.#checkRole(client, roles, where, targetSessionAttrs, signal);
+    } catch (error) {
+      closeQuietly(client);
+      throw error;
+    }
+    return { client, endpoint, roles };
+  }
+
+  async #checkRole(
+    client: pg.Client,
+    roles: RoleReports,
+    where: string,
+    wanted: TargetSessionAttrs,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (roleFits(wanted, roles.role) === undefined) {
+      const { attemptTimeoutMillis } = this.#settings;
+      const result = await withDeadline(() => client.query<{ recovery: boolean; readonly: string }>(roleQuery), {
+        signal,
+        timeoutMillis: attemptTimeoutMillis,
+        onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
+      });
+      const row = result.rows[0];
+      roles.learn({ inHotStandby: row?.recovery === true, defaultReadOnly: row?.readonly === 'on' });
+    }
+    if (roleFits(wanted, roles.role) === false) {
+      throw new ServerRoleError(where, wanted, describeRole(roles.role));
+    }
+  }
+}
+
+/** Connects a client by the callback form, so that a failure is reported here and nowhere else. */
+export function connectClient(client: pg.Client, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      destroySocket(client);
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    client.connect((error?: Error | null) => {
+      signal.removeEventListener('abort', abort);
+      if (error) {
+        destroySocket(client);
+        reject(error);
+      } else {
+        resolve();
+      }
+    });
+  });
+}
+
+/** Tears the connection down without a word to the server. Never waits. */
+export function destroySocket(client: pg.Client): void {
+  const { connection } = client as unknown as { connection?: { _ending: boolean; stream: { destroy(): void } } };
+  connection?.stream.destroy();
+}
+
+/** Ends a client politely, and by force where the server does not answer within a second. */
+export function closeQuietly(client: pg.Client, done: () => void = () => {}): void {
+  let over = false;
+  const finish = () => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    done();
+  };
+  const timer = setTimeout(() => {
+    destroySocket(client);
+    finish();
+  }, politeEndMillis);
+  timer.unref();
+  (client as unknown as { end(callback: () => void): void }).end(finish);
+}
+
+// Long enough for a goodbye over a slow path, short enough that a stopped server does not hold up a pool's end().
+const politeEndMillis = 1_000;
+
+/** How an endpoint is called in messages. */
+export function describeEndpoint(endpoint: Endpoint): string {
+  const address = endpoint.family === 6 ? `[${endpoint.address}]` : endpoint.address;
+  return `${endpoint.target.externalName} (${address}:${endpoint.port})`;
+}
+
+function describeEndpoints(endpoints: readonly Endpoint[]): string {
+  const [first] = endpoints;
+  if (endpoints.length === 1 && first !== undefined) return describeEndpoint(first);
+  return `${first?.target.externalName ?? 'the target'} (${endpoints.length} addresses)`;
+}
+
+// Points a client that `pg` configured in its own way at the endpoint. With the external name as its host and a
+// socket that is connected already, SNI, the name that the certificate is checked against and
+// `connectionParameters.host` are all the external name; no option of pg's achieves all three.
+function aim(client: pg.Client, endpoint: Endpoint, socket: net.Socket, tls: object | false): void {
+  const { externalName } = endpoint.target;
+  const aimed = client as unknown as AimableClient;
+  aimed.host = externalName;
+  aimed.connectionParameters.host = externalName;
+  aimed.port = endpoint.port;
+  aimed.connectionParameters.port = endpoint.port;
+  aimed.connectionParameters.isDomainSocket = false;
+  aimed.ssl = tls;
+  aimed.connection.ssl = tls;
+  aimed.connection.stream = socket;
+  socket.connect = () => {
+    process.nextTick(() => socket.emit('connect'));
+    return socket;
+  };
+}
+
+interface AimableClient {
+  host: string;
+  port: number;
+  ssl: object | false;
+  readonly connectionParameters: { host: string; port: number; isDomainSocket: boolean };
+  readonly connection: { ssl: object | false; stream: net.Socket };
+}
+
+function dialTcp(endpoint: Endpoint, signal: AbortSignal): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: endpoint.address, port: endpoint.port, noDelay: true });
+    // Between the connection and the client that takes it over, an error must not bring the process down.
+    socket.on('error', () => {});
+    const abort = () => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', abort);
+      socket.removeListener('error', fail);
+      resolve(socket);
+    });
+    const fail = (error: Error) => {
+      signal.removeEventListener('abort', abort);
+      reject(error);
+    };
+    socket.once('error', fail);
+  });
+}
+
+function reasons(error: unknown): readonly unknown[] {
+  if (error instanceof AggregateError) return error.errors;
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof AggregateError ? cause.errors : [error];
+}

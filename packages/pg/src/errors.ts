@@ -1,0 +1,107 @@
+import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '@externalname/core';
+
+/**
+ * No server that the pool may use was found in time. Nothing of the caller's was sent, or the server said that
+ * it did not happen; `cause` is the last failure. Code `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`.
+ */
+export class FailoverTimeoutError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  /** The time that was allowed, in milliseconds. */
+  readonly timeoutMillis: number;
+
+  constructor(where: string, timeoutMillis: number, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',
+      `${where}: no usable server within ${timeoutMillis} ms (${reasonOf(options?.cause)}); ` +
+        'check where the Service points and that the server there accepts what targetSessionAttrs asks for',
+      options,
+    );
+    this.timeoutMillis = timeoutMillis;
+  }
+}
+
+/** The connection was closed because its Service points elsewhere now. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
+export class TargetRetiredError extends ExternalNameError {
+  override readonly outcome: Outcome;
+  /** The host that the connection led to. */
+  readonly target: string;
+
+  constructor(target: string, outcome: Outcome, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_TARGET_RETIRED',
+      outcome === 'unknown'
+        ? `connection to ${target} was cut when its drain time ended, with a statement in flight: whether it was executed is unknown`
+        : `connection to ${target} is closed, as the Service points elsewhere now: take another one from the pool`,
+      options,
+    );
+    this.target = target;
+    this.outcome = outcome;
+  }
+}
+
+/** The server's role is not what `targetSessionAttrs` asks for. Code `ERR_EXTERNALNAME_SERVER_ROLE`. */
+export class ServerRoleError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(where: string, wanted: string, found: string, options?: ExternalNameErrorOptions) {
+    super('ERR_EXTERNALNAME_SERVER_ROLE', `${where} is ${found}, and targetSessionAttrs asks for ${wanted}`, options);
+  }
+}
+
+/** The server did not prove who it is in the way that was asked for. Code `ERR_EXTERNALNAME_AUTHENTICATION_REFUSED`. */
+export class AuthenticationRefusedError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(where: string, what: string, options?: ExternalNameErrorOptions) {
+    super('ERR_EXTERNALNAME_AUTHENTICATION_REFUSED', `${where} ${what}`, options);
+  }
+}
+
+/** A connection attempt got no answer in time; another one may. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
+export class ConnectTimeoutError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(where: string, timeoutMillis: number, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_CONNECT_TIMEOUT',
+      `${where} did not complete a connection within ${timeoutMillis} ms`,
+      options,
+    );
+  }
+}
+
+/** The server closed the connection before it was ready. Code `ERR_EXTERNALNAME_CONNECTION_LOST`. */
+export class ConnectionLostError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(where: string, options?: ExternalNameErrorOptions) {
+    super('ERR_EXTERNALNAME_CONNECTION_LOST', `${where} closed the connection before it was ready`, options);
+  }
+}
+
+/** No address of the target could be used; `cause` is an `AggregateError` with an entry for each. Code `ERR_EXTERNALNAME_CONNECT`. */
+export class ConnectError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(where: string, errors: readonly unknown[]) {
+    super('ERR_EXTERNALNAME_CONNECT', `cannot connect to ${where}: ${errors.map(reasonOf).join('; ')}`, {
+      cause: new AggregateError(errors, `each address of ${where} failed`),
+    });
+  }
+}
+
+/** As many callers as allowed are waiting for a connection already. Code `ERR_EXTERNALNAME_TOO_MANY_WAITING`. */
+export class TooManyWaitingError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(maxWaiting: number) {
+    super(
+      'ERR_EXTERNALNAME_TOO_MANY_WAITING',
+      `${maxWaiting} callers wait for a connection already: ask later, or raise maxWaiting`,
+    );
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'no attempt was made';
+}

@@ -1,0 +1,60 @@
+import { EventChannel } from '@externalname/core';
+
+/** A pool moved to another target. Channel `externalname:pg:switch`. */
+export interface SwitchEvent {
+  /** The Service or host that the pool was made for. */
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  /** How the pool learned of it: `dns`, `kubernetes`, `static`. */
+  readonly source: string;
+  /** The number of the epoch that begins. */
+  readonly epoch: number;
+  /** Idle connections that were closed at once. */
+  readonly idle: number;
+  /** Connections in use that drain. */
+  readonly draining: number;
+}
+
+/** Nothing is left on earlier targets. Channel `externalname:pg:moved`. */
+export interface MovedEvent {
+  readonly name: string;
+  readonly to: string;
+  readonly epoch: number;
+  /** From the switch to the last connection closed, in milliseconds. */
+  readonly durationMillis: number;
+}
+
+/** A target is not followed, or not yet. Channel `externalname:pg:target-refused`. */
+export interface TargetRefusedEvent {
+  readonly name: string;
+  /** The target that is not followed. */
+  readonly target: string;
+  /** The target that the pool stays on. */
+  readonly stays: string | undefined;
+  readonly error: unknown;
+}
+
+/** A connection was made or could not be made. Channel `externalname:pg:connect`. */
+export interface ConnectEvent {
+  readonly name: string;
+  readonly target: string;
+  /** `address:port`; left out where no connection came about. */
+  readonly address?: string;
+  readonly durationMillis: number;
+  readonly error?: unknown;
+}
+
+/** Work that was not executed is done again. Channel `externalname:pg:retry`. */
+export interface RetryEvent {
+  readonly name: string;
+  /** Number of the attempt that failed, from 1. */
+  readonly attempt: number;
+  readonly error: unknown;
+}
+
+export const switched = new EventChannel<SwitchEvent>('externalname:pg:switch');
+export const moved = new EventChannel<MovedEvent>('externalname:pg:moved');
+export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
+export const connected = new EventChannel<ConnectEvent>('externalname:pg:connect');
+export const retried = new EventChannel<RetryEvent>('externalname:pg:retry');

@@ -1,0 +1,266 @@
+import { isExternalNameError, type Outcome, ResolutionError } from '@externalname/core';
+
+/** When an error came: while a connection was being made, or on one that was ready and had work sent to it. */
+export type Phase = 'connecting' | 'connected';
+
+/** What kind of thing went wrong, as far as the error can tell. */
+export type FailureKind =
+  /** The server executed the statement and it failed: a constraint, a syntax error, a cancel. Not our business. */
+  | 'statement'
+  /** 40001, 40P01: the transaction was rolled back and would probably succeed if done again. */
+  | 'conflict'
+  /** 25006: the server takes no writes (any more). */
+  | 'read-only'
+  /** 57P03: starting up, shutting down, or in recovery without hot standby. */
+  | 'not-accepting'
+  /** 53300: no connection slot is free. */
+  | 'overloaded'
+  /** The server ended this one session and rolled back: idle in transaction, idle, transaction timeout. */
+  | 'session-ended'
+  /** The server shut down or crashed, or the network path broke. */
+  | 'server-lost'
+  /** The server has a fault of its own (58xxx, F0xxx): definite for the statement, a warning about the server. */
+  | 'server-fault'
+  /** An internal error (XX000): definite, and this connection is not trusted again. */
+  | 'internal'
+  /** The protocol got out of step (08P01) after the connection was ready. */
+  | 'protocol'
+  /** No server answers at that address. */
+  | 'unreachable'
+  /** DNS gave no usable answer. */
+  | 'name'
+  /** The target or its address is not on the allow-list. */
+  | 'policy'
+  /** TLS failed: another name, an unknown CA, no TLS at all. */
+  | 'identity'
+  /** The credentials were refused, or the server did not prove itself. */
+  | 'authentication'
+  /** 3D000, 42501 while connecting: no such database, or no right to connect. After a switch: the wrong server? */
+  | 'wrong-database'
+  /** The server has another role than was asked for. */
+  | 'wrong-role'
+  /** This process is out of ports or file descriptors. */
+  | 'local-resources'
+  /** The statement never left the process: the client was already closed or broken. */
+  | 'not-queryable'
+  /** A deadline of ours or of the caller's passed, or a signal fired. */
+  | 'deadline'
+  /** Nothing known: treated with care. */
+  | 'other';
+
+/** What an error means for the statement, the connection it came from, and the server behind it. */
+export interface Failure {
+  readonly kind: FailureKind;
+  readonly outcome: Outcome;
+  /** Whether the connection may go back to the pool. */
+  readonly keepConnection: boolean;
+  /** Whether the other connections to this server must prove themselves before they are used again. */
+  readonly condemnsServer: boolean;
+  /** Whether doing the same again can help, if the outcome allows it. */
+  readonly retryable: boolean;
+  /** While connecting: whether another address of the same target may do better. */
+  readonly tryNextAddress: boolean;
+}
+
+/**
+ * Says what an error means. Code first, class second, message last: matching on messages alone is what
+ * makes failover code miss 57P01 and ETIMEDOUT.
+ *
+ * Sources: PostgreSQL documentation, appendix A (error codes); `src/backend/replication/syncrep.c` for why 57P01 on a
+ * write is unknown (a cancelled wait for the standby warns and ends the session after the local commit).
+ */
+export function classifyFailure(error: unknown, phase: Phase): Failure {
+  const kind = kindOf(error, phase);
+  const consequence = consequences[kind];
+  return { kind, outcome: outcomeFor(error, kind, phase), ...consequence };
+}
+
+/** The outcome that was recorded on an error, ours or one that passed through the pool. */
+export function outcomeOf(error: unknown): Outcome | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const outcome = (error as { outcome?: unknown }).outcome;
+  return outcome === 'not-executed' || outcome === 'unknown' ? outcome : undefined;
+}
+
+/**
+ * Records the outcome on an error that is not ours (of `pg`, of a socket), where it is known. Not enumerable, so that
+ * the error prints and compares as before. What was recorded first stays.
+ */
+export function recordOutcome(error: unknown, outcome: Outcome): void {
+  if (!(error instanceof Error) || outcomeOf(error) !== undefined || !Object.isExtensible(error)) return;
+  Object.defineProperty(error, 'outcome', { value: outcome, enumerable: false, configurable: true, writable: true });
+}
+
+type Consequence = Omit<Failure, 'kind' | 'outcome'>;
+
+const keep: Consequence = { keepConnection: true, condemnsServer: false, retryable: false, tryNextAddress: false };
+const evict: Consequence = { ...keep, keepConnection: false };
+
+const consequences: Record<FailureKind, Consequence> = {
+  statement: keep,
+  conflict: keep,
+  'read-only': { ...evict, condemnsServer: true, retryable: true },
+  'not-accepting': { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
+  // Condemning or moving away from a server that is merely full would spread the storm to the next one.
+  overloaded: { ...evict, retryable: true, tryNextAddress: true },
+  'session-ended': { ...evict, retryable: true },
+  'server-lost': { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
+  'server-fault': { ...evict, condemnsServer: true },
+  internal: evict,
+  protocol: evict,
+  unreachable: { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
+  name: { ...evict, retryable: true },
+  policy: evict,
+  identity: { ...evict, tryNextAddress: true },
+  authentication: evict,
+  'wrong-database': evict,
+  'wrong-role': { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
+  'local-resources': { ...evict, retryable: true },
+  'not-queryable': { ...evict, retryable: true },
+  deadline: evict,
+  other: evict,
+};
+
+function outcomeFor(error: unknown, kind: FailureKind, phase: Phase): Outcome {
+  const recorded = outcomeOf(error);
+  if (recorded !== undefined) return recorded;
+  if (phase === 'connecting') return 'not-executed';
+  switch (kind) {
+    case 'server-lost':
+    case 'protocol':
+    case 'unreachable':
+    case 'deadline':
+    case 'other':
+      return 'unknown';
+    default:
+      return 'not-executed';
+  }
+}
+
+function kindOf(error: unknown, phase: Phase): FailureKind {
+  if (!(error instanceof Error)) return 'other';
+  if (isExternalNameError(error)) return kindOfOurs(error);
+  const code = (error as { code?: unknown }).code;
+  if (isDatabaseError(error)) return kindOfSqlState(error.code, error.severity, phase);
+  if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'deadline';
+  if (typeof code === 'string') {
+    const kind = kindOfNodeCode(code, phase);
+    if (kind !== undefined) return kind;
+  }
+  if (error instanceof AggregateError) return worst(error.errors, phase);
+  return kindOfMessage(error.message, phase);
+}
+
+function kindOfOurs(error: Error & { code: string }): FailureKind {
+  if (error instanceof ResolutionError || error.code.startsWith('ERR_EXTERNALNAME_DNS_')) return 'name';
+  const kind = ours[error.code];
+  if (kind !== undefined) return kind;
+  return 'other';
+}
+
+const ours: Record<string, FailureKind | undefined> = {
+  ERR_EXTERNALNAME_TARGET_REFUSED: 'policy',
+  ERR_EXTERNALNAME_TARGET_IS_ADDRESS: 'policy',
+  ERR_EXTERNALNAME_ADDRESS_REFUSED: 'policy',
+  ERR_EXTERNALNAME_TLS_IDENTITY: 'identity',
+  ERR_EXTERNALNAME_AUTHENTICATION_REFUSED: 'authentication',
+  ERR_EXTERNALNAME_SERVER_ROLE: 'wrong-role',
+  ERR_EXTERNALNAME_TARGET_RETIRED: 'not-queryable',
+  ERR_EXTERNALNAME_CONNECT_TIMEOUT: 'unreachable',
+  ERR_EXTERNALNAME_CONNECTION_LOST: 'unreachable',
+  ERR_EXTERNALNAME_PEER_SILENT: 'server-lost',
+  ERR_EXTERNALNAME_FAILOVER_TIMEOUT: 'deadline',
+  ERR_EXTERNALNAME_DEADLINE: 'deadline',
+};
+
+interface DatabaseErrorLike extends Error {
+  readonly code: string;
+  readonly severity: string | undefined;
+}
+
+// By shape, not by class: an application may have two copies of pg-protocol.
+function isDatabaseError(error: Error): error is DatabaseErrorLike {
+  const { code, severity } = error as Partial<DatabaseErrorLike>;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && typeof severity === 'string';
+}
+
+function kindOfSqlState(code: string, severity: string | undefined, phase: Phase): FailureKind {
+  const exact = sqlStates[code];
+  if (exact !== undefined) return exact;
+  if (phase === 'connecting') {
+    if (code.startsWith('28')) return 'authentication';
+    if (code === '42501') return 'wrong-database';
+    // PgBouncer says 08P01 for "cannot connect to the server behind me".
+    if (code.startsWith('08') || code.startsWith('57P') || code.startsWith('53')) return 'not-accepting';
+    return severity === 'FATAL' || severity === 'ERROR' ? 'wrong-database' : 'other';
+  }
+  if (code === '08P01') return 'protocol';
+  if (code.startsWith('08') || code === '40003') return 'server-lost';
+  if (code.startsWith('58') || code.startsWith('F0')) return 'server-fault';
+  if (code.startsWith('XX')) return 'internal';
+  return severity === 'FATAL' || severity === 'PANIC' ? 'server-lost' : 'statement';
+}
+
+const sqlStates: Record<string, FailureKind | undefined> = {
+  '25006': 'read-only',
+  '25P03': 'session-ended', // idle_in_transaction_session_timeout
+  '25P04': 'session-ended', // transaction_timeout
+  '40001': 'conflict',
+  '40P01': 'conflict',
+  '57P01': 'server-lost', // admin_shutdown, also pg_terminate_backend
+  '57P02': 'server-lost', // crash_shutdown
+  '57P03': 'not-accepting',
+  '57P04': 'wrong-database', // database_dropped
+  '57P05': 'session-ended', // idle_session_timeout
+  '53300': 'overloaded',
+  '3D000': 'wrong-database',
+};
+
+function kindOfNodeCode(code: string, phase: Phase): FailureKind | undefined {
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EHOSTDOWN':
+    case 'ENETDOWN':
+    case 'ECONNABORTED':
+    case 'ENOENT': // a Unix-domain socket that is not there
+      return 'unreachable';
+    case 'ETIMEDOUT':
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return phase === 'connecting' ? 'unreachable' : 'server-lost';
+    case 'EADDRNOTAVAIL':
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'local-resources';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'ESERVFAIL':
+      return 'name';
+    case 'EPROTO':
+      return 'identity';
+    default:
+      return /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/.test(code)
+        ? 'identity'
+        : undefined;
+  }
+}
+
+function kindOfMessage(message: string, phase: Phase): FailureKind {
+  if (message.startsWith('SASL')) return 'authentication';
+  if (message === 'The server does not support SSL connections') return 'identity';
+  // The server answered SSLRequest with an error: it is out of processes or shutting down.
+  if (message === 'There was an error establishing an SSL connection') return 'not-accepting';
+  if (message.startsWith('Connection terminated')) return phase === 'connecting' ? 'unreachable' : 'server-lost';
+  if (message.endsWith('is not queryable')) return 'not-queryable';
+  if (message === 'timeout expired') return 'unreachable';
+  if (message === 'timeout exceeded when trying to connect' || message === 'Query read timeout') return 'deadline';
+  return phase === 'connecting' ? 'other' : 'statement';
+}
+
+// A failure that must not be retried outweighs those that may be.
+function worst(errors: readonly unknown[], phase: Phase): FailureKind {
+  const kinds = errors.map((error) => kindOf(error, phase));
+  return kinds.find((kind) => !consequences[kind].retryable) ?? kinds[0] ?? 'other';
+}

@@ -1,0 +1,252 @@
+import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
+import pg from 'pg';
+import type { AuthenticationMethod } from './authentication.ts';
+import type { TargetSessionAttrs } from './session-role.ts';
+
+/**
+ * Options of {@link Pool}: those of `pg.Pool`, and what connecting through a Service adds.
+ *
+ * With neither `service`, `allowedTargets` nor `source`, the pool is a `pg.Pool` for the plain host that `host`, the
+ * connection string or `PGHOST` names, and the defaults marked "for a Service" do not apply.
+ */
+export interface PoolOptions extends pg.PoolConfig {
+  /**
+   * The ExternalName Service to connect through: `webscaler-db`, `webscaler-db.default`, or a longer form of the same.
+   * May be left out where the host names the Service and there is an allow-list.
+   */
+  service?: string | undefined;
+  /**
+   * The hosts that the Service may lead to: exact names, or `*.` and a domain for exactly one label before it. `'any'`
+   * trusts whoever can edit the Service. Required for a Service.
+   * @defaultValue the comma-separated list in `EXTERNALNAME_ALLOWED_TARGETS`
+   */
+  allowedTargets?: readonly string[] | 'any' | undefined;
+  /**
+   * The networks that the hosts' addresses must be in, as CIDR blocks; `'any'` lifts every check of addresses.
+   * @defaultValue for a Service, every network but loopback, link-local, metadata and the like
+   */
+  allowedNetworks?: readonly string[] | 'any' | undefined;
+  /** Namespace of the Service where its name does not say it. @defaultValue that of the pod, else `default` */
+  namespace?: string | undefined;
+  /** The cluster's DNS domain. @defaultValue found in resolv.conf, else `cluster.local` */
+  clusterDomain?: string | undefined;
+  /** How the pool learns where the Service points. Yours to close. @defaultValue DNS */
+  source?: TargetSource | undefined;
+  /** Settings of the pool's own DNS resolver, or a resolver of yours that several pools share. */
+  dns?: DnsResolverOptions | Resolver | undefined;
+
+  /**
+   * The role that a server must have (libpq's `target_session_attrs`), known from its start-up parameters.
+   * @defaultValue `read-write` for a Service, `any` for a plain host
+   */
+  targetSessionAttrs?: TargetSessionAttrs | undefined;
+  /**
+   * How long a caller is kept waiting while no usable server is known, and how long what was surely not executed is
+   * tried again. Milliseconds; 0 turns both off. Also bounds `connectionTimeoutMillis: 0`.
+   * @defaultValue 30000 for a Service, 0 for a plain host
+   */
+  failoverTimeoutMillis?: number | undefined;
+  /**
+   * After a switch: how long a statement or transaction on the old server may go on. Short, as what an old primary
+   * acknowledges after the switch may be lost. Milliseconds. @defaultValue 250
+   */
+  drainTimeoutMillis?: number | undefined;
+  /** After a switch: the time over which connections after the first are spread. Milliseconds. @defaultValue 200 */
+  reconnectSpreadMillis?: number | undefined;
+  /** Longest time for one address to get from TCP to a ready session. Milliseconds. @defaultValue 5000 */
+  attemptTimeoutMillis?: number | undefined;
+  /** Longest time that `end()` waits for connections in use; then they are cut. Milliseconds. @defaultValue 30000 for a Service, no limit for a plain host */
+  endTimeoutMillis?: number | undefined;
+  /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
+  maxWaiting?: number | undefined;
+  /**
+   * The authentication methods that are accepted (libpq's `require_auth`): `scram-sha-256`, `md5`, `password`, `none`,
+   * or the same with `!` before each to name what is not.
+   * @defaultValue for a Service: SCRAM; over verified TLS also the others, but for `none` where a password is given
+   */
+  requireAuth?: string | readonly string[] | undefined;
+  /** Whether SCRAM is bound to the TLS channel (libpq's `channel_binding`). @defaultValue `prefer` for a Service, `disable` for a plain host */
+  channelBinding?: 'disable' | 'prefer' | 'require' | undefined;
+}
+
+/** What the rest of the package works with: checked, complete, frozen. */
+export interface PoolSettings {
+  /** Whether the pool follows a Service (or a host with an allow-list), or is plain. */
+  readonly follows: boolean;
+  /** The name of the Service or host, as it was written. */
+  readonly name: string;
+  readonly service: string | undefined;
+  readonly host: string | undefined;
+  readonly port: number;
+  readonly allowedTargets: readonly string[] | 'any' | undefined;
+  readonly allowedNetworks: readonly string[] | 'any' | undefined;
+  readonly namespace: string | undefined;
+  readonly clusterDomain: string | undefined;
+  readonly source: TargetSource | undefined;
+  readonly dns: DnsResolverOptions | Resolver | undefined;
+  readonly tls: 'verified' | 'unverified' | 'off';
+  readonly targetSessionAttrs: TargetSessionAttrs;
+  readonly failoverTimeoutMillis: number;
+  readonly connectionTimeoutMillis: number;
+  readonly drainTimeoutMillis: number;
+  readonly reconnectSpreadMillis: number;
+  readonly attemptTimeoutMillis: number;
+  readonly endTimeoutMillis: number;
+  readonly maxWaiting: number;
+  readonly requireAuth: readonly AuthenticationMethod[] | undefined;
+  readonly channelBinding: 'disable' | 'prefer' | 'require';
+}
+
+/**
+ * Checks the options and completes them. Reads the environment as `pg` does.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
+ */
+export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEnv = process.env): PoolSettings {
+  const allowedTargets = options.allowedTargets ?? listFrom(environment['EXTERNALNAME_ALLOWED_TARGETS']);
+  const follows = options.service !== undefined || allowedTargets !== undefined || options.source !== undefined;
+  const service = options.service ?? undefined;
+  if (service !== undefined && (typeof service !== 'string' || service === '')) {
+    throw new InvalidArgumentError('service', 'write the name of a Service');
+  }
+  // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
+  const probe = new pg.Client(options);
+  const settings: PoolSettings = {
+    follows,
+    name: service ?? probe.host,
+    service,
+    host: service === undefined ? probe.host : undefined,
+    port: probe.port,
+    allowedTargets,
+    allowedNetworks: options.allowedNetworks,
+    namespace: options.namespace,
+    clusterDomain: options.clusterDomain,
+    source: options.source,
+    dns: options.dns,
+    tls: tlsMode(options, probe, follows, environment),
+    targetSessionAttrs: oneOf(options, 'targetSessionAttrs', sessionAttrs, follows ? 'read-write' : 'any'),
+    failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
+    connectionTimeoutMillis: millis(options, 'connectionTimeoutMillis', 0),
+    drainTimeoutMillis: millis(options, 'drainTimeoutMillis', 250),
+    reconnectSpreadMillis: millis(options, 'reconnectSpreadMillis', 200),
+    attemptTimeoutMillis: millis(options, 'attemptTimeoutMillis', 5_000),
+    endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
+    maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
+    requireAuth: authenticationMethods(options.requireAuth),
+    channelBinding: oneOf(options, 'channelBinding', bindings, follows ? 'prefer' : 'disable'),
+  };
+  if (settings.channelBinding === 'require' && settings.tls === 'off') {
+    throw new InvalidArgumentError('channelBinding', 'require needs TLS: there is no channel to bind to without it');
+  }
+  return Object.freeze(settings);
+}
+
+/**
+ * The options as `pg` gets them. Nothing of the caller's object is changed, and its secrets stay hidden.
+ */
+export function clientOptions(options: PoolOptions, settings: PoolSettings): PoolOptions {
+  if (!settings.follows) {
+    if (settings.channelBinding === 'disable') return options;
+    return { ...options, enableChannelBinding: true } as PoolOptions;
+  }
+  const result: PoolOptions = { keepAlive: true, ...options };
+  if (settings.tls !== 'off' && options.ssl === undefined) result.ssl = true;
+  if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });
+  return result;
+}
+
+const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
+const bindings = ['disable', 'prefer', 'require'] as const;
+const methods = ['scram-sha-256', 'md5', 'password', 'none'] as const;
+
+// For a Service TLS is on and verified unless that is spelled out otherwise; for a plain host it is what pg makes of it.
+function tlsMode(
+  options: PoolOptions,
+  probe: pg.Client,
+  follows: boolean,
+  environment: NodeJS.ProcessEnv,
+): PoolSettings['tls'] {
+  const { ssl } = probe as unknown as {
+    ssl: boolean | { rejectUnauthorized?: boolean; checkServerIdentity?: unknown };
+  };
+  const parameters = parametersOf(options.connectionString);
+  if (ssl === false) {
+    const spelledOut =
+      options.ssl === false ||
+      environment['PGSSLMODE'] === 'disable' ||
+      parameters?.get('sslmode') === 'disable' ||
+      ['false', '0'].includes(parameters?.get('ssl') ?? '');
+    return follows && !spelledOut ? 'verified' : 'off';
+  }
+  const weakened =
+    typeof ssl === 'object' && (ssl.rejectUnauthorized === false || ssl.checkServerIdentity !== undefined);
+  if (!weakened) return 'verified';
+  if (follows && parameters?.get('uselibpqcompat') !== 'true') {
+    throw new InvalidArgumentError(
+      'ssl',
+      'rejectUnauthorized: false and checkServerIdentity are refused for a Service, as the name behind it is verified ' +
+        'for you: give the CA in ssl.ca. (A weaker sslmode needs uselibpqcompat=true in the connection string.)',
+    );
+  }
+  return 'unverified';
+}
+
+function parametersOf(connectionString: string | undefined): URLSearchParams | undefined {
+  const query = connectionString?.indexOf('?') ?? -1;
+  return connectionString === undefined || query < 0 ? undefined : new URLSearchParams(connectionString.slice(query));
+}
+
+function listFrom(text: string | undefined): readonly string[] | 'any' | undefined {
+  if (text === undefined || text.trim() === '') return undefined;
+  if (text.trim() === 'any') return 'any';
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+type NumberOption = {
+  [K in keyof PoolOptions]-?: NonNullable<PoolOptions[K]> extends number ? K : never;
+}[keyof PoolOptions];
+
+function millis(options: PoolOptions, name: NumberOption, defaultValue: number): number {
+  const value: unknown = options[name] ?? defaultValue;
+  if (typeof value !== 'number' || Number.isNaN(value) || value < 0) {
+    throw new InvalidArgumentError(name, `${String(value)} is no number of 0 or more`);
+  }
+  return value;
+}
+
+function oneOf<const T extends string>(
+  options: PoolOptions,
+  name: 'targetSessionAttrs' | 'channelBinding',
+  values: readonly T[],
+  defaultValue: T,
+): T {
+  const value: string = options[name] ?? defaultValue;
+  const found = values.find((each) => each === value);
+  if (found === undefined) {
+    throw new InvalidArgumentError(name, `${JSON.stringify(value)} is none of ${values.join(', ')}`);
+  }
+  return found;
+}
+
+function authenticationMethods(
+  value: string | readonly string[] | undefined,
+): readonly AuthenticationMethod[] | undefined {
+  if (value === undefined) return undefined;
+  const entries = (typeof value === 'string' ? value.split(',') : value).map((entry) => entry.trim());
+  const negated = entries.filter((entry) => entry.startsWith('!'));
+  if (negated.length > 0 && negated.length < entries.length) {
+    throw new InvalidArgumentError('requireAuth', 'either every entry has a "!" before it, or none');
+  }
+  const named = entries.map((entry) => {
+    const name = entry.replace(/^!/, '');
+    const method = methods.find((each) => each === name);
+    if (method === undefined) {
+      throw new InvalidArgumentError('requireAuth', `${JSON.stringify(entry)} is none of ${methods.join(', ')}`);
+    }
+    return method;
+  });
+  return negated.length > 0 ? methods.filter((method) => !named.includes(method)) : named;
+}

@@ -1,0 +1,88 @@
+import type { Clock } from '@externalname/core';
+import type pg from 'pg';
+import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
+import { closeQuietly, connectClient } from './connector.ts';
+import { ServerRoleError } from './errors.ts';
+import type { PoolSettings } from './options.ts';
+import { describeRole, RoleReports, roleFits, roleQuery } from './session-role.ts';
+import type { ConnectionSupply, Supplied, SupplyRequest } from './supply.ts';
+
+/**
+ * The supply of a pool for a plain host: `pg` dials as it always does, once, and its error is the caller's.
+ */
+export class PlainSupply implements ConnectionSupply {
+  readonly epoch = 0;
+  readonly target = undefined;
+  readonly candidate = undefined;
+  readonly refusal = undefined;
+  readonly #settings: PoolSettings;
+  readonly #createClient: () => pg.Client;
+  readonly #demands: (client: pg.Client, where: string) => AuthenticationDemands;
+  readonly #clock: Clock;
+  readonly #closing = new AbortController();
+  #serving = false;
+  #suspectedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    settings: PoolSettings,
+    host: {
+      createClient: () => pg.Client;
+      demands: (client: pg.Client, where: string) => AuthenticationDemands;
+    },
+    clock: Clock,
+  ) {
+    this.#settings = settings;
+    this.#createClient = host.createClient;
+    this.#demands = host.demands;
+    this.#clock = clock;
+  }
+
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  get suspectedAt(): number {
+    return this.#suspectedAt;
+  }
+
+  async obtain(request: SupplyRequest): Promise<Supplied> {
+    const { targetSessionAttrs, name } = this.#settings;
+    const client = this.#createClient();
+    guardAuthentication(client, this.#demands(client, name));
+    const roles = new RoleReports();
+    roles.follow(client);
+    await connectClient(client, AbortSignal.any([request.signal, this.#closing.signal]));
+    if (targetSessionAttrs !== 'any') await checkRole(client, roles, this.#settings);
+    this.#serving = true;
+    return { connection: { client, endpoint: undefined, roles }, epoch: 0 };
+  }
+
+  suspect(): void {
+    this.#serving = false;
+    this.#suspectedAt = this.#clock.now();
+  }
+
+  confirmed(): void {
+    this.#serving = true;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('Cannot use a pool after calling end on the pool'));
+  }
+}
+
+async function checkRole(client: pg.Client, roles: RoleReports, settings: PoolSettings): Promise<void> {
+  try {
+    if (roleFits(settings.targetSessionAttrs, roles.role) === undefined) {
+      const result = await client.query<{ recovery: boolean; readonly: string }>(roleQuery);
+      const row = result.rows[0];
+      roles.learn({ inHotStandby: row?.recovery === true, defaultReadOnly: row?.readonly === 'on' });
+    }
+    if (roleFits(settings.targetSessionAttrs, roles.role) === false) {
+      throw new ServerRoleError(settings.name, settings.targetSessionAttrs, describeRole(roles.role));
+    }
+  } catch (error) {
+    closeQuietly(client);
+    throw error;
+  }
+}

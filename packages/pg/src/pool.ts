@@ -1,0 +1,1016 @@
+import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
+import { createPool, type Pool as SlotPool } from 'generic-pool';
+import pg from 'pg';
+import type { AuthenticationDemands, AuthenticationMethod } from './authentication.ts';
+import {
+  breakConnection,
+  countUse,
+  hasWork,
+  isInTransaction,
+  isQuiet,
+  isUsable,
+  onEnd,
+  onTransactionEnd,
+  rejectQueued,
+  whenQuiet,
+} from './client-state.ts';
+import { type Connection, closeQuietly, destroySocket } from './connector.ts';
+import { Epochs } from './epochs.ts';
+import { ConnectTimeoutError, FailoverTimeoutError, TargetRetiredError, TooManyWaitingError } from './errors.ts';
+import { moved, retried, switched } from './events.ts';
+import { classifyFailure, recordOutcome } from './failures.ts';
+import { clientOptions, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
+import { PlainSupply } from './plain-supply.ts';
+import { mayRetry, retryNotExecuted } from './retrying.ts';
+import { createRoute } from './route.ts';
+import { roleFits } from './session-role.ts';
+import { type ConnectionSupply, FollowingSupply, type SupplyRequest } from './supply.ts';
+
+/** What {@link Pool.status} tells. Holds no secret. */
+export interface PoolStatus {
+  /** The Service or host that the pool was made for. */
+  readonly name: string;
+  /** Where it points now; `undefined` before the first connection, and for a plain host. */
+  readonly target: Target | undefined;
+  /** A target that the source names and the pool has not moved to. */
+  readonly candidate: Target | undefined;
+  /** Why the candidate, or the last target that was refused, is not followed. */
+  readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
+  /** How often the pool has moved. */
+  readonly epoch: number;
+  /** Whether the current target served when it was last used. */
+  readonly serving: boolean;
+  /** Connections to the current target. */
+  readonly total: number;
+  readonly idle: number;
+  /** Callers without a connection. */
+  readonly waiting: number;
+  /** Connections to earlier targets that are still in use. */
+  readonly draining: number;
+}
+
+/** What a test may own. */
+export interface PoolDependencies {
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+}
+
+/**
+ * A `pg.Pool` that connects through a Kubernetes ExternalName Service and follows it.
+ *
+ * Its surface is that of `pg.Pool`, and it is one (`instanceof`). What differs on purpose is listed in
+ * `docs/guides/pool.md`.
+ *
+ * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` for a Service without `allowedTargets`
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an option that cannot be used
+ *
+ * @example
+ * ```ts
+ * const pool = new Pool({
+ *   service: 'webscaler-db',
+ *   allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
+ *   database: 'app',
+ *   user: 'app',
+ *   password: process.env.PGPASSWORD,
+ *   ssl: { ca },
+ * });
+ * await pool.query('select now()');
+ * ```
+ */
+export class Pool extends pg.Pool {
+  readonly #settings: PoolSettings;
+  readonly #clock: Clock;
+  readonly #supply: ConnectionSupply;
+  readonly #epochs: Epochs<Member>;
+  // Slots, not clients: a factory that connects would spin while no server is there, and hide why.
+  readonly #slots: SlotPool<Slot>;
+  #slotsTaken = 0;
+  /** Callers without a slot. */
+  #queued = 0;
+  /** Callers with a slot whose connection is being made or proved. */
+  #providing = 0;
+  readonly #checkouts = new Set<Checkout>();
+  /** Every member whose connection is not over: `end()` waits for all of them. */
+  readonly #open = new Set<Member>();
+  /** Set by `query()` for the `connect()` that it makes, which reads it in the same turn of the event loop. */
+  #origin: Origin | undefined;
+  #switchedAt = 0;
+  /** The errors of queries whose client is about to be idle again. */
+  readonly #settling = new WeakMap<Error, Promise<void>>();
+  readonly #movedWaiters = new Set<() => void>();
+  #end: { readonly resolve: () => void; readonly timer: NodeJS.Timeout | undefined } | undefined;
+
+  constructor(options: PoolOptions = {}, dependencies: PoolDependencies = {}) {
+    const settings = poolSettings(options);
+    const { clock = systemClock, random = systemRandom } = dependencies;
+    // Before the superclass, so that a mistake is told before anything exists.
+    const route = settings.follows ? createRoute(settings, { clock, random }) : undefined;
+    super(clientOptions(options, settings));
+    this.#settings = settings;
+    this.#clock = clock;
+    const host = {
+      createClient: () => this.#createClient(),
+      demands: (client: pg.Client, where: string) => demandsOf(settings, client, where),
+    };
+    this.#supply =
+      route === undefined
+        ? new PlainSupply(settings, host, clock)
+        : new FollowingSupply(
+            settings,
+            route,
+            {
+              ...host,
+              hasIdle: () => this.#epochs.idleCount > 0,
+              moved: (target, previous, first) => this.#move(target, previous, first),
+            },
+            { clock, random },
+          );
+    const { max } = internals(this).options;
+    this.#epochs = new Epochs(max);
+    this.#slots = createPool<Slot>(
+      { create: async () => ({}), destroy: async () => undefined },
+      { max, min: 0, testOnBorrow: false, evictionRunIntervalMillis: 0 },
+    );
+  }
+
+  static {
+    // Getters, as in pg-pool, whose types call them properties. They answer on any object, because instrumentations ask
+    // the bare prototype.
+    const count = (name: string, of: (pool: Pool) => number) =>
+      Object.defineProperty(Pool.prototype, name, {
+        configurable: true,
+        get(this: object) {
+          return #epochs in this ? of(this as Pool) : 0;
+        },
+      });
+    count('totalCount', (pool) => pool.#countTotal());
+    count('idleCount', (pool) => pool.#epochs.idleCount);
+    count('waitingCount', (pool) => Math.max(0, pool.#queued - pool.#spareSlots()));
+    count('expiredCount', (pool) => pool.#epochs.all().filter((member) => member.expired).length);
+  }
+
+  /** Where the pool points and how it does, for a health endpoint. Asks nobody. */
+  status(): PoolStatus {
+    const { target, candidate, refusal, epoch, serving } = this.#supply;
+    return {
+      name: this.#settings.name,
+      target,
+      candidate,
+      refusal,
+      epoch,
+      serving,
+      total: this.totalCount,
+      idle: this.idleCount,
+      waiting: this.#checkouts.size,
+      draining: this.#epochs.drainingCount,
+    };
+  }
+
+  /**
+   * Resolves when nothing is left on an earlier target: at once where no switch is under way.
+   *
+   * @throws the reason of `signal` when that fires
+   */
+  moved(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      if (this.#isSettled()) {
+        resolve();
+        return;
+      }
+      const abort = () => {
+        this.#movedWaiters.delete(check);
+        reject(signal?.reason);
+      };
+      const check = () => {
+        if (!this.#isSettled()) return;
+        this.#movedWaiters.delete(check);
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      this.#movedWaiters.add(check);
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  /**
+   * As in `pg.Pool`. While no usable server is known, the call waits for up to `failoverTimeoutMillis`; what was surely
+   * not executed is done again within that time. `idempotent: true` in a query's config says that doing it twice does no
+   * harm, and lets the pool also repeat what may have been executed.
+   */
+  // biome-ignore-start lint/suspicious/noExplicitAny: the forms are those of pg's types, so that code typed for them compiles unchanged
+  override query<T extends pg.Submittable>(query: T): T;
+  override query<R extends any[] = any[], I = any[]>(
+    config: pg.QueryArrayConfig<I> & Repeatable,
+    values?: pg.QueryConfigValues<I>,
+  ): Promise<pg.QueryArrayResult<R>>;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(
+    config: pg.QueryConfig<I> & Repeatable,
+  ): Promise<pg.QueryResult<R>>;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(
+    textOrConfig: string | (pg.QueryConfig<I> & Repeatable),
+    values?: pg.QueryConfigValues<I>,
+  ): Promise<pg.QueryResult<R>>;
+  override query<R extends any[] = any[], I = any[]>(
+    config: pg.QueryArrayConfig<I> & Repeatable,
+    callback: (error: Error, result: pg.QueryArrayResult<R>) => void,
+  ): void;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(
+    textOrConfig: string | (pg.QueryConfig<I> & Repeatable),
+    callback: (error: Error, result: pg.QueryResult<R>) => void,
+  ): void;
+  override query<R extends pg.QueryResultRow = any, I = any[]>(
+    text: string,
+    values: pg.QueryConfigValues<I>,
+    callback: (error: Error, result: pg.QueryResult<R>) => void,
+  ): void;
+  // biome-ignore-end lint/suspicious/noExplicitAny: as above
+  override query(text: unknown, values?: unknown, callback?: unknown): unknown {
+    const run = super.query as unknown as QueryOnce;
+    const timeoutMillis = this.#settings.failoverTimeoutMillis;
+    // A submittable may have been read from already, so it is never sent twice.
+    if (
+      timeoutMillis === 0 ||
+      text === null ||
+      text === undefined ||
+      typeof text === 'function' ||
+      isSubmittable(text)
+    ) {
+      this.#origin = { budgetMillis: undefined };
+      try {
+        return run.call(this, text, values, callback);
+      } finally {
+        this.#origin = undefined;
+      }
+    }
+    const done = typeof values === 'function' ? values : callback;
+    const parameters = typeof values === 'function' ? undefined : values;
+    const startedAt = this.#clock.now();
+    const attempt = (budgetMillis: number | undefined): Promise<unknown> => {
+      this.#origin = { budgetMillis };
+      try {
+        return run.call(this, text, parameters, undefined) as Promise<unknown>;
+      } finally {
+        this.#origin = undefined;
+      }
+    };
+    const result = attempt(undefined).catch(async (error: unknown) => {
+      await this.#settled(error);
+      const idempotent = isIdempotent(text);
+      const failure = classifyFailure(error, 'connected');
+      recordOutcome(error, failure.outcome);
+      if (this.ending || isFinal(error) || !mayRetry(failure, idempotent)) throw error;
+      return await retryNotExecuted(error, attempt, {
+        name: this.#settings.name,
+        deadlineAt: startedAt + timeoutMillis,
+        timeoutMillis,
+        now: () => this.#clock.now(),
+        idempotent,
+        isFinal: (cause) => this.ending || isFinal(cause),
+        onRetry: (cause, number) =>
+          retried.publish(() => ({ name: this.#settings.name, attempt: number, error: cause })),
+      });
+    });
+    if (typeof done !== 'function') return result;
+    const answer = done as (error: unknown, result?: unknown) => void;
+    // An exception from the callback is the application's, as in `pg`, and no rejection of ours.
+    result.then(
+      (rows) => process.nextTick(() => answer(undefined, rows)),
+      (error) => process.nextTick(() => answer(error)),
+    );
+    return undefined;
+  }
+
+  /**
+   * As in `pg.Pool`, and over within `endTimeoutMillis`: connections that are still in use then are cut. Resolves when
+   * every socket is closed.
+   */
+  override end(): Promise<void>;
+  override end(callback: () => void): void;
+  override end(callback?: () => void): Promise<void> | undefined {
+    if (this.ending) {
+      const error = new Error('Called end on pool more than once');
+      if (callback === undefined) return Promise.reject(error);
+      (callback as (error: Error) => void)(error);
+      return undefined;
+    }
+    internals(this).ending = true;
+    const ended = new Promise<void>((resolve) => {
+      const { endTimeoutMillis } = this.#settings;
+      const timer = Number.isFinite(endTimeoutMillis) ? setTimeout(() => this.#cutAll(), endTimeoutMillis) : undefined;
+      timer?.unref();
+      this.#end = { resolve, timer };
+    });
+    for (const checkout of [...this.#checkouts]) checkout.fail(poolEndedError());
+    const over = Promise.all([this.#supply.close(), ended]).then(() => {
+      internals(this).ended = true;
+    });
+    for (const member of [...this.#epochs.idle()]) this.#remove(member);
+    this.#checkEnd();
+    if (callback === undefined) return over;
+    over.then(
+      () => process.nextTick(callback),
+      () => process.nextTick(callback),
+    );
+    return undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.ending) await this.end();
+  }
+
+  // ---- The seam of pg-pool: its connect() asks these two, and leaves the rest to us.
+
+  /** @internal */
+  _isFull(): boolean {
+    return false;
+  }
+
+  /** @internal */
+  newClient(item: PendingItem): void {
+    const origin = this.#origin;
+    this.#origin = undefined;
+    const { maxWaiting, connectionTimeoutMillis, failoverTimeoutMillis } = this.#settings;
+    if (this.waitingCount >= maxWaiting) {
+      process.nextTick(() => item.callback(new TooManyWaitingError(maxWaiting), undefined, noop));
+      return;
+    }
+    const checkout = new Checkout(item, origin !== undefined, () => this.#checkouts.delete(checkout));
+    this.#checkouts.add(checkout);
+    const limitMillis = connectionTimeoutMillis || failoverTimeoutMillis;
+    const timeoutMillis = Math.min(
+      limitMillis || Number.POSITIVE_INFINITY,
+      origin?.budgetMillis ?? Number.POSITIVE_INFINITY,
+    );
+    if (Number.isFinite(timeoutMillis)) {
+      checkout.expireAfter(timeoutMillis, () => this.#timeoutError(checkout, timeoutMillis));
+    }
+    this.#queued += 1;
+    this.#slots.acquire().then(
+      (slot) => {
+        this.#queued -= 1;
+        this.#slotsTaken += 1;
+        checkout.hasSlot = true;
+        this.#serve(checkout, slot);
+      },
+      (error: unknown) => {
+        this.#queued -= 1;
+        checkout.fail(error);
+      },
+    );
+  }
+
+  #spareSlots(): number {
+    return internals(this).options.max - this.#slotsTaken;
+  }
+
+  // Those included that are being made, and those that callers who have just come will need.
+  #countTotal(): number {
+    const starting = Math.max(0, Math.min(this.#queued, this.#spareSlots()) - this.#epochs.idleCount);
+    return this.#epochs.total + this.#providing + starting;
+  }
+
+  // ---- Handing out
+
+  #serve(checkout: Checkout, slot: Slot): void {
+    if (checkout.settled) {
+      this.#freeSlot(slot);
+      return;
+    }
+    const member = this.#borrowProven();
+    if (member !== undefined) {
+      member.slot = slot;
+      this.#handOut(member, checkout, false);
+      return;
+    }
+    this.#providing += 1;
+    this.#provide(checkout).then(
+      ({ member: provided, isNew }) => {
+        this.#providing -= 1;
+        provided.slot = slot;
+        this.#handOut(provided, checkout, isNew);
+      },
+      (error: unknown) => {
+        this.#providing -= 1;
+        this.#freeSlot(slot);
+        checkout.fail(error);
+        this.#checkEnd();
+      },
+    );
+  }
+
+  // The quick way: an idle client that nothing speaks against.
+  #borrowProven(): Member | undefined {
+    const next = this.#epochs.idle().at(-1);
+    return next === undefined || this.#mustProve(next) ? undefined : this.#borrow();
+  }
+
+  #borrow(): Member | undefined {
+    const member = this.#epochs.borrow();
+    if (member !== undefined) stopIdling(member);
+    return member;
+  }
+
+  #mustProve(member: Member): boolean {
+    return member.provenAt < this.#supply.suspectedAt;
+  }
+
+  async #provide(checkout: Checkout): Promise<{ member: Member; isNew: boolean }> {
+    for (;;) {
+      for (let idle = this.#borrow(); idle !== undefined; idle = this.#borrow()) {
+        if (!this.#mustProve(idle) || (await this.#prove(idle))) return { member: idle, isNew: false };
+      }
+      if (this.ending) throw poolEndedError();
+      const supplied = await this.#supply.obtain(checkout.request);
+      if (supplied === 'idle') continue;
+      const member = this.#adopt(supplied.connection);
+      if (this.ending || !this.#epochs.admit(member, supplied.epoch)) {
+        this.#close(member);
+        continue;
+      }
+      await this.#runConnectHook(member);
+      if (this.#epochs.isCurrent(member)) return { member, isNew: true };
+      this.#remove(member);
+    }
+  }
+
+  // One empty statement: it comes back from a server that lives, with its role where that has changed.
+  async #prove(member: Member): Promise<boolean> {
+    try {
+      await withDeadline(() => member.client.query(''), {
+        timeoutMillis: proofTimeoutMillis,
+        onTimeout: () => new ConnectTimeoutError(this.#settings.name, proofTimeoutMillis),
+        clock: this.#clock,
+      });
+    } catch {
+      this.#remove(member, 'broken');
+      return false;
+    }
+    if (!this.#roleFits(member) || !this.#epochs.isCurrent(member)) {
+      this.#remove(member);
+      return false;
+    }
+    member.provenAt = this.#clock.now();
+    this.#supply.confirmed();
+    return true;
+  }
+
+  #createClient(): pg.Client {
+    const { Client, options } = internals(this);
+    return new Client(options);
+  }
+
+  #adopt(connection: Connection): Member {
+    const { client } = connection;
+    const member: Member = {
+      client,
+      connection,
+      slot: undefined,
+      fromQuery: false,
+      checkedOut: false,
+      lost: false,
+      expired: false,
+      provenAt: this.#clock.now(),
+      idleTimer: undefined,
+      lifetimeTimer: undefined,
+      drainTimer: undefined,
+      stopWatching: undefined,
+      idleListener: (error) => this.#onIdleError(member, error),
+    };
+    this.#open.add(member);
+    internals(this)._clients.push(client);
+    // Without a listener of its own, the death of a server would be an uncaught exception of the process.
+    client.on('error', (error) => this.#onClientError(error));
+    onEnd(client, () => this.#onConnectionEnd(member));
+    return member;
+  }
+
+  async #runConnectHook(member: Member): Promise<void> {
+    const { onConnect, maxLifetimeSeconds } = internals(this).options;
+    try {
+      if (onConnect !== undefined) await onConnect(member.client);
+    } catch (error) {
+      this.#remove(member);
+      throw error;
+    }
+    if (maxLifetimeSeconds > 0) {
+      member.lifetimeTimer = setTimeout(() => this.#expire(member), maxLifetimeSeconds * 1_000);
+      member.lifetimeTimer.unref();
+    }
+  }
+
+  #handOut(member: Member, checkout: Checkout, isNew: boolean): void {
+    const { client } = member;
+    const { verify } = internals(this).options;
+    if (isNew) this.emit('connect', client as pg.PoolClient);
+    this.emit('acquire', client as pg.PoolClient);
+    member.checkedOut = true;
+    member.fromQuery = checkout.fromQuery;
+    client.removeListener('error', member.idleListener);
+    const release = this.#releaseOnce(member);
+    (client as pg.PoolClient).release = release;
+    // The caller's time was up while the connection was being made: the pool keeps it.
+    const unwanted = checkout.settled;
+    if (isNew && verify !== undefined) {
+      verify(client, (error) => {
+        if (unwanted) {
+          release(error);
+        } else if (error) {
+          release(error);
+          checkout.fail(error);
+        } else {
+          checkout.deliver(client as pg.PoolClient, release);
+        }
+      });
+    } else if (unwanted) {
+      release();
+    } else {
+      checkout.deliver(client as pg.PoolClient, release);
+    }
+  }
+
+  // ---- Taking back
+
+  #releaseOnce(member: Member): (error?: Error | boolean) => void {
+    let released = false;
+    return (error) => {
+      if (released) throw new Error('Release called on client which has already been released to the pool.');
+      released = true;
+      this.#release(member, error);
+    };
+  }
+
+  #release(member: Member, error: Error | boolean | undefined): void {
+    const { client } = member;
+    const { maxUses } = internals(this).options;
+    member.checkedOut = false;
+    client.on('error', member.idleListener);
+    const uses = countUse(client);
+    this.emit('release', error as Error, client as pg.PoolClient);
+    const failure = error instanceof Error ? classifyFailure(error, 'connected') : undefined;
+    if (failure?.condemnsServer) this.#supply.suspect();
+    // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
+    const unwanted = Boolean(error) && !(member.fromQuery && failure?.keepConnection);
+    if (unwanted || this.ending || member.lost || !isUsable(client) || uses >= maxUses || member.expired) {
+      this.#remove(member);
+    } else if (!this.#epochs.isCurrent(member)) {
+      this.#finishDraining(member);
+    } else if (isQuiet(client)) {
+      this.#makeIdle(member);
+    } else {
+      const settled = new Promise<void>((resolve) => {
+        whenQuiet(client, () => {
+          if (isUsable(client) && this.#epochs.isCurrent(member) && !this.ending) this.#makeIdle(member);
+          else if (this.#open.has(member)) this.#remove(member);
+          resolve();
+        });
+      });
+      if (error instanceof Error) this.#settling.set(error, settled);
+    }
+  }
+
+  // The server reports an error one message before it says that it is ready again. Whoever asks for the next statement
+  // in between would be given a new connection for want of this one.
+  async #settled(error: unknown): Promise<void> {
+    const settled = error instanceof Error ? this.#settling.get(error) : undefined;
+    if (settled === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      settled,
+      new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, settlingMillis);
+      }),
+    ]);
+    clearTimeout(timer);
+  }
+
+  #makeIdle(member: Member): void {
+    const { client } = member;
+    const { idleTimeoutMillis, allowExitOnIdle, min } = internals(this).options;
+    if (!this.#roleFits(member)) {
+      this.#supply.suspect();
+      this.#remove(member);
+      return;
+    }
+    // The next borrower must not find itself in somebody else's transaction.
+    if (isInTransaction(client)) {
+      this.#remove(member);
+      return;
+    }
+    member.provenAt = this.#clock.now();
+    this.#supply.confirmed();
+    if (idleTimeoutMillis > 0 && this.#epochs.total > min) {
+      member.idleTimer = setTimeout(() => {
+        if (this.#epochs.total > min) this.#remove(member);
+      }, idleTimeoutMillis);
+      if (allowExitOnIdle) member.idleTimer.unref();
+    }
+    if (allowExitOnIdle) (client as unknown as { unref(): void }).unref();
+    if (!this.#epochs.giveBack(member)) {
+      this.#remove(member);
+      return;
+    }
+    this.#freeSlotOf(member);
+  }
+
+  #roleFits(member: Member): boolean {
+    return roleFits(this.#settings.targetSessionAttrs, member.connection.roles.role) !== false;
+  }
+
+  #expire(member: Member): void {
+    member.expired = true;
+    if (!this.#epochs.borrowThis(member)) return;
+    stopIdling(member);
+    // As in `pg.Pool`, where an idle client that expired is taken out and put back to be removed.
+    this.emit('acquire', member.client as pg.PoolClient);
+    member.client.removeListener('error', member.idleListener);
+    this.#release(member, undefined);
+  }
+
+  // ---- Ending connections
+
+  #remove(member: Member, how: 'polite' | 'broken' = 'polite'): void {
+    const wasDraining = this.#epochs.drop(member) === 'draining';
+    if (how === 'broken') destroySocket(member.client);
+    this.#close(member);
+    if (wasDraining) this.#checkMoved();
+  }
+
+  #close(member: Member): void {
+    const { client } = member;
+    stopIdling(member);
+    clearTimeout(member.lifetimeTimer);
+    clearTimeout(member.drainTimer);
+    member.stopWatching?.();
+    const pool = internals(this);
+    pool._clients = pool._clients.filter((other) => other !== client);
+    if (!this.#open.has(member) || member.closing) return;
+    member.closing = true;
+    closeQuietly(client, () => {
+      this.#open.delete(member);
+      this.emit('remove', client as pg.PoolClient);
+      this.#freeSlotOf(member);
+      this.#checkEnd();
+    });
+  }
+
+  #freeSlotOf(member: Member): void {
+    const { slot } = member;
+    member.slot = undefined;
+    if (slot !== undefined) this.#freeSlot(slot);
+  }
+
+  #freeSlot(slot: Slot): void {
+    this.#slotsTaken -= 1;
+    // Rejects only for a slot that is not out, and each is given back once.
+    this.#slots.release(slot).catch(noop);
+  }
+
+  #onIdleError(member: Member, error: Error): void {
+    if (!this.#open.has(member) || member.closing) return;
+    (error as Error & { client?: unknown }).client = member.client;
+    Object.defineProperty(error, 'client', { enumerable: false });
+    member.client.removeListener('error', member.idleListener);
+    this.#remove(member);
+    if (this.listenerCount('error') > 0) this.emit('error', error, member.client as pg.PoolClient);
+  }
+
+  #onClientError(error: Error): void {
+    if (classifyFailure(error, 'connected').condemnsServer) this.#supply.suspect();
+  }
+
+  // A connection that ends in its user's hands has no need of its place any more, and its user may never give it back.
+  #onConnectionEnd(member: Member): void {
+    if (member.closing) return;
+    member.lost = true;
+    if (!member.checkedOut) {
+      this.#remove(member);
+      return;
+    }
+    const wasDraining = this.#epochs.drop(member) === 'draining';
+    this.#freeSlotOf(member);
+    if (wasDraining) this.#checkMoved();
+  }
+
+  // ---- Moving
+
+  #move(target: Target, previous: Target | undefined, first: Connection | undefined): void {
+    if (previous === undefined) return;
+    const { idle, draining, cut } = this.#epochs.advance();
+    this.#switchedAt = this.#clock.now();
+    switched.publish(() => ({
+      name: this.#settings.name,
+      from: previous.externalName,
+      to: target.externalName,
+      source: target.source,
+      epoch: this.#epochs.number,
+      idle: idle.length,
+      draining: draining.length,
+    }));
+    if (first !== undefined) this.#admitFirst(first);
+    for (const member of idle) this.#close(member);
+    for (const member of draining) this.#retire(member, previous);
+    for (const member of cut) this.#cut(member, previous);
+    this.#checkMoved();
+  }
+
+  // The connection that showed that the new target serves is the first that is handed out.
+  #admitFirst(connection: Connection): void {
+    const member = this.#adopt(connection);
+    this.#epochs.admit(member, this.#epochs.number);
+    member.client.on('error', member.idleListener);
+    this.#runConnectHook(member).then(
+      () => {
+        if (!this.#epochs.isCurrent(member) || this.ending) {
+          this.#remove(member);
+          return;
+        }
+        this.emit('connect', member.client as pg.PoolClient);
+        this.#makeIdle(member);
+      },
+      (error: Error) => this.#onClientError(error),
+    );
+  }
+
+  #retire(member: Member, target: Target): void {
+    const { client } = member;
+    const { drainTimeoutMillis } = this.#settings;
+    // It does not count any more, so whoever waits may connect to the new target at once.
+    this.#freeSlotOf(member);
+    member.drainTimer = setTimeout(() => this.#cut(member, target), drainTimeoutMillis);
+    if (member.fromQuery || !member.checkedOut) return; // Its one statement ends in a release.
+    const retire = () => {
+      if (member.closing || member.lost) return;
+      this.#tellRetired(member, new TargetRetiredError(target.externalName, 'not-executed'));
+      this.#remove(member);
+    };
+    if (isQuiet(client) && !isInTransaction(client)) {
+      retire();
+      return;
+    }
+    member.stopWatching = onTransactionEnd(client, () => {
+      rejectQueued(client, () => new TargetRetiredError(target.externalName, 'not-executed'));
+      // After the answer has reached its caller, and before the caller's next statement can be sent.
+      process.nextTick(retire);
+    });
+  }
+
+  #finishDraining(member: Member): void {
+    if (isQuiet(member.client)) {
+      this.#remove(member);
+    } else {
+      whenQuiet(member.client, () => {
+        if (this.#open.has(member)) this.#remove(member);
+      });
+    }
+  }
+
+  #cut(member: Member, target: Target): void {
+    const { client } = member;
+    this.#freeSlotOf(member);
+    const error = new TargetRetiredError(target.externalName, hasWork(client) ? 'unknown' : 'not-executed');
+    breakConnection(client, error);
+    this.#remove(member, 'broken');
+  }
+
+  // Whoever holds the client for long (a LISTEN, a cursor) must hear that it is over.
+  #tellRetired(member: Member, error: TargetRetiredError): void {
+    member.client.emit('error', error);
+  }
+
+  #isSettled(): boolean {
+    return this.#epochs.drainingCount === 0 && this.#supply.candidate === undefined;
+  }
+
+  #checkMoved(): void {
+    if (!this.#isSettled()) return;
+    const { target, epoch } = this.#supply;
+    if (this.#switchedAt > 0 && target !== undefined) {
+      const durationMillis = this.#clock.now() - this.#switchedAt;
+      this.#switchedAt = 0;
+      moved.publish(() => ({ name: this.#settings.name, to: target.externalName, epoch, durationMillis }));
+    }
+    for (const check of [...this.#movedWaiters]) check();
+  }
+
+  // ---- The end
+
+  #checkEnd(): void {
+    if (this.#end === undefined || this.#open.size > 0 || this.#providing > 0) return;
+    const { resolve, timer } = this.#end;
+    this.#end = undefined;
+    clearTimeout(timer);
+    resolve();
+  }
+
+  #cutAll(): void {
+    for (const member of [...this.#open]) {
+      breakConnection(member.client, poolEndedError());
+      this.#remove(member, 'broken');
+    }
+  }
+
+  #timeoutError(checkout: Checkout, timeoutMillis: number): Error {
+    const { connectionTimeoutMillis, name } = this.#settings;
+    const cause = checkout.request.lastError;
+    if (checkout.hasSlot && cause !== undefined && connectionTimeoutMillis === 0) {
+      return new FailoverTimeoutError(name, timeoutMillis, { cause });
+    }
+    const text = checkout.hasSlot
+      ? 'Connection terminated due to connection timeout'
+      : 'timeout exceeded when trying to connect';
+    const error = new Error(text, cause === undefined ? undefined : { cause });
+    recordOutcome(error, 'not-executed');
+    return error;
+  }
+}
+
+/** A client in the pool, with what the pool knows of it. */
+interface Member {
+  readonly client: pg.Client;
+  readonly connection: Connection;
+  /** The right to count towards `max`; held while the client is out. */
+  slot: Slot | undefined;
+  /** Whether `pool.query()` has it, and not the application. */
+  fromQuery: boolean;
+  checkedOut: boolean;
+  /** Whether the connection ended while it was out. */
+  lost: boolean;
+  expired: boolean;
+  closing?: boolean;
+  /** When the server was last heard from on it, in `now()` milliseconds. */
+  provenAt: number;
+  idleTimer: NodeJS.Timeout | undefined;
+  lifetimeTimer: NodeJS.Timeout | undefined;
+  drainTimer: NodeJS.Timeout | undefined;
+  stopWatching: (() => void) | undefined;
+  readonly idleListener: (error: Error) => void;
+}
+
+/** One call of `connect()`, from the question to the answer. The answer is given once. */
+class Checkout {
+  readonly fromQuery: boolean;
+  hasSlot = false;
+  readonly #item: PendingItem;
+  readonly #onSettled: () => void;
+  #settled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #request: (SupplyRequest & { readonly controller: AbortController }) | undefined;
+
+  constructor(item: PendingItem, fromQuery: boolean, onSettled: () => void) {
+    this.#item = item;
+    this.fromQuery = fromQuery;
+    this.#onSettled = onSettled;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  // Made only for those who need a new connection: most are served from what is idle.
+  get request(): SupplyRequest {
+    if (this.#request === undefined) {
+      const controller = new AbortController();
+      this.#request = { controller, signal: controller.signal, lastError: undefined };
+      if (this.#settled) controller.abort(poolEndedError());
+    }
+    return this.#request;
+  }
+
+  expireAfter(millis: number, makeError: () => Error): void {
+    this.#timer = setTimeout(() => this.fail(makeError()), millis);
+  }
+
+  deliver(client: pg.PoolClient, release: (error?: Error | boolean) => void): void {
+    if (!this.#settle()) return;
+    this.#call(() => this.#item.callback(undefined, client, release));
+  }
+
+  fail(error: unknown): void {
+    if (!this.#settle()) return;
+    recordOutcome(error, 'not-executed');
+    if (error instanceof Error) finalErrors.add(error);
+    this.#request?.controller.abort(error);
+    this.#call(() => this.#item.callback(error, undefined, noop));
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    clearTimeout(this.#timer);
+    this.#onSettled();
+    return true;
+  }
+
+  // An exception from the application's callback is the application's: it must not become a rejection of ours.
+  #call(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+/** What `pool.query()` takes in a query's config beside what `pg` does. */
+export interface Repeatable {
+  /**
+   * Whether executing it twice does no harm. The pool then also repeats it when its outcome is unknown.
+   * @defaultValue false
+   */
+  idempotent?: boolean | undefined;
+}
+
+type Slot = object;
+
+/** How `query()` marks the `connect()` that it makes. */
+interface Origin {
+  /** What is left of the whole call's time; `undefined` for the first attempt. */
+  readonly budgetMillis: number | undefined;
+}
+
+// What `pg-pool` hands to `newClient()`.
+interface PendingItem {
+  readonly callback: (
+    error: unknown,
+    client: pg.PoolClient | undefined,
+    release: (error?: Error | boolean) => void,
+  ) => void;
+}
+
+type QueryOnce = (this: Pool, text: unknown, values: unknown, callback: unknown) => unknown;
+
+// What `pg-pool` has and its types do not show.
+interface PoolInternals {
+  readonly Client: new (options: unknown) => pg.Client;
+  readonly options: {
+    readonly max: number;
+    readonly min: number;
+    readonly maxUses: number;
+    readonly maxLifetimeSeconds: number;
+    readonly idleTimeoutMillis: number;
+    readonly allowExitOnIdle: boolean;
+    readonly onConnect?: (client: pg.Client) => void | Promise<void>;
+    readonly verify?: (client: pg.Client, done: (error?: Error) => void) => void;
+  };
+  ending: boolean;
+  ended: boolean;
+  _clients: pg.Client[];
+}
+
+function internals(pool: Pool): PoolInternals {
+  return pool as unknown as PoolInternals;
+}
+
+// With a password given, a server that lets us in without asking for it has proved nothing. Over a connection that is
+// not verified, only SCRAM keeps the password from whoever is at the other end.
+function demandsOf(settings: PoolSettings, client: pg.Client, where: string): AuthenticationDemands {
+  const requireChannelBinding = settings.channelBinding === 'require';
+  if (settings.requireAuth !== undefined || !settings.follows) {
+    return { where, accepted: settings.requireAuth, requireChannelBinding };
+  }
+  const { password } = client as unknown as { password: unknown };
+  const accepted: AuthenticationMethod[] = ['scram-sha-256'];
+  if (settings.tls === 'verified') accepted.push('md5', 'password');
+  if (password === null || password === undefined) accepted.push('none');
+  return { where, accepted, requireChannelBinding };
+}
+
+function stopIdling(member: Member): void {
+  clearTimeout(member.idleTimer);
+  member.idleTimer = undefined;
+}
+
+// Errors of a caller that no connection could be had for: every attempt that can help was made by then.
+const finalErrors = new WeakSet<Error>();
+
+function isFinal(error: unknown): boolean {
+  return error instanceof Error && finalErrors.has(error);
+}
+
+function isSubmittable(query: unknown): boolean {
+  return typeof (query as { submit?: unknown }).submit === 'function';
+}
+
+function isIdempotent(query: unknown): boolean {
+  return typeof query === 'object' && (query as { idempotent?: unknown }).idempotent === true;
+}
+
+function poolEndedError(): Error {
+  return new Error('Cannot use a pool after calling end on the pool');
+}
+
+function noop(): void {}
+
+// A message that follows at once; a server that falls silent in between must not hold the error back.
+const settlingMillis = 50;
+
+// Several times a round trip between regions; a server that takes longer is as good as gone.
+const proofTimeoutMillis = 1_000;

@@ -1,0 +1,72 @@
+import type pg from 'pg';
+
+/** libpq's `target_session_attrs` (PostgreSQL documentation, "Database Connection Control Functions"). */
+export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
+
+/** What is known of the server's role in a session. `undefined` where the server has not said. */
+export interface SessionRole {
+  readonly inHotStandby: boolean | undefined;
+  readonly defaultReadOnly: boolean | undefined;
+}
+
+/**
+ * Follows what the server reports of its role: PostgreSQL 14 and later send `in_hot_standby` and
+ * `default_transaction_read_only` while a session starts, and again with the first reply after they change
+ * (PostgreSQL documentation, "Asynchronous Operations" of the protocol). It costs no round trip.
+ */
+export class RoleReports {
+  #inHotStandby: boolean | undefined;
+  #defaultReadOnly: boolean | undefined;
+
+  /** Begins to follow. To be called before the client connects. */
+  follow(client: pg.Client): void {
+    const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
+    connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+      if (message.parameterName === 'in_hot_standby') this.#inHotStandby = message.parameterValue === 'on';
+      if (message.parameterName === 'default_transaction_read_only') {
+        this.#defaultReadOnly = message.parameterValue === 'on';
+      }
+    });
+  }
+
+  get role(): SessionRole {
+    return { inHotStandby: this.#inHotStandby, defaultReadOnly: this.#defaultReadOnly };
+  }
+
+  /** Records what a query found out, on servers that do not report it. */
+  learn(role: { inHotStandby: boolean; defaultReadOnly: boolean }): void {
+    this.#inHotStandby = role.inHotStandby;
+    this.#defaultReadOnly = role.defaultReadOnly;
+  }
+}
+
+/** Whether a session with that role is what was asked for; `undefined` where the role must be asked for first. */
+export function roleFits(wanted: TargetSessionAttrs, role: SessionRole): boolean | undefined {
+  const { inHotStandby, defaultReadOnly } = role;
+  switch (wanted) {
+    case 'any':
+    case 'prefer-standby':
+      return true;
+    case 'primary':
+      return inHotStandby === undefined ? undefined : !inHotStandby;
+    case 'standby':
+      return inHotStandby;
+    case 'read-write':
+      if (inHotStandby === true || defaultReadOnly === true) return false;
+      return inHotStandby === undefined || defaultReadOnly === undefined ? undefined : true;
+    case 'read-only':
+      if (inHotStandby === true || defaultReadOnly === true) return true;
+      return inHotStandby === undefined || defaultReadOnly === undefined ? undefined : false;
+  }
+}
+
+/** What a server's role is called in messages. */
+export function describeRole(role: SessionRole): string {
+  if (role.inHotStandby === true) return 'a standby in recovery';
+  if (role.defaultReadOnly === true) return 'read-only (default_transaction_read_only is on)';
+  return 'a primary that takes writes';
+}
+
+/** Asks a server that does not report its role (before PostgreSQL 14, or behind a pooler). */
+export const roleQuery =
+  "SELECT pg_catalog.pg_is_in_recovery() AS recovery, pg_catalog.current_setting('default_transaction_read_only') AS readonly";

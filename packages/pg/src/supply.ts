@@ -1,0 +1,279 @@
+import { type Clock, ClosedError, type Random, ResolutionError, type Target } from '@externalname/core';
+import type pg from 'pg';
+import type { AuthenticationDemands } from './authentication.ts';
+import { ConnectionPacing } from './connection-pacing.ts';
+import { type Connection, Connector, closeQuietly, describeEndpoint } from './connector.ts';
+import { connected, targetNotFollowed } from './events.ts';
+import { classifyFailure, type Failure } from './failures.ts';
+import type { PoolSettings } from './options.ts';
+import type { Route } from './route.ts';
+import { TargetFollower } from './target-follower.ts';
+
+/** What the supply asks of the pool. */
+export interface SupplyHost {
+  createClient(): pg.Client;
+  demands(client: pg.Client, where: string): AuthenticationDemands;
+  /** Whether a caller could be served without a new connection. */
+  hasIdle(): boolean;
+  /** The pool points at another target from now on; `first` is a connection to it, where one was made already. */
+  moved(target: Target, previous: Target | undefined, first: Connection | undefined): void;
+}
+
+/** A new connection, and the epoch of the supply that it was made in. */
+export interface Supplied {
+  readonly connection: Connection;
+  readonly epoch: number;
+}
+
+/** Who asks for a connection. */
+export interface SupplyRequest {
+  /** Fires when the caller does not wait any longer. A connection that is being made is finished all the same. */
+  readonly signal: AbortSignal;
+  /** The last thing that went wrong on the caller's behalf, for the error that it gets when its time is up. */
+  lastError: unknown;
+}
+
+/** Where a pool's connections come from. */
+export interface ConnectionSupply {
+  /**
+   * Makes a connection. `'idle'` where the pool has one to hand out meanwhile.
+   *
+   * @throws why no connection can be had, or the reason of the request's signal
+   */
+  obtain(request: SupplyRequest): Promise<Supplied | 'idle'>;
+  /** Something went wrong that puts the server in doubt: nothing idle is to be trusted. */
+  suspect(): void;
+  /** The server was heard from, and is what was asked for. */
+  confirmed(): void;
+  /** Ends everything under way. Idempotent. */
+  close(): Promise<void>;
+  /** When the server was last suspected, in `now()` milliseconds: what was idle before must prove itself. */
+  readonly suspectedAt: number;
+  readonly epoch: number;
+  readonly serving: boolean;
+  readonly target: Target | undefined;
+  readonly candidate: Target | undefined;
+  readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
+}
+
+/**
+ * The supply of a pool that follows a Service: it follows the target, paces the attempts, and goes on trying on a caller's
+ * behalf while failures say that another attempt may help.
+ */
+export class FollowingSupply implements ConnectionSupply {
+  readonly #settings: PoolSettings;
+  readonly #host: SupplyHost;
+  readonly #clock: Clock;
+  readonly #pacing: ConnectionPacing;
+  readonly #connector: Connector;
+  readonly #follower: TargetFollower;
+  readonly #route: Route;
+  #epoch = 0;
+  /** Fires when the current epoch is over: connections being made for it are pointless then. */
+  #epochOver = new AbortController();
+  /** Whether a connection was ever made. Before that, a name that does not resolve is an error and no outage. */
+  #everServed = false;
+  #serving = false;
+  #suspectedAt = Number.NEGATIVE_INFINITY;
+  #vetted: Connection | undefined;
+  #refusal: { readonly target: string; readonly error: unknown } | undefined;
+  #closed = false;
+
+  constructor(settings: PoolSettings, route: Route, host: SupplyHost, dependencies: { clock: Clock; random: Random }) {
+    this.#settings = settings;
+    this.#host = host;
+    this.#clock = dependencies.clock;
+    this.#route = route;
+    this.#pacing = new ConnectionPacing(
+      {
+        spreadMillis: settings.reconnectSpreadMillis,
+        outageIntervalMillis: outageIntervalMillis,
+        longestOutageIntervalMillis: longestOutageIntervalMillis,
+      },
+      dependencies,
+    );
+    this.#connector = new Connector(
+      {
+        createClient: () => host.createClient(),
+        targetSessionAttrs: settings.targetSessionAttrs,
+        attemptTimeoutMillis: settings.attemptTimeoutMillis,
+        demands: (client, where) => host.demands(client, where),
+      },
+      route,
+    );
+    this.#follower = new TargetFollower(
+      { source: route.source, policy: route.policy, vetIntervalMillis: outageIntervalMillis },
+      {
+        vet: (target, signal) => this.#vet(target, signal),
+        move: (target, previous) => this.#move(target, previous),
+        currentServes: () => this.#serving,
+        refused: (target, error) => this.#refused(target, error),
+      },
+      dependencies.clock,
+    );
+  }
+
+  get target(): Target | undefined {
+    return this.#follower.target;
+  }
+
+  get candidate(): Target | undefined {
+    return this.#follower.candidate;
+  }
+
+  get refusal(): { readonly target: string; readonly error: unknown } | undefined {
+    return this.#refusal;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  get suspectedAt(): number {
+    return this.#suspectedAt;
+  }
+
+  /** Tries again for as long as the request's signal allows and failures say that it may help. */
+  async obtain(request: SupplyRequest): Promise<Supplied | 'idle'> {
+    for (;;) {
+      try {
+        const target = await this.#follower.current(request.signal);
+        await this.#pacing.turn(request.signal);
+        const supplied = await this.#attempt(target);
+        if (supplied !== undefined) return supplied;
+      } catch (error) {
+        if (request.signal.aborted) throw request.signal.reason;
+        request.lastError = error;
+        const failure = classifyFailure(error, 'connecting');
+        if (!this.#worthAnother(error, failure)) {
+          this.#pacing.passed();
+          throw error;
+        }
+        this.#pacing.failed();
+        this.suspect();
+      }
+    }
+  }
+
+  /** Looks where the Service points, past every cache. */
+  suspect(): void {
+    if (this.#closed) return;
+    this.#serving = false;
+    this.#suspectedAt = this.#clock.now();
+    this.#follower.currentLost();
+    // Never rejects, and nobody waits for it: a new target arrives by itself.
+    this.#follower.refresh().catch(() => undefined);
+  }
+
+  confirmed(): void {
+    this.#serving = true;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#follower.close();
+    this.#epochOver.abort(new ClosedError('the pool'));
+    this.#dropVetted();
+    await this.#route.close();
+  }
+
+  async #attempt(target: Target): Promise<Supplied | 'idle' | undefined> {
+    if (this.#host.hasIdle()) {
+      this.#pacing.passed();
+      return 'idle';
+    }
+    const epoch = this.#epoch;
+    const { signal } = this.#epochOver;
+    try {
+      const connection = await this.#connect(target, signal);
+      if (signal.aborted) {
+        closeQuietly(connection.client);
+      } else {
+        this.#everServed = true;
+        this.#serving = true;
+        this.#pacing.succeeded();
+        return { connection, epoch };
+      }
+    } catch (error) {
+      if (!signal.aborted || this.#closed) throw error;
+    }
+    this.#pacing.passed();
+    return undefined; // The Service points elsewhere now: begin again.
+  }
+
+  async #connect(target: Target, signal: AbortSignal): Promise<Connection> {
+    const startedAt = this.#clock.now();
+    const report = (outcome: { address?: string; error?: unknown }) =>
+      connected.publish(() => ({
+        name: this.#settings.name,
+        target: target.externalName,
+        durationMillis: this.#clock.now() - startedAt,
+        ...outcome,
+      }));
+    try {
+      const connection = await this.#connector.connect(target, { signal, fresh: this.#pacing.inOutage });
+      report(connection.endpoint === undefined ? {} : { address: describeEndpoint(connection.endpoint) });
+      return connection;
+    } catch (error) {
+      report({ error });
+      throw error;
+    }
+  }
+
+  #worthAnother(error: unknown, failure: Failure): boolean {
+    if (this.#closed || this.#settings.failoverTimeoutMillis === 0 || !failure.retryable) return false;
+    if (failure.kind !== 'name' || this.#everServed) return true;
+    // At the start, "no such host" is a mistake to report; "nobody answers" may pass.
+    return !(error instanceof ResolutionError) || error.failure === 'unavailable';
+  }
+
+  async #vet(target: Target, signal: AbortSignal): Promise<void> {
+    this.#dropVetted();
+    const connection = await this.#connect(target, signal);
+    if (signal.aborted) {
+      closeQuietly(connection.client);
+      throw signal.reason;
+    }
+    this.#vetted = connection;
+  }
+
+  #move(target: Target, previous: Target | undefined): void {
+    const first = this.#vetted;
+    this.#vetted = undefined;
+    this.#refusal = undefined;
+    if (previous === undefined) {
+      this.#host.moved(target, undefined, undefined);
+      return;
+    }
+    this.#epoch += 1;
+    const over = this.#epochOver;
+    this.#epochOver = new AbortController();
+    this.#serving = first !== undefined;
+    this.#suspectedAt = Number.NEGATIVE_INFINITY;
+    this.#host.moved(target, previous, first);
+    over.abort(new Error(`the Service points at ${target.externalName} now`));
+    if (first !== undefined) this.#pacing.switched();
+    else this.#pacing.hurry();
+  }
+
+  #refused(target: Target, error: unknown): void {
+    this.#refusal = { target: target.externalName, error };
+    const stays = this.target?.externalName;
+    targetNotFollowed.publish(() => ({ name: this.#settings.name, target: target.externalName, stays, error }));
+  }
+
+  #dropVetted(): void {
+    const vetted = this.#vetted;
+    this.#vetted = undefined;
+    if (vetted !== undefined) closeQuietly(vetted.client);
+  }
+}
+
+// With the jitter that pacing adds, three attempts a second at the most.
+const outageIntervalMillis = 334;
+const longestOutageIntervalMillis = 1_000;
