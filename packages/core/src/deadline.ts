@@ -13,6 +13,8 @@ export interface DeadlineOptions extends WaitOptions {
   /** Makes the error that the promise rejects with when the time is up. */
   onTimeout: () => Error;
   clock?: Clock | undefined;
+  /** Whether the process may end meanwhile. For work that nobody waits for. @defaultValue false */
+  background?: boolean | undefined;
 }
 
 /**
@@ -25,13 +27,13 @@ export interface DeadlineOptions extends WaitOptions {
  * @internal
  */
 export async function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, options: DeadlineOptions): Promise<T> {
-  const { signal, timeoutMillis, onTimeout, clock = systemClock } = options;
+  const { signal, timeoutMillis, onTimeout, clock = systemClock, background } = options;
   signal?.throwIfAborted();
   const controller = new AbortController();
   const abort = () => controller.abort(signal?.reason);
   signal?.addEventListener('abort', abort, { once: true });
   const timer = Number.isFinite(timeoutMillis)
-    ? clock.schedule(() => controller.abort(onTimeout()), timeoutMillis)
+    ? clock.schedule(() => controller.abort(onTimeout()), timeoutMillis, { background })
     : undefined;
   try {
     return await abortable(work(controller.signal), controller.signal);

@@ -6,4 +6,10 @@
  */
 export { abortable, type DeadlineOptions, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 export { ManualClock } from './manual-clock.ts';
-export { TargetFeed } from './targets/index.ts';
+export {
+  checkTargetSource,
+  TargetFeed,
+  type TargetSourceHarness,
+  type TargetSourcePromise,
+  targetSourceContract,
+} from './targets/index.ts';

@@ -42,7 +42,7 @@ export class NoTargetError extends ExternalNameError {
  */
 export class FirstAvailableTargetSource implements TargetSource {
   readonly #sources: readonly TargetSource[];
-  readonly #settleMillis: number;
+  readonly #reviewMillis: number;
   readonly #timeoutMillis: number;
   readonly #clock: Clock;
   readonly #truth: NewestTruth;
@@ -50,7 +50,9 @@ export class FirstAvailableTargetSource implements TargetSource {
   readonly #closing = new AbortController();
   /** What each source, by its rank, has pushed last. */
   readonly #heard = new Map<number, Target>();
-  readonly #rounds = new Map<boolean, Promise<Target>>();
+  /** Rounds that a caller may still join. */
+  readonly #joinable = new Map<RoundKind, Promise<Target>>();
+  readonly #rounds = new Set<Promise<Target>>();
   #unsubscribe: readonly (() => void)[] = [];
   #timer: Timer | undefined;
 
@@ -65,7 +67,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     if (!(settleMillis >= 0)) throw new InvalidArgumentError('settleMillis', `${settleMillis} is no time: 0 or more`);
     if (!(timeoutMillis > 0)) throw new InvalidArgumentError('timeoutMillis', `${timeoutMillis} is no time`);
     this.#sources = [...sources];
-    this.#settleMillis = settleMillis;
+    this.#reviewMillis = Math.max(settleMillis, shortestReviewMillis);
     this.#timeoutMillis = timeoutMillis;
     this.#clock = clock;
     this.#truth = new NewestTruth(settleMillis);
@@ -74,7 +76,7 @@ export class FirstAvailableTargetSource implements TargetSource {
   async current(options: CurrentOptions = {}): Promise<Target> {
     const { fresh = false, signal } = options;
     signal?.throwIfAborted();
-    return abortable(this.#round(fresh), signal);
+    return abortable(this.#round(fresh ? 'fresh' : 'known'), signal);
   }
 
   subscribe(listener: (target: Target) => void): () => void {
@@ -95,25 +97,36 @@ export class FirstAvailableTargetSource implements TargetSource {
     this.#feed.clear();
     this.#stopFollowing();
     await Promise.all(this.#sources.map((source) => source.close()));
-    await Promise.allSettled(this.#rounds.values());
+    await Promise.allSettled(this.#rounds);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** Asks the sources from the best on until one is believed. Callers at the same time share one round. */
-  #round(fresh: boolean): Promise<Target> {
-    const running = this.#rounds.get(true) ?? (fresh ? undefined : this.#rounds.get(false));
-    if (running !== undefined) return running;
-    const round = this.#ask(fresh).finally(() => this.#rounds.delete(fresh));
-    this.#rounds.set(fresh, round);
+  /**
+   * Asks the sources from the best on until one is believed. Callers share a round; fresh ones only in the turn in which it
+   * begins, because later its answers may be older than the call.
+   */
+  #round(kind: RoundKind): Promise<Target> {
+    const joinable = this.#joinable.get(kind);
+    if (joinable !== undefined) return joinable;
+    const round = this.#ask(kind);
+    this.#joinable.set(kind, round);
+    this.#rounds.add(round);
+    const done = () => {
+      this.#rounds.delete(round);
+      if (this.#joinable.get(kind) === round) this.#joinable.delete(kind);
+    };
+    round.then(done, done);
     return round;
   }
 
-  async #ask(fresh: boolean): Promise<Target> {
+  async #ask(kind: RoundKind): Promise<Target> {
+    await null;
+    if (kind === 'fresh') this.#joinable.delete(kind);
     this.#closing.signal.throwIfAborted();
-    const { target, errors } = await this.#consult(this.#sources.length, fresh);
+    const { target, errors } = await this.#consult(this.#sources.length, kind);
     if (target !== undefined) return target;
     const held = this.#truth.target;
     if (held !== undefined) return held.stale ? held : { ...held, stale: true };
@@ -121,11 +134,11 @@ export class FirstAvailableTargetSource implements TargetSource {
   }
 
   /** Asks the sources above `limit`, best first. `target` is there where one of them vouched for it. */
-  async #consult(limit: number, fresh: boolean): Promise<{ target: Target | undefined; errors: readonly unknown[] }> {
+  async #consult(limit: number, kind: RoundKind): Promise<{ target: Target | undefined; errors: readonly unknown[] }> {
     const errors: unknown[] = [];
     for (const [rank, source] of this.#sources.slice(0, limit).entries()) {
       try {
-        const target = await this.#askOne(source, fresh);
+        const target = await this.#askOne(source, kind);
         if (this.#judge(rank, target) && !target.stale) return { target: this.#truth.target, errors };
       } catch (error) {
         this.#closing.signal.throwIfAborted();
@@ -135,12 +148,13 @@ export class FirstAvailableTargetSource implements TargetSource {
     return { target: undefined, errors };
   }
 
-  #askOne(source: TargetSource, fresh: boolean): Promise<Target> {
-    return withDeadline((signal) => source.current({ fresh, signal }), {
+  #askOne(source: TargetSource, kind: RoundKind): Promise<Target> {
+    return withDeadline((signal) => source.current({ fresh: kind === 'fresh', signal }), {
       signal: this.#closing.signal,
       timeoutMillis: this.#timeoutMillis,
       onTimeout: () => new DeadlineError('asking a target source', this.#timeoutMillis),
       clock: this.#clock,
+      background: kind === 'background',
     });
   }
 
@@ -148,11 +162,10 @@ export class FirstAvailableTargetSource implements TargetSource {
   #hear(rank: number, target: Target): void {
     this.#heard.set(rank, target);
     const weigh = async () => {
-      const { target: better } = await this.#consult(rank, false);
+      const { target: better } = await this.#consult(rank, 'background');
       const latest = this.#heard.get(rank) ?? target;
       if (better === undefined) this.#judge(rank, latest);
       else this.#truth.note(rank, latest);
-      this.#watchDispute();
     };
     weigh().catch(() => {}); // Closed meanwhile: there is nobody to tell.
   }
@@ -161,7 +174,6 @@ export class FirstAvailableTargetSource implements TargetSource {
   #judge(rank: number, target: Target): boolean {
     const before = this.#truth.target;
     const verdict = this.#truth.judge(rank, target, this.#clock.now());
-    const held = this.#truth.target;
     if (verdict.verdict === 'adopt') this.#feed.tell(target);
     if (verdict.verdict === 'ignore' && before !== undefined && !target.stale) {
       const { remainingMillis } = verdict;
@@ -174,21 +186,20 @@ export class FirstAvailableTargetSource implements TargetSource {
       }));
       this.#scheduleRound(remainingMillis);
     }
-    return held !== undefined && verdict.verdict !== 'ignore';
+    return verdict.verdict !== 'ignore';
   }
 
-  /** Sources that agree push what is new. While they do not, the better one may go or come back without a push. */
-  #watchDispute(): void {
-    if (this.#truth.isDisputed && this.#timer === undefined) this.#scheduleRound(this.#settleMillis);
-  }
-
+  /**
+   * Looks at all sources again after a while. What is new they push; but a better one also goes silent or comes back with
+   * nothing new to say, and then it depends on the others, or on it, what the target is.
+   */
   #scheduleRound(delayMillis: number): void {
-    if (!this.#feed.isFollowed) return;
     this.#timer?.cancel();
+    this.#timer = undefined;
+    if (!this.#feed.isFollowed) return;
     const ask = () => {
-      this.#timer = undefined;
-      const done = () => this.#watchDispute();
-      this.#round(false).then(done, done); // What comes of it is told to subscribers, or will be asked again.
+      this.#scheduleRound(this.#reviewMillis);
+      this.#round('background').catch(() => {}); // What comes of it is told to subscribers, or will be asked again.
     };
     this.#timer = this.#clock.schedule(ask, delayMillis, { background: true });
   }
@@ -201,5 +212,9 @@ export class FirstAvailableTargetSource implements TargetSource {
   }
 }
 
+/** Who waits for a round: a caller that wants a fresh target, one that takes what is known, or nobody. */
+type RoundKind = 'fresh' | 'known' | 'background';
+
 const defaultSettleMillis = 60_000;
 const defaultTimeoutMillis = 5000;
+const shortestReviewMillis = 1000;

@@ -54,11 +54,6 @@ export class NewestTruth {
     else this.#held?.caughtUp.delete(rank);
   }
 
-  /** Whether some source said something else last than what is held. */
-  get isDisputed(): boolean {
-    return [...this.#said.values()].some((name) => name !== this.#held?.target.externalName);
-  }
-
   #verdict(rank: number, target: Target, now: number): Verdict {
     const held = this.#held;
     if (held === undefined) return { verdict: 'adopt' };
