@@ -39,6 +39,8 @@ export async function administrate<T>(
     database,
     ssl: false,
     application_name: 'externalname-administration',
+    // What runs here ends when the caller gives up. Only Linux can look at a socket without reading it.
+    options: process.platform === 'linux' ? '-c client_connection_check_interval=200ms' : '-c statement_timeout=0',
   });
   // The error of a connection that breaks also rejects what runs on it.
   client.on('error', () => undefined);

@@ -15,12 +15,13 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
+import { concealed } from './concealed.ts';
 
 /** A certificate and the key that belongs to it, both as PEM text. */
 export interface IssuedCertificate {
   /** The certificate alone, without its issuer. */
   readonly certificate: string;
-  /** PKCS #8. A secret: it is left out when the object is printed or enumerated. */
+  /** PKCS #8. A secret: it is not shown when the object is printed. */
   readonly privateKey: string;
 }
 
@@ -116,8 +117,7 @@ export async function createCertificateAuthority(
         webcrypto,
       );
       const privateKey = PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', own.privateKey), 'PRIVATE KEY');
-      const result = { certificate: `${issued.toString('pem')}\n`, privateKey: '' };
-      return Object.defineProperty(result, 'privateKey', { value: `${privateKey}\n`, enumerable: false });
+      return concealed({ certificate: `${issued.toString('pem')}\n`, privateKey: `${privateKey}\n` }, 'privateKey');
     },
   };
 }

@@ -11,6 +11,18 @@ export type { DnsFault, DnsFaultScope, StartedFault } from './cluster-dns/faults
 export type { Rcode } from './cluster-dns/message.ts';
 export type { HostEntry, HostRecord, HostRecords } from './cluster-dns/outside-names.ts';
 export type { DnsQuery } from './dns-server.ts';
+export {
+  type CutMethod,
+  type CutOptions,
+  type FaultDirection,
+  FaultProxy,
+  type FaultProxyOptions,
+  type FaultSide,
+  type ProxiedConnection,
+  type ProxyCounts,
+  ProxyListenError,
+  type ProxyTarget,
+} from './fault-proxy.ts';
 export type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
 export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';
 export { ApiStatusError, type Status, type StatusCause, type StatusDetails } from './kubernetes-api/status.ts';

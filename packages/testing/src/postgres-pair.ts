@@ -8,6 +8,7 @@ import { ClosedError, DeadlineError, InvalidArgumentError, parseHostName } from 
 import { sleep, withDeadline } from '@externalname/core/internal';
 import type { RunStatement } from './administration.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
+import { concealed } from './concealed.ts';
 import { copyFolder } from './folder-copy.ts';
 import { bindProblem, randomLoopbackAddress, randomServerPort } from './loopback.ts';
 import { findPostgres, type PostgresBinaries, type PostgresBinariesOptions } from './postgres-binaries.ts';
@@ -205,8 +206,8 @@ export class PostgresPair implements AsyncDisposable {
   /** What plain `pg` needs to connect to one server as the application, with its certificate checked in full. */
   connection(server: PostgresServer = this.primary): PostgresConnection {
     const { port, user, database, ca, password } = this;
-    const connection = { host: server.address, port, user, database, ssl: { ca, servername: server.hostName } };
-    return Object.defineProperty(connection as PostgresConnection, 'password', { value: password, enumerable: false });
+    const ssl = { ca, servername: server.hostName };
+    return concealed({ host: server.address, port, user, password, database, ssl }, 'password');
   }
 
   /** How far the standby is behind what the primary has written. Bytes of the write-ahead log. */

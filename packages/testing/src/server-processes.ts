@@ -28,8 +28,8 @@ export async function serverProcesses(marks: ServerProcessMarks): Promise<Server
 
 /** Kills all processes of a server, as a power cut would, and returns when none is left. */
 export async function killServerProcesses(marks: ServerProcessMarks, postmaster?: number): Promise<void> {
-  // A stopped postmaster forks nothing while its children are looked for.
-  if (postmaster !== undefined) signal(postmaster, 'SIGSTOP');
+  // Backends that saw their postmaster go would say so to their clients. Frozen ones see nothing.
+  if (postmaster !== undefined) await freezeServerProcesses(marks, postmaster);
   await untilNone(
     async () => (await serverProcesses(marks)).map(({ pid }) => pid),
     (pid) => signal(pid, 'SIGKILL'),
