@@ -26,6 +26,8 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   if (accepted === undefined && !demands.requireChannelBinding) return;
   const guarded = client as unknown as GuardedClient;
   const { connection } = guarded;
+  // pg-native authenticates inside libpq, which has options of its own for this.
+  if (connection === undefined) return;
   let used: AuthenticationMethod = 'none';
   let proved = false;
 
@@ -85,5 +87,5 @@ interface AuthenticationMessage {
 
 type GuardedClient = Record<HandlerName, (message: AuthenticationMessage) => unknown> & {
   saslSession?: unknown;
-  readonly connection: NodeJS.EventEmitter & { readonly stream: { destroy(): void } };
+  readonly connection?: NodeJS.EventEmitter & { readonly stream: { destroy(): void } };
 };

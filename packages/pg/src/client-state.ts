@@ -1,34 +1,35 @@
 import type pg from 'pg';
 
-// What `pg` knows about a client and does not say. All of it is read in this file and nowhere else.
+// What `pg` knows about a client and does not say. A client of another make (pg-native) has no `connection`: it is taken
+// as it shows itself, quiet and without transactions.
 interface ClientInternals {
   readonly _queryable: boolean;
   readonly _ending: boolean;
   readonly _activeQuery: unknown;
-  readonly _queryQueue: { handleError(error: Error, connection: unknown): void }[];
+  readonly _queryQueue?: { handleError(error: Error, connection: unknown): void }[];
   readonly _sentQueryQueue?: readonly unknown[];
   readonly readyForQuery?: boolean;
   readonly _txStatus?: string | null;
-  readonly connection: NodeJS.EventEmitter & { stream: { destroy(error?: Error): void } };
+  readonly connection?: NodeJS.EventEmitter & { stream: { destroy(error?: Error): void } };
   _poolUseCount?: number;
 }
 
 /** Whether the client can be used at all. */
 export function isUsable(client: pg.ClientBase): boolean {
   const { _queryable, _ending } = internals(client);
-  return _queryable && !_ending;
+  return Boolean(_queryable) && !_ending;
 }
 
 /** Whether nothing is in flight or queued, and the server has said that it is ready. */
 export function isQuiet(client: pg.ClientBase): boolean {
-  const { _activeQuery, _queryQueue, _sentQueryQueue, readyForQuery } = internals(client);
-  return !_activeQuery && _queryQueue.length === 0 && (_sentQueryQueue?.length ?? 0) === 0 && readyForQuery === true;
+  const { connection, readyForQuery } = internals(client);
+  return connection === undefined || (!hasWork(client) && readyForQuery === true);
 }
 
 /** Whether a statement was handed to the client and is not answered. */
 export function hasWork(client: pg.ClientBase): boolean {
   const { _activeQuery, _queryQueue, _sentQueryQueue } = internals(client);
-  return Boolean(_activeQuery) || _queryQueue.length > 0 || (_sentQueryQueue?.length ?? 0) > 0;
+  return Boolean(_activeQuery) || (_queryQueue?.length ?? 0) > 0 || (_sentQueryQueue?.length ?? 0) > 0;
 }
 
 /** Whether a transaction is open, or failed and not ended. Only meaningful while the client is quiet. */
@@ -43,6 +44,7 @@ export function isInTransaction(client: pg.ClientBase): boolean {
  */
 export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
   const { connection } = internals(client);
+  let over = false;
   const check = () => {
     // The client itself handles ReadyForQuery and sends what is queued; look after that.
     process.nextTick(() => {
@@ -50,13 +52,14 @@ export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
     });
   };
   const finish = () => {
-    connection.removeListener('readyForQuery', check);
-    connection.removeListener('end', finish);
-    if (callback !== done) callback();
-    callback = done;
+    connection?.removeListener('readyForQuery', check);
+    connection?.removeListener('end', finish);
+    if (over) return;
+    over = true;
+    callback();
   };
-  connection.on('readyForQuery', check);
-  connection.once('end', finish);
+  connection?.on('readyForQuery', check);
+  connection?.once('end', finish);
 }
 
 /**
@@ -68,14 +71,14 @@ export function onTransactionEnd(client: pg.ClientBase, callback: () => void): (
   const check = (message?: { status?: string }) => {
     if (message?.status === 'I') callback();
   };
-  connection.prependListener('readyForQuery', check);
-  return () => connection.removeListener('readyForQuery', check);
+  connection?.prependListener('readyForQuery', check);
+  return () => connection?.removeListener('readyForQuery', check);
 }
 
 /** Fails what is queued on the client and was not sent, so that it is not sent any more. */
 export function rejectQueued(client: pg.ClientBase, makeError: () => Error): void {
   const { _queryQueue, connection } = internals(client);
-  for (const query of _queryQueue.splice(0)) process.nextTick(() => query.handleError(makeError(), connection));
+  for (const query of _queryQueue?.splice(0) ?? []) process.nextTick(() => query.handleError(makeError(), connection));
 }
 
 /** Counts one more use and returns how many there were. `pg` keeps the number on the client, where others read it. */
@@ -87,18 +90,21 @@ export function countUse(client: pg.ClientBase): number {
 
 /** Breaks the connection; what is in flight fails with the error. */
 export function breakConnection(client: pg.ClientBase, error: Error): void {
-  internals(client).connection.stream.destroy(error);
+  internals(client).connection?.stream.destroy(error);
+}
+
+/** Calls back for each message of that name that the server sends. Before the client connects. */
+export function onMessage<Message>(client: pg.ClientBase, name: string, callback: (message: Message) => void): void {
+  internals(client).connection?.on(name, callback);
 }
 
 /** Calls back once when the connection is over, for whatever reason. Returns the function that ends the watch. */
 export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
   const { connection } = internals(client);
-  connection.once('end', callback);
-  return () => connection.removeListener('end', callback);
+  connection?.once('end', callback);
+  return () => connection?.removeListener('end', callback);
 }
 
 function internals(client: pg.ClientBase): ClientInternals {
   return client as unknown as ClientInternals;
 }
-
-function done(): void {}

@@ -12,6 +12,7 @@ import type { ConnectionSupply, Supplied, SupplyRequest } from './supply.ts';
  */
 export class PlainSupply implements ConnectionSupply {
   readonly epoch = 0;
+  readonly inOutage = false;
   readonly target = undefined;
   readonly candidate = undefined;
   readonly refusal = undefined;

@@ -299,6 +299,7 @@ export class Pool extends pg.Pool {
       (callback as (error: Error) => void)(error);
       return undefined;
     }
+    this.#log('ending');
     internals(this).ending = true;
     const ended = new Promise<void>((resolve) => {
       const { endTimeoutMillis } = this.#settings;
@@ -306,11 +307,13 @@ export class Pool extends pg.Pool {
       timer?.unref();
       this.#end = { resolve, timer };
     });
-    for (const checkout of [...this.#checkouts]) checkout.fail(poolEndedError());
-    const over = Promise.all([this.#supply.close(), ended]).then(() => {
-      internals(this).ended = true;
-    });
-    for (const member of [...this.#epochs.idle()]) this.#remove(member);
+    // Whoever came before the end is served as in `pg`, unless there is nobody to serve from.
+    if (this.#supply.inOutage) this.#failAll();
+    const over = ended
+      .then(() => this.#supply.close())
+      .then(() => {
+        internals(this).ended = true;
+      });
     this.#checkEnd();
     if (callback === undefined) return over;
     over.then(
@@ -340,7 +343,10 @@ export class Pool extends pg.Pool {
       process.nextTick(() => item.callback(new TooManyWaitingError(maxWaiting), undefined, noop));
       return;
     }
-    const checkout = new Checkout(item, origin !== undefined, () => this.#checkouts.delete(checkout));
+    const checkout = new Checkout(item, origin !== undefined, () => {
+      this.#checkouts.delete(checkout);
+      if (this.ending) this.#checkEnd();
+    });
     this.#checkouts.add(checkout);
     const limitMillis = connectionTimeoutMillis || failoverTimeoutMillis;
     const timeoutMillis = Math.min(
@@ -425,11 +431,10 @@ export class Pool extends pg.Pool {
       for (let idle = this.#borrow(); idle !== undefined; idle = this.#borrow()) {
         if (!this.#mustProve(idle) || (await this.#prove(idle))) return { member: idle, isNew: false };
       }
-      if (this.ending) throw poolEndedError();
       const supplied = await this.#supply.obtain(checkout.request);
       if (supplied === 'idle') continue;
       const member = this.#adopt(supplied.connection);
-      if (this.ending || !this.#epochs.admit(member, supplied.epoch)) {
+      if (!this.#epochs.admit(member, supplied.epoch)) {
         this.#close(member);
         continue;
       }
@@ -462,7 +467,13 @@ export class Pool extends pg.Pool {
 
   #createClient(): pg.Client {
     const { Client, options } = internals(this);
+    this.#log('connecting new client');
     return new Client(options);
+  }
+
+  // The words are those of pg-pool, which applications may look for.
+  #log(message: string): void {
+    internals(this).log(message);
   }
 
   #adopt(connection: Connection): Member {
@@ -556,7 +567,9 @@ export class Pool extends pg.Pool {
     if (failure?.condemnsServer) this.#supply.suspect();
     // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
     const unwanted = Boolean(error) && !(member.fromQuery && failure?.keepConnection);
-    if (unwanted || this.ending || member.lost || !isUsable(client) || uses >= maxUses || member.expired) {
+    if (uses >= maxUses) this.#log('remove expended client');
+    if (member.expired) this.#log('remove expired client');
+    if (unwanted || this.#isClosing() || member.lost || !isUsable(client) || uses >= maxUses || member.expired) {
       this.#remove(member);
     } else if (!this.#epochs.isCurrent(member)) {
       this.#finishDraining(member);
@@ -565,7 +578,7 @@ export class Pool extends pg.Pool {
     } else {
       const settled = new Promise<void>((resolve) => {
         whenQuiet(client, () => {
-          if (isUsable(client) && this.#epochs.isCurrent(member) && !this.ending) this.#makeIdle(member);
+          if (isUsable(client) && this.#epochs.isCurrent(member) && !this.#isClosing()) this.#makeIdle(member);
           else if (this.#open.has(member)) this.#remove(member);
           resolve();
         });
@@ -606,7 +619,9 @@ export class Pool extends pg.Pool {
     this.#supply.confirmed();
     if (idleTimeoutMillis > 0 && this.#epochs.total > min) {
       member.idleTimer = setTimeout(() => {
-        if (this.#epochs.total > min) this.#remove(member);
+        if (this.#epochs.total <= min) return;
+        this.#log('remove idle client');
+        this.#remove(member);
       }, idleTimeoutMillis);
       if (allowExitOnIdle) member.idleTimer.unref();
     }
@@ -623,6 +638,7 @@ export class Pool extends pg.Pool {
   }
 
   #expire(member: Member): void {
+    this.#log('ending client due to expired lifetime');
     member.expired = true;
     if (!this.#epochs.borrowThis(member)) return;
     stopIdling(member);
@@ -688,6 +704,8 @@ export class Pool extends pg.Pool {
   #onConnectionEnd(member: Member): void {
     if (member.closing) return;
     member.lost = true;
+    // For a plain host it stays its user's to give back, as in `pg`.
+    if (member.checkedOut && !this.#settings.follows) return;
     if (!member.checkedOut) {
       this.#remove(member);
       return;
@@ -726,7 +744,7 @@ export class Pool extends pg.Pool {
     member.client.on('error', member.idleListener);
     this.#runConnectHook(member).then(
       () => {
-        if (!this.#epochs.isCurrent(member) || this.ending) {
+        if (!this.#epochs.isCurrent(member) || this.#isClosing()) {
           this.#remove(member);
           return;
         }
@@ -800,15 +818,29 @@ export class Pool extends pg.Pool {
 
   // ---- The end
 
+  // Nobody is left to use what comes free.
+  #isClosing(): boolean {
+    return this.ending && this.#checkouts.size === 0;
+  }
+
   #checkEnd(): void {
-    if (this.#end === undefined || this.#open.size > 0 || this.#providing > 0) return;
+    if (this.#end === undefined || !this.#isClosing()) return;
+    for (const member of [...this.#epochs.idle()]) this.#remove(member);
+    if (this.#open.size > 0 || this.#providing > 0) return;
     const { resolve, timer } = this.#end;
     this.#end = undefined;
     clearTimeout(timer);
     resolve();
   }
 
+  #failAll(): void {
+    for (const checkout of [...this.#checkouts]) checkout.fail(poolEndedError());
+  }
+
   #cutAll(): void {
+    this.#failAll();
+    // Connections that are being made end with the supply, which is closed once nothing is open.
+    this.#supply.close().catch(noop);
     for (const member of [...this.#open]) {
       breakConnection(member.client, poolEndedError());
       this.#remove(member, 'broken');
@@ -950,6 +982,7 @@ type QueryOnce = (this: Pool, text: unknown, values: unknown, callback: unknown)
 // What `pg-pool` has and its types do not show.
 interface PoolInternals {
   readonly Client: new (options: unknown) => pg.Client;
+  readonly log: (message: string) => void;
   readonly options: {
     readonly max: number;
     readonly min: number;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { onMessage } from './client-state.ts';
 
 /** libpq's `target_session_attrs` (PostgreSQL documentation, "Database Connection Control Functions"). */
 export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
@@ -20,8 +21,7 @@ export class RoleReports {
 
   /** Begins to follow. To be called before the client connects. */
   follow(client: pg.Client): void {
-    const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
-    connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => {
+    onMessage<{ parameterName: string; parameterValue: string }>(client, 'parameterStatus', (message) => {
       if (message.parameterName === 'in_hot_standby') this.#inHotStandby = message.parameterValue === 'on';
       if (message.parameterName === 'default_transaction_read_only') {
         this.#defaultReadOnly = message.parameterValue === 'on';

@@ -51,6 +51,8 @@ export interface ConnectionSupply {
   readonly suspectedAt: number;
   readonly epoch: number;
   readonly serving: boolean;
+  /** Whether the last attempt to connect failed and none has succeeded since. */
+  readonly inOutage: boolean;
   readonly target: Target | undefined;
   readonly candidate: Target | undefined;
   readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
@@ -131,6 +133,10 @@ export class FollowingSupply implements ConnectionSupply {
 
   get serving(): boolean {
     return this.#serving;
+  }
+
+  get inOutage(): boolean {
+    return this.#pacing.inOutage;
   }
 
   get suspectedAt(): number {
