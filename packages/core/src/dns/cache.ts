@@ -20,8 +20,8 @@ export interface Found {
   readonly settled: Settled;
   /** When the first of the records used ends, in the clock's milliseconds. */
   readonly expiresAt: number;
-  /** From when on a hit should refresh it in the background. Put off by who does so. */
-  refreshAt: number;
+  /** From when on a hit should refresh it in the background. */
+  readonly refreshAt: number;
 }
 
 /** One name's questions, answered together. See {@link DnsCache.store}. */
@@ -86,6 +86,16 @@ export class DnsCache {
     return this.#last(name, family, now, Number.POSITIVE_INFINITY);
   }
 
+  /** Whether no server answered when `name`, or a name that it leads to, was last asked for. */
+  hasFailed(name: string): boolean {
+    let node = this.#nodes.get(name);
+    for (let hops = 0; node !== undefined && hops <= longestChain; hops++) {
+      if (node.failure !== undefined) return true;
+      node = node.alias && this.#nodes.get(node.alias.hop.target);
+    }
+    return false;
+  }
+
   /** Keeps what the servers said about one name and the names that it leads to. */
   store(stored: StoredStep, now: number): void {
     const { name, step, askedAt } = stored;
@@ -115,6 +125,16 @@ export class DnsCache {
       }
     }
     if (step.kind === 'done') this.#storeOutcome(stored, step.outcome, now);
+    const node = this.#nodes.get(name);
+    if (node !== undefined) node.refreshPart = this.#random();
+  }
+
+  /** Keeps hits from refreshing `name` before `until`: a refresh is under way, or has just failed. */
+  postponeRefresh(name: string, until: number): void {
+    const node = this.#nodes.get(name);
+    if (node === undefined) return;
+    node.refreshNotBefore = until;
+    node.composed = {};
   }
 
   /** Forgets what is known of a name, also for serving it stale. */
@@ -203,6 +223,8 @@ export class DnsCache {
       missing: undefined,
       failure: undefined,
       composed: {},
+      refreshPart: this.#random(),
+      refreshNotBefore: 0,
     };
     this.#nodes.set(name, node);
     return node;
@@ -275,8 +297,13 @@ export class DnsCache {
     return {
       settled: outcome.kind === 'addresses' ? resolutionOf(name, outcome, expiresAt, now >= expiresAt) : outcome,
       expiresAt,
-      refreshAt: refreshes ? expiresAt - lifetime * prefetchFraction * this.#random() : Number.POSITIVE_INFINITY,
+      refreshAt: refreshes ? this.#refreshAt(name, expiresAt, lifetime) : Number.POSITIVE_INFINITY,
     };
+  }
+
+  #refreshAt(name: string, expiresAt: number, lifetime: number): number {
+    const { refreshPart = 0, refreshNotBefore = 0 } = this.#nodes.get(name) ?? {};
+    return Math.max(expiresAt - lifetime * prefetchFraction * refreshPart, refreshNotBefore);
   }
 
   #kept(ttlSeconds: number): number {
@@ -340,6 +367,9 @@ interface Node {
   AAAA: AddressEntry | undefined;
   missing: Kept | undefined;
   failure: FailureEntry | undefined;
+  /** At which part of the last fifth of its time a hit refreshes it. Drawn anew with each answer. */
+  refreshPart: number;
+  refreshNotBefore: number;
   composed: { [family in 0 | 4 | 6]?: { readonly found: Found; readonly generation: number } | undefined };
 }
 

@@ -4,6 +4,8 @@ import type { Hop } from './resolution.ts';
 
 /** Queries under way for one name and family, shared by all who wait for them (single flight). */
 export interface Flight {
+  /** In the clock's milliseconds. */
+  readonly begunAt: number;
   /** Whether a query has left. The answer may then be older than a caller that comes now. */
   sent: boolean;
   /** Whether the answer must not be kept, because the name was invalidated meanwhile. */
@@ -49,7 +51,7 @@ export class Flights {
   board(key: string, launch: Launch): Boarding {
     const [underWay] = [this.#plain.get(key), ...(this.#fresh.get(key)?.running ?? [])].filter(isCurrent);
     if (underWay !== undefined) return { flight: underWay, shared: true };
-    const flight = takeOff(launch);
+    const flight = this.#takeOff(launch);
     this.#plain.set(key, flight);
     onceOver(flight, () => {
       if (this.#plain.get(key) === flight) this.#plain.delete(key);
@@ -65,12 +67,12 @@ export class Flights {
     if (waiting !== undefined) return { flight: waiting, shared: true };
     const latest = [...rounds.running].at(-1);
     if (latest === undefined) {
-      const flight = takeOff(launch);
+      const flight = this.#takeOff(launch);
       this.#run(key, rounds, flight);
       return { flight, shared: false };
     }
     const turn = this.#overOrLate(latest);
-    const flight = takeOff(async (state) => {
+    const flight = this.#takeOff(async (state) => {
       await turn;
       return launch(state);
     });
@@ -92,6 +94,14 @@ export class Flights {
     const fresh = [...this.#fresh.values()].flatMap(({ running, next }) => (next ? [...running, next] : [...running]));
     for (const flight of [...this.#plain.values(), ...fresh]) flight.obsolete = true;
     this.#plain.clear();
+  }
+
+  #takeOff(launch: Launch): Flight {
+    const state: FlightState = { begunAt: this.#clock.now(), sent: false, obsolete: false, chain: [] };
+    const landed = launch(state);
+    // Those who wait hear how it ends. A refresh in the background has nobody who does.
+    landed.catch(() => undefined);
+    return Object.assign(state, { landed });
   }
 
   #run(key: string, rounds: FreshRounds, flight: Flight): void {
@@ -117,14 +127,6 @@ interface FreshRounds {
   /** In the order of their beginning. */
   readonly running: Set<Flight>;
   next: Flight | undefined;
-}
-
-function takeOff(launch: Launch): Flight {
-  const state: FlightState = { sent: false, obsolete: false, chain: [] };
-  // Those who wait hear how it ends. A refresh in the background has nobody who does.
-  const landed = launch(state);
-  landed.catch(() => undefined);
-  return Object.assign(state, { landed });
 }
 
 function onceOver({ landed }: { readonly landed: Promise<unknown> }, callback: () => void): void {

@@ -73,7 +73,6 @@ export class ChainFollower {
     flight: FlightState,
   ): Promise<Asked[]> {
     const settings = this.#settings();
-    const late = new AbortController();
     const put = (type: RecordType, signal: AbortSignal) => {
       const onSend = () => {
         flight.sent = true;
@@ -84,18 +83,23 @@ export class ChainFollower {
     const one = put(first, this.#closing);
     if (second === undefined) return [await one];
     // A host with IPv4 addresses must not wait for a server that chokes on AAAA. Its A record is never given up like that.
-    const other = put(second, AbortSignal.any([this.#closing, late.signal])).catch((error: unknown) => {
-      if (this.#closing.aborted || !late.signal.aborted) throw error;
+    const late = new AbortController();
+    const close = () => late.abort(this.#closing.reason);
+    this.#closing.addEventListener('abort', close, { once: true });
+    if (this.#closing.aborted) close();
+    const other = put(second, late.signal).catch((error: unknown) => {
+      if (error !== tooLate) throw error;
       return givenUp({ name, type: second });
     });
     const timer = one.then(({ answer }) =>
       answer.kind === 'addresses'
-        ? this.#clock.schedule(() => late.abort(), secondFamilyMillis, { background: true })
+        ? this.#clock.schedule(() => late.abort(tooLate), secondFamilyMillis, { background: true })
         : undefined,
     );
     try {
       return await Promise.all([one, other]);
     } finally {
+      this.#closing.removeEventListener('abort', close);
       timer.then((set) => set?.cancel()).catch(() => undefined);
     }
   }
@@ -137,6 +141,8 @@ function givenUp(question: Question): Asked {
   const detail = `no answer for ${question.type} within ${secondFamilyMillis} ms of the other family's`;
   return { question, answer: { kind: 'failed', detail, cause: undefined } };
 }
+
+const tooLate = new Error('the other family has answered');
 
 /** How long AAAA may take once A has brought addresses. */
 const secondFamilyMillis = 500;

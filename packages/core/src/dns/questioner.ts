@@ -73,7 +73,8 @@ export class Questioner {
           this.#counters.serverFailures++;
           failures.push(new DnsQueryError('refused', server.text, answer.detail));
         } catch (error) {
-          if (signal.aborted || !(error instanceof DnsQueryError)) throw error;
+          if (signal.aborted) throw signal.reason;
+          if (!(error instanceof DnsQueryError)) throw error;
           failures.push(error);
           silent.push(server);
           this.#silentUntil.set(server.text, this.#clock.now() + silenceMemoryMillis);

@@ -1,7 +1,8 @@
+import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
 import { hostname as machineName } from 'node:os';
-import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts';
-import { abortable, withDeadline } from '../deadline.ts';
+import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
+import { abortable } from '../deadline.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
@@ -65,6 +66,8 @@ export class DnsResolver implements Resolver {
     this.#settings = resolverSettings(options);
     this.#clock = clock;
     this.#cache = this.#settings.cache && new DnsCache(this.#settings.cache, random);
+    // One listener a query under way is no leak.
+    setMaxListeners(0, this.#closing.signal);
     this.#transport = new Transport(clock, this.#counters);
     this.#flights = new Flights(clock);
     this.#follower = new ChainFollower({
@@ -144,7 +147,13 @@ export class DnsResolver implements Resolver {
         this.#matched.delete(hostname);
       }
     }
-    return this.#search(hostname, options);
+    try {
+      return await this.#search(hostname, options);
+    } catch (error) {
+      const stale = isUnavailable(error) ? this.#staleHost(hostname, family, options) : undefined;
+      if (stale === undefined) throw error;
+      return stale;
+    }
   }
 
   /**
@@ -220,7 +229,7 @@ export class DnsResolver implements Resolver {
     if (found === undefined) return undefined;
     this.#counters.hits++;
     if (now >= found.refreshAt) {
-      found.refreshAt = now + prefetchPauseMillis;
+      this.#cache?.postponeRefresh(name, now + prefetchPauseMillis);
       const key = flightKey(name, family);
       if (!this.#flights.has(key)) {
         this.#counters.prefetches++;
@@ -252,51 +261,64 @@ export class DnsResolver implements Resolver {
     return { ...resolution, stale: true, expiresAt: now + failureTtlMillis };
   }
 
-  async #wait(name: string, family: 0 | 4 | 6, options: ResolveOptions): Promise<Resolution> {
+  #wait(name: string, family: 0 | 4 | 6, options: ResolveOptions): Promise<Resolution> {
     const { signal, fresh = false, timeoutMillis = this.#settings.totalTimeoutMillis } = options;
     const key = flightKey(name, family);
     const launch = this.#launch(name, family);
     const { flight, shared } = fresh ? this.#flights.boardFresh(key, launch) : this.#flights.board(key, launch);
     this.#counters.misses++;
     if (shared) this.#counters.coalesced++;
-    const work = (inner: AbortSignal) => this.#landedOrStale(flight, name, family, options, inner);
-    try {
-      return await withDeadline(work, {
-        signal,
-        // The timer is what keeps the process alive while somebody waits, so there always is one.
-        timeoutMillis: Math.min(timeoutMillis, longestTimeoutMillis),
-        onTimeout: () => new DeadlineError(`resolving ${name}`, timeoutMillis),
-        clock: this.#clock,
-      });
-    } catch (error) {
-      if (!(error instanceof DeadlineError)) throw error;
-      const stale = this.#stale(name, family, options);
-      if (stale !== undefined) return stale;
-      const detail = `no answer within ${timeoutMillis} ms from ${this.nameservers.join(', ')}`;
-      throw new ResolutionError('unavailable', name, { chain: flight.chain, detail, cause: error });
-    }
+    // Ten thousand callers may wait for one answer: one promise and one timer each.
+    return new Promise<Resolution>((resolve, reject) => {
+      const abort = () => end(() => reject(signal?.reason));
+      const end = (settle: () => void) => {
+        deadline.cancel();
+        patience?.cancel();
+        signal?.removeEventListener('abort', abort);
+        settle();
+      };
+      const serveStale = () => {
+        const stale = this.#stale(name, family, options);
+        if (stale !== undefined) end(() => resolve(stale));
+      };
+      const expire = () => {
+        serveStale();
+        const detail = `no answer within ${timeoutMillis} ms from ${this.nameservers.join(', ')}`;
+        const cause = new DeadlineError(`resolving ${name}`, timeoutMillis);
+        end(() => reject(new ResolutionError('unavailable', name, { chain: flight.chain, detail, cause })));
+      };
+      // This timer is what keeps the process alive while somebody waits, so there always is one.
+      const deadline = this.#clock.schedule(expire, Math.min(timeoutMillis, longestTimeoutMillis));
+      const patience = this.#patience(flight, name, family, options, serveStale);
+      signal?.addEventListener('abort', abort, { once: true });
+      flight.landed.then(
+        (settled) =>
+          end(() => {
+            try {
+              resolve(this.#settle(name, family, settled, options));
+            } catch (error) {
+              reject(error);
+            }
+          }),
+        (error: unknown) => end(() => reject(error)),
+      );
+    });
   }
 
-  // RFC 8767 section 5: a stale answer now is worth more than a fresh one after the caller has given up.
-  async #landedOrStale(
+  // RFC 8767 section 5: a stale answer now is worth more than a fresh one after the caller has given up. Where the servers have
+  // kept others waiting already, nobody waits for them again: they are asked, and the stale answer is served meanwhile.
+  #patience(
     flight: Flight,
     name: string,
     family: 0 | 4 | 6,
     options: ResolveOptions,
-    signal: AbortSignal,
-  ): Promise<Resolution> {
-    const landed = abortable(flight.landed, signal).then((settled) => this.#settle(name, family, settled, options));
-    const mayBeStale = options.fresh !== true && this.#cache?.findStale(name, family, this.#clock.now()) !== undefined;
-    if (!mayBeStale) return landed;
-    return new Promise<Resolution>((resolve, reject) => {
-      const serveStale = () => {
-        const stale = this.#stale(name, family, options);
-        if (stale !== undefined) resolve(stale);
-      };
-      const staleAfterMillis = this.#settings.cache?.staleAfterMillis ?? 0;
-      const timer = this.#clock.schedule(serveStale, staleAfterMillis, { background: true });
-      landed.then(resolve, reject).finally(() => timer.cancel());
-    });
+    serveStale: () => void,
+  ): Timer | undefined {
+    const now = this.#clock.now();
+    if (options.fresh === true || this.#cache?.findStale(name, family, now) === undefined) return undefined;
+    const staleAfterMillis = this.#settings.cache?.staleAfterMillis ?? 0;
+    const waitMillis = this.#cache.hasFailed(name) ? 0 : flight.begunAt + staleAfterMillis - now;
+    return this.#clock.schedule(serveStale, waitMillis, { background: true });
   }
 
   #launch(name: string, family: 0 | 4 | 6): Launch {
@@ -340,6 +362,12 @@ export class DnsResolver implements Resolver {
     throw new ResolutionError(failure, canonicalName(hostname), { detail, cause: closest });
   }
 
+  // No server answers for the first candidate, as no server answers for any. The one that matched last time is the one meant.
+  #staleHost(hostname: string, family: 0 | 4 | 6, options: ResolveOptions): Resolution | undefined {
+    const match = this.#matched.get(hostname);
+    return match === undefined ? undefined : this.#stale(match.candidate, family, options);
+  }
+
   #remember(hostname: string, candidate: string): void {
     if (this.#matched.size >= mostRemembered) this.#matched.clear();
     this.#matched.set(hostname, { candidate, until: this.#clock.now() + matchMemoryMillis });
@@ -347,10 +375,7 @@ export class DnsResolver implements Resolver {
 
   #matchOf(hostname: string): string | undefined {
     const match = this.#matched.get(hostname);
-    if (match === undefined) return undefined;
-    if (this.#clock.now() < match.until) return match.candidate;
-    this.#matched.delete(hostname);
-    return undefined;
+    return match !== undefined && this.#clock.now() < match.until ? match.candidate : undefined;
   }
 
   #localHost(hostname: string, family: 0 | 4 | 6): Resolution | undefined {
@@ -411,6 +436,10 @@ function isMiss(error: unknown): error is ResolutionError {
     (error.failure === 'not-found' || error.failure === 'no-address') &&
     error.chain.length === 0
   );
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof ResolutionError && error.failure === 'unavailable';
 }
 
 function publishChange(name: string, before: Resolution, after: Resolution): void {

@@ -11,7 +11,7 @@ import type { DnsCounters } from './statistics.ts';
 export interface ExchangeOptions {
   readonly question: Question;
   readonly server: ServerAddress;
-  /** For the UDP query and, where its answer is truncated, once more for the one over TCP. */
+  /** From sending a query to its answer; for connecting over TCP once more. */
   readonly timeoutMillis: number;
   /** TCP from the start. */
   readonly useTcp: boolean;
@@ -94,6 +94,8 @@ export class Transport {
           counters.queries++;
           if (channel === tcpChannel) counters.tcpQueries++;
           sentAt = this.#clock.now();
+          timer.cancel();
+          timer = limit();
           onSend?.();
         },
         received: (bytes) => {
@@ -111,22 +113,24 @@ export class Transport {
       });
       this.#closing.add(open.closed);
       open.closed.finally(() => this.#closing.delete(open.closed)).catch(() => undefined);
-      const timer = this.#clock.schedule(
-        () => {
-          counters.timeouts++;
-          end();
-          const message = `no answer from ${server.text} within ${timeoutMillis} ms`;
-          reject(new DnsQueryError('timeout', server.text, message));
-        },
-        timeoutMillis,
-        { background: true },
-      );
+      let over = false;
+      const expire = () => {
+        if (over) return;
+        counters.timeouts++;
+        end();
+        const message = `no answer from ${server.text} within ${timeoutMillis} ms`;
+        reject(new DnsQueryError('timeout', server.text, message));
+      };
+      // After a long turn of the event loop timers come before the answers that have arrived meanwhile. Read those first.
+      const limit = () => this.#clock.schedule(() => setImmediate(expire), timeoutMillis, { background: true });
+      let timer = limit();
       const abort = () => {
         end();
         reject(signal.reason);
       };
       signal.addEventListener('abort', abort, { once: true });
       const end = () => {
+        over = true;
         timer.cancel();
         signal.removeEventListener('abort', abort);
         open.close();
