@@ -60,12 +60,21 @@ export function tlsIdentity(target: IdentityTarget): TlsIdentity {
   return {
     servername: isIP(wanted) === 0 ? wanted : '',
     checkServerIdentity: (_hostname, certificate) => {
-      const error = checkServerIdentity(wanted, withoutUnusedCommonName(certificate));
+      const error = nodesVerdict(wanted, withoutUnusedCommonName(certificate));
       if (error === undefined) return undefined;
       const name = { externalName: wanted, via: target.via };
       return new TlsIdentityError(name, namesOfCertificate(certificate), { cause: error });
     },
   };
+}
+
+/** Node throws for names that it cannot read, and what throws here ends the process: TLS calls it from an event. */
+function nodesVerdict(wanted: string, certificate: PeerCertificate): Error | undefined {
+  try {
+    return checkServerIdentity(wanted, certificate);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 /** Node falls back to the common name where alternative names are there but none is a DNS name. We do not. */
