@@ -1,0 +1,60 @@
+// The demo: `pnpm demo`. What it shows and what it prints is in docs/guides/demo.md.
+import { constants } from 'node:os';
+import { isExternalNameError } from '@externalname/core';
+import { parseArguments, UsageError, usage } from './arguments.ts';
+import { runScenario } from './scenario.ts';
+import { Timeline } from './timeline.ts';
+import { verdict } from './verdict.ts';
+import { tellVerdict } from './verdict-text.ts';
+
+const exitCodes = { held: 0, notHeld: 1, usage: 2, notRun: 3 } as const;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words: readonly string[]): Promise<number> {
+  const asked = readArguments(words);
+  if (asked === undefined) return exitCodes.usage;
+  if (asked.help) {
+    process.stdout.write(usage);
+    return exitCodes.held;
+  }
+  const timeline = new Timeline(asked.json ? process.stderr : process.stdout);
+  const interruption = new AbortController();
+  let interruptedBy: NodeJS.Signals | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // More than one may come for one Ctrl-C: from the terminal, and from the package manager that passes it on.
+    process.on(signal, () => {
+      if (interruptedBy !== undefined) return;
+      interruptedBy = signal;
+      timeline.event('interrupted: servers and workers are taken down', 'bad');
+      interruption.abort();
+    });
+  }
+  try {
+    const [ours, ...plain] = await runScenario({ timeline, plainPg: asked.plainPg, signal: interruption.signal });
+    if (ours === undefined) return exitCodes.notRun;
+    const result = verdict(ours.crash, ours.planned);
+    tellVerdict(timeline, ours, plain);
+    if (asked.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    return result.held ? exitCodes.held : exitCodes.notHeld;
+  } catch (error) {
+    if (interruptedBy !== undefined) return 128 + constants.signals[interruptedBy];
+    process.stderr.write(`The demo could not be run: ${reasonOf(error)}\n`);
+    return exitCodes.notRun;
+  }
+}
+
+function readArguments(words: readonly string[]) {
+  try {
+    return parseArguments(words);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`demo: ${error.message}\n\n${usage}`);
+    return undefined;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (isExternalNameError(error)) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,272 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { LocalCluster, PostgresPair, type PostgresServer } from '@externalname/testing';
+import { Crew, type CrewSettings, type Workplace } from './crew.ts';
+import { assertDead, serverProcessIds } from './server-death.ts';
+import { statusLine } from './status-line.ts';
+import type { Timeline } from './timeline.ts';
+import type { StageResult } from './verdict.ts';
+import { type ClientKind, now } from './writer-messages.ts';
+
+/** See {@link runScenario}. */
+export interface ScenarioOptions {
+  readonly timeline: Timeline;
+  /** Lets plain `pg.Pool`s write beside ours. */
+  readonly plainPg: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What came of the two stages for one crew. */
+export interface CrewResult {
+  readonly settings: CrewSettings;
+  readonly crash: StageResult;
+  readonly planned: StageResult;
+}
+
+/**
+ * The webscaler disaster recovery: 20 workers write through the Service `webscaler-db` while its primary is killed and the standby
+ * takes over, and while the rebuilt primary takes back on purpose.
+ *
+ * This is the operator's side. The workers are in a process of their own, and share only DNS and PostgreSQL with it.
+ *
+ * @returns the results of each crew, ours first.
+ * @throws the reason of `signal` when that fires. Servers, folders and processes are gone then, as they are in the end.
+ */
+export async function runScenario(options: ScenarioOptions): Promise<readonly CrewResult[]> {
+  const { timeline, plainPg, signal } = options;
+  timeline.event('starting two PostgreSQL servers: a primary, and a standby that every commit waits for', 'step');
+  await using pair = await PostgresPair.start({
+    // Sessions without TLS are let in only where plain pools are to show what they do.
+    accessRules: plainPg ? ['hostnossl  app  app  all  scram-sha-256'] : [],
+    signal,
+  });
+  for (const server of pair.servers) {
+    const role = server === pair.primary ? 'primary' : 'standby';
+    timeline.event(`${role}: ${server.hostName}, ${server.address} port ${server.port}, process ${server.processId}`);
+  }
+  await using cluster = await LocalCluster.start({
+    ttlSeconds,
+    services: [
+      { metadata: { name: service, namespace }, spec: { type: 'ExternalName', externalName: pair.primary.hostName } },
+    ],
+    hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
+  });
+  timeline.event(`cluster DNS at ${cluster.nameserver}: ${service} is ${pair.primary.hostName}, TTL ${ttlSeconds} s`);
+
+  const follow = { by: 'dns', nameserver: cluster.nameserver } as const;
+  const place: Workplace = { pair, service: { name: service, namespace }, follow, timeline, signal };
+  const crews: Crew[] = [];
+  const status = setInterval(() => timeline.status(statusLine(crews, pair.servers, now())), statusMillis);
+  try {
+    for (const settings of [ourCrew, ...(plainPg ? plainCrews : [])]) crews.push(await Crew.start(settings, place));
+    const scene = new Scene({ pair, cluster, crews, timeline, signal });
+    return await scene.play(plainPg);
+  } finally {
+    clearInterval(status);
+    timeline.endStatus();
+    await Promise.all(crews.map((crew) => crew.close()));
+  }
+}
+
+/** Everything that is on the stage. */
+interface Cast {
+  readonly pair: PostgresPair;
+  readonly cluster: LocalCluster;
+  readonly crews: readonly Crew[];
+  readonly timeline: Timeline;
+  readonly signal: AbortSignal;
+}
+
+class Scene {
+  readonly #cast: Cast;
+  readonly #ours: Crew;
+
+  constructor(cast: Cast) {
+    const [ours] = cast.crews;
+    if (ours === undefined) throw new TypeError('nobody works');
+    this.#cast = cast;
+    this.#ours = ours;
+  }
+
+  async play(plainPg: boolean): Promise<readonly CrewResult[]> {
+    const { crews, timeline, pair } = this.#cast;
+    const { workers, connections } = this.#ours.settings;
+    timeline.event(
+      `${workers} workers in a process of their own write through ${service} (${connections} connections, TLS verified in full)`,
+      'step',
+    );
+    await this.#allWrite(pair.primary, 0, 'every worker writes to');
+    await this.#wait(steadyMillis + fairMillis());
+
+    const crash = await this.#crash();
+    await this.#rebuild();
+
+    const plannedFrom = now();
+    const crashResults = await this.#judge({ from: Number.NEGATIVE_INFINITY, to: plannedFrom, ...crash });
+    await this.#wait(fairMillis());
+    const planned = await this.#switchBack();
+    await this.#wait(plainPg ? plainAfterwardsMillis : afterwardsMillis);
+    await this.#tellWhoIsLeft();
+
+    timeline.event('the workers stop; the rows are counted', 'step');
+    await Promise.all(crews.map((crew) => crew.stop()));
+    const plannedResults = await this.#judge({ from: plannedFrom, to: Number.POSITIVE_INFINITY, ...planned });
+    return crews.flatMap(({ settings }, index) => {
+      const [crashResult, plannedResult] = [crashResults[index], plannedResults[index]];
+      return crashResult === undefined || plannedResult === undefined
+        ? []
+        : [{ settings, crash: crashResult, planned: plannedResult }];
+    });
+  }
+
+  /** The primary dies without a word, the standby is promoted, the Service is patched. */
+  async #crash(): Promise<Switched> {
+    const { pair, timeline } = this.#cast;
+    const [dying, standby] = [pair.primary, pair.standby];
+    const processIds = await serverProcessIds(dying);
+    timeline.event(`CRASH: kill -9 of all ${processIds.length} processes of ${dying.hostName}`, 'step');
+    await dying.kill();
+    const answer = await assertDead(dying, processIds);
+    timeline.event(
+      `${dying.hostName} is dead: none of its processes is left, ${dying.address} port ${dying.port} says ${answer}`,
+    );
+    await this.#wait(decisionMillis);
+    timeline.event(
+      `select pg_promote() on ${standby.hostName}, without the synchronous_standby_names it had inherited`,
+    );
+    await standby.promote();
+    timeline.event(`${standby.hostName} takes writes. No standby is there: commits do not wait for one`);
+    const patchedAt = await this.#patch(standby);
+    await this.#allWrite(standby, patchedAt, 'recovered: every worker writes to');
+    await this.#wait(afterwardsMillis);
+    return { patchedAt, promoted: standby, failuresAllowed: this.#ours.settings.connections };
+  }
+
+  /** The dead server becomes the standby of the one that took over. */
+  async #rebuild(): Promise<void> {
+    const { pair, timeline, signal } = this.#cast;
+    const [from, rebuilt] = [pair.primary, pair.standby];
+    timeline.event(
+      `REBUILD: ${rebuilt.hostName} becomes a standby, from a copy of ${from.hostName}'s files (backup functions)`,
+      'step',
+    );
+    await pair.rejoin(rebuilt, { signal });
+    timeline.event(
+      `${rebuilt.hostName} (process ${rebuilt.processId}) is in step: commits on ${from.hostName} wait for it again`,
+    );
+  }
+
+  /** The roles are changed on purpose: nothing is written between the last moment of the one server and the first of the other. */
+  async #switchBack(): Promise<Switched> {
+    const { pair, timeline, signal } = this.#cast;
+    const [from, to] = [pair.primary, pair.standby];
+    timeline.event(`PLANNED SWITCH BACK: ${from.hostName} is fenced (default_transaction_read_only)`, 'step');
+    const end = await from.demote({ signal });
+    try {
+      timeline.event(
+        `no write is open on ${from.hostName} any more; waiting until ${to.hostName} has replayed up to ${end}`,
+      );
+      await to.waitForReplay(end, { signal });
+      timeline.event(`select pg_promote() on ${to.hostName}, without inherited synchronous_standby_names`);
+      await to.promote({ signal });
+    } catch (error) {
+      if (pair.primary === from) await from.unfence();
+      throw error;
+    }
+    timeline.event(`${to.hostName} takes writes; ${from.hostName} is still up, read only`);
+    const patchedAt = await this.#patch(to);
+    await this.#allWrite(to, patchedAt, 'done: every worker writes to');
+    return { patchedAt, promoted: to, failuresAllowed: 0 };
+  }
+
+  /** The scenario's own patch. Returns when it was made. */
+  async #patch(to: PostgresServer): Promise<number> {
+    const { cluster, timeline } = this.#cast;
+    const operations = [{ op: 'replace', path: '/spec/externalName', value: to.hostName }] as const;
+    const patchedAt = now();
+    await cluster.services.patch(namespace, service, operations);
+    timeline.event(
+      `PATCH: kubectl patch service ${service} --type='json' -p='${JSON.stringify(operations)}'`,
+      'step',
+      patchedAt,
+    );
+    timeline.event(`the workers are not told: they ask DNS, whose answers are good for ${ttlSeconds} s`);
+    return patchedAt;
+  }
+
+  async #allWrite(server: PostgresServer, since: number, what: string): Promise<void> {
+    const { timeline } = this.#cast;
+    if (await this.#ours.until(() => this.#ours.writesTo(server, since), recoveryMillis)) {
+      timeline.event(`${what} ${server.hostName}`, 'good');
+    } else {
+      timeline.event(`after ${recoveryMillis / 1000} s not every worker writes to ${server.hostName}`, 'bad');
+    }
+  }
+
+  /** How many sessions of each pool the server that was left still has. */
+  async #tellWhoIsLeft(): Promise<void> {
+    const { pair, timeline } = this.#cast;
+    const left = pair.standby;
+    const [row] = await left.query<{ sessions: string }>(
+      `select count(*) as sessions from pg_stat_activity where usename = $1 and application_name = $2`,
+      [pair.user, this.#ours.settings.client],
+    );
+    timeline.event(`${left.hostName} still has ${row?.sessions ?? '?'} sessions of the workers`);
+  }
+
+  async #judge(stage: Switched & { readonly from: number; readonly to: number }): Promise<readonly StageResult[]> {
+    return Promise.all(
+      this.#cast.crews.map(async (crew) => {
+        await crew.settled(stage.to);
+        return crew.judge(stage);
+      }),
+    );
+  }
+
+  async #wait(millis: number): Promise<void> {
+    await pause(millis, undefined, { signal: this.#cast.signal });
+  }
+}
+
+interface Switched {
+  readonly patchedAt: number;
+  readonly promoted: PostgresServer;
+  readonly failuresAllowed: number;
+}
+
+/**
+ * A wait of 0 to one TTL. What is written in DNS is seen between at once and one TTL later: by chance, so that no run is better than
+ * what an operator gets, who does not know when applications will ask again.
+ */
+function fairMillis(): number {
+  return Math.random() * ttlSeconds * 1000;
+}
+
+const service = 'webscaler-db';
+const namespace = 'default';
+const ttlSeconds = 5;
+
+const ourCrew: CrewSettings = {
+  client: 'externalname',
+  title: '@externalname/pg',
+  workers: 20,
+  connections: 10,
+  pauseMillis: 20,
+  table: 'writes',
+};
+const plainCrews: readonly CrewSettings[] = (
+  [
+    { client: 'plain-verified', title: 'plain pg, TLS verified', workers: 1, pauseMillis: 1_000 },
+    { client: 'plain-query', title: 'plain pg, no TLS, pool.query()', workers: 20, pauseMillis: 20 },
+    { client: 'plain-checkout', title: 'plain pg, no TLS, pool.connect()', workers: 20, pauseMillis: 20 },
+  ] as const satisfies readonly { client: ClientKind; title: string; workers: number; pauseMillis: number }[]
+).map((each) => ({ ...each, connections: 10, table: `writes_${each.client.replaceAll('-', '_')}` }));
+
+const steadyMillis = 3_000;
+/** From the crash until somebody decides to promote. */
+const decisionMillis = 1_000;
+/** How long all must be well after a switch before the next step. */
+const afterwardsMillis = 2_500;
+/** The same where plain pools are watched: more than two TTLs, so that DNS is no excuse. */
+const plainAfterwardsMillis = 12_000;
+const recoveryMillis = 20_000;
+const statusMillis = 100;

@@ -1,0 +1,93 @@
+/**
+ * What the operator's side and the processes of writers tell each other over Node's IPC channel. It is for display and the verdict only:
+ * where the database is, the writers learn from DNS.
+ */
+export type WriterCommand =
+  | { readonly kind: 'start'; readonly assignment: Assignment }
+  /** Begin no write any more, wait for those under way, report, and end. */
+  | { readonly kind: 'stop' };
+
+/** What a process of writers is to do. */
+export interface Assignment {
+  readonly client: ClientKind;
+  readonly workers: number;
+  /** Longest pool, as `max` of `pg.Pool`. */
+  readonly connections: number;
+  /** Each worker's pause between two writes. */
+  readonly pauseMillis: number;
+  /** Ids are `firstId`, `firstId + 1`, ...: no id is used twice. */
+  readonly firstId: number;
+  readonly table: string;
+  readonly database: DatabaseAccess;
+  /** How the writers learn where the Service points. */
+  readonly follow: Follow;
+}
+
+/** Through which pool is written. The `plain` ones are the pool of `pg` itself. */
+export type ClientKind =
+  /** `Pool` of `@externalname/pg`, TLS verified in full. */
+  | 'externalname'
+  /** TLS verified in full. */
+  | 'plain-verified'
+  /** No TLS, `pool.query()`. */
+  | 'plain-query'
+  /** No TLS, transactions: `pool.connect()`, `begin` ... `commit`, `client.release()`. */
+  | 'plain-checkout';
+
+export interface DatabaseAccess {
+  readonly service: string;
+  readonly namespace: string;
+  readonly allowedTargets: readonly string[];
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  readonly ca: string;
+}
+
+/** One way to learn of a switch. A push from the Kubernetes API would be a second one. */
+export interface Follow {
+  readonly by: 'dns';
+  /** `address:port` of the cluster's DNS. */
+  readonly nameserver: string;
+}
+
+export type WriterMessage =
+  | { readonly kind: 'ready' }
+  | ({ readonly kind: 'report' } & Report)
+  | { readonly kind: 'notice'; readonly at: number; readonly text: string }
+  | { readonly kind: 'stopped' };
+
+/** What has happened since the last report. All times are of {@link now}. */
+export interface Report {
+  readonly settled: readonly SettledWrite[];
+  readonly underWay: readonly Write[];
+}
+
+export interface Write {
+  readonly id: number;
+  readonly worker: number;
+  readonly beganAt: number;
+}
+
+/** A write that was acknowledged, or has failed. */
+export type SettledWrite = AcknowledgedWrite | FailedWrite;
+
+export interface AcknowledgedWrite extends Write {
+  readonly settledAt: number;
+  /** Address of the server that wrote the row, as the server itself says. */
+  readonly address: string;
+}
+
+export interface FailedWrite extends Write {
+  readonly settledAt: number;
+  readonly failure: { readonly code: string; readonly message: string; readonly outcome: FailureOutcome };
+}
+
+/** `unsaid`: plain `pg` does not say whether a write that failed was executed. */
+export type FailureOutcome = 'not-executed' | 'unknown' | 'unsaid';
+
+/** Milliseconds of the machine's monotonic clock, which is the same for every process on it. */
+export function now(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}

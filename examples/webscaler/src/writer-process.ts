@@ -1,0 +1,94 @@
+// The program of a process of writers: an application that reaches its database through a Service, and knows nothing of the operator.
+// It ends when the process that started it does.
+import { setTimeout as pause } from 'node:timers/promises';
+import { moved, outcomeOf, switched, targetNotFollowed } from '@externalname/pg';
+import { type RowWriter, rowWriter } from './write-row.ts';
+import {
+  type Assignment,
+  now,
+  type SettledWrite,
+  type Write,
+  type WriterCommand,
+  type WriterMessage,
+} from './writer-messages.ts';
+
+const settled: SettledWrite[] = [];
+const underWay = new Map<number, Write>();
+let stopping = false;
+
+process.on('message', (command: WriterCommand) => {
+  if (command.kind === 'stop') stopping = true;
+  else run(command.assignment).catch(fail);
+});
+process.on('disconnect', () => process.exit());
+// Ctrl-C reaches every process of the terminal. The operator's side decides when this one ends.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+tell({ kind: 'ready' });
+
+async function run(assignment: Assignment): Promise<void> {
+  noticePool();
+  const writer = rowWriter(assignment);
+  const reporting = setInterval(report, reportMillis);
+  let nextId = assignment.firstId;
+  await Promise.all(
+    Array.from({ length: assignment.workers }, async (_, worker) => {
+      while (!stopping) {
+        await writeOnce(writer, nextId++, worker);
+        await pause(assignment.pauseMillis);
+      }
+    }),
+  );
+  clearInterval(reporting);
+  report();
+  await writer.pool.end();
+  tell({ kind: 'stopped' });
+  process.disconnect();
+}
+
+// Whatever becomes of a write, its id is not used again.
+async function writeOnce(writer: RowWriter, id: number, worker: number): Promise<void> {
+  const write = { id, worker, beganAt: now() };
+  underWay.set(id, write);
+  try {
+    const address = await writer.write(id, worker);
+    settled.push({ ...write, settledAt: now(), address });
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string };
+    const failure = { code: code ?? 'none', message, outcome: outcomeOf(error) ?? ('unsaid' as const) };
+    settled.push({ ...write, settledAt: now(), failure });
+  } finally {
+    underWay.delete(id);
+  }
+}
+
+function report(): void {
+  tell({ kind: 'report', settled: settled.splice(0), underWay: [...underWay.values()] });
+}
+
+/** What the pool itself says of a switch. */
+function noticePool(): void {
+  switched.subscribe(({ to, source }) => notice(`the pool learns of it (by ${source}) and moves to ${to}`));
+  moved.subscribe(({ to, durationMillis }) =>
+    notice(`every connection of the pool is at ${to}, ${Math.round(durationMillis)} ms later`),
+  );
+  targetNotFollowed.subscribe(({ target, stays, error }) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    notice(`the pool does not follow to ${target}${stays === undefined ? '' : `, and stays at ${stays}`}: ${reason}`);
+  });
+}
+
+function notice(text: string): void {
+  tell({ kind: 'notice', at: now(), text });
+}
+
+function tell(message: WriterMessage): void {
+  // After the operator's side is gone nobody is told any more.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+}
+
+function fail(error: unknown): never {
+  console.error(error);
+  process.exit(1);
+}
+
+const reportMillis = 100;
