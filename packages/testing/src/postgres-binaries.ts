@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PostgresUnavailableError } from './postgres-errors.ts';
 import { cacheFolder, preparedFolder } from './prepared-folder.ts';
-import { chooseServerAccount, type ServerAccount } from './unprivileged-account.ts';
+import { assertReach, chooseServerAccount, runAs, type ServerAccount } from './unprivileged-account.ts';
 
 /** Where PostgreSQL's programs are, and who runs them. */
 export interface PostgresBinaries {
@@ -62,6 +61,7 @@ async function findOnce(options: PostgresBinariesOptions): Promise<PostgresBinar
       { cause },
     );
   });
+  await assertReach(account, cache);
   if (options.binaries !== undefined) return probe(options.binaries, account, cache);
   const failures: Error[] = [];
   for (const candidate of candidates(cache)) {
@@ -162,17 +162,8 @@ async function libraryLinks(packageFolder: string): Promise<{ source: string; ta
 async function probe(folder: string, account: ServerAccount, cache: string): Promise<PostgresBinaries> {
   const postgres = join(folder, 'postgres');
   const initdb = join(folder, 'initdb');
-  const text = await new Promise<string>((resolve, reject) => {
-    execFile(
-      postgres,
-      ['--version'],
-      { ...account.identity, cwd: '/', timeout: probeTimeoutMillis },
-      (error, stdout, stderr) => {
-        if (error === null) resolve(stdout);
-        else reject(cannotRun(postgres, account, error, stderr));
-      },
-    );
-  });
+  const { error, stdout: text, stderr } = await runAs(account, postgres, ['--version']);
+  if (error !== undefined) throw cannotRun(postgres, account, error, stderr);
   const version = /\b(\d+)(?:\.\d+|beta\d+|rc\d+|devel)*/.exec(text);
   if (version === null)
     throw new PostgresUnavailableError(
@@ -189,16 +180,9 @@ async function probe(folder: string, account: ServerAccount, cache: string): Pro
 
 function cannotRun(postgres: string, account: ServerAccount, cause: Error, stderr: string): PostgresUnavailableError {
   const { code } = cause as NodeJS.ErrnoException;
-  if (account.identity !== undefined && code === 'EPERM') {
-    return new PostgresUnavailableError(
-      `PostgreSQL refuses to run as root, and this process may not start a program as ${account.name}: ` +
-        'run it as another user, or allow it to change users (CAP_SETUID and CAP_SETGID)',
-      { cause },
-    );
-  }
   if (code === 'EACCES') {
     return new PostgresUnavailableError(
-      `${account.name} may not read or run ${postgres}: name a cache folder that it can reach in EXTERNALNAME_CACHE_FOLDER`,
+      `${account.name} may not read or run ${postgres}: open that folder and its parents to it, or use another`,
       { cause },
     );
   }
@@ -213,4 +197,3 @@ const homebrewFolders = [18, 17, 16, 15].flatMap((major) => [
 ]);
 // pg_backup_start() has its present form since 15.
 const oldestMajor = 15;
-const probeTimeoutMillis = 30_000;

@@ -26,7 +26,7 @@ import {
   type ServerFiles,
 } from './postgres-settings.ts';
 import { preparedFolder } from './prepared-folder.ts';
-import { ownName } from './unprivileged-account.ts';
+import { assertReach, ownName, type ServerAccount } from './unprivileged-account.ts';
 import { guardedPrefix, guardFolder } from './watchdog.ts';
 
 /** What a commit on the primary waits for (PostgreSQL documentation, `synchronous_commit`). */
@@ -139,6 +139,7 @@ export class PostgresPair implements AsyncDisposable {
         onPromoted: () => {
           this.#primary = made;
         },
+        isClosed: () => this.#closing !== undefined,
       });
       return made;
     };
@@ -388,6 +389,16 @@ function pairSettings(options: PostgresPairOptions): PairSettings {
   if (['postgres', 'template0', 'template1'].includes(database)) {
     throw new InvalidArgumentError('database', `${JSON.stringify(database)} is taken: choose another name`);
   }
+  for (const name of Object.keys(options.parameters ?? {})) {
+    if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/i.test(name)) {
+      throw new InvalidArgumentError('parameters', `${JSON.stringify(name)} is no name of a parameter`);
+    }
+  }
+  for (const [index, rule] of (options.accessRules ?? []).entries()) {
+    if (/[\r\n]/.test(rule))
+      throw new InvalidArgumentError(`accessRules[${index}]`, 'give each line an entry of its own');
+  }
+  if (options.password === '') throw new InvalidArgumentError('password', 'it is empty, which PostgreSQL refuses');
   const settings = {
     hostNames: names,
     addresses: addresses === undefined ? undefined : ([addresses.primary, addresses.standby] as const),
@@ -468,14 +479,20 @@ async function startServers(
       await server.writeCertificate(await resources.authority.issue({ hostNames: [server.hostName] }));
     }),
   );
-  await standby.writeOwn('data/standby.signal', '');
   const forever = { signal, timeoutMillis: Number.POSITIVE_INFINITY };
   await primary.start(forever);
   await primary.administrate(async (run) => {
     await run('select pg_create_physical_replication_slot($1, true)', [slotOf(pair.servers, standby)]);
     await run(`create role ${identifier(replicationRole)} login replication password ${literal(replicationPassword)}`);
   }, forever);
-  await Promise.all([standby.start(forever), primary.administrate((run) => createApplication(run, options), forever)]);
+  const application = primary.administrate((run) => createApplication(run, options), forever);
+  if (Object.keys(options.parameters).some((name) => checkedByStandbys.has(name.toLowerCase()))) {
+    await application;
+    await pair.rejoin(standby, forever);
+    return;
+  }
+  const started = standby.writeOwn('data/standby.signal', '').then(() => standby.start(forever));
+  await Promise.all([started, application]);
   await joinInStep(primary, standby, options.synchronous !== false, signal);
 }
 
@@ -597,14 +614,22 @@ function preparedDataFolder(binaries: PostgresBinaries): Promise<string> {
 }
 
 async function makeFolder({ account }: PostgresBinaries): Promise<string> {
-  // Sockets are in it, whose whole path must not be longer than some 100 bytes.
-  const parent = await realpath(tmpdir()).then(
-    (path) => (Buffer.byteLength(path) <= 50 ? path : '/tmp'),
-    () => '/tmp',
-  );
+  const parent = await temporaryFolder(account);
   const folder = await mkdtemp(join(parent, guardedPrefix));
   if (account.identity !== undefined) await chown(folder, account.identity.uid, account.identity.gid);
   return folder;
+}
+
+async function temporaryFolder(account: ServerAccount): Promise<string> {
+  try {
+    const folder = await realpath(tmpdir());
+    // Sockets are in it, whose whole path must not be longer than some 100 bytes.
+    if (Buffer.byteLength(folder) > 50) return '/tmp';
+    await assertReach(account, folder);
+    return folder;
+  } catch {
+    return '/tmp';
+  }
 }
 
 function randomSecret(): string {
@@ -622,5 +647,14 @@ const initdbArguments = [
   '--no-instructions',
   '--wal-segsize=4',
 ];
+// A standby does not start where one of these is lower than where its copy was made, and the prepared folder was made with the
+// usual ones (PostgreSQL documentation, 26.4.3). Then the standby begins as a copy of the primary that has them.
+const checkedByStandbys = new Set([
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+]);
 const placeAttempts = 20;
 const pollMillis = 5;

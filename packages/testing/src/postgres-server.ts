@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chown, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { DeadlineError, InvalidArgumentError, type WaitOptions } from '@externalname/core';
+import { ClosedError, DeadlineError, InvalidArgumentError, type WaitOptions } from '@externalname/core';
 import { sleep, withDeadline } from '@externalname/core/internal';
 import { type AdministrationOptions, administrate, type RunStatement } from './administration.ts';
 import type { IssuedCertificate } from './certificates.ts';
@@ -65,6 +65,8 @@ export interface ServerSettings {
   readonly clusterName: string;
   readonly binaries: PostgresBinaries;
   readonly onPromoted: () => void;
+  /** Whether the pair was closed: nothing starts again then. */
+  readonly isClosed: () => boolean;
 }
 
 /**
@@ -125,6 +127,7 @@ export class PostgresServer {
    */
   async start(options: ServerWaitOptions = {}): Promise<void> {
     if (this.#life.state === 'up') return;
+    this.#assertOpen();
     const { binaries, folder } = this.#settings;
     // Processes whose postmaster was killed by somebody else may still hold the folder.
     await killServerProcesses(this.#marks);
@@ -132,6 +135,7 @@ export class PostgresServer {
     let child: ChildProcess;
     try {
       await this.#own(join(folder, 'log'));
+      this.#assertOpen();
       child = spawn(binaries.postgres, [`-D${this.dataFolder}`], {
         ...binaries.account.identity,
         cwd: folder,
@@ -368,6 +372,10 @@ export class PostgresServer {
   async #own(path: string): Promise<void> {
     const { identity } = this.#settings.binaries.account;
     if (identity !== undefined) await chown(path, identity.uid, identity.gid);
+  }
+
+  #assertOpen(): void {
+    if (this.#settings.isClosed()) throw new ClosedError('the PostgreSQL pair');
   }
 
   #up(): ServerUp {

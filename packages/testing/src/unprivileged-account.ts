@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { PostgresUnavailableError } from './postgres-errors.ts';
@@ -50,6 +51,48 @@ export function ownName(): string {
   }
 }
 
+/**
+ * Makes sure that a program can be started as the account, and that the account gets to a folder.
+ *
+ * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`)
+ */
+export async function assertReach(account: ServerAccount, folder: string): Promise<void> {
+  if (account.identity === undefined) return;
+  const { error } = await runAs(account, '/bin/sh', ['-c', 'cd "$0"', folder]);
+  if (error === undefined) return;
+  if ((error as NodeJS.ErrnoException).code === 'EPERM') {
+    throw new PostgresUnavailableError(
+      `PostgreSQL refuses to run as root, and this process may not start a program as ${account.name}: ` +
+        'run it as another user, or allow it to change users (CAP_SETUID and CAP_SETGID)',
+      { cause: error },
+    );
+  }
+  throw new PostgresUnavailableError(
+    `PostgreSQL runs as ${account.name}, which cannot reach the folder ${folder}: name another in the option cacheFolder or in ` +
+      'EXTERNALNAME_CACHE_FOLDER, all of whose parents are open to it',
+    { cause: error },
+  );
+}
+
+/** Runs a program to its end as the account. */
+export function runAs(
+  { identity }: ServerAccount,
+  program: string,
+  parameters: string[],
+): Promise<{ error: Error | undefined; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const options = { ...identity, cwd: '/', timeout: probeTimeoutMillis };
+    try {
+      execFile(program, parameters, options, (error, stdout, stderr) => {
+        resolve({ error: error ?? undefined, stdout, stderr });
+      });
+    } catch (error) {
+      // Some reasons not to start a program are thrown, others called back.
+      resolve({ error: error as Error, stdout: '', stderr: '' });
+    }
+  });
+}
+
 function parsePasswd(text: string): Map<string, { uid: number; gid: number }> {
   const accounts = new Map<string, { uid: number; gid: number }>();
   for (const line of text.split('\n')) {
@@ -62,3 +105,4 @@ function parsePasswd(text: string): Map<string, { uid: number; gid: number }> {
 }
 
 const usualAccounts = ['nobody', 'postgres', 'daemon'];
+const probeTimeoutMillis = 30_000;
