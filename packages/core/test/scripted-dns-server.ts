@@ -42,6 +42,7 @@ export class ScriptedDnsServer {
   readonly #tcp: Server;
   readonly #connections = new Set<TcpSocket>();
   readonly #address: string;
+  #closed = false;
 
   private constructor(script: Script, udp: Socket, tcp: Server, address: string) {
     this.script = script;
@@ -49,7 +50,9 @@ export class ScriptedDnsServer {
     this.#tcp = tcp;
     this.#address = address;
     udp.on('message', (bytes, from) => {
-      this.#receive(bytes, 'udp', from.port, (reply) => udp.send(reply, from.port, from.address));
+      this.#receive(bytes, 'udp', from.port, (reply) => {
+        if (!this.#closed) udp.send(reply, from.port, from.address);
+      });
     });
     tcp.on('connection', (socket) => this.#serve(socket));
   }
@@ -86,6 +89,7 @@ export class ScriptedDnsServer {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const socket of this.#connections) socket.destroy();
     this.#udp.close();
     this.#tcp.close();
@@ -105,7 +109,7 @@ export class ScriptedDnsServer {
       this.#receive(query, 'tcp', socket.remotePort ?? 0, (reply) => {
         const length = Buffer.alloc(2);
         length.writeUInt16BE(reply.length);
-        socket.write(Buffer.concat([length, reply]));
+        if (socket.writable) socket.write(Buffer.concat([length, reply]));
       });
     });
   }

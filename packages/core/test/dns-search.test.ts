@@ -1,0 +1,246 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { a, cname, rcodes, type Script, ScriptedDnsServer, zoneScript } from './scripted-dns-server.ts';
+
+const service = 'webscaler-db.default.svc.cluster.local';
+const primary = 'primary-db.example.com';
+/** What kubelet writes. */
+const pod: DnsResolverOptions = {
+  searchDomains: ['default.svc.cluster.local', 'svc.cluster.local', 'cluster.local'],
+  ndots: 5,
+};
+const records = [cname(service, primary), a(primary, '192.0.2.10'), a('orders.example.com', '192.0.2.30')];
+const opened: { close(): Promise<void> }[] = [];
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'externalname-dns-'));
+});
+
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+  await rm(folder, { recursive: true });
+});
+
+async function resolverOf(options: DnsResolverOptions = {}, script: Script = zoneScript(records), clock = systemClock) {
+  const server = await ScriptedDnsServer.start(script);
+  const hostsPath = join(folder, 'hosts');
+  const resolver = new DnsResolver(
+    { nameservers: [server.text], timeoutMillis: 300, attempts: 1, hostsPath, ...pod, ...options },
+    { clock },
+  );
+  opened.push(server, resolver);
+  return { server, resolver };
+}
+
+describe('a plain host name', () => {
+  it('costs two queries for a service of the own namespace, one where one family is wanted', async () => {
+    const { server, resolver } = await resolverOf();
+    const { name, canonicalName } = await resolver.resolveHost('webscaler-db');
+    expect([name, canonicalName]).toEqual([service, primary]);
+    expect(server.queries).toHaveLength(2);
+    resolver.invalidate();
+    await resolver.resolveHost('webscaler-db', { family: 4 });
+    expect(server.queries).toHaveLength(3);
+  });
+
+  it.each([
+    // name, what libc sends for A and AAAA
+    ['webscaler-db', 2],
+    ['webscaler-db.default', 4],
+    ['webscaler-db.default.svc', 6],
+    ['webscaler-db.default.svc.cluster.local', 8],
+    ['webscaler-db.default.svc.cluster.local.', 2],
+    ['orders.example.com', 8],
+  ])(
+    '%s: is found as libc finds it, with %i queries at first and none of the detour after that',
+    async (host, queries) => {
+      const { server, resolver } = await resolverOf();
+      const { addresses, name } = await resolver.resolveHost(host);
+      expect(addresses).toHaveLength(1);
+      expect(server.queries).toHaveLength(queries);
+      // Past every cache of answers, the candidate that matched is asked first.
+      resolver.invalidate(name);
+      await resolver.resolveHost(host);
+      expect(server.queries).toHaveLength(queries + 2);
+    },
+  );
+
+  it('with as many dots as ndots says is asked as it is first', async () => {
+    const { server, resolver } = await resolverOf({ ndots: 2 });
+    await resolver.resolveHost('orders.example.com', { family: 4 });
+    expect(server.asked).toEqual(['A orders.example.com']);
+  });
+
+  it('that nobody knows says which names were tried', async () => {
+    const { resolver } = await resolverOf();
+    await expect(resolver.resolveHost('nowhere')).rejects.toMatchObject({
+      failure: 'not-found',
+      message:
+        'nowhere: NXDOMAIN, tried as nowhere.default.svc.cluster.local, nowhere.svc.cluster.local, nowhere.cluster.local, nowhere',
+    });
+  });
+
+  it('that exists and leads nowhere ends the search there, with its chain', async () => {
+    const { server, resolver } = await resolverOf(
+      {},
+      zoneScript([cname(service, primary), a('webscaler-db.svc.cluster.local', '203.0.113.66')]),
+    );
+    await expect(resolver.resolveHost('webscaler-db')).rejects.toMatchObject({
+      message: `${service} -> ${primary}: NXDOMAIN`,
+    });
+    expect(server.asked).not.toContain('A webscaler-db.svc.cluster.local');
+  });
+
+  it('whose first candidate no server answers for is not looked for elsewhere', async () => {
+    const { server, resolver } = await resolverOf({}, ({ name }) =>
+      name === service ? { rcode: rcodes.servfail } : { answers: [a(name, '203.0.113.66')] },
+    );
+    await expect(resolver.resolveHost('webscaler-db', { family: 4 })).rejects.toMatchObject({ failure: 'unavailable' });
+    expect(server.asked).toEqual([`A ${service}`]);
+  });
+
+  it('is looked for within one deadline, however many candidates there are', async () => {
+    const { resolver } = await resolverOf({ timeoutMillis: 10_000 }, ({ name }) => ({
+      ...(name === 'x' ? {} : { rcode: rcodes.nxdomain }),
+      delayMillis: 60,
+    }));
+    const begun = performance.now();
+    await expect(resolver.resolveHost('x', { timeoutMillis: 100 })).rejects.toMatchObject({ failure: 'unavailable' });
+    expect(performance.now() - begun).toBeLessThan(1500);
+  });
+
+  it('keeps its last answer, marked stale, when no server answers any more', async () => {
+    let shift = 0;
+    const clock = { ...systemClock, now: () => performance.now() + shift };
+    const { server, resolver } = await resolverOf({}, undefined, clock);
+    await resolver.resolveHost('webscaler-db.default');
+    server.script = () => ({ rcode: rcodes.servfail });
+    shift = 100_000; // The answers are over, and so is the memory of which candidate matched.
+    expect(await resolver.resolveHost('webscaler-db.default')).toMatchObject({ stale: true, name: service });
+    await expect(resolver.resolveHost('webscaler-db.default', { fresh: true })).rejects.toMatchObject({
+      failure: 'unavailable',
+    });
+  });
+
+  it.each(['', '.', 'a..b', ' '])('%j is refused before any query', async (host) => {
+    const { server, resolver } = await resolverOf();
+    await expect(resolver.resolveHost(host)).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT' });
+    expect(server.queries).toHaveLength(0);
+  });
+});
+
+describe('what needs no server', () => {
+  it.each([
+    ['192.0.2.7', 4],
+    ['2001:db8::7', 6],
+  ])('an address is itself: %s', async (address, family) => {
+    const { server, resolver } = await resolverOf();
+    expect((await resolver.resolveHost(address)).addresses).toMatchObject([{ address, family }]);
+    await expect(resolver.resolveHost(address, { family: family === 4 ? 6 : 4 })).rejects.toMatchObject({
+      failure: 'no-address',
+    });
+    expect(server.queries).toHaveLength(0);
+  });
+
+  it('localhost is this machine, whatever DNS says, in both calls', async () => {
+    const { server, resolver } = await resolverOf({}, ({ name }) => ({ answers: [a(name, '203.0.113.66')] }));
+    for (const name of ['localhost', 'LocalHost.', 'db.localhost']) {
+      expect((await resolver.resolveHost(name)).addresses.map((entry) => entry.address)).toEqual(['127.0.0.1', '::1']);
+      expect((await resolver.resolve(name)).addresses.map((entry) => entry.address)).toEqual(['127.0.0.1', '::1']);
+    }
+    expect(server.queries).toHaveLength(0);
+  });
+
+  it('a name in the hosts file is what that says, and only for plain names', async () => {
+    await writeFile(
+      join(folder, 'hosts'),
+      '# hosts\n10.0.0.9 Orders.example.com orders # the shop\n2001:db8::9 orders\nnonsense orders\n',
+    );
+    const { server, resolver } = await resolverOf();
+    expect((await resolver.resolveHost('orders')).addresses.map((entry) => entry.address)).toEqual([
+      '10.0.0.9',
+      '2001:db8::9',
+    ]);
+    expect((await resolver.resolveHost('orders.EXAMPLE.com')).addresses).toMatchObject([{ address: '10.0.0.9' }]);
+    expect(server.queries).toHaveLength(0);
+    expect((await resolver.resolve('orders.example.com')).addresses).toMatchObject([{ address: '192.0.2.30' }]);
+  });
+});
+
+describe('resolv.conf', () => {
+  it('says who is asked and how names are completed, and is read again when it changes', async () => {
+    const [first, second] = [
+      await ScriptedDnsServer.start(zoneScript(records), '127.0.0.21'),
+      await ScriptedDnsServer.start(zoneScript(records), '127.0.0.22'),
+    ];
+    opened.push(first, second);
+    const path = join(folder, 'resolv.conf');
+    await writeFile(
+      path,
+      'nameserver 127.0.0.21\nsearch default.svc.cluster.local svc.cluster.local\noptions ndots:5\n',
+    );
+    let shift = 0;
+    const clock = { ...systemClock, now: () => performance.now() + shift };
+    const resolver = new DnsResolver({ resolvConfPath: path }, { clock });
+    opened.push(resolver);
+    expect(resolver.nameservers).toEqual(['127.0.0.21:53']);
+    expect(resolver.searchDomains).toEqual(['default.svc.cluster.local', 'svc.cluster.local']);
+
+    await writeFile(path, 'search shop.svc.k8s.internal\nnameserver 127.0.0.22\nnameserver fe80::1%eth0\n');
+    expect(resolver.nameservers).toEqual(['127.0.0.21:53']); // Not looked at for every name.
+    shift = 6000;
+    expect(resolver.nameservers).toEqual(['127.0.0.22:53', '[fe80::1%eth0]:53']);
+    expect(resolver.searchDomains).toEqual(['shop.svc.k8s.internal']);
+  });
+
+  it('counts less than what is given', async () => {
+    const path = join(folder, 'resolv.conf');
+    await writeFile(path, 'nameserver 127.0.0.21\nsearch one.example\n');
+    const resolver = new DnsResolver({
+      resolvConfPath: path,
+      nameservers: ['[::1]:5353'],
+      searchDomains: ['Two.Example.'],
+    });
+    expect([resolver.nameservers, resolver.searchDomains]).toEqual([['[::1]:5353'], ['two.example']]);
+  });
+
+  it('that names no server by its address is told from a server that does not answer', async () => {
+    const path = join(folder, 'resolv.conf');
+    await writeFile(path, 'nameserver dns.example.com\n');
+    const resolver = new DnsResolver({ resolvConfPath: path });
+    await expect(resolver.resolve(primary)).rejects.toMatchObject({
+      message: `${primary}: no DNS server is configured: resolv.conf names none by its address`,
+    });
+  });
+});
+
+describe('a new resolver', () => {
+  it('reads and opens nothing', () => {
+    const resolver = new DnsResolver({ resolvConfPath: '/nonexistent/resolv.conf' });
+    expect(resolver.statistics()).toMatchObject({ queries: 0, cache: { names: 0 } });
+  });
+
+  it.each<[string, DnsResolverOptions]>([
+    ['nameservers', { nameservers: [] }],
+    ['nameservers[1]', { nameservers: ['127.0.0.1', 'dns.example.com'] }],
+    ['nameservers[0]', { nameservers: ['127.0.0.1:0'] }],
+    ['nameservers[0]', { nameservers: ['[127.0.0.1]:53'] }],
+    ['searchDomains[0]', { searchDomains: ['a..b'] }],
+    ['ndots', { ndots: 16 }],
+    ['ndots', { ndots: 1.5 }],
+    ['timeoutMillis', { timeoutMillis: 0 }],
+    ['attempts', { attempts: Number.NaN }],
+    ['totalTimeoutMillis', { totalTimeoutMillis: -1 }],
+    ['cache.maxNames', { cache: { maxNames: 0 } }],
+    ['cache.failureTtlSeconds', { cache: { failureTtlSeconds: 0.5 } }],
+    ['cache.minTtlSeconds', { cache: { minTtlSeconds: 400 } }],
+  ])('refuses %s: %j', (argument, options) => {
+    expect(() => new DnsResolver(options)).toThrow(
+      expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument }),
+    );
+  });
+});
