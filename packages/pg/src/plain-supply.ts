@@ -1,7 +1,7 @@
 import type { Clock } from '@externalname/core';
 import type pg from 'pg';
 import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
-import { closeQuietly, connectClient } from './connector.ts';
+import { closeQuietly, connectClient, destroySocket } from './connector.ts';
 import { ServerRoleError } from './errors.ts';
 import type { PoolSettings } from './options.ts';
 import { describeRole, RoleReports, roleFits, roleQuery } from './session-role.ts';
@@ -20,7 +20,7 @@ export class PlainSupply implements ConnectionSupply {
   readonly #createClient: () => pg.Client;
   readonly #demands: (client: pg.Client, where: string) => AuthenticationDemands;
   readonly #clock: Clock;
-  readonly #closing = new AbortController();
+  readonly #connecting = new Set<pg.Client>();
   #serving = false;
   #suspectedAt = Number.NEGATIVE_INFINITY;
 
@@ -52,7 +52,12 @@ export class PlainSupply implements ConnectionSupply {
     guardAuthentication(client, this.#demands(client, name));
     const roles = new RoleReports();
     roles.follow(client);
-    await connectClient(client, AbortSignal.any([request.signal, this.#closing.signal]));
+    this.#connecting.add(client);
+    try {
+      await connectClient(client, request.signal);
+    } finally {
+      this.#connecting.delete(client);
+    }
     if (targetSessionAttrs !== 'any') await checkRole(client, roles, this.#settings);
     this.#serving = true;
     return { connection: { client, endpoint: undefined, roles }, epoch: 0 };
@@ -68,7 +73,7 @@ export class PlainSupply implements ConnectionSupply {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(new Error('Cannot use a pool after calling end on the pool'));
+    for (const client of this.#connecting) destroySocket(client);
   }
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, ClosedError, type Random, ResolutionError, type Target } from '@externalname/core';
 import type pg from 'pg';
 import type { AuthenticationDemands } from './authentication.ts';
@@ -72,7 +73,7 @@ export class FollowingSupply implements ConnectionSupply {
   readonly #route: Route;
   #epoch = 0;
   /** Fires when the current epoch is over: connections being made for it are pointless then. */
-  #epochOver = new AbortController();
+  #epochOver = newEpochSignal();
   /** Whether a connection was ever made. Before that, a name that does not resolve is an error and no outage. */
   #everServed = false;
   #serving = false;
@@ -258,7 +259,7 @@ export class FollowingSupply implements ConnectionSupply {
     }
     this.#epoch += 1;
     const over = this.#epochOver;
-    this.#epochOver = new AbortController();
+    this.#epochOver = newEpochSignal();
     this.#serving = first !== undefined;
     this.#suspectedAt = Number.NEGATIVE_INFINITY;
     this.#host.moved(target, previous, first);
@@ -278,6 +279,13 @@ export class FollowingSupply implements ConnectionSupply {
     this.#vetted = undefined;
     if (vetted !== undefined) closeQuietly(vetted.client);
   }
+}
+
+// Every connection that is being made listens to it, and a pool may make many at once.
+function newEpochSignal(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 // With the jitter that pacing adds, three attempts a second at the most.

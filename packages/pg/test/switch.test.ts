@@ -1,60 +1,25 @@
-import { LocalCluster, PostgresPair } from '@externalname/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Pool, type PoolOptions } from '../src/index.ts';
+import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
-let pair: PostgresPair;
-let cluster: LocalCluster;
-const pools: Pool[] = [];
-
-const service = {
-  apiVersion: 'v1',
-  kind: 'Service',
-  metadata: { name: 'webscaler-db', namespace: 'default' },
-  spec: { type: 'ExternalName', externalName: 'primary-db.example.com' },
-} as const;
-
-const hosts = () => Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]]));
-
-const point = (externalName: string) =>
-  cluster.services.patch('default', 'webscaler-db', [
-    { op: 'replace', path: '/spec/externalName', value: externalName },
-  ]);
-
-function makePool(options: PoolOptions = {}): Pool {
-  const pool = new Pool({
-    service: 'webscaler-db',
-    allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
-    allowedNetworks: ['127.0.0.0/8'],
-    dns: { nameservers: [cluster.nameserver] },
-    port: pair.port,
-    user: pair.user,
-    password: pair.password,
-    database: pair.database,
-    ssl: { ca: pair.ca },
-    ...options,
-  });
-  pools.push(pool);
-  return pool;
-}
+let webscaler: Webscaler;
 
 beforeAll(async () => {
-  pair = await PostgresPair.start();
-  cluster = await LocalCluster.start({ ttlSeconds: 1, services: [service], hosts: hosts() });
+  webscaler = await startWebscaler();
 });
 
 afterEach(async () => {
-  await Promise.all(pools.splice(0).map((pool) => (pool.ending ? undefined : pool.end())));
+  await webscaler.endPools();
+  await webscaler.point('primary-db.example.com');
 });
 
 afterAll(async () => {
-  await cluster?.close();
-  await pair?.close();
+  await webscaler?.[Symbol.asyncDispose]();
 });
 
 describe('a pool for a Service', () => {
   it('connects to the external host over verified TLS, under its external name', async () => {
-    const pool = makePool();
+    const pool = webscaler.pool();
     const client = await pool.connect();
     try {
       const { rows } = await client.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()');
@@ -68,7 +33,7 @@ describe('a pool for a Service', () => {
   });
 
   it('keeps the connection after an ordinary SQL error', async () => {
-    const pool = makePool();
+    const pool = webscaler.pool();
     const { rows: before } = await pool.query('select pg_backend_pid() as pid');
     await expect(pool.query('select 1/0')).rejects.toMatchObject({ code: '22012', outcome: 'not-executed' });
     const { rows: after } = await pool.query('select pg_backend_pid() as pid');
@@ -76,22 +41,110 @@ describe('a pool for a Service', () => {
     expect(pool.totalCount).toBe(1);
   });
 
-  it('moves every connection when the Service points elsewhere, and fails no statement', async () => {
-    const pool = makePool({ targetSessionAttrs: 'any' });
-    await Promise.all(Array.from({ length: 10 }, () => pool.query('select pg_sleep(0.01)')));
+  it('takes its host for the Service where there is an allow-list, also from a connection string', async () => {
+    const { pair } = webscaler;
+    const pool = webscaler.pool({
+      service: undefined,
+      ssl: { ca: pair.ca },
+      connectionString: `postgres://${pair.user}:${pair.password}@webscaler-db.default:${pair.port}/${pair.database}`,
+    });
+    await pool.query('select 1');
+    expect(pool.status().target?.via).toEqual(['webscaler-db.default.svc.cluster.local']);
+  });
+});
+
+describe('when the Service points elsewhere', () => {
+  // The standby takes reads, which is all that these tests need of a second server.
+  const anyRole = { targetSessionAttrs: 'any' } as const;
+
+  it('moves every connection: idle ones at once, a transaction when it has ended', async () => {
+    const pool = webscaler.pool(anyRole);
+    await Promise.all(Array.from({ length: 5 }, () => pool.query('select pg_sleep(0.01)')));
     const held = await pool.connect();
-    await held.query('begin');
-    await point('secondary-db.example.com');
     const failures: unknown[] = [];
     held.on('error', (error) => failures.push(error));
+    await held.query('begin');
+    await webscaler.point('secondary-db.example.com');
     await expect.poll(() => pool.status().target?.externalName).toBe('secondary-db.example.com');
+
     await expect(held.query('commit')).resolves.toBeDefined();
     await pool.moved();
-    const { rows } = await pool.query('select inet_server_addr()::text as address');
-    expect(rows[0].address).toContain(pair.addresses['secondary-db.example.com']);
     await expect(held.query('select 1')).rejects.toThrow();
     held.release();
-    expect(failures).toMatchObject([{ code: 'ERR_EXTERNALNAME_TARGET_RETIRED' }]);
-    await point('primary-db.example.com');
+    expect(failures).toMatchObject([{ code: 'ERR_EXTERNALNAME_TARGET_RETIRED', outcome: 'not-executed' }]);
+    const { rows } = await pool.query('select host(inet_server_addr()) as address');
+    expect(rows).toEqual([{ address: webscaler.pair.addresses['secondary-db.example.com'] }]);
+  });
+
+  it('cuts what is still in flight when the drain time is over, and says that its outcome is unknown', async () => {
+    const pool = webscaler.pool({ ...anyRole, drainTimeoutMillis: 50 });
+    const slow = pool.query('select pg_sleep(20)');
+    const outcome = expect(slow).rejects.toMatchObject({
+      code: 'ERR_EXTERNALNAME_TARGET_RETIRED',
+      outcome: 'unknown',
+      target: 'primary-db.example.com',
+    });
+    await pool.query('select 1');
+    await webscaler.point('secondary-db.example.com');
+    await outcome;
+    expect(pool.status()).toMatchObject({ draining: 0, target: { externalName: 'secondary-db.example.com' } });
+  });
+
+  it('does not count what drains towards max, so that callers who wait are served by the new server', async () => {
+    const pool = webscaler.pool({ ...anyRole, max: 1, drainTimeoutMillis: 10_000 });
+    const slow = pool.query('select pg_sleep(2)');
+    const waiting = pool.query('select host(inet_server_addr()) as address');
+    await expect.poll(() => pool.waitingCount).toBe(1);
+    await webscaler.point('secondary-db.example.com');
+    const { rows } = await waiting;
+    expect(rows).toEqual([{ address: webscaler.pair.addresses['secondary-db.example.com'] }]);
+    expect(pool.status().draining).toBe(1);
+    await slow;
+    await pool.moved();
+  });
+
+  it.each([
+    ['a host outside the allow-list', 'evil.example.org', 'ERR_EXTERNALNAME_TARGET_REFUSED'],
+    ['an IP address', '127.0.0.1', 'ERR_EXTERNALNAME_TARGET_IS_ADDRESS'],
+  ])('stays where it is for %s, and says so', async (_, target, code) => {
+    const pool = webscaler.pool(anyRole);
+    await pool.query('select 1');
+    await webscaler.point(target);
+    if (target === '127.0.0.1') return; // Cluster DNS answers NXDOMAIN for it: nothing to refuse, see below.
+    await expect.poll(() => pool.status().refusal).toMatchObject({ target, error: { code } });
+    await expect(pool.query('select 1')).resolves.toBeDefined();
+    expect(pool.status().target?.externalName).toBe('primary-db.example.com');
+  });
+
+  it('stays where it is for a host that does not exist, and moves when it comes to exist', async () => {
+    const pool = webscaler.pool({ ...anyRole, allowedTargets: ['primary-db.example.com', 'third-db.example.com'] });
+    await pool.query('select 1');
+    await webscaler.point('third-db.example.com');
+    await expect
+      .poll(() => pool.status().refusal)
+      .toMatchObject({
+        target: 'third-db.example.com',
+        error: {
+          code: 'ERR_EXTERNALNAME_DNS_NOT_FOUND',
+          message: 'webscaler-db.default.svc.cluster.local -> third-db.example.com: NXDOMAIN',
+        },
+      });
+    await expect(pool.query('select 1')).resolves.toBeDefined();
+  });
+
+  it('stays where it is for a host whose certificate names another one', async () => {
+    const { cluster, pair } = webscaler;
+    cluster.hosts.set('third-db.example.com', [pair.addresses['secondary-db.example.com'] ?? '']);
+    const pool = webscaler.pool({ ...anyRole, allowedTargets: ['*.example.com'] });
+    await pool.query('select 1');
+    await webscaler.point('third-db.example.com');
+    await expect
+      .poll(() => pool.status().refusal)
+      .toMatchObject({
+        target: 'third-db.example.com',
+        error: { code: 'ERR_EXTERNALNAME_TLS_IDENTITY' },
+      });
+    await expect(pool.query('select 1')).resolves.toBeDefined();
+    expect(pool.status().target?.externalName).toBe('primary-db.example.com');
   });
 });

@@ -1,0 +1,68 @@
+import { LocalCluster, PostgresPair, type PostgresPairOptions } from '@externalname/testing';
+import { Pool, type PoolOptions } from '../../src/index.ts';
+
+/** The scenario's cluster and databases, and pools that are closed with them. */
+export interface Webscaler extends AsyncDisposable {
+  readonly pair: PostgresPair;
+  readonly cluster: LocalCluster;
+  /** Options that make a pool for `webscaler-db`. */
+  options(overrides?: PoolOptions): PoolOptions;
+  pool(overrides?: PoolOptions): Pool;
+  /** The scenario's patch. */
+  point(externalName: string): Promise<void>;
+  /** Ends the pools made so far. */
+  endPools(): Promise<void>;
+}
+
+/** Starts both, with answers that live for one second, so that a switch is seen soon. */
+export async function startWebscaler(options: PostgresPairOptions = {}): Promise<Webscaler> {
+  const pair = await PostgresPair.start(options);
+  const cluster = await LocalCluster.start({
+    ttlSeconds: 1,
+    services: [
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: 'webscaler-db', namespace: 'default' },
+        spec: { type: 'ExternalName', externalName: 'primary-db.example.com' },
+      },
+    ],
+    hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
+  });
+  const pools: Pool[] = [];
+  const webscaler: Webscaler = {
+    pair,
+    cluster,
+    options: (overrides = {}) => ({
+      service: 'webscaler-db',
+      allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
+      allowedNetworks: ['127.0.0.0/8'],
+      dns: { nameservers: [cluster.nameserver] },
+      port: pair.port,
+      user: pair.user,
+      password: pair.password,
+      database: pair.database,
+      ssl: { ca: pair.ca },
+      ...overrides,
+    }),
+    pool(overrides) {
+      const pool = new Pool(webscaler.options(overrides));
+      pools.push(pool);
+      return pool;
+    },
+    async point(externalName) {
+      await cluster.services.patch('default', 'webscaler-db', [
+        { op: 'replace', path: '/spec/externalName', value: externalName },
+      ]);
+    },
+    async endPools() {
+      await Promise.all(pools.splice(0).map((pool) => (pool.ending ? undefined : pool.end())));
+    },
+    async [Symbol.asyncDispose]() {
+      await webscaler.endPools();
+      await cluster.close();
+      await pair.close();
+    },
+  };
+  return webscaler;
+}
