@@ -223,6 +223,19 @@ describe('how often a DNS source asks', () => {
     expect(resolver.asked).toHaveLength(2);
   });
 
+  it('makes no caller wait for the next question while somebody is subscribed', async () => {
+    const { clock, resolver, source, follow } = world({}, () => 0.5);
+    await source.current();
+    follow();
+    resolver.hold();
+    await clock.advance(30_100);
+    await expect(source.current()).resolves.toMatchObject({ externalName: primary, stale: false });
+    expect(resolver.asked).toHaveLength(1);
+    await clock.advance(1000);
+    await expect(source.current()).resolves.toMatchObject({ externalName: primary, stale: false });
+    expect(resolver.asked).toHaveLength(2);
+  });
+
   it('asks at once for a fresh caller, and counts the TTL from there', async () => {
     const { clock, resolver, source, follow } = world();
     follow();

@@ -106,13 +106,16 @@ export class DnsTargetSource implements TargetSource {
     return this.close();
   }
 
-  /** The target that can be given without asking. */
+  /**
+   * The target that can be given without asking. While it is followed, each question has its own time: nobody who takes what
+   * is known has to wait for it, nor for a server that is down.
+   */
   #knownTarget(): Target | undefined {
     const state = this.#state;
-    if (state.state === 'good') return this.#clock.now() < state.answer.validUntil ? state.answer.target : undefined;
-    // While it is followed, the next try has its own time: nobody has to wait for a server that is down.
-    if (state.state !== 'degraded' || state.answer === undefined) return undefined;
-    return this.#feed.isFollowed || this.#clock.now() < state.retryAt ? state.answer.target : undefined;
+    const answer = lastAnswer(state);
+    if (answer === undefined) return undefined;
+    const askAgainAt = state.state === 'degraded' ? state.retryAt : answer.validUntil;
+    return this.#feed.isFollowed || this.#clock.now() < askAgainAt ? answer.target : undefined;
   }
 
   /**

@@ -347,6 +347,17 @@ describe('a plain host, with neither a Service nor an allow-list', () => {
 describe('a refusal', () => {
   const policy = createTargetPolicy({ service, allowedTargets });
 
+  it('can be foreseen, without an event', () => {
+    const events: TargetRefusedEvent[] = [];
+    const stop = targetRefused.subscribe((event) => events.push(event));
+    const of = (externalName: string, chosen = policy) => chosen.allows({ externalName, via });
+    expect([of('primary-db.example.com'), of('evil.example.org'), of('10.0.0.1')]).toEqual([true, false, false]);
+    const host = createTargetPolicy({ host: 'db.example.com' });
+    expect([of('DB.example.com', host), of('primary-db.example.com', host)]).toEqual([true, false]);
+    stop();
+    expect(events).toEqual([]);
+  });
+
   it('of a target is told on its channel', () => {
     const events: TargetRefusedEvent[] = [];
     const stop = targetRefused.subscribe((event) => events.push(event));
