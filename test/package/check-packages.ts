@@ -130,8 +130,15 @@ async function checkTypes({ manifest, tarball }: Packed): Promise<void> {
 async function install(consumer: string, packed: readonly Packed[]): Promise<void> {
   await mkdir(consumer);
   const { devDependencies: tools = {} } = await readManifest(root);
-  // A user brings what the packages have as peers, and a compiler.
-  const brought = Object.assign({}, ...packed.map(({ manifest }) => manifest.peerDependencies ?? {}));
+  // A user brings what the packages have as peers, in the versions that the workspace tests with, and a compiler.
+  const brought = Object.fromEntries(
+    packed.flatMap(({ manifest }) =>
+      Object.entries(manifest.peerDependencies ?? {}).map(([name, range]) => [
+        name,
+        manifest.devDependencies?.[name] ?? range,
+      ]),
+    ),
+  );
   const dependencies = {
     ...brought,
     ...Object.fromEntries(packed.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`])),

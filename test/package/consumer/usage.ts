@@ -1,16 +1,75 @@
-// What a user of the published packages may write. Compiled and run twice: as an ES module and as a CommonJS one.
+// What a user of the published packages may write, compiled and run twice: as an ES module and as a CommonJS one.
+// It goes through a planned switch on real PostgreSQL servers, as packed code has failed where sources did not: it
+// starts programs, looks for files and imports packages at run time.
 import { strict as assert } from 'node:assert';
-import {
-  ExternalNameError,
-  InvalidArgumentError,
-  isExternalNameError,
-  parseServiceReference,
-} from '@externalname/core';
+import { type ExternalNameError, isExternalNameError, parseServiceReference } from '@externalname/core';
+import { kubernetesSource, type NotExternalNameError } from '@externalname/kubernetes';
+import { Pool, type PoolOptions } from '@externalname/pg';
+import { LocalCluster, PostgresPair } from '@externalname/testing';
+import pg from 'pg';
 
-const reference = parseServiceReference('webscaler-db.default');
-assert.equal(reference.name, 'webscaler-db');
+async function main(): Promise<void> {
+  assert.equal(parseServiceReference('webscaler-db.default').name, 'webscaler-db');
+  assert.throws(() => new Pool({ service: 'webscaler-db' }), hasCode('ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED'));
 
-assert.throws(
-  () => parseServiceReference('not a name'),
-  (error) => isExternalNameError(error) && error instanceof InvalidArgumentError && error instanceof ExternalNameError,
-);
+  const source = kubernetesSource({ service: 'webscaler-db', kubeConfig: '/nowhere/kubeconfig' });
+  await assert.rejects(source.current(), (error: ExternalNameError | NotExternalNameError) =>
+    hasCode('ERR_EXTERNALNAME_KUBERNETES_CONFIG')(error),
+  );
+  await source.close();
+
+  const pair = await PostgresPair.start();
+  const cluster = await LocalCluster.start({
+    ttlSeconds: 1,
+    services: [
+      {
+        metadata: { name: 'webscaler-db', namespace: 'default' },
+        spec: { type: 'ExternalName', externalName: 'primary-db.example.com' },
+      },
+    ],
+    hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
+  });
+  const options: PoolOptions = {
+    service: 'webscaler-db',
+    allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
+    allowedNetworks: ['127.0.0.0/8'],
+    dns: { nameservers: [cluster.nameserver] },
+    port: pair.port,
+    database: pair.database,
+    user: pair.user,
+    password: pair.password,
+    ssl: { ca: pair.ca },
+  };
+  const pool = new Pool(options);
+  try {
+    assert.ok(pool instanceof pg.Pool, "the pool is an instance of the user's own pg.Pool");
+    assert.equal(await serverOf(pool), pair.addresses['primary-db.example.com']);
+
+    await pair.switchover({
+      onPromoted: async () => {
+        await cluster.services.patch('default', 'webscaler-db', [
+          { op: 'replace', path: '/spec/externalName', value: 'secondary-db.example.com' },
+        ]);
+      },
+    });
+    assert.equal(await serverOf(pool), pair.addresses['secondary-db.example.com']);
+  } finally {
+    await pool.end();
+    await cluster.close();
+    await pair.close();
+  }
+}
+
+async function serverOf(pool: Pool): Promise<string | undefined> {
+  const { rows } = await pool.query<{ address: string }>('select host(inet_server_addr()) as address');
+  return rows[0]?.address;
+}
+
+function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => isExternalNameError(error) && error.code === code;
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});
