@@ -1,5 +1,12 @@
 import { LocalCluster, PostgresPair, type PostgresPairOptions } from '@externalname/testing';
-import { Pool, type PoolOptions } from '../../src/index.ts';
+import {
+  Pool,
+  type PoolOptions,
+  type SwitchEvent,
+  switched,
+  type TargetRefusedEvent,
+  targetNotFollowed,
+} from '../../src/index.ts';
 
 /** The scenario's cluster and databases, and pools that are closed with them. */
 export interface Webscaler extends AsyncDisposable {
@@ -65,4 +72,24 @@ export async function startWebscaler(options: PostgresPairOptions = {}): Promise
     },
   };
   return webscaler;
+}
+
+/** The next switch of any pool of this process. To be asked for before it can come. */
+export function nextSwitch(): Promise<SwitchEvent> {
+  return new Promise((resolve) => {
+    const stop = switched.subscribe((event) => {
+      stop();
+      resolve(event);
+    });
+  });
+}
+
+/** The next time that a pool of this process does not follow a target. To be asked for before it can come. */
+export function nextRefusal(): Promise<TargetRefusedEvent> {
+  return new Promise((resolve) => {
+    const stop = targetNotFollowed.subscribe((event) => {
+      stop();
+      resolve(event);
+    });
+  });
 }
