@@ -23,18 +23,19 @@ export {
   ProxyListenError,
   type ProxyTarget,
 } from './fault-proxy.ts';
+export type { ApiFault, ApiFaultScope } from './kubernetes-api/api-faults.ts';
 export type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
 export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';
 export { ApiStatusError, type Status, type StatusCause, type StatusDetails } from './kubernetes-api/status.ts';
+export type { Identity, LocalApi } from './local-api.ts';
 export {
+  type LocalApiOptions,
   LocalCluster,
   type LocalClusterOptions,
-  type LocalDns,
   type LocalDnsOptions,
-  type LocalHosts,
-  type LocalServices,
-  type ServiceObject,
 } from './local-cluster.ts';
+export type { LocalDns, LocalHosts } from './local-dns.ts';
+export type { AnyObject, LocalObjects, LocalServices, ServiceObject } from './local-objects.ts';
 export type { PostgresBinariesOptions } from './postgres-binaries.ts';
 export { PostgresServerError, type PostgresServerFailure, PostgresUnavailableError } from './postgres-errors.ts';
 export {

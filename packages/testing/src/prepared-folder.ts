@@ -23,6 +23,7 @@ export async function preparedFolder(options: PreparedFolderOptions): Promise<st
   const { cache, key, build } = options;
   const folder = join(cache, key);
   if (await isComplete(folder)) return join(folder, contents);
+  await removeOldDrafts(cache, key);
   const unique = randomBytes(6).toString('hex');
   const draft = join(cache, `.${key}.${unique}`);
   try {
@@ -96,6 +97,15 @@ async function putInPlace(draft: string, folder: string, away: string): Promise<
   }
 }
 
+// A process that was killed while it prepared a folder has left its draft.
+async function removeOldDrafts(cache: string, key: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    if (!name.startsWith(`.${key}.`)) continue;
+    const { mtimeMs } = await stat(join(cache, name)).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    if (Date.now() - mtimeMs > oldDraftMillis) await rm(join(cache, name), { recursive: true, force: true });
+  }
+}
+
 async function isComplete(folder: string): Promise<boolean> {
   let sizes: [string, number][];
   try {
@@ -130,3 +140,5 @@ function ignoreMissing(error: NodeJS.ErrnoException): void {
 
 const contents = 'contents';
 const manifest = 'manifest.json';
+// Making one takes seconds.
+const oldDraftMillis = 3_600_000;
