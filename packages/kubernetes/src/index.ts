@@ -9,4 +9,27 @@ export {
 } from './api/errors.ts';
 export { type KubeConfigLike, type KubeConfigOption, KubernetesConfigError } from './api/kube-config.ts';
 export { NotExternalNameError } from './errors.ts';
+export {
+  type NetworkProbeOptions,
+  resolvesProbe,
+  type TcpProbeOptions,
+  type TlsProbeOptions,
+  tcpProbe,
+  tlsProbe,
+} from './probes/network-probes.ts';
+export { type PostgresClientLike, type PostgresProbeOptions, postgresProbe } from './probes/postgres-probe.ts';
+export { judgePostgres, type Objection, type ObjectionKind, type PostgresState } from './probes/postgres-state.ts';
+export type { Probe, ProbeContext, ProbeFinding, ProbeResult } from './probes/probe.ts';
+export type { SwitchOptions, SwitchTargetOptions } from './switch/options.ts';
+export { type PropagationOptions, waitForPropagation } from './switch/propagation.ts';
+export {
+  type DnsPropagation,
+  SwitchFailedError,
+  SwitchRefusedError,
+  type SwitchReport,
+  type SwitchStep,
+  type SwitchStepName,
+} from './switch/report.ts';
+export { rollback, switchTarget } from './switch/switch.ts';
+export { type SwitchRecord, switchAnnotations } from './switch/switch-patch.ts';
 export { type KubernetesSourceOptions, kubernetesSource } from './watch/watch-source.ts';

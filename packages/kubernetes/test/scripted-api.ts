@@ -4,8 +4,22 @@ import type { KubeConfigLike } from '../src/index.ts';
 
 /** A Service as the scripted server stores it. */
 export interface StoredService {
-  metadata: { name: string; namespace: string; resourceVersion: string; annotations?: Record<string, string> };
+  metadata: {
+    name: string;
+    namespace: string;
+    uid: string;
+    resourceVersion: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+    managedFields?: object[];
+  };
   spec: { type: string; externalName?: string };
+}
+
+interface JsonPatchOperation {
+  op: string;
+  path: string;
+  value?: unknown;
 }
 
 type Answer = { status: number; body: unknown; headers?: Record<string, string> };
@@ -27,10 +41,14 @@ export class ScriptedApi {
   readonly requests: string[] = [];
   /** The tokens that requests came with. */
   readonly tokens: (string | undefined)[] = [];
+  /** Events that were written. */
+  readonly events: Record<string, unknown>[] = [];
   port = 0;
 
   constructor() {
-    this.#server = createServer((request, response) => this.#handle(request, response));
+    this.#server = createServer((request, response) => {
+      this.#handle(request, response).catch(() => response.destroy());
+    });
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -73,13 +91,30 @@ export class ScriptedApi {
   }
 
   /** Creates or changes the Service, and tells who watches. */
-  put(externalName: string, type = 'ExternalName'): void {
+  put(externalName: string, type = 'ExternalName', metadata: Partial<StoredService['metadata']> = {}): void {
+    const before = this.#service?.metadata;
+    this.#store({
+      metadata: {
+        name: 'webscaler-db',
+        namespace: 'default',
+        uid: 'uid-1',
+        ...before,
+        ...metadata,
+        resourceVersion: '',
+      },
+      spec: { type, ...(type === 'ExternalName' && { externalName }) },
+    });
+  }
+
+  /** The Service as it is stored. */
+  get service(): StoredService | undefined {
+    return this.#service;
+  }
+
+  #store(service: StoredService): void {
     const created = this.#service === undefined;
     this.#version += 1;
-    this.#service = {
-      metadata: { name: 'webscaler-db', namespace: 'default', resourceVersion: this.version },
-      spec: { type, ...(type === 'ExternalName' && { externalName }) },
-    };
+    this.#service = { ...service, metadata: { ...service.metadata, resourceVersion: this.version } };
     this.#publish(created ? 'ADDED' : 'MODIFIED', this.#service);
   }
 
@@ -140,16 +175,35 @@ export class ScriptedApi {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
-  #handle(request: IncomingMessage, response: ServerResponse): void {
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://scripted');
-    const isGet = url.pathname.endsWith('/services/webscaler-db');
-    const verb = isGet ? 'get' : url.searchParams.has('watch') ? 'watch' : 'list';
+    const verb = verbOf(request, url);
     this.requests.push(`${verb} ${url.searchParams.get('resourceVersion') ?? ''}`.trim());
     this.tokens.push(request.headers.authorization?.slice('Bearer '.length));
-    const answer = this.#answer?.(request, url) ?? this.#serve(verb, url);
+    const body = await read(request);
+    const answer =
+      this.#answer?.(request, url) ?? (body === '' ? this.#serve(verb, url) : this.#write(verb, url, body));
     if (answer === 'silence') return;
     if (answer === 'watch') this.#startWatch(Number(url.searchParams.get('resourceVersion')), response);
     else send(response, answer);
+  }
+
+  #write(verb: string, url: URL, body: string): Answer {
+    if (verb === 'selfsubjectreviews') {
+      return { status: 201, body: { status: { userInfo: { username: 'system:serviceaccount:ops:switcher' } } } };
+    }
+    if (verb === 'events') {
+      this.events.push(JSON.parse(body));
+      return { status: 201, body: {} };
+    }
+    if (this.#service === undefined) return { status: 404, body: status(404, 'NotFound', 'not found') };
+    const patched = applyPatch(this.#service, JSON.parse(body));
+    if (patched === undefined) {
+      const message = 'the server rejected our request due to an error in our request';
+      return { status: 422, body: status(422, 'Invalid', message) };
+    }
+    if (!url.searchParams.has('dryRun')) this.#store(patched);
+    return { status: 200, body: this.#service };
   }
 
   #serve(verb: string, url: URL): Answer | 'watch' {
@@ -202,6 +256,39 @@ export function forbidden(verb: string): Answer {
 
 export function expired(from: number, oldest: number): Answer {
   return { status: 410, body: status(410, 'Expired', `too old resource version: ${from} (${oldest})`) };
+}
+
+function verbOf(request: IncomingMessage, url: URL): string {
+  if (request.method === 'PATCH') return url.searchParams.has('dryRun') ? 'dry-run' : 'patch';
+  if (request.method === 'POST') return url.pathname.split('/').at(-1) ?? '';
+  if (url.pathname.endsWith('/services/webscaler-db')) return 'get';
+  return url.searchParams.has('watch') ? 'watch' : 'list';
+}
+
+async function read(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+/** The four operations of RFC 6902 that a switch uses; undefined where one of them fails. */
+function applyPatch(service: StoredService, operations: JsonPatchOperation[]): StoredService | undefined {
+  const copy = structuredClone(service);
+  for (const { op, path, value } of operations) {
+    const keys = path
+      .slice(1)
+      .split('/')
+      .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const last = keys.pop() ?? '';
+    let parent: Record<string, unknown> | undefined = copy as unknown as Record<string, unknown>;
+    for (const key of keys) parent = parent?.[key] as Record<string, unknown> | undefined;
+    if (parent === undefined) return undefined;
+    if (op === 'test' && parent[last] !== value) return undefined;
+    if ((op === 'replace' || op === 'remove') && !(last in parent)) return undefined;
+    if (op === 'remove') delete parent[last];
+    if (op === 'add' || op === 'replace') parent[last] = value;
+  }
+  return copy;
 }
 
 function send(response: ServerResponse, { status: code, body, headers }: Answer): void {

@@ -2,7 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sourceDegraded, sourceRecovered, type Target, type TargetSource } from '@externalname/core';
-import { ManualClock } from '@externalname/core/internal';
+import {
+  checkTargetSource,
+  ManualClock,
+  type TargetSourceHarness,
+  targetSourceContract,
+} from '@externalname/core/internal';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type KubernetesSourceOptions, kubernetesSource } from '../src/index.ts';
 import { expired, forbidden, ScriptedApi, status, until } from './scripted-api.ts';
@@ -410,6 +415,39 @@ describe('an API server that does not serve', () => {
     await until('no connection', () => api.connections === 0);
   });
 });
+
+describe.each(targetSourceContract)('a Kubernetes source $promise', ({ check }) => {
+  it('keeps its promise', () => checkTargetSource(check, contractHarness));
+});
+
+/** A second source sees what the shared watch has brought, so that nothing has to be waited for by the clock. */
+async function contractHarness(): Promise<TargetSourceHarness> {
+  const kubeConfig = api.kubeConfig();
+  const observer = source({ kubeConfig });
+  const stop = observer.subscribe(() => undefined);
+  let isDown = false;
+  return {
+    source: source({ kubeConfig }),
+    change: (externalName) => api.put(externalName),
+    settle: async () => {
+      await until('the watch to settle', async () => {
+        const { externalName, stale } = await observer.current();
+        return isDown ? stale : !stale && externalName === api.service?.spec.externalName;
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+    fail: () => {
+      isDown = true;
+      api.answerWith(() => ({ status: 503, body: 'down' }));
+      api.cut();
+    },
+    recover: () => {
+      isDown = false;
+      api.answerWith();
+    },
+    dispose: async () => stop(),
+  };
+}
 
 describe('options out of bounds', () => {
   it.each([

@@ -278,7 +278,10 @@ async function readAll(response: IncomingMessage, signal: AbortSignal, request: 
 
 function unavailable(request: ApiRequest, what: string, cause?: unknown): KubernetesUnavailableError {
   const detail = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
-  return new KubernetesUnavailableError(`the Kubernetes API ${what}${detail}`, { cause, outcome: outcomeOf(request) });
+  // Nothing was sent where no connection came about.
+  const syscall = cause instanceof Error && 'syscall' in cause ? cause.syscall : undefined;
+  const outcome = syscall === 'connect' || syscall === 'getaddrinfo' ? 'not-executed' : outcomeOf(request);
+  return new KubernetesUnavailableError(`the Kubernetes API ${what}${detail}`, { cause, outcome });
 }
 
 function outcomeOf(request: ApiRequest): Outcome {

@@ -1,0 +1,116 @@
+import { lookup as systemLookup } from 'node:dns';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContextOptions } from 'node:tls';
+import type { Probe } from './probe.ts';
+
+/** Common to the probes of the network. */
+export interface NetworkProbeOptions {
+  /** How names are resolved; `createLookup()` of core gives one. @defaultValue the system's */
+  lookup?: LookupFunction | undefined;
+}
+
+/** Whether the name has addresses. */
+export function resolvesProbe(options: NetworkProbeOptions = {}): Probe {
+  const lookup = options.lookup ?? (systemLookup as LookupFunction);
+  return {
+    name: 'resolves',
+    run: (host, { signal }) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        lookup(host, { all: true }, (error, found) => {
+          if (error !== null) return reject(error);
+          const addresses = (Array.isArray(found) ? found : [{ address: found }]).map(({ address }) => address);
+          resolve({ ok: addresses.length > 0, detail: `resolves to ${addresses.join(', ') || 'nothing'}` });
+        });
+      }),
+  };
+}
+
+/** See {@link tcpProbe}. */
+export interface TcpProbeOptions extends NetworkProbeOptions {
+  port: number;
+}
+
+/** Whether a TCP connection to the port can be opened. */
+export function tcpProbe(options: TcpProbeOptions): Probe {
+  return {
+    name: `tcp ${options.port}`,
+    async run(host, { signal }) {
+      const socket = await openSocket(host, options, signal);
+      const detail = `port ${options.port} of ${socket.remoteAddress ?? host} accepts connections`;
+      socket.destroy();
+      return { ok: true, detail };
+    },
+  };
+}
+
+/** See {@link tlsProbe}. */
+export interface TlsProbeOptions extends TcpProbeOptions {
+  /** PEM certificates to trust. @defaultValue those that Node.js trusts */
+  ca?: SecureContextOptions['ca'];
+  /** `postgres` asks for TLS in PostgreSQL's own way first (SSLRequest). @defaultValue `tls` */
+  protocol?: 'tls' | 'postgres' | undefined;
+}
+
+/** Whether the server shows a certificate for the target's own name that can be verified. */
+export function tlsProbe(options: TlsProbeOptions): Probe {
+  return {
+    name: `tls ${options.port}`,
+    async run(host, { signal }) {
+      const socket = await openSocket(host, options, signal);
+      try {
+        if (options.protocol === 'postgres') await askForTls(socket, signal);
+        return await verifyCertificate(socket, host, options, signal);
+      } finally {
+        socket.destroy();
+      }
+    },
+  };
+}
+
+function openSocket(host: string, { port, lookup }: TcpProbeOptions, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, ...(lookup && { lookup }) });
+    const abort = () => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', abort);
+      socket.off('error', reject);
+      socket.on('error', () => undefined);
+      resolve(socket);
+    });
+  });
+}
+
+// PostgreSQL documentation, "Frontend/Backend Protocol", SSLRequest: length 8, code 80877103; `S` is yes.
+function askForTls(socket: Socket, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    socket.once('close', () => reject(new Error('the server closed the connection when it was asked for TLS')));
+    socket.once('data', (answer) => {
+      if (answer.length === 1 && answer[0] === 'S'.charCodeAt(0)) resolve();
+      else reject(new Error('the server does not speak TLS'));
+    });
+    socket.write(Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]));
+  });
+}
+
+function verifyCertificate(socket: Socket, host: string, { ca }: TlsProbeOptions, signal: AbortSignal) {
+  return new Promise<{ ok: boolean; detail: string }>((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    // No name of digits in SNI (RFC 6066 section 3).
+    const servername = isIP(host) === 0 ? host : '';
+    const secure = connectTls({ socket, host, servername, ...(ca !== undefined && { ca }) });
+    secure.once('error', reject);
+    secure.once('close', () => reject(new Error('the server closed the connection during the TLS handshake')));
+    secure.once('secureConnect', () => {
+      const { subjectaltname = '' } = secure.getPeerCertificate();
+      resolve({ ok: true, detail: `certificate verified for ${host} (${subjectaltname})` });
+      secure.destroy();
+    });
+  });
+}

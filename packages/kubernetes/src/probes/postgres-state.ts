@@ -1,0 +1,110 @@
+/** What a PostgreSQL server says of itself. Undefined: it did not say, for lack of a privilege or of a version that knows. */
+export interface PostgresState {
+  /** Whether it replays another server's log: a standby. */
+  readonly inRecovery: boolean;
+  /** `default_transaction_read_only`: whether new transactions refuse to write, although it is no standby. */
+  readonly readOnly: boolean;
+  /** Of the cluster's files; a primary and its standbys have the same (`pg_control_system()`). */
+  readonly systemIdentifier: string | undefined;
+  /** Goes up by one with each promotion. */
+  readonly timeline: number | undefined;
+  /** On a primary the end of the log; on a standby how far it has replayed. Bytes since the log began. */
+  readonly logPosition: bigint | undefined;
+  /** On a standby: how long ago the newest replayed commit was made, in seconds. Grows while the primary is idle. */
+  readonly replayDelaySeconds: number | undefined;
+}
+
+/** Why a switch would do harm. Each has a name by which it can be accepted. */
+export interface Objection {
+  readonly kind: ObjectionKind;
+  /** A sentence that tells what to do. */
+  readonly message: string;
+}
+
+/** What `switchTarget()` refuses, unless it is told to accept it. */
+export type ObjectionKind =
+  /** A probe of the new target failed. */
+  | 'probe-failed'
+  /** The new target takes no writes: it is a standby, or read-only. */
+  | 'not-writable'
+  /** The old target still takes writes, and the new one does (or soon will) too. */
+  | 'split-brain'
+  /** The two are not copies of one another. */
+  | 'different-system'
+  /** The new target stands on an older timeline than the old one. */
+  | 'older-timeline'
+  /** The new target has not replayed all that the old one has written. */
+  | 'lag';
+
+/**
+ * Compares the new target with the old one. Pure. What is not known raises no objection; it is for the caller to say
+ * that it was not known.
+ */
+export function judgePostgres(
+  target: PostgresState,
+  previous: PostgresState | undefined,
+  maxLagBytes: number,
+): Objection[] {
+  return [
+    notWritable(target),
+    differentSystem(target, previous),
+    olderTimeline(target, previous),
+    lagging(target, previous, maxLagBytes),
+    splitBrain(previous),
+  ].filter((objection) => objection !== undefined);
+}
+
+function notWritable(target: PostgresState): Objection | undefined {
+  if (target.inRecovery) {
+    return { kind: 'not-writable', message: 'the new target is a standby and refuses writes: promote it first' };
+  }
+  if (!target.readOnly) return undefined;
+  const message = 'the new target has default_transaction_read_only on and refuses writes: set it to off first';
+  return { kind: 'not-writable', message };
+}
+
+function splitBrain(previous: PostgresState | undefined): Objection | undefined {
+  if (previous === undefined || previous.inRecovery || previous.readOnly) return undefined;
+  return {
+    kind: 'split-brain',
+    message:
+      'the old target still accepts writes: clients that have not moved yet would go on writing there, and those writes ' +
+      'are lost to the new one. Stop it, or make it read-only, first',
+  };
+}
+
+function differentSystem(target: PostgresState, previous: PostgresState | undefined): Objection | undefined {
+  const [one, other] = [target.systemIdentifier, previous?.systemIdentifier];
+  if (one === undefined || other === undefined || one === other) return undefined;
+  return {
+    kind: 'different-system',
+    message: `the new target is no copy of the old one: its system identifier is ${one}, the old one's ${other}`,
+  };
+}
+
+function olderTimeline(target: PostgresState, previous: PostgresState | undefined): Objection | undefined {
+  const [one, other] = [target.timeline, previous?.timeline];
+  if (one === undefined || other === undefined || one >= other) return undefined;
+  return {
+    kind: 'older-timeline',
+    message: `the new target is on timeline ${one}, the old one on ${other}: it has missed a promotion, rebuild it first`,
+  };
+}
+
+function lagging(
+  target: PostgresState,
+  previous: PostgresState | undefined,
+  maxLagBytes: number,
+): Objection | undefined {
+  const [one, other] = [target.logPosition, previous?.logPosition];
+  // Positions compare on one timeline only, and a server that was promoted replays nothing any more.
+  if (one === undefined || other === undefined || !target.inRecovery || target.timeline !== previous?.timeline) {
+    return undefined;
+  }
+  const lag = other - one;
+  if (lag <= BigInt(maxLagBytes)) return undefined;
+  return {
+    kind: 'lag',
+    message: `the new target has ${lag} bytes of the old one's log still to replay (allowed: ${maxLagBytes}): wait for it`,
+  };
+}

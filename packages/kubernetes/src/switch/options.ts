@@ -1,0 +1,141 @@
+import {
+  type Clock,
+  createTargetPolicy,
+  InvalidArgumentError,
+  parseHostName,
+  type Random,
+  systemClock,
+  systemRandom,
+  type TargetPolicy,
+  type WaitOptions,
+} from '@externalname/core';
+import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
+import type { ObjectionKind } from '../probes/postgres-state.ts';
+import type { Probe } from '../probes/probe.ts';
+
+/** What {@link switchTarget} and {@link rollback} have in common. */
+export interface SwitchOptions extends WaitOptions {
+  /** `webscaler-db`, or with its namespace: `webscaler-db.default`. */
+  service: string;
+  /** @defaultValue the one in `service`, else that of the kubeconfig's context or of the pod, else `default` */
+  namespace?: string | undefined;
+  /** @defaultValue the one in `service`, else that of resolv.conf, else `cluster.local` */
+  clusterDomain?: string | undefined;
+  /** @defaultValue `KUBECONFIG`, else the pod's service account, else `~/.kube/config` */
+  kubeConfig?: KubeConfigOption | undefined;
+  /** The hosts that the Service may point to, as the applications have them; `'any'` must be spelled out. */
+  allowedTargets: readonly string[] | 'any';
+  /** Why, for the annotation and the Event. At most 1000 characters. */
+  reason?: string | undefined;
+  /** Who, for the annotation and the Event. @defaultValue the user that the API server sees */
+  by?: string | undefined;
+  /** What to look at before anything is changed. @defaultValue nothing */
+  probes?: { target?: readonly Probe[] | undefined; previous?: readonly Probe[] | undefined } | undefined;
+  /** Longest time for one probe. Milliseconds, 1 to 600000. @defaultValue 5000 */
+  probeTimeoutMillis?: number | undefined;
+  /** How far a standby may be behind the old target. Bytes of the write-ahead log, 0 or more. @defaultValue 0 */
+  maxLagBytes?: number | undefined;
+  /** Dangers to switch in spite of. Each is named in the report. @defaultValue none */
+  accept?: readonly ObjectionKind[] | undefined;
+  /** Whether to stop before the Service is changed. @defaultValue false */
+  dryRun?: boolean | undefined;
+  /**
+   * DNS servers that must give the new name, each by its own address (`10.96.0.10`, `127.0.0.1:5353`). The cluster's DNS has
+   * one virtual address for several pods; name the pods to ask every one. `false` waits for none.
+   * @defaultValue the servers of resolv.conf in a pod, else none
+   */
+  dnsServers?: readonly string[] | false | undefined;
+  /** Longest time for DNS and the watch to show the new name, after the patch. Milliseconds. @defaultValue 90000 */
+  propagationTimeoutMillis?: number | undefined;
+  /** Longest time for one request to the API. Milliseconds, 100 to 60000. @defaultValue 10000 */
+  requestTimeoutMillis?: number | undefined;
+  /** For tests. */
+  clock?: Clock | undefined;
+  /** For tests. */
+  random?: Random | undefined;
+}
+
+/** See {@link switchTarget}. */
+export interface SwitchTargetOptions extends SwitchOptions {
+  /** The new target: a host name. */
+  to: string;
+  /** Where the Service is believed to point now. A Service that points elsewhere is not changed. */
+  expect?: string | undefined;
+}
+
+/** {@link SwitchOptions}, checked and complete. */
+export interface SwitchSettings {
+  readonly reason: string | undefined;
+  readonly by: string | undefined;
+  readonly targetProbes: readonly Probe[];
+  readonly previousProbes: readonly Probe[];
+  readonly probeTimeoutMillis: number;
+  readonly maxLagBytes: number;
+  readonly accept: ReadonlySet<ObjectionKind>;
+  readonly dryRun: boolean;
+  readonly dnsServers: readonly string[] | false | undefined;
+  readonly propagationTimeoutMillis: number;
+  readonly requestTimeoutMillis: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Checks the options before any I/O.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+ * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
+ */
+export function switchSettings(options: SwitchOptions): SwitchSettings {
+  checkKubeConfig(options.kubeConfig);
+  policyOf(options);
+  return {
+    reason: shortText(options.reason, 'reason'),
+    by: shortText(options.by, 'by'),
+    targetProbes: options.probes?.target ?? [],
+    previousProbes: options.probes?.previous ?? [],
+    probeTimeoutMillis: inRange(options.probeTimeoutMillis ?? 5_000, 1, 600_000, 'probeTimeoutMillis'),
+    maxLagBytes: inRange(options.maxLagBytes ?? 0, 0, Number.MAX_SAFE_INTEGER, 'maxLagBytes'),
+    accept: new Set(options.accept ?? []),
+    dryRun: options.dryRun ?? false,
+    dnsServers: options.dnsServers,
+    propagationTimeoutMillis: inRange(
+      options.propagationTimeoutMillis ?? 90_000,
+      1,
+      3_600_000,
+      'propagationTimeoutMillis',
+    ),
+    requestTimeoutMillis: inRange(options.requestTimeoutMillis ?? 10_000, 100, 60_000, 'requestTimeoutMillis'),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+  };
+}
+
+/**
+ * The canonical form of a name that the Service may be pointed to.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where it is no host name
+ * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` where it is not on the allow-list
+ * @throws TargetIsAddressError `ERR_EXTERNALNAME_TARGET_IS_ADDRESS`
+ */
+export function allowedTarget(options: SwitchOptions, name: string, argument: string): string {
+  const externalName = parseHostName(name, argument);
+  policyOf(options).checkTarget({ externalName, via: [options.service] });
+  return externalName;
+}
+
+function policyOf({ service, allowedTargets }: SwitchOptions): TargetPolicy {
+  return createTargetPolicy({ service, allowedTargets });
+}
+
+function shortText(text: string | undefined, argument: string): string | undefined {
+  if (text !== undefined && text.length > 1_000) {
+    throw new InvalidArgumentError(argument, 'has more than 1000 characters: it is kept in an annotation');
+  }
+  return text;
+}
+
+function inRange(value: number, least: number, most: number, argument: string): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new InvalidArgumentError(argument, `is ${value}: write a whole number from ${least} to ${most}`);
+}

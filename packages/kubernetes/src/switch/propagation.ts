@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import {
+  type Clock,
+  canonicalName,
+  DeadlineError,
+  DnsResolver,
+  isExternalNameError,
+  parseResolvConf,
+  type Resolver,
+  systemClock,
+  type WaitOptions,
+} from '@externalname/core';
+import { sleep, withDeadline } from '@externalname/core/internal';
+import type { DnsPropagation } from './report.ts';
+
+/** See {@link waitForPropagation}. */
+export interface PropagationOptions extends WaitOptions {
+  /** The Service's full name: `webscaler-db.default.svc.cluster.local`. */
+  service: string;
+  /** The name that DNS shall give. */
+  to: string;
+  /** The servers to ask, each until it gives the new name. */
+  dnsServers: readonly string[];
+  /** Milliseconds. @defaultValue 90000 */
+  timeoutMillis?: number | undefined;
+  /** Wait between two questions to one server. Milliseconds. @defaultValue 250 */
+  intervalMillis?: number | undefined;
+  clock?: Clock | undefined;
+}
+
+/**
+ * Waits until every one of the DNS servers answers the Service's name with the new target. Caches of the servers are
+ * part of what is waited for; caches of the clients are not seen from here.
+ *
+ * @throws DeadlineError `ERR_EXTERNALNAME_DEADLINE`, naming the servers that did not, and what they said last
+ */
+export async function waitForPropagation(options: PropagationOptions): Promise<DnsPropagation[]> {
+  const {
+    service,
+    to,
+    dnsServers,
+    timeoutMillis = 90_000,
+    intervalMillis = 250,
+    signal,
+    clock = systemClock,
+  } = options;
+  const startedAt = clock.now();
+  const last = new Map<string, string>();
+  const wait = async (server: string, waitSignal: AbortSignal): Promise<DnsPropagation> => {
+    // No cache of our own: what the server says now is the question.
+    await using resolver = new DnsResolver({ nameservers: [server], cache: false, attempts: 1 });
+    for (;;) {
+      const said = await firstAlias(resolver, service, waitSignal);
+      if (said === canonicalName(to)) {
+        last.delete(server);
+        return { server, elapsedMillis: Math.round(clock.now() - startedAt) };
+      }
+      last.set(server, said);
+      await sleep(intervalMillis, { signal: waitSignal, clock });
+    }
+  };
+  return withDeadline((waitSignal) => Promise.all(dnsServers.map((server) => wait(server, waitSignal))), {
+    signal,
+    timeoutMillis,
+    clock,
+    onTimeout: () => {
+      const behind = [...last].map(([server, said]) => `${server} says ${said}`).join(', ');
+      return new DeadlineError(
+        `waiting for DNS to answer ${service} with ${to} (${behind || 'no server answered'})`,
+        timeoutMillis,
+      );
+    },
+  });
+}
+
+/** Where the first CNAME of the name leads, or in words why there is none. */
+async function firstAlias(resolver: Resolver, service: string, signal: AbortSignal): Promise<string> {
+  try {
+    const { chain } = await resolver.resolve(service, { fresh: true, family: 4, signal, timeoutMillis: 5_000 });
+    return chain[0]?.target ?? 'that it is no alias';
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    // The target need not resolve; the alias is what counts.
+    const first =
+      isExternalNameError(error) && 'chain' in error && Array.isArray(error.chain) ? error.chain[0] : undefined;
+    return first?.target ?? (error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The servers of resolv.conf, where this process runs in a pod; elsewhere they know nothing of the cluster. */
+export async function dnsServersHere(path = '/etc/resolv.conf'): Promise<readonly string[]> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const { nameservers, searchDomains } = parseResolvConf(text);
+  return searchDomains.some((domain) => /^[^.]+\.svc\./.test(domain)) ? nameservers : [];
+}

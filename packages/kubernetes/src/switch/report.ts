@@ -1,0 +1,124 @@
+import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '@externalname/core';
+import type { Objection } from '../probes/postgres-state.ts';
+import type { ProbeResult } from '../probes/probe.ts';
+
+/** The steps of a switch, in their order. */
+export type SwitchStepName =
+  /** Read the Service, see that it is an ExternalName and points where it is expected to. */
+  | 'read'
+  /** Look at the new target and the old one. */
+  | 'probe'
+  /** Let the API server check the patch without writing it. */
+  | 'dry-run'
+  /** Change the Service. */
+  | 'patch'
+  /** Write a Kubernetes Event. */
+  | 'event'
+  /** See the new name through a watch. */
+  | 'watch'
+  /** See the new name in the answer of every DNS server. */
+  | 'dns';
+
+/** What became of one step. */
+export interface SwitchStep {
+  readonly step: SwitchStepName;
+  /** `skipped`: not asked for or not possible, see `detail`. `not-reached`: an earlier step failed. */
+  readonly state: 'done' | 'skipped' | 'failed' | 'not-reached';
+  readonly detail: string;
+  readonly elapsedMillis: number;
+}
+
+/** How long one DNS server took to give the new name, counted from the patch. */
+export interface DnsPropagation {
+  /** `address:port` */
+  readonly server: string;
+  readonly elapsedMillis: number;
+}
+
+/** What a switch did, or would do. */
+export interface SwitchReport {
+  /** `<name>.<namespace>.svc.<cluster domain>` */
+  readonly service: string;
+  /** Where it pointed before; undefined where it could not be read. */
+  readonly from: string | undefined;
+  /** Where it was to point. */
+  readonly to: string;
+  /**
+   * `switched`: the Service points to the new target. `unchanged`: it did already. `dry-run`: the server would accept it.
+   * `not-switched`: nothing was changed. `unknown`: the patch was sent and nobody could say what became of it.
+   */
+  readonly result: 'switched' | 'unchanged' | 'dry-run' | 'not-switched' | 'unknown';
+  readonly id: string;
+  readonly by: string | undefined;
+  /** RFC 3339, UTC. */
+  readonly at: string;
+  readonly reason: string | undefined;
+  readonly steps: readonly SwitchStep[];
+  readonly probes: readonly ProbeResult[];
+  /** What was found and accepted by the caller. */
+  readonly accepted: readonly Objection[];
+  /** What the operator should know: a tool that will put the old name back, an event that could not be written. */
+  readonly warnings: readonly string[];
+  readonly dns: readonly DnsPropagation[];
+}
+
+/**
+ * A switch was refused before anything was changed. Code `ERR_EXTERNALNAME_SWITCH_REFUSED`; what was found stands in
+ * `objections`, and which kinds may be passed in `accept`.
+ */
+export class SwitchRefusedError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  readonly objections: readonly (
+    | Objection
+    | { readonly kind: 'unexpected-target' | 'nothing-to-roll-back'; message: string }
+  )[];
+  readonly report: SwitchReport;
+
+  constructor(report: SwitchReport, objections: SwitchRefusedError['objections'], options?: ExternalNameErrorOptions) {
+    const reasons = objections.map(({ kind, message }) => `${message} (${kind})`).join('; ');
+    super(
+      'ERR_EXTERNALNAME_SWITCH_REFUSED',
+      `refused to switch ${report.service} to ${report.to}: ${reasons}`,
+      options,
+    );
+    this.objections = objections;
+    this.report = report;
+  }
+}
+
+/**
+ * A step of a switch failed. Code `ERR_EXTERNALNAME_SWITCH_FAILED`; the message and `report` say what was done and what
+ * was not. `outcome` is `not-executed` where the Service is as it was, `unknown` where nobody could say, and absent where
+ * the Service was switched and a later step failed.
+ */
+export class SwitchFailedError extends ExternalNameError {
+  declare readonly outcome?: Outcome;
+  readonly report: SwitchReport;
+
+  constructor(report: SwitchReport, options: ExternalNameErrorOptions) {
+    super('ERR_EXTERNALNAME_SWITCH_FAILED', failureMessage(report, options.cause), options);
+    if (report.result === 'not-switched') Object.assign(this, { outcome: 'not-executed' });
+    if (report.result === 'unknown') Object.assign(this, { outcome: 'unknown' });
+    this.report = report;
+  }
+}
+
+function failureMessage(report: SwitchReport, cause: unknown): string {
+  const failed = report.steps.find(({ state }) => state === 'failed');
+  const list = (state: SwitchStep['state']) =>
+    report.steps
+      .filter((step) => step.state === state)
+      .map(({ step }) => step)
+      .join(', ') || 'nothing';
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return (
+    `the switch of ${report.service} to ${report.to} failed at ${failed?.step ?? 'its start'}: ${reason}. ` +
+    `${stateOfService(report)} Done: ${list('done')}. Not done: ${list('not-reached')}`
+  );
+}
+
+function stateOfService({ result, from, to }: SwitchReport): string {
+  if (result === 'switched' || result === 'unchanged') return `The Service points to ${to} now.`;
+  if (result === 'unknown') return `Whether the Service points to ${to} is not known: look at it before trying again.`;
+  return from === undefined ? 'Nothing was changed.' : `The Service still points to ${from}, nothing was changed.`;
+}

@@ -1,0 +1,102 @@
+import { canonicalName } from '@externalname/core';
+
+/** A Service as it was read before a switch. */
+export interface ServiceToSwitch {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly type: string;
+  /** As stored; undefined where it has none. */
+  readonly storedName: string | undefined;
+  /** Canonical form of `storedName`. */
+  readonly externalName: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Undefined where the object has no annotations at all. */
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+  readonly managedFields: readonly ManagedFieldsEntry[];
+}
+
+/** Who set which fields (Kubernetes documentation, "Server-Side Apply", "Field management"). */
+export interface ManagedFieldsEntry {
+  readonly manager: string;
+  /** `Apply` or `Update` */
+  readonly operation: string;
+  /** Whether `spec.externalName` is among the fields. */
+  readonly ownsExternalName: boolean;
+}
+
+/** Reads a Service object of the API; what is missing is empty. */
+export function readServiceToSwitch(object: unknown): ServiceToSwitch {
+  const service = record(object);
+  const metadata = record(service['metadata']);
+  const spec = record(service['spec']);
+  const externalName = text(spec['externalName']);
+  const managed = metadata['managedFields'];
+  return {
+    name: text(metadata['name']),
+    namespace: text(metadata['namespace']),
+    uid: text(metadata['uid']),
+    resourceVersion: text(metadata['resourceVersion']),
+    type: text(spec['type']) || 'ClusterIP',
+    storedName: externalName || undefined,
+    externalName: externalName === '' ? undefined : canonicalName(externalName),
+    labels: texts(metadata['labels']),
+    annotations: metadata['annotations'] === undefined ? undefined : texts(metadata['annotations']),
+    managedFields: (Array.isArray(managed) ? managed : []).map(record).map((entry) => ({
+      manager: text(entry['manager']),
+      operation: text(entry['operation']),
+      ownsExternalName: 'f:externalName' in record(record(entry['fieldsV1'])['f:spec']),
+    })),
+  };
+}
+
+/**
+ * What will put the old name back: a tool that owns `spec.externalName` by server-side apply, or one that is known to
+ * keep the objects as they stand in its repository. Each is a sentence that names the tool.
+ */
+export function gitOpsOwners(service: ServiceToSwitch): string[] {
+  const owners = new Map<string, string>();
+  for (const { manager, operation, ownsExternalName } of service.managedFields) {
+    if (!ownsExternalName || manager === fieldManager) continue;
+    const tool = tools.find(({ managers }) => managers.test(manager));
+    if (tool !== undefined) owners.set(tool.name, `${tool.name} (field manager ${manager})`);
+    else if (operation === 'Apply') owners.set(manager, `field manager ${manager}, by server-side apply`);
+  }
+  for (const { name, marks } of tools) {
+    const marked = [...Object.entries(service.labels), ...Object.entries(service.annotations ?? {})];
+    const mark = marked.find(([key, value]) => marks.test(`${key}=${value}`));
+    if (mark !== undefined && !owners.has(name)) owners.set(name, `${name} (by ${mark[0]})`);
+  }
+  return [...owners.values()];
+}
+
+/** Under which name our own writes are recorded in `managedFields`. */
+export const fieldManager = 'externalname';
+
+const tools = [
+  { name: 'Argo CD', managers: /^argocd/, marks: /^argocd\.argoproj\.io\/(tracking-id|instance)=/ },
+  {
+    name: 'Flux',
+    managers: /^(kustomize|helm)-controller$/,
+    marks: /^(kustomize|helm)\.toolkit\.fluxcd\.io\/name=/,
+  },
+  { name: 'Helm', managers: /^helm$/i, marks: /^app\.kubernetes\.io\/managed-by=Helm$|^meta\.helm\.sh\/release-name=/ },
+  { name: 'Terraform', managers: /^terraform/i, marks: /^app\.kubernetes\.io\/managed-by=Terraform$/ },
+  { name: 'Pulumi', managers: /^pulumi/i, marks: /^app\.kubernetes\.io\/managed-by=pulumi$/ },
+] as const;
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function texts(value: unknown): Record<string, string> {
+  const entries = Object.entries(record(value)).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return Object.fromEntries(entries);
+}

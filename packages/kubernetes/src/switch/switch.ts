@@ -1,0 +1,394 @@
+import { randomUUID } from 'node:crypto';
+import { canonicalName, parseHostName, type ServiceReference, TargetRefusedError } from '@externalname/core';
+import { sleep } from '@externalname/core/internal';
+import { KubernetesRefusedError, KubernetesUnavailableError } from '../api/errors.ts';
+import { KubernetesApi } from '../api/kubernetes-api.ts';
+import { pendingReference } from '../api/reference.ts';
+import { NotExternalNameError } from '../errors.ts';
+import type { Objection } from '../probes/postgres-state.ts';
+import { runProbes } from '../probes/run-probes.ts';
+import { attemptTo, pathOf } from '../watch/service-watch.ts';
+import {
+  allowedTarget,
+  type SwitchOptions,
+  type SwitchSettings,
+  type SwitchTargetOptions,
+  switchSettings,
+} from './options.ts';
+import { dnsServersHere, waitForPropagation } from './propagation.ts';
+import { SwitchFailedError, SwitchRefusedError, type SwitchReport } from './report.ts';
+import { fieldManager, gitOpsOwners, readServiceToSwitch, type ServiceToSwitch } from './service-object.ts';
+import { switchEvent } from './switch-event.ts';
+import { SwitchLog } from './switch-log.ts';
+import { readSwitchRecord, type SwitchRecord, switchAnnotations, switchPatch } from './switch-patch.ts';
+import { type WatchPropagation, waitForWatch } from './watch-propagation.ts';
+
+/**
+ * Points a Service to another target, with care: it checks the new name and the policy, reads the Service, looks at
+ * both targets, lets the API server check the patch, changes the Service only if nobody else has meanwhile, writes down
+ * who did it and why, and waits until the change can be seen.
+ *
+ * Needs `get` and `patch` on that Service; with `watch` and `list` it also sees the change arrive, with `create` on
+ * `events` it leaves an Event. What is missing of the latter is a warning in the report.
+ *
+ * @throws SwitchRefusedError `ERR_EXTERNALNAME_SWITCH_REFUSED` where it would do harm; see `objections` and `accept`
+ * @throws SwitchFailedError `ERR_EXTERNALNAME_SWITCH_FAILED` where a step failed; `report` says how far it came
+ * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` where `to` is not on the allow-list, before any I/O
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used, before any I/O
+ *
+ * @example
+ * ```ts
+ * const report = await switchTarget({
+ *   service: 'webscaler-db',
+ *   expect: 'primary-db.example.com',
+ *   to: 'secondary-db.example.com',
+ *   allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
+ *   reason: 'region down',
+ * });
+ * ```
+ */
+export async function switchTarget(options: SwitchTargetOptions): Promise<SwitchReport> {
+  const settings = switchSettings(options);
+  const to = allowedTarget(options, options.to, 'to');
+  const expect = options.expect === undefined ? undefined : parseHostName(options.expect, 'expect');
+  return new Switch(options, settings).run(to, expect);
+}
+
+/**
+ * Goes back to where the Service pointed before the last {@link switchTarget}, with the same care. Refused where nothing
+ * was recorded, and where the Service has been pointed elsewhere since.
+ *
+ * @throws SwitchRefusedError `ERR_EXTERNALNAME_SWITCH_REFUSED` with `nothing-to-roll-back` or `unexpected-target`, and all that
+ * `switchTarget` throws
+ */
+export async function rollback(options: SwitchOptions): Promise<SwitchReport> {
+  return new Switch(options, switchSettings(options)).rollBack();
+}
+
+class Switch {
+  readonly #options: SwitchOptions;
+  readonly #settings: SwitchSettings;
+  readonly #api: KubernetesApi;
+  readonly #complete: () => Promise<ServiceReference>;
+  readonly #log: SwitchLog;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(options: SwitchOptions, settings: SwitchSettings) {
+    this.#options = options;
+    this.#settings = settings;
+    this.#signal = options.signal;
+    this.#api = new KubernetesApi(options.kubeConfig, settings.clock);
+    const service = pendingReference(options, () => this.#api.namespace());
+    this.#complete = service.complete;
+    this.#log = new SwitchLog(settings.clock, {
+      service: service.given.fullName,
+      id: randomUUID(),
+      reason: settings.reason,
+    });
+  }
+
+  async run(to: string, expect: string | undefined): Promise<SwitchReport> {
+    this.#log.facts.to = to;
+    return this.#telling(async () => {
+      const { reference, service } = await this.#read();
+      return this.#switch(reference, service, to, expect);
+    });
+  }
+
+  async rollBack(): Promise<SwitchReport> {
+    this.#log.facts.to = 'its previous target';
+    return this.#telling(async () => {
+      const { reference, service } = await this.#read();
+      const last = readSwitchRecord(service);
+      if (last === undefined) {
+        throw this.#refusal([
+          {
+            kind: 'nothing-to-roll-back',
+            message: 'the Service holds no record of a switch: name the target in switchTarget()',
+          },
+        ]);
+      }
+      const to = allowedTarget(this.#options, last.previous, switchAnnotations.previous);
+      this.#log.facts.to = to;
+      return this.#switch(reference, service, to, canonicalName(last.target));
+    });
+  }
+
+  async #switch(
+    reference: ServiceReference,
+    service: ServiceToSwitch,
+    to: string,
+    expect: string | undefined,
+  ): Promise<SwitchReport> {
+    const { facts } = this.#log;
+    const from = this.#targetOf(service, reference);
+    if (from === to) {
+      facts.result = 'unchanged';
+      this.#log.skip(['probe', 'dry-run', 'patch', 'event', 'watch'], 'the Service points there already');
+      await this.#seeInDns(reference, to);
+      return this.#log.report();
+    }
+    if (expect !== undefined && from !== expect) {
+      const message = `the Service points to ${from}, not to ${expect}: look who changed it, then name that as expect`;
+      throw this.#refusal([{ kind: 'unexpected-target', message }]);
+    }
+    for (const owner of gitOpsOwners(service)) {
+      facts.warnings.push(
+        `${owner} manages this Service and will put ${from} back: change the name in its source too, or have it ignore spec.externalName`,
+      );
+    }
+    await this.#probe(to, from);
+    facts.by = this.#settings.by ?? (await this.#userName());
+    const record: SwitchRecord = {
+      id: facts.id,
+      previous: from,
+      target: to,
+      by: facts.by,
+      at: facts.at,
+      reason: this.#settings.reason,
+    };
+    await this.#dryRun(reference, service, record);
+    if (this.#settings.dryRun) {
+      facts.result = 'dry-run';
+      this.#log.skip(['patch', 'event', 'watch', 'dns'], 'a dry run changes nothing');
+      return this.#log.report();
+    }
+    await using watch = await waitForWatch(this.#options, this.#settings, to);
+    await this.#patch(reference, service, record);
+    watch.start();
+    await this.#writeEvent(reference, service, record);
+    await this.#seeInWatch(watch);
+    await this.#seeInDns(reference, to);
+    return this.#log.report();
+  }
+
+  /** Runs all of it; whatever ends it early comes out with the report. */
+  async #telling(work: () => Promise<SwitchReport>): Promise<SwitchReport> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof SwitchRefusedError || error instanceof TargetRefusedError) throw error;
+      // Given up before anything was changed: there is nothing to tell but the reason.
+      if (this.#signal?.aborted && this.#log.facts.result === 'not-switched') throw error;
+      throw new SwitchFailedError(this.#log.report(), { cause: error });
+    }
+  }
+
+  #read(): Promise<{ reference: ServiceReference; service: ServiceToSwitch }> {
+    return this.#log.step('read', async (step) => {
+      const reference = await this.#complete();
+      this.#log.facts.service = reference.fullName;
+      const service = await this.#get(reference);
+      this.#log.facts.from = this.#targetOf(service, reference);
+      step.detail = `points to ${this.#log.facts.from}`;
+      return { reference, service };
+    });
+  }
+
+  async #get(reference: ServiceReference): Promise<ServiceToSwitch> {
+    const answer = await this.#api.json({
+      attempt: attemptTo('get', reference),
+      path: pathOf(reference, reference.name),
+      timeoutMillis: this.#settings.requestTimeoutMillis,
+      signal: this.#signal,
+    });
+    return readServiceToSwitch(answer);
+  }
+
+  #targetOf(service: ServiceToSwitch, reference: ServiceReference): string {
+    if (service.type !== 'ExternalName' || service.externalName === undefined) {
+      throw new NotExternalNameError(reference, service.type);
+    }
+    return service.externalName;
+  }
+
+  async #probe(to: string, from: string): Promise<void> {
+    const {
+      targetProbes,
+      previousProbes,
+      accept,
+      maxLagBytes,
+      probeTimeoutMillis: timeoutMillis,
+      clock,
+    } = this.#settings;
+    if (targetProbes.length + previousProbes.length === 0) return this.#log.skip(['probe'], 'no probes were given');
+    const objections = await this.#log.step('probe', async (step) => {
+      const { results, objections: found } = await runProbes({
+        target: { host: to, probes: targetProbes },
+        previous: { host: from, probes: previousProbes },
+        maxLagBytes,
+        timeoutMillis,
+        clock,
+        signal: this.#signal,
+      });
+      this.#log.facts.probes = results;
+      step.detail = results.map(({ probe, host, detail }) => `${probe} of ${host}: ${detail}`).join('; ');
+      return found;
+    });
+    const refused = objections.filter(({ kind }) => !accept.has(kind));
+    this.#log.facts.accepted = objections.filter(({ kind }) => accept.has(kind));
+    if (refused.length > 0) throw this.#refusal(refused);
+  }
+
+  #dryRun(reference: ServiceReference, service: ServiceToSwitch, record: SwitchRecord): Promise<void> {
+    return this.#log.step('dry-run', async (step) => {
+      await this.#sendPatch(reference, service, record, true);
+      step.detail = 'the API server would accept it';
+    });
+  }
+
+  /**
+   * Writes it. A patch whose answer is lost is sent again: it is guarded by the old name, so it cannot be done twice, and
+   * one's own record in the Service tells whether it was done.
+   */
+  #patch(reference: ServiceReference, service: ServiceToSwitch, record: SwitchRecord): Promise<void> {
+    const { facts } = this.#log;
+    return this.#log.step('patch', async (step) => {
+      let current = service;
+      let mayBeWritten = false;
+      for (let attempt = 1; ; attempt += 1) {
+        // Until the server has said no, it may have been done.
+        facts.result = 'unknown';
+        try {
+          await this.#sendPatch(reference, current, record, false);
+          break;
+        } catch (error) {
+          this.#signal?.throwIfAborted();
+          const isLost = error instanceof KubernetesUnavailableError;
+          mayBeWritten ||= isLost && error.outcome === 'unknown';
+          if (!mayBeWritten) facts.result = 'not-switched';
+          const mayBeGuard = error instanceof KubernetesRefusedError && (error.status === 422 || error.status === 409);
+          if (attempt >= mostPatches || !(isLost || mayBeGuard)) throw error;
+          if (isLost) await sleep(lostPatchMillis * attempt, { signal: this.#signal, clock: this.#settings.clock });
+          const now = await this.#get(reference).catch(() => undefined);
+          if (now === undefined && isLost) continue;
+          if (now === undefined) throw error;
+          if (readSwitchRecord(now)?.id === record.id) break;
+          this.#refuseOtherTarget(now, service);
+          // The guard met a change that does not concern the switch. If nothing changed, the refusal was meant.
+          if (!isLost && now.resourceVersion === current.resourceVersion) throw error;
+          current = now;
+        }
+      }
+      facts.result = 'switched';
+      step.detail = `${record.previous} -> ${record.target}`;
+    });
+  }
+
+  #refuseOtherTarget(now: ServiceToSwitch, before: ServiceToSwitch): void {
+    if (now.uid === before.uid && now.type === before.type && now.externalName === before.externalName) return;
+    this.#log.facts.result = 'not-switched';
+    this.#log.facts.from = now.externalName;
+    const who = readSwitchRecord(now)?.by;
+    const message =
+      `the Service was changed meanwhile and points to ${now.externalName ?? `nothing (type ${now.type})`}` +
+      `${who === undefined ? '' : ` (last switch by ${who})`}: look at it, then try again`;
+    throw this.#refusal([{ kind: 'unexpected-target', message }]);
+  }
+
+  #sendPatch(
+    reference: ServiceReference,
+    service: ServiceToSwitch,
+    record: SwitchRecord,
+    dryRun: boolean,
+  ): Promise<unknown> {
+    return this.#api.json({
+      attempt: attemptTo('patch', reference),
+      path: pathOf(reference, reference.name),
+      method: 'PATCH',
+      contentType: 'application/json-patch+json',
+      query: { fieldManager, fieldValidation: 'Strict', ...(dryRun && { dryRun: 'All' }) },
+      body: switchPatch(service, record),
+      timeoutMillis: this.#settings.requestTimeoutMillis,
+      signal: this.#signal,
+    });
+  }
+
+  /** Who the API server takes us for; else what the kubeconfig calls the user. */
+  async #userName(): Promise<string> {
+    try {
+      const answer = await this.#api.json({
+        attempt: { verb: 'create', group: 'authentication.k8s.io', resource: 'selfsubjectreviews' },
+        path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+        method: 'POST',
+        body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+        timeoutMillis: this.#settings.requestTimeoutMillis,
+        signal: this.#signal,
+      });
+      const review = answer as { status?: { userInfo?: { username?: unknown } } };
+      const name = review.status?.userInfo?.username;
+      if (typeof name === 'string' && name !== '') return name;
+    } catch {
+      this.#signal?.throwIfAborted();
+    }
+    return (await this.#api.userName()) ?? 'unknown';
+  }
+
+  /** The switch is made: an Event that cannot be written is a warning, not a failure. */
+  #writeEvent(reference: ServiceReference, service: ServiceToSwitch, record: SwitchRecord): Promise<unknown> {
+    return this.#log.step('event', async (step) => {
+      try {
+        await this.#api.json({
+          attempt: { verb: 'create', group: '', resource: 'events', namespace: reference.namespace },
+          path: `/api/v1/namespaces/${encodeURIComponent(reference.namespace)}/events`,
+          method: 'POST',
+          body: switchEvent(reference, service, record),
+          timeoutMillis: this.#settings.requestTimeoutMillis,
+          signal: this.#signal,
+        });
+        step.detail = 'TargetSwitched';
+      } catch (error) {
+        this.#signal?.throwIfAborted();
+        this.#log.facts.warnings.push(`no Event was written: ${error instanceof Error ? error.message : error}`);
+        step.skipped('see warnings');
+      }
+    });
+  }
+
+  /** Not every operator may watch: that it was not seen here is a warning. DNS is what every client has. */
+  #seeInWatch(watch: WatchPropagation): Promise<void> {
+    return this.#log.step('watch', async (step) => {
+      try {
+        step.detail = `seen ${await watch.seen(this.#signal)} ms after the patch`;
+      } catch (error) {
+        this.#signal?.throwIfAborted();
+        this.#log.facts.warnings.push(
+          `the switch was not seen through a watch: ${error instanceof Error ? error.message : error}`,
+        );
+        step.skipped('see warnings');
+      }
+    });
+  }
+
+  async #seeInDns(reference: ServiceReference, to: string): Promise<void> {
+    const { dnsServers, propagationTimeoutMillis: timeoutMillis, clock } = this.#settings;
+    const servers = dnsServers === false ? [] : (dnsServers ?? (await dnsServersHere()));
+    if (servers.length === 0) {
+      return this.#log.skip(
+        ['dns'],
+        dnsServers === false ? 'not asked for' : 'not in a pod: name the servers in dnsServers',
+      );
+    }
+    await this.#log.step('dns', async (step) => {
+      const signal = this.#signal;
+      const seen = await waitForPropagation({
+        service: reference.fullName,
+        to,
+        dnsServers: servers,
+        timeoutMillis,
+        clock,
+        signal,
+      });
+      this.#log.facts.dns = seen;
+      step.detail = seen.map(({ server, elapsedMillis }) => `${server} after ${elapsedMillis} ms`).join(', ');
+    });
+  }
+
+  #refusal(objections: SwitchRefusedError['objections'] | readonly Objection[]): SwitchRefusedError {
+    return new SwitchRefusedError(this.#log.report(), objections);
+  }
+}
+
+// How often a patch is sent, at most; the pauses between grow to 2 s.
+const mostPatches = 5;
+const lostPatchMillis = 500;

@@ -1,0 +1,58 @@
+import { DeadlineError } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
+import { kubernetesSource } from '../watch/watch-source.ts';
+import type { SwitchOptions, SwitchSettings } from './options.ts';
+
+/** A watch that stands before the patch is sent. */
+export interface WatchPropagation extends AsyncDisposable {
+  /** The patch was answered: time counts from now. */
+  start(): void;
+  /** How long after the start the new name was seen, in milliseconds; 0 where it was seen before. Rejects where it is not. */
+  seen(signal: AbortSignal | undefined): Promise<number>;
+}
+
+/** Starts to watch the Service, so that the switch to `to` is seen as every pool with a watch sees it. */
+export async function waitForWatch(
+  options: SwitchOptions,
+  settings: SwitchSettings,
+  to: string,
+): Promise<WatchPropagation> {
+  const { service, namespace, clusterDomain, kubeConfig, signal: switchSignal } = options;
+  const { requestTimeoutMillis, propagationTimeoutMillis, clock, random } = settings;
+  const source = kubernetesSource({
+    service,
+    namespace,
+    clusterDomain,
+    kubeConfig,
+    requestTimeoutMillis,
+    clock,
+    random,
+  });
+  let onSeen = (_at: number) => {};
+  const switched = new Promise<number>((resolve) => {
+    onSeen = resolve;
+  });
+  source.subscribe((target) => {
+    if (target.externalName === to) onSeen(clock.now());
+  });
+  let startedAt = clock.now();
+  // Where one may not watch, this fails; `seen` then says why, when the switch itself is made.
+  await source.current({ signal: switchSignal }).catch(() => undefined);
+  return {
+    start() {
+      startedAt = clock.now();
+    },
+    async seen(signal) {
+      const { stale } = await source.current({ signal });
+      if (stale) throw new Error('the watch is not available');
+      const seenAt = await withDeadline(() => switched, {
+        signal,
+        timeoutMillis: propagationTimeoutMillis,
+        clock,
+        onTimeout: () => new DeadlineError('seeing the new name through the watch', propagationTimeoutMillis),
+      });
+      return Math.max(0, Math.round(seenAt - startedAt));
+    },
+    [Symbol.asyncDispose]: () => source.close(),
+  };
+}

@@ -1,0 +1,411 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type PostgresState,
+  type Probe,
+  rollback,
+  SwitchFailedError,
+  SwitchRefusedError,
+  type SwitchTargetOptions,
+  switchAnnotations,
+  switchTarget,
+} from '../src/index.ts';
+import { forbidden, ScriptedApi, status } from './scripted-api.ts';
+
+let api: ScriptedApi;
+
+beforeEach(async () => {
+  api = await new ScriptedApi().start();
+  api.put('primary-db.example.com');
+});
+
+afterEach(() => api.stop());
+
+const allowedTargets = ['primary-db.example.com', 'secondary-db.example.com', 'tertiary-db.example.com'];
+
+function options(changes: Partial<SwitchTargetOptions> = {}): SwitchTargetOptions {
+  return {
+    service: 'webscaler-db',
+    clusterDomain: 'cluster.local',
+    to: 'secondary-db.example.com',
+    allowedTargets,
+    kubeConfig: api.kubeConfig(),
+    dnsServers: false,
+    ...changes,
+  };
+}
+
+/** The error that a switch ends with. */
+async function failure(promise: Promise<unknown>): Promise<SwitchFailedError & SwitchRefusedError> {
+  return promise.then(
+    () => {
+      throw new Error('it did not fail');
+    },
+    (error) => error,
+  );
+}
+
+const states = (error: { report: { steps: readonly { step: string; state: string }[] } }) =>
+  Object.fromEntries(error.report.steps.map(({ step, state }) => [step, state]));
+
+describe('a switch', () => {
+  it('points the Service to the new target, and reports what it did', async () => {
+    const report = await switchTarget(options({ expect: 'Primary-DB.example.com.', reason: 'region down' }));
+    expect(api.service?.spec.externalName).toBe('secondary-db.example.com');
+    expect(report).toMatchObject({
+      service: 'webscaler-db.default.svc.cluster.local',
+      from: 'primary-db.example.com',
+      to: 'secondary-db.example.com',
+      result: 'switched',
+      by: 'system:serviceaccount:ops:switcher',
+      reason: 'region down',
+      warnings: [],
+    });
+    expect(states({ report })).toEqual({
+      read: 'done',
+      probe: 'skipped',
+      'dry-run': 'done',
+      patch: 'done',
+      event: 'done',
+      watch: 'done',
+      dns: 'skipped',
+    });
+  });
+
+  it('writes who, when, why and the previous value into the annotations, and leaves the others alone', async () => {
+    api.put('primary-db.example.com', 'ExternalName', { annotations: { team: 'web' } });
+    const report = await switchTarget(options({ reason: 'region down', by: 'on-call' }));
+    expect(api.service?.metadata.annotations).toEqual({
+      team: 'web',
+      [switchAnnotations.id]: report.id,
+      [switchAnnotations.previous]: 'primary-db.example.com',
+      [switchAnnotations.target]: 'secondary-db.example.com',
+      [switchAnnotations.by]: 'on-call',
+      [switchAnnotations.at]: report.at,
+      [switchAnnotations.reason]: 'region down',
+    });
+  });
+
+  it('leaves an Event at the Service', async () => {
+    await switchTarget(options({ by: 'on-call', reason: 'region down' }));
+    expect(api.events).toMatchObject([
+      {
+        reason: 'TargetSwitched',
+        message: 'on-call switched the target from primary-db.example.com to secondary-db.example.com: region down',
+        involvedObject: { kind: 'Service', name: 'webscaler-db', namespace: 'default', uid: 'uid-1' },
+      },
+    ]);
+  });
+
+  it('asks the server before it writes, and not the other way round', async () => {
+    await switchTarget(options());
+    const writes = api.requests.filter((request) => ['dry-run', 'patch'].includes(request));
+    expect(writes).toEqual(['dry-run', 'patch']);
+  });
+
+  it('changes nothing where the Service points there already', async () => {
+    const report = await switchTarget(options({ to: 'primary-db.example.com', expect: 'tertiary-db.example.com' }));
+    expect(report.result).toBe('unchanged');
+    expect(api.requests).not.toContain('patch');
+  });
+
+  it('changes nothing in a dry run', async () => {
+    const report = await switchTarget(options({ dryRun: true }));
+    expect(report.result).toBe('dry-run');
+    expect(api.requests).toContain('dry-run');
+    expect(api.service?.spec.externalName).toBe('primary-db.example.com');
+  });
+
+  it('is made all the same where no Event may be written and nothing may be watched: that is a warning', async () => {
+    api.answerWith((_, url) =>
+      url.pathname.endsWith('/events') || url.pathname.endsWith('/services') ? forbidden('create') : undefined,
+    );
+    const report = await switchTarget(options());
+    expect(report.result).toBe('switched');
+    expect(report.warnings).toEqual([
+      expect.stringContaining('resources: ["events"]'),
+      expect.stringContaining('not seen through a watch'),
+    ]);
+  });
+
+  it.each([
+    ['Argo CD', { managedFields: [managed('argocd-controller', 'Apply')] }],
+    ['Argo CD', { annotations: { 'argocd.argoproj.io/tracking-id': 'app:/Service:default/webscaler-db' } }],
+    ['Flux', { managedFields: [managed('kustomize-controller', 'Apply')] }],
+    ['Helm', { labels: { 'app.kubernetes.io/managed-by': 'Helm' } }],
+    ['field manager deployer', { managedFields: [managed('deployer', 'Apply')] }],
+  ])('warns that %s will put the old name back', async (owner, metadata) => {
+    api.put('primary-db.example.com', 'ExternalName', metadata);
+    const report = await switchTarget(options());
+    expect(report.warnings).toEqual([expect.stringContaining(owner)]);
+    expect(report.warnings[0]).toContain('will put primary-db.example.com back');
+  });
+
+  it('does not warn of what people did by hand', async () => {
+    api.put('primary-db.example.com', 'ExternalName', { managedFields: [managed('kubectl-patch', 'Update')] });
+    expect((await switchTarget(options())).warnings).toEqual([]);
+  });
+});
+
+describe('a switch that is refused', () => {
+  it.each([
+    [{ to: 'evil.example.org' }, 'ERR_EXTERNALNAME_TARGET_REFUSED'],
+    [{ to: '192.0.2.1', allowedTargets: 'any' as const }, 'ERR_EXTERNALNAME_TARGET_IS_ADDRESS'],
+    [{ to: 'not a name' }, 'ERR_EXTERNALNAME_INVALID_ARGUMENT'],
+    [{ allowedTargets: [] }, 'ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED'],
+    [{ expect: '-' }, 'ERR_EXTERNALNAME_INVALID_ARGUMENT'],
+    [{ reason: 'x'.repeat(1001) }, 'ERR_EXTERNALNAME_INVALID_ARGUMENT'],
+  ])('for %o costs no request', async (changes, code) => {
+    await expect(switchTarget(options(changes))).rejects.toMatchObject({ code });
+    expect(api.requests).toEqual([]);
+  });
+
+  it('because the Service points elsewhere than the operator thinks', async () => {
+    const error = await failure(switchTarget(options({ expect: 'tertiary-db.example.com' })));
+    expect(error).toBeInstanceOf(SwitchRefusedError);
+    expect(error.message).toContain('points to primary-db.example.com, not to tertiary-db.example.com');
+    expect(error.outcome).toBe('not-executed');
+    expect(api.requests).not.toContain('dry-run');
+  });
+
+  it('because the Service is none of that type', async () => {
+    api.put('', 'ClusterIP');
+    const error = await failure(switchTarget(options()));
+    expect(error.code).toBe('ERR_EXTERNALNAME_SWITCH_FAILED');
+    expect(error.cause).toMatchObject({ code: 'ERR_EXTERNALNAME_NOT_EXTERNAL_NAME' });
+  });
+
+  it('because somebody else switched in between', async () => {
+    api.answerWith((request) => {
+      // Right before the patch arrives.
+      if (request.method === 'PATCH' && !request.url?.includes('dryRun')) {
+        api.answerWith();
+        api.put('tertiary-db.example.com');
+      }
+      return undefined;
+    });
+    const error = await failure(switchTarget(options()));
+    expect(error.objections).toMatchObject([{ kind: 'unexpected-target' }]);
+    expect(error.message).toContain('changed meanwhile and points to tertiary-db.example.com');
+    expect(api.service?.spec.externalName).toBe('tertiary-db.example.com');
+  });
+});
+
+describe('a switch that meets a change which does not concern it', () => {
+  it('is made, and keeps that change', async () => {
+    let changes = 0;
+    api.answerWith((request) => {
+      if (request.method !== 'PATCH' || request.url?.includes('dryRun') || changes > 0) return undefined;
+      changes += 1;
+      api.put('primary-db.example.com', 'ExternalName', { annotations: { team: 'web' } });
+      return undefined;
+    });
+    const report = await switchTarget(options());
+    expect(report.result).toBe('switched');
+    expect(api.service?.metadata.annotations).toMatchObject({ team: 'web', [switchAnnotations.id]: report.id });
+  });
+});
+
+describe('a switch that fails', () => {
+  it('says what was done and what was not: nothing, where the server would not accept it', async () => {
+    const denied = 'services "webscaler-db" is forbidden: ValidatingAdmissionPolicy denied request';
+    api.answerWith((request) =>
+      request.method === 'PATCH' ? { status: 422, body: status(422, 'Invalid', denied) } : undefined,
+    );
+    const error = await failure(switchTarget(options()));
+    expect(error).toBeInstanceOf(SwitchFailedError);
+    expect(error.outcome).toBe('not-executed');
+    expect(states(error)).toMatchObject({
+      read: 'done',
+      'dry-run': 'failed',
+      patch: 'not-reached',
+      event: 'not-reached',
+    });
+    expect(error.message).toContain('ValidatingAdmissionPolicy denied');
+    expect(error.message).toContain('still points to primary-db.example.com, nothing was changed');
+  });
+
+  it('prints the rule that is missing where patching is forbidden', async () => {
+    api.answerWith((request) => (request.method === 'PATCH' ? forbidden('patch') : undefined));
+    const error = await failure(switchTarget(options()));
+    expect(error.cause).toMatchObject({
+      code: 'ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN',
+      missingRule:
+        '- apiGroups: [""]\n  resources: ["services"]\n  resourceNames: ["webscaler-db"]\n  verbs: ["patch"]',
+    });
+  });
+
+  it('finds out that it was made, where only the answer was lost', async () => {
+    api.answerWith((request) => {
+      if (request.method !== 'PATCH' || request.url?.includes('dryRun')) return undefined;
+      setImmediate(() => request.socket.destroy());
+      api.answerWith();
+      return undefined;
+    });
+    const report = await switchTarget(options());
+    expect(report.result).toBe('switched');
+    expect(api.service?.metadata.annotations?.[switchAnnotations.id]).toBe(report.id);
+  });
+
+  it('sends it again, once it is answered, where it was lost on the way', async () => {
+    let lost = 0;
+    api.answerWith((request) => {
+      if (request.method !== 'PATCH' || request.url?.includes('dryRun') || lost > 0) return undefined;
+      lost += 1;
+      request.socket.destroy();
+      return 'silence';
+    });
+    const report = await switchTarget(options());
+    expect(report.result).toBe('switched');
+    expect(lost).toBe(1);
+    expect(api.service?.spec.externalName).toBe('secondary-db.example.com');
+  });
+
+  it('says that nobody knows, where the server is gone since the patch was sent', async () => {
+    api.answerWith((request) => {
+      if (request.method !== 'PATCH' || request.url?.includes('dryRun')) return undefined;
+      setImmediate(() => api.stop());
+      return 'silence';
+    });
+    const error = await failure(switchTarget(options({ requestTimeoutMillis: 500 })));
+    expect(error.outcome).toBe('unknown');
+    expect(error.report.result).toBe('unknown');
+    expect(error.message).toContain('is not known: look at it before trying again');
+  }, 20_000);
+
+  it('is given up with the signal, before anything was changed, with its own reason', async () => {
+    const controller = new AbortController();
+    api.answerWith((request) => {
+      if (request.url?.includes('dryRun')) controller.abort(new Error('enough'));
+      return undefined;
+    });
+    await expect(switchTarget(options({ signal: controller.signal }))).rejects.toThrow(/^enough$/);
+    expect(api.service?.spec.externalName).toBe('primary-db.example.com');
+  });
+
+  it('says that the Service was switched, where DNS does not follow', async () => {
+    const error = await failure(switchTarget(options({ dnsServers: ['127.0.0.1:9'], propagationTimeoutMillis: 200 })));
+    expect(error.report.result).toBe('switched');
+    expect(error.outcome).toBeUndefined();
+    expect(error.message).toContain('The Service points to secondary-db.example.com now');
+    expect(states(error)).toMatchObject({ patch: 'done', dns: 'failed' });
+  });
+});
+
+describe('probes before a switch', () => {
+  const probe = (name: string, postgres?: Partial<PostgresState>, ok = true): Probe => ({
+    name,
+    run: async () => ({
+      ok,
+      detail: 'looked at',
+      ...(postgres && {
+        postgres: {
+          inRecovery: false,
+          readOnly: false,
+          systemIdentifier: '1',
+          timeline: 1,
+          logPosition: 100n,
+          replayDelaySeconds: undefined,
+          ...postgres,
+        },
+      }),
+    }),
+  });
+  const dead: Probe = {
+    name: 'postgres',
+    run: () => Promise.reject(new Error('connect ECONNREFUSED')),
+  };
+
+  it('let it pass where the old target is gone and the new one takes writes', async () => {
+    const probes = { target: [probe('postgres', { timeline: 2 })], previous: [dead] };
+    const report = await switchTarget(options({ probes }));
+    expect(report.result).toBe('switched');
+    expect(report.probes).toMatchObject([
+      { host: 'secondary-db.example.com', ok: true },
+      { host: 'primary-db.example.com', ok: false, detail: 'connect ECONNREFUSED' },
+    ]);
+  });
+
+  it.each([
+    ['probe-failed', { target: [dead] }],
+    ['probe-failed', { target: [probe('mine', undefined, false)] }],
+    ['not-writable', { target: [probe('postgres', { inRecovery: true })], previous: [dead] }],
+    ['not-writable', { target: [probe('postgres', { readOnly: true })], previous: [dead] }],
+    ['split-brain', { target: [probe('postgres', { timeline: 2 })], previous: [probe('postgres', {})] }],
+    [
+      'different-system',
+      { target: [probe('postgres', { systemIdentifier: '2' })], previous: [probe('postgres', { readOnly: true })] },
+    ],
+    [
+      'older-timeline',
+      { target: [probe('postgres', {})], previous: [probe('postgres', { timeline: 2, readOnly: true })] },
+    ],
+  ])('refuse it for %s, unless that is accepted', async (kind, probes) => {
+    const error = await failure(switchTarget(options({ probes })));
+    expect(error).toBeInstanceOf(SwitchRefusedError);
+    expect(error.objections.map((objection) => objection.kind)).toEqual([kind]);
+    expect(api.requests).not.toContain('dry-run');
+    const report = await switchTarget(options({ probes, accept: [kind as never] }));
+    expect(report.result).toBe('switched');
+    expect(report.accepted.map((objection) => objection.kind)).toEqual([kind]);
+  });
+
+  it('refuse a standby that has not replayed all, beyond the lag that is allowed', async () => {
+    const probes = {
+      target: [probe('postgres', { inRecovery: true, logPosition: 900n })],
+      previous: [probe('postgres', { readOnly: true, logPosition: 1000n })],
+    };
+    const accept = ['not-writable'] as const;
+    const error = await failure(switchTarget(options({ probes, accept, maxLagBytes: 99 })));
+    expect(error.objections.map(({ kind }) => kind)).toEqual(['lag']);
+    expect((await switchTarget(options({ probes, accept, maxLagBytes: 100 }))).result).toBe('switched');
+  });
+
+  it('have a deadline each', async () => {
+    const hanging: Probe = { name: 'hanging', run: () => new Promise(() => undefined) };
+    const error = await failure(switchTarget(options({ probes: { target: [hanging] }, probeTimeoutMillis: 20 })));
+    expect(error.message).toContain('probe hanging of secondary-db.example.com took longer than 20 ms');
+  });
+});
+
+describe('a rollback', () => {
+  it('goes back to the recorded previous target, with the same record', async () => {
+    await switchTarget(options({ reason: 'drill' }));
+    const report = await rollback(options());
+    expect(report).toMatchObject({
+      from: 'secondary-db.example.com',
+      to: 'primary-db.example.com',
+      result: 'switched',
+    });
+    expect(api.service?.spec.externalName).toBe('primary-db.example.com');
+    expect(api.service?.metadata.annotations).toMatchObject({
+      [switchAnnotations.previous]: 'secondary-db.example.com',
+      [switchAnnotations.target]: 'primary-db.example.com',
+    });
+    // The reason of the switch before is none of this one.
+    expect(api.service?.metadata.annotations).not.toHaveProperty(switchAnnotations.reason);
+  });
+
+  it('is refused where no switch was recorded', async () => {
+    const error = await failure(rollback(options()));
+    expect(error.objections).toMatchObject([{ kind: 'nothing-to-roll-back' }]);
+  });
+
+  it('is refused where the Service was pointed elsewhere since', async () => {
+    await switchTarget(options());
+    api.put('tertiary-db.example.com');
+    const error = await failure(rollback(options()));
+    expect(error.objections).toMatchObject([{ kind: 'unexpected-target' }]);
+    expect(api.service?.spec.externalName).toBe('tertiary-db.example.com');
+  });
+
+  it('is refused where the recorded name is not allowed any more', async () => {
+    await switchTarget(options());
+    await expect(rollback(options({ allowedTargets: ['secondary-db.example.com'] }))).rejects.toMatchObject({
+      code: 'ERR_EXTERNALNAME_TARGET_REFUSED',
+    });
+  });
+});
+
+function managed(manager: string, operation: string) {
+  return { manager, operation, fieldsV1: { 'f:spec': { 'f:externalName': {} } } };
+}
