@@ -1,3 +1,11 @@
+export {
+  type AddressEndpoint,
+  type AddressParts,
+  type AddressPort,
+  addressObjects,
+  endpointSliceManager,
+  mostEndpoints,
+} from './address-service.ts';
 export type {
   AdmissionPolicyBindingManifest,
   AdmissionPolicyManifest,

@@ -1,6 +1,5 @@
 import { isWithin, longestLabel, matchesTargetPattern, type TargetPattern } from '../names/index.ts';
-import { addressObjects } from '../objects/address-service.ts';
-import { toYaml } from '../objects/manifest-text.ts';
+import { addressObjects, toYaml } from '../objects/index.ts';
 import { addressPurposes, type ParsedAddress, parseAddress, parseLooseIpv4, parseNetwork } from './ip-address.ts';
 import type { FieldPath, Findings } from './issue.ts';
 import type { DecodedService } from './service-object.ts';
@@ -105,7 +104,8 @@ function alternative(service: DecodedService, address: ParsedAddress): string {
     return `An EndpointSlice does not take it either: ${address.canonical} is ${blocked.join(' and ')}. Give the address or name of the host that is meant.`;
   }
   const metadata = { name: meta.name || 'name', ...(meta.namespace === '' ? {} : { namespace: meta.namespace }) };
-  const ports = spec.ports.slice(0, 10).map((port) => ({
+  const usable = spec.ports.filter(({ port }) => port >= 1 && port <= 65_535);
+  const ports = usable.slice(0, 10).map((port) => ({
     ...(port.name === '' ? {} : { name: port.name }),
     port: port.port,
     ...(typeof port.targetPort === 'number' && port.targetPort !== port.port ? { targetPort: port.targetPort } : {}),

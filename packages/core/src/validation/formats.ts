@@ -66,14 +66,14 @@ export function qualifiedNameProblems(value: string): string[] {
   if (slash === 0) problems.push('prefix part must be non-empty');
   if (slash > 0) problems.push(...subdomain1123Problems(value.slice(0, slash)).map((text) => `prefix part ${text}`));
   if (name === '') problems.push('name part must be non-empty');
-  else problems.push(...tooLong(name, 63).map((text) => `name part ${text}`));
+  else problems.push(...tooLong(name, 63, 'bytes').map((text) => `name part ${text}`));
   if (!isQualified.test(name)) problems.push(`name part ${pattern}`);
   return problems;
 }
 
 /** The value of a label. */
 export function labelValueProblems(value: string): string[] {
-  const problems = tooLong(value, 63);
+  const problems = tooLong(value, 63, 'bytes');
   if (isLabelValue.test(value)) return problems;
   const rule =
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
@@ -102,10 +102,12 @@ export function byteLength(value: string): number {
   return Buffer.byteLength(value, 'utf8');
 }
 
-function tooLong(value: string, bytes: number): string[] {
-  return byteLength(value) > bytes ? [`must be no more than ${bytes} bytes`] : [];
+/** The API server counts bytes in any case, and says so for labels only. */
+function tooLong(value: string, most: number, unit: 'characters' | 'bytes' = 'characters'): string[] {
+  return byteLength(value) > most ? [`must be no more than ${most} ${unit}`] : [];
 }
 
 function withPattern(rule: string, pattern: string, ...examples: string[]): string {
-  return `${rule} (e.g. ${examples.map((example) => `'${example}', `).join('or ')}regex used for validation is '${pattern}')`;
+  const list = examples.map((example) => `'${example}', `).join(' or ');
+  return `${rule} (e.g. ${list}regex used for validation is '${pattern}')`;
 }

@@ -178,8 +178,8 @@ export class FieldPath {
   }
 }
 
-/** A struct of the API server, shown as Go prints it. */
-export class GoValue {
+/** A struct of the API server, shown as the JSON that it prints. */
+export class ShownValue {
   readonly text: string;
 
   constructor(text: string) {
@@ -195,13 +195,37 @@ function withDetail(message: string, detail: string): string {
 
 /** A value as the API server prints it. Cut short, so that many messages about one long value stay in proportion to it. */
 function shown(value: unknown): string {
-  if (value instanceof GoValue) return value.text;
+  if (value instanceof ShownValue) return value.text;
   if (typeof value === 'string') {
-    return value.length > longestShown ? `${JSON.stringify(value.slice(0, longestShown))}...` : JSON.stringify(value);
+    return value.length > longestShown ? `${quoted(value.slice(0, longestShown))}...` : quoted(value);
   }
   if (Array.isArray(value)) {
-    const items = value.slice(0, 5).map((item) => shown(item));
-    return `[]string{${items.join(', ')}${value.length > 5 ? ', ...' : ''}}`;
+    const items = value.slice(0, 5).map((item) => JSON.stringify(String(item).slice(0, longestShown)));
+    return `[${items.join(',')}${value.length > 5 ? ',...' : ''}]`;
   }
   return value === undefined || value === null ? 'null' : String(value).slice(0, longestShown);
 }
+
+/** A text in quotes as Go writes it (`%q`): what does not print becomes an escape. */
+function quoted(text: string): string {
+  const escaped = text.replace(/["\\]|[^\x20-\x7e\p{L}\p{M}\p{N}\p{P}\p{S}]/gu, (character) => {
+    const short = shortEscapes.get(character);
+    if (short !== undefined) return short;
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+    return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  });
+  return `"${escaped}"`;
+}
+
+const shortEscapes = new Map([
+  ['"', '\\"'],
+  ['\\', '\\\\'],
+  ['\u0007', '\\a'],
+  ['\b', '\\b'],
+  ['\f', '\\f'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+  ['\v', '\\v'],
+]);

@@ -12,6 +12,8 @@ export interface ServerRules {
   readonly trafficDistributions: readonly string[];
   /** One trailing dot is taken off before `spec.externalName` is checked (since 1.15, kubernetes#78385). */
   readonly trailingDotAccepted: boolean;
+  /** Owner references are reported one by one, and what they lack as required (declarative validation, since 1.37). */
+  readonly ownersByIndex: boolean;
   /** `spec.externalIPs` is deprecated (KEP-5707, since 1.36). */
   readonly externalIPsDeprecated: boolean;
 }
@@ -36,8 +38,9 @@ export function serverRules(minor: number): ServerRules {
     nameCheckedOnUpdate: minor < 34,
     strictAddresses: minor >= 36,
     trafficDistributions:
-      minor >= 34 ? ['PreferClose', 'PreferSameNode', 'PreferSameZone'] : minor >= 30 ? ['PreferClose'] : [],
+      minor >= 34 ? ['PreferClose', 'PreferSameZone', 'PreferSameNode'] : minor >= 30 ? ['PreferClose'] : [],
     trailingDotAccepted: minor >= 15,
+    ownersByIndex: minor >= 37,
     externalIPsDeprecated: minor >= 36,
   };
 }

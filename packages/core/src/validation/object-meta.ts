@@ -1,5 +1,6 @@
 import { byteLength, label1123Problems, labelValueProblems, qualifiedNameProblems } from './formats.ts';
-import type { FieldPath, Findings } from './issue.ts';
+import { type FieldPath, type Findings, ShownValue } from './issue.ts';
+import type { ServerRules } from './kubernetes-version.ts';
 import type { ObjectReader } from './object-reader.ts';
 
 /** Metadata as the API server decodes it: text that is absent is empty. */
@@ -69,19 +70,33 @@ const metaFields = new Set([
 
 /** How a kind of object is named. */
 export interface NameRules {
+  readonly rules: ServerRules;
   readonly problems: (name: string) => string[];
   readonly namespaced: boolean;
 }
 
 /** Checks the metadata of a new object. Source: `apimachinery/pkg/api/validation/objectmeta.go`. */
-export function checkNewMeta(meta: DecodedMeta, rules: NameRules, findings: Findings): void {
-  checkNames(meta, rules, findings);
-  checkNamespace(meta, rules, findings);
-  checkCommonMeta(meta, findings);
+export function checkNewMeta(meta: DecodedMeta, names: NameRules, findings: Findings): void {
+  checkNames(meta, names, findings);
+  checkNamespace(meta, names, findings);
+  if (meta.generation < 0) {
+    findings.invalid(
+      'generation-negative',
+      meta.at.child('generation'),
+      meta.generation,
+      'must be greater than or equal to 0',
+    );
+  }
+  checkCommonMeta(meta, names.rules, findings);
 }
 
 /** Checks the metadata of an object that takes the place of another. The name counts as checked: it cannot change. */
-export function checkChangedMeta(meta: DecodedMeta, previous: DecodedMeta, findings: Findings): void {
+export function checkChangedMeta(
+  meta: DecodedMeta,
+  previous: DecodedMeta,
+  rules: ServerRules,
+  findings: Findings,
+): void {
   const { at } = meta;
   if (previous.deleted) {
     const added = meta.finalizers.filter((finalizer) => !previous.finalizers.includes(finalizer)).sort();
@@ -104,7 +119,7 @@ export function checkChangedMeta(meta: DecodedMeta, previous: DecodedMeta, findi
   if (meta.uid !== '' && meta.uid !== previous.uid && previous.uid !== '') {
     findings.invalid('field-immutable', at.child('uid'), meta.uid, 'field is immutable');
   }
-  checkCommonMeta(meta, findings);
+  checkCommonMeta(meta, rules, findings);
 }
 
 /** A name that a server is to complete: what counts is the name with the five letters that it adds. */
@@ -149,23 +164,18 @@ export function checkLabels(
   }
 }
 
-function checkCommonMeta(meta: DecodedMeta, findings: Findings): void {
+function checkCommonMeta(meta: DecodedMeta, rules: ServerRules, findings: Findings): void {
   const { at } = meta;
-  if (meta.generation < 0) {
-    findings.invalid(
-      'generation-negative',
-      at.child('generation'),
-      meta.generation,
-      'must be greater than or equal to 0',
-    );
-  }
   checkLabels(meta.labels, at.child('labels'), 'label-invalid', findings);
   checkAnnotations(meta.annotations, at.child('annotations'), findings);
-  checkOwners(meta, findings);
-  for (const finalizer of meta.finalizers) {
-    for (const problem of qualifiedNameProblems(finalizer)) {
-      findings.invalid('finalizer-invalid', at.child('finalizers'), finalizer, problem);
-    }
+  checkOwners(meta, rules, findings);
+  for (const [index, finalizer] of meta.finalizers.entries()) {
+    const path = at.child('finalizers');
+    for (const problem of qualifiedNameProblems(finalizer))
+      findings.invalid('finalizer-invalid', path, finalizer, problem);
+    if (finalizer.includes('/') || standardFinalizers.has(finalizer)) continue;
+    const detail = 'name is neither a standard finalizer name nor is it fully qualified';
+    findings.invalid('finalizer-invalid', path.index(index), finalizer, detail);
   }
   if (meta.finalizers.includes('orphan') && meta.finalizers.includes('foregroundDeletion')) {
     const detail = 'finalizer orphan and foregroundDeletion cannot be both set';
@@ -184,27 +194,48 @@ export function checkAnnotations(annotations: ReadonlyMap<string, string>, at: F
   if (bytes > longestAnnotations) findings.tooLong('annotations-too-long', at, longestAnnotations);
 }
 
-function checkOwners(meta: DecodedMeta, findings: Findings): void {
-  const at = meta.at.child('ownerReferences');
+/** Finalizers without a domain in front. Source: `ValidateFinalizerName` in `pkg/apis/core/validation/validation.go`. */
+const standardFinalizers = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
+
+function checkOwners(meta: DecodedMeta, rules: ServerRules, findings: Findings): void {
+  const code = 'owner-reference-invalid';
+  const list = meta.at.child('ownerReferences');
   let controller = '';
-  for (const owner of meta.owners) {
-    const version = owner.apiVersion.slice(owner.apiVersion.lastIndexOf('/') + 1);
-    const code = 'owner-reference-invalid';
-    if (version === '') findings.invalid(code, at.child('apiVersion'), owner.apiVersion, 'version must not be empty');
-    for (const field of ['kind', 'name', 'uid'] as const) {
-      if (owner[field] === '') findings.invalid(code, at.child(field), '', 'must not be empty');
+  for (const [index, owner] of meta.owners.entries()) {
+    const at = rules.ownersByIndex ? list.index(index) : list;
+    for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
+      if (owner[field] !== '') continue;
+      if (rules.ownersByIndex) findings.required(code, at.child(field), 'must not be empty');
+      else
+        findings.invalid(
+          code,
+          at.child(field),
+          '',
+          field === 'apiVersion' ? 'version must not be empty' : 'must not be empty',
+        );
     }
     if (owner.apiVersion === 'v1' && owner.kind === 'Event') {
-      findings.invalid(code, at, 'Event', '/v1, Kind=Event is disallowed from being an owner');
+      const { apiVersion, kind, name, uid } = owner;
+      const shown = JSON.stringify({ apiVersion, kind, name, uid }).slice(0, 300);
+      findings.invalid(code, at, new ShownValue(shown), '/v1, Kind=Event is disallowed from being an owner');
     }
     if (!owner.controller) continue;
     const name = `${owner.kind}/${owner.name}`.slice(0, 300);
     if (controller !== '') {
       const detail = `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${name}`;
-      findings.invalid(code, at, name, detail);
+      findings.invalid(code, list, new ShownValue(shownOwners(meta)), detail);
     }
     controller ||= name;
   }
+}
+
+function shownOwners(meta: DecodedMeta): string {
+  const list = meta.owners
+    .slice(0, 5)
+    .map(({ controller, ...owner }) =>
+      JSON.stringify({ ...owner, ...(controller ? { controller } : {}) }).slice(0, 300),
+    );
+  return `[${list.join(',')}${meta.owners.length > 5 ? ',...' : ''}]`;
 }
 
 /** Bytes of all keys and values of the annotations together: 256 KiB. */

@@ -25,6 +25,11 @@ export class ObjectReader {
     return value !== undefined && value !== null;
   }
 
+  /** The value as it was given, whatever its type. */
+  raw(key: string): unknown {
+    return this.#fields[key];
+  }
+
   /** `''` where there is none: the API server makes no difference. */
   string(key: string): string {
     return this.optionalString(key) ?? '';

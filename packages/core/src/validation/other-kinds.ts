@@ -44,12 +44,13 @@ export function checkOtherKind(value: unknown, context: KindContext, findings: F
   const meta = decodeMeta(object.object('metadata', 'ObjectMeta'));
   if (findings.refused) return;
   const names: NameRules = {
+    rules,
     problems: known?.name ?? pathSegmentProblems,
     namespaced: known?.namespaced ?? meta.namespace !== '',
   };
   if (isRecord(previous)) {
     const before = new ObjectReader(previous, kind, root, findings).object('metadata', 'ObjectMeta');
-    checkChangedMeta(meta, decodeMeta(before), findings);
+    checkChangedMeta(meta, decodeMeta(before), rules, findings);
   } else {
     checkNewMeta(meta, names, findings);
   }
@@ -118,7 +119,7 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
 
 const mostEndpoints = 1000;
 const mostAddresses = 100;
-const mostPorts = 100;
+const mostPorts = 20_000;
 
 /** Source: `pkg/apis/discovery/validation/validation.go`. */
 function checkEndpointSlice({ object, meta, previous, rules, findings }: Checked): void {
@@ -135,30 +136,19 @@ function checkEndpointSlice({ object, meta, previous, rules, findings }: Checked
   if (!meta.labels.has('kubernetes.io/service-name')) {
     findings.warn('service-label-missing', at.child('metadata').child('labels'), 'the slice belongs to no Service');
   }
-  const known = new Set(knownAddresses(previous));
+  // What older versions accepted stays accepted while the endpoints are left as they are.
+  const unchanged =
+    isRecord(previous) && JSON.stringify(previous['endpoints']) === JSON.stringify(object.raw('endpoints'));
   const endpoints = object.objects('endpoints', 'Endpoint');
   if (endpoints.length > mostEndpoints)
     findings.tooMany('too-many-endpoints', at.child('endpoints'), endpoints.length, mostEndpoints);
-  else for (const endpoint of endpoints) checkEndpoint(endpoint, type, known, rules, findings);
+  else if (!unchanged) for (const endpoint of endpoints) checkEndpoint(endpoint, type, rules, findings);
   const ports = object.objects('ports', 'EndpointPort');
   if (ports.length > mostPorts) findings.tooMany('too-many-endpoints', at.child('ports'), ports.length, mostPorts);
   else checkEndpointPorts(ports, findings);
 }
 
-function knownAddresses(previous: unknown): string[] {
-  const endpoints = isRecord(previous) && Array.isArray(previous['endpoints']) ? previous['endpoints'] : [];
-  return endpoints.flatMap((endpoint) =>
-    isRecord(endpoint) && Array.isArray(endpoint['addresses']) ? endpoint['addresses'] : [],
-  );
-}
-
-function checkEndpoint(
-  endpoint: ObjectReader,
-  type: string,
-  known: ReadonlySet<string>,
-  rules: ServerRules,
-  findings: Findings,
-): void {
+function checkEndpoint(endpoint: ObjectReader, type: string, rules: ServerRules, findings: Findings): void {
   const at = endpoint.at.child('addresses');
   const addresses = endpoint.strings('addresses');
   if (addresses.length === 0) findings.required('endpoint-address-required', at, 'must contain at least 1 address');
@@ -167,14 +157,21 @@ function checkEndpoint(
   for (const [index, text] of (family === undefined ? [] : addresses).entries()) {
     const path = at.index(index);
     const address = parseAddress(text);
-    if (address?.family !== family) {
-      findings.invalid('endpoint-address-invalid', path, text, `must be a valid IPv${family} address`);
-      if (!address) findings.invalid('endpoint-address-special', path, text, 'must be a valid IP address');
+    const problem = addressProblem(text, rules.strictAddresses || family === 6);
+    if (problem !== undefined || !address) {
+      findings.invalid('endpoint-address-invalid', path, text, problem ?? 'must be a valid IP address');
+    } else if (family === 6 && address.canonical !== text) {
+      findings.invalid(
+        'endpoint-address-invalid',
+        path,
+        text,
+        `must be in canonical form (${JSON.stringify(address.canonical)})`,
+      );
     } else {
-      const problem = addressProblem(text, rules.strictAddresses && !known.has(text));
-      if (problem !== undefined) findings.invalid('endpoint-address-invalid', path, text, problem);
+      if (address.family !== family)
+        findings.invalid('endpoint-address-invalid', at, text, `must be an IPv${family} address`);
+      checkNotSpecial(text, path, 'endpoint-address-special', findings);
     }
-    checkNotSpecial(text, path, 'endpoint-address-special', findings);
   }
   const hostname = endpoint.optionalString('hostname');
   for (const problem of hostname === undefined ? [] : label1123Problems(hostname)) {
@@ -194,10 +191,8 @@ function checkEndpointPorts(ports: readonly ObjectReader[], findings: Findings):
     const protocol = port.string('protocol') || 'TCP';
     if (!protocols.includes(protocol))
       findings.notSupported('port-protocol-unsupported', port.at.child('protocol'), protocol, protocols);
-    const number = port.optionalInteger('port');
-    for (const problem of number === undefined ? [] : portNumberProblems(number)) {
-      findings.invalid('port-number-invalid', port.at.child('port'), number, problem);
-    }
+    if ((port.optionalInteger('port') ?? 1) < 1)
+      findings.warn('port-number-invalid', port.at.child('port'), 'no connection can be made to that port');
     const appProtocol = port.optionalString('appProtocol');
     for (const problem of appProtocol === undefined ? [] : qualifiedNameProblems(appProtocol)) {
       findings.invalid('app-protocol-invalid', port.at.child('appProtocol'), appProtocol, problem);

@@ -1,3 +1,4 @@
+import { parseAddress } from './ip-address.ts';
 import type { FieldPath, Findings } from './issue.ts';
 import { fieldSince, type ServerRules } from './kubernetes-version.ts';
 import { type DecodedMeta, decodeMeta } from './object-meta.ts';
@@ -161,7 +162,8 @@ export function needsHealthCheck(spec: DecodedServiceSpec): boolean {
 
 /** What the API server makes of a new Service before it checks it: `clusterIP` alone is copied into `clusterIPs`. */
 export function prepareNew(spec: DecodedServiceSpec): DecodedServiceSpec {
-  return spec.clusterIP !== '' && spec.clusterIPs.length === 0 ? { ...spec, clusterIPs: [spec.clusterIP] } : spec;
+  const alone = spec.clusterIP !== '' && spec.clusterIPs.length === 0;
+  return alone ? { ...spec, clusterIPs: [spec.clusterIP] } : spec;
 }
 
 /**
@@ -173,6 +175,21 @@ export function prepareNew(spec: DecodedServiceSpec): DecodedServiceSpec {
  */
 export function prepareChanged(sent: DecodedServiceSpec, before: DecodedServiceSpec): DecodedServiceSpec {
   return withoutForeignFields(withClusterIPsInStep(withAllocatedValues(sent, before), before), before);
+}
+
+/**
+ * What the API server fills in once it has found that it can allocate: the policy as it was, families as the addresses
+ * have them. Source: `initIPFamilyFields` in `pkg/registry/core/service/storage/alloc.go`.
+ */
+export function withFamilies(spec: DecodedServiceSpec, before: DecodedServiceSpec | undefined): DecodedServiceSpec {
+  if (!hasAddress(spec)) return spec;
+  const addresses = spec.clusterIPs.slice(0, 2).map((text) => parseAddress(text));
+  const families = addresses.flatMap((address) => (address ? [`IPv${address.family}`] : []));
+  return {
+    ...spec,
+    ipFamilyPolicy: spec.ipFamilyPolicy ?? before?.ipFamilyPolicy,
+    ipFamilies: spec.ipFamilies.length > 0 ? spec.ipFamilies : families,
+  };
 }
 
 function withAllocatedValues(spec: DecodedServiceSpec, before: DecodedServiceSpec): DecodedServiceSpec {
@@ -187,7 +204,10 @@ function withAllocatedValues(spec: DecodedServiceSpec, before: DecodedServiceSpe
 }
 
 function withClusterIPsInStep(spec: DecodedServiceSpec, before: DecodedServiceSpec): DecodedServiceSpec {
-  if (spec.clusterIP === before.clusterIP || !sameList(spec.clusterIPs, before.clusterIPs)) return spec;
+  if (spec.clusterIP === before.clusterIP) {
+    return spec.clusterIPs.length === 0 ? { ...spec, clusterIPs: before.clusterIPs } : spec;
+  }
+  if (!sameList(spec.clusterIPs, before.clusterIPs)) return spec;
   return { ...spec, clusterIPs: spec.clusterIP === '' ? [] : [spec.clusterIP] };
 }
 

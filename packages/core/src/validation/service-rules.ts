@@ -6,7 +6,7 @@ import {
   subdomain1123Problems,
 } from './formats.ts';
 import { addressPurposes, parseAddress, parseNetwork } from './ip-address.ts';
-import { type FieldPath, type Findings, GoValue } from './issue.ts';
+import { type FieldPath, type Findings, ShownValue } from './issue.ts';
 import type { ServerRules } from './kubernetes-version.ts';
 import { checkLabels } from './object-meta.ts';
 import {
@@ -26,12 +26,13 @@ import {
  */
 export function checkServiceSpec(
   service: DecodedService,
-  before: DecodedServiceSpec | undefined,
+  previous: DecodedService | undefined,
   at: FieldPath,
   rules: ServerRules,
   findings: Findings,
 ): void {
   const { spec } = service;
+  const before = previous?.spec;
   if (before) checkAddressChange(spec, before, at, findings);
   checkTopologyAnnotations(service, findings);
   if (spec.ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') {
@@ -52,7 +53,7 @@ export function checkServiceSpec(
     findings.notSupported('type-unsupported', at.child('type'), spec.type, serviceTypes, hint);
   }
   checkPortConflicts(spec, at.child('ports'), findings);
-  checkSourceRanges(service, before, at, rules, findings);
+  checkSourceRanges(service, previous, at, rules, findings);
   checkLoadBalancer(spec, before, at, findings);
   checkTrafficPolicies(spec, before, at, findings);
   if (spec.trafficDistribution !== undefined && !rules.trafficDistributions.includes(spec.trafficDistribution)) {
@@ -147,15 +148,15 @@ function checkPortConflicts(spec: DecodedServiceSpec, at: FieldPath, findings: F
   }
   for (const [index, port] of spec.ports.entries()) {
     const number = `${port.protocol}/${port.port}`;
-    if (ports.has(number)) findings.duplicate('port-duplicate', at.index(index), goPort(port));
+    if (ports.has(number)) findings.duplicate('port-duplicate', at.index(index), shownPort(port));
     ports.add(number);
   }
 }
 
-function goPort(port: DecodedPort): GoValue {
+function shownPort(port: DecodedPort): ShownValue {
   const protocol = JSON.stringify(port.protocol.slice(0, 100));
-  return new GoValue(
-    `core.ServicePort{Name:"", Protocol:${protocol}, AppProtocol:(*string)(nil), Port:${port.port}, TargetPort:intstr.IntOrString{Type:0, IntVal:0, StrVal:""}, NodePort:0}`,
+  return new ShownValue(
+    `{"Name":"","Protocol":${protocol},"AppProtocol":null,"Port":${port.port},"TargetPort":0,"NodePort":0}`,
   );
 }
 
@@ -222,8 +223,9 @@ export function networkProblem(text: string, strict: boolean): string | undefine
   const network = parseNetwork(text);
   if (!network) return 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
   if (!strict) return undefined;
+  if (network.address.nonStandard === 'leading-zeros' || /\/0\d/.test(text))
+    return 'must not have leading 0s in IP or prefix length';
   if (network.address.nonStandard === 'mapped') return 'must not have an IPv4-mapped IPv6 address';
-  if (network.address.nonStandard === 'leading-zeros') return 'must not have leading 0s in IP';
   return network.hostBits ? 'must not have bits set beyond the prefix length' : undefined;
 }
 
@@ -231,21 +233,21 @@ const sourceRangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-
 
 function checkSourceRanges(
   service: DecodedService,
-  before: DecodedServiceSpec | undefined,
+  before: DecodedService | undefined,
   at: FieldPath,
   rules: ServerRules,
   findings: Findings,
 ): void {
   const { spec, meta } = service;
   const detail = "may only be used when `type` is 'LoadBalancer'";
-  const known = new Set(before?.loadBalancerSourceRanges);
+  const known = new Set(before?.spec.loadBalancerSourceRanges.map((range) => range.trim()));
   if (spec.loadBalancerSourceRanges.length > 0) {
     // The API server writes it with a capital letter, unlike the field.
     const path = at.child('loadBalancerSourceRanges').written(`${at.text}.LoadBalancerSourceRanges`);
     if (spec.type !== 'LoadBalancer') findings.forbidden('source-ranges-forbidden', path, detail);
     for (const [index, range] of spec.loadBalancerSourceRanges.entries()) {
       // Blanks around a range are accepted, as they were in the annotation that came before the field.
-      const problem = networkProblem(range.trim(), rules.strictAddresses && !known.has(range));
+      const problem = networkProblem(range.trim(), rules.strictAddresses && !known.has(range.trim()));
       if (problem !== undefined) findings.invalid('source-range-invalid', path.index(index), range.trim(), problem);
     }
     return;
@@ -254,9 +256,9 @@ function checkSourceRanges(
   if (annotation === undefined) return;
   const path = meta.at.child('annotations').key(sourceRangesAnnotation);
   if (spec.type !== 'LoadBalancer') findings.forbidden('source-ranges-forbidden', path, detail);
-  if (annotation.trim() === '') return;
+  if (annotation.trim() === '' || before?.meta.annotations.get(sourceRangesAnnotation) === annotation) return;
   for (const range of annotation.split(',').map((text) => text.trim())) {
-    const problem = networkProblem(range, false);
+    const problem = networkProblem(range, rules.strictAddresses);
     if (problem !== undefined) findings.invalid('source-range-invalid', path, range, problem);
   }
 }
@@ -402,7 +404,7 @@ function checkAddresses(
   }
   for (const [index, family] of families.entries()) {
     const wanted = ipFamilies[index];
-    if (wanted === undefined || wanted === family) continue;
+    if ((wanted !== 'IPv4' && wanted !== 'IPv6') || wanted === family) continue;
     const detail = `expected an ${wanted} value as indicated by \`ipFamilies[${index}]\``;
     findings.invalid('cluster-ip-invalid', at.index(index), clusterIPs[index], detail);
   }
@@ -433,7 +435,7 @@ function checkFamilyPolicy(
       ['clusterIPs', 'cluster IP'],
       ['ipFamilies', 'IP family'],
     ] as const) {
-      const shorter = spec[key].length === 1 && before[key].length === 2 && spec[key][0] === before[key][0];
+      const shorter = spec[key].length > 0 && spec[key].length < before[key].length;
       if (shorter) findings.invalid(code, at, policy, `must be 'SingleStack' to release the secondary ${what}`);
     }
   }
@@ -457,8 +459,6 @@ function checkAddressChange(
     if (key === 'ipFamilies' && isHeadless(spec) !== isHeadless(before)) continue;
     const path = at.child(key);
     const [now, then] = [spec[key], before[key]];
-    // Families left out are filled in from the addresses, which are as they were.
-    if (key === 'ipFamilies' && now.length === 0) continue;
     if (now.length === then.length) {
       for (const [index, value] of then.entries()) {
         if (value !== now[index]) {

@@ -27,7 +27,8 @@ export function warnOfSettings(
     findings.warn('prefer-close-deprecated', at.child('trafficDistribution'), message);
   }
   for (const [index, text] of spec.externalIPs.entries())
-    warnOfSpelling(text, at.child('externalIPs').index(index), findings);
+    warnOfSpelling(text, at.child('externalIPs').index(index), rules, findings);
+  warnOfSpelling(spec.loadBalancerIP, at.child('loadBalancerIP'), rules, findings);
   if (spec.type === 'ExternalName') {
     warnOfIgnored(spec, at, findings);
     warnOfGitOps(service, at, findings);
@@ -150,7 +151,7 @@ function warnOfOtherTypes(spec: DecodedServiceSpec, at: FieldPath, rules: Server
     );
   }
   for (const [index, text] of spec.clusterIPs.entries()) {
-    if (text !== 'None') warnOfSpelling(text, at.child('clusterIPs').index(index), findings);
+    if (text !== 'None') warnOfSpelling(text, at.child('clusterIPs').index(index), rules, findings);
   }
   const headless = spec.type === 'ClusterIP' && isHeadless(spec);
   if (headless && spec.loadBalancerIP !== '') {
@@ -176,11 +177,11 @@ function warnOfOtherTypes(spec: DecodedServiceSpec, at: FieldPath, rules: Server
   }
 }
 
-function warnOfSpelling(text: string, at: FieldPath, findings: Findings): void {
+function warnOfSpelling(text: string, at: FieldPath, rules: ServerRules, findings: Findings): void {
   const address = parseAddress(text);
   if (!address || address.canonical === text) return;
   const message = address.nonStandard
-    ? `non-standard IP address "${text}" will be considered invalid in a future Kubernetes release: use "${address.canonical}"`
+    ? `non-standard IP address "${text}" ${rules.strictAddresses ? 'is invalid' : 'will be considered invalid in a future Kubernetes release'}: use "${address.canonical}"`
     : `IPv6 address "${text}" should be in RFC 5952 canonical format ("${address.canonical}")`;
   findings.warn('address-not-canonical', at, message);
 }

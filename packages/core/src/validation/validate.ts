@@ -1,5 +1,5 @@
 import { canonicalName, parseTargetPattern, type TargetPattern } from '../names/index.ts';
-import { type PathStep, readYaml, type YamlProblem } from '../objects/yaml-document.ts';
+import { type PathStep, readYaml, type YamlProblem } from '../objects/index.ts';
 import { type TargetContext, warnOfTarget } from './external-name-warnings.ts';
 import { label1035Problems, label1123Problems } from './formats.ts';
 import { FieldPath, Findings, type Issue } from './issue.ts';
@@ -8,7 +8,7 @@ import { checkChangedMeta, checkNames, checkNamespace, checkNewMeta } from './ob
 import { isRecord, ObjectReader } from './object-reader.ts';
 import { checkOtherKind } from './other-kinds.ts';
 import type { RuleCode } from './rules.ts';
-import { decodeService, prepareChanged, prepareNew } from './service-object.ts';
+import { decodeService, prepareChanged, prepareNew, withFamilies } from './service-object.ts';
 import { checkClusterIPs, checkServiceSpec } from './service-rules.ts';
 import { warnOfSettings } from './service-warnings.ts';
 
@@ -248,8 +248,11 @@ function checkService(value: unknown, previous: unknown, settings: Settings, fin
   const before = isRecord(previous) ? decodeService(previous, root, rules, new Findings()) : undefined;
   const stored = before && prepareNew(before.spec);
   const spec = stored ? prepareChanged(sent.spec, stored) : prepareNew(sent.spec);
-  const service = { ...sent, spec };
-  const names = { problems: rules.relaxedServiceNames ? label1123Problems : label1035Problems, namespaced: true };
+  const names = {
+    rules,
+    problems: rules.relaxedServiceNames ? label1123Problems : label1035Problems,
+    namespaced: true,
+  };
 
   const specAt = root.child('spec');
   const checks = new Findings();
@@ -258,8 +261,9 @@ function checkService(value: unknown, previous: unknown, settings: Settings, fin
     findings.adopt(checks);
     return;
   }
+  const service = { ...sent, spec: withFamilies(spec, stored) };
   if (before) {
-    checkChangedMeta(sent.meta, before.meta, checks);
+    checkChangedMeta(sent.meta, before.meta, rules, checks);
     if (rules.nameCheckedOnUpdate && sent.meta.name !== '') {
       checkNames(sent.meta, names, checks);
       checkNamespace(sent.meta, names, checks);
@@ -267,7 +271,13 @@ function checkService(value: unknown, previous: unknown, settings: Settings, fin
   } else {
     checkNewMeta(sent.meta, names, checks);
   }
-  checkServiceSpec(service, stored, specAt, rules, checks);
+  checkServiceSpec(
+    service,
+    before && stored && { ...before, spec: withFamilies(stored, undefined) },
+    specAt,
+    rules,
+    checks,
+  );
   findings.adopt(checks);
 
   if (spec.type === 'ExternalName') {

@@ -1,0 +1,102 @@
+import { InvalidArgumentError } from '../errors.ts';
+import type { DeploymentManifest } from '../objects/index.ts';
+import { type BuilderChecks, checked } from './manifest-error.ts';
+import { type ManifestName, metadata } from './object-name.ts';
+
+/** See {@link applicationDeployment}. */
+export interface ApplicationDeploymentOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
+  image: string;
+  /** @defaultValue 2 */
+  replicas?: number | undefined;
+  /** Hosts that the application may be led to; becomes `EXTERNALNAME_ALLOWED_TARGETS`. */
+  allowedTargets?: readonly string[] | undefined;
+  /** Environment variables with plain values. Passwords belong into Secrets: see `envFromSecrets`. */
+  env?: Readonly<Record<string, string>> | undefined;
+  /** Names of Secrets whose keys become environment variables. */
+  envFromSecrets?: readonly string[] | undefined;
+  /** Needed where the application watches the Service through the API. @defaultValue the namespace's own, its token not mounted */
+  serviceAccountName?: string | undefined;
+  dns?: PodDnsOptions | undefined;
+}
+
+/** How the pod's resolver looks names up. */
+export interface PodDnsOptions {
+  /**
+   * A name with fewer dots is tried with each search domain first, 0 to 15. kubelet's own 5 makes eight queries of
+   * `primary-db.example.com` before the one that counts; 2 leaves `webscaler-db` and `webscaler-db.default` to the
+   * search list, and asks for anything longer as it stands.
+   * @defaultValue 2
+   */
+  ndots?: number | undefined;
+  /** Seconds before another server is asked, 1 to 30. @defaultValue 2 */
+  timeoutSeconds?: number | undefined;
+  /** How often all servers are asked, 1 to 5. @defaultValue 3 */
+  attempts?: number | undefined;
+}
+
+/**
+ * A Deployment for an application that uses the SDK, with DNS settings that make lookups cheap.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for numbers out of range.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ *
+ * Source: Kubernetes documentation, "DNS for Services and Pods", section Pod's DNS Config; resolv.conf(5).
+ */
+export function applicationDeployment(options: ApplicationDeploymentOptions): DeploymentManifest {
+  const {
+    name,
+    image,
+    replicas = 2,
+    allowedTargets,
+    env = {},
+    envFromSecrets = [],
+    serviceAccountName,
+    dns = {},
+  } = options;
+  const { ndots = 2, timeoutSeconds = 2, attempts = 3 } = dns;
+  whole('replicas', replicas, 0, 2 ** 31 - 1);
+  whole('dns.ndots', ndots, 0, 15);
+  whole('dns.timeoutSeconds', timeoutSeconds, 1, 30);
+  whole('dns.attempts', attempts, 1, 5);
+  const labels = { 'app.kubernetes.io/name': name };
+  const targets = allowedTargets === undefined ? {} : { EXTERNALNAME_ALLOWED_TARGETS: allowedTargets.join(',') };
+  const variables = Object.entries({ ...targets, ...env }).map(([key, value]) => ({ name: key, value }));
+  const deployment: DeploymentManifest = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: metadata({ ...options, labels: { ...labels, ...options.labels } }),
+    spec: {
+      replicas,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          ...(serviceAccountName === undefined ? { automountServiceAccountToken: false } : { serviceAccountName }),
+          containers: [
+            {
+              name,
+              image,
+              ...(variables.length > 0 ? { env: variables } : {}),
+              ...(envFromSecrets.length > 0
+                ? { envFrom: envFromSecrets.map((secret) => ({ secretRef: { name: secret } })) }
+                : {}),
+            },
+          ],
+          dnsConfig: {
+            options: [
+              { name: 'ndots', value: String(ndots) },
+              { name: 'timeout', value: String(timeoutSeconds) },
+              { name: 'attempts', value: String(attempts) },
+            ],
+          },
+        },
+      },
+    },
+  };
+  return checked('Deployment', deployment, options);
+}
+
+function whole(argument: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new InvalidArgumentError(argument, `give a whole number from ${least} to ${most}`);
+}

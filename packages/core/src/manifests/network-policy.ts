@@ -1,0 +1,147 @@
+import { InvalidArgumentError } from '../errors.ts';
+import { canonicalName, parseTargetPattern } from '../names/index.ts';
+import type { CiliumEgressRule, CiliumNetworkPolicyManifest, NetworkPolicyManifest } from '../objects/index.ts';
+import { type BuilderChecks, checked } from './manifest-error.ts';
+import { type ManifestName, metadata } from './object-name.ts';
+
+/** A port that may be reached. */
+export interface EgressPort {
+  port: number;
+  /** @defaultValue `TCP` */
+  protocol?: 'TCP' | 'UDP' | undefined;
+}
+
+/** See {@link egressNetworkPolicy}. */
+export interface EgressNetworkPolicyOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
+  /** Labels of the pods it applies to. Empty: every pod of the namespace. */
+  podLabels: Readonly<Record<string, string>>;
+  /** Networks that the external service is in, as CIDR: `203.0.113.0/24`, `2001:db8::/64`. */
+  networks: readonly string[];
+  ports: readonly EgressPort[];
+  dns?: EgressDnsOptions | undefined;
+}
+
+/** Where the pods ask for names. */
+export interface EgressDnsOptions {
+  /** @defaultValue `kube-system` */
+  namespace?: string | undefined;
+  /** @defaultValue `{ 'k8s-app': 'kube-dns' }` */
+  podLabels?: Readonly<Record<string, string>> | undefined;
+  /** Address of NodeLocal DNSCache, where there is one: `169.254.20.10`. */
+  nodeLocalAddress?: string | undefined;
+}
+
+/**
+ * NetworkPolicy that lets pods out to known networks and to the cluster's DNS, and nowhere else. A NetworkPolicy knows no
+ * host names: keep the networks in step with the external service, or use {@link ciliumNetworkPolicy}.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` without a network or port.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ *
+ * Source: Kubernetes documentation, "Network Policies".
+ */
+export function egressNetworkPolicy(options: EgressNetworkPolicyOptions): NetworkPolicyManifest {
+  const { podLabels, networks, ports, dns = {} } = options;
+  if (networks.length === 0)
+    throw new InvalidArgumentError(
+      'networks',
+      'give at least one network: without, every address would be let through',
+    );
+  if (ports.length === 0)
+    throw new InvalidArgumentError('ports', 'give at least one port: without, every port would be let through');
+  const { namespace = 'kube-system', podLabels: dnsLabels = kubeDns, nodeLocalAddress } = dns;
+  const dnsPods = {
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+    podSelector: { matchLabels: { ...dnsLabels } },
+  };
+  const nodeLocal =
+    nodeLocalAddress === undefined
+      ? []
+      : [{ ipBlock: { cidr: `${nodeLocalAddress}/${nodeLocalAddress.includes(':') ? 128 : 32}` } }];
+  const policy: NetworkPolicyManifest = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: metadata(options),
+    spec: {
+      podSelector: Object.keys(podLabels).length === 0 ? {} : { matchLabels: { ...podLabels } },
+      policyTypes: ['Egress'],
+      egress: [
+        {
+          to: networks.map((cidr) => ({ ipBlock: { cidr } })),
+          ports: ports.map(({ port, protocol = 'TCP' }) => ({ protocol, port })),
+        },
+        {
+          to: [dnsPods, ...nodeLocal],
+          ports: [
+            { protocol: 'UDP', port: 53 },
+            { protocol: 'TCP', port: 53 },
+          ],
+        },
+      ],
+    },
+  };
+  return checked('NetworkPolicy', policy, options);
+}
+
+/** See {@link ciliumNetworkPolicy}. */
+export interface CiliumNetworkPolicyOptions extends ManifestName {
+  /** Labels of the pods it applies to. Empty: every pod of the namespace. */
+  podLabels: Readonly<Record<string, string>>;
+  /** Full names of the Services that the pods ask for: `webscaler-db.default.svc.cluster.local`. */
+  services: readonly string[];
+  /** Host names, or `*.` and a domain for one label before it. */
+  targets: readonly string[];
+  ports: readonly EgressPort[];
+  dns?: Omit<EgressDnsOptions, 'nodeLocalAddress'> | undefined;
+}
+
+/**
+ * CiliumNetworkPolicy that lets pods out by name. Cilium learns the addresses from the DNS answers that pass its proxy,
+ * under the name that was *asked for*: a pod that asks for the Service needs the Service's name here, one that asks for
+ * the target (as the SDK does) the target's. So both are listed.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a name that is none, or without a target or port.
+ *
+ * Source: Cilium documentation, "DNS based"; cilium#30588.
+ */
+export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): CiliumNetworkPolicyManifest {
+  const { podLabels, services, targets, ports, dns = {} } = options;
+  const { namespace = 'kube-system', podLabels: dnsLabels = kubeDns } = dns;
+  if (targets.length === 0) throw new InvalidArgumentError('targets', 'give at least one host name');
+  if (ports.length === 0)
+    throw new InvalidArgumentError('ports', 'give at least one port: without, every port would be let through');
+  const names = [
+    ...services.map((text, index) => nameRule(text, `services[${index}]`)),
+    ...targets.map((text, index) => nameRule(text, `targets[${index}]`)),
+  ];
+  const toDns: CiliumEgressRule = {
+    toEndpoints: [{ matchLabels: { 'k8s:io.kubernetes.pod.namespace': namespace, ...withSource(dnsLabels) } }],
+    toPorts: [{ ports: [{ port: '53', protocol: 'ANY' }], rules: { dns: [{ matchPattern: '*' }] } }],
+  };
+  const toTargets: CiliumEgressRule = {
+    toFQDNs: names,
+    toPorts: [{ ports: ports.map(({ port, protocol = 'TCP' }) => ({ port: String(port), protocol })) }],
+  };
+  const policy: CiliumNetworkPolicyManifest = {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumNetworkPolicy',
+    metadata: metadata(options),
+    spec: {
+      endpointSelector: Object.keys(podLabels).length === 0 ? {} : { matchLabels: { ...podLabels } },
+      egress: [toDns, toTargets],
+    },
+  };
+  return checked('CiliumNetworkPolicy', policy);
+}
+
+const kubeDns = { 'k8s-app': 'kube-dns' };
+
+/** Labels of the cluster's DNS pods, as Cilium writes where a label comes from. */
+function withSource(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([key, value]) => [`k8s:${key}`, value]));
+}
+
+function nameRule(text: string, argument: string): { matchName: string } | { matchPattern: string } {
+  const pattern = parseTargetPattern(text, argument);
+  return pattern.kind === 'exact' ? { matchName: canonicalName(pattern.name) } : { matchPattern: `*.${pattern.name}` };
+}

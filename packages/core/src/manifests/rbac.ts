@@ -1,0 +1,65 @@
+import type { RoleBindingManifest, RoleManifest } from '../objects/index.ts';
+import { checked } from './manifest-error.ts';
+import { type ManifestName, metadata } from './object-name.ts';
+
+/** Who is let in. */
+export type RoleSubject =
+  | { kind: 'ServiceAccount'; name: string; namespace: string }
+  | { kind: 'User' | 'Group'; name: string };
+
+/** See {@link serviceReaderRole} and {@link serviceSwitcherRole}. */
+export interface ServiceRoleOptions extends Omit<ManifestName, 'name' | 'namespace'> {
+  /** The Service that is meant, and no other. */
+  service: string;
+  /** The namespace of the Service; the role lives there. */
+  namespace: string;
+  subjects: readonly RoleSubject[];
+  /** Name of Role and RoleBinding. @defaultValue `<service>-reader`, `<service>-switcher` */
+  name?: string | undefined;
+}
+
+/**
+ * Role and RoleBinding that let a workload read and watch one Service. `list` and `watch` are granted to requests with
+ * `fieldSelector=metadata.name=<service>` only: that is how RBAC matches a name there (kubernetes#63469).
+ *
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ */
+export function serviceReaderRole(options: ServiceRoleOptions): [RoleManifest, RoleBindingManifest] {
+  return serviceRole(options, `${options.service}-reader`, ['get', 'list', 'watch']);
+}
+
+/**
+ * Role and RoleBinding that let an operator patch one Service. RBAC cannot limit fields: who may patch `externalName` may
+ * set `type`, `selector` and `externalIPs` too (CVE-2020-8554). Put a {@link targetAdmissionPolicy} beside it.
+ *
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ */
+export function serviceSwitcherRole(options: ServiceRoleOptions): [RoleManifest, RoleBindingManifest] {
+  return serviceRole(options, `${options.service}-switcher`, ['get', 'patch']);
+}
+
+function serviceRole(
+  options: ServiceRoleOptions,
+  defaultName: string,
+  verbs: string[],
+): [RoleManifest, RoleBindingManifest] {
+  const { service, subjects, name = defaultName } = options;
+  const named = metadata({ ...options, name });
+  const role: RoleManifest = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: named,
+    rules: [{ apiGroups: [''], resources: ['services'], resourceNames: [service], verbs }],
+  };
+  const binding: RoleBindingManifest = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { ...named },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+    subjects: subjects.map((subject) => {
+      return subject.kind === 'ServiceAccount' ? { ...subject } : { ...subject, apiGroup: 'rbac.authorization.k8s.io' };
+    }),
+  };
+  checked('Role', [role, binding]);
+  return [role, binding];
+}
