@@ -1,16 +1,29 @@
-import { type Clock, InvalidArgumentError, type Random, systemClock, systemRandom } from '@externalname/core';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Clock,
+  ClosedError,
+  hostNameProblem,
+  InvalidArgumentError,
+  type Random,
+  systemClock,
+  systemRandom,
+} from '@externalname/core';
+import { type CertificateAuthority, createCertificateAuthority, type IssuedCertificate } from './certificates.ts';
 import type { AnswerCacheOptions } from './cluster-dns/answer-cache.ts';
 import { ClusterDns } from './cluster-dns/cluster-dns.ts';
-import type { DnsFault, StartedFault } from './cluster-dns/faults.ts';
 import { fullyQualified } from './cluster-dns/message.ts';
 import { type HostEntry, OutsideNames } from './cluster-dns/outside-names.ts';
 import { StoredView } from './cluster-dns/stored-view.ts';
+import { forwardTo } from './dns-forwarder.ts';
 import { type DnsQuery, DnsServer } from './dns-server.ts';
-import type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
-import type { KubernetesObject } from './kubernetes-api/object.ts';
+import { ApiServer } from './kubernetes-api/api-server.ts';
 import { ObjectRegistry } from './kubernetes-api/registry.ts';
-import { resourceOf } from './kubernetes-api/resources.ts';
 import { ObjectStorage } from './kubernetes-api/storage.ts';
+import { type Identity, LocalApi } from './local-api.ts';
+import { LocalDns, LocalHosts } from './local-dns.ts';
+import { ensureNamespace, LocalObjects, LocalServices, type ServiceObject } from './local-objects.ts';
 
 /** See {@link LocalCluster.start}. */
 export interface LocalClusterOptions {
@@ -23,6 +36,7 @@ export interface LocalClusterOptions {
   /** Names outside the cluster. What is not in here does not exist, unless `dns.forward` says whom to ask. */
   hosts?: Readonly<Record<string, HostEntry>> | undefined;
   dns?: LocalDnsOptions | undefined;
+  api?: LocalApiOptions | undefined;
   clock?: Clock | undefined;
   random?: Random | undefined;
 }
@@ -37,18 +51,27 @@ export interface LocalDnsOptions {
   cache?: AnswerCacheOptions | undefined;
   /** How long the DNS takes to learn of any change of a Service, in milliseconds. @defaultValue 0 */
   propagationDelayMillis?: number | undefined;
+  /** `address:port` of a real server, asked about names that `hosts` does not have. @defaultValue none */
+  forward?: string | undefined;
+  /** Longest wait for a silent server outside, in milliseconds. @defaultValue 5000 */
+  upstreamTimeoutMillis?: number | undefined;
+  /** `pods insecure` of CoreDNS: `10-0-0-1.default.pod.cluster.local` has the address that it spells. @defaultValue false */
+  podNames?: boolean | undefined;
 }
 
-/** A Service, as JSON or as the typed object of a builder. */
-export interface ServiceObject {
-  apiVersion?: string | undefined;
-  kind?: string | undefined;
-  metadata?: object | undefined;
-  spec?: object | undefined;
+/** The cluster's Kubernetes API. */
+export interface LocalApiOptions {
+  /** Loopback address to listen on. @defaultValue `127.0.0.1` */
+  address?: string | undefined;
+  /** 0 picks a free one. @defaultValue 0 */
+  port?: number | undefined;
+  /** How often a watch that asks for bookmarks is sent one, in milliseconds. @defaultValue 60000 */
+  bookmarkIntervalMillis?: number | undefined;
 }
 
 /**
- * A cluster small enough for a test: the cluster's DNS, over UDP and TCP, and its Services.
+ * A cluster small enough for a test: the cluster's DNS over UDP and TCP, and the Kubernetes API for the objects around
+ * a Service, over HTTPS with tokens and RBAC. Nothing is scheduled and no pod runs.
  *
  * @example
  * ```ts
@@ -56,86 +79,169 @@ export interface ServiceObject {
  *   services: [externalNameService({ name: 'webscaler-db', externalName: 'primary-db.example.com' })],
  *   hosts: { 'primary-db.example.com': ['127.0.0.11'], 'secondary-db.example.com': ['127.0.0.12'] },
  * });
- * const patch = [{ op: 'replace', path: '/spec/externalName', value: 'secondary-db.example.com' }];
+ * const patch = [{ op: 'replace', path: '/spec/externalName', value: 'secondary-db.example.com' }] as const;
  * await cluster.services.patch('default', 'webscaler-db', patch);
  * ```
  */
 export class LocalCluster implements AsyncDisposable {
+  readonly clusterDomain: string;
   /** The cluster's DNS. */
   readonly dns: LocalDns;
-  /** The Services, past the HTTP API: the same checks, no authorization. */
-  readonly services: LocalServices;
   /** Names outside the cluster. */
   readonly hosts: LocalHosts;
-  readonly clusterDomain: string;
-  readonly #server: DnsServer;
+  /** The Kubernetes API. */
+  readonly api: LocalApi;
+  /** The Services, past the HTTP API: the same checks, no authorization. */
+  readonly services: LocalServices;
+  /** All objects, past the HTTP API. */
+  readonly objects: LocalObjects;
+  readonly #dnsServer: DnsServer;
+  readonly #apiServer: ApiServer;
   readonly #view: StoredView;
+  #folder: Promise<string> | undefined;
+  #files = 0;
   #closed: Promise<void> | undefined;
 
   /**
-   * Starts a cluster.
+   * Starts a cluster on free ports of the loopback address.
    *
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, before anything is opened.
    * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where a Service is refused.
    */
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
     const { clusterDomain = 'cluster.local', ttlSeconds = 5, clock = systemClock, random = systemRandom } = options;
+    const { dns = {}, api = {} } = options;
     if (!Number.isInteger(ttlSeconds) || ttlSeconds < 0 || ttlSeconds > 3600) {
       throw new InvalidArgumentError('ttlSeconds', `${ttlSeconds} is no TTL: give whole seconds from 0 to 3600`);
     }
+    if (hostNameProblem(clusterDomain) !== undefined) {
+      throw new InvalidArgumentError('clusterDomain', `${JSON.stringify(clusterDomain)} is no domain`);
+    }
+    const domain = clusterDomain.replace(/\.$/, '');
     const outside = new OutsideNames({ defaultTtlSeconds: ttlSeconds });
     for (const [name, entry] of Object.entries(options.hosts ?? {})) outside.set(name, entry);
+    const forward = dns.forward === undefined ? undefined : forwardTo(dns.forward, dns.upstreamTimeoutMillis ?? 5000);
 
     const registry = new ObjectRegistry(new ObjectStorage(), { clock });
+    for (const namespace of firstNamespaces) ensureNamespace(registry, namespace);
     const services = new LocalServices(registry);
-    for (const namespace of firstNamespaces) services.ensureNamespace(namespace);
-    for (const service of options.services ?? []) await services.apply(service);
+    for (const service of [...firstServices, ...(options.services ?? [])]) await services.apply(service);
 
-    const delay = options.dns?.propagationDelayMillis ?? 0;
-    const fullName = (namespace: string, service: string) => `${service}.${namespace}.svc.${clusterDomain}`;
+    const slowness = dns.propagationDelayMillis ?? 0;
     const view: StoredView = new StoredView({
       storage: registry.storage,
       clock,
-      delayOf: (namespace, service) => Math.max(delay, clusterDns.faults.staleness(fullName(namespace, service))),
+      delayOf: (namespace, service) =>
+        Math.max(slowness, clusterDns.faults.staleness(`${service}.${namespace}.svc.${domain}`)),
     });
     const clusterDns: ClusterDns = new ClusterDns({
-      settings: { zone: fullyQualified(clusterDomain), ttl: ttlSeconds, reverse: true, nameservers: ['10.96.0.10'] },
+      settings: {
+        zone: fullyQualified(domain),
+        ttl: ttlSeconds,
+        reverse: true,
+        nameservers: [dnsServiceAddress],
+        pods: dns.podNames ? 'insecure' : 'disabled',
+      },
       view,
       outside,
-      cache: options.dns?.cache,
-      upstreamTimeoutMillis: 5000,
+      forward,
+      cache: dns.cache,
+      upstreamTimeoutMillis: dns.upstreamTimeoutMillis ?? 5000,
       clock,
       random,
     });
-    const { address = '127.0.0.1', port = 0 } = options.dns ?? {};
-    const server = await DnsServer.listen({ address, port, dns: clusterDns, clock });
-    return new LocalCluster({ clusterDomain, server, view, clusterDns, services, outside });
+    const closing: (() => unknown)[] = [() => view.close()];
+    try {
+      const { address = '127.0.0.1', port = 0 } = dns;
+      const dnsServer = await DnsServer.listen({ address, port, dns: clusterDns, clock });
+      closing.push(() => dnsServer.close());
+      const { certificateAuthority, certificate, privateKey } = await serverCertificate(api.address ?? '127.0.0.1');
+      const apiServer = await ApiServer.listen({
+        address: api.address ?? '127.0.0.1',
+        port: api.port ?? 0,
+        registry,
+        certificate,
+        privateKey,
+        bookmarkIntervalMillis: api.bookmarkIntervalMillis ?? 60_000,
+        clock,
+        random,
+      });
+      return new LocalCluster({
+        clusterDomain: domain,
+        dnsServer,
+        apiServer,
+        view,
+        dns: new LocalDns(dnsServer, clusterDns, view),
+        api: new LocalApi(apiServer, certificateAuthority),
+        hosts: new LocalHosts(outside),
+        services,
+        objects: new LocalObjects(registry),
+      });
+    } catch (error) {
+      for (const close of closing.reverse()) await close();
+      throw error;
+    }
   }
 
   private constructor(parts: {
     clusterDomain: string;
-    server: DnsServer;
+    dnsServer: DnsServer;
+    apiServer: ApiServer;
     view: StoredView;
-    clusterDns: ClusterDns;
+    dns: LocalDns;
+    api: LocalApi;
+    hosts: LocalHosts;
     services: LocalServices;
-    outside: OutsideNames;
+    objects: LocalObjects;
   }) {
     this.clusterDomain = parts.clusterDomain;
-    this.#server = parts.server;
-    this.#view = parts.view;
-    this.dns = new LocalDns(parts.server, parts.clusterDns, parts.view);
+    this.dns = parts.dns;
+    this.api = parts.api;
+    this.hosts = parts.hosts;
     this.services = parts.services;
-    this.hosts = new LocalHosts(parts.outside);
+    this.objects = parts.objects;
+    this.#dnsServer = parts.dnsServer;
+    this.#apiServer = parts.apiServer;
+    this.#view = parts.view;
   }
 
   /** `address:port` of the DNS server, as resolvers take it in `nameservers`. */
   get nameserver(): string {
-    return `${this.#server.address}:${this.#server.port}`;
+    const { address, port } = this.#dnsServer;
+    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  /** Text of a kubeconfig for an administrator. Holds a secret. */
+  get kubeconfig(): string {
+    return this.api.kubeconfig();
+  }
+
+  /**
+   * Writes a kubeconfig into a new file that only this user can read, and gives its path. It is gone when the cluster closes.
+   *
+   * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
+   */
+  async writeKubeconfig(identity?: Identity): Promise<string> {
+    if (this.#closed !== undefined) throw new ClosedError('the local cluster');
+    this.#folder ??= mkdtemp(join(tmpdir(), 'local-cluster-'));
+    this.#files += 1;
+    const path = join(await this.#folder, `kubeconfig-${this.#files}.yaml`);
+    await writeFile(path, this.api.kubeconfig(identity), { mode: 0o600 });
+    return path;
+  }
+
+  /**
+   * Text of the resolv.conf that kubelet would give a pod of a namespace. It can name no port, so that programs can use
+   * it only where the DNS listens on port 53 (`dns: { address: '127.0.0.53', port: 53 }`).
+   */
+  resolvConf(namespace = 'default'): string {
+    const search = [`${namespace}.svc.${this.clusterDomain}`, `svc.${this.clusterDomain}`, this.clusterDomain];
+    return `nameserver ${this.dns.address}\nsearch ${search.join(' ')}\noptions ndots:5\n`;
   }
 
   /** The questions that the DNS was asked so far, oldest first. */
   queries(): readonly DnsQuery[] {
-    return [...this.#server.queries];
+    return [...this.#dnsServer.queries];
   }
 
   /** Frees everything. Idempotent; resolves when all is gone. */
@@ -150,117 +256,54 @@ export class LocalCluster implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#view.close();
-    await this.#server.close();
+    await Promise.all([this.#dnsServer.close(), this.#apiServer.close()]);
+    if (this.#folder !== undefined) await rm(await this.#folder, { recursive: true, force: true });
   }
 }
 
-/** See {@link LocalCluster.dns}. */
-export class LocalDns {
-  readonly #server: DnsServer;
-  readonly #dns: ClusterDns;
-  readonly #view: StoredView;
-
-  /** @internal */
-  constructor(server: DnsServer, dns: ClusterDns, view: StoredView) {
-    this.#server = server;
-    this.#dns = dns;
-    this.#view = view;
+/** A certificate for an address. Clusters of one process share an authority, whose key never leaves it. */
+async function serverCertificate(address: string): Promise<IssuedCertificate & { certificateAuthority: string }> {
+  authority ??= createCertificateAuthority({ name: 'local-cluster' });
+  const { certificate, issue } = await authority;
+  let issued = certificates.get(address);
+  if (issued === undefined) {
+    issued = issue({ hostNames: apiServerNames, addresses: [address, kubernetesServiceAddress] });
+    certificates.set(address, issued);
   }
-
-  get address(): string {
-    return this.#server.address;
-  }
-
-  /** UDP and TCP. */
-  get port(): number {
-    return this.#server.port;
-  }
-
-  /** Makes something go wrong, until the fault is ended. The newest fault that is for a question wins. */
-  fault(fault: DnsFault): StartedFault {
-    return this.#dns.faults.start(fault, () => this.#view.release());
-  }
-
-  /** Ends all faults. */
-  heal(): void {
-    this.#dns.faults.endAll();
-  }
-
-  /** Resolves when the DNS knows every change of a Service that was made so far. */
-  caughtUp(): Promise<void> {
-    return this.#view.caughtUp();
-  }
-
-  /** Empties the cache. Does nothing where there is none. */
-  flush(): void {
-    this.#dns.flush();
-  }
+  const { certificate: own, privateKey } = await issued;
+  return { certificateAuthority: certificate, certificate: own, privateKey };
 }
 
-/** See {@link LocalCluster.services}. */
-export class LocalServices {
-  readonly #registry: ObjectRegistry;
+let authority: Promise<CertificateAuthority> | undefined;
+const certificates = new Map<string, Promise<IssuedCertificate>>();
+const apiServerNames = ['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
 
-  /** @internal */
-  constructor(registry: ObjectRegistry) {
-    this.#registry = registry;
-  }
-
-  /** @throws ApiStatusError 404 NotFound. */
-  async get(namespace: string, name: string): Promise<KubernetesObject> {
-    return this.#registry.get(service, namespace, name);
-  }
-
-  async list(namespace?: string): Promise<KubernetesObject[]> {
-    return this.#registry.storage.list(service, namespace);
-  }
-
-  /** Creates the Service, or replaces it by this one. @throws ApiStatusError 422 Invalid. */
-  async apply(object: ServiceObject): Promise<KubernetesObject> {
-    const full = { apiVersion: 'v1', kind: 'Service', ...object };
-    const { namespace = 'default', name = '' } = (object.metadata ?? {}) as { namespace?: string; name?: string };
-    this.ensureNamespace(namespace);
-    const present = this.#registry.storage.get(service, namespace, name);
-    if (present === undefined) return this.#registry.create(service, namespace, full).object;
-    return this.#registry.update(service, namespace, name, full).object;
-  }
-
-  /** Applies a JSON Patch (RFC 6902). @throws ApiStatusError 404, 422 where the patch or its result is refused. */
-  async patch(namespace: string, name: string, operations: readonly JsonPatchOperation[]): Promise<KubernetesObject> {
-    return this.#registry.patch(service, namespace, name, { kind: 'json', operations }).object;
-  }
-
-  /** @throws ApiStatusError 404 NotFound. */
-  async delete(namespace: string, name: string): Promise<void> {
-    this.#registry.delete(service, namespace, name);
-  }
-
-  /** Makes the namespace where it is missing. */
-  ensureNamespace(name: string): void {
-    if (this.#registry.storage.get(resourceOf('Namespace'), '', name) !== undefined) return;
-    this.#registry.create(resourceOf('Namespace'), '', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-  }
-}
-
-/** See {@link LocalCluster.hosts}. */
-export class LocalHosts {
-  readonly #outside: OutsideNames;
-
-  /** @internal */
-  constructor(outside: OutsideNames) {
-    this.#outside = outside;
-  }
-
-  /** Gives a name its addresses, or other records, instead of those it had. @throws InvalidArgumentError */
-  set(name: string, entry: HostEntry): void {
-    this.#outside.set(name, entry);
-  }
-
-  /** Takes a name away: it does not exist any more. */
-  delete(name: string): boolean {
-    return this.#outside.delete(name);
-  }
-}
-
-const service = resourceOf('Service');
 const firstNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system'];
+const kubernetesServiceAddress = '10.96.0.1';
+const dnsServiceAddress = '10.96.0.10';
+
+/** The two Services that every cluster has. */
+const firstServices: readonly ServiceObject[] = [
+  {
+    metadata: {
+      name: 'kubernetes',
+      namespace: 'default',
+      labels: { component: 'apiserver', provider: 'kubernetes' },
+    },
+    spec: {
+      clusterIP: kubernetesServiceAddress,
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: 6443 }],
+    },
+  },
+  {
+    metadata: { name: 'kube-dns', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } },
+    spec: {
+      clusterIP: dnsServiceAddress,
+      selector: { 'k8s-app': 'kube-dns' },
+      ports: [
+        { name: 'dns', protocol: 'UDP', port: 53, targetPort: 53 },
+        { name: 'dns-tcp', protocol: 'TCP', port: 53, targetPort: 53 },
+      ],
+    },
+  },
+];

@@ -1,17 +1,33 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '@externalname/core';
+import { decodeObject, type FieldValidation } from './decode.ts';
+import { setDefaults } from './defaults.ts';
+import { applyConfiguration, type FieldManagement, recordUpdate } from './field-management/managed-fields.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { copy, isJsonObject, type JsonObject, jsonEqual, type KubernetesObject } from './object.ts';
-import { apiVersionOf, type ResourceType, resourceOf } from './resources.ts';
+import { apiVersionOf, type ResourceType, resourceOf, resourceTypes, storageKeyOf } from './resources.ts';
+import { schemaOf } from './schema.ts';
 import { ServiceStrategy } from './service-strategy.ts';
-import { ApiStatusError, alreadyExists, badRequest, conflict, invalid, notFound, qualified, quoted } from './status.ts';
+import { ApiStatusError, alreadyExists, badRequest, conflict, invalid, notFound } from './status.ts';
 import type { ObjectStorage } from './storage.ts';
+import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
+import { refuseInvalid, warningsFor } from './validation.ts';
 
 /** What every write takes. */
 export interface WriteOptions {
   /** Does everything but store. @defaultValue false */
   dryRun?: boolean | undefined;
+  /** Who the changed fields belong to afterwards. @defaultValue `local-cluster` */
+  fieldManager?: string | undefined;
+  /** @defaultValue `Warn` */
+  fieldValidation?: FieldValidation | undefined;
+  /** Names of fields that stand twice in the text that `input` was read from, as `duplicateFields` gives them. */
+  duplicateFields?: readonly string[] | undefined;
+  /** The part that is written: `status`. @defaultValue everything else */
+  subresource?: string | undefined;
+  /** Whether the writer may also create, where a write to what is missing creates it. @throws ApiStatusError 403 */
+  authorizeCreate?: (() => void) | undefined;
 }
 
 /** What a write did. */
@@ -25,9 +41,21 @@ export interface Written {
 /** The four kinds of patches that the API server takes. */
 export type Patch =
   | { readonly kind: 'json'; readonly operations: unknown }
-  | { readonly kind: 'merge'; readonly body: unknown };
+  | { readonly kind: 'merge' | 'strategic'; readonly body: unknown }
+  | { readonly kind: 'apply'; readonly body: unknown; readonly force: boolean };
 
-/** The verbs of the API on its objects: defaults, checks, and optimistic concurrency over an {@link ObjectStorage}. */
+/** What a delete may insist on. */
+export interface DeleteOptions {
+  dryRun?: boolean | undefined;
+  preconditions?: { uid?: string | undefined; resourceVersion?: string | undefined } | undefined;
+}
+
+/**
+ * The verbs of the API on its objects: decoding, defaults, checks, field ownership and optimistic concurrency over an
+ * {@link ObjectStorage}.
+ *
+ * Source: Kubernetes apiserver `pkg/registry/generic/registry/store.go`, `pkg/endpoints/handlers/patch.go`.
+ */
 export class ObjectRegistry {
   readonly storage: ObjectStorage;
   readonly #clock: Clock;
@@ -42,100 +70,245 @@ export class ObjectRegistry {
   get(type: ResourceType, namespace: string, name: string): KubernetesObject {
     const found = this.storage.get(type, namespace, name);
     if (found === undefined) throw notFound(type, name);
-    return found;
+    return inVersionOf(type, found);
   }
 
   /** @throws ApiStatusError 400, 404 (no such namespace), 409 (already there), 422. */
   create(type: ResourceType, namespace: string, input: unknown, options: WriteOptions = {}): Written {
-    const object = decode(type, input);
-    const { metadata } = object;
+    const { object, warnings } = this.#decode(type, input, options);
     placeInNamespace(type, object, namespace);
-    if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '') {
-      throw badRequest('resourceVersion should not be set on objects to be created');
+    if (object.metadata.resourceVersion !== undefined && object.metadata.resourceVersion !== '') {
+      throw new ApiStatusError(500, '', 'resourceVersion should not be set on objects to be created');
     }
-    this.#requireNamespace(type, namespace);
-    this.#setDefaults(type, object);
-    if ((metadata.name === undefined || metadata.name === '') && metadata.generateName) {
-      metadata.name = `${metadata.generateName.slice(0, 58)}${randomUUID().slice(0, 5)}`;
-    }
-    delete metadata.resourceVersion;
-    delete metadata.deletionTimestamp;
-    metadata.uid = randomUUID();
-    metadata.creationTimestamp = this.#now();
-    if (type.kind === 'Service') this.#services.prepareForCreate(object);
-    this.#validate(type, object, undefined);
-    const name = metadata.name ?? '';
-    if (this.storage.get(type, namespace, name) !== undefined) throw alreadyExists(type, name);
-    if (type.kind === 'Service' && !options.dryRun) this.#services.allocate(object, undefined);
-    return { object: options.dryRun ? object : this.storage.put(type, object), warnings: [], created: true };
+    return this.#create(type, namespace, object, options, warnings);
   }
 
   /** @throws ApiStatusError 400, 404, 409, 422. */
   update(type: ResourceType, namespace: string, name: string, input: unknown, options: WriteOptions = {}): Written {
-    const object = decode(type, input);
-    if ((object.metadata.name ?? name) !== name) {
-      throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
-    }
+    const { object, warnings } = this.#decode(type, input, options);
+    checkName(object, name);
+    object.metadata.name = name;
     placeInNamespace(type, object, namespace);
-    return this.#replace(type, this.get(type, namespace, name), object, options);
-  }
-
-  /** @throws ApiStatusError 400, 404, 409, 422. */
-  patch(type: ResourceType, namespace: string, name: string, patch: Patch, options: WriteOptions = {}): Written {
-    const previous = this.get(type, namespace, name);
-    const patched = patch.kind === 'json' ? applyJsonPatch(previous, patch.operations) : merge(previous, patch.body);
-    const object = decode(type, patched);
-    return this.#replace(type, previous, object, options);
-  }
-
-  /** @throws ApiStatusError 404, 409. */
-  delete(type: ResourceType, namespace: string, name: string, options: WriteOptions = {}): KubernetesObject {
-    const found = this.get(type, namespace, name);
-    if (options.dryRun) return found;
-    if (type.kind === 'Service') this.#services.release(found);
-    return this.storage.remove(type, namespace, name) ?? found;
-  }
-
-  #replace(type: ResourceType, previous: KubernetesObject, object: KubernetesObject, options: WriteOptions): Written {
-    const name = previous.metadata.name ?? '';
-    const { metadata } = object;
-    if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== previous.metadata.resourceVersion) {
-      throw conflict(type, name);
+    const previous = this.storage.get(type, namespace, name);
+    if (previous === undefined) {
+      if (!createdByUpdate.has(type.kind) || options.subresource !== undefined) throw notFound(type, name);
+      options.authorizeCreate?.();
+      if (object.metadata.resourceVersion) throw conflict(type, name, staleVersion(object));
+      return this.#create(type, namespace, object, options, warnings);
     }
-    if (metadata.uid !== undefined && metadata.uid !== previous.metadata.uid) {
+    return this.#replace(type, inVersionOf(type, previous), object, options, warnings);
+  }
+
+  /** @throws ApiStatusError 400, 404, 409, 415, 422. */
+  patch(type: ResourceType, namespace: string, name: string, patch: Patch, options: WriteOptions = {}): Written {
+    if (patch.kind === 'apply') return this.#apply(type, namespace, name, patch, options);
+    const previous = this.get(type, namespace, name);
+    const { object, warnings } = this.#decode(type, patched(type, previous, patch), options);
+    checkName(object, name);
+    placeInNamespace(type, object, namespace);
+    return this.#replace(type, previous, object, options, warnings);
+  }
+
+  /**
+   * Deletes an object, or marks it where finalizers hold it.
+   *
+   * @throws ApiStatusError 404, 409.
+   */
+  delete(type: ResourceType, namespace: string, name: string, options: DeleteOptions = {}): KubernetesObject {
+    const found = this.get(type, namespace, name);
+    const { uid, resourceVersion } = options.preconditions ?? {};
+    const { metadata } = found;
+    if (uid !== undefined && uid !== metadata.uid) {
       throw conflict(
         type,
         name,
-        `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${previous.metadata.uid}`,
+        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
       );
     }
-    for (const field of ['uid', 'resourceVersion', 'creationTimestamp', 'generation'] as const) {
-      if (previous.metadata[field] === undefined) delete metadata[field];
-      else Object.assign(metadata, { [field]: previous.metadata[field] });
+    if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+      const detail = `ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`;
+      throw conflict(type, name, `Precondition failed: ${detail}`);
     }
+    if (options.dryRun) return found;
+    if (metadata.finalizers !== undefined && metadata.finalizers.length > 0) {
+      if (metadata.deletionTimestamp !== undefined) return found;
+      metadata.deletionTimestamp = this.#now();
+      metadata['deletionGracePeriodSeconds'] = 0;
+      return this.storage.put(type, found);
+    }
+    if (type.kind === 'Namespace') this.#emptyNamespace(name);
+    return this.#remove(type, namespace, name) ?? found;
+  }
+
+  #create(
+    type: ResourceType,
+    namespace: string,
+    object: KubernetesObject,
+    options: WriteOptions,
+    warnings: readonly string[],
+  ): Written {
+    const { metadata } = object;
+    this.#requireNamespace(type, namespace);
+    if (!metadata.name && metadata.generateName) {
+      metadata.name = `${metadata.generateName.slice(0, 58)}${randomBytes(3).toString('hex').slice(0, 5)}`;
+    }
+    delete metadata.resourceVersion;
+    delete metadata.deletionTimestamp;
+    delete metadata['selfLink'];
+    metadata.uid = randomUUID();
+    metadata.creationTimestamp = this.#now();
     this.#setDefaults(type, object);
-    if (type.kind === 'Service') this.#services.prepareForUpdate(object, previous);
-    this.#validate(type, object, previous);
-    if (type.kind === 'Service' && !options.dryRun) this.#services.allocate(object, previous);
+    const owned = recordUpdate(undefined, object, this.#management(type, options));
+    return this.#store(type, owned, undefined, options, warnings);
+  }
+
+  #apply(
+    type: ResourceType,
+    namespace: string,
+    name: string,
+    patch: Patch & { kind: 'apply' },
+    options: WriteOptions,
+  ): Written {
+    if (options.fieldManager === undefined || options.fieldManager === '') {
+      const message = 'Required value: is required for apply patch';
+      throw invalid(patchOptions, '', [{ reason: 'FieldValueRequired', field: 'fieldManager', message }]);
+    }
+    const { object: configuration, warnings } = this.#decode(type, patch.body, options);
+    checkName(configuration, name);
+    configuration.metadata.name = name;
+    placeInNamespace(type, configuration, namespace);
+    const live = this.storage.get(type, namespace, name);
+    const { resourceVersion } = configuration.metadata;
+    if (live === undefined && resourceVersion) throw conflict(type, name, staleVersion(configuration));
+    if (live !== undefined && resourceVersion && resourceVersion !== live.metadata.resourceVersion) {
+      throw conflict(type, name);
+    }
+    const management = { ...this.#management(type, options), force: patch.force };
+    if (live === undefined) {
+      options.authorizeCreate?.();
+      this.#requireNamespace(type, namespace);
+      const shell = { kind: type.kind, apiVersion: apiVersionOf(type), metadata: {} } as KubernetesObject;
+      const own = copy(configuration);
+      const { object } = applyConfiguration(shell, own as unknown as JsonObject, { ...management });
+      object.metadata.uid = randomUUID();
+      object.metadata.creationTimestamp = this.#now();
+      // Defaults belong to nobody: they are filled in after the fields are counted.
+      this.#setDefaults(type, object);
+      return this.#store(type, object, undefined, options, warnings);
+    }
+    const previous = inVersionOf(type, live);
+    const { object, changed } = applyConfiguration(previous, configuration as unknown as JsonObject, management);
+    if (!changed) return { object: previous, warnings, created: false };
+    keepIdentity(object, previous);
+    this.#setDefaults(type, object);
+    return this.#store(type, object, previous, options, warnings);
+  }
+
+  #replace(
+    type: ResourceType,
+    previous: KubernetesObject,
+    object: KubernetesObject,
+    options: WriteOptions,
+    warnings: readonly string[],
+  ): Written {
+    const name = previous.metadata.name ?? '';
+    const { resourceVersion, uid } = object.metadata;
+    if (resourceVersion && resourceVersion !== previous.metadata.resourceVersion) throw conflict(type, name);
+    if (uid && uid !== previous.metadata.uid) {
+      throw conflict(
+        type,
+        name,
+        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${previous.metadata.uid}`,
+      );
+    }
+    keepIdentity(object, previous);
+    keepOtherPart(object, previous, options.subresource);
+    this.#setDefaults(type, object);
+    const owned = recordUpdate(previous, object, this.#management(type, options));
+    return this.#store(type, owned, previous, options, warnings);
+  }
+
+  /** The last steps of every write: strategy, checks, and the storage unless it is a dry run. */
+  #store(
+    type: ResourceType,
+    object: KubernetesObject,
+    previous: KubernetesObject | undefined,
+    options: WriteOptions,
+    decodeWarnings: readonly string[],
+  ): Written {
+    const stored = copy(object);
+    const created = previous === undefined;
+    if (type.kind === 'Service' && options.subresource === undefined) {
+      if (previous === undefined) this.#services.prepareForCreate(stored);
+      else this.#services.prepareForUpdate(stored, previous);
+    }
+    setGeneration(type, stored, previous);
+    refuseInvalid(type, stored, previous);
+    const name = stored.metadata.name ?? '';
+    if (created && this.storage.get(type, stored.metadata.namespace ?? '', name) !== undefined) {
+      throw alreadyExists(type, name);
+    }
+    const warnings = [...decodeWarnings, ...warningsFor(stored, previous)];
     // A write that changes nothing is no change: watchers hear nothing and the resource version stays.
-    if (jsonEqual(object, previous)) return { object: previous, warnings: [], created: false };
-    return { object: options.dryRun ? object : this.storage.put(type, object), warnings: [], created: false };
+    if (previous !== undefined && jsonEqual(withoutTimes(stored), withoutTimes(previous))) {
+      return { object: previous, warnings, created };
+    }
+    if (type.kind === 'Service') this.#services.allocate(stored, previous, { dryRun: options.dryRun === true });
+    if (options.dryRun) return { object: stored, warnings, created };
+    if (stored.metadata.deletionTimestamp !== undefined && (stored.metadata.finalizers ?? []).length === 0) {
+      return { object: this.#remove(type, stored.metadata.namespace ?? '', name) ?? stored, warnings, created };
+    }
+    const written = this.storage.put(type, stored);
+    if (type.kind === 'Namespace' && created) this.#addServiceAccount(name);
+    return { object: written, warnings, created };
+  }
+
+  #remove(type: ResourceType, namespace: string, name: string): KubernetesObject | undefined {
+    const removed = this.storage.remove(type, namespace, name);
+    if (type.kind === 'Service' && removed !== undefined) this.#services.release(removed);
+    return removed;
+  }
+
+  /** Every namespace has an account for pods that name none. */
+  #addServiceAccount(namespace: string): void {
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+    this.create(resourceOf('ServiceAccount'), namespace, account, { fieldManager: 'kube-controller-manager' });
+  }
+
+  #emptyNamespace(namespace: string): void {
+    const kept = new Set<string>();
+    for (const type of resourceTypes) {
+      if (!type.namespaced || !type.verbs.includes('get') || kept.has(storageKeyOf(type))) continue;
+      kept.add(storageKeyOf(type));
+      for (const object of this.storage.list(type, namespace))
+        this.#remove(type, namespace, object.metadata.name ?? '');
+    }
+  }
+
+  #decode(
+    type: ResourceType,
+    input: unknown,
+    options: WriteOptions,
+  ): { object: KubernetesObject; warnings: readonly string[] } {
+    return decodeObject(type, input, {
+      validation: options.fieldValidation ?? 'Warn',
+      duplicates: options.duplicateFields,
+    });
   }
 
   #setDefaults(type: ResourceType, object: KubernetesObject): void {
     if (type.kind === 'Service') this.#services.setDefaults(object);
+    else setDefaults(object);
   }
 
-  #validate(type: ResourceType, object: KubernetesObject, _previous: KubernetesObject | undefined): void {
-    if (!object.metadata.name) {
-      throw invalid(type, '', [
-        {
-          reason: 'FieldValueRequired',
-          field: 'metadata.name',
-          message: 'Required value: name or generateName is required',
-        },
-      ]);
-    }
+  #management(type: ResourceType, options: WriteOptions): FieldManagement {
+    return {
+      manager: options.fieldManager || 'local-cluster',
+      apiVersion: apiVersionOf(type),
+      subresource: options.subresource,
+      schema: schemaOf(type),
+      time: this.#now(),
+    };
   }
 
   #requireNamespace(type: ResourceType, namespace: string): void {
@@ -149,17 +322,42 @@ export class ObjectRegistry {
   }
 }
 
-function decode(type: ResourceType, input: unknown): KubernetesObject {
-  if (!isJsonObject(input)) throw badRequest('the object provided is unrecognized: the body is no JSON object');
-  const object = copy(input) as unknown as KubernetesObject;
-  const { kind, apiVersion } = object;
-  if (kind !== type.kind || apiVersion !== apiVersionOf(type)) {
-    throw badRequest(
-      `the object provided is unrecognized (must be of type ${type.kind}): ${quoted(String(apiVersion))}, Kind=${String(kind)}`,
-    );
+function patched(type: ResourceType, previous: KubernetesObject, patch: Exclude<Patch, { kind: 'apply' }>): JsonObject {
+  if (patch.kind === 'json') return applyJsonPatch(previous, patch.operations);
+  if (!isJsonObject(patch.body)) {
+    throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}');
   }
-  if (!isJsonObject(object.metadata)) object.metadata = {};
-  return object;
+  const original = previous as unknown as JsonObject;
+  if (patch.kind === 'merge') return applyMergePatch(original, patch.body);
+  return applyStrategicMergePatch(original, patch.body, schemaOf(type));
+}
+
+/** The two faces of events: an object is given in the version that it is asked for. */
+function inVersionOf(type: ResourceType, object: KubernetesObject): KubernetesObject {
+  if (object.apiVersion === apiVersionOf(type)) return object;
+  const { note, regarding, reportingController, message, involvedObject, reportingComponent, ...rest } = object;
+  const core = type.group === '';
+  return {
+    ...rest,
+    apiVersion: apiVersionOf(type),
+    ...(core
+      ? {
+          message: note ?? message,
+          involvedObject: regarding ?? involvedObject,
+          reportingComponent: reportingController ?? '',
+        }
+      : {
+          note: message ?? note,
+          regarding: involvedObject ?? regarding,
+          reportingController: reportingComponent ?? '',
+        }),
+  } as KubernetesObject;
+}
+
+function checkName(object: KubernetesObject, name: string): void {
+  const own = object.metadata.name;
+  if (own === undefined || own === '' || own === name) return;
+  throw badRequest(`the name of the object (${own}) does not match the name on the URL (${name})`);
 }
 
 function placeInNamespace(type: ResourceType, object: KubernetesObject, namespace: string): void {
@@ -169,16 +367,66 @@ function placeInNamespace(type: ResourceType, object: KubernetesObject, namespac
   }
   const own = object.metadata.namespace;
   if (own !== undefined && own !== '' && own !== namespace) {
-    throw badRequest(
-      `the namespace of the provided object does not match the namespace sent on the request (${qualified(type)})`,
-    );
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
   object.metadata.namespace = namespace;
 }
 
-function merge(previous: KubernetesObject, body: unknown): JsonObject {
-  if (!isJsonObject(body)) {
-    throw new ApiStatusError(400, 'BadRequest', 'error decoding patch: the body is no JSON object');
+/** What a client cannot change. */
+function keepIdentity(object: KubernetesObject, previous: KubernetesObject): void {
+  for (const field of ['uid', 'resourceVersion', 'creationTimestamp', 'deletionTimestamp', 'generation'] as const) {
+    if (previous.metadata[field] === undefined) delete object.metadata[field];
+    else Object.assign(object.metadata, { [field]: previous.metadata[field] });
   }
-  return applyMergePatch(previous as unknown as JsonObject, body);
 }
+
+/** A write to the status leaves the rest alone, and the other way round. */
+function keepOtherPart(object: KubernetesObject, previous: KubernetesObject, subresource: string | undefined): void {
+  if (subresource === 'status') {
+    const { status, metadata } = object;
+    for (const field of Object.keys(object)) if (!(field in previous)) delete object[field];
+    Object.assign(object, copy(previous), {
+      metadata: { ...previous.metadata, managedFields: metadata.managedFields },
+    });
+    if (metadata.managedFields === undefined) delete object.metadata.managedFields;
+    object['status'] = status;
+  } else if ('status' in previous) {
+    object['status'] = copy(previous['status']);
+  }
+}
+
+function setGeneration(type: ResourceType, object: KubernetesObject, previous: KubernetesObject | undefined): void {
+  if (type.kind !== 'EndpointSlice' && type.kind !== 'Pod') return;
+  const last = previous?.metadata.generation ?? 0;
+  const same = previous !== undefined && jsonEqual(desiredPart(object), desiredPart(previous));
+  object.metadata.generation = same ? last : last + 1;
+}
+
+function desiredPart({ metadata: _, status: __, ...desired }: KubernetesObject): object {
+  return desired;
+}
+
+function withoutTimes(object: KubernetesObject): KubernetesObject {
+  const managedFields = object.metadata.managedFields?.map(({ time: _, ...entry }) => entry);
+  return { ...object, metadata: { ...object.metadata, managedFields } as KubernetesObject['metadata'] };
+}
+
+function staleVersion(object: KubernetesObject): string {
+  return `StorageError: invalid object, Code: 4, Key: , ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${object.metadata.uid ?? ''}, UID in object meta: `;
+}
+
+const patchOptions: ResourceType = {
+  group: 'meta.k8s.io',
+  version: 'v1',
+  kind: 'PatchOptions',
+  plural: 'patchoptions',
+  singular: 'patchoptions',
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  verbs: [],
+  subresources: [],
+};
+
+// A PUT to a name that is not there creates the object for these.
+const createdByUpdate: ReadonlySet<string> = new Set(['Service', 'Event', 'Lease', 'Role', 'RoleBinding']);

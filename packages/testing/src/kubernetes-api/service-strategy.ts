@@ -80,7 +80,16 @@ export class ServiceStrategy {
   }
 
   /** Gives out addresses and node ports, once the object is found valid. */
-  allocate(service: KubernetesObject, previous: KubernetesObject | undefined): void {
+  allocate(service: KubernetesObject, previous: KubernetesObject | undefined, { dryRun }: { dryRun: boolean }): void {
+    // What a dry run is given is free again at once.
+    const before = dryRun ? new Set(this.#given) : undefined;
+    this.#allocate(service, previous);
+    if (before === undefined) return;
+    this.#given.clear();
+    for (const taken of before) this.#given.add(taken);
+  }
+
+  #allocate(service: KubernetesObject, previous: KubernetesObject | undefined): void {
     const spec = specOf(service);
     if (needsClusterIP(spec)) {
       const families = ['IPv4'];

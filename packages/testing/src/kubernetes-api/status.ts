@@ -40,6 +40,7 @@ export class ApiStatusError extends ExternalNameError {
   override readonly outcome = 'not-executed';
   readonly status: Status;
 
+  /** An empty `reason` is left out. */
   constructor(code: number, reason: string, message: string, details?: StatusDetails) {
     super('ERR_EXTERNALNAME_API_STATUS', message);
     this.status = {
@@ -48,7 +49,7 @@ export class ApiStatusError extends ExternalNameError {
       metadata: {},
       status: 'Failure',
       message,
-      reason,
+      ...(reason === '' ? {} : { reason }),
       ...(details === undefined ? {} : { details }),
       code,
     };

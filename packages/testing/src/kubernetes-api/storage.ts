@@ -81,6 +81,23 @@ export class ObjectStorage {
     return this.#history.filter((event) => event.resourceVersion > resourceVersion);
   }
 
+  /**
+   * The objects of a type as they were at a resource version.
+   *
+   * @throws ApiStatusError 410 Expired where that is forgotten.
+   */
+  listAt(type: ResourceType, namespace: string | undefined, resourceVersion: number): KubernetesObject[] {
+    const objects = new Map(this.list(type, namespace).map((object) => [pathOf(object), object]));
+    const key = storageKeyOf(type);
+    for (const event of this.since(resourceVersion).reverse()) {
+      if (event.key !== key) continue;
+      if (namespace !== undefined && event.object.metadata.namespace !== namespace) continue;
+      if (event.previous === undefined) objects.delete(pathOf(event.object));
+      else objects.set(pathOf(event.object), copy(event.previous));
+    }
+    return [...objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+  }
+
   /** Forgets the history up to now: every older resource version is expired. */
   compact(): void {
     this.#compactedUpTo = this.#resourceVersion;

@@ -1,0 +1,93 @@
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { connect, isIP, isIPv6 } from 'node:net';
+import { DeadlineError, InvalidArgumentError } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
+import { type DnsAnswer, type DnsQuestion, emptyAnswer } from './cluster-dns/message.ts';
+import { decodeAnswer, encodeRequest } from './cluster-dns/wire.ts';
+
+/**
+ * Asks a real DNS server, over UDP and again over TCP where the answer is cut short. A server that does not answer in
+ * time makes SERVFAIL, as CoreDNS's `forward` plugin does.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where `server` is no `address:port`.
+ */
+export function forwardTo(
+  server: string,
+  timeoutMillis: number,
+): (question: DnsQuestion, signal: AbortSignal) => Promise<DnsAnswer> {
+  const { address, port } = parseServer(server);
+  return async (question, signal) => {
+    const ask = (work: (id: number, signal: AbortSignal) => Promise<Buffer>) =>
+      withDeadline(
+        async (inner) => {
+          const id = randomInt(0x1_0000);
+          const reply = decodeAnswer(await work(id, inner));
+          if (reply === undefined || reply.id !== id) throw new Error('the answer is not for this question');
+          return reply.answer;
+        },
+        { signal, timeoutMillis, onTimeout: () => new DeadlineError(`asking ${server}`, timeoutMillis) },
+      );
+    try {
+      const answer = await ask((id, inner) => overUdp(encodeRequest(id, question), address, port, inner));
+      if (!answer.truncated) return answer;
+      return await ask((id, inner) => overTcp(encodeRequest(id, question), address, port, inner));
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return emptyAnswer('SERVFAIL');
+    }
+  };
+}
+
+function parseServer(server: string): { address: string; port: number } {
+  const [, bracketed, plain, port = '53'] = /^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d+))?$/.exec(server) ?? [];
+  const address = bracketed ?? plain ?? '';
+  if (isIP(address) === 0 || Number(port) > 65_535) {
+    throw new InvalidArgumentError('dns.forward', `${JSON.stringify(server)} is no DNS server: write 10.0.0.2:53`);
+  }
+  return { address, port: Number(port) };
+}
+
+function overUdp(request: Buffer, address: string, port: number, signal: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    const finish = (settle: () => void) => {
+      signal.removeEventListener('abort', aborted);
+      socket.removeAllListeners();
+      socket.on('error', () => {});
+      socket.close();
+      settle();
+    };
+    const aborted = () => finish(() => reject(signal.reason));
+    signal.addEventListener('abort', aborted, { once: true });
+    socket.once('error', (error) => finish(() => reject(error)));
+    socket.once('message', (message) => finish(() => resolve(message)));
+    // Connected, so that only this server's packets are taken.
+    socket.connect(port, address, () => socket.send(request));
+  });
+}
+
+function overTcp(request: Buffer, address: string, port: number, signal: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: address, port });
+    const finish = (settle: () => void) => {
+      signal.removeEventListener('abort', aborted);
+      socket.destroy();
+      settle();
+    };
+    const aborted = () => finish(() => reject(signal.reason));
+    signal.addEventListener('abort', aborted, { once: true });
+    socket.on('error', (error) => finish(() => reject(error)));
+    socket.on('close', () => finish(() => reject(new Error('the server closed the connection without an answer'))));
+    let received = Buffer.alloc(0);
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
+      const message = received.subarray(2, 2 + received.readUInt16BE(0));
+      finish(() => resolve(message));
+    });
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(request.length);
+    socket.write(Buffer.concat([length, request]));
+  });
+}

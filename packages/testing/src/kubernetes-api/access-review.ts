@@ -1,0 +1,64 @@
+import type { Attempt, Authorizer, GrantedRule } from './authorization.ts';
+import { isJsonObject, type JsonObject, type KubernetesObject } from './object.ts';
+import { badRequest } from './status.ts';
+import type { User } from './users.ts';
+
+/** Answers a SelfSubjectAccessReview: may I do this? `kubectl auth can-i` asks it. */
+export function reviewAccess(review: KubernetesObject, user: User, authorizer: Authorizer): KubernetesObject {
+  const spec = isJsonObject(review['spec']) ? review['spec'] : {};
+  const resource = spec['resourceAttributes'];
+  const path = spec['nonResourceAttributes'];
+  if (isJsonObject(resource) === isJsonObject(path)) {
+    throw badRequest('exactly one of nonResourceAttributes or resourceAttributes must be specified');
+  }
+  const attempt = isJsonObject(resource) ? resourceAttempt(resource) : pathAttempt(path as JsonObject);
+  const allowed = authorizer.allows(user, attempt);
+  return { ...review, status: { allowed } };
+}
+
+/** Answers a SelfSubjectRulesReview: what may I do in this namespace? `kubectl auth can-i --list` asks it. */
+export function reviewRules(review: KubernetesObject, user: User, authorizer: Authorizer): KubernetesObject {
+  const spec = isJsonObject(review['spec']) ? review['spec'] : {};
+  const namespace = text(spec['namespace']);
+  if (namespace === '') throw badRequest('no namespace on request');
+  const rules = authorizer.rulesFor(user, namespace);
+  return {
+    ...review,
+    spec: {},
+    status: {
+      resourceRules: rules.filter((rule) => rule.resources.length > 0).map(resourceRule),
+      nonResourceRules: rules
+        .filter((rule) => rule.nonResourceURLs.length > 0)
+        .map((rule) => ({ verbs: rule.verbs, nonResourceURLs: rule.nonResourceURLs })),
+      incomplete: false,
+    },
+  };
+}
+
+function resourceRule(rule: GrantedRule): object {
+  return {
+    verbs: rule.verbs,
+    apiGroups: rule.apiGroups,
+    resources: rule.resources,
+    ...(rule.resourceNames.length === 0 ? {} : { resourceNames: rule.resourceNames }),
+  };
+}
+
+function resourceAttempt(attributes: JsonObject): Attempt {
+  const subresource = text(attributes['subresource']);
+  return {
+    verb: text(attributes['verb']),
+    group: text(attributes['group']),
+    resource: subresource === '' ? text(attributes['resource']) : `${text(attributes['resource'])}/${subresource}`,
+    namespace: text(attributes['namespace']),
+    name: text(attributes['name']),
+  };
+}
+
+function pathAttempt(attributes: JsonObject): Attempt {
+  return { verb: text(attributes['verb']), path: text(attributes['path']) };
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,104 @@
+import { InvalidArgumentError } from '@externalname/core';
+import type { StartedFault } from '../cluster-dns/faults.ts';
+import type { RequestTarget, ResourceVerb } from './request-target.ts';
+
+/**
+ * Something that goes wrong with the Kubernetes API on purpose.
+ *
+ * - `refusing`: nothing listens any more, and open connections are reset;
+ * - `slow`: answers come late;
+ * - `status`: requests are answered with this HTTP status (500, 503, 429 with `Retry-After`), in the API server's form;
+ * - `dropping-watches`: every watch ends, now and when it is opened: cleanly, or by a reset of its connection;
+ * - `silent-watches`: watches stay open and tell nothing;
+ * - `expired`: a watch that starts from a resource version is told 410 Gone, as an event of the stream or as the status.
+ */
+export type ApiFault =
+  | { readonly kind: 'refusing' }
+  | ({ readonly kind: 'slow' /** Milliseconds. */; readonly delayMillis: number } & ApiFaultScope)
+  | ({
+      readonly kind: 'status';
+      readonly code: number /** Seconds. */;
+      readonly retryAfterSeconds?: number;
+    } & ApiFaultScope)
+  | {
+      readonly kind: 'dropping-watches';
+      /** @defaultValue `close`, as when its time is up */
+      readonly how?: 'close' | 'reset';
+      /** How long a watch lives before it ends, in milliseconds. @defaultValue 0 */
+      readonly afterMillis?: number;
+    }
+  | { readonly kind: 'silent-watches' }
+  | {
+      readonly kind: 'expired';
+      /** Both forms are seen from real servers. @defaultValue `event` */
+      readonly as?: 'event' | 'status';
+    };
+
+/** Which requests an {@link ApiFault} is for. */
+export interface ApiFaultScope {
+  /** @defaultValue all verbs */
+  readonly verb?: ResourceVerb | undefined;
+  /** As in paths: `services`. @defaultValue everything, also what is no resource */
+  readonly resource?: string | undefined;
+  /** How many requests it is for; then it ends by itself. @defaultValue `Infinity` */
+  readonly times?: number | undefined;
+}
+
+type FaultOf<Kind extends ApiFault['kind']> = ApiFault & { readonly kind: Kind };
+
+/** The faults that are on, newest first. */
+export class ApiFaults {
+  readonly #started = new Set<{ readonly fault: ApiFault; left: number; readonly onEnd: () => void }>();
+
+  start(fault: ApiFault, onEnd: () => void = () => {}): StartedFault {
+    if (fault.kind === 'status' && (!Number.isInteger(fault.code) || fault.code < 400 || fault.code > 599)) {
+      throw new InvalidArgumentError('fault.code', `${fault.code} is no HTTP status of an error: give 400 to 599`);
+    }
+    if (fault.kind === 'slow' && !(fault.delayMillis >= 0)) {
+      throw new InvalidArgumentError(
+        'fault.delayMillis',
+        `${fault.delayMillis} is no time to wait: give milliseconds, 0 or more`,
+      );
+    }
+    const left = 'times' in fault && fault.times !== undefined ? fault.times : Number.POSITIVE_INFINITY;
+    const started = { fault, left, onEnd };
+    this.#started.add(started);
+    const end = () => {
+      if (this.#started.delete(started)) onEnd();
+    };
+    return { end, [Symbol.dispose]: end };
+  }
+
+  /** The newest fault of this kind that is on. */
+  current<Kind extends ApiFault['kind']>(kind: Kind): FaultOf<Kind> | undefined {
+    const found = [...this.#started].reverse().find(({ fault }) => fault.kind === kind);
+    return found?.fault as FaultOf<Kind> | undefined;
+  }
+
+  /** The newest fault of this kind that is for this request, counted as used. */
+  take<Kind extends 'slow' | 'status'>(kind: Kind, target: RequestTarget): FaultOf<Kind> | undefined {
+    for (const started of [...this.#started].reverse()) {
+      const { fault } = started;
+      if (fault.kind !== kind || !isFor(fault as FaultOf<Kind>, target)) continue;
+      started.left -= 1;
+      if (started.left <= 0) this.#started.delete(started);
+      return fault as FaultOf<Kind>;
+    }
+    return undefined;
+  }
+
+  endAll(): void {
+    for (const started of [...this.#started]) {
+      this.#started.delete(started);
+      started.onEnd();
+    }
+  }
+}
+
+function isFor(scope: ApiFaultScope, target: RequestTarget): boolean {
+  if (target.kind === 'path') return scope.verb === undefined && scope.resource === undefined;
+  return (
+    (scope.verb === undefined || scope.verb === target.verb) &&
+    (scope.resource === undefined || scope.resource === target.type.plural)
+  );
+}

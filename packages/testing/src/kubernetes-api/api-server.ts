@@ -1,0 +1,655 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Clock, Random } from '@externalname/core';
+import { sleep } from '@externalname/core/internal';
+import { parse as parseYaml, stringify } from 'yaml';
+import type { StartedFault } from '../cluster-dns/faults.ts';
+import { type ApiFault, ApiFaults } from './api-faults.ts';
+import { type Attempt, Authorizer, refusalText } from './authorization.ts';
+import { duplicateFields } from './decode.ts';
+import { aggregatedDiscovery, coreVersions, groupList, groupNamed, resourceList } from './discovery.ts';
+import { asList, asMetadata, asTable, negotiate, type Representation } from './media-types.ts';
+import { kubernetesVersion, openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
+import type { ObjectRegistry } from './registry.ts';
+import { parseTarget, type RequestTarget } from './request-target.ts';
+import {
+  handleResource,
+  type RequestBody,
+  type ResourceAnswer,
+  type ResourceParts,
+  selectorOf,
+} from './resource-requests.ts';
+import { apiVersionOf } from './resources.ts';
+import { selectedName } from './selectors.ts';
+import { ApiStatusError, badRequest, expired, noSuchPath, qualified, type Status } from './status.ts';
+import { anonymous, type User, Users } from './users.ts';
+import { checkWatchOptions, startWatch, type WatchEvent, type WatchOutput } from './watch.ts';
+
+/** What an {@link ApiServer} is made of. */
+export interface ApiServerOptions {
+  readonly address: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly registry: ObjectRegistry;
+  /** Server certificate and key, PEM. */
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly bookmarkIntervalMillis: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The Kubernetes API over HTTPS: authentication by bearer token, RBAC, discovery, and the verbs of an {@link ObjectRegistry}. */
+export class ApiServer {
+  readonly address: string;
+  readonly port: number;
+  readonly users: Users;
+  readonly #server: Server;
+  readonly #options: ApiServerOptions;
+  readonly #parts: ResourceParts;
+  readonly #faults = new ApiFaults();
+  readonly #watches = new Set<OpenWatch>();
+  readonly #connections = new Set<Socket>();
+  readonly #closing = new AbortController();
+  #refusing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  static async listen(options: ApiServerOptions): Promise<ApiServer> {
+    const server = createServer({ cert: options.certificate, key: options.privateKey, ALPNProtocols: ['http/1.1'] });
+    await listening(server, options.address, options.port);
+    return new ApiServer(options, server);
+  }
+
+  private constructor(options: ApiServerOptions, server: Server) {
+    this.address = options.address;
+    this.port = (server.address() as AddressInfo).port;
+    this.#options = options;
+    this.#server = server;
+    this.users = new Users(options.clock);
+    this.#parts = {
+      registry: options.registry,
+      authorizer: new Authorizer(options.registry.storage),
+      users: this.users,
+      clock: options.clock,
+    };
+    server.keepAliveTimeout = keepAliveMillis;
+    server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket);
+      socket.on('close', () => this.#connections.delete(socket));
+    });
+    // A handshake that fails is the client's affair.
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    server.on('request', (request, response) => {
+      this.#serve(request, response).catch(() => response.destroy());
+    });
+  }
+
+  /** `https://127.0.0.1:6443` */
+  get url(): string {
+    const host = this.address.includes(':') ? `[${this.address}]` : this.address;
+    return `https://${host}:${this.port}`;
+  }
+
+  /** Makes something go wrong until it is ended. */
+  fault(fault: ApiFault): StartedFault {
+    if (fault.kind === 'refusing') this.#refuse();
+    if (fault.kind === 'dropping-watches') {
+      for (const watch of [...this.#watches]) this.#drop(watch, fault.how ?? 'close', fault.afterMillis ?? 0);
+    }
+    return this.#faults.start(fault, () => {
+      if (fault.kind === 'refusing' && this.#faults.current('refusing') === undefined) this.#listenAgain();
+      if (fault.kind === 'silent-watches') for (const watch of this.#watches) watch.speak();
+    });
+  }
+
+  /** Resolves when the server listens again after `refusing` ended. */
+  async listening(): Promise<void> {
+    await this.#refusing;
+  }
+
+  /** Ends all faults. */
+  heal(): void {
+    this.#faults.endAll();
+  }
+
+  /** Forgets the history: a watch that starts from an older resource version is told 410 Gone. */
+  expireResourceVersions(): void {
+    this.#options.registry.storage.compact();
+  }
+
+  /** How many watches are open. */
+  get openWatches(): number {
+    return this.#watches.size;
+  }
+
+  /** Ends watches and connections, and frees the port. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new Error('the API server closed'));
+    for (const watch of [...this.#watches]) watch.stop();
+    await this.#refusing;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#connections) socket.destroy();
+    await closed;
+  }
+
+  #refuse(): void {
+    const before = this.#refusing ?? Promise.resolve();
+    this.#refusing = before.then(
+      () => new Promise<void>((resolve) => (this.#server.listening ? this.#server.close(() => resolve()) : resolve())),
+    );
+    if (this.#server.listening) {
+      for (const watch of [...this.#watches]) watch.stop();
+    }
+    // What is queued runs after the listening socket is closed.
+    this.#refusing.catch(() => undefined);
+    queueMicrotask(() => {
+      for (const socket of this.#connections) socket.resetAndDestroy();
+    });
+  }
+
+  #listenAgain(): void {
+    const before = this.#refusing ?? Promise.resolve();
+    this.#refusing = before.then(async () => {
+      if (this.#server.listening || this.#closing.signal.aborted) return;
+      await listening(this.#server, this.address, this.port);
+    });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const target = parseTarget(request.method ?? 'GET', request.url ?? '/');
+    try {
+      const slow = this.#faults.take('slow', target);
+      if (slow !== undefined) {
+        await sleep(slow.delayMillis, { signal: this.#closing.signal, clock: this.#options.clock });
+      }
+      const broken = this.#faults.take('status', target);
+      if (broken !== undefined) throw faultStatus(broken.code, broken.retryAfterSeconds);
+      const user = this.#authenticate(request);
+      this.#authorize(user, attemptOf(request, target));
+      if (target.kind === 'path') {
+        this.#answerPath(request, response, target.path, target.query);
+      } else if (target.verb === 'watch') {
+        this.#watch(request, response, target);
+      } else {
+        await this.#answerResource(request, response, target, user);
+      }
+    } catch (error) {
+      if (response.headersSent || response.destroyed) {
+        response.destroy();
+      } else if (error instanceof ApiStatusError) {
+        sendStatus(response, error.status);
+      } else if (this.#closing.signal.aborted) {
+        response.destroy();
+      } else {
+        const message = error instanceof Error ? error.message : String(error);
+        sendStatus(response, new ApiStatusError(500, 'InternalError', `Internal error occurred: ${message}`).status);
+      }
+    }
+  }
+
+  /** @throws ApiStatusError 401, 403 */
+  #authenticate(request: IncomingMessage): User {
+    const [scheme = '', token = ''] = (request.headers.authorization ?? '').split(' ');
+    const bearer = scheme.toLowerCase() === 'bearer' && token !== '';
+    const user = bearer ? this.users.find(token) : anonymous;
+    if (user === undefined) throw new ApiStatusError(401, 'Unauthorized', 'Unauthorized');
+    return this.#impersonate(request, user);
+  }
+
+  /** `kubectl --as`. */
+  #impersonate(request: IncomingMessage, user: User): User {
+    const name = header(request, 'impersonate-user');
+    if (name === undefined) return user;
+    const groups = (header(request, 'impersonate-group') ?? '').split(', ').filter((group) => group !== '');
+    const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
+    const wanted: Attempt[] = [
+      account === null
+        ? { verb: 'impersonate', group: '', resource: 'users', namespace: '', name }
+        : {
+            verb: 'impersonate',
+            group: '',
+            resource: 'serviceaccounts',
+            namespace: account[1] ?? '',
+            name: account[2] ?? '',
+          },
+      ...groups.map((group) => ({ verb: 'impersonate', group: '', resource: 'groups', namespace: '', name: group })),
+    ];
+    for (const attempt of wanted) this.#authorize(user, attempt);
+    if (name === anonymous.name) return anonymous;
+    const own = account === null ? [] : ['system:serviceaccounts', `system:serviceaccounts:${account[1]}`];
+    return { name, groups: [...groups, ...own, 'system:authenticated'] };
+  }
+
+  /** @throws ApiStatusError 403 */
+  #authorize(user: User, attempt: Attempt): void {
+    if (this.#parts.authorizer.allows(user, attempt)) return;
+    const text = refusalText(user, attempt);
+    if ('path' in attempt) throw new ApiStatusError(403, 'Forbidden', `forbidden: ${text}`, {});
+    const plural = attempt.resource.split('/')[0] ?? '';
+    const what = qualified({ plural, group: attempt.group });
+    const name = attempt.name === '' ? '' : ` ${JSON.stringify(attempt.name)}`;
+    throw new ApiStatusError(403, 'Forbidden', `${what}${name} is forbidden: ${text}`, {
+      ...(attempt.name === '' ? {} : { name: attempt.name }),
+      ...(attempt.group === '' ? {} : { group: attempt.group }),
+      kind: plural,
+    });
+  }
+
+  async #answerResource(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: RequestTarget & { kind: 'resource' },
+    user: User,
+  ): Promise<void> {
+    const representation = negotiate(request.headers.accept);
+    const contentType = (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
+    const body = readBody(await received(request), contentType, target);
+    const answer = handleResource(
+      {
+        target,
+        user,
+        contentType,
+        body,
+        userAgent: request.headers['user-agent'] ?? '',
+        authorizeCreate: () => this.#authorize(user, { ...attemptOf(request, target), verb: 'create' } as Attempt),
+      },
+      this.#parts,
+    );
+    for (const warning of answer.warnings) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
+    send(response, answer.code, this.#represent(answer, target, representation), representation);
+  }
+
+  #represent(answer: ResourceAnswer, target: RequestTarget & { kind: 'resource' }, as: Representation): object {
+    const { content } = answer;
+    const { type, query } = target;
+    if (content.kind === 'status') return content.status;
+    const objects = content.kind === 'list' ? content.objects : [content.object];
+    const metadata =
+      content.kind === 'list' ? content.metadata : { resourceVersion: content.object.metadata.resourceVersion ?? '' };
+    if (as === 'table') {
+      return asTable(type, objects, metadata, {
+        now: this.#options.clock.date(),
+        includeObject: query.get('includeObject'),
+        withColumns: true,
+      });
+    }
+    if (as === 'metadata') {
+      if (content.kind === 'object') return asMetadata(content.object);
+      const list = { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata };
+      return { ...list, items: objects.map(asMetadata) };
+    }
+    return content.kind === 'object' ? content.object : asList(type, apiVersionOf(type), objects, content.metadata);
+  }
+
+  #watch(request: IncomingMessage, response: ServerResponse, target: RequestTarget & { kind: 'resource' }): void {
+    const { type, query } = target;
+    const representation = negotiate(request.headers.accept);
+    checkWatchOptions(query);
+    const selector = selectorOf(target);
+    const resourceVersion = query.get('resourceVersion') ?? '';
+    const gone = this.#faults.current('expired');
+    const status =
+      gone && resourceVersion !== '' && resourceVersion !== '0' ? expiredStatus(resourceVersion) : undefined;
+    if (status !== undefined && gone?.as === 'status') throw status;
+
+    const stream = representation === 'object' ? ';stream=watch' : '';
+    response.writeHead(200, {
+      'content-type': `${contentTypes[representation]}${stream}`,
+      'cache-control': 'no-cache, private',
+    });
+    response.flushHeaders();
+    const watch = new OpenWatch(response, this.#eventWriter(target, representation), this.#faults);
+    if (status !== undefined) {
+      watch.send({ type: 'ERROR', object: status.status });
+      watch.end();
+      return;
+    }
+    this.#watches.add(watch);
+    response.on('close', () => {
+      watch.stop();
+      this.#watches.delete(watch);
+    });
+    watch.onStop(
+      startWatch(
+        {
+          type,
+          namespace: target.namespace === '' ? undefined : target.namespace,
+          selector,
+          resourceVersion,
+          allowBookmarks: query.get('allowWatchBookmarks') === 'true',
+          sendInitialEvents: query.get('sendInitialEvents') === 'true',
+          timeoutSeconds: Number(query.get('timeoutSeconds') ?? 0) || 1800 + this.#options.random() * 1800,
+        },
+        {
+          storage: this.#options.registry.storage,
+          clock: this.#options.clock,
+          bookmarkIntervalMillis: this.#options.bookmarkIntervalMillis,
+          output: watch,
+        },
+      ),
+    );
+    const dropping = this.#faults.current('dropping-watches');
+    if (dropping !== undefined) this.#drop(watch, dropping.how ?? 'close', dropping.afterMillis ?? 0);
+  }
+
+  #drop(watch: OpenWatch, how: 'close' | 'reset', afterMillis: number): void {
+    const timer = this.#options.clock.schedule(() => (how === 'reset' ? watch.reset() : watch.end()), afterMillis, {
+      background: true,
+    });
+    watch.onStop(() => timer.cancel());
+  }
+
+  /** Writes events in the form that the client asked for. Only the first row of a table brings its columns. */
+  #eventWriter(target: RequestTarget & { kind: 'resource' }, as: Representation): (event: WatchEvent) => string {
+    let first = true;
+    return ({ type, object }) => {
+      let shown: object = object;
+      if (type !== 'ERROR' && 'apiVersion' in object && object.kind !== 'Status') {
+        const given = object as Parameters<typeof asMetadata>[0];
+        if (as === 'metadata') shown = asMetadata(given);
+        if (as === 'table') {
+          shown = asTable(
+            target.type,
+            type === 'BOOKMARK' ? [] : [given],
+            { resourceVersion: given.metadata.resourceVersion },
+            {
+              now: this.#options.clock.date(),
+              includeObject: target.query.get('includeObject'),
+              withColumns: first,
+            },
+          );
+          first = false;
+        }
+      }
+      return as === 'yaml'
+        ? `${stringify({ type, object: shown })}---\n`
+        : `${JSON.stringify({ type, object: shown })}\n`;
+    };
+  }
+
+  #answerPath(request: IncomingMessage, response: ServerResponse, path: string, query: URLSearchParams): void {
+    const accept = request.headers.accept ?? '';
+    if (path === '/api' || path === '/apis') {
+      const aggregated = /g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList/.exec(accept);
+      if (aggregated !== null) {
+        const version = aggregated[1] as 'v2' | 'v2beta1';
+        const type = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+        sendJson(response, 200, aggregatedDiscovery(path === '/api' ? 'core' : 'groups', version), type, request);
+        return;
+      }
+      sendJson(response, 200, path === '/api' ? coreVersions(`${this.address}:${this.port}`) : groupList());
+      return;
+    }
+    const found = this.#document(path);
+    if (found !== undefined) {
+      sendJson(response, 200, found, 'application/json', path.startsWith('/openapi') ? request : undefined);
+      return;
+    }
+    if (path === '/openapi/v2') {
+      // Nothing but protobuf is wanted by kubectl here; it reads version 3 where it can.
+      if (accept.includes('protobuf') && !accept.includes('json')) {
+        throw new ApiStatusError(406, 'NotAcceptable', '406: Not Acceptable', {});
+      }
+      sendJson(response, 200, openApiV2(), 'application/json', request);
+      return;
+    }
+    if (healthPaths.has(path)) {
+      response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end(query.has('verbose') ? `[+]ping ok\n${path.slice(1)} check passed\n` : 'ok');
+      return;
+    }
+    if (path.startsWith('/api')) throw noSuchPath();
+    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' });
+    response.end('404 page not found\n');
+  }
+
+  #document(path: string): object | undefined {
+    if (path === '/')
+      return {
+        paths: ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
+      };
+    if (path === '/version' || path === '/version/') return versionInfo();
+    if (path === '/openapi/v3') return openApiIndex();
+    if (path.startsWith('/openapi/v3/')) return openApiDocument(path.slice('/openapi/v3/'.length));
+    const core = /^\/api\/([^/]+)$/.exec(path);
+    if (core !== null) return resourceList('', core[1] ?? '');
+    const [, group = '', version] = /^\/apis\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
+    if (group === '') return undefined;
+    return version === undefined ? groupNamed(group) : resourceList(group, version);
+  }
+}
+
+/** One watch that a client has open. */
+class OpenWatch implements WatchOutput {
+  readonly #response: ServerResponse;
+  readonly #write: (event: WatchEvent) => string;
+  readonly #faults: ApiFaults;
+  readonly #stops: (() => void)[] = [];
+  /** What could not be said while watches are silent. */
+  #unsaid: string[] = [];
+  #stopped = false;
+
+  constructor(response: ServerResponse, write: (event: WatchEvent) => string, faults: ApiFaults) {
+    this.#response = response;
+    this.#write = write;
+    this.#faults = faults;
+  }
+
+  send(event: WatchEvent): void {
+    if (this.#stopped || this.#response.destroyed) return;
+    const line = this.#write(event);
+    if (this.#faults.current('silent-watches') !== undefined) this.#unsaid.push(line);
+    else this.#response.write(line);
+  }
+
+  /** Says what was held back. */
+  speak(): void {
+    const lines = this.#unsaid;
+    this.#unsaid = [];
+    if (!this.#response.destroyed) for (const line of lines) this.#response.write(line);
+  }
+
+  /** Ends it as when its time is up. */
+  end(): void {
+    this.stop();
+    if (!this.#response.destroyed) this.#response.end();
+  }
+
+  /** Ends it as when the network breaks. */
+  reset(): void {
+    this.stop();
+    const { socket } = this.#response;
+    if (socket !== null) socket.destroy();
+  }
+
+  /** Called once, when it is over. */
+  onStop(callback: () => void): void {
+    if (this.#stopped) callback();
+    else this.#stops.push(callback);
+  }
+
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    for (const callback of this.#stops) callback();
+  }
+}
+
+function attemptOf(request: IncomingMessage, target: RequestTarget): Attempt {
+  if (target.kind === 'path') {
+    const verbs: Record<string, string> = {
+      GET: 'get',
+      HEAD: 'head',
+      POST: 'post',
+      PUT: 'put',
+      PATCH: 'patch',
+      DELETE: 'delete',
+    };
+    return { verb: verbs[request.method ?? 'GET'] ?? 'get', path: target.path };
+  }
+  const { verb, type, namespace, subresource } = target;
+  // A list or watch of one name may be granted by that name.
+  const pinned =
+    verb === 'list' || verb === 'watch' ? selectedName(target.query.get('fieldSelector') ?? '') : undefined;
+  return {
+    verb,
+    group: type.group,
+    resource: subresource === undefined ? type.plural : `${type.plural}/${subresource}`,
+    namespace: type.kind === 'Namespace' ? target.name : namespace,
+    name: target.name === '' ? (pinned ?? '') : target.name,
+  };
+}
+
+/** @throws ApiStatusError 400, 415 */
+function readBody(text: string, contentType: string, target: RequestTarget & { kind: 'resource' }): RequestBody {
+  if (text === '') return { value: undefined, duplicateFields: [] };
+  const patch = target.verb === 'patch';
+  const yaml = contentType === 'application/yaml' || contentType === 'application/apply-patch+yaml';
+  if (!patch && !yaml && contentType !== 'application/json' && contentType !== '') {
+    const accepted = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
+    const message = `the body of the request was in an unknown format - accepted media types include: ${accepted}`;
+    throw new ApiStatusError(415, 'UnsupportedMediaType', message);
+  }
+  try {
+    if (yaml) return { value: parseYaml(text) as unknown, duplicateFields: [] };
+    return { value: JSON.parse(text) as unknown, duplicateFields: patch ? [] : duplicateFields(text) };
+  } catch (error) {
+    if (contentType === 'application/json-patch+json') throw badRequest('invalid JSON patch');
+    const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${target.type.kind}): couldn't get version/kind; json parse error: ${why}`,
+    );
+  }
+}
+
+/** @throws ApiStatusError 413 */
+async function received(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request) {
+    length += (chunk as Buffer).length;
+    if (length > longestBody) {
+      throw new ApiStatusError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${longestBody}`);
+    }
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function send(response: ServerResponse, code: number, body: object, representation: Representation): void {
+  const text = representation === 'yaml' ? stringify(JSON.parse(JSON.stringify(body))) : JSON.stringify(body);
+  response.writeHead(code, { 'content-type': contentTypes[representation], 'cache-control': 'no-cache, private' });
+  response.end(text);
+}
+
+/** With `cached`, answers 304 where the client has this very document. */
+function sendJson(
+  response: ServerResponse,
+  code: number,
+  body: object,
+  contentType = 'application/json',
+  cached?: IncomingMessage,
+): void {
+  const text = JSON.stringify(body);
+  const etag = cached && `"${createHash('sha256').update(text).digest('hex').toUpperCase()}"`;
+  if (etag !== undefined) {
+    response.setHeader('etag', etag);
+    response.setHeader('vary', 'Accept');
+    if (cached?.headers['if-none-match'] === etag) {
+      response.writeHead(304);
+      response.end();
+      return;
+    }
+  }
+  response.writeHead(code, { 'content-type': contentType });
+  response.end(text);
+}
+
+function sendStatus(response: ServerResponse, status: Status): void {
+  const retryAfter = status.details?.retryAfterSeconds;
+  if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
+  sendJson(response, status.code ?? 500, status);
+}
+
+function expiredStatus(resourceVersion: string): ApiStatusError {
+  return expired(`too old resource version: ${resourceVersion} (${Number(resourceVersion) + 1})`);
+}
+
+function faultStatus(code: number, retryAfterSeconds: number | undefined): ApiStatusError {
+  const [reason, message] = faultTexts[code] ?? ['InternalError', `Internal error occurred: fault with status ${code}`];
+  const retry = retryAfterSeconds ?? (code === 429 ? 1 : undefined);
+  return new ApiStatusError(code, reason, message, retry === undefined ? undefined : { retryAfterSeconds: retry });
+}
+
+function versionInfo(): object {
+  const [, major = '1', minor = ''] = /^v(\d+)\.(\d+)/.exec(kubernetesVersion) ?? [];
+  return {
+    major,
+    minor,
+    gitVersion: `${kubernetesVersion}+local-cluster`,
+    gitCommit: '',
+    gitTreeState: 'clean',
+    buildDate: '1970-01-01T00:00:00Z',
+    goVersion: '',
+    compiler: '',
+    platform: `${process.platform}/${process.arch}`,
+  };
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+function listening(server: Server, address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) => {
+      server.removeListener('listening', done);
+      reject(error);
+    };
+    const done = () => {
+      server.removeListener('error', failed);
+      resolve();
+    };
+    server.once('error', failed);
+    server.once('listening', done);
+    server.listen({ host: address, port, exclusive: true });
+  });
+}
+
+const contentTypes: Record<Representation, string> = {
+  object: 'application/json',
+  table: 'application/json',
+  metadata: 'application/json',
+  yaml: 'application/yaml',
+};
+
+const faultTexts: Record<number, readonly [string, string]> = {
+  401: ['Unauthorized', 'Unauthorized'],
+  403: ['Forbidden', 'forbidden: fault on purpose'],
+  429: ['TooManyRequests', 'Too many requests, please try again later.'],
+  500: ['InternalError', 'Internal error occurred: fault on purpose'],
+  503: ['ServiceUnavailable', 'the server is currently unable to handle the request'],
+  504: ['Timeout', 'Timeout: request did not complete within the allotted timeout'],
+};
+
+const healthPaths: ReadonlySet<string> = new Set([
+  '/healthz',
+  '/livez',
+  '/readyz',
+  '/healthz/ping',
+  '/livez/ping',
+  '/readyz/ping',
+]);
+
+// Kubernetes apiserver, MaxRequestBodyBytes.
+const longestBody = 3 * 1024 * 1024;
+
+const keepAliveMillis = 5000;

@@ -1,0 +1,62 @@
+import { isJsonObject, type JsonObject, type KubernetesObject } from './object.ts';
+
+/**
+ * Fills in what the API server fills in, for the kinds beside Service. (For Services see `service-strategy.ts`.)
+ *
+ * Source: Kubernetes `pkg/apis/core/v1/defaults.go`, `pkg/apis/discovery/v1/defaults.go`, `pkg/apis/rbac/v1/defaults.go`.
+ */
+export function setDefaults(object: KubernetesObject): void {
+  defaults[object.kind]?.(object);
+}
+
+const defaults: Record<string, (object: KubernetesObject) => void> = {
+  Namespace(object) {
+    // The label lets network policies and webhooks select a namespace by its name.
+    object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name ?? '' };
+    object['spec'] ??= { finalizers: ['kubernetes'] };
+    object['status'] ??= { phase: 'Active' };
+  },
+  EndpointSlice(object) {
+    for (const port of objects(object['ports'])) {
+      port['name'] ??= '';
+      port['protocol'] ??= 'TCP';
+    }
+  },
+  RoleBinding(object) {
+    const role = object['roleRef'];
+    if (isJsonObject(role)) role['apiGroup'] ??= 'rbac.authorization.k8s.io';
+    for (const subject of objects(object['subjects'])) {
+      if (subject['kind'] === 'User' || subject['kind'] === 'Group')
+        subject['apiGroup'] ??= 'rbac.authorization.k8s.io';
+    }
+  },
+  Pod(object) {
+    const spec = isJsonObject(object['spec']) ? object['spec'] : {};
+    object['spec'] = spec;
+    spec['restartPolicy'] ??= 'Always';
+    spec['terminationGracePeriodSeconds'] ??= 30;
+    spec['dnsPolicy'] ??= 'ClusterFirst';
+    spec['serviceAccountName'] ??= 'default';
+    spec['serviceAccount'] ??= spec['serviceAccountName'];
+    spec['securityContext'] ??= {};
+    spec['schedulerName'] ??= 'default-scheduler';
+    spec['enableServiceLinks'] ??= true;
+    spec['priority'] ??= 0;
+    spec['preemptionPolicy'] ??= 'PreemptLowerPriority';
+    for (const container of [...objects(spec['containers']), ...objects(spec['initContainers'])]) {
+      const image = String(container['image'] ?? '');
+      const latest = image.endsWith(':latest') || !/[:@][^/]*$/.test(image);
+      container['imagePullPolicy'] ??= latest ? 'Always' : 'IfNotPresent';
+      container['resources'] ??= {};
+      container['terminationMessagePath'] ??= '/dev/termination-log';
+      container['terminationMessagePolicy'] ??= 'File';
+      for (const port of objects(container['ports'])) port['protocol'] ??= 'TCP';
+    }
+    // Nothing runs pods here: they wait to be scheduled.
+    object['status'] ??= { phase: 'Pending', qosClass: 'BestEffort' };
+  },
+};
+
+function objects(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : [];
+}

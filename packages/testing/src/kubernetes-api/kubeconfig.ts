@@ -1,0 +1,33 @@
+import { stringify } from 'yaml';
+
+/** What a kubeconfig says. */
+export interface KubeconfigContents {
+  /** `https://127.0.0.1:6443` */
+  readonly server: string;
+  /** The certificate that the server's certificate is checked with, PEM. */
+  readonly certificateAuthority: string;
+  readonly user: string;
+  readonly token: string;
+  /** @defaultValue `default` */
+  readonly namespace?: string | undefined;
+}
+
+/** A kubeconfig file, as kubectl and all client libraries read it. Holds a token: a secret. */
+export function kubeconfigText(contents: KubeconfigContents): string {
+  const { server, certificateAuthority, user, token, namespace = 'default' } = contents;
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      {
+        name: clusterName,
+        cluster: { server, 'certificate-authority-data': Buffer.from(certificateAuthority).toString('base64') },
+      },
+    ],
+    users: [{ name: user, user: { token } }],
+    contexts: [{ name: clusterName, context: { cluster: clusterName, user, namespace } }],
+    'current-context': clusterName,
+  });
+}
+
+const clusterName = 'local-cluster';

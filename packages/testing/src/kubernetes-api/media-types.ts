@@ -1,0 +1,80 @@
+import type { Json, KubernetesObject } from './object.ts';
+import type { ResourceType } from './resources.ts';
+import { ApiStatusError } from './status.ts';
+import { cellsOf, columnsOf } from './table.ts';
+
+/** In which form a client wants objects. */
+export type Representation = 'object' | 'table' | 'metadata' | 'yaml';
+
+/**
+ * Chooses from an `Accept` header.
+ *
+ * @throws ApiStatusError 406 where nothing in it can be given.
+ */
+export function negotiate(accept: string | undefined): Representation {
+  for (const entry of (accept ?? '').split(',')) {
+    const [mediaType = '', ...parameters] = entry.trim().split(';');
+    const values = new Map(parameters.map((parameter) => parameter.trim().split('=') as [string, string]));
+    const as = values.get('as');
+    const json = ['application/json', 'application/*', '*/*', ''].includes(mediaType.trim());
+    if (json && as === undefined) return 'object';
+    if (json && values.get('g') === 'meta.k8s.io' && (values.get('v') === 'v1' || values.get('v') === 'v1beta1')) {
+      if (as === 'Table') return 'table';
+      if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return 'metadata';
+    }
+    if (mediaType.trim() === 'application/yaml') return 'yaml';
+  }
+  const list =
+    'application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
+  throw new ApiStatusError(406, 'NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${list}`, {});
+}
+
+/** What a table is made with. */
+export interface TableOptions {
+  readonly now: Date;
+  /** Which part of each object its row carries. @defaultValue `Metadata` */
+  readonly includeObject: string | null;
+  /** Left out in all but the first event of a watch. */
+  readonly withColumns: boolean;
+}
+
+/** Objects as a `Table` of `meta.k8s.io/v1`, one row each. */
+export function asTable(
+  type: ResourceType,
+  objects: readonly KubernetesObject[],
+  metadata: Record<string, unknown>,
+  options: TableOptions,
+): object {
+  return {
+    kind: 'Table',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata,
+    columnDefinitions: options.withColumns ? columnsOf(type) : null,
+    rows: objects.map((object) => ({
+      cells: cellsOf(type, object, options.now),
+      ...(options.includeObject === 'None'
+        ? {}
+        : { object: options.includeObject === 'Object' ? object : asMetadata(object) }),
+    })),
+  };
+}
+
+/** An object with nothing but its metadata. */
+export function asMetadata(object: KubernetesObject): object {
+  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
+}
+
+/** Values for the fields of a list that every list has. */
+export function asList(
+  type: ResourceType,
+  apiVersion: string,
+  objects: readonly KubernetesObject[],
+  metadata: Record<string, Json>,
+): object {
+  return {
+    kind: `${type.kind}List`,
+    apiVersion,
+    metadata,
+    items: objects.map(({ kind: _, apiVersion: __, ...item }) => item),
+  };
+}

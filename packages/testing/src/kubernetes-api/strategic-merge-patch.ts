@@ -1,0 +1,128 @@
+import { copy, isJsonObject, type Json, type JsonObject, jsonEqual } from './object.ts';
+import type { ListSchema, Schema, StructSchema } from './schema.ts';
+import { badRequest } from './status.ts';
+
+/**
+ * Applies a strategic merge patch: as a merge patch, but lists that have a merge key are merged item by item, and
+ * directives (`$patch`, `$retainKeys`, `$deleteFromPrimitiveList/...`, `$setElementOrder/...`) say what else to do.
+ *
+ * Source: Kubernetes documentation, "Update API Objects in Place Using kubectl patch"; apimachinery
+ * `pkg/util/strategicpatch/patch.go`.
+ *
+ * @throws ApiStatusError 400 BadRequest where a list item of the patch lacks the merge key.
+ */
+export function applyStrategicMergePatch(object: JsonObject, patch: JsonObject, schema: StructSchema): JsonObject {
+  return mergeMaps(object, patch, schema);
+}
+
+function mergeMaps(original: JsonObject, patch: JsonObject, schema: Schema | undefined): JsonObject {
+  const directive = patch['$patch'];
+  if (directive === 'replace') {
+    const { $patch: _, ...rest } = patch;
+    return copy(rest);
+  }
+  if (directive === 'delete') return {};
+  if (directive !== undefined && directive !== 'merge') throw badRequest(`unknown patch type: ${String(directive)}`);
+
+  const merged: JsonObject = { ...original };
+  const retained = patch['$retainKeys'];
+  if (Array.isArray(retained)) {
+    for (const name of Object.keys(merged)) if (!retained.includes(name)) delete merged[name];
+  }
+  for (const [name, value] of Object.entries(patch)) {
+    if (name === '$patch' || name === '$retainKeys') continue;
+    if (name.startsWith(deletePrefix)) {
+      const list = merged[name.slice(deletePrefix.length)];
+      if (Array.isArray(list) && Array.isArray(value)) {
+        merged[name.slice(deletePrefix.length)] = list.filter((item) => !value.some((gone) => jsonEqual(item, gone)));
+      }
+      continue;
+    }
+    if (name.startsWith(orderPrefix)) continue;
+    if (value === null) {
+      delete merged[name];
+      continue;
+    }
+    merged[name] = mergeValue(merged[name], value, fieldSchema(schema, name));
+  }
+  for (const [name, value] of Object.entries(patch)) {
+    const list = merged[name.slice(orderPrefix.length)];
+    if (!name.startsWith(orderPrefix) || !Array.isArray(value) || !Array.isArray(list)) continue;
+    const field = fieldSchema(schema, name.slice(orderPrefix.length));
+    merged[name.slice(orderPrefix.length)] = reorder(list, value, field?.kind === 'list' ? field.mergeKey : undefined);
+  }
+  return merged;
+}
+
+function mergeValue(original: Json | undefined, value: Json, schema: Schema | undefined): Json {
+  if (isJsonObject(value)) {
+    // Patch lines inside a new value are directives, too.
+    return mergeMaps(isJsonObject(original) ? original : {}, value, schema);
+  }
+  if (Array.isArray(value) && schema?.kind === 'list' && schema.mergeKey !== undefined) {
+    return mergeLists(Array.isArray(original) ? original : [], value, schema);
+  }
+  return copy(value);
+}
+
+function mergeLists(original: readonly Json[], patch: readonly Json[], schema: ListSchema): Json[] {
+  const { mergeKey = '', items } = schema;
+  if (items.kind === 'scalar') {
+    return [...original, ...patch.filter((item) => !original.some((present) => jsonEqual(present, item)))];
+  }
+  const replaces = patch.some((item) => isJsonObject(item) && item['$patch'] === 'replace');
+  const plain = patch.filter((item) => !(isJsonObject(item) && item['$patch'] === 'replace'));
+  if (replaces) return copy(plain);
+
+  let merged = [...original];
+  for (const item of plain) {
+    if (!isJsonObject(item)) throw badRequest('error decoding patch: an item of a list of objects is no object');
+    const { $patch: directive, ...value } = item;
+    const key = value[mergeKey];
+    if (key === undefined) {
+      throw badRequest(`map: ${goMap(value)} does not contain declared merge key: ${mergeKey}`);
+    }
+    const same = (other: Json) => isJsonObject(other) && jsonEqual(other[mergeKey], key);
+    if (directive === 'delete') {
+      merged = merged.filter((other) => !same(other));
+      continue;
+    }
+    const index = merged.findIndex(same);
+    const present = merged[index];
+    if (present === undefined) merged.push(mergeMaps({}, value, items));
+    else merged[index] = mergeMaps(isJsonObject(present) ? present : {}, value, items);
+  }
+  return merged;
+}
+
+/** Items that the order names come as it says; others stay behind the item that they stood behind. */
+function reorder(list: readonly Json[], order: readonly Json[], mergeKey: string | undefined): Json[] {
+  const keyOf = (item: Json): Json => (mergeKey && isJsonObject(item) ? (item[mergeKey] ?? null) : item);
+  const position = (item: Json) => order.findIndex((entry) => jsonEqual(keyOf(entry), keyOf(item)));
+  const named = list.filter((item) => position(item) >= 0).sort((a, b) => position(a) - position(b));
+  const result: Json[] = [];
+  let next = 0;
+  for (const item of list) {
+    if (position(item) < 0) result.push(item);
+    else {
+      const ordered = named[next];
+      next += 1;
+      if (ordered !== undefined) result.push(ordered);
+    }
+  }
+  return result;
+}
+
+function fieldSchema(schema: Schema | undefined, name: string): Schema | undefined {
+  if (schema?.kind === 'struct') return schema.fields.get(name)?.schema;
+  return schema?.kind === 'map' ? schema.values : undefined;
+}
+
+function goMap(value: JsonObject): string {
+  return `map[${Object.entries(value)
+    .map(([name, item]) => `${name}:${typeof item === 'object' ? JSON.stringify(item) : String(item)}`)
+    .join(' ')}]`;
+}
+
+const deletePrefix = '$deleteFromPrimitiveList/';
+const orderPrefix = '$setElementOrder/';

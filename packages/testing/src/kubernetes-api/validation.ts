@@ -1,0 +1,60 @@
+import { validate } from '@externalname/core';
+import { isJsonObject, type KubernetesObject } from './object.ts';
+import type { ResourceType } from './resources.ts';
+import { badRequest, invalid } from './status.ts';
+
+/**
+ * Refuses what the API server refuses, in its words. The rules are those of `validate` in `@externalname/core`.
+ *
+ * @throws ApiStatusError 422 Invalid, one cause for each field; 400 BadRequest.
+ */
+export function refuseInvalid(
+  type: ResourceType,
+  object: KubernetesObject,
+  previous: KubernetesObject | undefined,
+): void {
+  if (object.metadata.name === undefined || object.metadata.name === '') {
+    const message = 'Required value: name or generateName is required';
+    throw invalid(type, '', [{ reason: 'FieldValueRequired', field: 'metadata.name', message }]);
+  }
+  const errors = validate(object, { previous }).filter((issue) => issue.severity === 'error');
+  const [first] = errors;
+  if (first === undefined) return;
+  const unreadable = errors.find((issue) => issue.reason === 'BadRequest');
+  if (unreadable !== undefined) throw badRequest(`${unreadable.path}: ${unreadable.message}`);
+  throw invalid(
+    type,
+    object.metadata.name ?? '',
+    errors.map((issue) => ({ reason: issue.reason ?? 'FieldValueInvalid', message: issue.message, field: issue.path })),
+  );
+}
+
+/**
+ * What the API server accepts with a `Warning` header.
+ *
+ * Source: Kubernetes `pkg/api/service/warnings.go`.
+ */
+export function warningsFor(object: KubernetesObject, previous: KubernetesObject | undefined): string[] {
+  if (object.kind !== 'Service' || !isJsonObject(object['spec'])) return [];
+  const spec = object['spec'];
+  const old = previous !== undefined && isJsonObject(previous['spec']) ? previous['spec'] : {};
+  const warnings: string[] = [];
+  const addresses = Array.isArray(spec['externalIPs']) && spec['externalIPs'].length > 0;
+  const hadAddresses = Array.isArray(old['externalIPs']) && old['externalIPs'].length > 0;
+  if (addresses && !hadAddresses) {
+    warnings.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters');
+  }
+  if (spec['type'] !== 'ExternalName' && spec['externalName'] !== undefined) {
+    warnings.push('spec.externalName is ignored when spec.type is not "ExternalName"');
+  }
+  if (spec['trafficDistribution'] === 'PreferClose' && old['trafficDistribution'] !== 'PreferClose') {
+    warnings.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
+  }
+  if (spec['clusterIP'] === 'None' && spec['type'] === 'ClusterIP') {
+    if (spec['loadBalancerIP'] !== undefined)
+      warnings.push('spec.loadBalancerIP is ignored when spec.clusterIP is "None"');
+    if (addresses) warnings.push('spec.externalIPs is ignored when spec.clusterIP is "None"');
+    if (spec['sessionAffinity'] === 'ClientIP') warnings.push('spec.SessionAffinity is ignored for headless services');
+  }
+  return warnings;
+}

@@ -1,0 +1,86 @@
+import type { StartedFault } from './cluster-dns/faults.ts';
+import type { ApiFault } from './kubernetes-api/api-faults.ts';
+import type { ApiServer } from './kubernetes-api/api-server.ts';
+import { kubeconfigText } from './kubernetes-api/kubeconfig.ts';
+import { administrator, serviceAccountUser } from './kubernetes-api/users.ts';
+
+/** Whom a token is for: a user with groups, or a ServiceAccount. */
+export type Identity =
+  | { readonly user: string; readonly groups?: readonly string[] | undefined }
+  | { readonly serviceAccount: string /** @defaultValue `default` */; readonly namespace?: string | undefined };
+
+/** The Kubernetes API of the cluster. See `LocalCluster.api`. */
+export class LocalApi {
+  /** What the server's certificate is checked with, PEM. */
+  readonly certificateAuthority: string;
+  readonly #server: ApiServer;
+  readonly #token: string;
+
+  /** @internal */
+  constructor(server: ApiServer, certificateAuthority: string) {
+    this.#server = server;
+    this.certificateAuthority = certificateAuthority;
+    this.#token = server.users.issue({ name: administrator.name, groups: administrator.groups });
+  }
+
+  /** `https://127.0.0.1:41234` */
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** How many watches are open. */
+  get openWatches(): number {
+    return this.#server.openWatches;
+  }
+
+  /** A bearer token of an administrator, who may do everything. */
+  adminToken(): string {
+    return this.#token;
+  }
+
+  /** A new bearer token. What its holder may do is what Roles and RoleBindings say. */
+  tokenFor(identity: Identity): string {
+    return this.#server.users.issue(userOf(identity));
+  }
+
+  /** Text of a kubeconfig: for an administrator, or with a new token for somebody else. Holds a secret. */
+  kubeconfig(identity?: Identity): string {
+    const user = identity === undefined ? administrator : userOf(identity);
+    return kubeconfigText({
+      server: this.url,
+      certificateAuthority: this.certificateAuthority,
+      user: user.name,
+      token: identity === undefined ? this.#token : this.tokenFor(identity),
+      namespace: identity !== undefined && 'serviceAccount' in identity ? identity.namespace : undefined,
+    });
+  }
+
+  /**
+   * Makes something go wrong, until the fault is ended.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+   */
+  fault(fault: ApiFault): StartedFault {
+    return this.#server.fault(fault);
+  }
+
+  /** Ends all faults. */
+  heal(): void {
+    this.#server.heal();
+  }
+
+  /** Resolves when the server listens again after the fault `refusing` ended. */
+  listening(): Promise<void> {
+    return this.#server.listening();
+  }
+
+  /** Forgets the history of changes: whoever resumes a watch from before now is told 410 Gone. */
+  expireResourceVersions(): void {
+    this.#server.expireResourceVersions();
+  }
+}
+
+function userOf(identity: Identity): { name: string; groups?: readonly string[] | undefined } {
+  if ('user' in identity) return { name: identity.user, groups: identity.groups };
+  return serviceAccountUser(identity.namespace ?? 'default', identity.serviceAccount);
+}

@@ -1,0 +1,83 @@
+import type { ClusterDns } from './cluster-dns/cluster-dns.ts';
+import type { DnsFault, StartedFault } from './cluster-dns/faults.ts';
+import type { HostEntry, OutsideNames } from './cluster-dns/outside-names.ts';
+import type { StoredView } from './cluster-dns/stored-view.ts';
+import type { DnsServer } from './dns-server.ts';
+
+/** The cluster's DNS server. See `LocalCluster.dns`. */
+export class LocalDns {
+  readonly #server: DnsServer;
+  readonly #dns: ClusterDns;
+  readonly #view: StoredView;
+
+  /** @internal */
+  constructor(server: DnsServer, dns: ClusterDns, view: StoredView) {
+    this.#server = server;
+    this.#dns = dns;
+    this.#view = view;
+  }
+
+  get address(): string {
+    return this.#server.address;
+  }
+
+  /** UDP and TCP. */
+  get port(): number {
+    return this.#server.port;
+  }
+
+  /**
+   * Makes something go wrong, until the fault is ended. The newest fault that is for a question wins.
+   *
+   * @example
+   * ```ts
+   * const fault = cluster.dns.fault({ kind: 'servfail', name: 'primary-db.example.com' });
+   * // ...
+   * fault.end();
+   * ```
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+   */
+  fault(fault: DnsFault): StartedFault {
+    return this.#dns.faults.start(fault, () => this.#view.release());
+  }
+
+  /** Ends all faults. */
+  heal(): void {
+    this.#dns.faults.endAll();
+  }
+
+  /** Resolves when the DNS knows every change of a Service that was made so far, or the cluster closes. */
+  caughtUp(): Promise<void> {
+    return this.#view.caughtUp();
+  }
+
+  /** Empties the cache. Does nothing where there is none. */
+  flush(): void {
+    this.#dns.flush();
+  }
+}
+
+/** The names outside the cluster. See `LocalCluster.hosts`. */
+export class LocalHosts {
+  readonly #outside: OutsideNames;
+
+  /** @internal */
+  constructor(outside: OutsideNames) {
+    this.#outside = outside;
+  }
+
+  /**
+   * Gives a name its addresses, or other records, instead of those it had.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where an entry cannot be an answer.
+   */
+  set(name: string, entry: HostEntry): void {
+    this.#outside.set(name, entry);
+  }
+
+  /** Takes a name away: it does not exist any more. Tells whether it was there. */
+  delete(name: string): boolean {
+    return this.#outside.delete(name);
+  }
+}

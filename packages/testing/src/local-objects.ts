@@ -1,0 +1,121 @@
+import { InvalidArgumentError } from '@externalname/core';
+import type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
+import type { KubernetesObject } from './kubernetes-api/object.ts';
+import type { ObjectRegistry } from './kubernetes-api/registry.ts';
+import { findKind, type ResourceType, resourceOf } from './kubernetes-api/resources.ts';
+
+/** A Service, as JSON or as the typed object of a builder. `apiVersion` and `kind` may be left out. */
+export interface ServiceObject {
+  apiVersion?: string | undefined;
+  kind?: string | undefined;
+  metadata?: object | undefined;
+  spec?: object | undefined;
+}
+
+/** Any object that the cluster keeps, as JSON or as the typed object of a builder. */
+export interface AnyObject {
+  apiVersion: string;
+  kind: string;
+  metadata?: object | undefined;
+}
+
+/** The objects of the cluster, past its HTTP API: the same checks, no authorization. See `LocalCluster.objects`. */
+export class LocalObjects {
+  readonly #registry: ObjectRegistry;
+
+  /** @internal */
+  constructor(registry: ObjectRegistry) {
+    this.#registry = registry;
+  }
+
+  /**
+   * Creates an object, or replaces the one of that name by it. The namespace is made where it is missing.
+   *
+   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 422 where it is refused.
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where its kind is not served.
+   */
+  async apply(object: AnyObject): Promise<KubernetesObject> {
+    const type = findKind(object.apiVersion, object.kind);
+    if (type === undefined || !type.verbs.includes('get')) {
+      throw new InvalidArgumentError('object', `${object.apiVersion} ${object.kind} is not kept by LocalCluster`);
+    }
+    return replaceOrCreate(this.#registry, type, object);
+  }
+
+  /** @throws ApiStatusError 404 NotFound. */
+  async get(apiVersion: string, kind: string, namespace: string, name: string): Promise<KubernetesObject> {
+    return this.#registry.get(this.#type(apiVersion, kind), namespace, name);
+  }
+
+  /** @throws ApiStatusError 404 NotFound. */
+  async delete(apiVersion: string, kind: string, namespace: string, name: string): Promise<void> {
+    this.#registry.delete(this.#type(apiVersion, kind), namespace, name);
+  }
+
+  #type(apiVersion: string, kind: string): ResourceType {
+    const type = findKind(apiVersion, kind);
+    if (type === undefined) throw new InvalidArgumentError('kind', `${apiVersion} ${kind} is not kept by LocalCluster`);
+    return type;
+  }
+}
+
+/** The Services of the cluster, past its HTTP API. See `LocalCluster.services`. */
+export class LocalServices {
+  readonly #registry: ObjectRegistry;
+
+  /** @internal */
+  constructor(registry: ObjectRegistry) {
+    this.#registry = registry;
+  }
+
+  /** @throws ApiStatusError 404 NotFound. */
+  async get(namespace: string, name: string): Promise<KubernetesObject> {
+    return this.#registry.get(serviceType, namespace, name);
+  }
+
+  /** Of one namespace, or of all. */
+  async list(namespace?: string): Promise<KubernetesObject[]> {
+    return this.#registry.storage.list(serviceType, namespace);
+  }
+
+  /**
+   * Creates a Service, or replaces the one of that name by it. The namespace is made where it is missing.
+   *
+   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 422 where it is refused.
+   */
+  async apply(service: ServiceObject): Promise<KubernetesObject> {
+    const { apiVersion = 'v1', kind = 'Service' } = service;
+    return replaceOrCreate(this.#registry, serviceType, { ...service, apiVersion, kind });
+  }
+
+  /**
+   * Applies a JSON Patch (RFC 6902), as `kubectl patch --type=json` does.
+   *
+   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 404, 422 where the patch or its result is refused.
+   */
+  async patch(namespace: string, name: string, operations: readonly JsonPatchOperation[]): Promise<KubernetesObject> {
+    return this.#registry.patch(serviceType, namespace, name, { kind: 'json', operations }).object;
+  }
+
+  /** @throws ApiStatusError 404 NotFound. */
+  async delete(namespace: string, name: string): Promise<void> {
+    this.#registry.delete(serviceType, namespace, name);
+  }
+}
+
+/** Makes a namespace where it is missing. */
+export function ensureNamespace(registry: ObjectRegistry, name: string): void {
+  const type = resourceOf('Namespace');
+  if (registry.storage.get(type, '', name) !== undefined) return;
+  registry.create(type, '', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+}
+
+function replaceOrCreate(registry: ObjectRegistry, type: ResourceType, object: AnyObject): KubernetesObject {
+  const { namespace = 'default', name = '' } = (object.metadata ?? {}) as { namespace?: string; name?: string };
+  const place = type.namespaced ? namespace : '';
+  if (type.namespaced) ensureNamespace(registry, place);
+  const missing = registry.storage.get(type, place, name) === undefined;
+  return missing ? registry.create(type, place, object).object : registry.update(type, place, name, object).object;
+}
+
+const serviceType = resourceOf('Service');
