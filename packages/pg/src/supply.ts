@@ -148,9 +148,10 @@ export class FollowingSupply implements ConnectionSupply {
   async obtain(request: SupplyRequest): Promise<Supplied | 'idle'> {
     for (;;) {
       try {
-        const target = await this.#follower.current(request.signal);
+        const known = await this.#follower.current(request.signal);
         await this.#pacing.turn(request.signal);
-        const supplied = await this.#attempt(target);
+        // While the caller waited for its turn the Service may have come to point elsewhere.
+        const supplied = await this.#attempt(this.#follower.target ?? known);
         if (supplied !== undefined) return supplied;
       } catch (error) {
         if (request.signal.aborted) throw request.signal.reason;
