@@ -256,6 +256,28 @@ describe('a name that ends', () => {
     await expect(resolver.resolve(service)).rejects.toMatchObject({ failure: 'no-address' });
   });
 
+  it('in SERVFAIL, as unbound says of an alias whose target cannot be resolved, still tells the target', async () => {
+    const failing = { rcode: rcodes.servfail };
+    const { server, resolver } = await resolverOf(({ type, name }) =>
+      type === 'CNAME' && name === service ? { answers: [cname(service, primary)] } : failing,
+    );
+    await expect(resolver.resolve(service)).rejects.toMatchObject({
+      failure: 'unavailable',
+      message: `${service} -> ${primary}: SERVFAIL from ${server.text}`,
+    });
+  });
+
+  it('in silence, as of a resolver that waits for the servers of the target, still tells the target', async () => {
+    const { server, resolver } = await resolverOf(
+      ({ type, name }) => (type === 'CNAME' && name === service ? { answers: [cname(service, primary)] } : undefined),
+      { timeoutMillis: 50 },
+    );
+    await expect(resolver.resolve(service)).rejects.toMatchObject({
+      failure: 'unavailable',
+      message: `${service} -> ${primary}: no answer from ${server.text} within 50 ms`,
+    });
+  });
+
   it('in a loop says so, and prints it', async () => {
     const other = 'b.default.svc.cluster.local';
     const { resolver } = await resolverOf(() => ({ answers: [cname(service, other), cname(other, service)] }));

@@ -100,7 +100,7 @@ describe('a plain host name', () => {
       name === service ? { rcode: rcodes.servfail } : { answers: [a(name, '203.0.113.66')] },
     );
     await expect(resolver.resolveHost('webscaler-db', { family: 4 })).rejects.toMatchObject({ failure: 'unavailable' });
-    expect(server.asked).toEqual([`A ${service}`]);
+    expect(server.asked).toEqual([`A ${service}`, `CNAME ${service}`]);
   });
 
   it('is looked for within one deadline, however many candidates there are', async () => {

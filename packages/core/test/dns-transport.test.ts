@@ -186,8 +186,9 @@ describe('a server that does not answer', () => {
         ),
       },
     });
-    expect(server.queries).toHaveLength(3);
-    expect(resolver.statistics().timeouts).toBe(3);
+    // And once for the alias alone, which a resolver may know while it waits for the servers of the target.
+    expect(server.asked).toEqual([`A ${name}`, `A ${name}`, `A ${name}`, `CNAME ${name}`]);
+    expect(resolver.statistics().timeouts).toBe(4);
   });
 
   it('hands over to the next one, and comes last for the names after that', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DnsCache, type FailedOutcome, type Found, isResolution } from './cache.ts';
-import { type Answer, type Asked, judge } from './chain.ts';
+import { DnsCache, type Found, isResolution } from './cache.ts';
+import { type Answer, type Asked, type FailedOutcome, judge } from './chain.ts';
 import { type CacheOptions, cacheSettings } from './options.ts';
 import type { Hop } from './resolution.ts';
 
@@ -17,7 +17,7 @@ const hop = (name: string, target: string, ttlSeconds = 30): Hop => ({
 });
 const v4 = (address: string, ttlSeconds = 60) => ({ address, family: 4 as const, ttlSeconds });
 const v6 = (address: string, ttlSeconds = 60) => ({ address, family: 6 as const, ttlSeconds });
-const failed = { kind: 'failed', detail: 'SERVFAIL', cause: undefined } as const;
+const failed = { kind: 'failed', detail: 'SERVFAIL', cause: undefined, reachable: false } as const;
 
 function cacheOf(options: CacheOptions = {}) {
   const cache = new DnsCache(cacheSettings(options), () => 1);

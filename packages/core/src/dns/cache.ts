@@ -1,14 +1,11 @@
 import { type Random, systemRandom } from '../clock.ts';
-import { type Asked, longestChain, type Outcome, type Step } from './chain.ts';
+import { type Asked, type FailedOutcome, longestChain, type Outcome, type Step } from './chain.ts';
 import type { RecordType } from './message.ts';
 import type { CacheSettings } from './options.ts';
 import type { Hop, Resolution, ResolvedAddress } from './resolution.ts';
 
 /** How resolving a name ended: what callers get, or what the error that they get is made of. */
 export type Settled = Resolution | FailedOutcome;
-
-/** {@link Outcome}, without the good one. */
-export type FailedOutcome = Exclude<Outcome, { readonly kind: 'addresses' }>;
 
 /** Tells the good {@link Settled} from the others. */
 export function isResolution(settled: Settled): settled is Resolution {

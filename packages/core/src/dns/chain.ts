@@ -76,6 +76,9 @@ export type Outcome =
       readonly cause: unknown;
     };
 
+/** {@link Outcome}, without the good one. */
+export type FailedOutcome = Exclude<Outcome, { readonly kind: 'addresses' }>;
+
 /** What to do after the questions about one name were answered. See {@link judge}. */
 export type Step =
   /** That is all there is to know. */
@@ -84,13 +87,26 @@ export type Step =
   | { readonly kind: 'ask-on'; readonly chain: readonly Hop[] }
   /** The answers contradict each other, as when the target is switched between them: ask both again. */
   | { readonly kind: 'ask-again' }
-  /** The name exists without addresses. CoreDNS says the same of an alias that leads nowhere in the cluster: ask for the alias. */
-  | { readonly kind: 'ask-alias' };
+  /**
+   * There is no address, and no alias was seen: ask for the alias itself, since servers leave it out where it leads nowhere. CoreDNS says NODATA
+   * where the target in the cluster is missing or the chain loops; unbound says SERVFAIL, or nothing for a long while, where
+   * the servers of the target do not answer.
+   */
+  | { readonly kind: 'ask-alias'; readonly otherwise: FailedOutcome };
 
 /** One question that was put, and what came of it. */
 export interface Asked {
   readonly question: Question;
-  readonly answer: Answer | { readonly kind: 'failed'; readonly detail: string; readonly cause: unknown };
+  readonly answer: Answer | FailedAnswer;
+}
+
+/** No server had an answer. */
+export interface FailedAnswer {
+  readonly kind: 'failed';
+  readonly detail: string;
+  readonly cause: unknown;
+  /** Whether a server is there, as far as one can tell: it said so (SERVFAIL, ...) or kept silent. Another question may fare better. */
+  readonly reachable: boolean;
 }
 
 /** What {@link judge} may still propose. */
@@ -141,22 +157,24 @@ export function judge(asked: readonly Asked[], options: JudgeOptions): Step {
     const ttlSeconds = Math.min(...missing.map((answer) => answer.ttlSeconds));
     return done({ kind: 'not-found', chain: [...passed, ...missing[0].chain], ttlSeconds });
   }
-  const failures = asked.flatMap(({ answer }) =>
-    answer.kind === 'failed' || answer.kind === 'unusable' ? [{ cause: undefined, ...answer }] : [],
-  );
-  if (failures.length > 0) {
-    const details = new Set(failures.map((failure) => failure.detail));
-    const causes = failures.map((failure) => failure.cause).filter((cause) => cause !== undefined);
-    return done({
-      kind: 'unavailable',
-      chain,
-      detail: [...details].join('; '),
-      cause: causes.length > 1 ? new AggregateError(causes, 'no question was answered') : causes[0],
-    });
-  }
-  if (longest.length === 0 && asked.every(({ question }) => question.type !== 'CNAME')) return { kind: 'ask-alias' };
+  const failures = asked.flatMap(({ answer }) => (answer.kind === 'failed' ? [answer] : []));
+  const outcome = failures.length > 0 ? unavailable(failures, chain) : noAddress(asked, chain);
+  const askedForAlias = asked.some(({ question }) => question.type === 'CNAME');
+  const reachable = failures.every((failure) => failure.reachable);
+  if (longest.length === 0 && reachable && !askedForAlias) return { kind: 'ask-alias', otherwise: outcome };
+  return done(outcome);
+}
+
+function unavailable(failures: readonly FailedAnswer[], chain: readonly Hop[]): FailedOutcome {
+  const details = new Set(failures.map((failure) => failure.detail));
+  const causes = failures.map((failure) => failure.cause).filter((cause) => cause !== undefined);
+  const cause = causes.length > 1 ? new AggregateError(causes, 'no question was answered') : causes[0];
+  return { kind: 'unavailable', chain, detail: [...details].join('; '), cause };
+}
+
+function noAddress(asked: readonly Asked[], chain: readonly Hop[]): FailedOutcome {
   const negative = asked.flatMap(({ answer }) => (answer.kind === 'no-data' ? [answer.ttlSeconds] : []));
-  return done({ kind: 'no-address', chain, ttlSeconds: negative.length > 0 ? Math.min(...negative) : 0 });
+  return { kind: 'no-address', chain, ttlSeconds: negative.length > 0 ? Math.min(...negative) : 0 };
 }
 
 type Alias = Extract<DnsRecord, { type: 'CNAME' }>;

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { DnsCache } from './cache.ts';
-import { type Asked, judge, type Outcome, type Step } from './chain.ts';
+import { type Asked, type FailedOutcome, judge, type Outcome, type Step } from './chain.ts';
 import type { FlightState } from './flights.ts';
 import type { Question, RecordType } from './message.ts';
 import type { AskSettings, Questioner } from './questioner.ts';
@@ -53,7 +53,7 @@ export class ChainFollower {
       }
       const next =
         step.kind === 'ask-alias'
-          ? await this.#askAlias({ name: current, asked, askedAt }, passed, flight)
+          ? await this.#askAlias({ name: current, asked, askedAt }, step.otherwise, flight)
           : this.#kept({ name: current, asked, askedAt }, step, flight);
       if (next.kind === 'done') {
         return next.outcome.kind === 'addresses' ? next.outcome : (secondBest ?? next.outcome);
@@ -71,8 +71,8 @@ export class ChainFollower {
     types: readonly RecordType[],
     passed: readonly Hop[],
     flight: FlightState,
+    settings: AskSettings = this.#settings(),
   ): Promise<Asked[]> {
-    const settings = this.#settings();
     const put = (type: RecordType, signal: AbortSignal) => {
       const onSend = () => {
         flight.sent = true;
@@ -104,17 +104,23 @@ export class ChainFollower {
     }
   }
 
-  // The name exists and has no address. Whether it is an alias that leads nowhere is one more question, asked only here.
-  async #askAlias(about: About, passed: readonly Hop[], flight: FlightState): Promise<FollowedStep> {
-    const { name, asked, askedAt } = about;
-    const [alias] = await this.#ask(name, ['CNAME'], passed, flight);
-    if (alias !== undefined && 'chain' in alias.answer && alias.answer.chain.length > 0) {
-      const step = judge([alias], { passed, mayAskAgain: false });
-      return this.#kept({ name, asked: [alias], askedAt }, step as FollowedStep, flight);
+  // There is no address. Whether the name is an alias that leads nowhere is one more question, asked only here.
+  async #askAlias(about: About, otherwise: FailedOutcome, flight: FlightState): Promise<FollowedStep> {
+    const passed = flight.chain;
+    const settings = this.#settings();
+    const [alias] = await this.#ask(about.name, ['CNAME'], passed, flight, {
+      ...settings,
+      // The caller has waited long enough. A server that knows the alias knows it at once.
+      attempts: 1,
+      timeoutMillis: Math.min(settings.timeoutMillis, longestAliasMillis),
+    });
+    if (alias === undefined || !('chain' in alias.answer) || alias.answer.chain.length === 0) {
+      return this.#kept(about, { kind: 'done', outcome: otherwise }, flight);
     }
-    const ttls = asked.flatMap(({ answer }) => (answer.kind === 'no-data' ? [answer.ttlSeconds] : []));
-    const outcome: Outcome = { kind: 'no-address', chain: passed, ttlSeconds: Math.min(...ttls) };
-    return this.#kept(about, { kind: 'done', outcome }, flight);
+    const step = judge([alias], { passed, mayAskAgain: false });
+    if (step.kind !== 'done' && step.kind !== 'ask-on')
+      return this.#kept(about, { kind: 'done', outcome: otherwise }, flight);
+    return this.#kept({ ...about, asked: [alias] }, step, flight);
   }
 
   #kept(about: About, step: FollowedStep, flight: FlightState): FollowedStep {
@@ -139,10 +145,13 @@ function addressesOf(asked: readonly Asked[], passed: readonly Hop[]): Outcome |
 
 function givenUp(question: Question): Asked {
   const detail = `no answer for ${question.type} within ${secondFamilyMillis} ms of the other family's`;
-  return { question, answer: { kind: 'failed', detail, cause: undefined } };
+  return { question, answer: { kind: 'failed', detail, cause: undefined, reachable: true } };
 }
 
 const tooLate = new Error('the other family has answered');
 
 /** How long AAAA may take once A has brought addresses. */
 const secondFamilyMillis = 500;
+
+/** How long the question for the alias alone may take. */
+const longestAliasMillis = 500;

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { sleep } from '../deadline.ts';
-import { type Asked, readAnswer } from './chain.ts';
+import { type Asked, type FailedAnswer, readAnswer } from './chain.ts';
 import { dnsQueryChannel } from './channels.ts';
 import { DnsQueryError } from './errors.ts';
 import type { Question } from './message.ts';
@@ -126,17 +126,15 @@ export class Questioner {
   }
 }
 
-function failed(failures: readonly DnsQueryError[]): Asked['answer'] {
+function failed(failures: readonly DnsQueryError[]): FailedAnswer {
   if (failures.length === 0) {
-    return {
-      kind: 'failed',
-      detail: 'no DNS server is configured: resolv.conf names none by its address',
-      cause: undefined,
-    };
+    const detail = 'no DNS server is configured: resolv.conf names none by its address';
+    return { kind: 'failed', detail, cause: undefined, reachable: false };
   }
   const details = new Set(failures.map((failure) => failure.message));
   const cause = failures.length === 1 ? failures[0] : new AggregateError(failures, 'no DNS server answered');
-  return { kind: 'failed', detail: [...details].join('; '), cause };
+  const reachable = failures.some((failure) => failure.failure !== 'network');
+  return { kind: 'failed', detail: [...details].join('; '), cause, reachable };
 }
 
 /** The codes that say something about the name. */
