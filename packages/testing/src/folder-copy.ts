@@ -36,28 +36,28 @@ export async function copyFolder(source: string, target: string, options: Folder
     }
   };
   await visit('');
-  const copyOne = async (path: string) => {
+  const copyOne = async (path: string, buffer: Buffer) => {
     const to = join(target, path);
-    if (live) await copyWhileWritten(join(source, path), to);
+    if (live) await copyWhileWritten(join(source, path), to, buffer);
     else await copyFile(join(source, path), to, constants.COPYFILE_FICLONE);
     await own(to);
   };
   const queue = files.filter((path) => !last.includes(path)).values();
   const worker = async () => {
-    for (const path of queue) await ignoreVanished(copyOne(path), live);
+    const buffer = Buffer.allocUnsafe(live ? copyChunkBytes : 0);
+    for (const path of queue) await ignoreVanished(copyOne(path, buffer), live);
   };
   await Promise.all(Array.from({ length: parallelCopies }, worker));
-  for (const path of last) if (files.includes(path)) await ignoreVanished(copyOne(path), live);
+  for (const path of last) if (files.includes(path)) await ignoreVanished(copyOne(path, Buffer.alloc(copyChunkBytes)), live);
 }
 
 // copyFile() takes the size first, and never ends when the file is cut shorter before it got there.
-async function copyWhileWritten(from: string, to: string): Promise<void> {
+async function copyWhileWritten(from: string, to: string, buffer: Buffer): Promise<void> {
   const source = await open(from, 'r');
   try {
     const { mode } = await source.stat();
     const target = await open(to, 'wx', mode & 0o777);
     try {
-      const buffer = Buffer.allocUnsafe(copyChunkBytes);
       for (;;) {
         const { bytesRead } = await source.read(buffer, 0, buffer.length, null);
         if (bytesRead === 0) return;

@@ -194,6 +194,11 @@ export class PostgresPair implements AsyncDisposable {
     return Object.fromEntries(this.servers.map((server) => [server.hostName, server.address]));
   }
 
+  /** The same in the form that `LocalCluster` takes as its `hosts`. */
+  get hosts(): Record<string, string[]> {
+    return Object.fromEntries(this.servers.map((server) => [server.hostName, [server.address]]));
+  }
+
   /** The server of that name. */
   server(hostName: string): PostgresServer {
     const found = this.servers.find((server) => server.hostName === hostName);
