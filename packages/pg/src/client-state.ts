@@ -10,7 +10,7 @@ interface ClientInternals {
   readonly _sentQueryQueue?: readonly unknown[];
   readonly readyForQuery?: boolean;
   readonly _txStatus?: string | null;
-  readonly connection?: NodeJS.EventEmitter & { stream: { destroy(error?: Error): void } };
+  readonly connection?: NodeJS.EventEmitter & { stream: { destroy(error?: Error): void; bytesRead?: number } };
   _poolUseCount?: number;
 }
 
@@ -86,6 +86,11 @@ export function countUse(client: pg.ClientBase): number {
   const counted = internals(client);
   counted._poolUseCount = (counted._poolUseCount ?? 0) + 1;
   return counted._poolUseCount;
+}
+
+/** How many bytes have come from the server; 0 for a client that does not say. */
+export function bytesRead(client: pg.ClientBase): number {
+  return internals(client).connection?.stream.bytesRead ?? 0;
 }
 
 /** Breaks the connection; what is in flight fails with the error. */

@@ -79,6 +79,23 @@ export class ConnectionLostError extends ExternalNameError {
   }
 }
 
+/** The server gave no sign of life, neither on the connection nor to a probe. Code `ERR_EXTERNALNAME_PEER_SILENT`. */
+export class PeerSilentError extends ExternalNameError {
+  override readonly outcome: Outcome;
+  /** How long nothing came from the server, in milliseconds. */
+  readonly silentMillis: number;
+
+  constructor(where: string, silentMillis: number, outcome: Outcome) {
+    super(
+      'ERR_EXTERNALNAME_PEER_SILENT',
+      `${where} gave no sign of life for ${Math.round(silentMillis)} ms` +
+        (outcome === 'unknown' ? ': whether the statement in flight was executed is unknown' : ''),
+    );
+    this.silentMillis = silentMillis;
+    this.outcome = outcome;
+  }
+}
+
 /** No address of the target could be used; `cause` is an `AggregateError` with an entry for each. Code `ERR_EXTERNALNAME_CONNECT`. */
 export class ConnectError extends ExternalNameError {
   override readonly outcome = 'not-executed';

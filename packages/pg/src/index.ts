@@ -5,6 +5,7 @@ export {
   ConnectionLostError,
   ConnectTimeoutError,
   FailoverTimeoutError,
+  PeerSilentError,
   ServerRoleError,
   TargetRetiredError,
   TooManyWaitingError,
@@ -22,6 +23,7 @@ export {
   targetNotFollowed,
 } from './events.ts';
 export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures.ts';
+export type { LivenessOptions } from './liveness.ts';
 export type { PoolOptions } from './options.ts';
 export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool.ts';
 export type { SessionRole, TargetSessionAttrs } from './session-role.ts';

@@ -1,6 +1,8 @@
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
-import pg from 'pg';
+// As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
+import * as pg from 'pg';
 import type { AuthenticationMethod } from './authentication.ts';
+import type { LivenessOptions, LivenessSettings } from './liveness.ts';
 import type { TargetSessionAttrs } from './session-role.ts';
 
 /**
@@ -57,6 +59,11 @@ export interface PoolOptions extends pg.PoolConfig {
   attemptTimeoutMillis?: number | undefined;
   /** Longest time that `end()` waits for connections in use; then they are cut. Milliseconds. @defaultValue 30000 for a Service, no limit for a plain host */
   endTimeoutMillis?: number | undefined;
+  /**
+   * How a server is found that has fallen silent: with the defaults, within three seconds from any moment. `false`
+   * leaves it to TCP. @defaultValue on for a Service, off for a plain host
+   */
+  liveness?: LivenessOptions | false | undefined;
   /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
   maxWaiting?: number | undefined;
   /**
@@ -93,6 +100,7 @@ export interface PoolSettings {
   readonly attemptTimeoutMillis: number;
   readonly endTimeoutMillis: number;
   readonly maxWaiting: number;
+  readonly liveness: LivenessSettings | undefined;
   readonly requireAuth: readonly AuthenticationMethod[] | undefined;
   readonly channelBinding: 'disable' | 'prefer' | 'require';
 }
@@ -132,6 +140,7 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     attemptTimeoutMillis: millis(options, 'attemptTimeoutMillis', 5_000),
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
+    liveness: follows ? livenessSettings(options.liveness) : undefined,
     requireAuth: authenticationMethods(options.requireAuth),
     channelBinding: oneOf(options, 'channelBinding', bindings, follows ? 'prefer' : 'disable'),
   };
@@ -215,6 +224,20 @@ function millis(options: PoolOptions, name: NumberOption, defaultValue: number):
     throw new InvalidArgumentError(name, `${String(value)} is no number of 0 or more`);
   }
   return value;
+}
+
+function livenessSettings(options: LivenessOptions | false = {}): LivenessSettings | undefined {
+  if (options === false) return undefined;
+  const positive = (name: keyof LivenessOptions, fallback: number): number => {
+    const value: unknown = options[name] ?? fallback;
+    if (typeof value === 'number' && value > 0) return value;
+    throw new InvalidArgumentError(`liveness.${name}`, `${String(value)} is no number above 0`);
+  };
+  return {
+    afterMillis: positive('afterMillis', 1_000),
+    intervalMillis: positive('intervalMillis', 700),
+    failures: positive('failures', 2),
+  };
 }
 
 function oneOf<const T extends string>(

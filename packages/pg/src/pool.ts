@@ -1,10 +1,12 @@
 import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
-import pg from 'pg';
+// As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
+import * as pg from 'pg';
 import type { AuthenticationDemands, AuthenticationMethod } from './authentication.ts';
 import {
   breakConnection,
+  bytesRead,
   countUse,
   hasWork,
   isInTransaction,
@@ -15,11 +17,18 @@ import {
   rejectQueued,
   whenQuiet,
 } from './client-state.ts';
-import { type Connection, closeQuietly, destroySocket } from './connector.ts';
+import { type Connection, closeQuietly, describeEndpoint, destroySocket } from './connector.ts';
 import { Epochs } from './epochs.ts';
-import { ConnectTimeoutError, FailoverTimeoutError, TargetRetiredError, TooManyWaitingError } from './errors.ts';
+import {
+  ConnectTimeoutError,
+  FailoverTimeoutError,
+  PeerSilentError,
+  TargetRetiredError,
+  TooManyWaitingError,
+} from './errors.ts';
 import { moved, retried, switched } from './events.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';
+import { Liveness, probePostgres } from './liveness.ts';
 import { clientOptions, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
@@ -83,6 +92,7 @@ export class Pool extends pg.Pool {
   readonly #clock: Clock;
   readonly #supply: ConnectionSupply;
   readonly #epochs: Epochs<Member>;
+  readonly #liveness: Liveness | undefined;
   // Slots, not clients: a factory that connects would spin while no server is there, and hide why.
   readonly #slots: SlotPool<Slot>;
   #slotsTaken = 0;
@@ -126,6 +136,7 @@ export class Pool extends pg.Pool {
             },
             { clock, random },
           );
+    this.#liveness = settings.liveness && new Liveness(settings.liveness, { clock, probe: probePostgres });
     const { max } = internals(this).options;
     this.#epochs = new Epochs(max);
     this.#slots = createPool<Slot>(
@@ -310,7 +321,10 @@ export class Pool extends pg.Pool {
     // Whoever came before the end is served as in `pg`, unless there is nobody to serve from.
     if (this.#supply.inOutage) this.#failAll();
     const over = ended
-      .then(() => this.#supply.close())
+      .then(() => {
+        this.#liveness?.close();
+        return this.#supply.close();
+      })
       .then(() => {
         internals(this).ended = true;
       });
@@ -491,6 +505,7 @@ export class Pool extends pg.Pool {
       lifetimeTimer: undefined,
       drainTimer: undefined,
       stopWatching: undefined,
+      stopLiveness: undefined,
       idleListener: (error) => this.#onIdleError(member, error),
     };
     this.#open.add(member);
@@ -498,7 +513,23 @@ export class Pool extends pg.Pool {
     // Without a listener of its own, the death of a server would be an uncaught exception of the process.
     client.on('error', (error) => this.#onClientError(error));
     onEnd(client, () => this.#onConnectionEnd(member));
+    this.#watch(member);
     return member;
+  }
+
+  #watch(member: Member): void {
+    const { client, connection } = member;
+    const { endpoint } = connection;
+    if (endpoint === undefined) return;
+    member.stopLiveness = this.#liveness?.watch({
+      endpoint,
+      hasWork: () => hasWork(client),
+      bytesRead: () => bytesRead(client),
+      fail: (silentMillis) => {
+        const outcome = hasWork(client) ? 'unknown' : 'not-executed';
+        breakConnection(client, new PeerSilentError(describeEndpoint(endpoint), silentMillis, outcome));
+      },
+    });
   }
 
   async #runConnectHook(member: Member): Promise<void> {
@@ -663,6 +694,7 @@ export class Pool extends pg.Pool {
     clearTimeout(member.lifetimeTimer);
     clearTimeout(member.drainTimer);
     member.stopWatching?.();
+    member.stopLiveness?.();
     const pool = internals(this);
     pool._clients = pool._clients.filter((other) => other !== client);
     if (!this.#open.has(member) || member.closing) return;
@@ -704,6 +736,7 @@ export class Pool extends pg.Pool {
   #onConnectionEnd(member: Member): void {
     if (member.closing) return;
     member.lost = true;
+    member.stopLiveness?.();
     // For a plain host it stays its user's to give back, as in `pg`.
     if (member.checkedOut && !this.#settings.follows) return;
     if (!member.checkedOut) {
@@ -881,6 +914,7 @@ interface Member {
   lifetimeTimer: NodeJS.Timeout | undefined;
   drainTimer: NodeJS.Timeout | undefined;
   stopWatching: (() => void) | undefined;
+  stopLiveness: (() => void) | undefined;
   readonly idleListener: (error: Error) => void;
 }
 
