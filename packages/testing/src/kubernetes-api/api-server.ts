@@ -12,6 +12,7 @@ import { duplicateFields } from './decode.ts';
 import { aggregatedDiscovery, coreVersions, groupList, groupNamed, resourceList } from './discovery.ts';
 import { asList, asMetadata, asTable, negotiate, type Representation } from './media-types.ts';
 import { kubernetesVersion, openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
+import { decodeProtobuf } from './protobuf.ts';
 import type { ObjectRegistry } from './registry.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
 import {
@@ -22,6 +23,7 @@ import {
   selectorOf,
 } from './resource-requests.ts';
 import { apiVersionOf } from './resources.ts';
+import { type StructSchema, schemaOf, structNamed } from './schema.ts';
 import { selectedName } from './selectors.ts';
 import { ApiStatusError, badRequest, expired, noSuchPath, qualified, type Status } from './status.ts';
 import { anonymous, type User, Users } from './users.ts';
@@ -508,9 +510,13 @@ function attemptOf(request: IncomingMessage, target: RequestTarget): Attempt {
 }
 
 /** @throws ApiStatusError 400, 415 */
-function readBody(text: string, contentType: string, target: RequestTarget & { kind: 'resource' }): RequestBody {
-  if (text === '') return { value: undefined, duplicateFields: [] };
+function readBody(bytes: Buffer, contentType: string, target: RequestTarget & { kind: 'resource' }): RequestBody {
+  if (bytes.length === 0) return { value: undefined, duplicateFields: [] };
   const patch = target.verb === 'patch';
+  if (!patch && contentType === 'application/vnd.kubernetes.protobuf') {
+    return { value: decodeProtobuf(bytes, (_, kind) => bodySchema(target, kind)), duplicateFields: [] };
+  }
+  const text = bytes.toString();
   const yaml = contentType === 'application/yaml' || contentType === 'application/apply-patch+yaml';
   if (!patch && !yaml && contentType !== 'application/json' && contentType !== '') {
     const accepted = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
@@ -530,7 +536,7 @@ function readBody(text: string, contentType: string, target: RequestTarget & { k
 }
 
 /** @throws ApiStatusError 413 */
-async function received(request: IncomingMessage): Promise<string> {
+async function received(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request) {
@@ -540,7 +546,12 @@ async function received(request: IncomingMessage): Promise<string> {
     }
     chunks.push(chunk as Buffer);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
+}
+
+function bodySchema(target: RequestTarget & { kind: 'resource' }, kind: string): StructSchema {
+  if (kind === 'DeleteOptions') return structNamed('meta.DeleteOptions');
+  return target.subresource === 'token' ? structNamed('authentication.TokenRequest') : schemaOf(target.type);
 }
 
 function send(response: ServerResponse, code: number, body: object, representation: Representation): void {

@@ -39,6 +39,8 @@ export interface FieldSchema {
   readonly name: string;
   readonly schema: Schema;
   readonly required: boolean;
+  /** Number in protobuf; two numbers where the field belongs to an embedded message. Empty where it is no part of it. */
+  readonly numbers: readonly number[];
   readonly default?: string | number | boolean;
   /** A patch of this struct without `$retainKeys` fields replaces it. */
   readonly retainKeys?: boolean;
@@ -97,7 +99,7 @@ export function roomOf(group: string): string {
 }
 
 function readField(word: string): FieldSchema {
-  const [, name = '', mark, rest = ''] = /^(\w+)(!?):(.*)$/.exec(word) ?? [];
+  const [, name = '', numbers, mark, rest = ''] = /^(\w+)(?:@([\d/]+))?(!?):(.*)$/.exec(word) ?? [];
   // A default follows the type; an equals sign inside its parentheses is an option.
   const end = rest.includes('(') ? rest.lastIndexOf(')') + 1 : rest.search(/=|$/);
   const type = rest.slice(0, end);
@@ -105,6 +107,7 @@ function readField(word: string): FieldSchema {
   return {
     name,
     required: mark === '!',
+    numbers: numbers?.split('/').map(Number) ?? [],
     schema: readType(type),
     ...(value === undefined ? {} : { default: JSON.parse(value) as string }),
     ...(type.includes('retainKeys') ? { retainKeys: true } : {}),
