@@ -1,4 +1,5 @@
 import { request } from 'node:https';
+import { KubeConfig } from '@kubernetes/client-node';
 
 /** An answer of the API server, whatever its status. */
 export interface ApiAnswer {
@@ -10,54 +11,66 @@ export interface ApiAnswer {
 
 /** Plain requests to an API server: the tests compare verdicts, so nothing here raises for a status. */
 export class KubeClient {
-  readonly #url: string;
-  readonly #ca: string;
-  readonly #token: string;
+  readonly config: KubeConfig;
 
-  constructor(url: string, ca: string, token: string) {
-    this.#url = url;
-    this.#ca = ca;
-    this.#token = token;
+  constructor(config: KubeConfig) {
+    this.config = config;
+  }
+
+  static fromFile(path: string): KubeClient {
+    const config = new KubeConfig();
+    config.loadFromFile(path);
+    return new KubeClient(config);
   }
 
   /** The same server with other credentials. */
   withToken(token: string): KubeClient {
-    return new KubeClient(this.#url, this.#ca, token);
+    const cluster = this.config.getCurrentCluster();
+    if (cluster === null) throw new Error('the kubeconfig has no current cluster');
+    const config = new KubeConfig();
+    config.loadFromClusterAndUser(cluster, { name: 'token', token });
+    return new KubeClient(config);
   }
 
-  request(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<ApiAnswer> {
+  get server(): string {
+    return this.config.getCurrentCluster()?.server ?? '';
+  }
+
+  async request(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<ApiAnswer> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const options: Parameters<typeof request>[1] = {
+      method,
+      timeout: 60_000,
+      headers: {
+        Accept: 'application/json',
+        ...(text !== undefined && { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(text) }),
+      },
+    };
+    await this.config.applyToHTTPSOptions(options);
     return new Promise((resolve, reject) => {
-      const text = body === undefined ? undefined : JSON.stringify(body);
-      const outgoing = request(
-        this.#url + path,
-        {
-          method,
-          ca: this.#ca,
-          agent: false,
-          timeout: 20_000,
-          headers: {
-            Authorization: `Bearer ${this.#token}`,
-            Accept: 'application/json',
-            ...(text === undefined ? {} : { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(text) }),
-          },
-        },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.on('error', reject);
-          response.on('end', () => {
-            resolve({
-              status: response.statusCode ?? 0,
-              body: parse(Buffer.concat(chunks).toString()),
-              warnings: warningsOf(response.headersDistinct['warning']),
-            });
+      const outgoing = request(this.server + path, options, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          resolve({
+            status: response.statusCode ?? 0,
+            body: parse(Buffer.concat(chunks).toString()),
+            warnings: warningsOf(response.headersDistinct['warning']),
           });
-        },
-      );
+        });
+      });
       outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer to ${method} ${path}`)));
       outgoing.on('error', reject);
       outgoing.end(text);
     });
+  }
+
+  /** The same, for what must succeed. */
+  async must(method: string, path: string, body?: unknown, contentType?: string): Promise<Record<string, unknown>> {
+    const answer = await this.request(method, path, body, contentType);
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${String(answer.body['message'])}`);
+    return answer.body;
   }
 }
 

@@ -40,7 +40,7 @@ export class RealControlPlane {
     this.url = `https://127.0.0.1:${parts.settings.apiPort}`;
     this.ca = parts.ca;
     this.kubeconfig = parts.kubeconfig;
-    this.admin = new KubeClient(this.url, parts.ca, parts.settings.adminToken);
+    this.admin = KubeClient.fromFile(parts.kubeconfig);
   }
 
   static async start(assets: string): Promise<RealControlPlane> {

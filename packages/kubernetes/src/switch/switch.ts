@@ -232,7 +232,17 @@ class Switch {
 
   #dryRun(reference: ServiceReference, service: ServiceToSwitch, record: SwitchRecord): Promise<void> {
     return this.#log.step('dry-run', async (step) => {
-      await this.#sendPatch(reference, service, record, true);
+      try {
+        await this.#sendPatch(reference, service, record, true);
+      } catch (error) {
+        this.#signal?.throwIfAborted();
+        if (!mayBeGuard(error)) throw error;
+        // A guard that fails says nothing but 422: the Service itself tells why.
+        const now = await this.#get(reference).catch(() => undefined);
+        if (now === undefined || now.resourceVersion === service.resourceVersion) throw error;
+        this.#refuseOtherTarget(now, service);
+        await this.#sendPatch(reference, now, record, true);
+      }
       step.detail = 'the API server would accept it';
     });
   }
@@ -257,8 +267,7 @@ class Switch {
           const isLost = error instanceof KubernetesUnavailableError;
           mayBeWritten ||= isLost && error.outcome === 'unknown';
           if (!mayBeWritten) facts.result = 'not-switched';
-          const mayBeGuard = error instanceof KubernetesRefusedError && (error.status === 422 || error.status === 409);
-          if (attempt >= mostPatches || !(isLost || mayBeGuard)) throw error;
+          if (attempt >= mostPatches || !(isLost || mayBeGuard(error))) throw error;
           if (isLost) await sleep(lostPatchMillis * attempt, { signal: this.#signal, clock: this.#settings.clock });
           const now = await this.#get(reference).catch(() => undefined);
           if (now === undefined && isLost) continue;
@@ -387,6 +396,11 @@ class Switch {
   #refusal(objections: SwitchRefusedError['objections'] | readonly Objection[]): SwitchRefusedError {
     return new SwitchRefusedError(this.#log.report(), objections);
   }
+}
+
+/** Whether the error may come from the `test` operations of the patch. */
+function mayBeGuard(error: unknown): boolean {
+  return error instanceof KubernetesRefusedError && (error.status === 422 || error.status === 409);
 }
 
 // How often a patch is sent, at most; the pauses between grow to 2 s.
