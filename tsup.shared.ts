@@ -13,6 +13,7 @@ export function packageBuild(entry: string[]): Options {
     splitting: true,
     // By Rollup, which also makes the CJS chunks: it keeps `import()` and the lines of the sources, which tsup's own way loses.
     treeshake: true,
+    removeNodeProtocol: false,
     // `import.meta.url` has a meaning in the CJS build too.
     shims: true,
     noExternal: [...esmOnly],

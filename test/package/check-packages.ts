@@ -167,6 +167,10 @@ async function compile(consumer: string, packed: readonly Packed[]): Promise<voi
     }
   }
   await run('node', ['node_modules/typescript/bin/tsc', '--project', '.'], consumer);
+  // Applications that began before TypeScript knew `exports` still compile like this.
+  await cp(join(source, 'usage.ts'), join(consumer, 'older/usage.ts'));
+  await cp(join(source, 'tsconfig.older.json'), join(consumer, 'older/tsconfig.json'));
+  await run('node', ['node_modules/typescript/bin/tsc', '--project', 'older'], consumer);
 }
 
 function entries(packed: readonly Packed[]): readonly string[] {

@@ -6,7 +6,7 @@ import { type ExternalNameError, isExternalNameError, parseServiceReference } fr
 import { kubernetesSource, type NotExternalNameError } from '@externalname/kubernetes';
 import { Pool, type PoolOptions } from '@externalname/pg';
 import { LocalCluster, PostgresPair } from '@externalname/testing';
-import pg from 'pg';
+import { Pool as PgPool } from 'pg';
 
 async function main(): Promise<void> {
   assert.equal(parseServiceReference('webscaler-db.default').name, 'webscaler-db');
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   };
   const pool = new Pool(options);
   try {
-    assert.ok(pool instanceof pg.Pool, "the pool is an instance of the user's own pg.Pool");
+    assert.ok(pool instanceof PgPool, "the pool is an instance of the user's own pg.Pool");
     assert.equal(await serverOf(pool), pair.addresses['primary-db.example.com']);
 
     await pair.switchover({
