@@ -11,13 +11,15 @@ export interface FolderCopyOptions {
   skip?: ((path: string) => boolean) | undefined;
   /** Files that are copied after all others. @defaultValue none */
   last?: readonly string[] | undefined;
+  /** Ends the copying before the next file; what was copied stays. */
+  signal?: AbortSignal | undefined;
 }
 
 /**
  * Copies a folder with all that is in it into `target`, which must not exist. Uses copy-on-write where the file system can.
  */
 export async function copyFolder(source: string, target: string, options: FolderCopyOptions = {}): Promise<void> {
-  const { owner, live = false, skip = () => false, last = [] } = options;
+  const { owner, live = false, skip = () => false, last = [], signal } = options;
   const own = async (path: string) => {
     if (owner !== undefined) await chown(path, owner.uid, owner.gid);
   };
@@ -37,6 +39,7 @@ export async function copyFolder(source: string, target: string, options: Folder
   };
   await visit('');
   const copyOne = async (path: string, buffer: Buffer) => {
+    signal?.throwIfAborted();
     const to = join(target, path);
     if (live) await copyWhileWritten(join(source, path), to, buffer);
     else await copyFile(join(source, path), to, constants.COPYFILE_FICLONE);
@@ -48,7 +51,8 @@ export async function copyFolder(source: string, target: string, options: Folder
     for (const path of queue) await ignoreVanished(copyOne(path, buffer), live);
   };
   await Promise.all(Array.from({ length: parallelCopies }, worker));
-  for (const path of last) if (files.includes(path)) await ignoreVanished(copyOne(path, Buffer.alloc(copyChunkBytes)), live);
+  for (const path of last)
+    if (files.includes(path)) await ignoreVanished(copyOne(path, Buffer.alloc(copyChunkBytes)), live);
 }
 
 // copyFile() takes the size first, and never ends when the file is cut shorter before it got there.

@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError, parseHostName } from '@externalname/core';
-import { sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import type { RunStatement } from './administration.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
 import { concealed } from './concealed.ts';
@@ -119,6 +119,10 @@ export class PostgresPair implements AsyncDisposable {
   readonly #resources: PairResources;
   #primary: PostgresServer;
   #closing: Promise<void> | undefined;
+  /** Fires when the pair is closed: what is under way then ends. */
+  readonly #end = new AbortController();
+  /** Changes of role follow one another; this is the end of the last one. It never rejects. */
+  #turn: Promise<void> = Promise.resolve();
 
   private constructor(resources: PairResources, addresses: readonly [string, string], port: number) {
     const { options, authority } = resources;
@@ -237,9 +241,7 @@ export class PostgresPair implements AsyncDisposable {
   async rejoin(server: PostgresServer, options: ServerWaitOptions = {}): Promise<void> {
     this.#assertOpen();
     this.#assertOwn(server);
-    const { timeoutMillis = 60_000, signal } = options;
-    const onTimeout = () => new DeadlineError(`the rebuilding of ${server.hostName}`, timeoutMillis);
-    await withDeadline((within) => this.#rejoin(server, within), { signal, timeoutMillis, onTimeout });
+    await this.#inTurn(options.signal, (signal) => this.#rejoinWithin(server, { ...options, signal }));
   }
 
   /**
@@ -251,26 +253,17 @@ export class PostgresPair implements AsyncDisposable {
    */
   async switchover(options: SwitchoverOptions = {}): Promise<void> {
     this.#assertOpen();
-    const { onPromoted, rejoin = true } = options;
-    const [from, to] = [this.primary, this.standby];
-    if ((await to.role(options)) !== 'standby') {
-      throw new PostgresServerError(to.hostName, 'wrong-role', 'it is no standby: rejoin() it before a switchover');
-    }
-    const end = await from.demote(options);
-    try {
-      await to.waitForReplay(end, options);
-      await to.promote(options);
-    } catch (error) {
-      if (this.primary === from) await from.unfence().catch(ignore);
-      throw error;
-    }
-    await onPromoted?.(to);
-    if (rejoin) await this.rejoin(from, { signal: options.signal });
+    await this.#inTurn(options.signal, (signal) => this.#switchover({ ...options, signal }));
   }
 
   /** Ends both servers at once and removes their files. Resolves when nothing is left. */
   close(): Promise<void> {
-    this.#closing ??= closePair(this.servers, this.#resources);
+    if (this.#closing === undefined) {
+      this.#end.abort(new ClosedError('the PostgreSQL pair'));
+      // Frozen by nobody and waited for by nobody: dead servers let what is under way fail at once.
+      const dead = Promise.all(this.servers.map((server) => server.kill()));
+      this.#closing = Promise.all([dead, this.#turn]).then(() => closePair(this.servers, this.#resources));
+    }
     return this.#closing;
   }
 
@@ -290,6 +283,55 @@ export class PostgresPair implements AsyncDisposable {
     if (!this.servers.includes(server)) throw new InvalidArgumentError('server', 'it belongs to another pair');
   }
 
+  /** Runs a change of role when the one before is over. It ends with the caller's signal, and when the pair is closed. */
+  #inTurn(signal: AbortSignal | undefined, change: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const within = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]);
+    const turn = this.#turn.then(async () => {
+      within.throwIfAborted();
+      await change(within);
+    });
+    this.#turn = turn.catch(ignore);
+    return turn;
+  }
+
+  async #switchover(options: SwitchoverOptions & { signal: AbortSignal }): Promise<void> {
+    const { onPromoted, rejoin = true } = options;
+    const [from, to] = [this.primary, this.standby];
+    if ((await to.role(options)) !== 'standby') {
+      throw new PostgresServerError(to.hostName, 'wrong-role', 'it is no standby: rejoin() it before a switchover');
+    }
+    const end = await from.demote(options);
+    try {
+      await to.waitForReplay(end, options);
+      await to.promote(options);
+    } catch (error) {
+      if (this.primary === from) await from.unfence().catch(ignore);
+      throw error;
+    }
+    const told = Promise.resolve(to).then(onPromoted);
+    await abortable(told, options.signal);
+    if (rejoin) await this.#rejoinWithin(from, { signal: options.signal });
+  }
+
+  async #rejoinWithin(server: PostgresServer, options: ServerWaitOptions & { signal: AbortSignal }): Promise<void> {
+    const { timeoutMillis = 60_000, signal } = options;
+    const onTimeout = () => new DeadlineError(`the rebuilding of ${server.hostName}`, timeoutMillis);
+    const begun: { work?: Promise<void> } = {};
+    try {
+      await withDeadline(
+        (within) => {
+          begun.work = this.#rejoin(server, within);
+          return begun.work;
+        },
+        { signal, timeoutMillis, onTimeout },
+      );
+    } catch (error) {
+      // Nothing of it goes on when this returns: the next one may begin, and the folder may be removed.
+      await begun.work?.catch(ignore);
+      throw error;
+    }
+  }
+
   async #rejoin(server: PostgresServer, signal: AbortSignal): Promise<void> {
     const primary = this.#other(server);
     if ((await primary.role({ signal })) !== 'primary') {
@@ -299,6 +341,7 @@ export class PostgresPair implements AsyncDisposable {
         'it is no primary: promote() it before the other one rejoins',
       );
     }
+    signal.throwIfAborted();
     await server.kill();
     await rm(server.dataFolder, { recursive: true, force: true });
     this.#primary = primary;
@@ -317,7 +360,9 @@ export class PostgresPair implements AsyncDisposable {
           live: true,
           skip: isLeftOutOfBackup,
           last: ['global/pg_control'],
+          signal,
         });
+        signal.throwIfAborted();
         const [end] = await run<{ labelfile: string }>('select labelfile from pg_backup_stop(false)');
         await server.writeOwn('data/backup_label', end?.labelfile ?? '');
       },

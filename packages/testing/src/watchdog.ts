@@ -91,25 +91,33 @@ servers() {
     ps -axww -o pid=,command= | FOLDER="-D$1/" TITLE="postgres: \${1##*/}-" awk 'index($0, ENVIRON["FOLDER"]) || index($0, ENVIRON["TITLE"]) { print $1 }'
   fi
 }
-IFS=$nl
-set -f
-for folder in $folders; do
-  case \${folder##*/} in ${guardedPrefix}?*) ;; *) continue ;; esac
+end() {
   tries=0
   while [ $tries -lt 200 ]; do
     set +f
-    pids=$(servers "$folder")
+    pids=$(servers "$1")
     [ -n "$pids" ] || break
     kill -9 $pids 2>/dev/null
     tries=$((tries + 1))
     sleep 0.02
   done
-  for file in "$folder"/*/data/postmaster.pid; do
+  for file in "$1"/*/data/postmaster.pid; do
     [ -f "$file" ] || continue
     segment=$(sed -n '7s/^ *[0-9]* *\\([0-9][0-9]*\\) *$/\\1/p' "$file")
     [ -z "$segment" ] || ipcrm -m "$segment" 2>/dev/null
   done
-  rm -rf "$folder"
+  rm -rf "$1"
   set -f
+}
+IFS=$nl
+set -f
+for folder in $folders; do
+  case \${folder##*/} in ${guardedPrefix}?*) end "$folder" ;; esac
+done
+[ -n "$folders" ] || exit 0
+# A server that was being started in the very instant may have come into view since.
+sleep 0.3
+for folder in $folders; do
+  case \${folder##*/} in ${guardedPrefix}?*) end "$folder" ;; esac
 done
 `;
