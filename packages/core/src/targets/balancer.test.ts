@@ -157,6 +157,17 @@ describe('an endpoint that failed', () => {
     expect(order()).toEqual([1, 3, 2]);
   });
 
+  it('is forgotten in its own time, although another one failed before and again after it', async () => {
+    const { clock, balancer, order } = world();
+    balancer.failed(endpoint(2));
+    await clock.advance(1000);
+    balancer.failed(endpoint(1));
+    await clock.advance(1000);
+    balancer.failed(endpoint(2));
+    await clock.advance(9000);
+    expect(order()).toEqual([1, 3, 2]);
+  });
+
   it('is known again in another answer, and not confused with another port of its address', () => {
     const { balancer, order } = world();
     balancer.failed({ ...endpoint(1), target: { ...target, version: '2' } });

@@ -416,6 +416,23 @@ describe('a switch, seen through DNS', () => {
     expect(told).toEqual([]);
   });
 
+  it('is not one when the target stops to resolve: its addresses are gone, or not known for a while', async () => {
+    const { clock, resolver, source, follow } = world();
+    await source.current();
+    follow();
+    const answers = await during(answerChanged, async () => {
+      resolver.set(primary, { failure: 'unavailable' });
+      await clock.advance(30_000);
+      resolver.set(primary, { addresses: ['203.0.113.1'], ttlSeconds: 60 });
+      await clock.advance(30_000);
+      resolver.delete(primary);
+      await clock.advance(30_000);
+    });
+    expect(answers).toEqual([
+      { name: service, target: primary, chain: [service, primary], addresses: [], previousAddresses: ['203.0.113.1'] },
+    ]);
+  });
+
   it.each(['not-found', 'no-address', 'unavailable', 'loop', 'too-long'] as const)(
     'is seen although the new target itself does not resolve (%s)',
     async (failure) => {

@@ -90,7 +90,7 @@ async function brokenAfterSwitch() {
   all.dns.know(primary);
   await all.source.current();
   all.follow();
-  await all.clock.advance(0);
+  await all.clock.advance(20_000);
   all.watch.push(secondary);
   await all.clock.advance(0);
   all.watch.isDown = true;
@@ -293,6 +293,22 @@ describe('an old answer of DNS, after the watch has told of a switch and gone si
     dns.push(secondary);
     await clock.advance(0);
     await expect(source.current()).resolves.toMatchObject({ externalName: secondary, stale: false, source: 'dns' });
+    dns.push(primary);
+    await clock.advance(0);
+    expect(told).toEqual([secondary, primary]);
+  });
+
+  it('is news, too, where DNS had caught up before the watch went silent', async () => {
+    const { clock, watch, dns, source, told, follow } = world();
+    watch.know(primary);
+    dns.know(primary);
+    await source.current();
+    follow();
+    await clock.advance(0);
+    watch.push(secondary);
+    dns.push(secondary);
+    await clock.advance(0);
+    watch.isDown = true;
     dns.push(primary);
     await clock.advance(0);
     expect(told).toEqual([secondary, primary]);

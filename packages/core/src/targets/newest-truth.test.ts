@@ -78,6 +78,21 @@ describe('what is believed of several sources', () => {
     expect(truth.judge(dns, target('a'), 2000)).toMatchObject({ verdict: 'ignore' });
   });
 
+  it('is not what a lower one said already while the better one was heard, be it the old target or a third', () => {
+    const truth = afterSwitch();
+    truth.note(dns, target('c'));
+    truth.judge(watch, target('b'), 2000);
+    expect(truth.judge(dns, target('c'), 3000)).toMatchObject({ verdict: 'ignore' });
+  });
+
+  it('is the word of the better one where that names what a lower one named before', () => {
+    const truth = new NewestTruth(settleMillis);
+    truth.judge(dns, target('b'), 0);
+    truth.judge(watch, target('b'), 1000);
+    truth.note(dns, target('a'));
+    expect(truth.judge(dns, target('a'), 2000)).toMatchObject({ verdict: 'ignore' });
+  });
+
   it('is never changed by what is stale', () => {
     const truth = afterSwitch();
     expect(truth.judge(watch, target('a', true), 999_999)).toMatchObject({ verdict: 'ignore' });

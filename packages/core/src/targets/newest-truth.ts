@@ -46,12 +46,14 @@ export class NewestTruth {
     return verdict;
   }
 
-  /** Remembers what a source said while a better one is heard. */
+  /** Remembers what a lower source said while a better one is heard, and vouches for what is held. */
   note(rank: number, target: Target): void {
     if (target.stale) return;
     this.#said.set(rank, target.externalName);
-    if (this.#held?.target.externalName === target.externalName) this.#held.caughtUp.add(rank);
-    else this.#held?.caughtUp.delete(rank);
+    if (this.#held === undefined) return;
+    this.#held.saidThen = new Map(this.#said);
+    if (this.#held.target.externalName === target.externalName) this.#held.caughtUp.add(rank);
+    else this.#held.caughtUp.delete(rank);
   }
 
   #verdict(rank: number, target: Target, now: number): Verdict {
