@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type Scalar } from 'yaml';
+import { Composer, type CST, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Parser, type Scalar } from 'yaml';
 
 /** One step into an object: the name of a field, or a place in a list. */
 export type PathStep = string | number;
@@ -41,16 +41,16 @@ export function readYaml(text: string): YamlDocument[] {
   const lines = new LineCounter();
   const lineAt = (offset: number) => Math.max(1, lines.linePos(offset).line);
   try {
-    const documents = parseAllDocuments(text, {
+    const parser = new Parser(lines.addNewLine);
+    const composer = new Composer({
       version: '1.1',
-      customTags: (tags) => tags.filter((tag) => typeof tag !== 'object' || !notOfKubernetes.has(tag.tag)),
+      customTags: (tags) => tags.filter((tag) => typeof tag !== 'object' || !isForeign(tag)),
       // The parser's own check compares every pair of keys. The conversion below finds them in passing.
       uniqueKeys: false,
       prettyErrors: false,
       logLevel: 'silent',
-      lineCounter: lines,
     });
-    if (!Array.isArray(documents)) return [];
+    const documents = composer.compose(untilHopeless(parser.parse(text)), false, text.length);
     const budget = new Budget(text.length);
     const read: YamlDocument[] = [];
     for (const document of documents) {
@@ -74,7 +74,21 @@ export function readYaml(text: string): YamlDocument[] {
   }
 }
 
-const notOfKubernetes = new Set(['tag:yaml.org,2002:timestamp']);
+/** Ends the stream after some errors: a text that is no YAML at all makes one of every character. */
+function* untilHopeless(tokens: Iterable<CST.Token>): Generator<CST.Token> {
+  let errors = 0;
+  for (const token of tokens) {
+    yield token;
+    if (token.type === 'error') errors += 1;
+    if (errors >= problemsShown) return;
+  }
+}
+
+/** Dates, and numbers to the base of sixty (`12:30`): text for `sigs.k8s.io/yaml`. */
+function isForeign(tag: { tag: string; format?: string | undefined }): boolean {
+  return tag.tag === 'tag:yaml.org,2002:timestamp' || tag.format === 'TIME';
+}
+
 const problemsShown = 10;
 
 function unreadable(...problems: YamlProblem[]): YamlDocument {
