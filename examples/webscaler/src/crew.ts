@@ -4,7 +4,7 @@ import { hungAfterMillis, Ledger } from './ledger.ts';
 import { countRows, makeTable } from './rows.ts';
 import type { Timeline } from './timeline.ts';
 import { duplicatedIds, judgeStage, lostIds, type StageFacts, type StageResult } from './verdict.ts';
-import { type ClientKind, type Follow, now } from './writer-messages.ts';
+import { type ClientKind, type Follow, now, type Report } from './writer-messages.ts';
 import { Writers } from './writers.ts';
 
 /** What a crew is made of. */
@@ -23,11 +23,9 @@ export interface Workplace {
   readonly pair: PostgresPair;
   readonly service: { readonly name: string; readonly namespace: string };
   readonly follow: Follow;
-  readonly timeline: Timeline;
-  readonly signal: AbortSignal;
 }
 
-/** A stage of the scenario: from when, what was promoted, and when the Service was patched. */
+/** A stage of the scenario: from when to when, when the Service was patched, and what was promoted. */
 export interface Stage {
   readonly from: number;
   readonly to: number;
@@ -40,57 +38,53 @@ export interface Stage {
 export class Crew implements AsyncDisposable {
   readonly settings: CrewSettings;
   readonly ledger = new Ledger();
-  readonly #place: Workplace;
+  readonly #timeline: Timeline;
+  readonly #signal: AbortSignal;
   readonly #writers: Writers;
-  readonly #facts: StageFacts[] = [];
+  readonly #told = new Set<string>();
+  #database = '';
+  #before: StageFacts | undefined;
 
-  /** Makes the table and starts the process. */
-  static async start(settings: CrewSettings, place: Workplace): Promise<Crew> {
-    const { pair, timeline, signal } = place;
-    await makeTable(pair, settings.table);
-    const started: { crew?: Crew } = {};
-    const { user, password, port, database, ca } = pair;
-    const writers = await Writers.start(
-      {
-        ...settings,
-        firstId: 1,
-        database: {
-          service: place.service.name,
-          namespace: place.service.namespace,
-          allowedTargets: pair.servers.map(({ hostName }) => hostName),
-          port,
-          user,
-          password,
-          database,
-          ca,
-        },
-        follow: place.follow,
-      },
-      {
-        report: (report) => started.crew?.ledger.enter(report, now()),
-        notice: (at, text) => timeline.event(`${settings.title}: ${text}`, 'plain', at),
-      },
-      { signal },
-    );
-    const crew = new Crew(settings, place, writers);
-    started.crew = crew;
-    return crew;
-  }
-
-  private constructor(settings: CrewSettings, place: Workplace, writers: Writers) {
+  /** Starts the process, which has nothing to do yet. */
+  constructor(settings: CrewSettings, timeline: Timeline, signal: AbortSignal) {
     this.settings = settings;
-    this.#place = place;
-    this.#writers = writers;
+    this.#timeline = timeline;
+    this.#signal = signal;
+    this.#writers = Writers.spawn();
   }
 
-  /** Resolves with true when `condition` holds after a report, with false after `timeoutMillis`. */
+  /** Makes the table and sets the workers to work. */
+  async begin({ pair, service, follow }: Workplace): Promise<void> {
+    await makeTable(pair, this.settings.table);
+    const { user, password, port, database, ca } = pair;
+    const allowedTargets = pair.servers.map(({ hostName }) => hostName);
+    const access = {
+      service: service.name,
+      namespace: service.namespace,
+      allowedTargets,
+      port,
+      user,
+      password,
+      database,
+      ca,
+    };
+    this.#database = database;
+    await this.#writers.begin(
+      { ...this.settings, firstId: 1, database: access, follow },
+      {
+        report: (report) => this.#hear(report),
+        notice: (at, text) => this.#timeline.event(`${this.settings.title}: ${text}`, 'plain', at),
+      },
+      this.#signal,
+    );
+  }
+
+  /** Resolves with true when `condition` holds after a report, with false after `timeoutMillis` or when the process has ended. */
   async until(condition: () => boolean, timeoutMillis: number): Promise<boolean> {
-    const { signal } = this.#place;
     const deadline = now() + timeoutMillis;
     while (!condition()) {
-      if (now() > deadline) return false;
-      if (!this.#writers.isRunning()) throw new Error(`the process of ${this.settings.title} has ended`);
-      await pause(pollMillis, undefined, { signal });
+      if (now() > deadline || !this.#writers.isRunning()) return false;
+      await pause(pollMillis, undefined, { signal: this.#signal });
     }
     return true;
   }
@@ -100,33 +94,29 @@ export class Crew implements AsyncDisposable {
     return this.ledger.allWorkersAt(server.address, since, this.settings.workers) !== undefined;
   }
 
-  /** Resolves when no write that began before `at` is under way, or hangs. */
-  async settled(at: number): Promise<void> {
-    await this.until(() => !this.ledger.underWay.some(({ beganAt }) => beganAt < at), hungAfterMillis);
-  }
-
-  /** Counts the rows on the promoted server and judges the stage. */
+  /** Waits for the writes that began before the stage's end, counts the rows on the promoted server, and judges the stage. */
   async judge(stage: Stage): Promise<StageResult> {
-    const { pair } = this.#place;
-    const before = this.#facts.at(-1);
+    await this.until(() => !this.ledger.underWay.some(({ beganAt }) => beganAt < stage.to), hungAfterMillis);
+    const before = this.#before;
     const facts: StageFacts = {
       ...stage,
       ledger: this.ledger,
       workers: this.settings.workers,
       address: stage.promoted.address,
-      rows: await countRows(stage.promoted, { database: pair.database, table: this.settings.table }),
+      rows: await countRows(stage.promoted, { database: this.#database, table: this.settings.table }),
       earlier:
         before === undefined
           ? undefined
           : { lost: new Set(lostIds(before)), duplicated: new Set(duplicatedIds(before)) },
     };
-    this.#facts.push(facts);
+    this.#before = facts;
+    this.#told.clear();
     return judgeStage(facts);
   }
 
   /** Lets the last writes settle and ends the process. What does not settle hangs. */
   async stop(): Promise<void> {
-    await this.#writers.stop(hungAfterMillis);
+    await this.#writers.stop(hungAfterMillis, this.#signal);
     this.ledger.close();
   }
 
@@ -137,6 +127,23 @@ export class Crew implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #hear(report: Report): void {
+    this.ledger.enter(report, now());
+    // The first failure of a kind is told as it comes; the rest of them are counted.
+    for (const write of report.settled) {
+      if (!('failure' in write)) continue;
+      const { code, message, outcome } = write.failure;
+      if (this.#told.has(code)) continue;
+      this.#told.add(code);
+      const name = code === 'none' ? message : `${code}: ${message}`;
+      this.#timeline.event(
+        `${this.settings.title}: a write fails, outcome ${outcome}: ${name}`,
+        'bad',
+        write.settledAt,
+      );
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import { Timeline } from './timeline.ts';
 import { verdict } from './verdict.ts';
 import { tellVerdict } from './verdict-text.ts';
 
+const takeDownMillis = 20_000;
 const exitCodes = { held: 0, notHeld: 1, usage: 2, notRun: 3 } as const;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -18,27 +19,32 @@ async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(usage);
     return exitCodes.held;
   }
-  const timeline = new Timeline(asked.json ? process.stderr : process.stdout);
+  const stream = asked.json ? process.stderr : process.stdout;
+  const timeline = new Timeline(stream);
   const interruption = new AbortController();
   let interruptedBy: NodeJS.Signals | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  const interrupt = (signal: NodeJS.Signals): void => {
     // More than one may come for one Ctrl-C: from the terminal, and from the package manager that passes it on.
-    process.on(signal, () => {
-      if (interruptedBy !== undefined) return;
-      interruptedBy = signal;
-      timeline.event('interrupted: servers and workers are taken down', 'bad');
-      interruption.abort();
-    });
-  }
+    if (interruptedBy !== undefined) return;
+    interruptedBy = signal;
+    timeline.endStatus();
+    timeline.event('interrupted: servers and workers are taken down', 'bad');
+    interruption.abort();
+    // What is left then is taken down by the watchdog of the servers, and the workers end with this process.
+    setTimeout(() => process.exit(exitCodeOf(signal)), takeDownMillis).unref();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  // Nobody reads any longer: `pnpm demo | head`.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => interrupt('SIGPIPE'));
   try {
     const [ours, ...plain] = await runScenario({ timeline, plainPg: asked.plainPg, signal: interruption.signal });
     if (ours === undefined) return exitCodes.notRun;
-    const result = verdict(ours.crash, ours.planned);
+    const result = verdict(ours, plain);
     tellVerdict(timeline, ours, plain);
     if (asked.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     return result.held ? exitCodes.held : exitCodes.notHeld;
   } catch (error) {
-    if (interruptedBy !== undefined) return 128 + constants.signals[interruptedBy];
+    if (interruptedBy !== undefined) return exitCodeOf(interruptedBy);
     process.stderr.write(`The demo could not be run: ${reasonOf(error)}\n`);
     return exitCodes.notRun;
   }
@@ -52,6 +58,11 @@ function readArguments(words: readonly string[]) {
     process.stderr.write(`demo: ${error.message}\n\n${usage}`);
     return undefined;
   }
+}
+
+// As shells tell of a process that a signal has ended.
+function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
 }
 
 function reasonOf(error: unknown): string {

@@ -21,10 +21,13 @@ export function plainPool({ client, connections, database, follow }: Assignment)
     database: database.database,
     ssl: client === 'plain-verified' ? { ca } : false,
     max: connections,
+    application_name: client,
     stream: () => new ClusterSocket(resolver),
   });
-  // Without this, a plain pool ends the process when a server dies.
+  // Without these two, a plain pool ends the process when a server dies: the one is for idle clients, the other for those that a
+  // transaction holds, which few applications know of.
   pool.on('error', () => undefined);
+  pool.on('connect', (made) => made.on('error', () => undefined));
   return pool;
 }
 
@@ -43,13 +46,23 @@ class ClusterSocket extends Socket {
       port: Number(port),
       host: String(host),
       lookup: (name, { all }, done) => {
-        this.#resolver.resolve4(name, (error, addresses) => {
-          const [address] = addresses ?? [];
-          if (error !== null || address === undefined) done(error ?? new Error(`${name} has no address`), '', 4);
-          else if (all) done(null, [{ address, family: 4 }]);
-          else done(null, address, 4);
+        this.#address(name, (error, address, family) => {
+          if (error !== null) done(error, '', 4);
+          else if (all) done(null, [{ address, family }]);
+          else done(null, address, family);
         });
       },
+    });
+  }
+
+  // IPv6 only where there is no IPv4, as it is with the addresses that macOS gives the demo.
+  #address(name: string, done: (error: Error | null, address: string, family: 4 | 6) => void): void {
+    this.#resolver.resolve4(name, (error, [first] = []) => {
+      if (error === null && first !== undefined) return done(null, first, 4);
+      return this.#resolver.resolve6(name, (_, [sixth] = []) => {
+        if (sixth !== undefined) done(null, sixth, 6);
+        else done(error ?? new Error(`${name} has no address`), '', 4);
+      });
     });
   }
 }

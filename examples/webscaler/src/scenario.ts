@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { LocalCluster, PostgresPair, type PostgresServer } from '@externalname/testing';
-import { Crew, type CrewSettings, type Workplace } from './crew.ts';
+import { Crew, type CrewSettings, type Stage } from './crew.ts';
 import { assertDead, serverProcessIds } from './server-death.ts';
 import { statusLine } from './status-line.ts';
 import type { Timeline } from './timeline.ts';
@@ -34,34 +34,29 @@ export interface CrewResult {
 export async function runScenario(options: ScenarioOptions): Promise<readonly CrewResult[]> {
   const { timeline, plainPg, signal } = options;
   timeline.event('starting two PostgreSQL servers: a primary, and a standby that every commit waits for', 'step');
-  await using pair = await PostgresPair.start({
-    // Sessions without TLS are let in only where plain pools are to show what they do.
-    accessRules: plainPg ? ['hostnossl  app  app  all  scram-sha-256'] : [],
-    signal,
-  });
-  for (const server of pair.servers) {
-    const role = server === pair.primary ? 'primary' : 'standby';
-    timeline.event(`${role}: ${server.hostName}, ${server.address} port ${server.port}, process ${server.processId}`);
-  }
-  await using cluster = await LocalCluster.start({
-    ttlSeconds,
-    services: [
-      { metadata: { name: service, namespace }, spec: { type: 'ExternalName', externalName: pair.primary.hostName } },
-    ],
-    hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
-  });
-  timeline.event(`cluster DNS at ${cluster.nameserver}: ${service} is ${pair.primary.hostName}, TTL ${ttlSeconds} s`);
-
-  const follow = { by: 'dns', nameserver: cluster.nameserver } as const;
-  const place: Workplace = { pair, service: { name: service, namespace }, follow, timeline, signal };
-  const crews: Crew[] = [];
-  const status = setInterval(() => timeline.status(statusLine(crews, pair.servers, now())), statusMillis);
+  const crews = [ourCrew, ...(plainPg ? plainCrews : [])].map((settings) => new Crew(settings, timeline, signal));
   try {
-    for (const settings of [ourCrew, ...(plainPg ? plainCrews : [])]) crews.push(await Crew.start(settings, place));
-    const scene = new Scene({ pair, cluster, crews, timeline, signal });
-    return await scene.play(plainPg);
+    await using pair = await PostgresPair.start({
+      // Sessions without TLS are let in only where plain pools are to show what they do.
+      accessRules: plainPg ? ['hostnossl  app  app  all  scram-sha-256'] : [],
+      signal,
+    });
+    for (const server of pair.servers) {
+      const role = server === pair.primary ? 'primary' : 'standby';
+      timeline.event(`${role}: ${server.hostName}, ${server.address} port ${server.port}, process ${server.processId}`);
+    }
+    await using cluster = await LocalCluster.start({
+      ttlSeconds,
+      services: [
+        { metadata: { name: service, namespace }, spec: { type: 'ExternalName', externalName: pair.primary.hostName } },
+      ],
+      hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
+    });
+    timeline.event(`cluster DNS at ${cluster.nameserver}: ${service} is ${pair.primary.hostName}, TTL ${ttlSeconds} s`);
+    const follow = { by: 'dns', nameserver: cluster.nameserver } as const;
+    await Promise.all(crews.map((crew) => crew.begin({ pair, service: { name: service, namespace }, follow })));
+    return await new Scene({ pair, cluster, crews, timeline, signal }).play(plainPg);
   } finally {
-    clearInterval(status);
     timeline.endStatus();
     await Promise.all(crews.map((crew) => crew.close()));
   }
@@ -91,31 +86,39 @@ class Scene {
     const { crews, timeline, pair } = this.#cast;
     const { workers, connections } = this.#ours.settings;
     timeline.event(
-      `${workers} workers in a process of their own write through ${service} (${connections} connections, TLS verified in full)`,
+      `${workers} workers, in a process of their own, write through ${service}: ${connections} connections, TLS verified in full`,
       'step',
     );
-    await this.#allWrite(pair.primary, 0, 'every worker writes to');
-    await this.#wait(steadyMillis + fairMillis());
+    const status = setInterval(() => timeline.status(statusLine(crews, pair.servers, now())), statusMillis);
+    try {
+      await this.#allWrite(pair.primary, 0, 'every worker writes to');
+      await this.#wait(steadyMillis + fairMillis());
+      const crash = await this.#crash();
+      await this.#rebuild();
 
-    const crash = await this.#crash();
-    await this.#rebuild();
+      const plannedFrom = now();
+      const crashStage = { from: Number.NEGATIVE_INFINITY, to: plannedFrom, ...crash };
+      const judged = await Promise.all(crews.map(async (crew) => ({ crew, crash: await crew.judge(crashStage) })));
+      await this.#wait(fairMillis());
+      const planned = await this.#switchBack();
+      await this.#wait(plainPg ? plainAfterwardsMillis : afterwardsMillis);
+      await this.#tellWhoHasMoved(planned);
 
-    const plannedFrom = now();
-    const crashResults = await this.#judge({ from: Number.NEGATIVE_INFINITY, to: plannedFrom, ...crash });
-    await this.#wait(fairMillis());
-    const planned = await this.#switchBack();
-    await this.#wait(plainPg ? plainAfterwardsMillis : afterwardsMillis);
-    await this.#tellWhoIsLeft();
-
-    timeline.event('the workers stop; the rows are counted', 'step');
-    await Promise.all(crews.map((crew) => crew.stop()));
-    const plannedResults = await this.#judge({ from: plannedFrom, to: Number.POSITIVE_INFINITY, ...planned });
-    return crews.flatMap(({ settings }, index) => {
-      const [crashResult, plannedResult] = [crashResults[index], plannedResults[index]];
-      return crashResult === undefined || plannedResult === undefined
-        ? []
-        : [{ settings, crash: crashResult, planned: plannedResult }];
-    });
+      timeline.event('the workers stop; then the rows are counted', 'step');
+      await Promise.all(crews.map((crew) => crew.stop()));
+      const plannedStage = { from: plannedFrom, to: Number.POSITIVE_INFINITY, ...planned };
+      return await Promise.all(
+        judged.map(async ({ crew, crash }) => ({
+          settings: crew.settings,
+          crash,
+          planned: await crew.judge(plannedStage),
+        })),
+      );
+    } finally {
+      clearInterval(status);
+      // Before the servers, so that no worker is left to complain of their end.
+      await Promise.all(crews.map((crew) => crew.close()));
+    }
   }
 
   /** The primary dies without a word, the standby is promoted, the Service is patched. */
@@ -202,24 +205,24 @@ class Scene {
     }
   }
 
-  /** How many sessions of each pool the server that was left still has. */
-  async #tellWhoIsLeft(): Promise<void> {
-    const { pair, timeline } = this.#cast;
+  /** Who still has sessions on the server that was left, which is up. */
+  async #tellWhoHasMoved({ patchedAt, promoted }: Switched): Promise<void> {
+    const { pair, crews, timeline } = this.#cast;
     const left = pair.standby;
-    const [row] = await left.query<{ sessions: string }>(
-      `select count(*) as sessions from pg_stat_activity where usename = $1 and application_name = $2`,
-      [pair.user, this.#ours.settings.client],
+    const rows = await left.query<{ name: string; sessions: string }>(
+      'select application_name as name, count(*) as sessions from pg_stat_activity where usename = $1 group by 1',
+      [pair.user],
     );
-    timeline.event(`${left.hostName} still has ${row?.sessions ?? '?'} sessions of the workers`);
-  }
-
-  async #judge(stage: Switched & { readonly from: number; readonly to: number }): Promise<readonly StageResult[]> {
-    return Promise.all(
-      this.#cast.crews.map(async (crew) => {
-        await crew.settled(stage.to);
-        return crew.judge(stage);
-      }),
-    );
+    const seconds = ((now() - patchedAt) / 1000).toFixed(1);
+    for (const { settings, ledger } of crews) {
+      const sessions = Number(rows.find(({ name }) => name === settings.client)?.sessions ?? 0);
+      const moved = ledger.firstAt(promoted.address, patchedAt) !== undefined;
+      timeline.event(
+        `${settings.title}: ${sessions} sessions on ${left.hostName} ${seconds} s after the patch, ` +
+          `${moved ? 'writes to' : 'has written nothing to'} ${promoted.hostName}`,
+        moved && sessions === 0 ? 'good' : 'bad',
+      );
+    }
   }
 
   async #wait(millis: number): Promise<void> {
@@ -227,11 +230,7 @@ class Scene {
   }
 }
 
-interface Switched {
-  readonly patchedAt: number;
-  readonly promoted: PostgresServer;
-  readonly failuresAllowed: number;
-}
+type Switched = Pick<Stage, 'patchedAt' | 'promoted' | 'failuresAllowed'>;
 
 /**
  * A wait of 0 to one TTL. What is written in DNS is seen between at once and one TTL later: by chance, so that no run is better than

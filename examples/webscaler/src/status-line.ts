@@ -12,12 +12,14 @@ export function statusLine(
   servers: readonly NamedServer[],
   at: number,
 ): string {
-  return crews
-    .map((crew, index) => `${index === 0 ? '' : `${crew.settings.client}: `}${crewStatus(crew, servers, at)}`)
-    .join(' | ');
+  return crews.map((crew) => crewStatus(crew, servers, at)).join(' | ');
 }
 
-function crewStatus({ ledger }: Pick<Crew, 'ledger'>, servers: readonly NamedServer[], at: number): string {
+function crewStatus(
+  { ledger, settings }: Pick<Crew, 'ledger' | 'settings'>,
+  servers: readonly NamedServer[],
+  at: number,
+): string {
   // The newest report is up to a tenth of a second old.
   const counts = ledger.countByAddress(at - windowMillis - reportMillis, at - reportMillis);
   const rates = [...counts].map(([address, count]) => {
@@ -25,7 +27,8 @@ function crewStatus({ ledger }: Pick<Crew, 'ledger'>, servers: readonly NamedSer
     return `${count}/s to ${name.split('.')[0]}`;
   });
   const waiting = ledger.underWay.filter(({ beganAt }) => at - beganAt > waitingMillis).length;
-  return `${rates.join(', ') || 'no writes'}, ${ledger.failed.length} failed, ${waiting} waiting`;
+  const name = settings.client === 'externalname' ? '' : `${settings.client}: `;
+  return `${name}${rates.join(', ') || 'no writes'}, ${ledger.failed.length} failed, ${waiting} waiting`;
 }
 
 const windowMillis = 1_000;

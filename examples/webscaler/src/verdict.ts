@@ -5,6 +5,8 @@ import type { FailureOutcome } from './writer-messages.ts';
 export interface Verdict extends StageVerdict {
   /** The switch back on purpose. The top level is the crash, but for `held`, which is for both. */
   readonly planned: StageVerdict;
+  /** With `--plain-pg` only: the same for the plain pools. It is no part of what `held` says. */
+  readonly plainPg?: Readonly<Record<string, Verdict>>;
 }
 
 /** What came of one stage. */
@@ -123,11 +125,24 @@ export function duplicatedIds({ rows, earlier }: StageFacts): readonly number[] 
 }
 
 /** What `--json` prints. */
-export function verdict(crash: StageResult, planned: StageResult): Verdict {
-  return { ...plain(crash), held: crash.held && planned.held, planned: plain(planned) };
+export function verdict(
+  ours: Stages,
+  plain: readonly (Stages & { readonly settings: { readonly client: string } })[],
+): Verdict {
+  if (plain.length === 0) return both(ours);
+  return { ...both(ours), plainPg: Object.fromEntries(plain.map((each) => [each.settings.client, both(each)])) };
 }
 
-function plain(stage: StageVerdict): StageVerdict {
+interface Stages {
+  readonly crash: StageVerdict;
+  readonly planned: StageVerdict;
+}
+
+function both({ crash, planned }: Stages): Verdict {
+  return { ...figures(crash), held: crash.held && planned.held, planned: figures(planned) };
+}
+
+function figures(stage: StageVerdict): StageVerdict {
   const { held, writes, patchToFirstWriteMillis, patchToAllWorkersMillis, outageMillis } = stage;
   return { held, writes, patchToFirstWriteMillis, patchToAllWorkersMillis, outageMillis };
 }

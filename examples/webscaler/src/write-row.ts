@@ -38,14 +38,14 @@ export function rowWriter(assignment: Assignment): RowWriter {
 }
 
 /** All that an application writes to follow the Service. */
-function externalNamePool({ connections, database, follow }: Assignment): Pool {
+function externalNamePool({ client, connections, database, follow }: Assignment): Pool {
   const { service, namespace, allowedTargets, port, user, password, ca } = database;
   return new Pool({
     service,
     namespace,
     allowedTargets,
     // The servers of the demo are on this machine. A pool refuses loopback addresses unless it is told so.
-    allowedNetworks: ['127.0.0.0/8'],
+    allowedNetworks: ['127.0.0.0/8', '::1/128'],
     dns: { nameservers: [follow.nameserver] },
     port,
     user,
@@ -53,6 +53,7 @@ function externalNamePool({ connections, database, follow }: Assignment): Pool {
     database: database.database,
     ssl: { ca },
     max: connections,
+    application_name: client,
   });
 }
 

@@ -11,7 +11,7 @@ export type WriterCommand =
 export interface Assignment {
   readonly client: ClientKind;
   readonly workers: number;
-  /** Longest pool, as `max` of `pg.Pool`. */
+  /** `max` of the pool. */
   readonly connections: number;
   /** Each worker's pause between two writes. */
   readonly pauseMillis: number;
@@ -55,8 +55,7 @@ export interface Follow {
 export type WriterMessage =
   | { readonly kind: 'ready' }
   | ({ readonly kind: 'report' } & Report)
-  | { readonly kind: 'notice'; readonly at: number; readonly text: string }
-  | { readonly kind: 'stopped' };
+  | { readonly kind: 'notice'; readonly at: number; readonly text: string };
 
 /** What has happened since the last report. All times are of {@link now}. */
 export interface Report {

@@ -41,7 +41,6 @@ async function run(assignment: Assignment): Promise<void> {
   clearInterval(reporting);
   report();
   await writer.pool.end();
-  tell({ kind: 'stopped' });
   process.disconnect();
 }
 

@@ -12,55 +12,55 @@ export interface WriterListener {
 /** A process of writers, seen from the operator's side. */
 export class Writers implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
-  #stopped = false;
+  readonly #exited: Promise<void>;
+  readonly #ready: Promise<void>;
+  #listener: WriterListener | undefined;
 
-  /** Starts the process; resolves when it is at work. */
-  static async start(
-    assignment: Assignment,
-    listener: WriterListener,
-    { signal }: { signal: AbortSignal },
-  ): Promise<Writers> {
-    const writers = new Writers(listener);
-    try {
-      await writers.#untilReady(signal);
-      writers.#tell({ kind: 'start', assignment });
-      return writers;
-    } catch (error) {
-      await writers.close();
-      throw error;
-    }
-  }
-
-  private constructor(listener: WriterListener) {
+  private constructor() {
     const program = fileURLToPath(new URL('./writer-process.ts', import.meta.url));
+    // Node's own options are passed on, so that the sources run there as they do here.
     this.#child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    this.#exited = once(this.#child, 'exit');
-    this.#child.on('message', (message: WriterMessage) => {
-      if (message.kind === 'report') listener.report(message);
-      else if (message.kind === 'notice') listener.notice(message.at, message.text);
-      else if (message.kind === 'stopped') this.#stopped = true;
+    this.#exited = new Promise((resolve) => {
+      this.#child.once('exit', () => resolve());
+      this.#child.once('error', () => resolve());
+    });
+    this.#ready = new Promise((resolve) => {
+      this.#child.on('message', (message: WriterMessage) => {
+        if (message.kind === 'ready') resolve();
+        else if (message.kind === 'report') this.#listener?.report(message);
+        else this.#listener?.notice(message.at, message.text);
+      });
     });
   }
 
-  /** Whether the process is there. It is a failure of the demo where it is not. */
-  isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+  /** Starts a process, which has nothing to do yet. */
+  static spawn(): Writers {
+    return new Writers();
   }
 
-  /**
-   * Lets the writes that are under way settle, hears the last report, and ends the process.
-   *
-   * @returns false where they did not settle within `timeoutMillis`.
-   */
-  async stop(timeoutMillis: number): Promise<boolean> {
+  /** Gives the process its work. */
+  async begin(assignment: Assignment, listener: WriterListener, signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#ready, this.#exited, once(signal, 'abort')]);
+    signal.throwIfAborted();
+    if (!this.isRunning()) throw new Error('a process of workers ended before it was ready');
+    this.#listener = listener;
+    this.#tell({ kind: 'start', assignment });
+  }
+
+  isRunning(): boolean {
+    return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Lets the writes that are under way settle, for up to `timeoutMillis`, hears the last report, and ends the process. */
+  async stop(timeoutMillis: number, signal: AbortSignal): Promise<void> {
     this.#tell({ kind: 'stop' });
-    await Promise.race([
-      this.#exited,
-      once(this.#child, 'disconnect', { signal: AbortSignal.timeout(timeoutMillis) }),
-    ]).catch(() => undefined);
+    // The channel is closed after everything that was said has been heard.
+    const silent = this.#child.connected
+      ? once(this.#child, 'disconnect', { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMillis)]) })
+      : undefined;
+    await silent?.catch(() => undefined);
     await this.close();
-    return this.#stopped;
+    signal.throwIfAborted();
   }
 
   /** Ends the process at once. */
@@ -73,15 +73,8 @@ export class Writers implements AsyncDisposable {
     return this.close();
   }
 
-  async #untilReady(signal: AbortSignal): Promise<void> {
-    const [message] = await Promise.race([
-      once(this.#child, 'message', { signal }) as Promise<[WriterMessage]>,
-      this.#exited.then(() => [undefined]),
-    ]);
-    if (message?.kind !== 'ready') throw new Error('the process of the workers ended before it was ready');
-  }
-
   #tell(command: WriterCommand): void {
-    if (this.#child.connected) this.#child.send(command);
+    // A process that is just ending hears nothing any more; that it has ended is seen elsewhere.
+    if (this.#child.connected) this.#child.send(command, () => undefined);
   }
 }
