@@ -186,6 +186,7 @@ export class ApiServer {
       if (response.headersSent || response.destroyed) {
         response.destroy();
       } else if (error instanceof ApiStatusError) {
+        sendWarnings(response, error.warnings);
         sendStatus(response, error.status);
       } else if (this.#closing.signal.aborted) {
         response.destroy();
@@ -264,7 +265,7 @@ export class ApiServer {
       },
       this.#parts,
     );
-    for (const warning of answer.warnings) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
+    sendWarnings(response, answer.warnings);
     send(response, answer.code, this.#represent(answer, target, representation), representation);
   }
 
@@ -407,7 +408,18 @@ export class ApiServer {
       response.end(query.has('verbose') ? `[+]ping ok\n${path.slice(1)} check passed\n` : 'ok');
       return;
     }
-    if (path.startsWith('/api')) throw noSuchPath();
+    // What lies below a version that is served is answered by it, everything else by nobody.
+    if (
+      /^\/(?:api\/v1|apis\/[^/]+\/v1)\//.test(path) &&
+      this.#document(
+        path
+          .split('/')
+          .slice(0, path.startsWith('/apis') ? 4 : 3)
+          .join('/'),
+      )
+    ) {
+      throw noSuchPath();
+    }
     response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' });
     response.end('404 page not found\n');
   }
@@ -527,7 +539,7 @@ function readBody(bytes: Buffer, contentType: string, target: RequestTarget & { 
     if (yaml) return { value: parseYaml(text) as unknown, duplicateFields: [] };
     return { value: JSON.parse(text) as unknown, duplicateFields: patch ? [] : duplicateFields(text) };
   } catch (error) {
-    if (contentType === 'application/json-patch+json') throw badRequest('invalid JSON patch');
+    if (patch && !yaml) throw badRequest('invalid JSON patch');
     const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
     throw badRequest(
       `the object provided is unrecognized (must be of type ${target.type.kind}): couldn't get version/kind; json parse error: ${why}`,
@@ -581,6 +593,10 @@ function sendJson(
   }
   response.writeHead(code, { 'content-type': contentType });
   response.end(text);
+}
+
+function sendWarnings(response: ServerResponse, warnings: readonly string[]): void {
+  for (const warning of warnings) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
 }
 
 function sendStatus(response: ServerResponse, status: Status): void {

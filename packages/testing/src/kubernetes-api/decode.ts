@@ -120,7 +120,7 @@ function decodeValue(value: Json, schema: Schema, path: string, owner: StructSch
       for (const [name, item] of Object.entries(value)) {
         // Go reads null as the empty value.
         const given = item === null && schema.values.kind === 'scalar' ? '' : item;
-        if (given !== null) decoded[name] = decodeValue(given, schema.values, `${path}.${name}`, owner, found);
+        if (given !== null) decoded[name] = decodeValue(given, schema.values, path, owner, found);
       }
       return decoded;
     }

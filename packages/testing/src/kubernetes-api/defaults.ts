@@ -21,6 +21,13 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
       port['name'] ??= '';
       port['protocol'] ??= 'TCP';
     }
+    for (const endpoint of objects(object['endpoints'])) endpoint['conditions'] ??= {};
+  },
+  Event(object) {
+    object['eventTime'] ??= null;
+    const reporter = object.apiVersion === 'v1' ? 'reportingComponent' : 'reportingController';
+    object[reporter] ??= '';
+    object['reportingInstance'] ??= '';
   },
   RoleBinding(object) {
     const role = object['roleRef'];

@@ -1,5 +1,5 @@
-import { applyPatch, type Operation } from 'rfc6902';
-import { copy, type Json, type JsonObject } from './object.ts';
+import { applyPatch, type Operation, Pointer } from 'rfc6902';
+import { copy, isJsonObject, type Json, type JsonObject } from './object.ts';
 import { ApiStatusError, badRequest } from './status.ts';
 
 /** One step of a JSON Patch (RFC 6902). */
@@ -25,10 +25,31 @@ export function applyJsonPatch(object: object, operations: unknown): JsonObject 
   }
   for (const operation of operations) checkOperation(operation);
   const patched = copy(object) as JsonObject;
-  const failures = applyPatch(patched, operations as unknown as Operation[]);
-  const failed = failures.find((failure) => failure !== null);
-  if (failed !== undefined) throw unprocessable(failed);
+  for (const operation of operations as LooseOperation[]) {
+    const [failure] = applyPatch(patched, asServerReads(patched, operation));
+    if (failure) throw unprocessable(failure);
+  }
   return patched;
+}
+
+interface LooseOperation {
+  readonly op: JsonPatchOperation['op'];
+  readonly path: string;
+  readonly from?: string;
+  readonly value?: Json;
+}
+
+/**
+ * The API server's library is more lenient than the RFC: it replaces a field that is not there, takes a missing value for
+ * null, and finds null where nothing is.
+ */
+function asServerReads(object: JsonObject, operation: LooseOperation): Operation[] {
+  const { op, path, value = null } = operation;
+  if (op !== 'replace' && op !== 'test' && op !== 'add') return [operation as Operation];
+  const { parent, key } = Pointer.fromJSON(path).evaluate(object) as { parent: Json | undefined; key: string };
+  const missing = isJsonObject(parent) && !(key in parent);
+  if (op === 'replace' && missing) return [{ op: 'add', path, value }];
+  return op === 'test' && missing && value === null ? [] : [{ op, path, value }];
 }
 
 function checkOperation(operation: unknown): void {

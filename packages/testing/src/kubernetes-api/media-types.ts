@@ -52,9 +52,8 @@ export function asTable(
     columnDefinitions: options.withColumns ? columnsOf(type) : null,
     rows: objects.map((object) => ({
       cells: cellsOf(type, object, options.now),
-      ...(options.includeObject === 'None'
-        ? {}
-        : { object: options.includeObject === 'Object' ? object : asMetadata(object) }),
+      object:
+        options.includeObject === 'None' ? null : options.includeObject === 'Object' ? object : asMetadata(object),
     })),
   };
 }

@@ -2,7 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '@externalname/core';
 import { decodeObject, type FieldValidation } from './decode.ts';
 import { setDefaults } from './defaults.ts';
-import { applyConfiguration, type FieldManagement, recordUpdate } from './field-management/managed-fields.ts';
+import {
+  applyConfiguration,
+  checkConfiguration,
+  type FieldManagement,
+  recordUpdate,
+} from './field-management/managed-fields.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { copy, isJsonObject, type JsonObject, jsonEqual, type KubernetesObject } from './object.ts';
@@ -96,6 +101,11 @@ export class ObjectRegistry {
       if (object.metadata.resourceVersion) throw conflict(type, name, staleVersion(object));
       return this.#create(type, namespace, object, options, warnings);
     }
+    if (type.kind === 'Lease' && !object.metadata.resourceVersion) {
+      const message = 'Invalid value: 0: must be specified for an update';
+      const cause = { reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message };
+      throw invalid({ ...type, kind: type.plural }, name, [cause]);
+    }
     return this.#replace(type, inVersionOf(type, previous), object, options, warnings);
   }
 
@@ -119,15 +129,16 @@ export class ObjectRegistry {
     const { uid, resourceVersion } = options.preconditions ?? {};
     const { metadata } = found;
     if (uid !== undefined && uid !== metadata.uid) {
+      const detail = `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid})`;
       throw conflict(
-        type,
+        { ...type, plural: type.kind },
         name,
-        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
+        `${detail}. The object might have been deleted and then recreated`,
       );
     }
     if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-      const detail = `ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`;
-      throw conflict(type, name, `Precondition failed: ${detail}`);
+      const detail = `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion})`;
+      throw conflict({ ...type, plural: type.kind }, name, `${detail}. The object might have been modified`);
     }
     if (options.dryRun) return found;
     if (metadata.finalizers !== undefined && metadata.finalizers.length > 0) {
@@ -173,7 +184,10 @@ export class ObjectRegistry {
       const message = 'Required value: is required for apply patch';
       throw invalid(patchOptions, '', [{ reason: 'FieldValueRequired', field: 'fieldManager', message }]);
     }
-    const { object: configuration, warnings } = this.#decode(type, patch.body, options);
+    const { object: configuration, warnings: unknown } = this.#decode(type, patch.body, { fieldValidation: 'Warn' });
+    const fields = unknown.map((text) => text.slice(text.indexOf('"') + 1, -1));
+    checkConfiguration(patch.body as JsonObject, fields, schemaOf(type));
+    const warnings: string[] = [];
     checkName(configuration, name);
     configuration.metadata.name = name;
     placeInNamespace(type, configuration, namespace);
@@ -215,10 +229,11 @@ export class ObjectRegistry {
     const { resourceVersion, uid } = object.metadata;
     if (resourceVersion && resourceVersion !== previous.metadata.resourceVersion) throw conflict(type, name);
     if (uid && uid !== previous.metadata.uid) {
+      const key = `/registry/${type.kind === 'Service' ? 'services/specs' : type.plural}/${object.metadata.namespace}/${name}`;
       throw conflict(
         type,
         name,
-        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${previous.metadata.uid}`,
+        `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${previous.metadata.uid}`,
       );
     }
     keepIdentity(object, previous);
@@ -243,7 +258,12 @@ export class ObjectRegistry {
       else this.#services.prepareForUpdate(stored, previous);
     }
     setGeneration(type, stored, previous);
-    refuseInvalid(type, stored, previous);
+    try {
+      refuseInvalid(type, stored, previous);
+    } catch (error) {
+      if (error instanceof ApiStatusError) error.warnings = decodeWarnings;
+      throw error;
+    }
     const name = stored.metadata.name ?? '';
     if (created && this.storage.get(type, stored.metadata.namespace ?? '', name) !== undefined) {
       throw alreadyExists(type, name);
@@ -335,23 +355,14 @@ function patched(type: ResourceType, previous: KubernetesObject, patch: Exclude<
 /** The two faces of events: an object is given in the version that it is asked for. */
 function inVersionOf(type: ResourceType, object: KubernetesObject): KubernetesObject {
   if (object.apiVersion === apiVersionOf(type)) return object;
-  const { note, regarding, reportingController, message, involvedObject, reportingComponent, ...rest } = object;
-  const core = type.group === '';
-  return {
-    ...rest,
-    apiVersion: apiVersionOf(type),
-    ...(core
-      ? {
-          message: note ?? message,
-          involvedObject: regarding ?? involvedObject,
-          reportingComponent: reportingController ?? '',
-        }
-      : {
-          note: message ?? note,
-          regarding: involvedObject ?? regarding,
-          reportingController: reportingComponent ?? '',
-        }),
-  } as KubernetesObject;
+  const names = type.group === '' ? eventNames.map(([core, events]) => [events, core] as const) : eventNames;
+  const renamed: KubernetesObject = { ...object, apiVersion: apiVersionOf(type) };
+  for (const [from, to] of names) {
+    if (!(from in renamed)) continue;
+    renamed[to] = renamed[from];
+    delete renamed[from];
+  }
+  return renamed;
 }
 
 function checkName(object: KubernetesObject, name: string): void {
@@ -414,6 +425,17 @@ function withoutTimes(object: KubernetesObject): KubernetesObject {
 function staleVersion(object: KubernetesObject): string {
   return `StorageError: invalid object, Code: 4, Key: , ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${object.metadata.uid ?? ''}, UID in object meta: `;
 }
+
+/** Fields of events: in the core group, and in `events.k8s.io`. */
+const eventNames: readonly (readonly [string, string])[] = [
+  ['involvedObject', 'regarding'],
+  ['message', 'note'],
+  ['reportingComponent', 'reportingController'],
+  ['source', 'deprecatedSource'],
+  ['firstTimestamp', 'deprecatedFirstTimestamp'],
+  ['lastTimestamp', 'deprecatedLastTimestamp'],
+  ['count', 'deprecatedCount'],
+];
 
 const patchOptions: ResourceType = {
   group: 'meta.k8s.io',

@@ -46,6 +46,7 @@ export function parseTarget(method: string, url: string): RequestTarget {
   const verb = verbOf(method, name, query);
   if (type === undefined || verb === undefined || more.length > 0) return elsewhere;
   if (!type.namespaced && namespace !== '') return elsewhere;
+  if (type.namespaced && namespace === '' && (name !== '' || verb !== 'list') && verb !== 'watch') return elsewhere;
   if (subresource !== undefined && !type.subresources.includes(subresource)) return elsewhere;
   return { kind: 'resource', verb, type, namespace, name, subresource, query };
 }

@@ -61,17 +61,13 @@ export function handleResource(request: ResourceRequest, parts: ResourceParts): 
     case 'create':
       if (subresource === 'token') return issueToken(request, parts);
       if (type.group === 'authorization.k8s.io') return review(request, parts);
-      if (name !== '')
-        throw new ApiStatusError(
-          405,
-          'MethodNotAllowed',
-          'the server does not allow this method on the requested resource',
-          {},
-        );
+      if (name !== '') throw methodNotAllowed();
       return written(registry.create(type, namespace, bodyOf(body), writeOptions(request)));
     case 'update':
+      if (name === '') throw methodNotAllowed();
       return written(registry.update(type, namespace, name, bodyOf(body), writeOptions(request)));
     case 'patch':
+      if (name === '') throw methodNotAllowed();
       return written(registry.patch(type, namespace, name, patchOf(request), writeOptions(request)));
     case 'delete':
       return deleted(type, registry.delete(type, namespace, name, deleteOptions(request)));
@@ -212,18 +208,33 @@ function writeOptions({ target, body, userAgent, contentType, authorizeCreate }:
   const apply = contentType === 'application/apply-patch+yaml';
   const manager = query.get('fieldManager') ?? '';
   if (query.get('force') !== null && !apply && target.verb === 'patch') {
-    throw badRequestOption('force', 'FieldValueForbidden', 'Forbidden: may not be specified for non-apply patch');
+    throw badRequestOption(
+      'PatchOptions',
+      'force',
+      'FieldValueForbidden',
+      'Forbidden: may not be specified for non-apply patch',
+    );
   }
   if (manager.length > 128) {
-    throw badRequestOption('fieldManager', 'FieldValueTooLong', 'Too long: may not be more than 128 bytes');
+    throw badRequestOption(
+      optionsOf[target.verb] ?? 'PatchOptions',
+      'fieldManager',
+      'FieldValueTooLong',
+      'Too long: may not be more than 128 bytes',
+    );
   }
-  const validation = query.get('fieldValidation') ?? 'Warn';
+  const validation = query.get('fieldValidation') || 'Warn';
   if (validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
-    const message = `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`;
-    throw badRequestOption('fieldValidation', 'FieldValueNotSupported', message);
+    const message = `Unsupported value: ${JSON.stringify(validation)}: supported values: "", "Ignore", "Strict", "Warn"`;
+    throw badRequestOption(
+      optionsOf[target.verb] ?? 'PatchOptions',
+      'fieldValidation',
+      'FieldValueNotSupported',
+      message,
+    );
   }
   return {
-    dryRun: isDryRun(query.getAll('dryRun')),
+    dryRun: isDryRun(optionsOf[target.verb] ?? 'PatchOptions', query.getAll('dryRun')),
     // Who says no name is known by the program that sends the request; an apply has to say one.
     fieldManager: manager !== '' || apply ? manager : (userAgent.split('/')[0] ?? '').slice(0, 128) || 'unknown',
     fieldValidation: validation satisfies FieldValidation,
@@ -239,7 +250,7 @@ function deleteOptions({ target, body }: ResourceRequest): DeleteOptions {
   const inBody = Array.isArray(given['dryRun']) ? given['dryRun'].map(String) : [];
   const { uid, resourceVersion } = preconditions;
   return {
-    dryRun: isDryRun([...target.query.getAll('dryRun'), ...inBody]),
+    dryRun: isDryRun('DeleteOptions', [...target.query.getAll('dryRun'), ...inBody]),
     preconditions: {
       ...(typeof uid === 'string' ? { uid } : {}),
       ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
@@ -247,10 +258,11 @@ function deleteOptions({ target, body }: ResourceRequest): DeleteOptions {
   };
 }
 
-function isDryRun(values: readonly string[]): boolean {
+function isDryRun(kind: string, values: readonly string[]): boolean {
   const given = values.filter((value) => value !== '');
   if (given.some((value) => value !== 'All')) {
     throw badRequestOption(
+      kind,
       'dryRun',
       'FieldValueNotSupported',
       `Unsupported value: ${JSON.stringify(given)}: supported values: "All"`,
@@ -259,11 +271,20 @@ function isDryRun(values: readonly string[]): boolean {
   return given.length > 0;
 }
 
-function badRequestOption(field: string, reason: string, message: string): ApiStatusError {
-  const options = { group: 'meta.k8s.io', version: 'v1', kind: 'PatchOptions', plural: '', singular: '' };
+function badRequestOption(kind: string, field: string, reason: string, message: string): ApiStatusError {
+  const options = { group: 'meta.k8s.io', version: 'v1', kind, plural: '', singular: '' };
   return invalid({ ...options, shortNames: [], categories: [], namespaced: false, verbs: [], subresources: [] }, '', [
     { reason, field, message },
   ]);
+}
+
+function methodNotAllowed(): ApiStatusError {
+  return new ApiStatusError(
+    405,
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+    {},
+  );
 }
 
 function written({ object, warnings, created }: Written): ResourceAnswer {
@@ -287,5 +308,12 @@ function deleted(type: ResourceType, object: KubernetesObject): ResourceAnswer {
   const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
   return { code: 200, warnings: [], content: { kind: 'status', status } };
 }
+
+const optionsOf: Partial<Record<ResourceRequest['target']['verb'], string>> = {
+  create: 'CreateOptions',
+  update: 'UpdateOptions',
+  patch: 'PatchOptions',
+  delete: 'DeleteOptions',
+};
 
 const returnedOnDelete: ReadonlySet<string> = new Set(['Service', 'Pod', 'ServiceAccount', 'Namespace']);

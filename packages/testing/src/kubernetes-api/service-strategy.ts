@@ -65,6 +65,9 @@ export class ServiceStrategy {
         if (before !== undefined && before['nodePort'] === port['nodePort']) delete port['nodePort'];
       }
     }
+    const named = (of: JsonObject) => of['type'] === 'ExternalName';
+    if (!named(old) && named(spec) && unchanged(spec, old, 'internalTrafficPolicy'))
+      delete spec['internalTrafficPolicy'];
     const external = (of: JsonObject) => of['type'] === 'NodePort' || of['type'] === 'LoadBalancer';
     if (external(old) && !external(spec) && unchanged(spec, old, 'externalTrafficPolicy'))
       delete spec['externalTrafficPolicy'];
@@ -92,7 +95,9 @@ export class ServiceStrategy {
   #allocate(service: KubernetesObject, previous: KubernetesObject | undefined): void {
     const spec = specOf(service);
     if (needsClusterIP(spec)) {
-      const families = ['IPv4'];
+      // A headless Service without selector is given both families: its endpoints may be of either.
+      const open = spec['clusterIP'] === 'None' && spec['selector'] === undefined;
+      const families = open ? ['IPv4', 'IPv6'] : ['IPv4'];
       if (spec['clusterIP'] === undefined || spec['clusterIP'] === '') {
         const address = this.#address();
         spec['clusterIP'] = address;
@@ -103,8 +108,7 @@ export class ServiceStrategy {
       for (const address of Array.isArray(spec['clusterIPs']) ? spec['clusterIPs'] : [])
         this.#given.add(String(address));
       spec['ipFamilies'] ??= familiesOf(spec['clusterIPs']) ?? families;
-      spec['ipFamilyPolicy'] ??=
-        Array.isArray(spec['ipFamilies']) && spec['ipFamilies'].length > 1 ? 'PreferDualStack' : 'SingleStack';
+      spec['ipFamilyPolicy'] ??= open ? 'RequireDualStack' : 'SingleStack';
     }
     if (needsNodePort(spec)) {
       for (const port of listOf(spec['ports'])) if (port['nodePort'] === undefined) port['nodePort'] = this.#nodePort();

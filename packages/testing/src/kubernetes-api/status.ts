@@ -39,6 +39,8 @@ export interface StatusCause {
 export class ApiStatusError extends ExternalNameError {
   override readonly outcome = 'not-executed';
   readonly status: Status;
+  /** Texts for `Warning` headers that go with the refusal. */
+  warnings: readonly string[] = [];
 
   /** An empty `reason` is left out. */
   constructor(code: number, reason: string, message: string, details?: StatusDetails) {
@@ -98,7 +100,7 @@ export function invalid(
   const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`;
   return new ApiStatusError(422, 'Invalid', `${kind} ${quoted(name)} is invalid: ${list}`, {
-    name,
+    ...(name === '' ? {} : { name }),
     ...(resource.group === '' ? {} : { group: resource.group }),
     kind: resource.kind,
     causes,

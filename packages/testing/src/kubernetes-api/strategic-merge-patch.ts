@@ -1,6 +1,6 @@
 import { copy, isJsonObject, type Json, type JsonObject, jsonEqual } from './object.ts';
 import type { ListSchema, Schema, StructSchema } from './schema.ts';
-import { badRequest } from './status.ts';
+import { ApiStatusError, badRequest } from './status.ts';
 
 /**
  * Applies a strategic merge patch: as a merge patch, but lists that have a merge key are merged item by item, and
@@ -9,7 +9,7 @@ import { badRequest } from './status.ts';
  * Source: Kubernetes documentation, "Update API Objects in Place Using kubectl patch"; apimachinery
  * `pkg/util/strategicpatch/patch.go`.
  *
- * @throws ApiStatusError 400 BadRequest where a list item of the patch lacks the merge key.
+ * @throws ApiStatusError 500 where a list item of the patch lacks the merge key.
  */
 export function applyStrategicMergePatch(object: JsonObject, patch: JsonObject, schema: StructSchema): JsonObject {
   return mergeMaps(object, patch, schema);
@@ -80,7 +80,7 @@ function mergeLists(original: readonly Json[], patch: readonly Json[], schema: L
     const { $patch: directive, ...value } = item;
     const key = value[mergeKey];
     if (key === undefined) {
-      throw badRequest(`map: ${goMap(value)} does not contain declared merge key: ${mergeKey}`);
+      throw new ApiStatusError(500, '', `map: ${goMap(value)} does not contain declared merge key: ${mergeKey}`);
     }
     const same = (other: Json) => isJsonObject(other) && jsonEqual(other[mergeKey], key);
     if (directive === 'delete') {

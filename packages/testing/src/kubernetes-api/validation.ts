@@ -1,5 +1,5 @@
 import { validate } from '@externalname/core';
-import { isJsonObject, type KubernetesObject } from './object.ts';
+import { isJsonObject, jsonEqual, type KubernetesObject } from './object.ts';
 import type { ResourceType } from './resources.ts';
 import { badRequest, invalid } from './status.ts';
 
@@ -17,6 +17,8 @@ export function refuseInvalid(
     const message = 'Required value: name or generateName is required';
     throw invalid(type, '', [{ reason: 'FieldValueRequired', field: 'metadata.name', message }]);
   }
+  refuseForeignStatus(type, object);
+  refuseOtherRole(type, object, previous);
   const errors = validate(object, { previous }).filter((issue) => issue.severity === 'error');
   const [first] = errors;
   if (first === undefined) return;
@@ -27,6 +29,30 @@ export function refuseInvalid(
     object.metadata.name ?? '',
     errors.map((issue) => ({ reason: issue.reason ?? 'FieldValueInvalid', message: issue.message, field: issue.path })),
   );
+}
+
+/** A binding is for one role as long as it lives (Kubernetes `pkg/apis/rbac/validation`). */
+function refuseOtherRole(type: ResourceType, object: KubernetesObject, previous: KubernetesObject | undefined): void {
+  if (type.kind !== 'RoleBinding' || previous === undefined || jsonEqual(object['roleRef'], previous['roleRef']))
+    return;
+  const role = isJsonObject(object['roleRef']) ? object['roleRef'] : {};
+  const shown = JSON.stringify({ APIGroup: role['apiGroup'], Kind: role['kind'], Name: role['name'] });
+  const cause = {
+    reason: 'FieldValueInvalid',
+    field: 'roleRef',
+    message: `Invalid value: ${shown}: field is immutable`,
+  };
+  throw invalid(type, object.metadata.name ?? '', [cause]);
+}
+
+function refuseForeignStatus(type: ResourceType, object: KubernetesObject): void {
+  if (type.kind !== 'Service' || !isJsonObject(object['status']) || !isJsonObject(object['spec'])) return;
+  const balancer = object['status']['loadBalancer'];
+  const ingress = isJsonObject(balancer) ? balancer['ingress'] : undefined;
+  if (!Array.isArray(ingress) || ingress.length === 0 || object['spec']['type'] === 'LoadBalancer') return;
+  const message = "Forbidden: may only be used when `spec.type` is 'LoadBalancer'";
+  const cause = { reason: 'FieldValueForbidden', field: 'status.loadBalancer.ingress', message };
+  throw invalid(type, object.metadata.name ?? '', [cause]);
 }
 
 /**

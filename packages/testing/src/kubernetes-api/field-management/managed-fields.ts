@@ -72,6 +72,25 @@ export function recordUpdate(
   return withManagers(after, managers);
 }
 
+/**
+ * Checks what is to be applied.
+ *
+ * @throws ApiStatusError 500, as the API server has it, for fields that the type lacks and for keys that stand twice.
+ */
+export function checkConfiguration(configuration: JsonObject, unknown: readonly string[], schema: StructSchema): void {
+  const metadata = isJsonObject(configuration['metadata']) ? configuration['metadata'] : {};
+  if (metadata['managedFields'] !== undefined) throw badRequest('metadata.managedFields must be nil');
+  const [field] = unknown;
+  const problem = field === undefined ? duplicateKey(configuration, schema) : `.${field}: field not declared in schema`;
+  if (problem === undefined) return;
+  const [group = '', version = ''] = String(configuration['apiVersion'] ?? '').includes('/')
+    ? String(configuration['apiVersion']).split('/')
+    : ['', String(configuration['apiVersion'] ?? '')];
+  const kind = `${group}/${version}, Kind=${String(configuration['kind'] ?? '')}`;
+  const name = `${String(metadata['namespace'] ?? '')}/${String(metadata['name'] ?? '')}`;
+  throw new ApiStatusError(500, '', `failed to create typed patch object (${name}; ${kind}): ${problem}`);
+}
+
 /** See {@link applyConfiguration}. */
 export interface AppliedConfiguration {
   readonly object: KubernetesObject;
@@ -93,18 +112,13 @@ export function applyConfiguration(
   by: FieldManagement & { readonly force: boolean },
 ): AppliedConfiguration {
   const { schema } = by;
-  if (isJsonObject(configuration['metadata']) && configuration['metadata']['managedFields'] !== undefined) {
-    throw badRequest('metadata.managedFields must be nil');
-  }
-  const duplicate = duplicateKey(configuration, schema);
-  if (duplicate !== undefined) throw badRequest(`failed to create typed patch object: ${duplicate}`);
-
   const ignored = ignoredFields(by.subresource);
   const before = withoutManagedFields(live);
   let managers = readEntries(live.metadata.managedFields);
   if (managers.length === 0) {
     // Whoever made the object left no record. All of it is theirs, so that taking it over is a conflict.
-    const set = fieldsOf(before as unknown as Json, schema).without(ignored);
+    const nobody = emptyObject(live) as unknown as Json;
+    const set = compareObjects(nobody, before as unknown as Json, schema).added.without(ignored);
     managers = [
       {
         manager: 'before-first-apply',
@@ -123,7 +137,8 @@ export function applyConfiguration(
     subresource: by.subresource,
   });
   const last = managers.find((entry) => identity(entry) === self);
-  const set = fieldsOf(configuration, schema).without(ignored);
+  const spoken = fieldsOf(configuration, schema);
+  const set = spoken.without(ignored);
   const others = managers.filter((entry) => entry !== last);
   const merged = mergeObjects(before as unknown as Json, configuration, schema);
   const pruned =
@@ -132,7 +147,7 @@ export function applyConfiguration(
       : prune(
           merged,
           last.set,
-          set,
+          spoken,
           others.map((entry) => entry.set),
           schema,
         );

@@ -1,6 +1,6 @@
 import { copy, isJsonObject, type Json, type JsonObject, jsonEqual } from '../object.ts';
 import type { ListSchema, Schema } from '../schema.ts';
-import { FieldSet, listElement, type PathElement, schemaBelow } from './field-set.ts';
+import { FieldSet, listElement, type PathElement, printPath, schemaBelow } from './field-set.ts';
 
 /**
  * The four things that field management does with objects of a schema. All of them leave their arguments alone.
@@ -70,9 +70,9 @@ export function duplicateKey(value: Json, schema: Schema, path = ''): string | u
     const seen = new Set<PathElement>();
     for (const item of value) {
       const element = elementOf(schema, item);
-      if (seen.has(element)) return `${path}: duplicate entries for key ${printKey(element)}`;
+      if (seen.has(element)) return `${path}: duplicate entries for key ${printPath([element])}`;
       seen.add(element);
-      const deeper = duplicateKey(item, schema.items, `${path}${printKey(element)}`);
+      const deeper = duplicateKey(item, schema.items, `${path}${printPath([element])}`);
       if (deeper !== undefined) return deeper;
     }
     return undefined;
@@ -205,12 +205,6 @@ function elementOf(schema: ListSchema, item: Json): PathElement {
   const fields = schema.items.kind === 'struct' ? schema.items.fields : undefined;
   const keys = schema.keys.map((name) => ({ name, default: fields?.get(name)?.default }));
   return listElement(keys, item);
-}
-
-function printKey(element: PathElement): string {
-  return element.startsWith('k:')
-    ? `[${element.slice(3, -1).replaceAll('":', '=').replaceAll('"', '')}]`
-    : `[${element}]`;
 }
 
 // What a schema does not know is nobody's part by part.
