@@ -22,7 +22,7 @@ function startWriters(pool: Pool, count: number) {
   const failed: { id: string; error: unknown }[] = [];
   let stopping = false;
   const write = async () => {
-    while (!stopping) {
+    while (!stopping && !pool.ending) {
       const id = crypto.randomUUID();
       try {
         await pool.query('insert into writes (id) values ($1)', [id]);
