@@ -85,6 +85,14 @@ describe('what is believed of several sources', () => {
     expect(truth.judge(dns, target('c'), 3000)).toMatchObject({ verdict: 'ignore' });
   });
 
+  it('is a third target, too, where the lower one was first heard before the better one spoke again', () => {
+    const truth = new NewestTruth(settleMillis);
+    truth.judge(watch, target('b'), 0);
+    truth.judge(dns, target('a'), 1000);
+    truth.judge(watch, target('b'), 2000);
+    expect(truth.judge(dns, target('c'), 3000)).toEqual({ verdict: 'adopt' });
+  });
+
   it('is the word of the better one where that names what a lower one named before', () => {
     const truth = new NewestTruth(settleMillis);
     truth.judge(dns, target('b'), 0);
