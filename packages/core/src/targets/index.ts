@@ -24,10 +24,4 @@ export { type BalancedService, ServiceBalancer, type ServiceBalancerOptions } fr
 export { StaticTargetSource } from './static-source.ts';
 export { isSameTarget, TargetFeed } from './target-feed.ts';
 export { type TargetOfChainOptions, targetOfChain } from './target-of-chain.ts';
-export {
-  checkTargetSource,
-  type TargetSourceHarness,
-  type TargetSourcePromise,
-  targetSourceContract,
-} from './target-source.contract.ts';
 export type { CurrentOptions, Target, TargetSource } from './target-source.ts';
