@@ -81,7 +81,8 @@ export function createLookup(resolver: HostResolver): LookupFunction {
 interface LookupSettings {
   readonly family: 0 | 4 | 6;
   readonly all: boolean;
-  readonly order: Order;
+  /** Counts only where both families are wanted. */
+  readonly order: Order | undefined;
   readonly addressConfigured: boolean;
   /** IPv4 addresses in IPv6 form where there are no others. Only with `family: 6`, as in getaddrinfo(3). */
   readonly mapped: boolean;
@@ -101,7 +102,7 @@ function lookupSettings(options: LookupOptions | number | null): LookupSettings 
   return {
     family,
     all: given.all === true,
-    order: orderOf(given),
+    order: orderOf(given, family),
     addressConfigured: (hints & ADDRCONFIG) !== 0,
     mapped: family === 6 && (hints & V4MAPPED) !== 0,
     mapAll: (hints & ALL) !== 0,
@@ -125,7 +126,7 @@ function familyOf(family: LookupOptions['family'] | null): 0 | 4 | 6 {
   }
 }
 
-function orderOf(options: LookupOptions): Order {
+function orderOf(options: LookupOptions, family: 0 | 4 | 6): Order | undefined {
   const { order, verbatim } = options as { order?: Order; verbatim?: boolean };
   if (order !== undefined) {
     if (order !== 'ipv4first' && order !== 'ipv6first' && order !== 'verbatim') {
@@ -134,7 +135,7 @@ function orderOf(options: LookupOptions): Order {
     return order;
   }
   if (verbatim !== undefined) return verbatim ? 'verbatim' : 'ipv4first';
-  return getDefaultResultOrder() as Order;
+  return family === 0 ? (getDefaultResultOrder() as Order) : undefined;
 }
 
 function answer(hostname: string, resolution: Resolution, settings: LookupSettings, callback: LookupCallback): void {
@@ -154,21 +155,18 @@ function selectAddresses(addresses: readonly ResolvedAddress[], settings: Lookup
   const { family, order, addressConfigured, mapped, mapAll } = settings;
   const usable = addressConfigured ? configuredFamilies() : undefined;
   const of = (wanted: 4 | 6): LookupAddress[] => {
+    if (usable !== undefined && !usable.has(wanted)) return [];
     const found: LookupAddress[] = [];
-    if (usable !== undefined && !usable.has(wanted)) return found;
     for (const entry of addresses) {
       if (entry.family === wanted) found.push({ address: entry.address, family: wanted });
     }
     return found;
   };
   if (family === 4) return of(4);
-  if (family === 6) {
-    const native = of(6);
-    if (!mapped || (native.length > 0 && !mapAll)) return native;
-    return [...native, ...of(4).map(({ address }) => ({ address: `::ffff:${address}`, family: 6 }))];
-  }
-  const v4 = of(4);
   const v6 = of(6);
+  if (family === 6 && (!mapped || (v6.length > 0 && !mapAll))) return v6;
+  const v4 = of(4);
+  if (family === 6) return [...v6, ...v4.map(({ address }) => ({ address: `::ffff:${address}`, family: 6 }))];
   if (v4.length === 0) return v6;
   if (v6.length === 0) return v4;
   const v6First = order === 'ipv6first' || (order === 'verbatim' && configuredFamilies().has(6));

@@ -115,7 +115,7 @@ export class DnsResolver implements Resolver {
       );
     }
     if (isLocalhost(canonical)) return this.#local(canonical, loopback, family);
-    const found = fresh ? undefined : this.#find(canonical, family);
+    const found = fresh ? undefined : this.#find(canonical, family, this.#clock.now());
     if (found !== undefined) return this.#settle(canonical, family, found, options);
     return this.#wait(canonical, family, options);
   }
@@ -157,21 +157,17 @@ export class DnsResolver implements Resolver {
   }
 
   /**
-   * What `resolveHost` would return without asking anybody, or `undefined`. For callers that must not wait, as `lookup` on a hot path.
+   * What `resolveHost` returns where it found the host before and the answer is still good; `undefined` otherwise. For `lookup`, which is
+   * called for every connection.
    *
    * @internal
    */
   knownHost(hostname: string, family: 0 | 4 | 6): Resolution | undefined {
-    if (this.#closed !== undefined) return undefined;
-    try {
-      const local = this.#localHost(hostname, family);
-      if (local !== undefined) return local;
-    } catch {
-      return undefined; // It exists without that family: resolveHost says so in full.
-    }
-    const match = this.#matchOf(hostname);
-    if (match === undefined) return undefined;
-    const settled = this.#find(match, family);
+    const match = this.#matched.get(hostname);
+    if (match === undefined || this.#closed !== undefined) return undefined;
+    const now = this.#clock.now();
+    if (now >= match.until || this.#hosts.current(now).has(match.canonical)) return undefined;
+    const settled = this.#find(match.candidate, family, now);
     return settled !== undefined && isResolution(settled) ? settled : undefined;
   }
 
@@ -223,8 +219,7 @@ export class DnsResolver implements Resolver {
   }
 
   // What the cache has within its time, refreshed in the background when that is nearly over.
-  #find(name: string, family: 0 | 4 | 6): Settled | undefined {
-    const now = this.#clock.now();
+  #find(name: string, family: 0 | 4 | 6, now: number): Settled | undefined {
     const found = this.#cache?.find(name, family, now);
     if (found === undefined) return undefined;
     this.#counters.hits++;
@@ -370,7 +365,8 @@ export class DnsResolver implements Resolver {
 
   #remember(hostname: string, candidate: string): void {
     if (this.#matched.size >= mostRemembered) this.#matched.clear();
-    this.#matched.set(hostname, { candidate, until: this.#clock.now() + matchMemoryMillis });
+    const until = this.#clock.now() + matchMemoryMillis;
+    this.#matched.set(hostname, { canonical: canonicalName(hostname), candidate, until });
   }
 
   #matchOf(hostname: string): string | undefined {
@@ -420,7 +416,10 @@ export class DnsResolver implements Resolver {
   }
 }
 
+/** The candidate of the search list that a host name stood for. */
 interface Match {
+  /** The host name, canonical. */
+  readonly canonical: string;
   readonly candidate: string;
   readonly until: number;
 }

@@ -99,13 +99,16 @@ export class Transport {
           onSend?.();
         },
         received: (bytes) => {
-          const message = this.#accept(bytes, id, question);
+          const message = over ? undefined : this.#accept(bytes, id, question);
           if (message === undefined) return;
           counters.answers++;
-          end();
+          disarm();
           resolve({ message, elapsedMillis: this.#clock.now() - sentAt });
+          // The caller first, then the socket.
+          setImmediate(() => open.close());
         },
         failed: (cause) => {
+          if (over) return;
           counters.networkErrors++;
           end();
           reject(new DnsQueryError('network', server.text, `cannot reach ${server.text}: ${cause.message}`, { cause }));
@@ -129,10 +132,13 @@ export class Transport {
         reject(signal.reason);
       };
       signal.addEventListener('abort', abort, { once: true });
-      const end = () => {
+      const disarm = () => {
         over = true;
         timer.cancel();
         signal.removeEventListener('abort', abort);
+      };
+      const end = () => {
+        disarm();
         open.close();
       };
     });

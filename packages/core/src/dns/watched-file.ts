@@ -20,8 +20,7 @@ export class WatchedFile<Content> {
     this.#clock = clock;
   }
 
-  current(): Content {
-    const now = this.#clock.now();
+  current(now: number = this.#clock.now()): Content {
     const state = this.#state;
     if (state !== undefined && now - state.checkedAt < checkIntervalMillis) return state.content;
     const identity = this.#identity();
