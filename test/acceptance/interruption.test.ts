@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { DemoProcess, knock, survivors } from './demo-process.ts';
+
+describe.concurrent('Ctrl-C', () => {
+  it.each([
+    { moment: 'while the servers start', words: [], when: /starting two PostgreSQL servers/, serversAreUp: false },
+    { moment: 'while the primary is dead', words: ['--json'], when: /is dead/, serversAreUp: true },
+    { moment: 'while a server is rebuilt', words: ['--plain-pg'], when: /REBUILD/, serversAreUp: true },
+  ])('$moment leaves no process, folder or port behind', async ({ words, when, serversAreUp }) => {
+    await using demo = await DemoProcess.start(words);
+    await demo.says(when);
+    const processes = await demo.processes();
+    // The workers at least.
+    expect(processes.length).toBeGreaterThan(1);
+    demo.interrupt();
+    expect(await demo.ended).toEqual({ code: 130, signal: null });
+    expect(await survivors(processes)).toEqual([]);
+    expect(await demo.folders()).toEqual([]);
+    expect(demo.stdout).not.toContain('"held"');
+    const ports = [...`${demo.stdout}${demo.stderr}`.matchAll(/(?:primary|standby): \S+, (\S+) port (\d+)/g)];
+    expect(ports).toHaveLength(serversAreUp ? 2 : 0);
+    for (const [, address = '', port] of ports) expect(await knock(address, Number(port))).toBe('ECONNREFUSED');
+    if (words.includes('--plain-pg')) expect(demo.stdout).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
+  });
+});
