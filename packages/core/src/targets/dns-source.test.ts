@@ -315,7 +315,9 @@ describe('how often a DNS source asks', () => {
   });
 
   it('asks between once a second and once a TTL and a second, in any world', async () => {
-    const steps = fc.array(fc.record({ ttlSeconds: fc.integer({ min: 0, max: 100 }), waitSeconds: fc.nat(200) }));
+    // Each second of a short TTL is a turn of the event loop: few and short steps keep this quick on a busy machine.
+    const step = fc.record({ ttlSeconds: fc.integer({ min: 0, max: 60 }), waitSeconds: fc.nat(90) });
+    const steps = fc.array(step, { maxLength: 4 });
     await fc.assert(
       fc.asyncProperty(steps, fc.float({ min: 0, max: Math.fround(0.99) }), async (changes, chance) => {
         const { clock, resolver, source, pointTo, follow } = world({}, () => chance);
@@ -342,9 +344,9 @@ describe('how often a DNS source asks', () => {
           expect(at - previous.at).toBeLessThanOrEqual(Math.max(previous.ttlMillis, 1000) + 1000);
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
-  });
+  }, 30_000);
 });
 
 describe('a switch, seen through DNS', () => {
