@@ -23,12 +23,30 @@ function setUp(random = () => 0.5) {
 }
 
 describe('attempts to connect', () => {
-  it('are made at once while all is well', async () => {
-    const { clock, ask } = setUp();
+  it('are made at once, once the first of the pool has succeeded', async () => {
+    const { clock, pacing, ask } = setUp();
     const turns = [ask(), ask(), ask()];
+    await clock.advance(5);
+    expect(turns.map((turn) => turn.at)).toEqual([0, undefined, undefined]);
+    expect(pacing.inOutage).toBe(false);
+    pacing.succeeded();
     await clock.advance(0);
-    expect(turns.map((turn) => turn.at)).toEqual([0, 0, 0]);
+    expect(turns.map((turn) => turn.at)).toEqual([0, 5, 5]);
     expect(clock.pending).toBe(0);
+  });
+
+  it('are made one at a time again while the server is in doubt', async () => {
+    const { clock, pacing, ask } = setUp(() => 0.5);
+    ask();
+    await clock.advance(0);
+    pacing.succeeded();
+    pacing.suspected();
+    const turns = [ask(), ask()];
+    await clock.advance(0);
+    expect(turns.map((turn) => turn.at)).toEqual([0, undefined]);
+    pacing.succeeded();
+    await clock.advance(200);
+    expect(turns.map((turn) => turn.at)).toEqual([0, 100]);
   });
 
   it('are made one at a time in an outage, at most three a second, whatever the queue', async () => {

@@ -15,13 +15,14 @@ export interface PacingSettings {
  * Decides when a pool may try to connect.
  *
  * - `flowing`: at once.
- * - `probing`: the last attempt failed. One attempt at a time, however many callers wait, with growing pauses:
+ * - `probing`: it is not known whether the server serves: nothing was tried yet, the server is in doubt, or the last
+ *   attempt failed. One attempt at a time, however many callers wait, with growing pauses after failures:
  *   a hundred callers and one dead server make three attempts a second, not a storm.
  * - `spreading`: a server was reached after an outage or a switch. Each further attempt waits for a random part of
  *   the spread, so that a thousand pods do not arrive in one instant.
  */
 export class ConnectionPacing {
-  #state: State = { kind: 'flowing' };
+  #state: State = probing({ nextAt: Number.NEGATIVE_INFINITY, intervalMillis: 0, failures: 0, untried: true });
   readonly #settings: PacingSettings;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -34,7 +35,7 @@ export class ConnectionPacing {
 
   /** Whether the last attempt failed and none has succeeded since. */
   get inOutage(): boolean {
-    return this.#state.kind === 'probing';
+    return this.#state.kind === 'probing' && this.#state.failures > 0;
   }
 
   /**
@@ -75,26 +76,35 @@ export class ConnectionPacing {
 
   /** The attempt made a connection. */
   succeeded(): void {
-    if (this.#state.kind === 'probing') this.#spread(true);
+    const state = this.#state;
+    if (state.kind !== 'probing') return;
+    // The first connection of a pool was not kept from anybody: there is no crowd to spread.
+    if (state.untried) this.#become({ kind: 'flowing' });
+    else this.#spread(true);
   }
 
   /** The attempt failed in a way that says that no connection is to be had now. */
   failed(): void {
     const previous = this.#state;
     const { outageIntervalMillis, longestOutageIntervalMillis } = this.#settings;
+    const failures = previous.kind === 'probing' ? previous.failures : 0;
     const intervalMillis =
-      previous.kind === 'probing'
+      previous.kind === 'probing' && failures > 0
         ? Math.min(previous.intervalMillis * 1.5, longestOutageIntervalMillis)
         : outageIntervalMillis;
     // Jitter only ever lengthens the pause, so that the bound on attempts a second holds.
     const pause = intervalMillis * (1 + 0.25 * this.#random());
-    this.#become({
-      kind: 'probing',
-      busy: false,
-      nextAt: this.#clock.now() + pause,
-      intervalMillis,
-      waiting: new Set(),
-    });
+    const nextAt = this.#clock.now() + pause;
+    this.#become(probing({ nextAt, intervalMillis, failures: failures + 1, untried: false }));
+  }
+
+  /** A connection was lost in a way that puts the server in doubt: one attempt must succeed before many are made. */
+  suspected(): void {
+    if (this.#state.kind === 'probing') return;
+    const { outageIntervalMillis } = this.#settings;
+    this.#become(
+      probing({ nextAt: this.#clock.now(), intervalMillis: outageIntervalMillis, failures: 0, untried: false }),
+    );
   }
 
   /** The attempt was not made, or ended without telling anything about the server. */
@@ -151,6 +161,10 @@ export class ConnectionPacing {
 
 interface Probing {
   readonly kind: 'probing';
+  /** Attempts that failed in a row. */
+  readonly failures: number;
+  /** Whether no attempt was ever made. */
+  readonly untried: boolean;
   /** Whether an attempt is under way. */
   busy: boolean;
   nextAt: number;
@@ -166,6 +180,10 @@ interface Spreading {
 }
 
 type State = { readonly kind: 'flowing' } | Spreading | Probing;
+
+function probing(fields: Pick<Probing, 'nextAt' | 'intervalMillis' | 'failures' | 'untried'>): Probing {
+  return { kind: 'probing', busy: false, waiting: new Set(), ...fields };
+}
 
 function wake(state: Probing): void {
   for (const listener of [...state.waiting]) listener();

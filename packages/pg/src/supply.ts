@@ -172,6 +172,7 @@ export class FollowingSupply implements ConnectionSupply {
     if (this.#closed) return;
     this.#serving = false;
     this.#suspectedAt = this.#clock.now();
+    this.#pacing.suspected();
     this.#follower.currentLost();
     // Never rejects, and nobody waits for it: a new target arrives by itself.
     this.#follower.refresh().catch(() => undefined);

@@ -131,7 +131,7 @@ describe('a caller that cannot be served', () => {
   });
 
   it('gets the words of pg where it set connectionTimeoutMillis itself', async () => {
-    const pool = webscaler.pool({ max: 1, connectionTimeoutMillis: 100 });
+    const pool = webscaler.pool({ max: 1, connectionTimeoutMillis: 2_000 });
     const client = await pool.connect();
     await expect(pool.connect()).rejects.toThrow('timeout exceeded when trying to connect');
     client.release();

@@ -6,10 +6,9 @@ let webscaler: Webscaler;
 
 beforeEach(async () => {
   webscaler = await startWebscaler();
-  await webscaler.pair.primary.query(
-    'create table writes (id uuid not null, at timestamptz default clock_timestamp())',
-  );
-  await webscaler.pair.primary.query('grant all on writes to public');
+  const pool = webscaler.pool();
+  await pool.query('create table writes (id uuid not null)');
+  await pool.end();
 });
 
 afterEach(async () => {
@@ -80,7 +79,7 @@ describe('when the primary is killed and the standby promoted', () => {
     expect(pool.status().target?.externalName).toBe('secondary-db.example.com');
   });
 
-  it('at most four attempts to connect are made in any second of the outage, however many callers wait', async () => {
+  it('at most three attempts to connect are made in any second of the outage, however many callers wait', async () => {
     const pool = webscaler.pool({ max: 10 });
     await pool.query('select 1');
     await webscaler.pair.servers[0].kill();
@@ -93,7 +92,7 @@ describe('when the primary is killed and the standby promoted', () => {
     await pool.end();
     expect((await results).every(({ status }) => status === 'rejected')).toBe(true);
     for (const start of attempts) {
-      expect(attempts.filter((at) => at >= start && at < start + 1_000).length).toBeLessThanOrEqual(4);
+      expect(attempts.filter((at) => at >= start && at < start + 1_000).length).toBeLessThanOrEqual(3);
     }
     expect(attempts.length).toBeGreaterThan(1);
   });
