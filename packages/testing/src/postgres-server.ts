@@ -77,6 +77,9 @@ export interface ServerSettings {
 export class PostgresServer {
   readonly #settings: ServerSettings;
   #life: ServerLife = { state: 'down' };
+  #starting: Promise<void> | undefined;
+  /** How often the server was told to end. A start that has not come to the process yet looks whether it was meanwhile. */
+  #ordersToEnd = 0;
 
   /** @internal */
   constructor(settings: ServerSettings) {
@@ -118,45 +121,41 @@ export class PostgresServer {
   }
 
   /**
-   * Starts the server and resolves when it accepts connections. Does nothing where it runs. After {@link kill} it recovers
+   * Starts the server and resolves when it accepts connections. Does nothing where it runs, and joins a start that is under
+   * way. After {@link kill} it recovers
    * what it had written, and comes back with the role that it had: a killed primary comes back as a second primary.
    *
    * @throws {@link PostgresServerError} (`ERR_EXTERNALNAME_POSTGRES_SERVER`) where it ends while it starts (`ended`, or
    * `address-in-use`); the message carries its log.
    * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`); the processes are killed then.
    */
-  async start(options: ServerWaitOptions = {}): Promise<void> {
-    if (this.#life.state === 'up') return;
+  start(options: ServerWaitOptions = {}): Promise<void> {
+    if (this.#starting === undefined) {
+      if (this.#life.state === 'up') return Promise.resolve();
+      this.#starting = this.#start(options).finally(() => {
+        this.#starting = undefined;
+      });
+    }
+    return this.#starting;
+  }
+
+  async #start(options: ServerWaitOptions): Promise<void> {
     this.#assertOpen();
-    const { binaries, folder } = this.#settings;
+    const { folder } = this.#settings;
+    const ordersBefore = this.#ordersToEnd;
     // Processes whose postmaster was killed by somebody else may still hold the folder.
     await killServerProcesses(this.#marks);
     const log = await open(join(folder, 'log'), 'a', 0o600);
-    let child: ChildProcess;
+    let life: ServerUp;
     try {
       await this.#own(join(folder, 'log'));
       this.#assertOpen();
-      child = spawn(binaries.postgres, [`-D${this.dataFolder}`], {
-        ...binaries.account.identity,
-        cwd: folder,
-        // Ctrl-C in the terminal is meant for this process, not for the server.
-        detached: true,
-        stdio: ['ignore', log.fd, log.fd],
-        env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
-      });
+      if (this.#ordersToEnd !== ordersBefore) throw this.#error('ended', 'the server was ended before it had started');
+      // From the last look to here nothing is waited for: whoever ends the server from now on finds it.
+      life = this.#spawn(log.fd);
     } finally {
       await log.close();
     }
-    const ended = new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-      child.once('error', () => resolve());
-    });
-    child.unref();
-    const life: ServerLife = { state: 'up', child, ended, frozen: false };
-    this.#life = life;
-    ended.then(() => {
-      if (this.#life === life) this.#life = { state: 'down' };
-    }, ignore);
     try {
       await this.#within('start', options, (signal) => this.#untilReady(life, signal));
     } catch (error) {
@@ -175,6 +174,7 @@ export class PostgresServer {
     const name = stopSignals[mode];
     if (name === undefined)
       throw new InvalidArgumentError('mode', `use smart, fast or immediate, not ${JSON.stringify(mode)}`);
+    this.#ordersToEnd++;
     const life = this.#life;
     if (life.state === 'up') {
       await this.thaw();
@@ -191,6 +191,7 @@ export class PostgresServer {
    * word. Resolves when no process is left and the port refuses connections.
    */
   async kill(): Promise<void> {
+    this.#ordersToEnd++;
     const life = this.#life;
     await killServerProcesses(this.#marks, life.state === 'up' ? life.child.pid : undefined);
     if (life.state === 'up') await life.ended;
@@ -372,6 +373,29 @@ export class PostgresServer {
   async #own(path: string): Promise<void> {
     const { identity } = this.#settings.binaries.account;
     if (identity !== undefined) await chown(path, identity.uid, identity.gid);
+  }
+
+  #spawn(log: number): ServerUp {
+    const { binaries, folder } = this.#settings;
+    const child = spawn(binaries.postgres, [`-D${this.dataFolder}`], {
+      ...binaries.account.identity,
+      cwd: folder,
+      // Ctrl-C in the terminal is meant for this process, not for the server.
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
+    });
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    });
+    child.unref();
+    const life: ServerUp = { state: 'up', child, ended, frozen: false };
+    this.#life = life;
+    ended.then(() => {
+      if (this.#life === life) this.#life = { state: 'down' };
+    }, ignore);
+    return life;
   }
 
   #assertOpen(): void {

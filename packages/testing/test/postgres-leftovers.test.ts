@@ -1,13 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { PostgresPair } from '@externalname/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { answer, childrenOf, commandLines, processesIn, sharedMemoryMadeBy } from './support/server-traces.ts';
 
 interface Held {
   readonly port: number;
@@ -54,8 +55,24 @@ describe.runIf(process.platform === 'linux')('nothing is left of a pair', () => 
       await expect.poll(() => existsSync(dirname(dirname(data))), patience).toBe(false);
       expect(processesIn(data)).toEqual([]);
     }
-    for (const address of held.addresses) expect(await portAnswer(address, held.port)).toBe('ECONNREFUSED');
+    for (const address of held.addresses) expect(await answer({ address, port: held.port })).toBe('ECONNREFUSED');
     for (const pid of held.processIds) expect(sharedMemoryMadeBy(pid)).toEqual([]);
+  });
+
+  it.each([0, 30, 100, 250, 500])('whose process is killed %i ms after it has begun to start it', async (millis) => {
+    const child = hold('wait');
+    try {
+      const begun = () => readdirSync(folder).find((name) => name.startsWith('externalname-'));
+      await expect.poll(begun, { timeout: 20_000, interval: 5 }).toBeDefined();
+      const own = join(folder, begun() ?? '');
+      await new Promise((resolve) => setTimeout(resolve, millis));
+      child.kill('SIGKILL');
+      await expect.poll(() => existsSync(own), patience).toBe(false);
+      const named = () => commandLines().filter((line) => line.includes(`-D${own}/`));
+      await expect.poll(named, patience).toEqual([]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it('whose watchdog was killed, once it is closed', async () => {
@@ -84,69 +101,20 @@ describe.runIf(process.platform === 'linux')('nothing is left of a pair', () => 
   });
 });
 
-async function holdPair(ending: string): Promise<{ child: ChildProcess; held: Held }> {
+function hold(ending: string): ChildProcessByStdio<null, Readable, null> {
   const program = fileURLToPath(new URL('fixtures/pair-holder.mts', import.meta.url));
-  const child = spawn(process.execPath, ['--conditions=@externalname/source', '--import', 'tsx', program, ending], {
+  return spawn(process.execPath, ['--conditions=@externalname/source', '--import', 'tsx', program, ending], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+}
+
+async function holdPair(ending: string): Promise<{ child: ChildProcess; held: Held }> {
+  const child = hold(ending);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const first = await lines.next();
   if (first.done === true) throw new Error('the process that holds the pair said nothing');
   if (ending === 'wait' || ending === 'freeze') await lines.next();
   return { child, held: JSON.parse(first.value) as Held };
-}
-
-/** Processes whose working folder it is: another way to find them than the one that the package uses. */
-function processesIn(dataFolder: string): string[] {
-  return processIds().filter((pid) => linkOf(`/proc/${pid}/cwd`).startsWith(dataFolder));
-}
-
-function childrenOf(parent: number, program: string): number[] {
-  return processIds()
-    .filter((pid) => {
-      const status = textOf(`/proc/${pid}/stat`);
-      const [state, parentId] = status.slice(status.lastIndexOf(')') + 2).split(' ');
-      return state !== 'Z' && Number(parentId) === parent && textOf(`/proc/${pid}/cmdline`).startsWith(program);
-    })
-    .map(Number);
-}
-
-/** Identifiers of the System V shared memory segments that a process has made (proc_sysvipc_shm). */
-function sharedMemoryMadeBy(pid: number): string[] {
-  const rows = textOf('/proc/sysvipc/shm').trim().split('\n').slice(1);
-  return rows
-    .map((row) => row.trim().split(/\s+/))
-    .flatMap((fields) => (fields[4] === String(pid) ? [fields[1] ?? ''] : []));
-}
-
-function processIds(): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-}
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-function portAnswer(address: string, port: number): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: address, port }, () => {
-      socket.destroy();
-      resolve('connected');
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
-  });
 }
 
 const patience = { timeout: 10_000, interval: 20 };

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import { createCertificateAuthority, PostgresPair, type PostgresServer } from '@externalname/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answer } from './support/server-traces.ts';
 
 describe('a PostgreSQL pair', () => {
   let pair: PostgresPair;
@@ -142,7 +142,7 @@ describe('two pairs at once', () => {
     await Promise.all(pairs.map((pair) => pair.close()));
     for (const server of servers) {
       expect(existsSync(dirname(server.dataFolder))).toBe(false);
-      expect(await portAnswer(server)).toBe('ECONNREFUSED');
+      expect(await answer(server)).toBe('ECONNREFUSED');
     }
   });
 });
@@ -165,11 +165,4 @@ async function select(connection: Connection): Promise<unknown[]> {
   } finally {
     await client.end().catch(() => undefined);
   }
-}
-
-function portAnswer(server: PostgresServer): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: server.address, port: server.port }, () => resolve('connected'));
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
-  });
 }

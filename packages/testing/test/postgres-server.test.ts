@@ -1,8 +1,7 @@
-import { readdirSync, readlinkSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { PostgresPair, type PostgresServer } from '@externalname/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { answer, processesIn } from './support/server-traces.ts';
 
 // The tests stand in the order of a life: each leaves a pair in step behind, whose roles may have changed.
 describe('a server of a PostgreSQL pair', () => {
@@ -342,27 +341,6 @@ describe('a server of a PostgreSQL pair', () => {
     return rows.map(({ id }) => id);
   }
 });
-
-/** Processes whose working folder it is: another way to find them than the one that the package uses. */
-function processesIn(dataFolder: string): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`).startsWith(dataFolder);
-    } catch {
-      return false;
-    }
-  });
-}
-
-function answer(server: PostgresServer): Promise<string> {
-  return new Promise((resolve) => {
-    const socket: Socket = connect({ host: server.address, port: server.port }, () => {
-      socket.destroy();
-      resolve('connected');
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
-  });
-}
 
 function silence(millis: number): Promise<string> {
   return new Promise((resolve) => {

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PostgresPair } from '@externalname/testing';
 import { describe, expect, it } from 'vitest';
+import { commandLines } from './support/server-traces.ts';
 
 describe('changes of role', () => {
   it('follow one another when they are asked for at once', async () => {
@@ -85,13 +86,3 @@ describe('changes of role', () => {
     }
   });
 });
-
-function commandLines(): string[] {
-  return readdirSync('/proc').flatMap((pid) => {
-    try {
-      return /^\d+$/.test(pid) ? [readFileSync(`/proc/${pid}/cmdline`, 'latin1')] : [];
-    } catch {
-      return [];
-    }
-  });
-}
