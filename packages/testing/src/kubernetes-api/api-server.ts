@@ -315,10 +315,8 @@ export class ApiServer {
       return;
     }
     this.#watches.add(watch);
-    response.on('close', () => {
-      watch.stop();
-      this.#watches.delete(watch);
-    });
+    watch.onStop(() => this.#watches.delete(watch));
+    response.on('close', () => watch.stop());
     watch.onStop(
       startWatch(
         {

@@ -1,0 +1,94 @@
+import { isIP } from 'node:net';
+import { parseArgs } from 'node:util';
+import { InvalidArgumentError } from '@externalname/core';
+
+/** What the `local-cluster` command is told. */
+export interface CommandArguments {
+  readonly help: boolean;
+  /** Files with manifests that are applied at the start. */
+  readonly files: readonly string[];
+  /** Names outside the cluster, and their addresses. */
+  readonly hosts: Readonly<Record<string, readonly string[]>>;
+  readonly clusterDomain: string | undefined;
+  readonly ttlSeconds: number | undefined;
+  /** Undefined: a loopback address of its own, where port 53 may be used. */
+  readonly dnsAddress: string | undefined;
+  readonly dnsPort: number | undefined;
+  readonly apiPort: number | undefined;
+  readonly forward: string | undefined;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, with the option at fault.
+ */
+export function parseCommandLine(args: readonly string[]): CommandArguments {
+  const { values } = readOptions(args);
+  const hosts: Record<string, string[]> = {};
+  for (const text of values.host ?? []) {
+    const [name = '', list = ''] = text.split('=');
+    const addresses = list.split(',');
+    if (name === '' || addresses.some((address) => isIP(address) === 0)) {
+      throw new InvalidArgumentError('--host', `${JSON.stringify(text)}: write name=address[,address]`);
+    }
+    hosts[name] = [...(hosts[name] ?? []), ...addresses];
+  }
+  return {
+    help: values.help === true,
+    files: values.filename ?? [],
+    hosts,
+    clusterDomain: values['cluster-domain'],
+    ttlSeconds: number('--ttl', values.ttl, 3600),
+    dnsAddress: values['dns-address'],
+    dnsPort: number('--dns-port', values['dns-port'], 65_535),
+    apiPort: number('--api-port', values['api-port'], 65_535),
+    forward: values.forward,
+  };
+}
+
+/** What `--help` prints. */
+export const usage = `Usage: local-cluster [options]
+
+Runs a cluster DNS and the Kubernetes API around Services until Ctrl-C.
+
+  -f, --filename <file>          apply the manifests of a file at the start; repeatable
+      --host <name=address,...>  a name outside the cluster; repeatable
+      --forward <address:port>   DNS server for names that --host does not have
+      --cluster-domain <domain>  default cluster.local
+      --ttl <seconds>            TTL of the cluster's records, default 5
+      --dns-address <address>    default a loopback address of its own
+      --dns-port <port>          default 53 where that is permitted, else a free one
+      --api-port <port>          default a free one
+  -h, --help
+`;
+
+function readOptions(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        filename: { type: 'string', short: 'f', multiple: true },
+        host: { type: 'string', multiple: true },
+        forward: { type: 'string' },
+        'cluster-domain': { type: 'string' },
+        ttl: { type: 'string' },
+        'dns-address': { type: 'string' },
+        'dns-port': { type: 'string' },
+        'api-port': { type: 'string' },
+      },
+    });
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidArgumentError('command line', message, { cause });
+  }
+}
+
+function number(option: string, text: string | undefined, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d+$/.test(text) || Number(text) > most) {
+    throw new InvalidArgumentError(option, `${JSON.stringify(text)} is no whole number from 0 to ${most}`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,112 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { InvalidArgumentError, isExternalNameError } from '@externalname/core';
+import { parseAllDocuments } from 'yaml';
+import { LocalCluster, type LocalClusterOptions } from '../local-cluster.ts';
+import type { AnyObject } from '../local-objects.ts';
+import { randomLoopbackAddress } from '../loopback.ts';
+import { type CommandArguments, parseCommandLine, usage } from './arguments.ts';
+
+/** What the command works with. */
+export interface CommandSurroundings {
+  readonly args: readonly string[];
+  readonly print: (text: string) => void;
+  readonly printError: (text: string) => void;
+  /** Fires when it is to end. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a cluster until the signal fires, and gives the exit code. Nothing is left behind. */
+export async function runLocalCluster({ args, print, printError, signal }: CommandSurroundings): Promise<number> {
+  let cluster: LocalCluster | undefined;
+  try {
+    const options = parseCommandLine(args);
+    if (options.help) {
+      print(usage);
+      return 0;
+    }
+    const objects = (await Promise.all(options.files.map(readManifests))).flat();
+    cluster = await start(options);
+    for (const object of objects) await cluster.objects.apply(object);
+    const kubeconfig = await cluster.writeKubeconfig();
+    const resolvConf = join(dirname(kubeconfig), 'resolv.conf');
+    await writeFile(resolvConf, cluster.resolvConf());
+    print(describe(cluster, kubeconfig, resolvConf));
+    await ended(signal);
+    return 0;
+  } catch (error) {
+    printError(`local-cluster: ${error instanceof Error ? error.message : String(error)}\n`);
+    return isExternalNameError(error) && error instanceof InvalidArgumentError ? 2 : 1;
+  } finally {
+    await cluster?.close();
+  }
+}
+
+async function start(options: CommandArguments): Promise<LocalCluster> {
+  const common: LocalClusterOptions = {
+    clusterDomain: options.clusterDomain,
+    ttlSeconds: options.ttlSeconds,
+    hosts: options.hosts,
+    api: { port: options.apiPort },
+  };
+  const { forward, dnsPort } = options;
+  const address = options.dnsAddress ?? ownAddress();
+  try {
+    return await LocalCluster.start({ ...common, dns: { address, port: dnsPort ?? 53, forward } });
+  } catch (error) {
+    // Below 1024 a port may need a privilege; somebody may have it; macOS has only one loopback address.
+    const code = (error as NodeJS.ErrnoException).code;
+    const elsewhere = code === 'EACCES' || code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL';
+    if (dnsPort !== undefined || !elsewhere) throw error;
+    const fallback = code === 'EADDRNOTAVAIL' && options.dnsAddress === undefined ? '127.0.0.1' : address;
+    return LocalCluster.start({ ...common, dns: { address: fallback, port: 0, forward } });
+  }
+}
+
+function ownAddress(): string {
+  return process.platform === 'linux' ? randomLoopbackAddress() : '127.0.0.1';
+}
+
+async function readManifests(file: string): Promise<AnyObject[]> {
+  const documents = parseAllDocuments(await readFile(file, 'utf8'));
+  const objects = (Array.isArray(documents) ? documents : []).map((document) => {
+    const [problem] = document.errors;
+    if (problem !== undefined) throw new InvalidArgumentError('--filename', `${file}: ${problem.message}`);
+    return document.toJS() as unknown;
+  });
+  return objects.filter((object): object is AnyObject => object !== null);
+}
+
+function describe(cluster: LocalCluster, kubeconfig: string, resolvConf: string): string {
+  const { dns } = cluster;
+  const lines = [
+    'Local cluster is ready. Press Ctrl-C to end it.',
+    '',
+    `  Kubernetes API  ${cluster.api.url}`,
+    `  kubeconfig      ${kubeconfig}`,
+    `  DNS             ${cluster.nameserver} (UDP and TCP)`,
+    `  resolv.conf     ${resolvConf}`,
+    '',
+    'Try it:',
+    `  KUBECONFIG=${kubeconfig} kubectl get services`,
+    `  dig @${dns.address} -p ${dns.port} webscaler-db.default.svc.${cluster.clusterDomain}`,
+  ];
+  if (dns.port === 53) {
+    lines.push(
+      'Give it to a program as its resolver (Linux, in a mount namespace of its own):',
+      `  unshare --map-root-user --mount sh -c 'mount --bind ${resolvConf} /etc/resolv.conf && exec nslookup webscaler-db'`,
+    );
+  } else {
+    lines.push(
+      `A resolv.conf can name no port, and port 53 was not to be had: programs have to be told ${cluster.nameserver}.`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
