@@ -1,4 +1,16 @@
-import { Composer, type CST, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Parser, type Scalar } from 'yaml';
+import {
+  Composer,
+  type CST,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  Parser,
+  type Scalar,
+  Schema,
+} from 'yaml';
 
 /** One step into an object: the name of a field, or a place in a list. */
 export type PathStep = string | number;
@@ -44,7 +56,7 @@ export function readYaml(text: string): YamlDocument[] {
     const parser = new Parser(lines.addNewLine);
     const composer = new Composer({
       version: '1.1',
-      customTags: (tags) => tags.filter((tag) => typeof tag !== 'object' || !isForeign(tag)),
+      schema: kubernetesSchema,
       // The parser's own check compares every pair of keys. The conversion below finds them in passing.
       uniqueKeys: false,
       prettyErrors: false,
@@ -83,6 +95,13 @@ function* untilHopeless(tokens: Iterable<CST.Token>): Generator<CST.Token> {
     if (errors >= problemsShown) return;
   }
 }
+
+/** YAML 1.1 as `sigs.k8s.io/yaml` has it. Made once: each document would make one of its own. */
+const kubernetesSchema = new Schema({
+  schema: 'yaml-1.1',
+  resolveKnownTags: false,
+  customTags: (tags) => tags.filter((tag) => typeof tag !== 'object' || !isForeign(tag)),
+});
 
 /** Dates, and numbers to the base of sixty (`12:30`): text for `sigs.k8s.io/yaml`. */
 function isForeign(tag: { tag: string; format?: string | undefined }): boolean {

@@ -49,7 +49,7 @@ export function decodeService(value: unknown, at: FieldPath, rules: ServerRules,
   const object = new ObjectReader(value, 'Service', at, findings);
   const meta = decodeMeta(object.object('metadata', 'ObjectMeta'));
   const reader = object.object('spec', 'ServiceSpec');
-  const known = new Set([...specFields].filter((field) => (fieldSince[field] ?? 0) <= rules.minor));
+  const known = knownFields(rules.minor);
   const affinity = reader.object('sessionAffinityConfig', 'SessionAffinityConfig').object('clientIP', 'ClientIPConfig');
   const string = (field: string) => (known.has(field) ? reader.optionalString(field) : undefined);
   const strings = (field: string) => (known.has(field) ? reader.strings(field) : []);
@@ -109,6 +109,12 @@ const specFields = new Set([
   'trafficDistribution',
   'type',
 ]);
+
+/** The fields of a version. Those that came first with a later one are dropped unread. */
+function knownFields(minor: number): ReadonlySet<string> {
+  const newest = Math.max(...Object.values(fieldSince));
+  return minor >= newest ? specFields : new Set([...specFields].filter((field) => (fieldSince[field] ?? 0) <= minor));
+}
 
 const portFields = new Set(['appProtocol', 'name', 'nodePort', 'port', 'protocol', 'targetPort']);
 
