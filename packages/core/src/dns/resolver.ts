@@ -340,7 +340,7 @@ export class DnsResolver implements Resolver {
     let closest: ResolutionError | undefined;
     for (const candidate of candidates) {
       // One deadline for the whole search.
-      const left = Math.max(deadline - this.#clock.now(), 0);
+      const left = Math.max(Math.ceil(deadline - this.#clock.now()), 0);
       try {
         const resolution = await this.resolve(candidate, { ...options, timeoutMillis: left });
         this.#remember(hostname, candidate);
