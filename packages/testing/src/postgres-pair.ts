@@ -341,13 +341,14 @@ export class PostgresPair implements AsyncDisposable {
         'it is no primary: promote() it before the other one rejoins',
       );
     }
-    signal.throwIfAborted();
+    // From here on nobody waits for the server, and only then it is taken down: whoever gives up in between leaves no commit
+    // waiting.
+    await primary.setParameters({ synchronous_standby_names: '' }, { signal });
     await server.kill();
+    signal.throwIfAborted();
     await rm(server.dataFolder, { recursive: true, force: true });
     this.#primary = primary;
-    // While the standby is away nobody waits for it; and what it is known by is gone with its folder.
     const slot = slotOf(this.servers, server);
-    await primary.setParameters({ synchronous_standby_names: '' }, { signal });
     const { identity } = this.#resources.binaries.account;
     await primary.administrate(
       async (run) => {

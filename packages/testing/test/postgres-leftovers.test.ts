@@ -10,6 +10,9 @@ import { PostgresPair } from '@externalname/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { answer, childrenOf, commandLines, processesIn, sharedMemoryMadeBy } from './support/server-traces.ts';
 
+// Each starts servers several times, maybe on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
 interface Held {
   readonly port: number;
   readonly addresses: string[];

@@ -1,7 +1,10 @@
 import { createServer } from 'node:net';
 import { createCertificateAuthority, PostgresPair, type PostgresPairOptions } from '@externalname/testing';
 import pg from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+
+// Each starts servers several times, maybe on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe('the options of a PostgreSQL pair', () => {
   it('name hosts, addresses, port, role, password and database', async () => {

@@ -1,7 +1,10 @@
 import { PostgresPair, type PostgresServer } from '@externalname/testing';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { answer, processesIn } from './support/server-traces.ts';
+
+// Each starts servers several times, maybe on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 type State = 'up' | 'frozen' | 'down';
 

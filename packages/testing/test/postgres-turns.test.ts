@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PostgresPair } from '@externalname/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { commandLines } from './support/server-traces.ts';
+
+// Each starts servers several times, maybe on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe('changes of role', () => {
   it('follow one another when they are asked for at once', async () => {

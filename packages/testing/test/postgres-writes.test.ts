@@ -1,6 +1,9 @@
 import { PostgresPair, type PostgresServer } from '@externalname/testing';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+
+// Each starts servers several times, maybe on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe('acknowledged writes', () => {
   let pair: PostgresPair;
