@@ -60,6 +60,8 @@ export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
   };
   connection?.on('readyForQuery', check);
   connection?.once('end', finish);
+  // A statement that `pg` refused to send gets no message from the server.
+  check();
 }
 
 /**

@@ -359,6 +359,7 @@ export class Pool extends pg.Pool {
     }
     const checkout = new Checkout(item, origin !== undefined, () => {
       this.#checkouts.delete(checkout);
+      if (!checkout.hasSlot) this.#queued -= 1;
       if (this.ending) this.#checkEnd();
     });
     this.#checkouts.add(checkout);
@@ -373,15 +374,14 @@ export class Pool extends pg.Pool {
     this.#queued += 1;
     this.#slots.acquire().then(
       (slot) => {
-        this.#queued -= 1;
         this.#slotsTaken += 1;
-        checkout.hasSlot = true;
+        if (!checkout.settled) {
+          this.#queued -= 1;
+          checkout.hasSlot = true;
+        }
         this.#serve(checkout, slot);
       },
-      (error: unknown) => {
-        this.#queued -= 1;
-        checkout.fail(error);
-      },
+      (error: unknown) => checkout.fail(error),
     );
   }
 
@@ -499,6 +499,7 @@ export class Pool extends pg.Pool {
       fromQuery: false,
       checkedOut: false,
       lost: false,
+      announced: true,
       expired: false,
       provenAt: this.#clock.now(),
       idleTimer: undefined,
@@ -537,6 +538,8 @@ export class Pool extends pg.Pool {
     try {
       if (onConnect !== undefined) await onConnect(member.client);
     } catch (error) {
+      // It was never announced by a `connect` event, so no `remove` event is due.
+      member.announced = false;
       this.#remove(member);
       throw error;
     }
@@ -701,7 +704,7 @@ export class Pool extends pg.Pool {
     member.closing = true;
     closeQuietly(client, () => {
       this.#open.delete(member);
-      this.emit('remove', client as pg.PoolClient);
+      if (member.announced) this.emit('remove', client as pg.PoolClient);
       this.#freeSlotOf(member);
       this.#checkEnd();
     });
@@ -906,6 +909,8 @@ interface Member {
   checkedOut: boolean;
   /** Whether the connection ended while it was out. */
   lost: boolean;
+  /** Whether the application was told of it, or would have been, had it not ended first. */
+  announced: boolean;
   expired: boolean;
   closing?: boolean;
   /** When the server was last heard from on it, in `now()` milliseconds. */

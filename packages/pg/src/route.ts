@@ -113,20 +113,11 @@ function followedName(
   const { service, host } = settings;
   if (service !== undefined) return { service: parseServiceReference(service, defaults) };
   const name = host ?? '';
-  if (settings.allowedTargets !== 'any' && isAllowed(policy, name)) return { name };
+  if (settings.allowedTargets !== 'any' && policy.allows({ externalName: name, via: [] })) return { name };
   try {
     return { service: parseServiceReference(name, defaults) };
   } catch {
     return { name };
-  }
-}
-
-function isAllowed(policy: TargetPolicy, externalName: string): boolean {
-  try {
-    policy.checkTarget({ externalName, via: [] });
-    return true;
-  } catch {
-    return false;
   }
 }
 
