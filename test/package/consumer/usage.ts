@@ -2,7 +2,13 @@
 // It goes through a planned switch on real PostgreSQL servers, as packed code has failed where sources did not: it
 // starts programs, looks for files and imports packages at run time.
 import { strict as assert } from 'node:assert';
-import { type ExternalNameError, isExternalNameError, parseServiceReference } from '@externalname/core';
+import {
+  type ExternalNameError,
+  externalNameService,
+  isExternalNameError,
+  parseServiceReference,
+  switchJsonPatch,
+} from '@externalname/core';
 import { kubernetesSource, type NotExternalNameError } from '@externalname/kubernetes';
 import { Pool, type PoolOptions } from '@externalname/pg';
 import { LocalCluster, PostgresPair } from '@externalname/testing';
@@ -12,28 +18,25 @@ async function main(): Promise<void> {
   assert.equal(parseServiceReference('webscaler-db.default').name, 'webscaler-db');
   assert.throws(() => new Pool({ service: 'webscaler-db' }), hasCode('ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED'));
 
-  const source = kubernetesSource({ service: 'webscaler-db', kubeConfig: '/nowhere/kubeconfig' });
-  await assert.rejects(source.current(), (error: ExternalNameError | NotExternalNameError) =>
+  const lost = kubernetesSource({ service: 'webscaler-db', kubeConfig: '/nowhere/kubeconfig' });
+  await assert.rejects(lost.current(), (error: ExternalNameError | NotExternalNameError) =>
     hasCode('ERR_EXTERNALNAME_KUBERNETES_CONFIG')(error),
   );
-  await source.close();
+  await lost.close();
 
   const pair = await PostgresPair.start();
   const cluster = await LocalCluster.start({
     ttlSeconds: 1,
-    services: [
-      {
-        metadata: { name: 'webscaler-db', namespace: 'default' },
-        spec: { type: 'ExternalName', externalName: 'primary-db.example.com' },
-      },
-    ],
+    services: [externalNameService({ name: 'webscaler-db', externalName: 'primary-db.example.com' })],
     hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
   });
+  const source = kubernetesSource({ service: 'webscaler-db', kubeConfig: await cluster.writeKubeconfig() });
   const options: PoolOptions = {
     service: 'webscaler-db',
     allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
     allowedNetworks: ['127.0.0.0/8'],
     dns: { nameservers: [cluster.nameserver] },
+    source,
     port: pair.port,
     database: pair.database,
     user: pair.user,
@@ -47,14 +50,14 @@ async function main(): Promise<void> {
 
     await pair.switchover({
       onPromoted: async () => {
-        await cluster.services.patch('default', 'webscaler-db', [
-          { op: 'replace', path: '/spec/externalName', value: 'secondary-db.example.com' },
-        ]);
+        const patch = switchJsonPatch({ externalName: 'secondary-db.example.com' });
+        await cluster.services.patch('default', 'webscaler-db', patch);
       },
     });
     assert.equal(await serverOf(pool), pair.addresses['secondary-db.example.com']);
   } finally {
     await pool.end();
+    await source.close();
     await cluster.close();
     await pair.close();
   }
