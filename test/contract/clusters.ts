@@ -15,6 +15,14 @@ export interface ContractCluster {
   namespace(): Promise<string>;
   /** The token of a new ServiceAccount. */
   serviceAccountToken(namespace: string, name: string): Promise<string>;
+  /** What may be done to the API server; absent where the cluster is somebody's own. */
+  readonly apiServer?: {
+    /** Ends it without a word. */
+    crash(): Promise<void>;
+    restart(): Promise<void>;
+    /** Watches from versions before now are told that these are gone. */
+    forgetHistory(): Promise<void>;
+  };
   stop(): Promise<void>;
 }
 
@@ -44,13 +52,33 @@ async function startLocal(): Promise<ContractCluster> {
     ...common(KubeClient.fromFile(kubeconfig), kubeconfig),
     // Nobody issues tokens over HTTP there.
     serviceAccountToken: async (namespace, name) => cluster.api.tokenFor({ serviceAccount: name, namespace }),
+    apiServer: {
+      crash: async () => void cluster.api.fault({ kind: 'refusing' }),
+      restart: async () => {
+        cluster.api.heal();
+        await cluster.api.listening();
+      },
+      forgetHistory: async () => cluster.api.expireResourceVersions(),
+    },
     stop: () => cluster.close(),
   };
 }
 
 async function startReal(folder: string): Promise<ContractCluster> {
   const plane = await RealControlPlane.start(folder);
-  return { ...common(plane.admin, plane.kubeconfig), stop: () => plane.stop() };
+  return {
+    ...common(plane.admin, plane.kubeconfig),
+    apiServer: {
+      crash: () => plane.killApiServer(),
+      restart: () => plane.restartApiServer(),
+      // The watch cache has its own history, which ends with the process.
+      forgetHistory: async () => {
+        await plane.compact();
+        await plane.restartApiServer();
+      },
+    },
+    stop: () => plane.stop(),
+  };
 }
 
 async function useExisting(): Promise<ContractCluster> {
