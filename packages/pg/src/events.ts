@@ -53,8 +53,13 @@ export interface RetryEvent {
   readonly error: unknown;
 }
 
+/** A pool moved to another target. See {@link SwitchEvent}. */
 export const switched = new EventChannel<SwitchEvent>('externalname:pg:switch');
+/** Nothing is left on earlier targets. See {@link MovedEvent}. */
 export const moved = new EventChannel<MovedEvent>('externalname:pg:moved');
+/** A target is not followed, or not yet. See {@link TargetRefusedEvent}. */
 export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
+/** A connection was made or could not be made. See {@link ConnectEvent}. */
 export const connected = new EventChannel<ConnectEvent>('externalname:pg:connect');
+/** Work that was not executed is done again. See {@link RetryEvent}. */
 export const retried = new EventChannel<RetryEvent>('externalname:pg:retry');
