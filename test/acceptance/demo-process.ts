@@ -92,6 +92,11 @@ export class DemoProcess implements AsyncDisposable {
     if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGINT');
   }
 
+  /** Ends the demo's own process, and no other, without a word to it. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   /** The demo's process and all that it started, and these started, down to the last one. */
   async processes(): Promise<readonly number[]> {
     const rows = await processTable();
@@ -119,13 +124,13 @@ export class DemoProcess implements AsyncDisposable {
   }
 }
 
-/** Which of these processes live. Asks for up to two seconds, as the last one of a demo is told of its end by a pipe that closes. */
+/** Which of these processes live. Asks for up to ten seconds: the last ones learn of the demo's end by a pipe that closes. */
 export async function survivors(processes: readonly number[]): Promise<readonly number[]> {
   for (let tries = 1; ; tries++) {
     const living = new Set((await processTable()).filter(({ state }) => !/^[ZX]/.test(state)).map(({ pid }) => pid));
     const left = processes.filter((pid) => living.has(pid));
-    if (left.length === 0 || tries === 40) return left;
-    await pause(50);
+    if (left.length === 0 || tries === 100) return left;
+    await pause(100);
   }
 }
 

@@ -14,12 +14,27 @@ describe.concurrent('Ctrl-C', () => {
     expect(processes.length).toBeGreaterThan(1);
     demo.interrupt();
     expect(await demo.ended).toEqual({ code: 130, signal: null });
-    expect(await survivors(processes)).toEqual([]);
-    expect(await demo.folders()).toEqual([]);
+    await expectNothingLeft(demo, processes, serversAreUp ? 2 : 0);
     expect(demo.stdout).not.toContain('"held"');
-    const ports = [...`${demo.stdout}${demo.stderr}`.matchAll(/(?:primary|standby): \S+, (\S+) port (\d+)/g)];
-    expect(ports).toHaveLength(serversAreUp ? 2 : 0);
-    for (const [, address = '', port] of ports) expect(await knock(address, Number(port))).toBe('ECONNREFUSED');
     if (words.includes('--plain-pg')) expect(demo.stdout).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
   });
 });
+
+describe.concurrent('kill -9 of the demo', () => {
+  it('leaves no process, folder or port behind', async () => {
+    await using demo = await DemoProcess.start([]);
+    await demo.says(/every worker writes to primary-db/);
+    const processes = await demo.processes();
+    demo.kill();
+    expect(await demo.ended).toEqual({ code: null, signal: 'SIGKILL' });
+    await expectNothingLeft(demo, processes, 2);
+  });
+});
+
+async function expectNothingLeft(demo: DemoProcess, processes: readonly number[], servers: number): Promise<void> {
+  expect(await survivors(processes)).toEqual([]);
+  expect(await demo.folders()).toEqual([]);
+  const ports = [...`${demo.stdout}${demo.stderr}`.matchAll(/(?:primary|standby): \S+, (\S+) port (\d+)/g)];
+  expect(ports).toHaveLength(servers);
+  for (const [, address = '', port] of ports) expect(await knock(address, Number(port))).toBe('ECONNREFUSED');
+}

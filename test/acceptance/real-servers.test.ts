@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Ledger } from '../../examples/webscaler/src/ledger.ts';
 import { plainPool } from '../../examples/webscaler/src/plain-pg.ts';
 import { countRows, makeTable } from '../../examples/webscaler/src/rows.ts';
+import { assertDead, serverProcessIds } from '../../examples/webscaler/src/server-death.ts';
 import { judgeStage } from '../../examples/webscaler/src/verdict.ts';
 import type { ClientKind } from '../../examples/webscaler/src/writer-messages.ts';
 
@@ -116,6 +117,18 @@ describe('the verdict of the demo', () => {
     await pool.query('delete from writes where id = 2');
     await pool.query('insert into writes (id, worker) values (3, 0)');
     expect(await judge()).toMatchObject({ held: false, writes: { acknowledged: 5, lost: 1, duplicated: 1 } });
+  });
+});
+
+describe('what the demo takes for dead', () => {
+  it('is no server whose processes live', async () => {
+    const { primary } = pair;
+    const processes = await serverProcessIds(primary);
+    expect(processes).toContain(primary.processId);
+    // More than the postmaster: checkpointer, background writer, the sender of the write-ahead log, and so on.
+    expect(processes.length).toBeGreaterThan(3);
+    await expect(assertDead(primary, processes)).rejects.toThrow(/processes .* live/);
+    await expect(assertDead(primary, [])).rejects.toThrow('a connection gets: connected');
   });
 });
 
