@@ -245,13 +245,7 @@ export class Pool extends pg.Pool {
     const run = super.query as unknown as QueryOnce;
     const timeoutMillis = this.#settings.failoverTimeoutMillis;
     // A submittable may have been read from already, so it is never sent twice.
-    if (
-      timeoutMillis === 0 ||
-      text === null ||
-      text === undefined ||
-      typeof text === 'function' ||
-      isSubmittable(text)
-    ) {
+    if (text === null || text === undefined || typeof text === 'function' || isSubmittable(text)) {
       this.#origin = { budgetMillis: undefined };
       try {
         return run.call(this, text, values, callback);
@@ -275,7 +269,7 @@ export class Pool extends pg.Pool {
       const idempotent = isIdempotent(text);
       const failure = classifyFailure(error, 'connected');
       recordOutcome(error, failure.outcome);
-      if (this.ending || isFinal(error) || !mayRetry(failure, idempotent)) throw error;
+      if (timeoutMillis === 0 || this.ending || isFinal(error) || !mayRetry(failure, idempotent)) throw error;
       return await retryNotExecuted(error, attempt, {
         name: this.#settings.name,
         deadlineAt: startedAt + timeoutMillis,

@@ -285,6 +285,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       });
       await pool.query('select 1');
       await pool.end();
+      await tick();
       await pool.connect().catch((error: Error) => note(error.message));
       await pool.query('select 1').catch((error: Error) => note(error.message));
       await pool.end().catch((error: Error) => note(error.message));
