@@ -137,7 +137,7 @@ export class Crew implements AsyncDisposable {
       const { code, message, outcome } = write.failure;
       if (this.#told.has(code)) continue;
       this.#told.add(code);
-      const name = code === 'none' ? message : `${code}: ${message}`;
+      const name = code === message ? message : `${code}: ${message}`;
       this.#timeline.event(
         `${this.settings.title}: a write fails, outcome ${outcome}: ${name}`,
         'bad',

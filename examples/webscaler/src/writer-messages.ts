@@ -80,7 +80,12 @@ export interface AcknowledgedWrite extends Write {
 
 export interface FailedWrite extends Write {
   readonly settledAt: number;
-  readonly failure: { readonly code: string; readonly message: string; readonly outcome: FailureOutcome };
+  readonly failure: {
+    /** The error's code; its message where it has none. */
+    readonly code: string;
+    readonly message: string;
+    readonly outcome: FailureOutcome;
+  };
 }
 
 /** `unsaid`: plain `pg` does not say whether a write that failed was executed. */

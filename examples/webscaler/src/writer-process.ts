@@ -53,7 +53,7 @@ async function writeOnce(writer: RowWriter, id: number, worker: number): Promise
     settled.push({ ...write, settledAt: now(), address });
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
-    const failure = { code: code ?? 'none', message, outcome: outcomeOf(error) ?? ('unsaid' as const) };
+    const failure = { code: code ?? message, message, outcome: outcomeOf(error) ?? ('unsaid' as const) };
     settled.push({ ...write, settledAt: now(), failure });
   } finally {
     underWay.delete(id);
