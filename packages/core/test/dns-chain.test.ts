@@ -18,7 +18,7 @@ const opened: { close(): Promise<void> }[] = [];
 
 async function resolverOf(script: Script, options: DnsResolverOptions = {}) {
   const server = await ScriptedDnsServer.start(script);
-  const resolver = new DnsResolver({ nameservers: [server.text], timeoutMillis: 500, attempts: 1, ...options });
+  const resolver = new DnsResolver({ nameservers: [server.text], timeoutMillis: 5000, attempts: 1, ...options });
   opened.push(server, resolver);
   return { server, resolver };
 }

@@ -25,7 +25,7 @@ async function lookupOf(script: Script) {
     nameservers: [server.text],
     searchDomains: ['default.svc.cluster.local'],
     ndots: 5,
-    timeoutMillis: 300,
+    timeoutMillis: 5000,
     attempts: 1,
   });
   opened.push(server, resolver);

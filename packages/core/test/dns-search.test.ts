@@ -29,7 +29,7 @@ async function resolverOf(options: DnsResolverOptions = {}, script: Script = zon
   const server = await ScriptedDnsServer.start(script);
   const hostsPath = join(folder, 'hosts');
   const resolver = new DnsResolver(
-    { nameservers: [server.text], timeoutMillis: 300, attempts: 1, hostsPath, ...pod, ...options },
+    { nameservers: [server.text], timeoutMillis: 5000, attempts: 1, hostsPath, ...pod, ...options },
     { clock },
   );
   opened.push(server, resolver);

@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type DnsQueryEvent, DnsResolver, type DnsResolverOptions, dnsQueryChannel } from '@externalname/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { a, aaaa, encodeReply, rcodes, type Script, ScriptedDnsServer, soa } from './scripted-dns-server.ts';
@@ -17,7 +18,7 @@ async function serve(script: Script, address?: string): Promise<ScriptedDnsServe
 
 function resolverOf(servers: readonly ScriptedDnsServer[], options: DnsResolverOptions = {}): DnsResolver {
   const nameservers = servers.map((server) => server.text);
-  const resolver = new DnsResolver({ nameservers, timeoutMillis: 300, attempts: 2, cache: false, ...options });
+  const resolver = new DnsResolver({ nameservers, timeoutMillis: 5000, attempts: 2, cache: false, ...options });
   opened.push(resolver);
   return resolver;
 }
@@ -94,7 +95,7 @@ describe('a truncated answer', () => {
     const server = await serve((query) =>
       query.protocol === 'udp' ? { truncated: true, answers: [a(name, '192.0.2.10')] } : undefined,
     );
-    await expect(resolverOf([server]).resolve(name, { family: 4 })).rejects.toMatchObject({
+    await expect(resolverOf([server], { timeoutMillis: 300 }).resolve(name, { family: 4 })).rejects.toMatchObject({
       failure: 'unavailable',
       message: `${name}: no answer from ${server.text} within 300 ms`,
     });
@@ -232,6 +233,37 @@ describe('a server that answers SERVFAIL or REFUSED', () => {
       failure: 'unavailable',
       message: `${name}: SERVFAIL from ${server.text}`,
     });
+  });
+});
+
+describe('a great many names at once', () => {
+  it('are asked for with at most 500 sockets, and all get their answer', async () => {
+    let underWay = 0;
+    let most = 0;
+    const server = await serve(async (query) => {
+      most = Math.max(most, ++underWay);
+      await pause(20);
+      underWay--;
+      return { answers: [a(query.name, '192.0.2.10')] };
+    });
+    const resolver = resolverOf([server], { timeoutMillis: 20_000, totalTimeoutMillis: 60_000 });
+    const names = Array.from({ length: 2000 }, (_, index) => `n${index}.example.com`);
+    const resolved = await Promise.all(names.map((one) => resolver.resolve(one, { family: 4 })));
+    expect(resolved.map((resolution) => resolution.name)).toEqual(names);
+    expect(server.queries).toHaveLength(2000);
+    expect(most).toBeLessThanOrEqual(500);
+    expect(most).toBeGreaterThan(50);
+  });
+
+  it('end at once with the resolver, those that wait for their turn included', async () => {
+    const server = await serve(() => undefined);
+    const resolver = resolverOf([server], { timeoutMillis: 20_000 });
+    const calls = Array.from({ length: 1200 }, (_, index) => resolver.resolve(`n${index}.example.com`, { family: 4 }));
+    const settled = Promise.allSettled(calls);
+    await pause(50);
+    await resolver.close();
+    const codes = new Set((await settled).map((one) => (one.status === 'rejected' ? one.reason.code : 'resolved')));
+    expect([...codes]).toEqual(['ERR_EXTERNALNAME_CLOSED']);
   });
 });
 

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { Clock } from '../clock.ts';
+import { abortable } from '../deadline.ts';
 import { DnsQueryError } from './errors.ts';
 import { decodeResponse, encodeQuery, MalformedMessageError, type Question, type ResponseMessage } from './message.ts';
 import type { ServerAddress } from './server-address.ts';
@@ -41,7 +42,8 @@ export interface Exchange {
 export class Transport {
   readonly #clock: Clock;
   readonly #counters: DnsCounters;
-  readonly #closing = new Set<Promise<void>>();
+  readonly #open = new Set<Promise<void>>();
+  readonly #waiting: (() => void)[] = [];
   readonly #withoutEdns = new Map<string, number>();
 
   constructor(clock: Clock, counters: DnsCounters) {
@@ -69,7 +71,7 @@ export class Transport {
 
   /** Resolves when every socket is really closed. The queries themselves end through their signal. */
   async close(): Promise<void> {
-    await Promise.all(this.#closing);
+    await Promise.all(this.#open);
   }
 
   async #exchange(options: ExchangeOptions): Promise<Exchange> {
@@ -78,7 +80,21 @@ export class Transport {
     return exchange.message.truncated ? this.#send(options, tcpChannel) : exchange;
   }
 
-  #send(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
+  /** Ten thousand names at once must not take ten thousand sockets: the rest wait for their turn. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    while (this.#open.size >= mostSockets) {
+      const { promise, resolve } = deferred();
+      this.#waiting.push(resolve);
+      await abortable(promise, signal);
+    }
+  }
+
+  async #send(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
+    if (this.#open.size >= mostSockets) await this.#turn(options.signal);
+    return this.#sendNow(options, channel);
+  }
+
+  #sendNow(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
     const { question, server, timeoutMillis, signal, edns0, onSend } = options;
     const counters = this.#counters;
     return new Promise<Exchange>((resolve, reject) => {
@@ -114,8 +130,13 @@ export class Transport {
           reject(new DnsQueryError('network', server.text, `cannot reach ${server.text}: ${cause.message}`, { cause }));
         },
       });
-      this.#closing.add(open.closed);
-      open.closed.finally(() => this.#closing.delete(open.closed)).catch(() => undefined);
+      this.#open.add(open.closed);
+      open.closed
+        .then(() => {
+          this.#open.delete(open.closed);
+          this.#waiting.shift()?.();
+        })
+        .catch(() => undefined);
       let over = false;
       const expire = () => {
         if (over) return;
@@ -263,6 +284,17 @@ const tcpChannel: OpenChannel = (server, query, events) => {
     },
   };
 };
+
+function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+/** Queries of one resolver under way at a time, each with a socket. The rest wait for their turn. */
+const mostSockets = 500;
 
 const ednsRefusals = new Set(['FORMERR', 'NOTIMP', 'BADVERS']);
 
