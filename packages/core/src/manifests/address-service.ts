@@ -1,5 +1,4 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { InvalidArgumentError } from '../errors.ts';
 import {
   type AddressEndpoint,
   type AddressPort,
@@ -7,9 +6,8 @@ import {
   type EndpointSliceManifest,
   type ServiceManifest,
 } from '../objects/index.ts';
-import { type BuilderChecks, checked } from './manifest-error.ts';
+import { type BuilderChecks, checked, ManifestInvalidError, OptionProblems } from './manifest-error.ts';
 import { type ManifestName, metadata } from './object-name.ts';
-import { externalNameService } from './service.ts';
 
 /** See {@link addressService}. */
 export interface AddressServiceOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
@@ -30,30 +28,25 @@ export interface AddressServiceOptions extends ManifestName, Pick<BuilderChecks,
  * IPv4 and IPv6 apart, at most 1000 in each. The slices are managed by `externalname`, so no controller of the cluster
  * changes them: whoever applies them keeps them up to date.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where there is no address, or a text that is none.
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also where there is no address, or a text that is none.
  *
  * Source: Kubernetes documentation, "Services without selectors", "EndpointSlices".
  */
 export function addressService(options: AddressServiceOptions): (ServiceManifest | EndpointSliceManifest)[] {
   const { addresses, ports = [], headless = ports.length === 0 } = options;
-  if (addresses.length === 0) throw new InvalidArgumentError('addresses', 'give at least one address');
-  if (ports.length === 0 && !headless)
-    throw new InvalidArgumentError('ports', 'a Service with a cluster IP needs at least one port');
-  const endpoints = addresses.map((entry, index) => {
+  const problems = new OptionProblems();
+  if (addresses.length === 0) problems.add('addresses', 'give at least one address');
+  if (ports.length === 0 && !headless) problems.add('ports', 'a Service with a cluster IP needs at least one port');
+  const endpoints = addresses.flatMap((entry, index) => {
     const endpoint = typeof entry === 'string' ? { address: entry } : entry;
     const family = familyOf(endpoint.address);
-    if (family !== undefined) return { ...endpoint, family };
-    throw new InvalidArgumentError(
-      `addresses[${index}]`,
-      `${JSON.stringify(endpoint.address)} is no address: write 203.0.113.7 or 2001:db8::7, without port`,
-    );
+    if (family !== undefined) return [{ ...endpoint, family }];
+    const shown = JSON.stringify(endpoint.address.slice(0, 100));
+    problems.add(`addresses[${index}]`, `${shown} is no address: write 203.0.113.7 or 2001:db8::7, without port`);
+    return [];
   });
-  return checked(
-    'Service for addresses',
-    addressObjects({ metadata: metadata(options), ports, headless, endpoints }),
-    options,
-  );
+  const objects = addressObjects({ metadata: metadata(options), ports, headless, endpoints });
+  return checked('Service for addresses', objects, options, problems);
 }
 
 /** See {@link serviceFor}. */
@@ -69,28 +62,28 @@ export interface ServiceForOptions extends Omit<AddressServiceOptions, 'addresse
  *   SDK balances over several services);
  * - addresses: a Service without selector and its EndpointSlices, see {@link addressService}.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where names and addresses are mixed, or there is none.
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also where names and addresses are mixed, or there is none.
  */
 export function serviceFor(options: ServiceForOptions): (ServiceManifest | EndpointSliceManifest)[] {
   const { targets, name } = options;
   const addresses = targets.filter((target) => familyOf(target) !== undefined);
-  if (targets.length === 0) throw new InvalidArgumentError('targets', 'give at least one name or address');
-  if (addresses.length === targets.length) return addressService({ ...options, addresses });
+  if (addresses.length === targets.length && targets.length > 0) return addressService({ ...options, addresses });
+  const problems = new OptionProblems();
+  if (targets.length === 0) problems.add('targets', 'give at least one name or address');
   if (addresses.length > 0) {
     const both = `${JSON.stringify(addresses[0])} is an address, others are names`;
-    throw new InvalidArgumentError(
-      'targets',
-      `${both}: no Service holds both. Give the addresses a name in DNS, or make two Services`,
-    );
+    problems.add('targets', `${both}: no Service holds both. Give the addresses a name in DNS, or make two Services`);
   }
-  return targets.map((externalName, index) => {
-    return externalNameService({
-      ...options,
-      name: targets.length === 1 ? name : `${name}-${index + 1}`,
-      externalName,
-    });
-  });
+  if (problems.issues.length > 0) throw new ManifestInvalidError('Service', problems.issues);
+  const services = targets.map(
+    (externalName, index): ServiceManifest => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: metadata({ ...options, name: targets.length === 1 ? name : `${name}-${index + 1}` }),
+      spec: { type: 'ExternalName', externalName },
+    }),
+  );
+  return checked('Service of type ExternalName', services, options);
 }
 
 function familyOf(text: string): 4 | 6 | undefined {

@@ -1,7 +1,6 @@
-import { InvalidArgumentError } from '../errors.ts';
 import { parseTargetPattern, type TargetPattern } from '../names/index.ts';
 import type { AdmissionPolicyBindingManifest, AdmissionPolicyManifest } from '../objects/index.ts';
-import { checked } from './manifest-error.ts';
+import { checked, OptionProblems } from './manifest-error.ts';
 import { type ManifestName, metadata } from './object-name.ts';
 
 /** See {@link targetAdmissionPolicy}. */
@@ -31,8 +30,7 @@ export interface TargetAdmissionPolicyOptions extends Omit<ManifestName, 'name' 
  * create, update and every kind of patch; without the binding nothing is enforced. An object that exists already is
  * looked at when it is written next.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a pattern that is none, or an empty list.
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also for a pattern that is none, or an empty list.
  *
  * Source: Kubernetes documentation, "Validating Admission Policy" (`admissionregistration.k8s.io/v1`, since 1.30).
  */
@@ -40,18 +38,16 @@ export function targetAdmissionPolicy(
   options: TargetAdmissionPolicyOptions,
 ): [AdmissionPolicyManifest, AdmissionPolicyBindingManifest] {
   const { name, namespace, service, allowedTargets, validationActions = ['Deny'] } = options;
-  if (allowedTargets.length === 0)
-    throw new InvalidArgumentError(
-      'allowedTargets',
-      'an empty list would refuse every Service: name at least one host',
-    );
-  if (options.onlyExternalName === true && service === undefined) {
-    throw new InvalidArgumentError(
-      'onlyExternalName',
-      'only a policy for one service can refuse other types: name the service',
-    );
+  const problems = new OptionProblems();
+  if (allowedTargets.length === 0) {
+    problems.add('allowedTargets', 'an empty list would refuse every Service: name at least one host');
   }
-  const patterns = allowedTargets.map((text, index) => parseTargetPattern(text, `allowedTargets[${index}]`));
+  if (options.onlyExternalName === true && service === undefined) {
+    problems.add('onlyExternalName', 'only a policy for one service can refuse other types: name the service');
+  }
+  const patterns = allowedTargets.flatMap((text, index) => {
+    return problems.attempt(`allowedTargets[${index}]`, () => parseTargetPattern(text, `allowedTargets[${index}]`));
+  });
   const named = metadata({ ...options, namespace: undefined });
   const policy: AdmissionPolicyManifest = {
     apiVersion: 'admissionregistration.k8s.io/v1',
@@ -86,7 +82,7 @@ export function targetAdmissionPolicy(
       matchResources: { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } },
     },
   };
-  checked('ValidatingAdmissionPolicy', [policy, binding]);
+  checked('ValidatingAdmissionPolicy', [policy, binding], {}, problems);
   return [policy, binding];
 }
 

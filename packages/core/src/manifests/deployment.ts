@@ -1,6 +1,6 @@
-import { InvalidArgumentError } from '../errors.ts';
+import { parseTargetPattern } from '../names/index.ts';
 import type { DeploymentManifest } from '../objects/index.ts';
-import { type BuilderChecks, checked } from './manifest-error.ts';
+import { type BuilderChecks, checked, OptionProblems } from './manifest-error.ts';
 import { type ManifestName, metadata } from './object-name.ts';
 
 /** See {@link applicationDeployment}. */
@@ -37,8 +37,7 @@ export interface PodDnsOptions {
 /**
  * A Deployment for an application that uses the SDK, with DNS settings that make lookups cheap.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for numbers out of range.
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also for numbers out of range.
  *
  * Source: Kubernetes documentation, "DNS for Services and Pods", section Pod's DNS Config; resolv.conf(5).
  */
@@ -54,11 +53,15 @@ export function applicationDeployment(options: ApplicationDeploymentOptions): De
     dns = {},
   } = options;
   const { ndots = 2, timeoutSeconds = 2, attempts = 3 } = dns;
-  whole('replicas', replicas, 0, 2 ** 31 - 1);
-  whole('dns.ndots', ndots, 0, 15);
-  whole('dns.timeoutSeconds', timeoutSeconds, 1, 30);
-  whole('dns.attempts', attempts, 1, 5);
+  const problems = new OptionProblems();
+  whole('replicas', replicas, 0, 2 ** 31 - 1, problems);
+  whole('dns.ndots', ndots, 0, 15, problems);
+  whole('dns.timeoutSeconds', timeoutSeconds, 1, 30, problems);
+  whole('dns.attempts', attempts, 1, 5, problems);
   const labels = { 'app.kubernetes.io/name': name };
+  for (const [index, text] of (allowedTargets ?? []).entries()) {
+    problems.attempt(`allowedTargets[${index}]`, () => parseTargetPattern(text, `allowedTargets[${index}]`));
+  }
   const targets = allowedTargets === undefined ? {} : { EXTERNALNAME_ALLOWED_TARGETS: allowedTargets.join(',') };
   const variables = Object.entries({ ...targets, ...env }).map(([key, value]) => ({ name: key, value }));
   const deployment: DeploymentManifest = {
@@ -93,10 +96,10 @@ export function applicationDeployment(options: ApplicationDeploymentOptions): De
       },
     },
   };
-  return checked('Deployment', deployment, options);
+  return checked('Deployment', deployment, { kubernetesVersion: options.kubernetesVersion }, problems);
 }
 
-function whole(argument: string, value: number, least: number, most: number): void {
+function whole(path: string, value: number, least: number, most: number, problems: OptionProblems): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new InvalidArgumentError(argument, `give a whole number from ${least} to ${most}`);
+  problems.add(path, `give a whole number from ${least} to ${most}`);
 }

@@ -1,5 +1,5 @@
 import { ExternalNameError } from '../errors.ts';
-import { type Issue, type ValidationOptions, validate } from '../validation/index.ts';
+import { type Issue, type ValidationOptions, validate, validationRules } from '../validation/index.ts';
 
 /** A builder was given what makes no object that works. All problems at once, in `issues`. Code `ERR_EXTERNALNAME_MANIFEST_INVALID`. */
 export class ManifestInvalidError extends ExternalNameError {
@@ -16,17 +16,57 @@ export class ManifestInvalidError extends ExternalNameError {
 /** What the builders check against, beside the rules of the API server. */
 export type BuilderChecks = Pick<ValidationOptions, 'kubernetesVersion' | 'allowedTargets' | 'clusterDomain'>;
 
+/** What is wrong with the options of a builder, gathered so that one error can list it all. */
+export class OptionProblems {
+  readonly #issues: Issue[] = [];
+
+  get issues(): readonly Issue[] {
+    return this.#issues;
+  }
+
+  add(path: string, message: string): void {
+    const { hint, source } = validationRules['builder-option'];
+    this.#issues.push({
+      path,
+      code: 'builder-option',
+      severity: 'error',
+      message,
+      hint,
+      reason: 'FieldValueInvalid',
+      source,
+    });
+  }
+
+  /** What `parse` returns, or nothing and a problem where it throws. */
+  attempt<T>(path: string, parse: () => T): T[] {
+    try {
+      return [parse()];
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.add(path, message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message);
+      return [];
+    }
+  }
+}
+
 /**
- * Returns the manifests where the API server takes each of them and each can work.
+ * Returns the manifests where the options are right, the API server takes each manifest and each can work.
  *
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` with every issue of every manifest.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` with every problem of the options and every issue of
+ * every manifest.
  */
 export function checked<Manifests extends object | readonly object[]>(
   what: string,
   manifests: Manifests,
   checks: BuilderChecks = {},
+  options: OptionProblems = new OptionProblems(),
 ): Manifests {
-  const issues = validate(manifests, checks).filter(({ severity, code }) => severity === 'error' || hopeless.has(code));
+  const { kubernetesVersion, allowedTargets, clusterDomain } = checks;
+  const found = validate(manifests, { kubernetesVersion, allowedTargets, clusterDomain });
+  const issues = [
+    ...options.issues,
+    ...found.filter(({ severity, code }) => severity === 'error' || hopeless.has(code)),
+  ];
   if (issues.length > 0) throw new ManifestInvalidError(what, issues);
   return manifests;
 }

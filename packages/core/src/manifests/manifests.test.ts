@@ -193,8 +193,34 @@ describe('a Deployment for an application', () => {
     ['dns.timeoutSeconds', { dns: { timeoutSeconds: 0 } }],
     ['dns.attempts', { dns: { attempts: 1.5 } }],
   ])('refuses %s out of range', (argument, options) => {
-    expect(() => applicationDeployment({ name: 'orders', image: 'orders:1', ...options })).toThrow(
-      badArgument(argument),
+    expect(() => applicationDeployment({ name: 'orders', image: 'orders:1', ...options })).toThrow(invalid(argument));
+  });
+});
+
+describe('a builder', () => {
+  it('lists all problems of its options and of what it would make in one error', () => {
+    const dns = { ndots: 99, attempts: 0 };
+    const options = { name: 'Orders', image: '', replicas: 1.5, allowedTargets: ['*'], dns };
+    expect(() => applicationDeployment(options)).toThrow(
+      invalid(
+        'replicas',
+        'dns.ndots',
+        'dns.attempts',
+        'allowedTargets[0]',
+        'metadata.name',
+        'spec.template.spec.containers[0].name',
+        'spec.template.spec.containers[0].image',
+      ),
+    );
+    expect(() => addressService({ name: 'DB', addresses: ['x', '10.0.0.1', 'y'] })).toThrow(
+      expect.objectContaining({
+        issues: expect.arrayContaining(
+          ['addresses[0]', 'addresses[2]', 'metadata.name'].map((path) => expect.objectContaining({ path })),
+        ),
+      }),
+    );
+    expect(() => serviceFor({ name: 'db', targets: ['a_b', 'c_d'] })).toThrow(
+      invalid('spec.externalName', 'spec.externalName'),
     );
   });
 });
@@ -251,7 +277,7 @@ describe('a Service for addresses', () => {
   it.each(['127.1', '10.0.0.1:5432', 'db.example.com', 'fe80::1%eth0'])(
     'is refused for %s, which is no address',
     (address) => {
-      expect(() => addressService({ name: 'db', addresses: [address] })).toThrow(badArgument('addresses[0]'));
+      expect(() => addressService({ name: 'db', addresses: [address] })).toThrow(invalid('addresses[0]'));
     },
   );
 });
@@ -273,8 +299,8 @@ describe('what works for given targets', () => {
   });
 
   it('is nothing for a mixture, or for none', () => {
-    expect(() => kinds(['a.example.com', '203.0.113.7'])).toThrow(badArgument('targets'));
-    expect(() => kinds([])).toThrow(badArgument('targets'));
+    expect(() => kinds(['a.example.com', '203.0.113.7'])).toThrow(invalid('targets'));
+    expect(() => kinds([])).toThrow(invalid('targets'));
   });
 });
 
@@ -448,7 +474,7 @@ describe('an admission policy', () => {
     ['allowedTargets[0]', { allowedTargets: ['*'] }],
     ['onlyExternalName', { onlyExternalName: true }],
   ])('is refused for a %s that makes no sense', (argument, wrong) => {
-    expect(() => targetAdmissionPolicy({ ...options, ...wrong })).toThrow(badArgument(argument));
+    expect(() => targetAdmissionPolicy({ ...options, ...wrong })).toThrow(invalid(argument));
   });
 });
 
@@ -474,8 +500,8 @@ describe('policies for egress', () => {
 
   it('never let everything out by a list left empty', () => {
     const options = { name: 'out', podLabels: {}, networks: ['203.0.113.0/24'], ports: [{ port: 5432 }] };
-    expect(() => egressNetworkPolicy({ ...options, networks: [] })).toThrow(badArgument('networks'));
-    expect(() => egressNetworkPolicy({ ...options, ports: [] })).toThrow(badArgument('ports'));
+    expect(() => egressNetworkPolicy({ ...options, networks: [] })).toThrow(invalid('networks'));
+    expect(() => egressNetworkPolicy({ ...options, ports: [] })).toThrow(invalid('ports'));
     expect(() => egressNetworkPolicy({ ...options, networks: ['203.0.113.7/24'] })).toThrow(
       invalid('spec.egress[0].to[0].ipBlock.cidr'),
     );

@@ -1,7 +1,6 @@
-import { InvalidArgumentError } from '../errors.ts';
-import { canonicalName, parseTargetPattern } from '../names/index.ts';
+import { parseTargetPattern } from '../names/index.ts';
 import type { CiliumEgressRule, CiliumNetworkPolicyManifest, NetworkPolicyManifest } from '../objects/index.ts';
-import { type BuilderChecks, checked } from './manifest-error.ts';
+import { type BuilderChecks, checked, OptionProblems } from './manifest-error.ts';
 import { type ManifestName, metadata } from './object-name.ts';
 
 /** A port that may be reached. */
@@ -35,20 +34,16 @@ export interface EgressDnsOptions {
  * NetworkPolicy that lets pods out to known networks and to the cluster's DNS, and nowhere else. A NetworkPolicy knows no
  * host names: keep the networks in step with the external service, or use {@link ciliumNetworkPolicy}.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` without a network or port.
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also without a network or port.
  *
  * Source: Kubernetes documentation, "Network Policies".
  */
 export function egressNetworkPolicy(options: EgressNetworkPolicyOptions): NetworkPolicyManifest {
   const { podLabels, networks, ports, dns = {} } = options;
+  const problems = new OptionProblems();
   if (networks.length === 0)
-    throw new InvalidArgumentError(
-      'networks',
-      'give at least one network: without, every address would be let through',
-    );
-  if (ports.length === 0)
-    throw new InvalidArgumentError('ports', 'give at least one port: without, every port would be let through');
+    problems.add('networks', 'give at least one network: without, every address would be let through');
+  if (ports.length === 0) problems.add('ports', 'give at least one port: without, every port would be let through');
   const { namespace = 'kube-system', podLabels: dnsLabels = kubeDns, nodeLocalAddress } = dns;
   const dnsPods = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
@@ -80,7 +75,7 @@ export function egressNetworkPolicy(options: EgressNetworkPolicyOptions): Networ
       ],
     },
   };
-  return checked('NetworkPolicy', policy, options);
+  return checked('NetworkPolicy', policy, options, problems);
 }
 
 /** See {@link ciliumNetworkPolicy}. */
@@ -100,19 +95,19 @@ export interface CiliumNetworkPolicyOptions extends ManifestName {
  * under the name that was *asked for*: a pod that asks for the Service needs the Service's name here, one that asks for
  * the target (as the SDK does) the target's. So both are listed.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a name that is none, or without a target or port.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for a name that is none, or without a target or port.
  *
  * Source: Cilium documentation, "DNS based"; cilium#30588.
  */
 export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): CiliumNetworkPolicyManifest {
   const { podLabels, services, targets, ports, dns = {} } = options;
+  const problems = new OptionProblems();
   const { namespace = 'kube-system', podLabels: dnsLabels = kubeDns } = dns;
-  if (targets.length === 0) throw new InvalidArgumentError('targets', 'give at least one host name');
-  if (ports.length === 0)
-    throw new InvalidArgumentError('ports', 'give at least one port: without, every port would be let through');
+  if (targets.length === 0) problems.add('targets', 'give at least one host name');
+  if (ports.length === 0) problems.add('ports', 'give at least one port: without, every port would be let through');
   const names = [
-    ...services.map((text, index) => nameRule(text, `services[${index}]`)),
-    ...targets.map((text, index) => nameRule(text, `targets[${index}]`)),
+    ...services.flatMap((text, index) => nameRule(text, `services[${index}]`, problems)),
+    ...targets.flatMap((text, index) => nameRule(text, `targets[${index}]`, problems)),
   ];
   const toDns: CiliumEgressRule = {
     toEndpoints: [{ matchLabels: { 'k8s:io.kubernetes.pod.namespace': namespace, ...withSource(dnsLabels) } }],
@@ -131,7 +126,7 @@ export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): Cilium
       egress: [toDns, toTargets],
     },
   };
-  return checked('CiliumNetworkPolicy', policy);
+  return checked('CiliumNetworkPolicy', policy, {}, problems);
 }
 
 const kubeDns = { 'k8s-app': 'kube-dns' };
@@ -141,7 +136,13 @@ function withSource(labels: Readonly<Record<string, string>>): Record<string, st
   return Object.fromEntries(Object.entries(labels).map(([key, value]) => [`k8s:${key}`, value]));
 }
 
-function nameRule(text: string, argument: string): { matchName: string } | { matchPattern: string } {
-  const pattern = parseTargetPattern(text, argument);
-  return pattern.kind === 'exact' ? { matchName: canonicalName(pattern.name) } : { matchPattern: `*.${pattern.name}` };
+function nameRule(
+  text: string,
+  path: string,
+  problems: OptionProblems,
+): ({ matchName: string } | { matchPattern: string })[] {
+  return problems.attempt(path, () => {
+    const pattern = parseTargetPattern(text, path);
+    return pattern.kind === 'exact' ? { matchName: pattern.name } : { matchPattern: `*.${pattern.name}` };
+  });
 }

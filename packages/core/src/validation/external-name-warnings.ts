@@ -23,9 +23,12 @@ export function warnOfTarget(service: DecodedService, at: FieldPath, context: Ta
     const message = `${shown(name)} is looked up as it stands, as a top-level domain: no search list is applied to the target of a CNAME`;
     findings.warn('single-label', at, message);
   }
-  const address = readAddress(externalName.trim());
-  if (address) warnOfAddress(service, address, externalName, at, findings);
-  else if (!warnOfUrl(externalName.trim(), at, findings)) warnOfName(service, name, at, context, findings);
+  const text = externalName.trim();
+  const url = parseNetwork(text) ? undefined : urlParts(text);
+  if (url) warnOfUrl(url, at, findings);
+  const address = readAddress(url ? url.host : text);
+  if (address) warnOfAddress(service, url ? { ...address, refused: true } : address, externalName, at, findings);
+  else if (!url) warnOfName(service, name, at, context, findings);
   if (context.allowed && !matchesTargetPattern(name, context.allowed)) {
     findings.warn(
       'target-not-allowed',
@@ -35,14 +38,14 @@ export function warnOfTarget(service: DecodedService, at: FieldPath, context: Ta
   }
 }
 
-type Reading =
-  /** Go takes it for an address, and so does CoreDNS. */
+type Reading = { readonly refused?: boolean } /** Go takes it for an address, and so does CoreDNS. */ & (
   | { readonly as: 'address'; readonly address: ParsedAddress }
   /** The C library and URL parsers do; for CoreDNS it is a name. */
   | { readonly as: 'loose'; readonly address: ParsedAddress }
   /** For everybody a name, and URL parsers refuse it. */
   | { readonly as: 'digits' }
-  | { readonly as: 'network'; readonly address: ParsedAddress };
+  | { readonly as: 'network'; readonly address: ParsedAddress }
+);
 
 /** Any spelling that a resolver or an URL parser would take for an address, alone or with a port, brackets or a zone. */
 function readAddress(text: string): Reading | undefined {
@@ -53,8 +56,7 @@ function readAddress(text: string): Reading | undefined {
   if (network) return { as: 'network', address: network.address };
   const bracketed = /^\[([^\]%]*)(?:%[^\]]*)?\](?::\d+)?$/.exec(text)?.[1];
   const zoned = /^([0-9a-f:.]+)%[^%]+$/i.exec(text)?.[1];
-  const ported = /^([0-9a-fx.]+):\d+$/i.exec(text)?.[1];
-  for (const inner of [bracketed, zoned, ported]) {
+  for (const inner of [bracketed, zoned]) {
     const found = inner === undefined ? undefined : (parseAddress(inner) ?? parseLooseIpv4(inner));
     if (found) return { as: 'address', address: found };
   }
@@ -73,15 +75,16 @@ function warnOfAddress(
   findings: Findings,
 ): void {
   if (reading.as === 'digits') {
+    if (reading.refused) return;
     const message = `${shown(text)} ends in a number: CoreDNS answers with a CNAME to that text, which no DNS has, and URL parsers refuse it`;
     findings.warn('ip-like', at, message, 'Give the full host name.');
     return;
   }
   const { address } = reading;
-  const plain = reading.as === 'address' && parseAddress(text) !== undefined;
+  const plain = reading.as === 'address' && parseAddress(text)?.family === 4 && !text.includes(':');
   const answer = plain
     ? 'CoreDNS answers NXDOMAIN to every question for the Service'
-    : reading.as === 'loose'
+    : reading.as === 'loose' && !reading.refused
       ? `CoreDNS answers with a CNAME to that text, which no DNS has; a resolver of the C library or an URL parser takes it for ${address.canonical}`
       : `the API server takes no such text in this field`;
   findings.warn('ip-like', at, `${shown(text)} is an address and no name: ${answer}`, alternative(service, address));
@@ -119,33 +122,42 @@ function alternative(service: DecodedService, address: ParsedAddress): string {
   return `Use a Service without selector and an EndpointSlice instead:\n${toYaml(objects)}`;
 }
 
-/** @returns whether it looks like an URL or a part of one. */
-function warnOfUrl(text: string, at: FieldPath, findings: Findings): boolean {
-  const scheme = /^([a-z][a-z0-9+.-]{0,30}):\/\//i.exec(text);
-  const rest = scheme ? text.slice(scheme[0].length) : text;
-  const host = /^(?:[^@/?#\s]{0,300}@)?([a-z0-9._-]{1,253})(?::(\d{1,5}))?([/?#].*)?$/is.exec(rest);
-  if (!host || (!scheme && host[2] === undefined && host[3] === undefined && !rest.includes('@'))) return false;
-  const hint = `Write externalName: ${withoutTrailingDot((host[1] ?? '').toLowerCase())}`;
-  if (scheme)
-    findings.warn(
-      'scheme-in-name',
-      at,
-      `${shown(scheme[0])} is the scheme of an URL, and no part of a host name`,
-      hint,
-    );
-  if (rest.includes('@'))
-    findings.warn('scheme-in-name', at, 'what stands before @ are credentials, and no part of a host name', hint);
-  if (host[2] !== undefined) {
-    findings.warn(
-      'port-in-name',
-      at,
-      `:${host[2]} is a port, and no part of a host name`,
-      `${hint}. The port stays with the application.`,
-    );
+interface UrlParts {
+  readonly scheme: string;
+  readonly credentials: boolean;
+  readonly host: string;
+  readonly port: string | undefined;
+  readonly path: string | undefined;
+}
+
+/** The parts of an URL, or of one without its scheme. Undefined where there is nothing but a host. */
+function urlParts(text: string): UrlParts | undefined {
+  const scheme = /^([a-z][a-z0-9+.-]{0,30}):\/\//i.exec(text)?.[0] ?? '';
+  const rest = text.slice(scheme.length);
+  const match = /^([^@/?#\s]{0,300}@)?([a-z0-9._-]{1,253}|\[[0-9a-f:.%]{2,60}\])(?::(\d{1,5}))?([/?#].*)?$/is.exec(
+    rest,
+  );
+  if (!match) return undefined;
+  const [, credentials, host = '', port, path] = match;
+  if (scheme === '' && credentials === undefined && port === undefined && path === undefined) return undefined;
+  return { scheme, credentials: credentials !== undefined, host, port, path };
+}
+
+function warnOfUrl({ scheme, credentials, host, port, path }: UrlParts, at: FieldPath, findings: Findings): void {
+  const hint = `Write externalName: ${withoutTrailingDot(host.toLowerCase())}`;
+  if (scheme !== '') {
+    findings.warn('scheme-in-name', at, `${shown(scheme)} is the scheme of an URL, and no part of a host name`, hint);
   }
-  if (host[3] !== undefined)
-    findings.warn('path-in-name', at, `${shown(host[3])} is the path of an URL, and no part of a host name`, hint);
-  return true;
+  if (credentials) {
+    findings.warn('scheme-in-name', at, 'what stands before @ are credentials, and no part of a host name', hint);
+  }
+  if (port !== undefined) {
+    const stays = `${hint}. The port stays with the application.`;
+    findings.warn('port-in-name', at, `:${port} is a port, and no part of a host name`, stays);
+  }
+  if (path !== undefined) {
+    findings.warn('path-in-name', at, `${shown(path)} is the path of an URL, and no part of a host name`, hint);
+  }
 }
 
 function warnOfName(

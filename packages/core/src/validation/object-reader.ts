@@ -119,7 +119,8 @@ export class ObjectReader {
   }
 
   #wrongType(at: FieldPath, value: unknown, type: string): undefined {
-    const message = `json: cannot unmarshal ${jsonType(value)} into Go struct field ${this.#struct}.${at.text} of type ${type}`;
+    const field = at.text.replaceAll(/\[\d+\]/g, ''); // The decoder does not count.
+    const message = `json: cannot unmarshal ${jsonType(value)} into Go struct field ${this.#struct}.${field} of type ${type}`;
     this.#findings.badRequest('wrong-type', at, message);
     return undefined;
   }

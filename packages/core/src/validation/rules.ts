@@ -47,6 +47,7 @@ export const rules = {
     hint: 'Give one of them another name, or remove it.',
   },
   'bad-option': { source: 'this validator', hint: 'Correct the option; the rest was checked without it.' },
+  'builder-option': { source: 'this builder', hint: 'Correct the option.' },
   'name-required': { source: objectMeta, hint: 'Give metadata.name, or metadata.generateName for a new object.' },
   'name-invalid': {
     source: `${coreValidation}: ValidateServiceName; RFC 1035 section 2.3.1, RFC 1123 section 2.1; KEP-5311`,

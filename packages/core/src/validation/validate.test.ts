@@ -94,6 +94,10 @@ describe('a warning about a target', () => {
     ['db.home.arpa', ['private-suffix']],
     ['db.onion', ['reserved-suffix']],
     ['https://db.example.com/', ['scheme-in-name', 'path-in-name']],
+    ['10.0.0.1:5432', ['port-in-name', 'ip-like']],
+    ['http://127.1/', ['scheme-in-name', 'path-in-name', 'ip-like', 'loopback']],
+    ['[2001:db8::1]:5432', ['port-in-name', 'ip-like']],
+    ['[::1]', ['ip-like', 'loopback']],
   ])('%s: %j', (externalName, codes) => {
     expect(warnings(externalName)).toEqual(codes);
   });

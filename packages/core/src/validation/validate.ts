@@ -94,7 +94,7 @@ function readOptions(options: ValidationOptions): Settings {
       findings.badRequest(
         'bad-option',
         new FieldPath('allowedTargets').index(index),
-        error instanceof Error ? error.message : 'is no target',
+        error instanceof Error ? error.message.replace(/^allowedTargets: /, '') : 'is no target',
       );
     }
   }
