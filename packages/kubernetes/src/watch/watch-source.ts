@@ -3,9 +3,12 @@ import {
   ClosedError,
   type CurrentOptions,
   canonicalName,
+  DnsTargetSource,
   InvalidArgumentError,
   isExternalNameError,
+  isWithin,
   type Random,
+  type Resolver,
   type ServiceReference,
   sourceDegraded,
   sourceRecovered,
@@ -47,6 +50,11 @@ export interface KubernetesSourceOptions {
   reconnectInitialMillis?: number | undefined;
   /** Longest wait between two tries. Milliseconds, 1 to 600000. @defaultValue 15000 */
   reconnectMaxMillis?: number | undefined;
+  /**
+   * Who finds out where the chain leads on, where the Service points to another Service of the cluster. It stays the
+   * caller's. @defaultValue nobody: that Service's own name is the target then
+   */
+  resolver?: Resolver | undefined;
   /** For tests. */
   clock?: Clock | undefined;
   /** For tests. */
@@ -60,8 +68,8 @@ export interface KubernetesSourceOptions {
  * Service and configuration share one watch. While the API cannot be reached the last target stays, marked `stale`;
  * combine it with DNS by `firstAvailable` to go on learning meanwhile.
  *
- * A Service that points to another Service of the cluster is not followed further: the target is then that
- * Service's own name. Name the outer host in `spec.externalName`, or follow such chains by DNS.
+ * A Service that points to another Service of the cluster is followed to the first name outside by `resolver`, at the pace of DNS:
+ * a switch of the second Service is not pushed.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options out of bounds
  *
@@ -78,6 +86,7 @@ export function kubernetesSource(options: KubernetesSourceOptions): TargetSource
 class KubernetesTargetSource implements TargetSource {
   readonly #identity: WatchIdentity;
   readonly #service: PendingReference;
+  readonly #resolver: Resolver | undefined;
   readonly #api: KubernetesApi;
   readonly #feed = new TargetFeed();
   readonly #closing = new AbortController();
@@ -85,15 +94,20 @@ class KubernetesTargetSource implements TargetSource {
   readonly #onChange = () => this.#learn();
   #watch: SharedWatch | undefined;
   #leaving: Promise<void> = Promise.resolve();
-  #asking: Promise<{ readonly error: unknown } | undefined> | undefined;
+  #asking: Promise<Problem | undefined> | undefined;
   /** The last good target, and under which full name it was learned. */
   #known: { readonly target: Target; readonly reference: ServiceReference } | undefined;
+  /** Where the Service itself points. */
+  #outer: Outer | undefined;
+  /** Follows the rest of the chain, where the Service points into the cluster. */
+  #inner: DnsTargetSource | undefined;
+  #unsubscribeInner: (() => void) | undefined;
   /** Version of the newest answer that counted. */
   #newest: string | undefined;
   /** What the newest answer says instead of a target. */
   #objection: Error | undefined;
   /** Why there is no newer answer. */
-  #failure: { readonly error: unknown } | undefined;
+  #failure: Problem | undefined;
   #degradedSince: number | undefined;
 
   constructor(options: KubernetesSourceOptions) {
@@ -101,6 +115,7 @@ class KubernetesTargetSource implements TargetSource {
     const { kubeConfig, clock = systemClock, random = systemRandom } = options;
     this.#api = new KubernetesApi(kubeConfig, clock);
     this.#service = pendingReference(options, () => this.#api.namespace());
+    this.#resolver = options.resolver;
     this.#identity = {
       kubeConfig,
       service: canonicalName(options.service),
@@ -116,15 +131,11 @@ class KubernetesTargetSource implements TargetSource {
     const { fresh = false, signal } = options;
     signal?.throwIfAborted();
     this.#throwIfClosed();
-    if (!fresh && this.#watch !== undefined) {
-      if (this.#known === undefined && this.#problem() === undefined) await this.#waitForFirstAnswer(signal);
-      this.#throwIfClosed();
-      // Whoever subscribed may have left meanwhile; then nobody else is asking.
-      if (this.#watch !== undefined) return this.#answer(this.#problem());
-    }
-    const refusal = await abortable(this.#ask(), signal);
+    const problem = await this.#consult(fresh, signal);
     this.#throwIfClosed();
-    return this.#answer(refusal);
+    const innerProblem = await this.#consultInner(fresh, signal);
+    this.#throwIfClosed();
+    return this.#answer(problem ?? innerProblem);
   }
 
   subscribe(listener: (target: Target) => void): () => void {
@@ -142,6 +153,7 @@ class KubernetesTargetSource implements TargetSource {
       this.#feed.clear();
       this.#closing.abort(new ClosedError('the target source'));
       this.#leave();
+      this.#dropInner();
     }
     await Promise.all([this.#leaving, this.#asking]);
   }
@@ -150,18 +162,42 @@ class KubernetesTargetSource implements TargetSource {
     return this.close();
   }
 
+  /** Makes sure that what the Service says is known; resolves with why it cannot be confirmed. */
+  async #consult(fresh: boolean, signal: AbortSignal | undefined): Promise<Problem | undefined> {
+    if (!fresh && this.#watch !== undefined) {
+      if (this.#outer === undefined && this.#problem() === undefined) await this.#waitForFirstAnswer(signal);
+      this.#throwIfClosed();
+      // Whoever subscribed may have left meanwhile; then nobody else is asking.
+      if (this.#watch !== undefined) return this.#problem();
+    }
+    return abortable(this.#ask(), signal);
+  }
+
+  async #consultInner(fresh: boolean, signal: AbortSignal | undefined): Promise<Problem | undefined> {
+    const inner = this.#inner;
+    if (inner === undefined) return undefined;
+    try {
+      const target = await inner.current({ fresh, signal });
+      if (inner === this.#inner) this.#adoptInner(target);
+      return target.stale ? { error: new Error('the rest of the chain cannot be confirmed') } : undefined;
+    } catch (error) {
+      signal?.throwIfAborted();
+      return { error };
+    }
+  }
+
   #throwIfClosed(): void {
     if (this.#closing.signal.aborted) throw new ClosedError('the target source');
   }
 
   /** The last good target, marked where `problem` keeps it from being confirmed. */
-  #answer(problem: { readonly error: unknown } | undefined): Target {
+  #answer(problem: Problem | undefined): Target {
     if (this.#known === undefined) throw problem?.error ?? new ClosedError('the target source');
     const { target } = this.#known;
     return problem === undefined ? target : Object.freeze({ ...target, stale: true });
   }
 
-  #problem(): { readonly error: unknown } | undefined {
+  #problem(): Problem | undefined {
     return this.#failure ?? (this.#objection && { error: this.#objection });
   }
 
@@ -171,6 +207,7 @@ class KubernetesTargetSource implements TargetSource {
     this.#watch = sharedWatch(identity, make);
     this.#failure = undefined;
     this.#watch.attach(this.#onChange);
+    this.#followInner();
     this.#learn(); // Another source may have learned it already.
   }
 
@@ -179,6 +216,8 @@ class KubernetesTargetSource implements TargetSource {
     if (watch === undefined) return;
     this.#watch = undefined;
     this.#failure = undefined;
+    this.#unsubscribeInner?.();
+    this.#unsubscribeInner = undefined;
     this.#leaving = Promise.all([this.#leaving, watch.detach(this.#onChange)]).then(() => undefined);
     releaseWatch(this.#identity, watch);
     this.#wake();
@@ -195,16 +234,16 @@ class KubernetesTargetSource implements TargetSource {
   }
 
   /** Asks for the Service itself, once for all who ask meanwhile. Resolves with why there is no good answer. */
-  #ask(): Promise<{ readonly error: unknown } | undefined> {
+  #ask(): Promise<Problem | undefined> {
     this.#asking ??= this.#get().finally(() => {
       this.#asking = undefined;
     });
     return this.#asking;
   }
 
-  async #get(): Promise<{ readonly error: unknown } | undefined> {
+  async #get(): Promise<Problem | undefined> {
     let reference: ServiceReference | undefined;
-    let refusal: { readonly error: unknown } | undefined;
+    let refusal: Problem | undefined;
     try {
       reference = await this.#service.complete();
       const service = await this.#getService(reference);
@@ -251,18 +290,55 @@ class KubernetesTargetSource implements TargetSource {
   }
 
   #adopt(externalName: string, version: string, reference: ServiceReference): void {
+    if (this.#outer?.externalName === externalName) return;
+    this.#outer = { externalName, version, reference };
+    this.#dropInner();
+    const { clock, random } = this.#identity;
+    const { clusterDomain } = reference;
+    if (this.#resolver !== undefined && isWithin(externalName, clusterDomain)) {
+      const resolver = this.#resolver;
+      this.#inner = new DnsTargetSource({ name: externalName, resolver, clusterDomain }, { clock, random });
+      if (this.#watch !== undefined) this.#followInner();
+    } else {
+      this.#become({ externalName, via: [reference.fullName], version }, reference);
+    }
+  }
+
+  /** The Service points to another one of the cluster, and that one to this target. */
+  #adoptInner({ externalName, via, version }: Target): void {
+    if (this.#outer === undefined) return;
+    const { reference, version: outerVersion } = this.#outer;
+    this.#become({ externalName, via: [reference.fullName, ...via], version: `${outerVersion}-${version}` }, reference);
+  }
+
+  #become(found: Pick<Target, 'externalName' | 'via' | 'version'>, reference: ServiceReference): void {
     const previous = this.#known?.target.externalName;
-    if (previous === externalName) return;
+    if (previous === found.externalName) return;
     const target: Target = Object.freeze({
-      externalName,
-      via: Object.freeze([reference.fullName]),
-      version,
+      ...found,
+      via: Object.freeze([...found.via]),
       source: 'kubernetes',
       stale: false,
     });
     this.#known = { target, reference };
     targetChanged.publish(() => ({ ...factsOf(target, reference), ...(previous !== undefined && { previous }) }));
     this.#feed.tell(target);
+  }
+
+  #followInner(): void {
+    const inner = this.#inner;
+    if (inner === undefined || this.#unsubscribeInner !== undefined) return;
+    this.#unsubscribeInner = inner.subscribe((target) => {
+      if (inner === this.#inner) this.#adoptInner(target);
+    });
+  }
+
+  #dropInner(): void {
+    const inner = this.#inner;
+    this.#unsubscribeInner?.();
+    this.#unsubscribeInner = undefined;
+    this.#inner = undefined;
+    if (inner !== undefined) this.#leaving = Promise.all([this.#leaving, inner.close()]).then(() => undefined);
   }
 
   /** Tells once when the target can no longer be confirmed, and once when it can again. */
@@ -315,6 +391,18 @@ class KubernetesTargetSource implements TargetSource {
   #wake(): void {
     for (const wake of this.#firstAnswer) wake();
   }
+}
+
+/** Where a Service itself points, as it says. */
+interface Outer {
+  readonly externalName: string;
+  readonly version: string;
+  readonly reference: ServiceReference;
+}
+
+/** Why the target cannot be confirmed. */
+interface Problem {
+  readonly error: unknown;
 }
 
 function factsOf(target: Target, reference: ServiceReference) {
