@@ -77,6 +77,17 @@ export function onTransactionEnd(client: pg.ClientBase, callback: () => void): (
   return () => connection?.removeListener('readyForQuery', check);
 }
 
+/**
+ * Calls back with the transaction status of each ReadyForQuery (`I` none, `T` open, `E` failed), before anything queued is
+ * sent. Returns the function that ends the watch.
+ */
+export function onReadyForQuery(client: pg.ClientBase, callback: (status: string | undefined) => void): () => void {
+  const { connection } = internals(client);
+  const report = (message?: { status?: string }) => callback(message?.status);
+  connection?.prependListener('readyForQuery', report);
+  return () => connection?.removeListener('readyForQuery', report);
+}
+
 /** Fails what is queued on the client and was not sent, so that it is not sent any more. */
 export function rejectQueued(client: pg.ClientBase, makeError: () => Error): void {
   const { _queryQueue, connection } = internals(client);

@@ -119,6 +119,69 @@ export class TooManyWaitingError extends ExternalNameError {
   }
 }
 
+/**
+ * COMMIT was sent and no answer came, and what became of the transaction could not be proven: it may have been executed, or
+ * not. Code `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN`.
+ */
+export class CommitOutcomeUnknownError extends ExternalNameError {
+  override readonly outcome = 'unknown';
+  /** The number that the server had given the transaction (`pg_current_xact_id()`), where it was asked. */
+  readonly transactionId: string | undefined;
+  /** The id of the row that the transaction wrote in the marker table, where there is one. */
+  readonly marker: string | undefined;
+
+  constructor(
+    where: string,
+    trace: { readonly transactionId: string | undefined; readonly marker: string | undefined },
+    options?: ExternalNameErrorOptions,
+  ) {
+    const advice =
+      trace.marker === undefined
+        ? 'Look for its effects before doing it again; with commitMarker it can be proven after a switch too'
+        : `Look for marker ${trace.marker} on the server that serves: where it is, the transaction is committed`;
+    super(
+      'ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN',
+      `${where}: COMMIT was sent and not answered (${reasonOf(options?.cause)}), and whether the transaction was executed ` +
+        `is unknown. ${advice}`,
+      options,
+    );
+    this.transactionId = trace.transactionId;
+    this.marker = trace.marker;
+  }
+}
+
+/**
+ * The transaction was rolled back, although the work itself did not fail: a statement in it had, and its error was not
+ * passed on, or the connection was lost. Code `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK`.
+ */
+export class TransactionRolledBackError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(options?: ExternalNameErrorOptions) {
+    const reason = options?.cause === undefined ? '' : ` (${reasonOf(options.cause)})`;
+    super(
+      'ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK',
+      `the transaction was rolled back, and nothing of it happened${reason}: do it again as a whole where that can help`,
+      options,
+    );
+  }
+}
+
+/**
+ * The work ended its transaction by a COMMIT or ROLLBACK of its own. Code `ERR_EXTERNALNAME_TRANSACTION_ENDED_EARLY`.
+ */
+export class TransactionEndedEarlyError extends ExternalNameError {
+  override readonly outcome = 'unknown';
+
+  constructor(options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_TRANSACTION_ENDED_EARLY',
+      'the work sent a COMMIT or ROLLBACK of its own: let it return to commit, and throw to roll back',
+      options,
+    );
+  }
+}
+
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : 'no attempt was made';
 }

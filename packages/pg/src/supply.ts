@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, ClosedError, type Random, ResolutionError, type Target } from '@externalname/core';
+import { type Clock, ClosedError, type Random, ResolutionError, type Target, type Timer } from '@externalname/core';
 import type pg from 'pg';
 import type { AuthenticationDemands } from './authentication.ts';
 import { ConnectionPacing } from './connection-pacing.ts';
@@ -81,6 +81,9 @@ export class FollowingSupply implements ConnectionSupply {
   #vetted: Connection | undefined;
   #refusal: { readonly target: string; readonly error: unknown } | undefined;
   #closed = false;
+  /** Callers for whom a connection is being made. */
+  #obtaining = 0;
+  #lookTimer: Timer | undefined;
 
   constructor(settings: PoolSettings, route: Route, host: SupplyHost, dependencies: { clock: Clock; random: Random }) {
     this.#settings = settings;
@@ -144,24 +147,35 @@ export class FollowingSupply implements ConnectionSupply {
     return this.#suspectedAt;
   }
 
-  /** Tries again for as long as the request's signal allows and failures say that it may help. */
   async obtain(request: SupplyRequest): Promise<Supplied | 'idle'> {
+    this.#obtaining += 1;
+    try {
+      return await this.#obtain(request);
+    } finally {
+      this.#obtaining -= 1;
+    }
+  }
+
+  // Tries again for as long as the request's signal allows and failures say that it may help.
+  async #obtain(request: SupplyRequest): Promise<Supplied | 'idle'> {
     for (;;) {
+      let hasTurn = false;
       try {
         const known = await this.#follower.current(request.signal);
         await this.#pacing.turn(request.signal);
+        hasTurn = true;
         // While the caller waited for its turn the Service may have come to point elsewhere.
         const supplied = await this.#attempt(this.#follower.target ?? known);
         if (supplied !== undefined) return supplied;
       } catch (error) {
+        const another = this.#worthAnother(error, classifyFailure(error, 'connecting'));
+        // A turn is given back whatever became of the caller, or nobody would ever have the next one.
+        if (hasTurn && !another) this.#pacing.passed();
+        if (hasTurn && another) this.#pacing.failed();
         if (request.signal.aborted) throw request.signal.reason;
         request.lastError = error;
-        const failure = classifyFailure(error, 'connecting');
-        if (!this.#worthAnother(error, failure)) {
-          this.#pacing.passed();
-          throw error;
-        }
-        this.#pacing.failed();
+        if (!another) throw error;
+        if (!hasTurn) this.#pacing.failed();
         this.suspect();
       }
     }
@@ -174,8 +188,7 @@ export class FollowingSupply implements ConnectionSupply {
     this.#suspectedAt = this.#clock.now();
     this.#pacing.suspected();
     this.#follower.currentLost();
-    // Never rejects, and nobody waits for it: a new target arrives by itself.
-    this.#follower.refresh().catch(() => undefined);
+    this.#lookAgain();
   }
 
   confirmed(): void {
@@ -185,10 +198,27 @@ export class FollowingSupply implements ConnectionSupply {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#lookTimer?.cancel();
     this.#follower.close();
     this.#epochOver.abort(new ClosedError('the pool'));
     this.#dropVetted();
     await this.#route.close();
+  }
+
+  // Callers wait for the Service to point at a server that serves. Its name is asked for more often than connections are
+  // tried: a question to the cluster's DNS is cheap, and its answer ends the outage.
+  #lookAgain(): void {
+    // Never rejects, and nobody waits for it: a new target arrives by itself.
+    this.#follower.refresh().catch(() => undefined);
+    if (this.#lookTimer !== undefined) return;
+    this.#lookTimer = this.#clock.schedule(
+      () => {
+        this.#lookTimer = undefined;
+        if (!this.#closed && !this.#serving && this.#obtaining > 0) this.#lookAgain();
+      },
+      outageLookMillis,
+      { background: true },
+    );
   }
 
   async #attempt(target: Target): Promise<Supplied | 'idle' | undefined> {
@@ -293,3 +323,6 @@ function newEpochSignal(): AbortController {
 // With the jitter that pacing adds, three attempts a second at the most.
 const outageIntervalMillis = 334;
 const longestOutageIntervalMillis = 1_000;
+
+// How often cluster DNS is asked while callers wait. A thousand pods make two thousand questions a second of it.
+const outageLookMillis = 500;

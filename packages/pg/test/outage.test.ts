@@ -117,6 +117,26 @@ describe('when a server stops without a word', () => {
     expect(await writers.verdict()).toEqual({ lost: 0, twice: 0, wrongOutcomes: 0 });
   });
 
+  it('callers who give up while a connection is being made do not keep the next ones from trying', async () => {
+    const { primary } = webscaler.pair;
+    const pool = webscaler.pool({ max: 1, attemptTimeoutMillis: 600, failoverTimeoutMillis: 200 });
+    await pool.query('select 1');
+    await primary.freeze();
+    await expect(pool.query('select 1')).rejects.toThrow();
+    await expect(pool.query('select 1')).rejects.toThrow();
+    await primary.thaw();
+    await expect
+      .poll(
+        () =>
+          pool.query('select 1').then(
+            () => 'served',
+            () => 'not yet',
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe('served');
+  });
+
   it('end() is over within its deadline all the same', async () => {
     const pool = webscaler.pool({ max: 2, endTimeoutMillis: 300, liveness: false });
     const client = await pool.connect();

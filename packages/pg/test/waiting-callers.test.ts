@@ -32,8 +32,9 @@ describe('callers who wait for a connection while the server is away', () => {
     ];
     try {
       const waiting = Array.from({ length: 10 }, () => pool.query('select host(inet_server_addr()) as address'));
-      // Each of them knows the old target, has found it away, and waits for a turn to try again.
-      await expect.poll(() => refused).toBeGreaterThanOrEqual(10);
+      // One of them has found the old target away; all of them know it, and wait for a turn to try.
+      await expect.poll(() => refused).toBeGreaterThanOrEqual(1);
+      expect(pool.status().waiting).toBe(10);
       await webscaler.point('secondary-db.example.com');
       const results = await Promise.all(waiting);
       expect(new Set(results.map(({ rows }) => rows[0].address))).toEqual(
