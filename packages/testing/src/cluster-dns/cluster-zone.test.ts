@@ -37,6 +37,117 @@ describe('the cluster DNS answers as CoreDNS does', () => {
   });
 });
 
+describe('rules of the zone beyond the cases', () => {
+  const services = [
+    { namespace: 'testns', name: 'external', type: 'ExternalName', externalName: 'ext.interwebs.test' },
+    {
+      namespace: 'testns',
+      name: 'vip',
+      type: 'ClusterIP',
+      clusterIPs: ['10.0.0.1', 'fd00::1'],
+      ports: [{ name: 'pg', protocol: 'TCP', port: 5432 }],
+    },
+    { namespace: 'testns', name: 'headless', type: 'ClusterIP', clusterIPs: ['None'], ports: [] },
+    { namespace: 'testns', name: 'nobody', type: 'ClusterIP', clusterIPs: ['None'], ports: [] },
+  ];
+  const slice = {
+    namespace: 'testns',
+    service: 'headless',
+    ports: [{ name: 'pg', protocol: 'TCP', port: 5432 }],
+    addresses: [
+      { address: '10.5.5.5', hostname: '' },
+      { address: '10.5.5.6', hostname: 'db-1' },
+    ],
+  };
+  const ask = async (name: string, type: string, upstream?: DnsAnswer, changes: Partial<ClusterZoneSettings> = {}) => {
+    const view = {
+      ...viewOf({ services }),
+      endpoints: (_: string, service: string) => (service === 'headless' ? [slice] : []),
+    };
+    const settings = { zone: 'cluster.local.', ttl: 5, nameservers: ['10.96.0.10'], reverse: true, ...changes };
+    const answer = await answerFromCluster({ name, type }, view, settings, async () => upstream);
+    if (answer === 'elsewhere') return answer;
+    return [answer.rcode, ...answer.answer.map((record) => `${record.type} ${JSON.stringify(record.data)}`)];
+  };
+  const zone = 'testns.svc.cluster.local.';
+
+  it('a name is answered in the case it is asked in, whatever the Service is called', async () => {
+    const view = viewOf({ services });
+    const settings = { zone: 'cluster.local.', ttl: 5, nameservers: [] };
+    const answer = await answerFromCluster(
+      { name: `EXTERNAL.${zone}`, type: 'CNAME' },
+      view,
+      settings,
+      async () => undefined,
+    );
+    expect(answer).toMatchObject({ answer: [{ name: `EXTERNAL.${zone}`, data: 'ext.interwebs.test.' }] });
+  });
+
+  it.each([
+    [`external.${zone}`, 'A', 'no message from upstream', undefined, ['NOERROR']],
+    [`external.${zone}`, 'A', 'NXDOMAIN upstream', emptyAnswer('NXDOMAIN'), ['NOERROR', 'CNAME "ext.interwebs.test."']],
+    [
+      `external.${zone}`,
+      'AAAA',
+      'SERVFAIL upstream',
+      emptyAnswer('SERVFAIL'),
+      ['NOERROR', 'CNAME "ext.interwebs.test."'],
+    ],
+    [`external.${zone}`, 'SRV', 'no SRV for ExternalName', undefined, ['NOERROR']],
+    [`_pg._tcp.external.${zone}`, 'SRV', 'nothing below ExternalName', undefined, ['NXDOMAIN']],
+    [`x.external.${zone}`, 'CNAME', 'nothing below ExternalName', undefined, ['NXDOMAIN']],
+    [`_._.external.${zone}`, 'CNAME', 'but two empty labels', undefined, ['NOERROR', 'CNAME "ext.interwebs.test."']],
+    [`a.b.c.vip.${zone}`, 'A', 'too many labels', undefined, ['NXDOMAIN']],
+    [`vip.${zone}`, 'A', 'one family', undefined, ['NOERROR', 'A "10.0.0.1"']],
+    [`vip.${zone}`, 'TXT', 'another type', undefined, ['NOERROR']],
+    [`headless.${zone}`, 'A', 'its endpoints', undefined, ['NOERROR', 'A "10.5.5.5"', 'A "10.5.5.6"']],
+    [`headless.${zone}`, 'AAAA', 'no endpoint of that family', undefined, ['NOERROR']],
+    [`db-1.headless.${zone}`, 'A', 'an endpoint by its host name', undefined, ['NOERROR', 'A "10.5.5.6"']],
+    [`10-5-5-5.headless.${zone}`, 'A', 'an endpoint by its address', undefined, ['NOERROR', 'A "10.5.5.5"']],
+    [`nobody.${zone}`, 'A', 'no endpoints', undefined, ['NXDOMAIN']],
+    [zone, 'A', 'a namespace', undefined, ['NOERROR']],
+    [zone, 'TXT', 'a namespace, for TXT', undefined, ['NXDOMAIN']],
+    ['svc.cluster.local.', 'A', 'a branch', undefined, ['NOERROR']],
+    ['foo.cluster.local.', 'A', 'neither svc nor pod', undefined, ['NXDOMAIN']],
+    ['dns-version.cluster.local.', 'TXT', 'the version', undefined, ['NOERROR', 'TXT ["1.1.0"]']],
+    ['cluster.local.', 'NS', 'the server', undefined, ['NOERROR', 'NS "ns.dns.cluster.local."']],
+    ['ns.dns.cluster.local.', 'A', 'the server', undefined, ['NOERROR', 'A "10.96.0.10"']],
+    ['1.0.0.10.in-addr.arpa.', 'PTR', 'a cluster address', undefined, ['NOERROR', `PTR "vip.${zone}"`]],
+    ['cluster.local.', 'AXFR', 'a transfer that nobody allowed', undefined, ['REFUSED']],
+  ] as const)('%s %s: %s', async (name, type, _why, upstream, expected) => {
+    expect(await ask(name, type, upstream)).toEqual(expected);
+  });
+
+  it('leaves other names to whoever comes next', async () => {
+    expect(await ask('example.com.', 'A')).toBe('elsewhere');
+    expect(await ask('9.9.9.9.in-addr.arpa.', 'PTR')).toBe('elsewhere');
+  });
+
+  it('knows the addresses that pod names spell, where it is told to', async () => {
+    const pod = '10-1-2-3.testns.pod.cluster.local.';
+    expect(await ask(pod, 'A')).toEqual(['NXDOMAIN']);
+    expect(await ask(pod, 'A', undefined, { pods: 'insecure' })).toEqual(['NOERROR', 'A "10.1.2.3"']);
+  });
+
+  it('follows eleven aliases and no more', async () => {
+    const chain = (length: number) =>
+      Array.from({ length }, (_, index) => ({
+        namespace: 'testns',
+        name: `c${index}`,
+        type: 'ExternalName',
+        externalName: index === length - 1 ? `vip.${zone}` : `c${index + 1}.${zone}`,
+      }));
+    const settings = { zone: 'cluster.local.', ttl: 5, nameservers: [] };
+    const records = async (length: number) => {
+      const view = viewOf({ services: [...services, ...chain(length)] });
+      const answer = await answerFromCluster({ name: `c0.${zone}`, type: 'A' }, view, settings, async () => undefined);
+      return answer === 'elsewhere' ? [] : answer.answer;
+    };
+    expect(await records(11)).toHaveLength(12);
+    expect(await records(12)).toHaveLength(0);
+  });
+});
+
 async function answered(row: Case): Promise<unknown> {
   const settings: ClusterZoneSettings = { ...row.config, reverse: true, nameservers: ['10.96.0.10'] };
   const view = viewOf(row.zoneData);

@@ -279,7 +279,7 @@ function locations(
   if (asked.kind === 'namespace') return [];
   if (asked.of === 'pod') {
     const spelt = spelledAddress(asked.name);
-    return spelt === undefined ? 'no such name' : [{ host: spelt, port: noPort, name: question.name }];
+    return spelt === undefined ? 'no such name' : [{ host: spelt, port: 0, name: question.name }];
   }
   // The zone of the multi-cluster API speaks of ServiceImports, and there are none.
   const service = multicluster ? undefined : view.service(asked.namespace, asked.name);

@@ -16,7 +16,7 @@ export interface StoredViewOptions {
 /** The DNS's own copy of the cluster, which follows the storage, at once or late. */
 export class StoredView implements ClusterView {
   synced = true;
-  #serial = 1;
+  #serial: number;
   readonly #options: StoredViewOptions;
   readonly #namespaces = new Set<string>();
   readonly #services = new Map<string, ServiceEntry>();
@@ -31,6 +31,7 @@ export class StoredView implements ClusterView {
 
   constructor(options: StoredViewOptions) {
     this.#options = options;
+    this.#serial = this.#now();
     for (const object of options.storage.list(resourceOf('Namespace')))
       this.#namespaces.add(object.metadata.name ?? '');
     for (const object of options.storage.list(resourceOf('Service'))) this.#keepService(object);
@@ -99,6 +100,11 @@ export class StoredView implements ClusterView {
     for (const listener of this.#listeners) listener();
   }
 
+  /** CoreDNS's serial is the time of the last change. */
+  #now(): number {
+    return Math.floor(this.#options.clock.date().getTime() / 1000);
+  }
+
   #see(event: StorageEvent): void {
     const { metadata } = event.object;
     const key = [metadata.namespace ?? '', serviceNameOf(event)] as const;
@@ -134,7 +140,7 @@ export class StoredView implements ClusterView {
   }
 
   #show(event: StorageEvent): void {
-    this.#serial = event.resourceVersion;
+    this.#serial = this.#now();
     const { object } = event;
     const path = `${object.metadata.namespace}/${object.metadata.name}`;
     const gone = event.type === 'DELETED';

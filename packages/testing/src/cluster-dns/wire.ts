@@ -1,12 +1,15 @@
 import packet from 'dns-packet';
 import type { DnsAnswer, DnsQuestion, DnsRecord } from './message.ts';
 import { labelsOf } from './message.ts';
+import { MessageWriter } from './message-writer.ts';
 
 /** A question as it came over the wire. */
 export interface DnsRequest {
   readonly id: number;
   readonly opcode: string;
-  readonly question: (DnsQuestion & { readonly class: string }) | undefined;
+  readonly question:
+    | (DnsQuestion & { readonly class: string; readonly numbers: readonly [number, number] })
+    | undefined;
   /** RD: the client wants names followed for it. */
   readonly recursionDesired: boolean;
   /** CD: the client checks signatures itself. */
@@ -33,6 +36,7 @@ export function decodeRequest(bytes: Buffer): DnsRequest | undefined {
       name: question.name === '.' ? '.' : `${question.name}.`,
       type: typeNames[question.type] ?? question.type,
       class: question.class,
+      numbers: typeAndClass(bytes),
     },
     recursionDesired: message.flag_rd,
     checkingDisabled: message.flag_cd,
@@ -131,46 +135,24 @@ interface DecodedRecord {
 
 function encode(request: DnsRequest, answer: DnsAnswer): Buffer {
   const { question, edns } = request;
-  const code = rcodes.indexOf(answer.rcode);
   const flags =
+    0x8000 |
     (answer.authoritative ? packet.AUTHORITATIVE_ANSWER : 0) |
     (answer.truncated ? packet.TRUNCATED_RESPONSE : 0) |
     (request.recursionDesired ? packet.RECURSION_DESIRED : 0) |
     (answer.recursionAvailable ? packet.RECURSION_AVAILABLE : 0) |
     (request.checkingDisabled ? packet.CHECKING_DISABLED : 0) |
-    Math.max(code, 0);
-  return packet.encode({
-    type: 'response',
-    id: request.id,
-    flags,
-    questions: question
-      ? [{ name: question.name, type: packetType(question.type), class: question.class as 'IN' }]
-      : [],
-    answers: answer.answer.map(sent),
-    authorities: answer.authority.map(sent),
-    additionals: [
-      ...answer.additional.map(sent),
-      ...(edns
-        ? [
-            {
-              type: 'OPT' as const,
-              name: '.' as const,
-              udpPayloadSize: edns.payloadSize,
-              flags: edns.dnssecOk ? packet.DNSSEC_OK : 0,
-              options: [],
-              extendedRcode: 0,
-              ednsVersion: 0,
-              flag_do: edns.dnssecOk,
-            },
-          ]
-        : []),
-    ],
-  });
-}
-
-function sent(record: DnsRecord): packet.Answer {
-  const data = record.type === 'TXT' ? [...record.data] : record.data;
-  return { name: record.name, type: record.type, class: 'IN', ttl: record.ttl, data } as packet.Answer;
+    Math.max(rcodes.indexOf(answer.rcode), 0);
+  const writer = new MessageWriter();
+  const additional = answer.additional.length + (edns === undefined ? 0 : 1);
+  const counts = [question ? 1 : 0, answer.answer.length, answer.authority.length, additional] as const;
+  writer.header(request.id, flags, counts);
+  if (question) writer.question(question.name, ...question.numbers);
+  for (const record of [...answer.answer, ...answer.authority, ...answer.additional]) {
+    writer.record(record, recordTypes[record.type]);
+  }
+  if (edns) writer.edns(edns.payloadSize, edns.dnssecOk);
+  return writer.finish();
 }
 
 function received(record: DecodedRecord): DnsRecord[] {
@@ -220,7 +202,18 @@ function packetType(type: string): packet.RecordType {
   return (number ?? type) as packet.RecordType;
 }
 
+/** Type and class of the first question, which stand behind its name. Sent back as they came. */
+function typeAndClass(bytes: Buffer): [number, number] {
+  let offset = headerLength;
+  while (bytes.readUInt8(offset) !== 0) offset += 1 + bytes.readUInt8(offset);
+  return [bytes.readUInt16BE(offset + 1), bytes.readUInt16BE(offset + 3)];
+}
+
 // Types that dns-packet knows by number only.
 const typeNames: Record<string, string> = { UNKNOWN_64: 'SVCB', UNKNOWN_65: 'HTTPS', UNKNOWN_256: 'URI' };
+
+const recordTypes = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, SRV: 33 } as const;
+
+const headerLength = 12;
 
 const rcodes: readonly string[] = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
