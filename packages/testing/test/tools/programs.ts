@@ -34,7 +34,9 @@ export function run(
         else reject(error ?? new Error(`${program} was ended`));
       },
     );
-    child.stdin?.end(options.input ?? '');
+    // A program that reads nothing may be gone before its input is written.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(options.input);
   });
 }
 
