@@ -1,6 +1,7 @@
 export type { AuthenticationMethod } from './authentication.ts';
 export {
   AuthenticationRefusedError,
+  CommitOutcomeUnknownError,
   ConnectError,
   ConnectionLostError,
   ConnectTimeoutError,
@@ -9,6 +10,8 @@ export {
   ServerRoleError,
   TargetRetiredError,
   TooManyWaitingError,
+  TransactionEndedEarlyError,
+  TransactionRolledBackError,
 } from './errors.ts';
 export {
   type ConnectEvent,
@@ -27,3 +30,4 @@ export type { LivenessOptions } from './liveness.ts';
 export type { PoolOptions } from './options.ts';
 export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool.ts';
 export type { SessionRole, TargetSessionAttrs } from './session-role.ts';
+export type { IsolationLevel, Transaction, TransactionOptions } from './transaction.ts';

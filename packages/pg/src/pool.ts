@@ -35,6 +35,7 @@ import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
 import { roleFits } from './session-role.ts';
 import { type ConnectionSupply, FollowingSupply, type SupplyRequest } from './supply.ts';
+import { runTransaction, type Transaction, type TransactionHost, type TransactionOptions } from './transaction.ts';
 
 /** What {@link Pool.status} tells. Holds no secret. */
 export interface PoolStatus {
@@ -95,6 +96,8 @@ export class Pool extends pg.Pool {
   readonly #liveness: Liveness | undefined;
   // Slots, not clients: a factory that connects would spin while no server is there, and hide why.
   readonly #slots: SlotPool<Slot>;
+  /** Slots that nobody uses and nobody waits for, kept at hand: a round through the queue costs more than a small query. */
+  readonly #freeSlots: Slot[] = [];
   #slotsTaken = 0;
   /** Callers without a slot. */
   #queued = 0;
@@ -292,6 +295,40 @@ export class Pool extends pg.Pool {
   }
 
   /**
+   * Runs `work` between BEGIN and COMMIT, on one connection. Resolves with what `work` returns, once the server has said,
+   * or it is proven, that the transaction is committed; rolls back where `work` rejects, and rejects with the same.
+   *
+   * What was surely rolled back is done again as a whole, `work` included: after a conflict (40001, 40P01), and after the
+   * loss of the server before COMMIT, within `failoverTimeoutMillis`. See `docs/guides/transactions.md`.
+   *
+   * @throws CommitOutcomeUnknownError `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN` where COMMIT got no answer and no proof
+   * @throws TransactionRolledBackError `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK` where it was rolled back all the same
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where no server was found in time
+   *
+   * @example
+   * ```ts
+   * const order = await pool.transaction(async (tx) => {
+   *   const { rows } = await tx.query('insert into orders (customer) values ($1) returning id', [customer]);
+   *   await tx.query('update customers set orders = orders + 1 where id = $1', [customer]);
+   *   return rows[0].id;
+   * });
+   * ```
+   */
+  transaction<T>(work: (tx: Transaction) => T | Promise<T>, options?: TransactionOptions): Promise<T> {
+    const { name, failoverTimeoutMillis } = this.#settings;
+    const connect: TransactionHost['connect'] = (wanted) => {
+      if (wanted.signal?.aborted) return Promise.reject(wanted.signal.reason);
+      this.#origin = { ...wanted, kind: 'transaction' };
+      try {
+        return this.connect();
+      } finally {
+        this.#origin = undefined;
+      }
+    };
+    return runTransaction({ name, failoverTimeoutMillis, clock: this.#clock, connect }, work, options);
+  }
+
+  /**
    * As in `pg.Pool`, and over within `endTimeoutMillis`: connections that are still in use then are cut. Resolves when
    * every socket is closed.
    */
@@ -351,22 +388,51 @@ export class Pool extends pg.Pool {
       process.nextTick(() => item.callback(new TooManyWaitingError(maxWaiting), undefined, noop));
       return;
     }
-    const checkout = new Checkout(item, origin !== undefined, () => {
+    const abandon = () => checkout.fail(origin?.signal?.reason);
+    const fromQuery = origin !== undefined && origin.kind !== 'transaction';
+    const checkout = new Checkout(item, fromQuery, () => {
       this.#checkouts.delete(checkout);
+      origin?.signal?.removeEventListener('abort', abandon);
       if (!checkout.hasSlot) this.#queued -= 1;
       if (this.ending) this.#checkEnd();
     });
     this.#checkouts.add(checkout);
+    origin?.signal?.addEventListener('abort', abandon, { once: true });
     const limitMillis = connectionTimeoutMillis || failoverTimeoutMillis;
     const timeoutMillis = Math.min(
       limitMillis || Number.POSITIVE_INFINITY,
       origin?.budgetMillis ?? Number.POSITIVE_INFINITY,
     );
+    this.#queued += 1;
+    if (this.#freeSlots.length === 0 || this.#epochs.idleCount === 0) {
+      this.#queue(checkout, timeoutMillis);
+      return;
+    }
+    // As in pg-pool: an idle client is handed out in the next tick, and the call needs neither a queue nor a timer.
+    process.nextTick(() => {
+      if (!this.#serveIdle(checkout)) this.#queue(checkout, timeoutMillis);
+    });
+  }
+
+  #serveIdle(checkout: Checkout): boolean {
+    if (checkout.settled) return true;
+    const member = this.#freeSlots.length > 0 ? this.#borrowProven() : undefined;
+    if (member === undefined) return false;
+    member.slot = this.#freeSlots.pop();
+    this.#slotsTaken += 1;
+    this.#queued -= 1;
+    checkout.hasSlot = true;
+    this.#handOut(member, checkout, false);
+    return true;
+  }
+
+  #queue(checkout: Checkout, timeoutMillis: number): void {
     if (Number.isFinite(timeoutMillis)) {
       checkout.expireAfter(timeoutMillis, () => this.#timeoutError(checkout, timeoutMillis));
     }
-    this.#queued += 1;
-    this.#slots.acquire().then(
+    const free = this.#freeSlots.pop();
+    const acquired = free === undefined ? this.#slots.acquire() : Promise.resolve(free);
+    acquired.then(
       (slot) => {
         this.#slotsTaken += 1;
         if (!checkout.settled) {
@@ -712,6 +778,10 @@ export class Pool extends pg.Pool {
 
   #freeSlot(slot: Slot): void {
     this.#slotsTaken -= 1;
+    if (this.#slots.pending === 0) {
+      this.#freeSlots.push(slot);
+      return;
+    }
     // Rejects only for a slot that is not out, and each is given back once.
     this.#slots.release(slot).catch(noop);
   }
@@ -995,8 +1065,11 @@ export interface Repeatable {
 
 type Slot = object;
 
-/** How `query()` marks the `connect()` that it makes. */
+/** How `query()` and `transaction()` mark the `connect()` that they make. */
 interface Origin {
+  readonly kind?: 'transaction';
+  /** Ends the wait for a connection. */
+  readonly signal?: AbortSignal | undefined;
   /** What is left of the whole call's time; `undefined` for the first attempt. */
   readonly budgetMillis: number | undefined;
 }
