@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
 import { hostname as machineName } from 'node:os';
 import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
-import { abortable } from '../deadline.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
@@ -319,7 +318,7 @@ export class DnsResolver implements Resolver {
   #launch(name: string, family: 0 | 4 | 6): Launch {
     return async (flight) => {
       const before = this.#cache?.findLast(name, family, this.#clock.now());
-      const outcome = await abortable(this.#follower.follow(name, family, flight), this.#closing.signal);
+      const outcome = await this.#follower.follow(name, family, flight);
       if (outcome.kind !== 'addresses') return outcome;
       const limits = this.#settings.cache ?? uncached;
       const times = [...outcome.chain, ...outcome.addresses].map((record) => keptMillis(record.ttlSeconds, limits));

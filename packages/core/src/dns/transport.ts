@@ -242,7 +242,6 @@ const udpChannel: OpenChannel = (server, query, events) => {
     close: () => {
       if (over) return;
       over = true;
-      // A socket closed while it still binds would send its error to nobody otherwise.
       socket.close();
     },
   };
