@@ -7,6 +7,8 @@ export interface DemoArguments {
   readonly json: boolean;
   /** Plain `pg.Pool`s write beside ours. */
   readonly plainPg: boolean;
+  /** The workers are told of a switch by the Kubernetes API, and do not wait for DNS. */
+  readonly push: boolean;
 }
 
 /** The command line cannot be understood. */
@@ -30,7 +32,7 @@ export function parseArguments(words: readonly string[]): DemoArguments {
     if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`);
     given.add(token.name);
   }
-  return { help: given.has('help'), json: given.has('json'), plainPg: given.has('plain-pg') };
+  return { help: given.has('help'), json: given.has('json'), plainPg: given.has('plain-pg'), push: given.has('push') };
 }
 
 export const usage = `Usage: pnpm demo [options]
@@ -42,6 +44,8 @@ Options:
   --json      print the verdict as one JSON object, the last line on stdout; the timeline goes to stderr.
               Use it as: pnpm --silent demo --json
   --plain-pg  let plain pg.Pools write beside it, to see what happens to them. Takes some 10 seconds more
+  --push      let the workers learn of a switch from the Kubernetes API (a watch) instead of DNS, and say how much
+              faster that is than a DNS poll beside it. Takes some 5 seconds more
   -h, --help  print this
 
 Exit status: 0 the verdict held, 1 it did not, 2 the options cannot be understood, 3 the demo could not be run,
@@ -52,4 +56,5 @@ const options = {
   help: { type: 'boolean', short: 'h' },
   json: { type: 'boolean' },
   'plain-pg': { type: 'boolean' },
+  push: { type: 'boolean' },
 } as const;

@@ -37,10 +37,12 @@ async function main(words: readonly string[]): Promise<number> {
   // Nobody reads any longer: `pnpm demo | head`.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => interrupt('SIGPIPE'));
   try {
-    const [ours, ...plain] = await runScenario({ timeline, plainPg: asked.plainPg, signal: interruption.signal });
+    const { plainPg, push } = asked;
+    const { crews, polled } = await runScenario({ timeline, plainPg, push, signal: interruption.signal });
+    const [ours, ...plain] = crews;
     if (ours === undefined) return exitCodes.notRun;
-    const result = verdict(ours, plain);
-    tellVerdict(timeline, ours, plain);
+    const result = verdict(ours, plain, polled);
+    tellVerdict(timeline, ours, plain, polled);
     if (asked.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     return result.held ? exitCodes.held : exitCodes.notHeld;
   } catch (error) {

@@ -1,10 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { serviceReaderRole } from '@externalname/core';
 import { LocalCluster, PostgresPair, type PostgresServer } from '@externalname/testing';
 import { Crew, type CrewSettings, type Stage } from './crew.ts';
+import { DnsPoll } from './dns-poll.ts';
 import { assertDead, serverProcessIds } from './server-death.ts';
 import { statusLine } from './status-line.ts';
 import type { Timeline } from './timeline.ts';
-import type { StageResult } from './verdict.ts';
+import type { Polled, StageResult } from './verdict.ts';
 import { type ClientKind, now } from './writer-messages.ts';
 
 /** See {@link runScenario}. */
@@ -12,7 +14,17 @@ export interface ScenarioOptions {
   readonly timeline: Timeline;
   /** Lets plain `pg.Pool`s write beside ours. */
   readonly plainPg: boolean;
+  /** Lets the Kubernetes API tell the workers of a switch. */
+  readonly push: boolean;
   readonly signal: AbortSignal;
+}
+
+/** What came of it all. */
+export interface ScenarioResult {
+  /** Of each crew, ours first. */
+  readonly crews: readonly CrewResult[];
+  /** With `push` only: when a poll of DNS would have told of the two patches. */
+  readonly polled: Polled | undefined;
 }
 
 /** What came of the two stages for one crew. */
@@ -28,11 +40,10 @@ export interface CrewResult {
  *
  * This is the operator's side. The workers are in a process of their own, and share only DNS and PostgreSQL with it.
  *
- * @returns the results of each crew, ours first.
  * @throws the reason of `signal` when that fires. Servers, folders and processes are gone then, as they are in the end.
  */
-export async function runScenario(options: ScenarioOptions): Promise<readonly CrewResult[]> {
-  const { timeline, plainPg, signal } = options;
+export async function runScenario(options: ScenarioOptions): Promise<ScenarioResult> {
+  const { timeline, plainPg, push, signal } = options;
   timeline.event('starting two PostgreSQL servers: a primary, and a standby that every commit waits for', 'step');
   const crews = [ourCrew, ...(plainPg ? plainCrews : [])].map((settings) => new Crew(settings, timeline, signal));
   try {
@@ -53,9 +64,13 @@ export async function runScenario(options: ScenarioOptions): Promise<readonly Cr
       hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
     });
     timeline.event(`cluster DNS at ${cluster.nameserver}: ${service} is ${pair.primary.hostName}, TTL ${ttlSeconds} s`);
-    const follow = { by: 'dns', nameserver: cluster.nameserver } as const;
+    const { nameserver } = cluster;
+    const follow = { nameserver, kubeConfig: push ? await readersKubeConfig(cluster) : undefined };
+    if (push)
+      timeline.event(`Kubernetes API at ${cluster.api.url}: the workers may read and watch ${service}, no more`);
+    await using poll = push ? await DnsPoll.start(nameserver, service, namespace) : undefined;
     await Promise.all(crews.map((crew) => crew.begin({ pair, service: { name: service, namespace }, follow })));
-    return await new Scene({ pair, cluster, crews, timeline, signal }).play(plainPg);
+    return await new Scene({ pair, cluster, crews, poll, timeline, signal }).play(plainPg);
   } finally {
     timeline.endStatus();
     await Promise.all(crews.map((crew) => crew.close()));
@@ -67,6 +82,8 @@ interface Cast {
   readonly pair: PostgresPair;
   readonly cluster: LocalCluster;
   readonly crews: readonly Crew[];
+  /** There where the workers do not poll DNS themselves. */
+  readonly poll: DnsPoll | undefined;
   readonly timeline: Timeline;
   readonly signal: AbortSignal;
 }
@@ -82,7 +99,7 @@ class Scene {
     this.#ours = ours;
   }
 
-  async play(plainPg: boolean): Promise<readonly CrewResult[]> {
+  async play(plainPg: boolean): Promise<ScenarioResult> {
     const { crews, timeline, pair } = this.#cast;
     const { workers, connections } = this.#ours.settings;
     timeline.event(
@@ -94,6 +111,7 @@ class Scene {
       await this.#allWrite(pair.primary, 0, 'every worker writes to');
       await this.#wait(steadyMillis + fairMillis());
       const crash = await this.#crash();
+      const crashPolled = await this.#polled(crash);
       await this.#rebuild();
 
       const plannedFrom = now();
@@ -103,18 +121,19 @@ class Scene {
       const planned = await this.#switchBack();
       const watchedMillis = plainPg ? plainWatchMillis - (now() - planned.patchedAt) : 0;
       await this.#wait(Math.max(afterwardsMillis, watchedMillis));
+      const plannedPolled = await this.#polled(planned);
       await this.#tellWhoHasMoved(planned);
 
       timeline.event('the workers stop; then the rows are counted', 'step');
       await Promise.all(crews.map((crew) => crew.stop()));
       const plannedStage = { from: plannedFrom, to: Number.POSITIVE_INFINITY, ...planned };
-      return await Promise.all(
-        judged.map(async ({ crew, crash }) => ({
-          settings: crew.settings,
-          crash,
-          planned: await crew.judge(plannedStage),
-        })),
-      );
+      const results = judged.map(async ({ crew, crash }) => ({
+        settings: crew.settings,
+        crash,
+        planned: await crew.judge(plannedStage),
+      }));
+      const polled = this.#cast.poll && { crash: crashPolled, planned: plannedPolled };
+      return { crews: await Promise.all(results), polled };
     } finally {
       clearInterval(status);
       // Before the servers, so that no worker is left to complain of their end.
@@ -194,9 +213,20 @@ class Scene {
       patchedAt,
     );
     timeline.event(
-      `the workers are not told: they find out by polling DNS, whose answers are good for ${ttlSeconds} s`,
+      this.#cast.poll === undefined
+        ? `the workers are not told: they find out by polling DNS, whose answers are good for ${ttlSeconds} s`
+        : 'the Kubernetes API tells the workers, by their watch on the Service',
     );
     return patchedAt;
+  }
+
+  // How long the workers would have waited for a poll of DNS.
+  async #polled({ patchedAt, promoted }: Switched): Promise<number | null> {
+    const { poll, signal, timeline } = this.#cast;
+    if (poll === undefined) return null;
+    const millis = await poll.sees(promoted.hostName, patchedAt, recoveryMillis, signal);
+    timeline.event(`a DNS poll beside the workers saw the patch ${millis ?? 'not within 20 000'} ms after it`);
+    return millis;
   }
 
   async #allWrite(server: PostgresServer, since: number, what: string): Promise<void> {
@@ -231,6 +261,14 @@ class Scene {
   async #wait(millis: number): Promise<void> {
     await pause(millis, undefined, { signal: this.#cast.signal });
   }
+}
+
+// The token of a service account that may do what `kubernetesSource` needs, and nothing else.
+async function readersKubeConfig(cluster: LocalCluster): Promise<string> {
+  const subject = { kind: 'ServiceAccount', name: 'webscaler-client', namespace } as const;
+  const manifests = serviceReaderRole({ service, namespace, subjects: [subject] });
+  for (const manifest of manifests) await cluster.objects.apply(manifest);
+  return await cluster.writeKubeconfig({ serviceAccount: subject.name, namespace });
 }
 
 type Switched = Pick<Stage, 'patchedAt' | 'promoted' | 'failuresAllowed'>;

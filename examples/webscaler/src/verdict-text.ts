@@ -1,13 +1,23 @@
 import type { CrewResult } from './scenario.ts';
 import type { Timeline } from './timeline.ts';
-import type { StageResult } from './verdict.ts';
+import type { Polled, StageResult } from './verdict.ts';
 
 /** Tells what came of it, for people. */
-export function tellVerdict(timeline: Timeline, ours: CrewResult, plain: readonly CrewResult[]): void {
+export function tellVerdict(
+  timeline: Timeline,
+  ours: CrewResult,
+  plain: readonly CrewResult[],
+  polled: Polled | undefined,
+): void {
   const { crash, planned } = ours;
   timeline.line();
   table(timeline, ours);
   for (const result of plain) table(timeline, result);
+  if (polled !== undefined) {
+    timeline.line();
+    tellPush(timeline, 'crash', crash.patchToFirstWriteMillis, polled.crash);
+    tellPush(timeline, 'planned switch', planned.patchToFirstWriteMillis, polled.planned);
+  }
   timeline.line();
   const objections = [
     ...crash.objections.map((text) => `crash: ${text}`),
@@ -44,6 +54,16 @@ function table(timeline: Timeline, { settings, crash, planned }: CrewResult): vo
       timeline.line(`  ${name}: ${count} failed with ${code}, outcome ${outcome}; ${stored} of them are stored`);
     }
   }
+}
+
+function tellPush(timeline: Timeline, stage: string, pushed: number | null, polled: number | null): void {
+  const sooner =
+    pushed === null || polled === null
+      ? ''
+      : `, ${Math.abs(polled - pushed)} ms ${polled < pushed ? 'before' : 'after'} that`;
+  timeline.line(
+    `  ${stage}: pushed, the first write came ${millis(pushed)} after the patch; a DNS poll saw the patch ${millis(polled)} after it${sooner}`,
+  );
 }
 
 function millis(value: number | null): string {

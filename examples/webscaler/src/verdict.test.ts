@@ -156,4 +156,10 @@ describe('the JSON', () => {
     expect(result.held).toBe(true);
     expect(result.plainPg?.['plain-query']).toMatchObject({ held: false, planned: { held: false } });
   });
+
+  it('adds what a DNS poll would have taken where a push was asked for', () => {
+    const good = judgeStage(facts());
+    const polled = { crash: 3_200, planned: null };
+    expect(verdict({ crash: good, planned: good }, [], polled).polled).toEqual(polled);
+  });
 });

@@ -7,6 +7,8 @@ export interface Verdict extends StageVerdict {
   readonly planned: StageVerdict;
   /** With `--plain-pg` only: the same for the plain pools. It is no part of what `held` says. */
   readonly plainPg?: Readonly<Record<string, Verdict>>;
+  /** With `--push` only: milliseconds from the patches until a DNS poll beside the workers saw them. */
+  readonly polled?: Polled;
 }
 
 /** What came of one stage. */
@@ -128,9 +130,20 @@ export function duplicatedIds({ rows, earlier }: StageFacts): readonly number[] 
 export function verdict(
   ours: Stages,
   plain: readonly (Stages & { readonly settings: { readonly client: string } })[],
+  polled?: Polled | undefined,
 ): Verdict {
-  if (plain.length === 0) return both(ours);
-  return { ...both(ours), plainPg: Object.fromEntries(plain.map((each) => [each.settings.client, both(each)])) };
+  const plainPg = Object.fromEntries(plain.map((each) => [each.settings.client, both(each)]));
+  return {
+    ...both(ours),
+    ...(plain.length > 0 ? { plainPg } : {}),
+    ...(polled === undefined ? {} : { polled }),
+  };
+}
+
+/** Milliseconds from the patch of each stage until a DNS poll saw it; `null` where it did not. */
+export interface Polled {
+  readonly crash: number | null;
+  readonly planned: number | null;
 }
 
 interface Stages {

@@ -1,3 +1,5 @@
+import { DnsResolver, DnsTargetSource, FirstAvailableTargetSource, type TargetSource } from '@externalname/core';
+import { kubernetesSource } from '@externalname/kubernetes';
 import { Pool } from '@externalname/pg';
 import type pg from 'pg';
 import { plainPool } from './plain-pg.ts';
@@ -46,7 +48,9 @@ function externalNamePool({ client, connections, database, follow }: Assignment)
     allowedTargets,
     // The servers of the demo are on this machine. A pool refuses loopback addresses unless it is told so.
     allowedNetworks: ['127.0.0.0/8', '::1/128'],
-    dns: { nameservers: [follow.nameserver] },
+    ...(follow.kubeConfig === undefined
+      ? { dns: { nameservers: [follow.nameserver] } }
+      : pushed(database, follow.nameserver, follow.kubeConfig)),
     port,
     user,
     password,
@@ -55,6 +59,20 @@ function externalNamePool({ client, connections, database, follow }: Assignment)
     max: connections,
     application_name: client,
   });
+}
+
+// The API tells of a switch; while it is away, DNS does.
+function pushed(
+  { service, namespace }: Assignment['database'],
+  nameserver: string,
+  kubeConfig: string,
+): { dns: DnsResolver; source: TargetSource } {
+  const dns = new DnsResolver({ nameservers: [nameserver] });
+  const source = new FirstAvailableTargetSource([
+    kubernetesSource({ service, namespace, kubeConfig }),
+    new DnsTargetSource({ service, namespace, resolver: dns }),
+  ]);
+  return { dns, source };
 }
 
 interface Written {

@@ -45,11 +45,12 @@ export interface DatabaseAccess {
   readonly ca: string;
 }
 
-/** One way to learn of a switch. A push from the Kubernetes API would be a second one. */
+/** How the writers learn of a switch. */
 export interface Follow {
-  readonly by: 'dns';
   /** `address:port` of the cluster's DNS. */
   readonly nameserver: string;
+  /** Path of a kubeconfig: a watch on the Service pushes a switch, and DNS is only there should the API be away. */
+  readonly kubeConfig?: string | undefined;
 }
 
 export type WriterMessage =
