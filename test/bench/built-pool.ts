@@ -1,0 +1,37 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'tsup';
+
+const folder = fileURLToPath(new URL('../../packages/pg', import.meta.url));
+
+/**
+ * `@externalname/pg` as its build makes it, from the sources as they are now. A benchmark that runs the sources through a
+ * loader measures the loader, too: tsx wraps each function that is made, to keep its name.
+ */
+export async function builtPool(): Promise<typeof import('@externalname/pg')> {
+  // In the package's folder, for what is not bundled must be found from there.
+  const outDir = join(folder, 'node_modules', '.bench', String(process.pid));
+  await mkdir(outDir, { recursive: true });
+  try {
+    await build({
+      entry: [join(folder, 'src/index.ts')],
+      outDir,
+      format: 'cjs',
+      target: 'node20',
+      platform: 'node',
+      shims: true,
+      config: false,
+      silent: true,
+      external: ['pg'],
+      noExternal: [/^(?!pg$)/],
+      esbuildOptions: (options) => {
+        options.conditions = ['@externalname/source'];
+      },
+    });
+    return createRequire(import.meta.url)(join(outDir, 'index.cjs')) as typeof import('@externalname/pg');
+  } finally {
+    await rm(outDir, { recursive: true, force: true });
+  }
+}
