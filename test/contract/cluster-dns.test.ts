@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { switchTarget } from '@externalname/kubernetes';
 import { LocalCluster } from '@externalname/testing';
 import type { Packet } from 'dns-packet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -110,7 +111,36 @@ describe.runIf(assets !== undefined)('CoreDNS answers as the table says', () => 
     }
   });
 
-  async function serverFor({ config, zoneData }: Row): Promise<string> {
+  it('shows a switch to switchTarget, which waits for it', async () => {
+    const server = await serverFor({ config: { zone: 'cluster.local.', ttl: 5 }, zoneData: {} });
+    const service = { namespace: 'testns', name: 'webscaler-db', type: 'ExternalName' };
+    await plane.admin.must(
+      'POST',
+      '/api/v1/namespaces/testns/services',
+      serviceOf({ ...service, externalName: 'primary-db.example.com' }),
+    );
+    const report = await switchTarget({
+      service: 'webscaler-db.testns',
+      clusterDomain: 'cluster.local',
+      to: 'secondary-db.example.com',
+      allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
+      kubeConfig: plane.kubeconfig,
+      dnsServers: [server],
+    });
+    expect(report.dns).toEqual([{ server, elapsedMillis: expect.any(Number) }]);
+    expect(report.steps.filter(({ state }) => state !== 'done').map(({ step }) => step)).toEqual(['probe']);
+    expect(report.warnings).toEqual([]);
+    const answer = flat(await ask(server, 'webscaler-db.testns.svc.cluster.local.', 'CNAME'));
+    expect(answer).toMatchObject({ answer: [{ type: 'CNAME', data: 'secondary-db.example.com.' }] });
+  });
+
+  async function serverFor({
+    config,
+    zoneData,
+  }: {
+    config: Row['config'];
+    zoneData: { synced?: boolean };
+  }): Promise<string> {
     const key = JSON.stringify([config, zoneData.synced]);
     let server = servers.get(key);
     if (server === undefined) {
