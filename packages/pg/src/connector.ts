@@ -94,6 +94,17 @@ export class Connector {
     throw error;
   }
 
+  /** Opens a session to one endpoint, to look at its server from the side. Not for work, and not in any pool. */
+  async connectAside(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+    const { socket } = await this.#dial([endpoint], signal);
+    try {
+      return await this.#start(socket, endpoint, signal);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  }
+
   async #dial(endpoints: readonly Endpoint[], signal: AbortSignal) {
     const { attemptTimeoutMillis } = this.#settings;
     return await withDeadline((inner) => this.#route.race(endpoints, dialTcp, inner), {

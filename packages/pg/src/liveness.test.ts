@@ -25,11 +25,21 @@ function setUp() {
     },
   );
   const connect = (address = '192.0.2.1') => {
-    const connection = { bytes: 0, working: true, failedAt: undefined as number | undefined };
+    const connection = {
+      bytes: 0,
+      working: true,
+      serverWorks: true,
+      failedAt: undefined as number | undefined,
+      asked: 0,
+    };
     const stop = liveness.watch({
       endpoint: endpoint(address),
       hasWork: () => connection.working,
       bytesRead: () => connection.bytes,
+      stillWorking: async () => {
+        connection.asked += 1;
+        return connection.serverWorks;
+      },
       fail: () => {
         connection.failedAt = clock.now();
         stop();
@@ -116,6 +126,38 @@ describe('a server that lives', () => {
     await clock.advance(1_300);
     server.answers = true;
     await clock.advance(5_000);
+    expect(connection.failedAt).toBeUndefined();
+  });
+});
+
+describe('one connection that is dead on a server that lives', () => {
+  it('is found: the server has finished, and nothing came', async () => {
+    const { clock, connect } = setUp();
+    const connection = connect();
+    connection.serverWorks = false;
+    await clock.advance(8_000);
+    expect(connection.failedAt).toBeGreaterThanOrEqual(5_000);
+    expect(connection.failedAt).toBeLessThanOrEqual(7_500);
+  });
+
+  it('is not suspected while the server works on its statement, and is asked about ever more seldom', async () => {
+    const { clock, connect } = setUp();
+    const connection = connect();
+    await clock.advance(10 * 60_000);
+    expect(connection.failedAt).toBeUndefined();
+    expect(connection.asked).toBeGreaterThan(5);
+    expect(connection.asked).toBeLessThan(20);
+  });
+
+  it('is spared when its answer comes after all', async () => {
+    const { clock, connect } = setUp();
+    const connection = connect();
+    connection.serverWorks = false;
+    await clock.advance(5_300);
+    expect(connection.asked).toBe(1);
+    connection.bytes += 1;
+    connection.working = false;
+    await clock.advance(10_000);
     expect(connection.failedAt).toBeUndefined();
   });
 });

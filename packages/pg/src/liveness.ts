@@ -1,6 +1,7 @@
 import net from 'node:net';
 import type { Clock, Endpoint, Timer } from '@externalname/core';
-import { sleep } from '@externalname/core/internal';
+import { sleep, withDeadline } from '@externalname/core/internal';
+import type pg from 'pg';
 
 /** How a server that has fallen silent is found. Milliseconds. */
 export interface LivenessOptions {
@@ -21,6 +22,11 @@ export interface WatchedConnection {
   hasWork(): boolean;
   /** How many bytes have come from the server so far. */
   bytesRead(): number;
+  /**
+   * Asks the server, from the side, whether it still works on the statement. `undefined` where that cannot be known.
+   * `false` with nothing received means that the answer was sent into a connection that is dead.
+   */
+  stillWorking(signal: AbortSignal): Promise<boolean | undefined>;
   /** Ends it, because its server was silent for so long. */
   fail(silentMillis: number): void;
 }
@@ -39,6 +45,9 @@ export interface LivenessDependencies {
  * It looks at the connections that are in use a few times a second, and counts bytes; a statement costs nothing. Where
  * a statement has waited for `afterMillis` and nothing came from its server on any connection, it probes the server
  * from the side. A slow statement on a living server is left alone.
+ *
+ * Where the server lives and one connection alone has been silent for long, it may be half-open: a firewall or a NAT forgot it.
+ * Then the server is asked from the side whether it still works on that statement, at growing intervals.
  */
 export class Liveness {
   readonly #settings: LivenessSettings;
@@ -58,7 +67,11 @@ export class Liveness {
   /** Watches a connection until the returned function is called. */
   watch(connection: WatchedConnection): () => void {
     const now = this.#clock.now();
-    this.#watched.set(connection, { bytes: connection.bytesRead(), heardAt: now });
+    this.#watched.set(connection, {
+      bytes: connection.bytesRead(),
+      heardAt: now,
+      checkAfterMillis: this.#firstCheck(),
+    });
     this.#tickLater();
     return () => {
       this.#watched.delete(connection);
@@ -97,10 +110,18 @@ export class Liveness {
       const bytes = connection.bytesRead();
       const heard = bytes !== observation.bytes;
       observation.bytes = bytes;
-      if (heard || !connection.hasWork()) observation.heardAt = now;
+      if (heard || !connection.hasWork()) {
+        observation.heardAt = now;
+        observation.checkAfterMillis = this.#firstCheck();
+      }
       if (heard) this.#server(connection.endpoint).heardAt = now;
     }
-    for (const [connection, { heardAt }] of this.#watched) {
+    for (const [connection, observation] of this.#watched) {
+      const { heardAt } = observation;
+      if (connection.hasWork() && now - heardAt >= observation.checkAfterMillis) {
+        observation.checkAfterMillis = Math.min(observation.checkAfterMillis * 2, longestCheckMillis) + (now - heardAt);
+        this.#checkWork(connection, observation).catch(() => undefined); // An answer that did not come says nothing.
+      }
       const server = this.#server(connection.endpoint);
       const silentSince = Math.max(heardAt, server.heardAt);
       if (connection.hasWork() && now - silentSince >= this.#settings.afterMillis && !server.probing) {
@@ -134,20 +155,44 @@ export class Liveness {
     }
   }
 
+  #firstCheck(): number {
+    return this.#settings.afterMillis * silencesBeforeCheck;
+  }
+
+  async #checkWork(connection: WatchedConnection, observation: Observation): Promise<void> {
+    const { bytes, heardAt } = observation;
+    const unheard = () => this.#watched.has(connection) && connection.hasWork() && connection.bytesRead() === bytes;
+    // Twice, because an answer may be on its way while the first question is.
+    for (let asked = 0; asked < 2; asked++) {
+      const working = await this.#within(workCheckMillis, (signal) => connection.stillWorking(signal));
+      if (working !== false || !unheard()) return;
+      await sleep(this.#settings.intervalMillis, {
+        clock: this.#clock,
+        background: true,
+        signal: this.#closing.signal,
+      });
+      if (!unheard()) return;
+    }
+    connection.fail(this.#clock.now() - heardAt);
+  }
+
   async #answers(endpoint: Endpoint): Promise<boolean> {
-    const controller = new AbortController();
-    const abort = () => controller.abort(new Error('no sign of life in time'));
-    const timer = this.#clock.schedule(abort, this.#settings.intervalMillis, { background: true });
-    this.#closing.signal.addEventListener('abort', abort, { once: true });
     try {
-      await this.#probe(endpoint, controller.signal);
+      await this.#within(this.#settings.intervalMillis, (signal) => this.#probe(endpoint, signal));
       return true;
     } catch {
       return false;
-    } finally {
-      timer.cancel();
-      this.#closing.signal.removeEventListener('abort', abort);
     }
+  }
+
+  async #within<T>(millis: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await withDeadline(work, {
+      timeoutMillis: millis,
+      onTimeout: () => new Error('no sign of life in time'),
+      signal: this.#closing.signal,
+      clock: this.#clock,
+      background: true,
+    });
   }
 
   #server(endpoint: Endpoint): ServerState {
@@ -193,9 +238,28 @@ export function probePostgres(endpoint: Endpoint, signal: AbortSignal): Promise<
   });
 }
 
+/**
+ * Asks, in a session beside it, whether the server still works for another one. `undefined` where it cannot be known: behind a
+ * pooler process ids are not the server's, and `track_activities` may be off.
+ * Source: PostgreSQL documentation, "The Cumulative Statistics System", `pg_stat_activity`.
+ */
+export async function backendIsActive(aside: pg.Client, client: pg.Client): Promise<boolean | undefined> {
+  const { processID: pid } = client as unknown as { processID: number | null };
+  const { processID: ownPid } = aside as unknown as { processID: number | null };
+  const { rows } = await aside.query<{ own: number; state: string | null }>(
+    'SELECT pg_catalog.pg_backend_pid() AS own, (SELECT state FROM pg_catalog.pg_stat_activity WHERE pid = $1) AS state',
+    [pid],
+  );
+  const [row] = rows;
+  if (row === undefined || pid === null || row.own !== ownPid || row.state === 'disabled') return undefined;
+  return row.state === 'active' || row.state === 'fastpath function call';
+}
+
 interface Observation {
   bytes: number;
   heardAt: number;
+  /** Silence after which the server is asked about this connection's statement. Grows while it goes on. */
+  checkAfterMillis: number;
 }
 
 interface ServerState {
@@ -212,3 +276,8 @@ function keyOf(endpoint: Endpoint): string {
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 const rememberedServers = 64;
+
+// A statement of five seconds is common enough; one of a minute is asked about once a minute.
+const silencesBeforeCheck = 5;
+const longestCheckMillis = 60_000;
+const workCheckMillis = 5_000;

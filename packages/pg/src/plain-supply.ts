@@ -1,7 +1,7 @@
 import type { Clock } from '@externalname/core';
 import type pg from 'pg';
 import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
-import { closeQuietly, connectClient, destroySocket } from './connector.ts';
+import { type Connection, closeQuietly, connectClient, destroySocket } from './connector.ts';
 import { ServerRoleError } from './errors.ts';
 import type { PoolSettings } from './options.ts';
 import { describeRole, RoleReports, roleFits, roleQuery } from './session-role.ts';
@@ -61,6 +61,10 @@ export class PlainSupply implements ConnectionSupply {
     if (targetSessionAttrs !== 'any') await checkRole(client, roles, this.#settings);
     this.#serving = true;
     return { connection: { client, endpoint: undefined, roles }, epoch: 0 };
+  }
+
+  aside(): Promise<Connection> {
+    return Promise.reject(new TypeError('a plain host has no endpoints'));
   }
 
   suspect(): void {

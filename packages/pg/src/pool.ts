@@ -1,5 +1,5 @@
-import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
+import { abortable, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
@@ -28,7 +28,7 @@ import {
 } from './errors.ts';
 import { moved, retried, switched } from './events.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';
-import { Liveness, probePostgres } from './liveness.ts';
+import { backendIsActive, Liveness, probePostgres } from './liveness.ts';
 import { clientOptions, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
@@ -586,11 +586,21 @@ export class Pool extends pg.Pool {
       endpoint,
       hasWork: () => hasWork(client),
       bytesRead: () => bytesRead(client),
+      stillWorking: (signal) => this.#stillWorking(client, endpoint, signal),
       fail: (silentMillis) => {
         const outcome = hasWork(client) ? 'unknown' : 'not-executed';
         breakConnection(client, new PeerSilentError(describeEndpoint(endpoint), silentMillis, outcome));
       },
     });
+  }
+
+  async #stillWorking(client: pg.Client, endpoint: Endpoint, signal: AbortSignal): Promise<boolean | undefined> {
+    const { client: aside } = await this.#supply.aside(endpoint, signal);
+    try {
+      return await abortable(backendIsActive(aside, client), signal);
+    } finally {
+      closeQuietly(aside);
+    }
   }
 
   async #runConnectHook(member: Member): Promise<void> {

@@ -1,5 +1,13 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, ClosedError, type Random, ResolutionError, type Target, type Timer } from '@externalname/core';
+import {
+  type Clock,
+  ClosedError,
+  type Endpoint,
+  type Random,
+  ResolutionError,
+  type Target,
+  type Timer,
+} from '@externalname/core';
 import type pg from 'pg';
 import type { AuthenticationDemands } from './authentication.ts';
 import { ConnectionPacing } from './connection-pacing.ts';
@@ -46,6 +54,8 @@ export interface ConnectionSupply {
   suspect(): void;
   /** The server was heard from, and is what was asked for. */
   confirmed(): void;
+  /** Opens a session beside the pool, to look at a server from the side. */
+  aside(endpoint: Endpoint, signal: AbortSignal): Promise<Connection>;
   /** Ends everything under way. Idempotent. */
   close(): Promise<void>;
   /** When the server was last suspected, in `now()` milliseconds: what was idle before must prove itself. */
@@ -189,6 +199,10 @@ export class FollowingSupply implements ConnectionSupply {
     this.#pacing.suspected();
     this.#follower.currentLost();
     this.#lookAgain();
+  }
+
+  aside(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+    return this.#connector.connectAside(endpoint, signal);
   }
 
   confirmed(): void {
