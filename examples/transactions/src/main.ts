@@ -1,0 +1,3 @@
+import { rehearse } from './rehearsal.ts';
+
+console.table(await rehearse(console.log));
