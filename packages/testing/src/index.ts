@@ -7,7 +7,7 @@ export {
   type IssuedCertificate,
 } from './certificates.ts';
 export type { AnswerCacheOptions } from './cluster-dns/answer-cache.ts';
-export type { DnsFault, DnsFaultScope, StartedFault } from './cluster-dns/faults.ts';
+export type { DnsFault, DnsFaultScope } from './cluster-dns/faults.ts';
 export type { Rcode } from './cluster-dns/message.ts';
 export type { HostEntry, HostRecord, HostRecords } from './cluster-dns/outside-names.ts';
 export type { DnsQuery } from './dns-server.ts';
@@ -23,6 +23,7 @@ export {
   ProxyListenError,
   type ProxyTarget,
 } from './fault-proxy.ts';
+export type { StartedFault } from './faults.ts';
 export type { ApiFault, ApiFaultScope } from './kubernetes-api/api-faults.ts';
 export type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
 export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';

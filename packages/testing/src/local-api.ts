@@ -1,4 +1,4 @@
-import type { StartedFault } from './cluster-dns/faults.ts';
+import type { StartedFault } from './faults.ts';
 import type { ApiFault } from './kubernetes-api/api-faults.ts';
 import type { ApiServer } from './kubernetes-api/api-server.ts';
 import { kubeconfigText } from './kubernetes-api/kubeconfig.ts';

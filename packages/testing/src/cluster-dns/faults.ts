@@ -1,4 +1,5 @@
 import { canonicalName, InvalidArgumentError } from '@externalname/core';
+import type { StartedFault } from '../faults.ts';
 import type { DnsQuestion } from './message.ts';
 import type { HostRecord } from './outside-names.ts';
 
@@ -42,12 +43,6 @@ export interface DnsFaultScope {
   readonly type?: string | undefined;
   /** How many questions it is for; then it ends by itself. @defaultValue `Infinity` */
   readonly times?: number | undefined;
-}
-
-/** A fault that was started. Ends with `end()`, or at the end of a `using` block. */
-export interface StartedFault extends Disposable {
-  /** Makes things right again. Idempotent. */
-  end(): void;
 }
 
 /** The faults that are on, newest first. */

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@externalname/core';
-import type { StartedFault } from '../cluster-dns/faults.ts';
+import type { StartedFault } from '../faults.ts';
 import type { RequestTarget, ResourceVerb } from './request-target.ts';
 
 /**

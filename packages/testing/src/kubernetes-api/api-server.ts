@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import { parse as parseYaml, stringify } from 'yaml';
-import type { StartedFault } from '../cluster-dns/faults.ts';
+import type { StartedFault } from '../faults.ts';
 import { type ApiFault, ApiFaults } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
 import { duplicateFields } from './decode.ts';
