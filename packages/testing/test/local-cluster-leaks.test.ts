@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalCluster } from '@externalname/testing';
 import { expect, it } from 'vitest';
@@ -7,9 +9,16 @@ import { run } from './tools/programs.ts';
 
 it('thirty clusters made and closed leave no socket, no timer and no file', async () => {
   const script = fileURLToPath(new URL('./leaks/thousand-clusters.ts', import.meta.url));
-  const ran = await run(process.execPath, ['--conditions=@externalname/source', '--import', 'tsx', script, '30']);
-  expect(ran.stdout).toMatch(/left: 0 resources \(none\), 0 files/);
-  expect(ran.code).toBe(0);
+  // A temporary folder of its own: other tests leave and take files meanwhile.
+  const folder = await mkdtemp(join(tmpdir(), 'leaks-test-'));
+  try {
+    const args = ['--conditions=@externalname/source', '--import', 'tsx', script, '30'];
+    const ran = await run(process.execPath, args, { env: { TMPDIR: folder } });
+    expect(ran.stdout).toMatch(/left: 0 resources \(none\), 0 files/);
+    expect(ran.code).toBe(0);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 it('close() is idempotent, takes the kubeconfig along, and ends what waits', async () => {
