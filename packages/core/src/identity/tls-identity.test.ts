@@ -68,6 +68,12 @@ describe('the TLS identity of a target', () => {
     }
   });
 
+  it('is no address that only stands inside another name (CVE-2021-44532)', () => {
+    const host = { externalName: '2001:db8::1', via: [] };
+    expect(verdict(certificate('DNS:"a, IP Address:2001:DB8::1"'), host)).toBeInstanceOf(Error);
+    expect(verdict(certificate('DNS:a, IP Address:2001:DB8::2'), host)).toBeInstanceOf(Error);
+  });
+
   it('is canonical', () => {
     const written = { externalName: 'Primary-DB.example.com.', via: [] };
     expect(tlsIdentity(written).servername).toBe('primary-db.example.com');

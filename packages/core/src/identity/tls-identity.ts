@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import ipaddr from 'ipaddr.js';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
 
@@ -61,7 +62,7 @@ export function tlsIdentity(target: IdentityTarget): TlsIdentity {
     servername: isIP(wanted) === 0 ? wanted : '',
     checkServerIdentity: (_hostname, certificate) => {
       const error = nodesVerdict(wanted, withoutUnusedCommonName(certificate));
-      if (error === undefined) return undefined;
+      if (error === undefined || namesIpv6(certificate, wanted)) return undefined;
       const name = { externalName: wanted, via: target.via };
       return new TlsIdentityError(name, namesOfCertificate(certificate), { cause: error });
     },
@@ -75,6 +76,19 @@ function nodesVerdict(wanted: string, certificate: PeerCertificate): Error | und
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+/**
+ * Node.js 22.23 finds no IPv6 address in any certificate, as it passes the literal through `domainToASCII`. So an address is also
+ * looked for among the certificate's addresses here; those are the only names that count for one (RFC 9525 section 6.5).
+ */
+function namesIpv6(certificate: PeerCertificate, wanted: string): boolean {
+  if (isIP(wanted) !== 6) return false;
+  const address = ipaddr.parse(wanted).toNormalizedString();
+  return alternativeNames(certificate).some(
+    ({ kind, name }) =>
+      kind === 'IP Address' && isIP(name) === 6 && ipaddr.parse(name).toNormalizedString() === address,
+  );
 }
 
 /** Node falls back to the common name where alternative names are there but none is a DNS name. We do not. */
@@ -91,8 +105,12 @@ function withoutUnusedCommonName(certificate: PeerCertificate): PeerCertificate 
 function namesOfCertificate(certificate: PeerCertificate): readonly string[] {
   const { subjectaltname, subject } = certificate;
   if (!subjectaltname) return [subject?.CN ?? []].flat();
-  const entries = subjectaltname.matchAll(/(?:^|, )[^:",]+:("(?:[^"\\]|\\.)*"|[^,]*)/g);
-  return Array.from(entries, ([, name = '']) => name);
+  return alternativeNames(certificate).map(({ name }) => name);
+}
+
+function alternativeNames({ subjectaltname }: PeerCertificate): readonly { kind: string; name: string }[] {
+  const entries = (subjectaltname ?? '').matchAll(/(?:^|, )([^:",]+):("(?:[^"\\]|\\.)*"|[^,]*)/g);
+  return Array.from(entries, ([, kind = '', name = '']) => ({ kind, name }));
 }
 
 function identityMessage(target: IdentityTarget, certificateNames: readonly string[]): string {
