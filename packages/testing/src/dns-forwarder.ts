@@ -7,17 +7,17 @@ import { type DnsAnswer, type DnsQuestion, emptyAnswer } from './cluster-dns/mes
 import { decodeAnswer, encodeRequest } from './cluster-dns/wire.ts';
 
 /**
- * Asks a real DNS server, over UDP and again over TCP where the answer is cut short. A server that does not answer in
- * time makes SERVFAIL, as CoreDNS's `forward` plugin does.
+ * Asks a real DNS server over what the client used itself: an answer that is cut short goes back as it is, and the client
+ * asks again over TCP. A server that does not answer in time makes SERVFAIL. CoreDNS's `forward` plugin does the same.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where `server` is no `address:port`.
  */
 export function forwardTo(
   server: string,
   timeoutMillis: number,
-): (question: DnsQuestion, signal: AbortSignal) => Promise<DnsAnswer> {
+): (question: DnsQuestion, context: { signal: AbortSignal; transport: 'udp' | 'tcp' }) => Promise<DnsAnswer> {
   const { address, port } = parseServer(server);
-  return async (question, signal) => {
+  return async (question, { signal, transport }) => {
     const ask = (work: (id: number, signal: AbortSignal) => Promise<Buffer>) =>
       withDeadline(
         async (inner) => {
@@ -29,9 +29,8 @@ export function forwardTo(
         { signal, timeoutMillis, onTimeout: () => new DeadlineError(`asking ${server}`, timeoutMillis) },
       );
     try {
-      const answer = await ask((id, inner) => overUdp(encodeRequest(id, question), address, port, inner));
-      if (!answer.truncated) return answer;
-      return await ask((id, inner) => overTcp(encodeRequest(id, question), address, port, inner));
+      const over = transport === 'udp' ? overUdp : overTcp;
+      return await ask((id, inner) => over(encodeRequest(id, question), address, port, inner));
     } catch (error) {
       if (signal.aborted) throw error;
       return emptyAnswer('SERVFAIL');

@@ -57,6 +57,12 @@ export interface LocalDnsOptions {
   upstreamTimeoutMillis?: number | undefined;
   /** `pods insecure` of CoreDNS: `10-0-0-1.default.pod.cluster.local` has the address that it spells. @defaultValue false */
   podNames?: boolean | undefined;
+  /** The only namespaces whose names exist (`namespaces` of CoreDNS). @defaultValue all */
+  namespaces?: readonly string[] | undefined;
+  /** Whether ClusterIP Services without endpoints do not exist (`ignore empty_service`). @defaultValue false */
+  ignoreEmptyServices?: boolean | undefined;
+  /** Zone of the multi-cluster Services API, `clusterset.local`. Nothing is imported into it. @defaultValue none */
+  multiclusterDomain?: string | undefined;
 }
 
 /** The cluster's Kubernetes API. */
@@ -141,6 +147,9 @@ export class LocalCluster implements AsyncDisposable {
         reverse: true,
         nameservers: [dnsServiceAddress],
         pods: dns.podNames ? 'insecure' : 'disabled',
+        namespaces: dns.namespaces,
+        ignoreEmptyService: dns.ignoreEmptyServices,
+        multiclusterZone: dns.multiclusterDomain === undefined ? undefined : fullyQualified(dns.multiclusterDomain),
       },
       view,
       outside,

@@ -21,7 +21,7 @@ export interface ClusterDnsParts {
   readonly view: ClusterView;
   readonly outside: OutsideNames;
   /** A server that is asked about names that `outside` does not know; without one they do not exist. */
-  readonly forward?: ((question: DnsQuestion, signal: AbortSignal) => Promise<DnsAnswer>) | undefined;
+  readonly forward?: ((question: DnsQuestion, context: QuestionContext) => Promise<DnsAnswer>) | undefined;
   readonly cache?: AnswerCacheOptions | undefined;
   /** Longest wait for a silent server outside, in milliseconds. */
   readonly upstreamTimeoutMillis: number;
@@ -92,7 +92,7 @@ export class ClusterDns {
     if (answer !== 'elsewhere') return answer;
     const known = outside.answer(question);
     if (known !== undefined) return withRootSoa(known, settings.ttl);
-    if (forward !== undefined) return forward(question, context.signal);
+    if (forward !== undefined) return forward(question, context);
     return withRootSoa(emptyAnswer('NXDOMAIN'), settings.ttl);
   }
 

@@ -229,6 +229,11 @@ function join(path: string, name: string): string {
 }
 
 const pointers: ReadonlySet<string> = new Set([
+  'core.ServiceSpec.ipFamilyPolicy',
+  'core.ServiceSpec.internalTrafficPolicy',
+  'core.ServiceSpec.loadBalancerClass',
+  'core.ServiceSpec.trafficDistribution',
+  'core.ServicePort.appProtocol',
   'discovery.EndpointPort.name',
   'discovery.EndpointPort.appProtocol',
   'coordination.LeaseSpec.holderIdentity',

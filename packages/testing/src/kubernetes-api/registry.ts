@@ -91,8 +91,10 @@ export class ObjectRegistry {
   /** @throws ApiStatusError 400, 404, 409, 422. */
   update(type: ResourceType, namespace: string, name: string, input: unknown, options: WriteOptions = {}): Written {
     const { object, warnings } = this.#decode(type, input, options);
+    if (!object.metadata.name) {
+      throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+    }
     checkName(object, name);
-    object.metadata.name = name;
     placeInNamespace(type, object, namespace);
     const previous = this.storage.get(type, namespace, name);
     if (previous === undefined) {
