@@ -60,7 +60,10 @@ export class Connector {
    * @throws ResolutionError, the policy's errors, or ConnectError with one entry an address. The error of the only
    * address is raised as it is.
    */
-  async connect(target: Target, options: { fresh?: boolean; signal: AbortSignal }): Promise<Connection> {
+  async connect(
+    target: Target,
+    options: { fresh?: boolean; signal: AbortSignal; createClient?: (() => pg.Client) | undefined },
+  ): Promise<Connection> {
     const { signal } = options;
     let left = await this.#route.endpoints(target, options);
     const errors: unknown[] = [];
@@ -76,7 +79,7 @@ export class Connector {
         break;
       }
       try {
-        const connection = await this.#start(socket, endpoint, signal);
+        const connection = await this.#start(socket, endpoint, signal, options.createClient);
         this.#route.report(endpoint, false);
         return connection;
       } catch (error) {
@@ -114,11 +117,16 @@ export class Connector {
     });
   }
 
-  async #start(socket: net.Socket, endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+  async #start(
+    socket: net.Socket,
+    endpoint: Endpoint,
+    signal: AbortSignal,
+    createClient = this.#settings.createClient,
+  ): Promise<Connection> {
     const { attemptTimeoutMillis, targetSessionAttrs } = this.#settings;
     const where = describeEndpoint(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);
-    const client = this.#settings.createClient();
+    const client = createClient();
     aim(client, endpoint, socket, this.#route.tls(endpoint.target, client));
     guardAuthentication(client, this.#settings.demands(client, where));
     const roles = new RoleReports();

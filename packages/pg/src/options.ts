@@ -1,7 +1,7 @@
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
-import type { AuthenticationMethod } from './authentication.ts';
+import type { AuthenticationDemands, AuthenticationMethod } from './authentication.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness.ts';
 import type { TargetSessionAttrs } from './session-role.ts';
 
@@ -162,6 +162,22 @@ export function clientOptions(options: PoolOptions, settings: PoolSettings): Poo
   if (settings.tls !== 'off' && options.ssl === undefined) result.ssl = true;
   if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });
   return result;
+}
+
+/**
+ * What a client demands of its server. With a password given, a server that lets us in without asking for it has proved
+ * nothing. Over a connection that is not verified, only SCRAM keeps the password from whoever is at the other end.
+ */
+export function demandsOf(settings: PoolSettings, client: pg.Client, where: string): AuthenticationDemands {
+  const requireChannelBinding = settings.channelBinding === 'require';
+  if (settings.requireAuth !== undefined || !settings.follows) {
+    return { where, accepted: settings.requireAuth, requireChannelBinding };
+  }
+  const { password } = client as unknown as { password: unknown };
+  const accepted: AuthenticationMethod[] = ['scram-sha-256'];
+  if (settings.tls === 'verified') accepted.push('md5', 'password');
+  if (password === null || password === undefined) accepted.push('none');
+  return { where, accepted, requireChannelBinding };
 }
 
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;

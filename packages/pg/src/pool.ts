@@ -3,7 +3,6 @@ import { abortable, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
-import type { AuthenticationDemands, AuthenticationMethod } from './authentication.ts';
 import {
   breakConnection,
   bytesRead,
@@ -29,7 +28,7 @@ import {
 import { moved, retried, switched } from './events.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';
 import { backendIsActive, Liveness, probePostgres } from './liveness.ts';
-import { clientOptions, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
+import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
@@ -1116,20 +1115,6 @@ interface PoolInternals {
 
 function internals(pool: Pool): PoolInternals {
   return pool as unknown as PoolInternals;
-}
-
-// With a password given, a server that lets us in without asking for it has proved nothing. Over a connection that is
-// not verified, only SCRAM keeps the password from whoever is at the other end.
-function demandsOf(settings: PoolSettings, client: pg.Client, where: string): AuthenticationDemands {
-  const requireChannelBinding = settings.channelBinding === 'require';
-  if (settings.requireAuth !== undefined || !settings.follows) {
-    return { where, accepted: settings.requireAuth, requireChannelBinding };
-  }
-  const { password } = client as unknown as { password: unknown };
-  const accepted: AuthenticationMethod[] = ['scram-sha-256'];
-  if (settings.tls === 'verified') accepted.push('md5', 'password');
-  if (password === null || password === undefined) accepted.push('none');
-  return { where, accepted, requireChannelBinding };
 }
 
 function stopIdling(member: Member): void {

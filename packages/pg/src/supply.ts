@@ -38,6 +38,8 @@ export interface Supplied {
 export interface SupplyRequest {
   /** Fires when the caller does not wait any longer. A connection that is being made is finished all the same. */
   readonly signal: AbortSignal;
+  /** Makes the client of each attempt, where that is not the host's business. */
+  readonly createClient?: () => pg.Client;
   /** The last thing that went wrong on the caller's behalf, for the error that it gets when its time is up. */
   lastError: unknown;
 }
@@ -175,7 +177,7 @@ export class FollowingSupply implements ConnectionSupply {
         await this.#pacing.turn(request.signal);
         hasTurn = true;
         // While the caller waited for its turn the Service may have come to point elsewhere.
-        const supplied = await this.#attempt(this.#follower.target ?? known);
+        const supplied = await this.#attempt(this.#follower.target ?? known, request.createClient);
         if (supplied !== undefined) return supplied;
       } catch (error) {
         const another = this.#worthAnother(error, classifyFailure(error, 'connecting'));
@@ -235,7 +237,7 @@ export class FollowingSupply implements ConnectionSupply {
     );
   }
 
-  async #attempt(target: Target): Promise<Supplied | 'idle' | undefined> {
+  async #attempt(target: Target, createClient?: () => pg.Client): Promise<Supplied | 'idle' | undefined> {
     if (this.#host.hasIdle()) {
       this.#pacing.passed();
       return 'idle';
@@ -243,7 +245,7 @@ export class FollowingSupply implements ConnectionSupply {
     const epoch = this.#epoch;
     const { signal } = this.#epochOver;
     try {
-      const connection = await this.#connect(target, signal);
+      const connection = await this.#connect(target, signal, createClient);
       if (signal.aborted) {
         closeQuietly(connection.client);
       } else {
@@ -259,7 +261,7 @@ export class FollowingSupply implements ConnectionSupply {
     return undefined; // The Service points elsewhere now: begin again.
   }
 
-  async #connect(target: Target, signal: AbortSignal): Promise<Connection> {
+  async #connect(target: Target, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
     const startedAt = this.#clock.now();
     const report = (outcome: { address?: string; error?: unknown }) =>
       connected.publish(() => ({
@@ -269,7 +271,8 @@ export class FollowingSupply implements ConnectionSupply {
         ...outcome,
       }));
     try {
-      const connection = await this.#connector.connect(target, { signal, fresh: this.#pacing.inOutage });
+      const fresh = this.#pacing.inOutage;
+      const connection = await this.#connector.connect(target, { signal, fresh, createClient });
       report(connection.endpoint === undefined ? {} : { address: describeEndpoint(connection.endpoint) });
       return connection;
     } catch (error) {
