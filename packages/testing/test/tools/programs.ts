@@ -90,6 +90,9 @@ export class Running implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.end('SIGKILL');
+    // So that it takes its files along; by force where it does not listen.
+    const force = setTimeout(() => this.child.kill('SIGKILL'), 5000);
+    await this.end('SIGTERM');
+    clearTimeout(force);
   }
 }
