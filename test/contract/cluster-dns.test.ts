@@ -46,8 +46,6 @@ const notOffered = (row: Row): string | undefined => {
   if (row.config.multiclusterZone) return 'it has no multicluster zone';
   if (row.config.namespaces) return 'it exposes all namespaces';
   if (row.config.ignoreEmptyService) return 'it has no ignore option';
-  if (Object.values(row.upstream ?? {}).some(({ tc }) => tc))
-    return 'it asks again over TCP, CoreDNS leaves that to the client';
   return row.zoneData.synced === false ? 'it is never out of step with its API' : undefined;
 };
 

@@ -43,15 +43,12 @@ const unwritable: Record<string, string> = {
   'finalizer added while the object goes': 'only the server sets a deletionTimestamp',
 };
 
-/** Where LocalCluster is more lenient than the server, all of them rows of our own. Whoever mends one strikes it out here. */
-const lenientLocalCluster = new Set<string>([]);
-
 // Rows of another Kubernetes version are for the validator alone.
 const rows = ['externalname-validation.json', 'service-names.json', 'own-cases.json']
   .flatMap(table)
   .filter(({ kubernetesVersion }) => kubernetesVersion === undefined);
 
-describe.each(clusters)('$name', ({ name: clusterName, start }) => {
+describe.each(clusters)('$name', ({ start }) => {
   let cluster: ContractCluster;
   const namespaces = new Set<string>();
 
@@ -61,10 +58,7 @@ describe.each(clusters)('$name', ({ name: clusterName, start }) => {
   afterAll(() => cluster?.stop());
 
   describe('says of a Service what the tables and the validator say', () => {
-    const isLenient = ({ name }: Row) => clusterName === 'LocalCluster' && lenientLocalCluster.has(name);
-    const reachable = rows.filter(isReachable);
-    it.each(named(reachable.filter((row) => !isLenient(row))))('%s', async (_name, row) => agrees(row));
-    it.fails.each(named(reachable.filter(isLenient)))('but not yet: %s', async (_name, row) => agrees(row));
+    it.each(rows.filter(isReachable).map((row) => [row.name, row] as const))('%s', (_name, row) => agrees(row));
 
     it.each(Object.entries(unreachable))('not of "%s", because %s', async (name) => {
       const row = rows.find((candidate) => candidate.name === name);
@@ -137,10 +131,6 @@ function table(file: string): Row[] {
     input: asService(row.input, file === 'service-names.json'),
     ...(row.old && { old: asService(row.old) }),
   }));
-}
-
-function named(found: readonly Row[]): [string, Row][] {
-  return found.map((row) => [row.name, row]);
 }
 
 function isReachable({ name }: Row): boolean {
