@@ -1,11 +1,12 @@
 import { ClosedError, DeadlineError, ResolutionError } from '@externalname/core';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { ConnectTimeoutError, ServerRoleError, TargetRetiredError } from './errors.ts';
+import { ConnectError, ConnectTimeoutError, ServerRoleError, TargetRetiredError } from './errors.ts';
 import { classifyFailure, outcomeOf, type Phase, recordOutcome } from './failures.ts';
 
 const fromServer = (code: string, severity = 'ERROR') =>
   Object.assign(new pg.DatabaseError(`SQLSTATE ${code}`, 0, 'error'), { code, severity });
+const poolEnded = new Error('Cannot use a pool after calling end on the pool');
 const fromNode = (code: string) => Object.assign(new Error(code), { code });
 
 describe('what an error means for the statement that met it', () => {
@@ -65,6 +66,19 @@ describe('what an error means for the statement that met it', () => {
       'statement',
       'not-executed',
     ],
+    ['a pool that has ended', poolEnded, 'connected', 'statement', 'not-executed'],
+    ['a panic, which may come after a commit', fromServer('XX000', 'PANIC'), 'connected', 'server-lost', 'unknown'],
+    ['TLS that breaks', fromNode('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC'), 'connected', 'server-lost', 'unknown'],
+    ['a type parser that throws', new Error('cannot read this'), 'connected', 'application', 'unknown'],
+    [
+      'one that throws what looks like ours',
+      new Error('queue is not queryable'),
+      'connected',
+      'application',
+      'unknown',
+    ],
+    ['one that lacks descriptors', fromNode('EMFILE'), 'connected', 'application', 'unknown'],
+    ['one that resolves names', fromNode('ENOTFOUND'), 'connected', 'application', 'unknown'],
     ['something thrown that is no error', 'boom', 'connected', 'other', 'unknown'],
   ])('%s', (_, error, phase, kind, outcome) => {
     expect(classifyFailure(error, phase)).toMatchObject({ kind, outcome });
@@ -106,6 +120,14 @@ describe('what an error means while a connection is made', () => {
 
   it('a full server is neither condemned nor left: that would carry the storm to the next one', () => {
     expect(classifyFailure(fromServer('53300', 'FATAL'), 'connecting').condemnsServer).toBe(false);
+  });
+
+  it('of several addresses, all of which are away, another attempt may find one back', () => {
+    const errors = [fromNode('ECONNREFUSED'), fromNode('ETIMEDOUT')];
+    const error = new ConnectError('db.example.com', errors);
+    expect(classifyFailure(error, 'connecting')).toMatchObject({ kind: 'unreachable', retryable: true });
+    const wrong = new ConnectError('db.example.com', [...errors, fromNode('CERT_HAS_EXPIRED')]);
+    expect(classifyFailure(wrong, 'connecting')).toMatchObject({ kind: 'identity', retryable: false });
   });
 
   it('of several addresses, one failure that must not be repeated outweighs the others', () => {

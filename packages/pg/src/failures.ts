@@ -43,6 +43,8 @@ export type FailureKind =
   | 'local-resources'
   /** The statement never left the process: the client was already closed or broken. */
   | 'not-queryable'
+  /** The application's own code failed where a value was written or an answer was read: the statement may be done. */
+  | 'application'
   /** A deadline of ours or of the caller's passed, or a signal fired. */
   | 'deadline'
   /** Nothing known: treated with care. */
@@ -117,6 +119,7 @@ const consequences: Record<FailureKind, Consequence> = {
   'wrong-role': { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
   'local-resources': { ...evict, retryable: true },
   'not-queryable': { ...evict, retryable: true },
+  application: keep,
   deadline: evict,
   other: evict,
 };
@@ -129,6 +132,7 @@ function outcomeFor(error: unknown, kind: FailureKind, phase: Phase): Outcome {
     case 'server-lost':
     case 'protocol':
     case 'unreachable':
+    case 'application':
     case 'deadline':
     case 'other':
       return 'unknown';
@@ -139,7 +143,7 @@ function outcomeFor(error: unknown, kind: FailureKind, phase: Phase): Outcome {
 
 function kindOf(error: unknown, phase: Phase): FailureKind {
   if (!(error instanceof Error)) return 'other';
-  if (isExternalNameError(error)) return kindOfOurs(error);
+  if (isExternalNameError(error)) return kindOfOurs(error, phase);
   const code = (error as { code?: unknown }).code;
   if (isDatabaseError(error)) return kindOfSqlState(error.code, error.severity, phase);
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'deadline';
@@ -151,11 +155,12 @@ function kindOf(error: unknown, phase: Phase): FailureKind {
   return kindOfMessage(error.message, phase);
 }
 
-function kindOfOurs(error: Error & { code: string }): FailureKind {
+function kindOfOurs(error: Error & { code: string }, phase: Phase): FailureKind {
   if (error instanceof ResolutionError || error.code.startsWith('ERR_EXTERNALNAME_DNS_')) return 'name';
   const kind = ours[error.code];
   if (kind !== undefined) return kind;
-  return 'other';
+  // Several addresses were tried, and the cause has what each of them met.
+  return error.cause instanceof AggregateError ? worst(error.cause.errors, phase) : 'other';
 }
 
 const ours: Record<string, FailureKind | undefined> = {
@@ -178,13 +183,16 @@ interface DatabaseErrorLike extends Error {
   readonly severity: string | undefined;
 }
 
-// By shape, not by class: an application may have two copies of pg-protocol.
-function isDatabaseError(error: Error): error is DatabaseErrorLike {
+/** Whether the server said it. By shape, not by class: an application may have two copies of pg-protocol. */
+export function isDatabaseError(error: unknown): error is DatabaseErrorLike {
+  if (!(error instanceof Error)) return false;
   const { code, severity } = error as Partial<DatabaseErrorLike>;
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && typeof severity === 'string';
 }
 
 function kindOfSqlState(code: string, severity: string | undefined, phase: Phase): FailureKind {
+  // A server panics where it cannot undo what it did: what it had written of a commit counts when it is back.
+  if (severity === 'PANIC' && phase === 'connected') return 'server-lost';
   const exact = sqlStates[code];
   if (exact !== undefined) return exact;
   if (phase === 'connecting') {
@@ -198,7 +206,7 @@ function kindOfSqlState(code: string, severity: string | undefined, phase: Phase
   if (code.startsWith('08') || code === '40003') return 'server-lost';
   if (code.startsWith('58') || code.startsWith('F0')) return 'server-fault';
   if (code.startsWith('XX')) return 'internal';
-  return severity === 'FATAL' || severity === 'PANIC' ? 'server-lost' : 'statement';
+  return severity === 'FATAL' ? 'server-lost' : 'statement';
 }
 
 const sqlStates: Record<string, FailureKind | undefined> = {
@@ -217,6 +225,14 @@ const sqlStates: Record<string, FailureKind | undefined> = {
 };
 
 function kindOfNodeCode(code: string, phase: Phase): FailureKind | undefined {
+  const kind = kindOfConnectCode(code, phase);
+  if (phase === 'connecting' || kind === undefined || kind === 'unreachable' || kind === 'server-lost') return kind;
+  // TLS can break at any time. Names and descriptors are asked for before there is a connection, so an error about
+  // them is the application's own by now.
+  return kind === 'identity' ? 'server-lost' : undefined;
+}
+
+function kindOfConnectCode(code: string, phase: Phase): FailureKind | undefined {
   switch (code) {
     case 'ECONNREFUSED':
     case 'EHOSTUNREACH':
@@ -248,16 +264,25 @@ function kindOfNodeCode(code: string, phase: Phase): FailureKind | undefined {
 }
 
 function kindOfMessage(message: string, phase: Phase): FailureKind {
+  if (message.startsWith('Connection terminated')) return phase === 'connecting' ? 'unreachable' : 'server-lost';
+  if (notQueryable.has(message)) return 'not-queryable';
+  if (message === 'timeout expired') return 'unreachable';
+  if (message === 'timeout exceeded when trying to connect' || message === 'Query read timeout') return 'deadline';
+  if (phase === 'connected') return neverSent.test(message) ? 'statement' : 'application';
   if (message.startsWith('SASL')) return 'authentication';
   if (message === 'The server does not support SSL connections') return 'identity';
   // The server answered SSLRequest with an error: it is out of processes or shutting down.
   if (message === 'There was an error establishing an SSL connection') return 'not-accepting';
-  if (message.startsWith('Connection terminated')) return phase === 'connecting' ? 'unreachable' : 'server-lost';
-  if (message.endsWith('is not queryable')) return 'not-queryable';
-  if (message === 'timeout expired') return 'unreachable';
-  if (message === 'timeout exceeded when trying to connect' || message === 'Query read timeout') return 'deadline';
-  return phase === 'connecting' ? 'other' : 'statement';
+  return 'other';
 }
+
+// In the words of pg and pg-pool. Exactly these: an application's own error may sound alike.
+const notQueryable: ReadonlySet<string> = new Set([
+  'Client has encountered a connection error and is not queryable',
+  'Client was closed and is not queryable',
+]);
+const neverSent =
+  /^(Query values must be an array|A query must have either text or a name\b|Prepared statements must be unique\b|Client was passed a null or undefined query|Passing a function as the first parameter to pool\.query is not supported|Cannot use a pool after calling end on the pool|(Custom query classes|The `rows` option) .* not supported in pipeline mode)/;
 
 // A failure that must not be retried outweighs those that may be.
 function worst(errors: readonly unknown[], phase: Phase): FailureKind {
