@@ -50,7 +50,7 @@ describe('the local-cluster command', () => {
   it('says what is wrong with its arguments, with code 2', async () => {
     await using cluster = start('--ttl', 'soon');
     await cluster.prints(/local-cluster: --ttl: "soon" is no whole number/);
-    expect(await cluster.end()).toBe(2);
+    expect(await cluster.ended()).toBe(2);
   });
 
   it.skipIf(!canBindResolvConf || !hasPython || !hasKubectl)(

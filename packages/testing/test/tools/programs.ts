@@ -83,6 +83,11 @@ export class Running implements AsyncDisposable {
     });
   }
 
+  /** The exit code, once it has ended by itself. */
+  ended(): Promise<number | null> {
+    return this.#ended;
+  }
+
   /** Sends a signal, and gives the exit code. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     this.child.kill(signal);
