@@ -364,6 +364,8 @@ export class ProxiedConnection implements Faults {
   /** @internal */
   destroy(): void {
     this.#settle(() => undefined);
+    // An end that was handed on to a server that is frozen is never answered.
+    for (const socket of [this.#client, this.#server]) socket.destroy();
   }
 
   #change(change: (plan: Plan) => Plan): void {

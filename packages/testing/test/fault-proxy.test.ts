@@ -224,6 +224,23 @@ describe('a fault proxy', () => {
     expect(() => proxy.refuse()).toThrowError(expect.objectContaining({ code: 'ERR_EXTERNALNAME_CLOSED' }));
   });
 
+  it('is closed although a server never answers the end of a connection that was handed on', async () => {
+    const sockets: Socket[] = [];
+    const deaf = createServer({ allowHalfOpen: true }, (socket) => void sockets.push(socket.resume())).listen(
+      0,
+      '127.0.0.1',
+    );
+    await once(deaf, 'listening');
+    proxy.retarget({ host: '127.0.0.1', port: (deaf.address() as AddressInfo).port });
+    const client = connect({ host: proxy.address, port: proxy.port });
+    clients.push(client);
+    client.end('bye');
+    await expect.poll(() => sockets[0]?.readableEnded).toBe(true);
+    await proxy.close();
+    for (const socket of sockets) socket.destroy();
+    deaf.close();
+  });
+
   it('refuses what it cannot do before it does anything', async () => {
     const invalid = { code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT' };
     await expect(FaultProxy.start({ target: { host: '', port: 1 } })).rejects.toMatchObject(invalid);
