@@ -30,6 +30,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   if (connection === undefined) return;
   let used: AuthenticationMethod = 'none';
   let proved = false;
+  let admitted = false;
 
   const refuse = (what: string) => {
     connection.emit('error', new AuthenticationRefusedError(demands.where, what));
@@ -37,6 +38,12 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   };
   const allow = (method: AuthenticationMethod) => {
     used = method;
+    if (demands.requireChannelBinding && method !== 'scram-sha-256') {
+      refuse(
+        `asked for authentication method ${method}, which binds no channel, and channelBinding: require was asked for`,
+      );
+      return false;
+    }
     if (accepted === undefined || accepted.includes(method)) return true;
     refuse(`asked for authentication method ${method}, and only ${accepted.join(', ')} is accepted: see requireAuth`);
     return false;
@@ -70,8 +77,13 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
     },
   );
   connection.on('authenticationOk', () => {
-    if (used === 'none') allow('none');
-    else if (used === 'scram-sha-256' && !proved) refuse('ended SCRAM without proving that it knows the password');
+    if (used === 'scram-sha-256' && !proved) refuse('ended SCRAM without proving that it knows the password');
+    else admitted = used !== 'none' || allow('none');
+  });
+  // For `pg` it is this message that makes a client connected, whatever came before.
+  intercept('_handleReadyForQuery', () => {
+    if (!admitted) refuse('is ready for statements before it has authenticated anybody');
+    return admitted;
   });
 }
 
@@ -79,7 +91,8 @@ type HandlerName =
   | '_handleAuthCleartextPassword'
   | '_handleAuthMD5Password'
   | '_handleAuthSASL'
-  | '_handleAuthSASLFinal';
+  | '_handleAuthSASLFinal'
+  | '_handleReadyForQuery';
 
 interface AuthenticationMessage {
   readonly mechanisms?: readonly string[];

@@ -171,21 +171,63 @@ export class Connector {
 /** Connects a client by the callback form, so that a failure is reported here and nowhere else. */
 export function connectClient(client: pg.Client, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const abort = () => {
+    let over = false;
+    const abort = () => fail(signal.reason);
+    const fail = (error: unknown) => {
+      if (over) return;
+      over = true;
+      signal.removeEventListener('abort', abort);
       destroySocket(client);
-      reject(signal.reason);
+      reject(error);
     };
     signal.addEventListener('abort', abort, { once: true });
+    // It stays when the client is connected: until somebody takes it over, a last word of the server would be an
+    // uncaught exception of the process.
+    client.on('error', fail);
+    reportUnreadable(client, fail);
     client.connect((error?: Error | null) => {
-      signal.removeEventListener('abort', abort);
       if (error) {
-        destroySocket(client);
-        reject(error);
+        fail(error);
       } else {
+        over = true;
+        signal.removeEventListener('abort', abort);
         resolve();
       }
     });
   });
+}
+
+// The parser of `pg` throws on what it does not know, from an event of the socket, and any server could end the process
+// so (by asking for GSS). Once the client is connected, what is thrown there may be the application's own.
+function reportUnreadable(client: pg.Client, fail: (error: unknown) => void): void {
+  const { connection } = client as unknown as { connection?: Attachable };
+  if (connection === undefined) return;
+  const attachListeners = connection.attachListeners;
+  connection.attachListeners = function (this: unknown, stream) {
+    const reader = {
+      on(event: string, listener: (...values: unknown[]) => void) {
+        const guarded = (...values: unknown[]) => {
+          if ((client as unknown as { _connected: boolean })._connected) return listener(...values);
+          try {
+            listener(...values);
+          } catch (error) {
+            fail(error);
+          }
+        };
+        stream.on(event, event === 'data' ? guarded : listener);
+        return reader;
+      },
+    };
+    return attachListeners.call(this, reader);
+  };
+}
+
+interface Readable {
+  on(event: string, listener: (...values: unknown[]) => void): unknown;
+}
+
+interface Attachable {
+  attachListeners(stream: Readable): unknown;
 }
 
 /** Tears the connection down without a word to the server. Never waits. */

@@ -55,10 +55,10 @@ export class PlainSupply implements ConnectionSupply {
     this.#connecting.add(client);
     try {
       await connectClient(client, request.signal);
+      if (targetSessionAttrs !== 'any') await checkRole(client, roles, this.#settings);
     } finally {
       this.#connecting.delete(client);
     }
-    if (targetSessionAttrs !== 'any') await checkRole(client, roles, this.#settings);
     this.#serving = true;
     return { connection: { client, endpoint: undefined, roles }, epoch: 0 };
   }
