@@ -29,8 +29,8 @@ const chosen = faultRows.filter((row) => values.row === undefined || values.row.
 
 // What is usually advised where a server may fall silent.
 const tuning = { connectionTimeoutMillis: 3_000, query_timeout: 5_000, keepAlive: true, maxLifetimeSeconds: 30 };
-// Longer than the time-outs of `pg tuned`.
-const recoveryMillis = 7_000;
+// Longer than the time-outs of `pg tuned`, and than ours needs to find a half-open connection.
+const recoveryMillis = 9_000;
 
 interface Result {
   readonly row: string;
