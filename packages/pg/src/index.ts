@@ -1,4 +1,5 @@
 export type { AuthenticationMethod } from './authentication.ts';
+export { Client, type ClientOptions } from './client.ts';
 export {
   AuthenticationRefusedError,
   CommitOutcomeUnknownError,
@@ -28,6 +29,7 @@ export {
 export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures.ts';
 export type { LivenessOptions } from './liveness.ts';
 export type { PoolOptions } from './options.ts';
+export { type PgModule, pgModule } from './pg-module.ts';
 export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool.ts';
 export type { SessionRole, TargetSessionAttrs } from './session-role.ts';
 export type { IsolationLevel, Transaction, TransactionOptions } from './transaction.ts';

@@ -1,0 +1,26 @@
+import * as pg from 'pg';
+import { Client } from './client.ts';
+import { Pool } from './pool.ts';
+
+/**
+ * The `pg` module with our {@link Pool} and {@link Client} in it, for libraries that take a module and make clients
+ * themselves: TypeORM's `driver`, Sequelize's `dialectModule`, Knex's `_driver()`. `native` is left out.
+ *
+ * @example
+ * ```ts
+ * new DataSource({ type: 'postgres', driver: pgModule, host: 'webscaler-db', username: 'app', database: 'app' });
+ * ```
+ */
+export const pgModule: PgModule = { ...namesOf(pg), Pool, Client };
+
+/** See {@link pgModule}. */
+export type PgModule = Omit<typeof pg, 'Pool' | 'Client' | 'native' | 'default'> & {
+  readonly Pool: typeof Pool;
+  readonly Client: typeof Client;
+};
+
+// As an ES module, pg also has itself as its default export; that would be a way round ours.
+function namesOf(module: typeof pg): Omit<typeof pg, 'native' | 'default'> {
+  const { default: _, ...names } = module as typeof pg & { default?: unknown };
+  return names;
+}
