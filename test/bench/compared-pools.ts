@@ -117,11 +117,12 @@ export class Scenario implements AsyncDisposable {
   }
 }
 
-// getaddrinfo waits for 5 s and asks twice; it cannot be told a port, so c-ares stands in for it.
+// getaddrinfo waits for 5 s and asks twice; it cannot be told a port, so c-ares stands in for it. A new one each time, for
+// c-ares shortens its time-out to what it has seen of a server.
 function lookupAt(nameserver: string): LookupFunction {
-  const resolver = new dns.Resolver({ timeout: 5_000, tries: 2 });
-  resolver.setServers([nameserver]);
   return (hostname, options, callback) => {
+    const resolver = new dns.Resolver({ timeout: 5_000, tries: 2 });
+    resolver.setServers([nameserver]);
     resolver.resolve4(hostname).then(
       (addresses) => {
         const [first = ''] = addresses;
