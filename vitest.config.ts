@@ -7,6 +7,9 @@ const sources = {
   ssr: { resolve: { conditions, externalConditions: ['@externalname/source', 'node'] } },
 };
 
+// What kills and rebuilds servers again and again: not for every save of a file. `pnpm test:long` runs it, and CI.
+const long = '{packages/*/test,test/acceptance}/**/*.long.test.ts';
+
 export default defineConfig({
   test: {
     // The machine of a contributor may have two cores, and integration tests start PostgreSQL.
@@ -28,6 +31,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/**/*.test.ts'],
+          exclude: [long],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -37,8 +41,19 @@ export default defineConfig({
         test: {
           name: 'acceptance',
           include: ['test/acceptance/**/*.test.ts'],
+          exclude: [long],
           testTimeout: 120_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        ...sources,
+        test: {
+          name: 'long',
+          include: [long],
+          exclude: ['**/node_modules/**'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

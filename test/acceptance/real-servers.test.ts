@@ -68,7 +68,7 @@ function plain(client: ClientKind): pg.Pool {
       database,
       ca,
     },
-    follow: { by: 'dns', nameserver: cluster.nameserver },
+    follow: { nameserver: cluster.nameserver },
   });
 }
 

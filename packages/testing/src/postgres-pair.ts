@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chown, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { chown, mkdir, realpath, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -475,7 +475,8 @@ async function startPair(
   const authority = options.authority === undefined ? createCertificateAuthority() : Promise.resolve(options.authority);
   const binaries = await findPostgres(options);
   const template = await preparedDataFolder(binaries);
-  const folder = await makeFolder(binaries);
+  // Guarded before it is there: a process that is killed between the two would leave it behind for ever.
+  const folder = await newFolderName(binaries);
   const unguard = await guardFolder(folder);
   const resources = {
     options: settings,
@@ -487,6 +488,7 @@ async function startPair(
   };
   let servers: readonly PostgresServer[] = [];
   try {
+    await makeFolder(folder, binaries);
     for (let attempt = 1; ; attempt++) {
       signal.throwIfAborted();
       const place = await freePlace(settings);
@@ -664,11 +666,13 @@ function preparedDataFolder(binaries: PostgresBinaries): Promise<string> {
   });
 }
 
-async function makeFolder({ account }: PostgresBinaries): Promise<string> {
-  const parent = await temporaryFolder(account);
-  const folder = await mkdtemp(join(parent, guardedPrefix));
+async function newFolderName({ account }: PostgresBinaries): Promise<string> {
+  return join(await temporaryFolder(account), `${guardedPrefix}${randomBytes(5).toString('hex')}`);
+}
+
+async function makeFolder(folder: string, { account }: PostgresBinaries): Promise<void> {
+  await mkdir(folder, { mode: 0o700 });
   if (account.identity !== undefined) await chown(folder, account.identity.uid, account.identity.gid);
-  return folder;
 }
 
 async function temporaryFolder(account: ServerAccount): Promise<string> {
