@@ -27,6 +27,7 @@ export {
   targetNotFollowed,
 } from './events.ts';
 export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures.ts';
+export type { ListenOptions, Notification, Reconnection, Subscription } from './listening.ts';
 export type { LivenessOptions } from './liveness.ts';
 export type { PoolOptions } from './options.ts';
 export { type PgModule, pgModule } from './pg-module.ts';

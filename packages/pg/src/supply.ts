@@ -238,7 +238,7 @@ export class FollowingSupply implements ConnectionSupply {
   }
 
   async #attempt(target: Target, createClient?: () => pg.Client): Promise<Supplied | 'idle' | undefined> {
-    if (this.#host.hasIdle()) {
+    if (createClient === undefined && this.#host.hasIdle()) {
       this.#pacing.passed();
       return 'idle';
     }
