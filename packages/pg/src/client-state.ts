@@ -123,6 +123,14 @@ export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
   return () => connection?.removeListener('end', callback);
 }
 
+/** Waits for work on a client, but no longer than its connection lasts. */
+export function whileOpen<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = onEnd(client, () => reject(new Error('Connection terminated unexpectedly')));
+    work().then(resolve, reject).finally(stop);
+  });
+}
+
 function internals(client: pg.ClientBase): ClientInternals {
   return client as unknown as ClientInternals;
 }

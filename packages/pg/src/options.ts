@@ -1,3 +1,5 @@
+import net from 'node:net';
+import { inspect } from 'node:util';
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
@@ -118,7 +120,7 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     throw new InvalidArgumentError('service', 'write the name of a Service');
   }
   // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
-  const probe = new pg.Client(options);
+  const probe = new pg.Client(probeOptions(options, follows, environment));
   const settings: PoolSettings = {
     follows,
     name: service ?? probe.host,
@@ -135,7 +137,7 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     targetSessionAttrs: oneOf(options, 'targetSessionAttrs', sessionAttrs, follows ? 'read-write' : 'any'),
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
     connectionTimeoutMillis: millis(options, 'connectionTimeoutMillis', 0),
-    drainTimeoutMillis: millis(options, 'drainTimeoutMillis', 250),
+    drainTimeoutMillis: Math.min(millis(options, 'drainTimeoutMillis', 250), longestTimerMillis),
     reconnectSpreadMillis: millis(options, 'reconnectSpreadMillis', 200),
     attemptTimeoutMillis: millis(options, 'attemptTimeoutMillis', 5_000),
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
@@ -150,15 +152,49 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
   return Object.freeze(settings);
 }
 
+// Only to be read from. A socket that is never used keeps the application's own `stream` from being made for it.
+function probeOptions(options: PoolOptions, follows: boolean, environment: NodeJS.ProcessEnv): pg.ClientConfig {
+  if (follows && options.stream !== undefined) {
+    throw new InvalidArgumentError('stream', 'a Service is dialled by the pool itself, after its policy: leave it out');
+  }
+  const result: pg.ClientConfig = { ...options, stream: () => new net.Socket() };
+  const direct =
+    (parametersOf(options.connectionString)?.get('sslnegotiation') ??
+      (options as { sslnegotiation?: unknown }).sslnegotiation ??
+      environment['PGSSLNEGOTIATION']) === 'direct';
+  // TLS is on for a Service, which `pg` wants to hear before it begins with it.
+  if (follows && direct && options.ssl === undefined && environment['PGSSLMODE'] !== 'disable') result.ssl = true;
+  return result;
+}
+
+/**
+ * Keeps what `pg` does not from being printed with the options of a pool: the connection string, which has the password in
+ * it, and what protects a private key. The values stay where they are.
+ */
+export function hideSecrets(options: object): void {
+  const print = () => {
+    const shown: Record<string, unknown> = { ...options };
+    if (typeof shown['connectionString'] === 'string') shown['connectionString'] = '[hidden]';
+    const { ssl } = shown;
+    if (typeof ssl === 'object' && ssl !== null) {
+      const { key: _, passphrase: __, pfx: ___, ...rest } = ssl as Record<string, unknown>;
+      shown['ssl'] = rest;
+    }
+    return shown;
+  };
+  Object.defineProperty(options, inspect.custom, { value: print, enumerable: false, configurable: true });
+}
+
 /**
  * The options as `pg` gets them. Nothing of the caller's object is changed, and its secrets stay hidden.
  */
 export function clientOptions(options: PoolOptions, settings: PoolSettings): PoolOptions {
   if (!settings.follows) {
     if (settings.channelBinding === 'disable') return options;
-    return { ...options, enableChannelBinding: true } as PoolOptions;
+    return Object.assign(copyOf(options), { enableChannelBinding: true });
   }
-  const result: PoolOptions = { keepAlive: true, ...options };
+  const result = copyOf(options);
+  if (options.keepAlive === undefined) result.keepAlive = true;
   if (settings.tls !== 'off' && options.ssl === undefined) result.ssl = true;
   if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });
   return result;
@@ -178,6 +214,13 @@ export function demandsOf(settings: PoolSettings, client: pg.Client, where: stri
   if (settings.tls === 'verified') accepted.push('md5', 'password');
   if (password === null || password === undefined) accepted.push('none');
   return { where, accepted, requireChannelBinding };
+}
+
+// The options of another pool have their password hidden, and a spread would lose it.
+function copyOf(options: PoolOptions): PoolOptions {
+  const copy = { ...options };
+  if (!('password' in options)) return copy;
+  return Object.defineProperty(copy, 'password', { value: options.password, configurable: true, writable: true });
 }
 
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
@@ -239,8 +282,11 @@ function millis(options: PoolOptions, name: NumberOption, defaultValue: number):
   if (typeof value !== 'number' || Number.isNaN(value) || value < 0) {
     throw new InvalidArgumentError(name, `${String(value)} is no number of 0 or more`);
   }
-  return value;
+  return value > longestTimerMillis ? Number.POSITIVE_INFINITY : value;
 }
+
+// Timers of Node take no more: what is longer fires at once. 24 days are as good as for ever.
+const longestTimerMillis = 2 ** 31 - 1;
 
 function livenessSettings(options: LivenessOptions | false = {}): LivenessSettings | undefined {
   if (options === false) return undefined;

@@ -15,6 +15,7 @@ import {
   onTransactionEnd,
   rejectQueued,
   whenQuiet,
+  whileOpen,
 } from './client-state.ts';
 import { type Connection, closeQuietly, describeEndpoint, destroySocket } from './connector.ts';
 import { Epochs } from './epochs.ts';
@@ -26,15 +27,15 @@ import {
   TooManyWaitingError,
 } from './errors.ts';
 import { moved, retried, switched } from './events.ts';
-import { classifyFailure, recordOutcome } from './failures.ts';
-import { Listening, type ListeningHost, type ListenOptions, type Notification, type Subscription } from './listening.ts';
+import { classifyFailure, isDatabaseError, recordOutcome } from './failures.ts';
 import { backendIsActive, Liveness, probePostgres } from './liveness.ts';
-import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
+import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
 import { roleFits } from './session-role.ts';
-import { type ConnectionSupply, FollowingSupply, type SupplyRequest } from './supply.ts';
+import { mayCommitWithin } from './statement.ts';
+import { type ConnectionSupply, FollowingSupply, type Supplied, type SupplyRequest } from './supply.ts';
 import { runTransaction, type Transaction, type TransactionHost, type TransactionOptions } from './transaction.ts';
 
 /** What {@link Pool.status} tells. Holds no secret. */
@@ -101,17 +102,24 @@ export class Pool extends pg.Pool {
   #slotsTaken = 0;
   /** Callers without a slot. */
   #queued = 0;
+  /** Those of them who queue for one, in the order in which they came. */
+  readonly #waiting = new Set<Checkout>();
+  /** Slots that were asked for on their behalf: never more than callers, so that those who give up leave nothing behind. */
+  #slotsAskedFor = 0;
   /** Callers with a slot whose connection is being made or proved. */
   #providing = 0;
+  /** Those of them whose connection is being made. */
+  #obtaining = 0;
   readonly #checkouts = new Set<Checkout>();
   /** Every member whose connection is not over: `end()` waits for all of them. */
   readonly #open = new Set<Member>();
   /** Set by `query()` for the `connect()` that it makes, which reads it in the same turn of the event loop. */
   #origin: Origin | undefined;
-  #switchedAt = 0;
+  #switchedAt: number | undefined;
+  /** The preparation of the connection that the current epoch began with: nobody makes another one meanwhile. */
+  #first: Promise<void> | undefined;
   /** The errors of queries whose client is about to be idle again. */
   readonly #settling = new WeakMap<Error, Promise<void>>();
-  #listening: Listening | undefined;
   readonly #movedWaiters = new Set<() => void>();
   #end: { readonly resolve: () => void; readonly timer: NodeJS.Timeout | undefined } | undefined;
 
@@ -121,6 +129,7 @@ export class Pool extends pg.Pool {
     // Before the superclass, so that a mistake is told before anything exists.
     const route = settings.follows ? createRoute(settings, { clock, random }) : undefined;
     super(clientOptions(options, settings));
+    hideSecrets(internals(this).options);
     this.#settings = settings;
     this.#clock = clock;
     const host = {
@@ -135,8 +144,9 @@ export class Pool extends pg.Pool {
             route,
             {
               ...host,
-              hasIdle: () => this.#epochs.idleCount > 0,
+              hasIdle: () => this.#epochs.idleCount > 0 || this.#first !== undefined,
               moved: (target, previous, first) => this.#move(target, previous, first),
+              settled: () => this.#checkMoved(),
             },
             { clock, random },
           );
@@ -248,8 +258,16 @@ export class Pool extends pg.Pool {
   override query(text: unknown, values?: unknown, callback?: unknown): unknown {
     const run = super.query as unknown as QueryOnce;
     const timeoutMillis = this.#settings.failoverTimeoutMillis;
+    // In the words of `pg`, which would take a connection first and leave a listener of its own on it.
+    if (text === null || text === undefined) {
+      const error = new TypeError('Client was passed a null or undefined query');
+      const refused = typeof values === 'function' ? values : callback;
+      if (typeof refused !== 'function') return Promise.reject(error);
+      process.nextTick(() => refused(error));
+      return undefined;
+    }
     // A submittable may have been read from already, so it is never sent twice.
-    if (text === null || text === undefined || typeof text === 'function' || isSubmittable(text)) {
+    if (typeof text === 'function' || isSubmittable(text)) {
       this.#origin = { budgetMillis: undefined };
       try {
         return run.call(this, text, values, callback);
@@ -268,13 +286,23 @@ export class Pool extends pg.Pool {
         this.#origin = undefined;
       }
     };
+    const judge = (error: unknown) => {
+      // What the server says of the statement that failed is not true of what was committed before it.
+      if (isDatabaseError(error) && mayCommitWithin(text)) recordOutcome(error, 'unknown');
+    };
+    const again = (budgetMillis: number) =>
+      attempt(budgetMillis).catch((error: unknown) => {
+        judge(error);
+        throw error;
+      });
     const result = attempt(undefined).catch(async (error: unknown) => {
+      judge(error);
       await this.#settled(error);
       const idempotent = isIdempotent(text);
       const failure = classifyFailure(error, 'connected');
       recordOutcome(error, failure.outcome);
       if (timeoutMillis === 0 || this.ending || isFinal(error) || !mayRetry(failure, idempotent)) throw error;
-      return await retryNotExecuted(error, attempt, {
+      return await retryNotExecuted(error, again, {
         name: this.#settings.name,
         deadlineAt: startedAt + timeoutMillis,
         timeoutMillis,
@@ -330,49 +358,6 @@ export class Pool extends pg.Pool {
   }
 
   /**
-   * Calls `handler` for every NOTIFY on the channel. Resolves when the server listens.
-   *
-   * All channels of a pool share one connection, which does not count towards `max`. When it is lost, or the Service is
-   * pointed elsewhere, it is made again, for as long as it takes; what is sent meanwhile is lost, so `onReconnect` tells when
-   * to catch up. Ends with `close()`, the signal, or the pool. See `docs/guides/listen.md`.
-   *
-   * @param channel as in NOTIFY with quotes: case matters. At most 63 bytes.
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
-   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where there is no connection in time
-   *
-   * @example
-   * ```ts
-   * const subscription = await pool.listen('jobs', ({ payload }) => run(payload), { onReconnect: () => runAllDue() });
-   * await subscription.close();
-   * ```
-   */
-  listen(
-    channel: string,
-    handler: (notification: Notification) => void,
-    options?: ListenOptions,
-  ): Promise<Subscription> {
-    if (this.ending) return Promise.reject(poolEndedError());
-    this.#listening ??= new Listening(this.#listeningHost(), { clock: this.#clock });
-    return this.#listening.listen(channel, handler, options);
-  }
-
-  #listeningHost(): ListeningHost {
-    const { name, connectionTimeoutMillis, failoverTimeoutMillis, targetSessionAttrs } = this.#settings;
-    return {
-      name,
-      timeoutMillis: connectionTimeoutMillis || failoverTimeoutMillis,
-      connect: async (request) => {
-        const own = Object.assign(request, { createClient: () => this.#createClient() });
-        const supplied = await this.#supply.obtain(own);
-        if (supplied === 'idle') throw new Error('an idle connection is of no use for LISTEN');
-        return supplied.connection;
-      },
-      fits: ({ roles }) => roleFits(targetSessionAttrs, roles.role) !== false,
-      suspect: () => this.#supply.suspect(),
-    };
-  }
-
-  /**
    * As in `pg.Pool`, and over within `endTimeoutMillis`: connections that are still in use then are cut. Resolves when
    * every socket is closed.
    */
@@ -395,7 +380,7 @@ export class Pool extends pg.Pool {
     });
     // Whoever came before the end is served as in `pg`, unless there is nobody to serve from.
     if (this.#supply.inOutage) this.#failAll();
-    const over = Promise.all([ended, this.#listening?.close()])
+    const over = ended
       .then(() => {
         this.#liveness?.close();
         return this.#supply.close();
@@ -428,7 +413,7 @@ export class Pool extends pg.Pool {
     const origin = this.#origin;
     this.#origin = undefined;
     const { maxWaiting, connectionTimeoutMillis, failoverTimeoutMillis } = this.#settings;
-    if (this.waitingCount >= maxWaiting) {
+    if (this.#queued + 1 - this.#spareSlots() > maxWaiting) {
       process.nextTick(() => item.callback(new TooManyWaitingError(maxWaiting), undefined, noop));
       return;
     }
@@ -436,6 +421,7 @@ export class Pool extends pg.Pool {
     const fromQuery = origin !== undefined && origin.kind !== 'transaction';
     const checkout = new Checkout(item, fromQuery, () => {
       this.#checkouts.delete(checkout);
+      this.#waiting.delete(checkout);
       origin?.signal?.removeEventListener('abort', abandon);
       if (!checkout.hasSlot) this.#queued -= 1;
       if (this.ending) this.#checkEnd();
@@ -474,18 +460,33 @@ export class Pool extends pg.Pool {
     if (Number.isFinite(timeoutMillis)) {
       checkout.expireAfter(timeoutMillis, () => this.#timeoutError(checkout, timeoutMillis));
     }
+    this.#waiting.add(checkout);
+    if (this.#slotsAskedFor < this.#waiting.size) this.#askForSlot();
+  }
+
+  #askForSlot(): void {
+    this.#slotsAskedFor += 1;
     const free = this.#freeSlots.pop();
     const acquired = free === undefined ? this.#slots.acquire() : Promise.resolve(free);
     acquired.then(
       (slot) => {
+        this.#slotsAskedFor -= 1;
         this.#slotsTaken += 1;
-        if (!checkout.settled) {
-          this.#queued -= 1;
-          checkout.hasSlot = true;
+        const [checkout] = this.#waiting;
+        if (checkout === undefined) {
+          this.#freeSlot(slot);
+          return;
         }
+        this.#waiting.delete(checkout);
+        this.#queued -= 1;
+        checkout.hasSlot = true;
         this.#serve(checkout, slot);
       },
-      (error: unknown) => checkout.fail(error),
+      (error: unknown) => {
+        this.#slotsAskedFor -= 1;
+        const [checkout] = this.#waiting;
+        checkout?.fail(error);
+      },
     );
   }
 
@@ -496,16 +497,12 @@ export class Pool extends pg.Pool {
   // Those included that are being made, and those that callers who have just come will need.
   #countTotal(): number {
     const starting = Math.max(0, Math.min(this.#queued, this.#spareSlots()) - this.#epochs.idleCount);
-    return this.#epochs.total + this.#providing + starting;
+    return this.#epochs.total + this.#obtaining + starting;
   }
 
   // ---- Handing out
 
   #serve(checkout: Checkout, slot: Slot): void {
-    if (checkout.settled) {
-      this.#freeSlot(slot);
-      return;
-    }
     const member = this.#borrowProven();
     if (member !== undefined) {
       member.slot = slot;
@@ -516,6 +513,12 @@ export class Pool extends pg.Pool {
     this.#provide(checkout).then(
       ({ member: provided, isNew }) => {
         this.#providing -= 1;
+        // In the moment in between it may have ended, or the Service have come to point elsewhere.
+        if (!this.#epochs.isCurrent(provided)) {
+          this.#remove(provided);
+          this.#serve(checkout, slot);
+          return;
+        }
         provided.slot = slot;
         this.#handOut(provided, checkout, isNew);
       },
@@ -536,7 +539,10 @@ export class Pool extends pg.Pool {
 
   #borrow(): Member | undefined {
     const member = this.#epochs.borrow();
-    if (member !== undefined) stopIdling(member);
+    if (member === undefined) return undefined;
+    stopIdling(member);
+    // While it is idle, `allowExitOnIdle` lets the process end; while it is used it must not.
+    if (internals(this).options.allowExitOnIdle) (member.client as unknown as { ref?(): void }).ref?.();
     return member;
   }
 
@@ -549,7 +555,11 @@ export class Pool extends pg.Pool {
       for (let idle = this.#borrow(); idle !== undefined; idle = this.#borrow()) {
         if (!this.#mustProve(idle) || (await this.#prove(idle))) return { member: idle, isNew: false };
       }
-      const supplied = await this.#supply.obtain(checkout.request);
+      if (this.#first !== undefined) {
+        await abortable(this.#first, checkout.request.signal);
+        continue;
+      }
+      const supplied = await this.#obtain(checkout);
       if (supplied === 'idle') continue;
       const member = this.#adopt(supplied.connection);
       if (!this.#epochs.admit(member, supplied.epoch)) {
@@ -559,6 +569,15 @@ export class Pool extends pg.Pool {
       await this.#runConnectHook(member);
       if (this.#epochs.isCurrent(member)) return { member, isNew: true };
       this.#remove(member);
+    }
+  }
+
+  async #obtain(checkout: Checkout): Promise<Supplied | 'idle'> {
+    this.#obtaining += 1;
+    try {
+      return await this.#supply.obtain(checkout.request);
+    } finally {
+      this.#obtaining -= 1;
     }
   }
 
@@ -602,6 +621,8 @@ export class Pool extends pg.Pool {
       slot: undefined,
       fromQuery: false,
       checkedOut: false,
+      delivering: false,
+      verified: false,
       lost: false,
       announced: true,
       expired: false,
@@ -650,7 +671,7 @@ export class Pool extends pg.Pool {
   async #runConnectHook(member: Member): Promise<void> {
     const { onConnect, maxLifetimeSeconds } = internals(this).options;
     try {
-      if (onConnect !== undefined) await onConnect(member.client);
+      if (onConnect !== undefined) await whileOpen(member.client, async () => onConnect(member.client));
     } catch (error) {
       // It was never announced by a `connect` event, so no `remove` event is due.
       member.announced = false;
@@ -673,24 +694,31 @@ export class Pool extends pg.Pool {
     client.removeListener('error', member.idleListener);
     const release = this.#releaseOnce(member);
     (client as pg.PoolClient).release = release;
-    // The caller's time was up while the connection was being made: the pool keeps it.
-    const unwanted = checkout.settled;
-    if (isNew && verify !== undefined) {
-      verify(client, (error) => {
-        if (unwanted) {
-          release(error);
-        } else if (error) {
-          release(error);
-          checkout.fail(error);
-        } else {
-          checkout.deliver(client as pg.PoolClient, release);
-        }
-      });
-    } else if (unwanted) {
-      release();
-    } else {
+    const deliver = () => {
+      // The caller's time was up while the connection was being made: the pool keeps it.
+      if (checkout.settled) {
+        release();
+        return;
+      }
+      member.delivering = true;
       checkout.deliver(client as pg.PoolClient, release);
+      member.delivering = false;
+    };
+    if (member.verified || verify === undefined) {
+      deliver();
+      return;
     }
+    verify(client, (error) => {
+      if (error) {
+        // Whatever the error looks like, this connection is not to be used.
+        member.fromQuery = false;
+        release(error);
+        checkout.fail(error);
+        return;
+      }
+      member.verified = true;
+      deliver();
+    });
   }
 
   // ---- Taking back
@@ -708,13 +736,20 @@ export class Pool extends pg.Pool {
     const { client } = member;
     const { maxUses } = internals(this).options;
     member.checkedOut = false;
+    // An error before the client was even handed over: `pg` threw on the statement, and may have sent half of it.
+    const halfSent = member.fromQuery && member.delivering && error instanceof Error;
+    if (halfSent) {
+      removeLastErrorListener(client);
+      // For the same reason: `pg` answers the statement a second time when the connection ends.
+      (client as pg.PoolClient).release = noop;
+    }
     client.on('error', member.idleListener);
     const uses = countUse(client);
     this.emit('release', error as Error, client as pg.PoolClient);
     const failure = error instanceof Error ? classifyFailure(error, 'connected') : undefined;
     if (failure?.condemnsServer) this.#supply.suspect();
     // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
-    const unwanted = Boolean(error) && !(member.fromQuery && failure?.keepConnection);
+    const unwanted = Boolean(error) && !(member.fromQuery && failure?.keepConnection && !halfSent);
     if (uses >= maxUses) this.#log('remove expended client');
     if (member.expired) this.#log('remove expired client');
     if (unwanted || this.#isClosing() || member.lost || !isUsable(client) || uses >= maxUses || member.expired) {
@@ -875,6 +910,7 @@ export class Pool extends pg.Pool {
     if (previous === undefined) return;
     const { idle, draining, cut } = this.#epochs.advance();
     this.#switchedAt = this.#clock.now();
+    this.#first = undefined;
     switched.publish(() => ({
       name: this.#settings.name,
       from: previous.externalName,
@@ -888,17 +924,22 @@ export class Pool extends pg.Pool {
     for (const member of idle) this.#close(member);
     for (const member of draining) this.#retire(member, previous);
     for (const member of cut) this.#cut(member, previous);
-    this.#listening?.move();
     this.#checkMoved();
   }
 
   // The connection that showed that the new target serves is the first that is handed out.
   #admitFirst(connection: Connection): void {
+    const { attemptTimeoutMillis, name } = this.#settings;
     const member = this.#adopt(connection);
     this.#epochs.admit(member, this.#epochs.number);
     member.client.on('error', member.idleListener);
-    this.#runConnectHook(member).then(
+    const first = withDeadline(() => this.#runConnectHook(member), {
+      timeoutMillis: attemptTimeoutMillis,
+      onTimeout: () => new ConnectTimeoutError(name, attemptTimeoutMillis),
+      clock: this.#clock,
+    }).then(
       () => {
+        if (this.#first === first) this.#first = undefined;
         if (!this.#epochs.isCurrent(member) || this.#isClosing()) {
           this.#remove(member);
           return;
@@ -906,8 +947,13 @@ export class Pool extends pg.Pool {
         this.emit('connect', member.client as pg.PoolClient);
         this.#makeIdle(member);
       },
-      (error: Error) => this.#onClientError(error),
+      (error: Error) => {
+        if (this.#first === first) this.#first = undefined;
+        this.#remove(member, 'broken');
+        this.#onClientError(error);
+      },
     );
+    this.#first = first;
   }
 
   #retire(member: Member, target: Target): void {
@@ -963,9 +1009,9 @@ export class Pool extends pg.Pool {
   #checkMoved(): void {
     if (!this.#isSettled()) return;
     const { target, epoch } = this.#supply;
-    if (this.#switchedAt > 0 && target !== undefined) {
+    if (this.#switchedAt !== undefined && target !== undefined) {
       const durationMillis = this.#clock.now() - this.#switchedAt;
-      this.#switchedAt = 0;
+      this.#switchedAt = undefined;
       moved.publish(() => ({ name: this.#settings.name, to: target.externalName, epoch, durationMillis }));
     }
     for (const check of [...this.#movedWaiters]) check();
@@ -980,8 +1026,10 @@ export class Pool extends pg.Pool {
 
   #checkEnd(): void {
     if (this.#end === undefined || !this.#isClosing()) return;
-    for (const member of [...this.#epochs.idle()]) this.#remove(member);
-    if (this.#open.size > 0 || this.#providing > 0) return;
+    // Those that were given back with a statement under way, too: as in `pg`, nobody waits for its answer.
+    for (const member of [...this.#open]) if (!member.checkedOut) this.#remove(member);
+    // A connection that has ended already is over at once, and may have brought us here a second time.
+    if (this.#end === undefined || this.#open.size > 0 || this.#providing > 0) return;
     const { resolve, timer } = this.#end;
     this.#end = undefined;
     clearTimeout(timer);
@@ -1026,6 +1074,10 @@ interface Member {
   /** Whether `pool.query()` has it, and not the application. */
   fromQuery: boolean;
   checkedOut: boolean;
+  /** Whether it is being handed over right now. */
+  delivering: boolean;
+  /** Whether the application's `verify` has let it pass. */
+  verified: boolean;
   /** Whether the connection ended while it was out. */
   lost: boolean;
   /** Whether the application was told of it, or would have been, had it not ended first. */
@@ -1161,6 +1213,12 @@ interface PoolInternals {
 
 function internals(pool: Pool): PoolInternals {
   return pool as unknown as PoolInternals;
+}
+
+// `pg-pool` has just put it there, and leaves it behind when `pg` throws: it would give the client back a second time.
+function removeLastErrorListener(client: pg.Client): void {
+  const last = client.listeners('error').at(-1);
+  if (last !== undefined) client.removeListener('error', last as (error: Error) => void);
 }
 
 function stopIdling(member: Member): void {

@@ -26,6 +26,8 @@ export interface SupplyHost {
   hasIdle(): boolean;
   /** The pool points at another target from now on; `first` is a connection to it, where one was made already. */
   moved(target: Target, previous: Target | undefined, first: Connection | undefined): void;
+  /** A target that the pool was about to move to is off. */
+  settled?(): void;
 }
 
 /** A new connection, and the epoch of the supply that it was made in. */
@@ -126,6 +128,7 @@ export class FollowingSupply implements ConnectionSupply {
         move: (target, previous) => this.#move(target, previous),
         currentServes: () => this.#serving,
         refused: (target, error) => this.#refused(target, error),
+        settled: () => host.settled?.(),
       },
       dependencies.clock,
     );

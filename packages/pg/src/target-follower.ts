@@ -15,6 +15,8 @@ export interface FollowerHost {
   currentServes(): boolean;
   /** Told when a target is not followed, or not yet, and why. */
   refused(target: Target, error: unknown): void;
+  /** Told when there is no candidate any more, and the pool has not moved to it. */
+  settled?(): void;
 }
 
 /** See {@link TargetFollower}. */
@@ -110,7 +112,7 @@ export class TargetFollower {
     this.#closed = true;
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
-    this.#dropCandidate();
+    this.#giveUpCandidate();
   }
 
   #lastVetKind: FailureKind | undefined;
@@ -130,15 +132,15 @@ export class TargetFollower {
     if (this.#closed || this.#current === undefined) return;
     if (target.externalName === this.#current.externalName) {
       // Back where the pool is: whatever was to replace it is off.
-      this.#dropCandidate();
       this.#current = target;
+      this.#giveUpCandidate();
       return;
     }
     if (target.stale || target.externalName === this.#candidate?.target.externalName) return;
     try {
       this.#settings.policy.checkTarget(target);
     } catch (error) {
-      this.#dropCandidate();
+      this.#giveUpCandidate();
       this.#host.refused(target, error);
       return;
     }
@@ -189,9 +191,22 @@ export class TargetFollower {
     this.#candidate = undefined;
     this.#lastVetKind = undefined;
     this.#current = target;
+    this.#forgetLeft();
     if (previous !== undefined) this.#leftAt.set(previous.externalName, this.#clock.now());
     this.#leftAt.delete(target.externalName);
     this.#host.move(target, previous);
+  }
+
+  #forgetLeft(): void {
+    for (const [name, at] of this.#leftAt) {
+      if (this.#clock.now() - at >= rememberedMillis) this.#leftAt.delete(name);
+    }
+  }
+
+  #giveUpCandidate(): void {
+    const given = this.#candidate !== undefined;
+    this.#dropCandidate();
+    if (given) this.#host.settled?.();
   }
 
   #dropCandidate(): void {
