@@ -28,6 +28,7 @@ import {
 } from './errors.ts';
 import { moved, retried, switched } from './events.ts';
 import { classifyFailure, isDatabaseError, recordOutcome } from './failures.ts';
+import { Listening, type ListeningHost, type ListenOptions, type Notification, type Subscription } from './listening.ts';
 import { backendIsActive, Liveness, probePostgres } from './liveness.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
@@ -120,6 +121,7 @@ export class Pool extends pg.Pool {
   #first: Promise<void> | undefined;
   /** The errors of queries whose client is about to be idle again. */
   readonly #settling = new WeakMap<Error, Promise<void>>();
+  #listening: Listening | undefined;
   readonly #movedWaiters = new Set<() => void>();
   #end: { readonly resolve: () => void; readonly timer: NodeJS.Timeout | undefined } | undefined;
 
@@ -358,6 +360,49 @@ export class Pool extends pg.Pool {
   }
 
   /**
+   * Calls `handler` for every NOTIFY on the channel. Resolves when the server listens.
+   *
+   * All channels of a pool share one connection, which does not count towards `max`. When it is lost, or the Service is
+   * pointed elsewhere, it is made again, for as long as it takes; what is sent meanwhile is lost, so `onReconnect` tells when
+   * to catch up. Ends with `close()`, the signal, or the pool. See `docs/guides/listen.md`.
+   *
+   * @param channel as in NOTIFY with quotes: case matters. At most 63 bytes.
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where there is no connection in time
+   *
+   * @example
+   * ```ts
+   * const subscription = await pool.listen('jobs', ({ payload }) => run(payload), { onReconnect: () => runAllDue() });
+   * await subscription.close();
+   * ```
+   */
+  listen(
+    channel: string,
+    handler: (notification: Notification) => void,
+    options?: ListenOptions,
+  ): Promise<Subscription> {
+    if (this.ending) return Promise.reject(poolEndedError());
+    this.#listening ??= new Listening(this.#listeningHost(), { clock: this.#clock });
+    return this.#listening.listen(channel, handler, options);
+  }
+
+  #listeningHost(): ListeningHost {
+    const { name, connectionTimeoutMillis, failoverTimeoutMillis, targetSessionAttrs } = this.#settings;
+    return {
+      name,
+      timeoutMillis: connectionTimeoutMillis || failoverTimeoutMillis,
+      connect: async (request) => {
+        const own = Object.assign(request, { createClient: () => this.#createClient() });
+        const supplied = await this.#supply.obtain(own);
+        if (supplied === 'idle') throw new Error('an idle connection is of no use for LISTEN');
+        return supplied.connection;
+      },
+      fits: ({ roles }) => roleFits(targetSessionAttrs, roles.role) !== false,
+      suspect: () => this.#supply.suspect(),
+    };
+  }
+
+  /**
    * As in `pg.Pool`, and over within `endTimeoutMillis`: connections that are still in use then are cut. Resolves when
    * every socket is closed.
    */
@@ -380,7 +425,7 @@ export class Pool extends pg.Pool {
     });
     // Whoever came before the end is served as in `pg`, unless there is nobody to serve from.
     if (this.#supply.inOutage) this.#failAll();
-    const over = ended
+    const over = Promise.all([ended, this.#listening?.close()])
       .then(() => {
         this.#liveness?.close();
         return this.#supply.close();
@@ -924,6 +969,7 @@ export class Pool extends pg.Pool {
     for (const member of idle) this.#close(member);
     for (const member of draining) this.#retire(member, previous);
     for (const member of cut) this.#cut(member, previous);
+    this.#listening?.move();
     this.#checkMoved();
   }
 
