@@ -181,7 +181,8 @@ export class Client extends pg.Client {
       this.#state = { name: 'over', connected: false };
       recordOutcome(error, 'not-executed');
       for (const held of this.#held.splice(0)) held.fail(error);
-      process.nextTick(() => this.emit('end'));
+      // As in `pg`, after the error: Sequelize takes an `end` before it for a time-out.
+      setImmediate(() => this.emit('end'));
       throw error;
     }
     for (const held of this.#held.splice(0)) held.send(this);
