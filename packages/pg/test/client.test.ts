@@ -112,6 +112,8 @@ describe('a client for a Service', () => {
         expect((await early).rows).toEqual([{ n: 'big 7' }]);
         expect(versions).toHaveLength(1);
         expect(events).toEqual(['connect']);
+        // The next one begins anew, with another choice.
+        await client.end();
       }
       expect(broken.counts.connections).toBeGreaterThan(0);
     } finally {
