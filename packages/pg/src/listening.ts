@@ -244,7 +244,10 @@ export class Listening {
         async (number) => {
           if (number > 1) retried.publish(() => ({ name, attempt: number - 1, error: this.#lastError }));
           try {
-            made = await this.#host.connect(request);
+            const making = this.#host.connect(request);
+            // An attempt that is under way is finished, whoever waits for it.
+            making.then((late) => signal.aborted && closeQuietly(late.client), noop);
+            made = await abortable(making, signal);
             return made;
           } catch (error) {
             this.#lastError = request.lastError ?? error;

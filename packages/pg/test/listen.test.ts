@@ -119,6 +119,14 @@ describe('pool.listen()', () => {
     await expect(pool.listen('a', () => undefined)).rejects.toThrow('after calling end');
   });
 
+  it('does not hold up the end of the pool while it waits for its connection', async () => {
+    const pool = webscaler.pool({ targetSessionAttrs: 'standby' });
+    const listening = pool.listen('a', () => undefined).catch((error: unknown) => error);
+    await expect.poll(() => pool.status().target).toBeDefined();
+    await pool.end();
+    expect(await listening).toMatchObject({ code: 'ERR_EXTERNALNAME_CLOSED' });
+  });
+
   it('says why where it cannot begin', async () => {
     const wrong = webscaler.pool({ password: 'wrong' });
     await expect(wrong.listen('a', () => undefined)).rejects.toMatchObject({ code: '28P01' });
