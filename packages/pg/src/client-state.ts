@@ -94,6 +94,11 @@ export function rejectQueued(client: pg.ClientBase, makeError: () => Error): voi
   for (const query of _queryQueue?.splice(0) ?? []) process.nextTick(() => query.handleError(makeError(), connection));
 }
 
+/** Makes the client refuse every further statement, before it is sent. */
+export function refuseStatements(client: pg.ClientBase): void {
+  (internals(client) as { _ending: boolean })._ending = true;
+}
+
 /** Counts one more use and returns how many there were. `pg` keeps the number on the client, where others read it. */
 export function countUse(client: pg.ClientBase): number {
   const counted = internals(client);

@@ -1,5 +1,5 @@
 import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
-import { abortable, withDeadline } from '@externalname/core/internal';
+import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
@@ -13,6 +13,7 @@ import {
   isUsable,
   onEnd,
   onTransactionEnd,
+  refuseStatements,
   rejectQueued,
   whenQuiet,
   whileOpen,
@@ -28,7 +29,13 @@ import {
 } from './errors.ts';
 import { moved, retried, switched } from './events.ts';
 import { classifyFailure, isDatabaseError, recordOutcome } from './failures.ts';
-import { Listening, type ListeningHost, type ListenOptions, type Notification, type Subscription } from './listening.ts';
+import {
+  Listening,
+  type ListeningHost,
+  type ListenOptions,
+  type Notification,
+  type Subscription,
+} from './listening.ts';
 import { backendIsActive, Liveness, probePostgres } from './liveness.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
@@ -611,9 +618,14 @@ export class Pool extends pg.Pool {
         this.#close(member);
         continue;
       }
-      await this.#runConnectHook(member);
+      const lost = await this.#runConnectHook(member);
       if (this.#epochs.isCurrent(member)) return { member, isNew: true };
       this.#remove(member);
+      if (lost !== undefined && supplied.epoch === this.#epochs.number) {
+        checkout.request.lastError = lost.error;
+        this.#supply.suspect();
+        await sleep(lostHookPauseMillis, { signal: checkout.request.signal, clock: this.#clock });
+      }
     }
   }
 
@@ -713,20 +725,27 @@ export class Pool extends pg.Pool {
     }
   }
 
-  async #runConnectHook(member: Member): Promise<void> {
+  // Says where the server was lost meanwhile: for a Service that is an outage, and no failure of the hook's.
+  async #runConnectHook(member: Member): Promise<{ readonly error: unknown } | undefined> {
     const { onConnect, maxLifetimeSeconds } = internals(this).options;
+    const { follows, failoverTimeoutMillis } = this.#settings;
     try {
       if (onConnect !== undefined) await whileOpen(member.client, async () => onConnect(member.client));
     } catch (error) {
       // It was never announced by a `connect` event, so no `remove` event is due.
       member.announced = false;
+      const lost =
+        !isUsable(member.client) ||
+        (isDatabaseError(error) && classifyFailure(error, 'connected').kind === 'server-lost');
       this.#remove(member);
+      if (lost && follows && failoverTimeoutMillis > 0 && !this.ending) return { error };
       throw error;
     }
     if (maxLifetimeSeconds > 0) {
       member.lifetimeTimer = setTimeout(() => this.#expire(member), maxLifetimeSeconds * 1_000);
       member.lifetimeTimer.unref();
     }
+    return undefined;
   }
 
   #handOut(member: Member, checkout: Checkout, isNew: boolean): void {
@@ -1020,7 +1039,9 @@ export class Pool extends pg.Pool {
     }
     member.stopWatching = onTransactionEnd(client, () => {
       rejectQueued(client, () => new TargetRetiredError(target.externalName, 'not-executed'));
-      // After the answer has reached its caller, and before the caller's next statement can be sent.
+      // A callback may ask for the next statement while it takes the answer of this one.
+      refuseStatements(client);
+      // After the answer has reached its caller.
       process.nextTick(retire);
     });
   }
@@ -1295,6 +1316,9 @@ function noop(): void {}
 
 // A message that follows at once; a server that falls silent in between must not hold the error back.
 const settlingMillis = 50;
+
+// A server that loses its connections as fast as it takes them must not be asked faster than one that takes none.
+const lostHookPauseMillis = 334;
 
 // Several times a round trip between regions; a server that takes longer is as good as gone.
 const proofTimeoutMillis = 1_000;

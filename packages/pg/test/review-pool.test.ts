@@ -206,7 +206,8 @@ describe('a verify hook', () => {
 
 describe('callers who gave up waiting for a place', () => {
   it('leave nothing behind, and the place goes to the first of those who still wait', async () => {
-    const { pool } = await start({ max: 1, connectionTimeoutMillis: 20 });
+    const { pool } = await start({ max: 1, connectionTimeoutMillis: 400 });
+    await pool.query('select 1');
     const client = await pool.connect();
     const { asked, stop } = countRequests();
     const givenUp = await Promise.allSettled(Array.from({ length: 200 }, () => pool.query('select 1')));
@@ -428,9 +429,122 @@ describe('a callback-style application on a client whose target is retired', () 
     await expect.poll(() => pool.status().epoch).toBe(1);
     finish();
     const error = await second;
+    await after(100);
     expect(seen).not.toContain('second');
     expect(error).toBeInstanceOf(Error);
     client.release();
+  });
+});
+
+describe('a pool whose Service flaps under load', () => {
+  it('answers everybody, keeps to max, and leaves no connection, listener or warning behind', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    const { pool, source } = await start(
+      { max: 12, drainTimeoutMillis: 20, reconnectSpreadMillis: 5 },
+      obliging(async (text) => {
+        if (text !== '') await after(Math.random() * 10);
+        return undefined;
+      }),
+    );
+    let most = 0;
+    let stopping = false;
+    const failed: unknown[] = [];
+    let answered = 0;
+    const worker = async (n: number) => {
+      while (!stopping) {
+        try {
+          if (n % 3 > 0) await pool.query('select 1');
+          else {
+            const client = await pool.connect();
+            most = Math.max(most, pool.totalCount);
+            await client.query('select 2').finally(() => client.release());
+          }
+          answered += 1;
+        } catch (error) {
+          failed.push(error);
+        }
+      }
+    };
+    const workers = Array.from({ length: 40 }, (_, n) => worker(n));
+    for (let flap = 0; flap < 40; flap++) {
+      source.set(flap % 2 === 0 ? 'secondary-db.example.com' : 'primary-db.example.com');
+      await after(25);
+    }
+    stopping = true;
+    expect(await over(Promise.all(workers), 3_000)).toBe('over');
+    await pool.moved();
+    await expect.poll(() => server.sessions.filter(({ socket }) => !socket.destroyed).length).toBeLessThanOrEqual(12);
+    process.off('warning', onWarning);
+    expect(pool.status()).toMatchObject({ draining: 0, waiting: 0 });
+    expect(pool.status().epoch).toBeGreaterThan(5);
+    expect(most).toBeLessThanOrEqual(12);
+    expect(pool.totalCount).toBe(pool.idleCount);
+    expect(answered).toBeGreaterThan(100);
+    expect(warnings).toEqual([]);
+    for (const client of (pool as unknown as { _clients: NodeJS.EventEmitter[] })._clients) {
+      expect(client.listenerCount('error')).toBeLessThanOrEqual(3);
+    }
+    // Every place is still there.
+    const all = await Promise.all(Array.from({ length: 12 }, () => pool.connect()));
+    for (const client of all) client.release();
+  });
+});
+
+describe('a client that is given back late', () => {
+  it.each([
+    ['after it was cut by a switch', 'cut'],
+    ['after its connection ended', 'ended'],
+  ])('%s: costs no place, and is nobody else’s', async (_, how) => {
+    const { pool, source } = await start({ max: 1, drainTimeoutMillis: 10 });
+    const client = await pool.connect();
+    client.on('error', () => undefined);
+    if (how === 'cut') {
+      client.query('begin').catch(() => undefined);
+      source.set('secondary-db.example.com');
+      await expect.poll(() => pool.status().epoch).toBe(1);
+      await after(50);
+    } else {
+      for (const { socket } of server.sessions) socket.destroy();
+      await after(50);
+    }
+    const next = await pool.connect();
+    expect(next).not.toBe(client);
+    client.release();
+    expect(() => client.release()).toThrow('already been released');
+    expect(pool.totalCount).toBe(1);
+    next.release();
+    await Promise.all([pool.query('select 1'), pool.query('select 1')]);
+    expect(pool.totalCount).toBe(1);
+  });
+
+  it('after the end of the pool: does nothing any more', async () => {
+    const { pool } = await start({ max: 1, endTimeoutMillis: 50 });
+    const client = await pool.connect();
+    client.on('error', () => undefined);
+    await pool.end();
+    client.release();
+    await after(20);
+  });
+});
+
+describe('a server that dies while a connect hook is under way', () => {
+  it('is an outage like any other: the caller waits for the next connection', async () => {
+    let sessions = 0;
+    const { pool } = await start(
+      { onConnect: (client: { query(text: string): Promise<unknown> }) => client.query('set a = b') } as PoolOptions,
+      async (session) => {
+        sessions += 1;
+        if (sessions > 2) return obliging()(session);
+        await obliging(() => {
+          session.socket.destroy();
+          return [];
+        })(session);
+      },
+    );
+    await pool.query('select 1');
+    expect(sessions).toBe(3);
   });
 });
 
