@@ -168,8 +168,8 @@ export async function askOutcome(
     table === undefined || before.marker === undefined ? undefined : await askMarker(client, table, before.marker);
   const verdict = judgeCommit(before, { history, status, marked });
   if (verdict === 'in-progress') await endProcess(client, before);
-  // Elsewhere there is no way to tell what the former server had promised to its standbys.
-  if (verdict === 'committed' && relation !== 'promoted copy' && relation !== 'other') await awaitStandbys(client);
+  // A promoted copy has it already, and is where it must not be lost from.
+  if (verdict === 'committed' && relation !== 'promoted copy') await awaitStandbys(client);
   return verdict;
 }
 
@@ -255,7 +255,7 @@ async function endProcess(client: pg.ClientBase, { processId, transactionId }: C
 // of whatever is written now, so when that is confirmed, they are.
 async function awaitStandbys(client: pg.ClientBase): Promise<void> {
   const result = await client.query<{ names: string }>(
-    "SELECT pg_catalog.current_setting('synchronous_standby_names') AS names",
+    "SELECT pg_catalog.current_setting('synchronous_standby_names', true) AS names WHERE NOT pg_catalog.pg_is_in_recovery()",
   );
   if (!result.rows[0]?.names) return;
   await client.query("SELECT pg_catalog.pg_logical_emit_message(true, 'externalname', '')");

@@ -139,6 +139,20 @@ describe('when the connection is lost at COMMIT, and the server lives on', () =>
     expect(await rows(pool)).toEqual([{ run: 2 }]);
   });
 
+  it('one that waits for a synchronous standby which is gone is not called committed', async () => {
+    await webscaler.pair.standby.kill();
+    const waiting: AtCommit = (connection, send) => {
+      send();
+      setTimeout(() => connection.reset(), 300);
+    };
+    const pool = poolWithFaultAtCommit(waiting, { failoverTimeoutMillis: 2_000 });
+    const { done, state } = write(pool);
+    await expect(done).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN' });
+    expect(state.runs).toBe(1);
+    // It is there, on this server alone: a failover would lose it.
+    expect(await stored()).toBe(1);
+  });
+
   it('with commitProof: false it is reported as unknown', async () => {
     const pool = poolWithFaultAtCommit(afterExecution((connection) => connection.reset()));
     const { done, state } = write(pool, { commitProof: false });
