@@ -28,6 +28,7 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
   const vetted: string[] = [];
   let listener: (next: Target) => void = () => {};
   let subscriptions = 0;
+  let settled = 0;
   const source: TargetSource = {
     current: async () => state.now,
     subscribe(next) {
@@ -54,6 +55,9 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
       move: (to, from) => moves.push(`${from?.externalName ?? ''} -> ${to.externalName}`),
       currentServes: () => state.serves,
       refused: (each, error) => refusals.push([each.externalName, error]),
+      settled: () => {
+        settled += 1;
+      },
     },
     clock,
   );
@@ -73,6 +77,8 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
     vetted,
     announce,
     start,
+    source,
+    settled: () => settled,
     subscriptions: () => subscriptions,
   };
 }
@@ -100,6 +106,40 @@ describe('a follower', () => {
     await announce(secondary);
     expect(vetted).toEqual(['secondary-db.example.com']);
     expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+  });
+
+  it('asks again where a source has left a question without an answer', async () => {
+    const { clock, follower, state, start, moves, source } = setUp();
+    await start();
+    const answer = source.current;
+    source.current = () => new Promise(() => undefined);
+    const unanswered = follower.refresh();
+    expect(follower.refresh()).toBe(unanswered);
+    await clock.advance(10_000);
+    await unanswered;
+    source.current = answer;
+    state.now = secondary;
+    await follower.refresh();
+    await clock.advance(0);
+    expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+    source.current = () => new Promise(() => undefined);
+    const last = follower.refresh();
+    follower.close();
+    await last;
+    expect(clock.pending).toBe(0);
+  });
+
+  it('tells when a candidate is off', async () => {
+    const { announce, answers, start, settled, follower } = setUp();
+    answers['secondary-db.example.com'] = otherCertificate;
+    await start();
+    await announce(secondary);
+    expect(settled()).toBe(0);
+    await announce(primary);
+    expect(settled()).toBe(1);
+    await announce(secondary);
+    follower.close();
+    expect(settled()).toBe(2);
   });
 
   it('does not follow a target outside the allow-list, and says so', async () => {

@@ -1,5 +1,12 @@
-import type { Clock, Target, TargetPolicy, TargetSource } from '@externalname/core';
-import { abortable, sleep } from '@externalname/core/internal';
+import {
+  type Clock,
+  ClosedError,
+  DeadlineError,
+  type Target,
+  type TargetPolicy,
+  type TargetSource,
+} from '@externalname/core';
+import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { classifyFailure, type FailureKind } from './failures.ts';
 
 /** What the follower asks of the pool. */
@@ -50,6 +57,7 @@ export class TargetFollower {
   #refreshing: Promise<void> | undefined;
   #unsubscribe: (() => void) | undefined;
   readonly #leftAt = new Map<string, number>();
+  readonly #closing = new AbortController();
   #closed = false;
 
   constructor(settings: FollowerSettings, host: FollowerHost, clock: Clock) {
@@ -87,8 +95,15 @@ export class TargetFollower {
    */
   refresh(): Promise<void> {
     if (this.#closed) return Promise.resolve();
-    this.#refreshing ??= this.#settings.source
-      .current({ fresh: true })
+    const ask = (signal: AbortSignal) => this.#settings.source.current({ fresh: true, signal });
+    this.#refreshing ??= withDeadline(ask, {
+      signal: this.#closing.signal,
+      // The source may be the application's own. One that never answers must not be the last that is asked.
+      timeoutMillis: refreshTimeoutMillis,
+      onTimeout: () => new DeadlineError('asking where the Service points', refreshTimeoutMillis),
+      clock: this.#clock,
+      background: true,
+    })
       .then(
         (target) => this.#consider(target),
         () => undefined,
@@ -110,6 +125,7 @@ export class TargetFollower {
   /** Ends the subscription and whatever is under way. Idempotent. */
   close(): void {
     this.#closed = true;
+    this.#closing.abort(new ClosedError('the pool'));
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
     this.#giveUpCandidate();
@@ -221,3 +237,6 @@ const unfit: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', '
 
 // DNS caches in a row hold an answer for minutes at most; a switch back that is meant comes with a promoted server.
 const rememberedMillis = 60_000;
+
+// Longer than any source of ours takes.
+const refreshTimeoutMillis = 10_000;
