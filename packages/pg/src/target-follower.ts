@@ -169,6 +169,7 @@ export class TargetFollower {
 
   async #tryCandidate(target: Target, signal: AbortSignal): Promise<void> {
     let reported: string | undefined;
+    let pauseMillis = this.#settings.vetIntervalMillis;
     while (!signal.aborted) {
       try {
         await this.#host.vet(target, signal);
@@ -185,9 +186,14 @@ export class TargetFollower {
         // Once for each kind of trouble, not once an attempt.
         if (reported !== kind) this.#host.refused(target, error);
         reported = kind;
+        // A name may come to exist any moment. A certificate or credentials are put right by people, and a server may
+        // lock out an account that is refused three times a second.
+        pauseMillis = rejected.has(kind)
+          ? Math.min(pauseMillis * 2, longestPauseMillis)
+          : this.#settings.vetIntervalMillis;
       }
       try {
-        await sleep(this.#settings.vetIntervalMillis, { signal, clock: this.#clock, background: true });
+        await sleep(pauseMillis, { signal, clock: this.#clock, background: true });
       } catch {
         return;
       }
@@ -231,6 +237,9 @@ export class TargetFollower {
     candidate?.controller.abort(new Error('the Service points elsewhere again'));
   }
 }
+
+const rejected: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', 'policy', 'wrong-database']);
+const longestPauseMillis = 15_000;
 
 // A host that fails in one of these ways is no better than the one that has failed.
 const unfit: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', 'policy', 'name', 'wrong-database']);

@@ -161,7 +161,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
         note('released');
         await pool.query('select 1');
       },
-      { max: 1, connectionTimeoutMillis: 2_000 },
+      { max: 1, connectionTimeoutMillis: 700 },
     ));
 
   it('nobody at the port', () =>
