@@ -167,11 +167,20 @@ describe('a follower', () => {
       expect(moves).toHaveLength(1);
       expect(refusals).toEqual([['secondary-db.example.com', error]]);
       delete answers['secondary-db.example.com'];
-      await clock.advance(300);
+      await clock.advance(2_000);
       expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
       expect(clock.pending).toBe(0);
     },
   );
+
+  it('tries ever more seldom a host that shows a wrong certificate or refuses the credentials', async () => {
+    const { clock, announce, start, vetted } = setUp({ answers: { 'secondary-db.example.com': otherCertificate } });
+    await start();
+    await announce(secondary);
+    await clock.advance(10 * 60_000);
+    expect(vetted.length).toBeGreaterThan(30);
+    expect(vetted.length).toBeLessThan(60);
+  });
 
   it('moves to a standby that is not promoted yet: what the old primary acknowledges now may be lost', async () => {
     const { announce, start, moves } = setUp({ answers: { 'secondary-db.example.com': standby } });
