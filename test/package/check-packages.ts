@@ -42,6 +42,8 @@ async function main(): Promise<void> {
     await step('run from ESM', () => run('node', ['usage.mjs'], consumer));
     await step('run from CJS', () => run('node', ['usage.cjs'], consumer));
     await step('ESM and CJS side by side', () => run('node', ['side-by-side.mjs', ...entries(packed)], consumer));
+    await step("the guide's failover test with vitest", () => rehearse(consumer, 'failover.test.ts'));
+    await step("the guide's failover test with node:test", () => rehearse(consumer, 'failover.test.mjs'));
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -144,6 +146,7 @@ async function install(consumer: string, packed: readonly Packed[]): Promise<voi
     ...Object.fromEntries(packed.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`])),
     typescript: tools['typescript'],
     '@types/node': tools['@types/node'],
+    vitest: tools['vitest'],
   };
   await writeFile(join(consumer, 'package.json'), JSON.stringify({ private: true, dependencies }, null, 2));
   await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], consumer);
@@ -171,6 +174,21 @@ async function compile(consumer: string, packed: readonly Packed[]): Promise<voi
   await cp(join(source, 'usage.ts'), join(consumer, 'older/usage.ts'));
   await cp(join(source, 'tsconfig.older.json'), join(consumer, 'older/tsconfig.json'));
   await run('node', ['node_modules/typescript/bin/tsc', '--project', 'older'], consumer);
+}
+
+/** Runs a test that docs/guides/postgres-pair.md shows, as a user who copied it would: on real servers, from the tarballs. */
+async function rehearse(consumer: string, file: string): Promise<void> {
+  const guide = await readFile(join(root, 'docs/guides/postgres-pair.md'), 'utf8');
+  const blocks = guide.matchAll(/^```(?:ts|js)\n\/\/ (.*)\n([\s\S]*?)^```$/gm);
+  const shown = [...blocks].find(([, name]) => name === file)?.[2];
+  if (shown === undefined) fail(`the guide has no block that begins with "// ${file}"`);
+  const folder = join(consumer, 'rehearsal');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, file), shown);
+  const output = file.endsWith('.ts')
+    ? await run('node', ['node_modules/vitest/vitest.mjs', 'run', '--root', folder], consumer)
+    : await run('node', ['--test', '--test-reporter=tap', join(folder, file)], consumer);
+  if (!/Tests\s+1 passed|^# pass 1$/m.test(output)) fail(`the test of the guide did not run:\n${output}`);
 }
 
 function entries(packed: readonly Packed[]): readonly string[] {
