@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type * as pg from 'pg';
 import { AuthenticationRefusedError } from './errors.ts';
 
 /** How a server may ask a client to authenticate, in the words of libpq's `require_auth`. */

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type * as pg from 'pg';
 
 // What `pg` knows about a client and does not say. A client of another make (pg-native) has no `connection`: it is taken
 // as it shows itself, quiet and without transactions.

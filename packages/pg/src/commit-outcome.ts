@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@externalname/core';
-import type pg from 'pg';
+import type * as pg from 'pg';
 import { classifyFailure } from './failures.ts';
 
 /**

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import type { Endpoint, ResolveOptions, Target } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
-import type pg from 'pg';
+import type * as pg from 'pg';
 import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError, ServerRoleError } from './errors.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import type { Clock, Endpoint, Timer } from '@externalname/core';
 import { sleep, withDeadline } from '@externalname/core/internal';
-import type pg from 'pg';
+import type * as pg from 'pg';
 
 /** How a server that has fallen silent is found. Milliseconds. */
 export interface LivenessOptions {

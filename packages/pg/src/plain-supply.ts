@@ -1,5 +1,5 @@
 import type { Clock } from '@externalname/core';
-import type pg from 'pg';
+import type * as pg from 'pg';
 import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
 import { type Connection, closeQuietly, connectClient, destroySocket } from './connector.ts';
 import { ServerRoleError } from './errors.ts';

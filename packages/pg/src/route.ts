@@ -19,7 +19,7 @@ import {
   type TargetSource,
   tlsIdentity,
 } from '@externalname/core';
-import type pg from 'pg';
+import type * as pg from 'pg';
 import type { ConnectorRoute } from './connector.ts';
 import type { PoolSettings } from './options.ts';
 

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type * as pg from 'pg';
 import { onMessage } from './client-state.ts';
 
 /** libpq's `target_session_attrs` (PostgreSQL documentation, "Database Connection Control Functions"). */

@@ -1,6 +1,6 @@
 import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import { abortable } from '@externalname/core/internal';
-import type pg from 'pg';
+import type * as pg from 'pg';
 import { type Connection, closeQuietly } from './connector.ts';
 import { switched } from './events.ts';
 import { backendIsActive, Liveness, probePostgres, type WatchedConnection } from './liveness.ts';

@@ -8,7 +8,7 @@ import {
   type Target,
   type Timer,
 } from '@externalname/core';
-import type pg from 'pg';
+import type * as pg from 'pg';
 import type { AuthenticationDemands } from './authentication.ts';
 import { ConnectionPacing } from './connection-pacing.ts';
 import { type Connection, Connector, closeQuietly, describeEndpoint } from './connector.ts';

@@ -1,7 +1,7 @@
 import { type Clock, ClosedError, InvalidArgumentError } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
 import pRetry from 'p-retry';
-import type pg from 'pg';
+import type * as pg from 'pg';
 import { breakConnection, hasWork, isUsable, onReadyForQuery } from './client-state.ts';
 import { askOutcome, type CommitEvidence, gatherEvidence, type MarkerTable, markerTable } from './commit-outcome.ts';
 import {
