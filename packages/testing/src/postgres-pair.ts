@@ -350,25 +350,34 @@ export class PostgresPair implements AsyncDisposable {
     this.#primary = primary;
     const slot = slotOf(this.servers, server);
     const { identity } = this.#resources.binaries.account;
-    await primary.administrate(
-      async (run) => {
-        await run('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [slot]);
-        // From here on the primary keeps what the copy will ask for.
-        await run('select pg_create_physical_replication_slot($1, true)', [slot]);
-        await run('select pg_backup_start($1, true)', [`rejoin of ${server.hostName}`]);
-        await copyFolder(primary.dataFolder, server.dataFolder, {
-          owner: identity,
-          live: true,
-          skip: isLeftOutOfBackup,
-          last: ['global/pg_control'],
-          signal,
-        });
-        signal.throwIfAborted();
-        const [end] = await run<{ labelfile: string }>('select labelfile from pg_backup_stop(false)');
-        await server.writeOwn('data/backup_label', end?.labelfile ?? '');
-      },
-      { signal, timeoutMillis: Number.POSITIVE_INFINITY },
-    );
+    let copying: Promise<void> | undefined;
+    try {
+      await primary.administrate(
+        async (run) => {
+          await run('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [
+            slot,
+          ]);
+          // From here on the primary keeps what the copy will ask for.
+          await run('select pg_create_physical_replication_slot($1, true)', [slot]);
+          await run('select pg_backup_start($1, true)', [`rejoin of ${server.hostName}`]);
+          copying = copyFolder(primary.dataFolder, server.dataFolder, {
+            owner: identity,
+            live: true,
+            skip: isLeftOutOfBackup,
+            last: ['global/pg_control'],
+            signal,
+          });
+          await copying;
+          signal.throwIfAborted();
+          const [end] = await run<{ labelfile: string }>('select labelfile from pg_backup_stop(false)');
+          await server.writeOwn('data/backup_label', end?.labelfile ?? '');
+        },
+        { signal, timeoutMillis: Number.POSITIVE_INFINITY },
+      );
+    } finally {
+      // The session is given up at once with the signal, and the copy that it began is still writing then.
+      await copying?.catch(ignore);
+    }
     await writeServerFiles(this.#resources, this.servers, server);
     await server.writeOwn('data/standby.signal', '');
     await server.start({ signal, timeoutMillis: Number.POSITIVE_INFINITY });
