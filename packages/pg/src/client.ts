@@ -26,7 +26,7 @@ import {
 } from './errors.ts';
 import { recordOutcome } from './failures.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
-import { describeRole, RoleReports, roleFits, roleQuery } from './session-role.ts';
+import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
 import { SharedSupply, type SharingClient } from './shared-supply.ts';
 import type { SupplyRequest } from './supply.ts';
 
@@ -137,14 +137,13 @@ export class Client extends pg.Client {
     guardAuthentication(this, demandsOf(this.#settings, this, name));
     roles.follow(this);
     await super.connect();
-    if (targetSessionAttrs === 'any') return this;
-    if (roleFits(targetSessionAttrs, roles.role) === undefined) {
-      const { rows } = await this.query<{ recovery: boolean; readonly: string }>(roleQuery);
-      roles.learn({ inHotStandby: rows[0]?.recovery === true, defaultReadOnly: rows[0]?.readonly === 'on' });
+    try {
+      await checkRole(this, roles, name, targetSessionAttrs);
+    } catch (error) {
+      if (error instanceof ServerRoleError) await super.end();
+      throw error;
     }
-    if (roleFits(targetSessionAttrs, roles.role) !== false) return this;
-    await super.end();
-    throw new ServerRoleError(name, targetSessionAttrs, describeRole(roles.role));
+    return this;
   }
 
   #connectThroughService(): Promise<pg.Client> {

@@ -3,9 +3,9 @@ import type { Endpoint, ResolveOptions, Target } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
-import { ConnectError, ConnectionLostError, ConnectTimeoutError, ServerRoleError } from './errors.ts';
+import { ConnectError, ConnectionLostError, ConnectTimeoutError } from './errors.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';
-import { describeRole, RoleReports, roleFits, roleQuery, type TargetSessionAttrs } from './session-role.ts';
+import { checkRole, RoleReports, type TargetSessionAttrs } from './session-role.ts';
 
 /** A client that is ready, and what is known of the server behind it. */
 export interface Connection {
@@ -137,34 +137,16 @@ export class Connector {
       onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
     });
     try {
-      await this.#checkRole(client, roles, where, targetSessionAttrs, signal);
+      await withDeadline(() => checkRole(client, roles, where, targetSessionAttrs), {
+        signal,
+        timeoutMillis: attemptTimeoutMillis,
+        onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
+      });
     } catch (error) {
       closeQuietly(client);
       throw error;
     }
     return { client, endpoint, roles };
-  }
-
-  async #checkRole(
-    client: pg.Client,
-    roles: RoleReports,
-    where: string,
-    wanted: TargetSessionAttrs,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (roleFits(wanted, roles.role) === undefined) {
-      const { attemptTimeoutMillis } = this.#settings;
-      const result = await withDeadline(() => client.query<{ recovery: boolean; readonly: string }>(roleQuery), {
-        signal,
-        timeoutMillis: attemptTimeoutMillis,
-        onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
-      });
-      const row = result.rows[0];
-      roles.learn({ inHotStandby: row?.recovery === true, defaultReadOnly: row?.readonly === 'on' });
-    }
-    if (roleFits(wanted, roles.role) === false) {
-      throw new ServerRoleError(where, wanted, describeRole(roles.role));
-    }
   }
 }
 

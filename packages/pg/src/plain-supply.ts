@@ -2,9 +2,8 @@ import type { Clock } from '@externalname/core';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
 import { type Connection, closeQuietly, connectClient, destroySocket } from './connector.ts';
-import { ServerRoleError } from './errors.ts';
 import type { PoolSettings } from './options.ts';
-import { describeRole, RoleReports, roleFits, roleQuery } from './session-role.ts';
+import { checkRole, RoleReports } from './session-role.ts';
 import type { ConnectionSupply, Supplied, SupplyRequest } from './supply.ts';
 
 /**
@@ -55,7 +54,10 @@ export class PlainSupply implements ConnectionSupply {
     this.#connecting.add(client);
     try {
       await connectClient(client, request.signal);
-      if (targetSessionAttrs !== 'any') await checkRole(client, roles, this.#settings);
+      await checkRole(client, roles, name, targetSessionAttrs).catch((error: unknown) => {
+        closeQuietly(client);
+        throw error;
+      });
     } finally {
       this.#connecting.delete(client);
     }
@@ -78,21 +80,5 @@ export class PlainSupply implements ConnectionSupply {
 
   async close(): Promise<void> {
     for (const client of this.#connecting) destroySocket(client);
-  }
-}
-
-async function checkRole(client: pg.Client, roles: RoleReports, settings: PoolSettings): Promise<void> {
-  try {
-    if (roleFits(settings.targetSessionAttrs, roles.role) === undefined) {
-      const result = await client.query<{ recovery: boolean; readonly: string }>(roleQuery);
-      const row = result.rows[0];
-      roles.learn({ inHotStandby: row?.recovery === true, defaultReadOnly: row?.readonly === 'on' });
-    }
-    if (roleFits(settings.targetSessionAttrs, roles.role) === false) {
-      throw new ServerRoleError(settings.name, settings.targetSessionAttrs, describeRole(roles.role));
-    }
-  } catch (error) {
-    closeQuietly(client);
-    throw error;
   }
 }

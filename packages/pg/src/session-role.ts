@@ -1,5 +1,6 @@
 import type * as pg from 'pg';
 import { onMessage } from './client-state.ts';
+import { ServerRoleError } from './errors.ts';
 
 /** libpq's `target_session_attrs` (PostgreSQL documentation, "Database Connection Control Functions"). */
 export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
@@ -60,6 +61,27 @@ export function roleFits(wanted: TargetSessionAttrs, role: SessionRole): boolean
   }
 }
 
+/**
+ * Makes sure that a session has the role that was asked for, and asks the server where it has not said.
+ *
+ * @throws ServerRoleError `ERR_EXTERNALNAME_SERVER_ROLE`
+ */
+export async function checkRole(
+  client: pg.Client,
+  roles: RoleReports,
+  where: string,
+  wanted: TargetSessionAttrs,
+): Promise<void> {
+  if (roleFits(wanted, roles.role) === undefined) roles.learn(await askRole(client));
+  if (roleFits(wanted, roles.role) === false) throw new ServerRoleError(where, wanted, describeRole(roles.role));
+}
+
+/** Asks a server for its role: one that does not report it (before PostgreSQL 14, or behind a pooler), or one in doubt. */
+export async function askRole(client: pg.ClientBase): Promise<{ inHotStandby: boolean; defaultReadOnly: boolean }> {
+  const { rows } = await client.query<{ recovery: boolean; readonly: string }>(roleQuery);
+  return { inHotStandby: rows[0]?.recovery === true, defaultReadOnly: rows[0]?.readonly === 'on' };
+}
+
 /** What a server's role is called in messages. */
 export function describeRole(role: SessionRole): string {
   if (role.inHotStandby === true) return 'a standby in recovery';
@@ -67,6 +89,5 @@ export function describeRole(role: SessionRole): string {
   return 'a primary that takes writes';
 }
 
-/** Asks a server that does not report its role (before PostgreSQL 14, or behind a pooler). */
-export const roleQuery =
+const roleQuery =
   "SELECT pg_catalog.pg_is_in_recovery() AS recovery, pg_catalog.current_setting('default_transaction_read_only') AS readonly";

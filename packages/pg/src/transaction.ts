@@ -12,7 +12,7 @@ import {
 } from './errors.ts';
 import { retried } from './events.ts';
 import { classifyFailure, type FailureKind, recordOutcome } from './failures.ts';
-import { roleQuery } from './session-role.ts';
+import { askRole } from './session-role.ts';
 
 /** The isolation levels of PostgreSQL (documentation, 13.2). */
 export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
@@ -540,8 +540,8 @@ async function endTransaction(
       async () => {
         await client.query('ROLLBACK');
         if (failure?.kind !== 'read-only') return false;
-        const { rows } = await client.query<{ recovery: boolean; readonly: string }>(roleQuery);
-        return rows[0]?.recovery === true || rows[0]?.readonly === 'on';
+        const { inHotStandby, defaultReadOnly } = await askRole(client);
+        return inHotStandby || defaultReadOnly;
       },
       {
         timeoutMillis: rollbackTimeoutMillis,
