@@ -1095,6 +1095,8 @@ export class Pool extends pg.Pool {
     if (this.#end === undefined || !this.#isClosing()) return;
     // Those that were given back with a statement under way, too: as in `pg`, nobody waits for its answer.
     for (const member of [...this.#open]) if (!member.checkedOut) this.#remove(member);
+    // A connection that is being made, against a server that keeps silent for instance, is of use to nobody any more.
+    if (this.#providing > 0) this.#supply.close().catch(noop);
     // A connection that has ended already is over at once, and may have brought us here a second time.
     if (this.#end === undefined || this.#open.size > 0 || this.#providing > 0) return;
     const { resolve, timer } = this.#end;
