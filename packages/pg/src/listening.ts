@@ -61,7 +61,7 @@ export interface ListeningHost {
 export interface ListeningDependencies {
   readonly clock: Clock;
   /** Pause between heartbeats, and the longest time for one. Milliseconds. */
-  readonly heartbeatMillis?: number | undefined;
+  readonly heartbeatMillis: number;
 }
 
 /**
@@ -91,7 +91,7 @@ export class Listening {
   /** Former connections that are being closed. */
   readonly #ends = new Set<Promise<void>>();
 
-  constructor(host: ListeningHost, { clock, heartbeatMillis = usualHeartbeatMillis }: ListeningDependencies) {
+  constructor(host: ListeningHost, { clock, heartbeatMillis }: ListeningDependencies) {
     this.#host = host;
     this.#clock = clock;
     this.#heartbeatMillis = heartbeatMillis;
@@ -446,7 +446,5 @@ function noop(): void {}
 
 // NAMEDATALEN less one.
 const longestChannelBytes = 63;
-
-const usualHeartbeatMillis = 3_000;
 
 const pauseMillis = 500;

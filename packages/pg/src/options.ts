@@ -66,6 +66,11 @@ export interface PoolOptions extends pg.PoolConfig {
    * leaves it to TCP. @defaultValue on for a Service, off for a plain host
    */
   liveness?: LivenessOptions | false | undefined;
+  /**
+   * `listen()`: the pause between heartbeats on the connection that listens, and the longest time for the answer to one. A
+   * server that is gone is noticed after twice as long at the most. Milliseconds, above 0. @defaultValue 3000
+   */
+  listenHeartbeatMillis?: number | undefined;
   /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
   maxWaiting?: number | undefined;
   /**
@@ -103,6 +108,7 @@ export interface PoolSettings {
   readonly endTimeoutMillis: number;
   readonly maxWaiting: number;
   readonly liveness: LivenessSettings | undefined;
+  readonly listenHeartbeatMillis: number;
   readonly requireAuth: readonly AuthenticationMethod[] | undefined;
   readonly channelBinding: 'disable' | 'prefer' | 'require';
 }
@@ -143,6 +149,7 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
     liveness: follows ? livenessSettings(options.liveness) : undefined,
+    listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
     requireAuth: authenticationMethods(options.requireAuth),
     channelBinding: oneOf(options, 'channelBinding', bindings, follows ? 'prefer' : 'disable'),
   };
@@ -283,6 +290,12 @@ function millis(options: PoolOptions, name: NumberOption, defaultValue: number):
     throw new InvalidArgumentError(name, `${String(value)} is no number of 0 or more`);
   }
   return value > longestTimerMillis ? Number.POSITIVE_INFINITY : value;
+}
+
+function millisAboveZero(options: PoolOptions, name: NumberOption, defaultValue: number): number {
+  const value = millis(options, name, defaultValue);
+  if (value > 0) return Math.min(value, longestTimerMillis);
+  throw new InvalidArgumentError(name, `${String(value)} is no number above 0`);
 }
 
 // Timers of Node take no more: what is longer fires at once. 24 days are as good as for ever.

@@ -389,7 +389,10 @@ export class Pool extends pg.Pool {
     options?: ListenOptions,
   ): Promise<Subscription> {
     if (this.ending) return Promise.reject(poolEndedError());
-    this.#listening ??= new Listening(this.#listeningHost(), { clock: this.#clock });
+    this.#listening ??= new Listening(this.#listeningHost(), {
+      clock: this.#clock,
+      heartbeatMillis: this.#settings.listenHeartbeatMillis,
+    });
     return this.#listening.listen(channel, handler, options);
   }
 

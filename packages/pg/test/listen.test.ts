@@ -1,6 +1,7 @@
 import { FaultProxy } from '@externalname/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Notification, Pool, PoolOptions, Reconnection } from '../src/index.ts';
+import { type Notification, Pool, type PoolOptions, type Reconnection } from '../src/index.ts';
+import { obliging, startFakePostgres } from './support/fake-postgres.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
@@ -196,6 +197,32 @@ describe('a subscription whose connection is lost', () => {
     } finally {
       cluster.hosts.set('primary-db.example.com', [pair.primary.address]);
     }
+  });
+});
+
+describe('listenHeartbeatMillis', () => {
+  it('sets how often a connection that listens is asked for a sign of life, and how long it may take', async () => {
+    let answering = true;
+    let heartbeats = 0;
+    await using server = await startFakePostgres({
+      script: obliging((text) => {
+        if (text !== '') return undefined;
+        heartbeats += 1;
+        return answering ? undefined : new Promise(() => undefined);
+      }),
+    });
+    await using pool = new Pool(server.options({ listenHeartbeatMillis: 100 }));
+    await pool.listen('a', () => undefined);
+    await expect.poll(() => heartbeats, { timeout: 2_500 }).toBeGreaterThan(2);
+    answering = false;
+    // With the default, the next heartbeat alone would be three seconds away.
+    await expect.poll(() => server.sessions.length, { timeout: 2_500 }).toBeGreaterThan(1);
+  });
+
+  it.each([[0], [-1], [Number.NaN], ['1000']])('refuses %j', (value) => {
+    expect(() => webscaler.pool({ listenHeartbeatMillis: value as number })).toThrow(
+      expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument: 'listenHeartbeatMillis' }),
+    );
   });
 });
 
