@@ -955,20 +955,15 @@ export class Pool extends pg.Pool {
     if (classifyFailure(error, 'connected').condemnsServer) this.#supply.suspect();
   }
 
-  // A connection that ends in its user's hands has no need of its place any more, and its user may never give it back.
+  // A connection that ends in its user's hands has no need of its place any more, and its user may never give it back: some
+  // libraries forget a client whose ROLLBACK fails. Nor may `end()` wait for it.
   #onConnectionEnd(member: Member): void {
     if (member.closing) return;
     member.lost = true;
     member.stopLiveness?.();
     // For a plain host it stays its user's to give back, as in `pg`.
     if (member.checkedOut && !this.#settings.follows) return;
-    if (!member.checkedOut) {
-      this.#remove(member);
-      return;
-    }
-    const wasDraining = this.#epochs.drop(member) === 'draining';
-    this.#freeSlotOf(member);
-    if (wasDraining) this.#checkMoved();
+    this.#remove(member);
   }
 
   // ---- Moving

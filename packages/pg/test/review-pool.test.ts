@@ -519,6 +519,28 @@ describe('a client that is given back late', () => {
     expect(pool.totalCount).toBe(1);
   });
 
+  it.each(['before', 'after'])(
+    'is not waited for by end() where its connection broke %s that was called',
+    async (when) => {
+      const { pool } = await start({ max: 2, endTimeoutMillis: 60_000 });
+      const removed: unknown[] = [];
+      pool.on('remove', (client) => removed.push(client));
+      const client = await pool.connect();
+      client.on('error', () => undefined);
+      const breakIt = async () => {
+        for (const { socket } of server.sessions) socket.destroy();
+        await expect.poll(() => pool.totalCount).toBe(0);
+      };
+      if (when === 'before') await breakIt();
+      const ended = pool.end();
+      if (when === 'after') await breakIt();
+      expect(await over(ended, 1_000)).toBe('over');
+      expect(removed).toEqual([client]);
+      client.release();
+      expect(removed).toHaveLength(1);
+    },
+  );
+
   it('after the end of the pool: does nothing any more', async () => {
     const { pool } = await start({ max: 1, endTimeoutMillis: 50 });
     const client = await pool.connect();
