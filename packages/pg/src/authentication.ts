@@ -1,5 +1,8 @@
 import type * as pg from 'pg';
+import { tlsServerEndPoint } from './channel-binding.ts';
 import { AuthenticationRefusedError } from './errors.ts';
+import { proveKeys, readChallenge } from './scram.ts';
+import type { ScramKeyCache } from './scram-key-cache.ts';
 
 /** How a server may ask a client to authenticate, in the words of libpq's `require_auth`. */
 export type AuthenticationMethod = 'scram-sha-256' | 'md5' | 'password' | 'none';
@@ -87,18 +90,116 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   });
 }
 
+/**
+ * Answers a server's SCRAM challenge with keys that are derived once for all connections, where `pg` derives them for each.
+ * The rest of the exchange stays with `pg`: the choice of the mechanism, its nonce, and the check of the server's proof.
+ *
+ * What it says when it fails are the words of `pg` 8.23. A session of a make that is not known (`pg` before 8.21) is `pg`'s.
+ */
+export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
+  const guarded = client as unknown as GuardedClient;
+  const { connection } = guarded;
+  if (connection === undefined) return;
+  const original = guarded._handleAuthSASLContinue;
+  let answered: unknown;
+  guarded._handleAuthSASLContinue = function (this: unknown, message: AuthenticationMessage) {
+    const session = guarded.saslSession;
+    if (!isKnownSession(session)) return original.call(this, message);
+    // Over TLS the stream is another one by now.
+    const { stream } = connection;
+    const answer = async () => {
+      if (session.message !== 'SASLInitialResponse' || answered === session) {
+        throw new Error('SASL: Last message was not SASLInitialResponse');
+      }
+      answered = session;
+      const proof = await prove(session, guarded.password, message.data, stream, cache);
+      // The attempt may be over, and the client in use for the next one.
+      if (guarded.saslSession !== session) return;
+      session.message = 'SASLResponse';
+      session.serverSignature = proof.serverSignature;
+      session.response = proof.message;
+      connection.sendSCRAMClientFinalMessage(proof.message);
+    };
+    return answer().catch((error: unknown) => void connection.emit('error', error));
+  };
+}
+
+async function prove(
+  session: ScramSession,
+  password: unknown,
+  data: unknown,
+  stream: AuthenticationStream,
+  cache: ScramKeyCache,
+) {
+  const refuse = (what: string) => new Error(`SASL: SCRAM-SERVER-FIRST-MESSAGE: ${what}`);
+  if (typeof password !== 'string') throw refuse('client password must be a string');
+  if (password === '') throw refuse('client password must be a non-empty string');
+  if (typeof data !== 'string') throw refuse('serverData must be a string');
+  const challenge = readChallenge(data);
+  const { clientNonce, scramMaxIterations, mechanism, response } = session;
+  if (!challenge.nonce.startsWith(clientNonce)) throw refuse('server nonce does not start with client nonce');
+  if (challenge.nonce.length === clientNonce.length) throw refuse('server nonce is too short');
+  // 0 takes any. Without a bound, a server could keep this process busy for as long as it likes.
+  if (scramMaxIterations !== 0 && challenge.iterations > scramMaxIterations) {
+    throw refuse(`iteration count ${challenge.iterations} exceeds scramMaxIterations of ${scramMaxIterations}`);
+  }
+  const channelBinding = mechanism === 'SCRAM-SHA-256-PLUS' ? bindingOf(stream) : undefined;
+  const keys = await cache.keysOf(password, challenge);
+  return proveKeys(keys, { clientFirst: response, challenge, channelBinding });
+}
+
+function bindingOf(stream: AuthenticationStream): Uint8Array {
+  const certificate = stream.getPeerCertificate?.().raw;
+  if (certificate === undefined) throw new Error('SASL: Mechanism SCRAM-SHA-256-PLUS requires a certificate');
+  return tlsServerEndPoint(certificate);
+}
+
+function isKnownSession(session: unknown): session is ScramSession {
+  if (typeof session !== 'object' || session === null) return false;
+  const { mechanism, clientNonce, response, scramMaxIterations } = session as Partial<ScramSession>;
+  return (
+    (mechanism === 'SCRAM-SHA-256' || mechanism === 'SCRAM-SHA-256-PLUS') &&
+    typeof clientNonce === 'string' &&
+    typeof response === 'string' &&
+    typeof scramMaxIterations === 'number'
+  );
+}
+
+/** What `pg` keeps of an exchange. */
+interface ScramSession {
+  readonly mechanism: string;
+  readonly clientNonce: string;
+  readonly scramMaxIterations: number;
+  message: string;
+  /** What was last sent. */
+  response: string;
+  serverSignature?: string;
+}
+
 type HandlerName =
   | '_handleAuthCleartextPassword'
   | '_handleAuthMD5Password'
   | '_handleAuthSASL'
+  | '_handleAuthSASLContinue'
   | '_handleAuthSASLFinal'
   | '_handleReadyForQuery';
 
 interface AuthenticationMessage {
   readonly mechanisms?: readonly string[];
+  readonly data?: unknown;
+}
+
+interface AuthenticationStream {
+  destroy(): void;
+  /** On a socket with TLS. */
+  getPeerCertificate?(): { readonly raw?: Uint8Array };
 }
 
 type GuardedClient = Record<HandlerName, (message: AuthenticationMessage) => unknown> & {
+  readonly password?: unknown;
   saslSession?: unknown;
-  readonly connection?: NodeJS.EventEmitter & { readonly stream: { destroy(): void } };
+  readonly connection?: NodeJS.EventEmitter & {
+    readonly stream: AuthenticationStream;
+    sendSCRAMClientFinalMessage(message: string): void;
+  };
 };

@@ -2,9 +2,10 @@ import net from 'node:net';
 import type { Endpoint, ResolveOptions, Target } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
+import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from './authentication.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError } from './errors.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';
+import type { ScramKeyCache } from './scram-key-cache.ts';
 import { checkRole, RoleReports, type TargetSessionAttrs } from './session-role.ts';
 
 /** A client that is ready, and what is known of the server behind it. */
@@ -23,6 +24,8 @@ export interface ConnectorSettings {
   /** Longest time for one address, from its TCP connection to the first ReadyForQuery, in milliseconds. */
   readonly attemptTimeoutMillis: number;
   readonly demands: (client: pg.Client, where: string) => AuthenticationDemands;
+  /** Where connections find the keys of their password. */
+  readonly scramKeys: ScramKeyCache;
 }
 
 /** How a target is reached. */
@@ -129,6 +132,7 @@ export class Connector {
     const client = createClient();
     aim(client, endpoint, socket, this.#route.tls(endpoint.target, client));
     guardAuthentication(client, this.#settings.demands(client, where));
+    answerScramFrom(client, this.#settings.scramKeys);
     const roles = new RoleReports();
     roles.follow(client);
     await withDeadline((inner) => connectClient(client, inner), {

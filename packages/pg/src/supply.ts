@@ -16,6 +16,7 @@ import { connected, targetNotFollowed } from './events.ts';
 import { classifyFailure, type Failure } from './failures.ts';
 import type { PoolSettings } from './options.ts';
 import type { Route } from './route.ts';
+import { ScramKeyCache } from './scram-key-cache.ts';
 import { TargetFollower } from './target-follower.ts';
 
 /** What the supply asks of the pool. */
@@ -83,6 +84,7 @@ export class FollowingSupply implements ConnectionSupply {
   readonly #clock: Clock;
   readonly #pacing: ConnectionPacing;
   readonly #connector: Connector;
+  readonly #scramKeys = new ScramKeyCache();
   readonly #follower: TargetFollower;
   readonly #route: Route;
   #epoch = 0;
@@ -118,6 +120,7 @@ export class FollowingSupply implements ConnectionSupply {
         targetSessionAttrs: settings.targetSessionAttrs,
         attemptTimeoutMillis: settings.attemptTimeoutMillis,
         demands: (client, where) => host.demands(client, where),
+        scramKeys: this.#scramKeys,
       },
       route,
     );
@@ -221,6 +224,7 @@ export class FollowingSupply implements ConnectionSupply {
     this.#follower.close();
     this.#epochOver.abort(new ClosedError('the pool'));
     this.#dropVetted();
+    this.#scramKeys.close();
     await this.#route.close();
   }
 

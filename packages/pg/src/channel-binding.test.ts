@@ -1,0 +1,111 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { createCertificateAuthority } from '@externalname/testing';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { hashOfSignature, tlsServerEndPoint } from './channel-binding.ts';
+
+const require = createRequire(import.meta.url);
+const { signatureAlgorithmHashFromCertificate: hashByPg } = require(
+  join(dirname(require.resolve('pg')), 'crypto/cert-signatures.js'),
+) as { signatureAlgorithmHashFromCertificate(certificate: Buffer): string };
+
+const element = (tag: number, ...parts: Buffer[]): Buffer => {
+  const content = Buffer.concat(parts);
+  const length = content.length < 128 ? [content.length] : [0x82, content.length >> 8, content.length & 0xff];
+  return Buffer.concat([Buffer.from([tag, ...length]), content]);
+};
+const sequence = (...parts: Buffer[]) => element(0x30, ...parts);
+const objectIdentifier = (text: string): Buffer => {
+  const [first = 0, second = 0, ...others] = text.split('.').map(Number);
+  const bytes = [40 * first + second, ...others].flatMap((number) => {
+    const septets = [number & 0x7f];
+    for (let rest = number >> 7; rest > 0; rest >>= 7) septets.unshift((rest & 0x7f) | 0x80);
+    return septets;
+  });
+  return element(0x06, Buffer.from(bytes));
+};
+
+/** As much of a certificate as says how it was signed, behind contents of that size. */
+const certificateWith = (algorithm: Buffer, size = 300): Buffer =>
+  sequence(sequence(Buffer.alloc(size)), algorithm, element(0x03, Buffer.alloc(64)));
+
+const signedBy = (identifier: string) => certificateWith(sequence(objectIdentifier(identifier)));
+const signedByRsaPss = (...parameters: Buffer[]) =>
+  certificateWith(sequence(objectIdentifier('1.2.840.113549.1.1.10'), ...parameters));
+const pssHash = (identifier: string) => sequence(element(0xa0, sequence(objectIdentifier(identifier))));
+
+describe('the digest that SCRAM is bound to', () => {
+  it('is that of the certificate, by the hash function that it was signed with', async () => {
+    const authority = await createCertificateAuthority();
+    const { certificate } = await authority.issue({ hostNames: ['primary-db.example.com'] });
+    const { raw } = new X509Certificate(certificate);
+    expect(tlsServerEndPoint(raw)).toEqual(createHash('sha256').update(raw).digest());
+  });
+
+  it.each([
+    ['RSA with MD5, for which SHA-256 stands in', '1.2.840.113549.1.1.4', 'sha256'],
+    ['RSA with SHA-1, for which SHA-256 stands in', '1.2.840.113549.1.1.5', 'sha256'],
+    ['RSA with SHA-256', '1.2.840.113549.1.1.11', 'sha256'],
+    ['RSA with SHA-384', '1.2.840.113549.1.1.12', 'sha384'],
+    ['RSA with SHA-512', '1.2.840.113549.1.1.13', 'sha512'],
+    ['RSA with SHA-224', '1.2.840.113549.1.1.14', 'sha224'],
+    ['ECDSA with SHA-1, for which SHA-256 stands in', '1.2.840.10045.4.1', 'sha256'],
+    ['ECDSA with SHA-224', '1.2.840.10045.4.3.1', 'sha224'],
+    ['ECDSA with SHA-256', '1.2.840.10045.4.3.2', 'sha256'],
+    ['ECDSA with SHA-384', '1.2.840.10045.4.3.3', 'sha384'],
+    ['ECDSA with SHA-512', '1.2.840.10045.4.3.4', 'sha512'],
+    ['Ed25519', '1.3.101.112', 'sha512'],
+  ])('follows the signature, as with pg: %s', (_, identifier, hash) => {
+    const certificate = signedBy(identifier);
+    expect(hashOfSignature(certificate)).toBe(hash);
+    expect(inNodesWords(hashByPg(certificate))).toBe(hash);
+  });
+
+  it.each([
+    ['MD5', '1.2.840.113549.2.5', 'sha256'],
+    ['SHA-1', '1.3.14.3.2.26', 'sha256'],
+    ['SHA-256', '2.16.840.1.101.3.4.2.1', 'sha256'],
+    ['SHA-384', '2.16.840.1.101.3.4.2.2', 'sha384'],
+    ['SHA-512', '2.16.840.1.101.3.4.2.3', 'sha512'],
+  ])('follows the parameters of RSASSA-PSS, as with pg: %s', (_, identifier, hash) => {
+    const certificate = signedByRsaPss(pssHash(identifier));
+    expect(hashOfSignature(certificate)).toBe(hash);
+    expect(inNodesWords(hashByPg(certificate))).toBe(hash);
+  });
+
+  it('is by SHA-256 where RSASSA-PSS names no hash function, which stands for SHA-1', () => {
+    expect(hashOfSignature(signedByRsaPss())).toBe('sha256');
+    expect(hashOfSignature(signedByRsaPss(sequence()))).toBe('sha256');
+    expect(hashOfSignature(signedByRsaPss(sequence(element(0xa2, element(2, Buffer.from([32]))))))).toBe('sha256');
+  });
+
+  it.each(['1.3.101.113', '1.2.3.4.5'])('is not guessed for an algorithm without one (%s)', (identifier) => {
+    expect(() => hashOfSignature(signedBy(identifier))).toThrow(/^SASL channel binding: .*parsing public certificate/);
+    expect(() => hashByPg(signedBy(identifier))).toThrow();
+  });
+
+  it('is found or refused for whatever bytes come, and never anything else', () => {
+    const whole = signedByRsaPss(pssHash('2.16.840.1.101.3.4.2.1'));
+    const damaged = fc.tuple(fc.nat(whole.length - 1), fc.nat(255), fc.nat(whole.length)).map(([at, byte, length]) => {
+      const copy = Buffer.from(whole);
+      copy[at] = byte;
+      return copy.subarray(0, length);
+    });
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array(), damaged), (bytes) => {
+        try {
+          expect(hashOfSignature(bytes)).toMatch(/^sha/);
+        } catch (error) {
+          expect(String(error)).toMatch(/^Error: SASL channel binding: /);
+        }
+      }),
+    );
+  });
+});
+
+// `pg` puts SHA-256 in place of MD5 and SHA-1 by itself, where it uses the name.
+function inNodesWords(name: string): string {
+  return name === 'MD5' || name === 'SHA-1' ? 'sha256' : name.replace('-', '').toLowerCase();
+}
