@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 // The libraries that use pg, each on real servers that are killed and switched. Apart from the other projects, because it takes
 // minutes, and because what it needs is the business of others.
-const conditions = ['@externalname/source', 'module', 'node', 'development|production'];
+const conditions = ['@externalname/source', 'node', 'development|production'];
 
 export default defineConfig({
   resolve: { conditions },
