@@ -2,7 +2,7 @@ import { Pool } from '@externalname/pg';
 import { type ConstructorOptions, type Db, PgBoss } from 'pg-boss';
 import { describe, expect, it } from 'vitest';
 import { specify } from './support/specification.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { changes, startWebscaler, type Webscaler } from './support/webscaler.ts';
 import { type Work, WriteLoad } from './support/write-load.ts';
 
 /** pg-boss takes no pool, but asks for no more than this. */
@@ -103,7 +103,7 @@ describe('pg-boss, workers', () => {
     }
   });
 
-  it.each(['switchOver', 'failOver'] as const)('are told of a new job after %s()', async (change) => {
+  it.each(changes)('are told of a new job after %s', async (_, change) => {
     await using webscaler = await startWebscaler();
     await prepare(webscaler);
     const worker = await open(webscaler, { useListenNotify: true });
@@ -117,7 +117,7 @@ describe('pg-boss, workers', () => {
       });
       await sender.boss.send('orders', { id: 'before' });
       await expect.poll(() => run, { timeout: 5_000 }).toEqual(['before']);
-      await webscaler[change]();
+      await change(webscaler);
       await worker.pool.query('select 1');
       await sender.boss.send('orders', { id: 'after' });
       await expect.poll(() => run, { timeout: 10_000 }).toEqual(['before', 'after']);

@@ -11,8 +11,11 @@ export interface Webscaler extends AsyncDisposable {
   hostOptions(): PoolOptions & { readonly host: string; readonly port: number; readonly user: string };
   /** The crash: the primary is killed, the standby promoted, and the Service patched. The old primary stays dead. */
   failOver(): Promise<void>;
-  /** The planned switch: nothing is lost, the Service is patched, and the old primary becomes the standby. */
-  switchOver(): Promise<void>;
+  /**
+   * The planned switch: nothing is lost, the Service is patched, and the old primary becomes the standby. Without `rejoin` it
+   * lives on as it is, takes no writes, and keeps its connections.
+   */
+  switchOver(options?: { readonly rejoin?: boolean }): Promise<void>;
   /** Runs one statement as superuser in the application's database, on the server that is the primary now. */
   query<Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
 }
@@ -69,8 +72,8 @@ export async function startWebscaler(): Promise<Webscaler> {
       await standby.promote();
       await point();
     },
-    async switchOver() {
-      await pair.switchover({ onPromoted: point });
+    async switchOver({ rejoin = true } = {}) {
+      await pair.switchover({ onPromoted: point, rejoin });
     },
     query: (sql, values = []) => pair.primary.query(sql, values, { database: pair.database }),
     async [Symbol.asyncDispose]() {
@@ -90,3 +93,9 @@ export async function startWebscaler(): Promise<Webscaler> {
   }
   return webscaler;
 }
+
+/** The two ways to another primary, for `it.each`. After the planned switch the old one lives on, with its connections. */
+export const changes: readonly (readonly [name: string, change: (webscaler: Webscaler) => Promise<void>])[] = [
+  ['a planned switch', (webscaler) => webscaler.switchOver({ rejoin: false })],
+  ['a crash', (webscaler) => webscaler.failOver()],
+];

@@ -1,0 +1,104 @@
+import { Pool } from '@externalname/pg';
+import { Logger, makeWorkerUtils, run, type WorkerUtils } from 'graphile-worker';
+import { describe, expect, it } from 'vitest';
+import { specify } from './support/specification.ts';
+import { changes, startWebscaler, type Webscaler } from './support/webscaler.ts';
+
+const logger = new Logger(() => () => undefined);
+
+interface Opened {
+  readonly pool: Pool;
+  readonly utils: WorkerUtils;
+}
+
+async function open(webscaler: Webscaler): Promise<Opened> {
+  const pool = makePool(webscaler);
+  return { pool, utils: await makeWorkerUtils({ pgPool: pool, logger }) };
+}
+
+/** A pool with the listeners that graphile-worker asks for. */
+function makePool(webscaler: Webscaler): Pool {
+  const pool = new Pool(webscaler.options());
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}
+
+async function close({ pool, utils }: Opened): Promise<void> {
+  await utils.release();
+  await pool.end();
+}
+
+async function prepare(webscaler: Webscaler): Promise<void> {
+  const { database, user } = webscaler.pair;
+  await webscaler.query(`grant create on database ${database} to ${user}`);
+  const opened = await open(webscaler);
+  await close(opened);
+}
+
+// The specification reads `writes`: each job that is stored says there where that was.
+async function prepareWithTrigger(webscaler: Webscaler): Promise<void> {
+  await prepare(webscaler);
+  await webscaler.query(`
+    create function note_job() returns trigger language plpgsql as
+      $$ begin insert into public.writes (id) values (new.payload ->> 'id'); return new; end $$;
+    create trigger note_job after insert on graphile_worker._private_jobs for each row execute function note_job();
+  `);
+}
+
+specify<Opened>({
+  name: 'graphile-worker, pgPool',
+  open,
+  prepare: prepareWithTrigger,
+  insert: ({ utils }, id) => utils.addJob('order', { id }),
+  transaction: ({ pool }, work) =>
+    pool.transaction((tx) =>
+      work((id) => tx.query("select graphile_worker.add_job('order', json_build_object('id', $1::text))", [id])),
+    ),
+  close,
+});
+
+describe('graphile-worker, the connection that listens', () => {
+  it.each(changes)('is made again after %s, and a new job is run at once', async (_, change) => {
+    await using webscaler = await startWebscaler();
+    await prepare(webscaler);
+    const pgPool = makePool(webscaler);
+    const sender = await open(webscaler);
+    const done: unknown[] = [];
+    const runner = await run({
+      pgPool,
+      logger,
+      noHandleSignals: true,
+      // Longer than anybody waits: what runs a job here is the notification.
+      pollInterval: 600_000,
+      taskList: {
+        order: (payload) => {
+          done.push((payload as { id: string }).id);
+        },
+      },
+    });
+    const add = async (id: string) => {
+      await expect.poll(() => listening(webscaler), { timeout: 20_000 }).toBe(true);
+      await sender.utils.addJob('order', { id });
+    };
+    try {
+      await add('before');
+      await expect.poll(() => done, { timeout: 5_000 }).toEqual(['before']);
+      await change(webscaler);
+      await add('after');
+      await expect.poll(() => done, { timeout: 5_000 }).toEqual(['before', 'after']);
+    } finally {
+      await runner.stop();
+      await pgPool.end();
+      await close(sender);
+    }
+  });
+});
+
+/** Whether a session on the primary has sent its LISTEN. */
+async function listening(webscaler: Webscaler): Promise<boolean> {
+  const sessions = await webscaler.query(
+    "select 1 from pg_stat_activity where query like 'LISTEN %' and state = 'idle'",
+  );
+  return sessions.length > 0;
+}
