@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Endpoint, Target } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
@@ -415,15 +416,17 @@ function sendQuery(client: pg.Client, query: QueryArguments): unknown {
 
 function holdQuery(held: HeldQuery[], query: QueryArguments): unknown {
   const [asked, values, callback] = query;
+  // It is sent when the client is connected, and is its caller's all the same.
+  const send = AsyncResource.bind((client: pg.Client) => sendQuery(client, query));
   const done = typeof values === 'function' ? values : callback;
   const submittable = asked as { submit?: unknown; handleError?: (error: unknown, connection: unknown) => void } | null;
   if (typeof done === 'function') {
-    held.push({ send: (client) => sendQuery(client, query), fail: (error) => process.nextTick(() => done(error)) });
+    held.push({ send, fail: (error) => process.nextTick(() => done(error)) });
     return undefined;
   }
   if (typeof submittable?.submit === 'function') {
     held.push({
-      send: (client) => sendQuery(client, query),
+      send,
       fail: (error) => process.nextTick(() => submittable.handleError?.(error, undefined)),
     });
     return asked;
@@ -431,7 +434,7 @@ function holdQuery(held: HeldQuery[], query: QueryArguments): unknown {
   return new Promise((resolve, reject) => {
     held.push({
       send: (client) => {
-        (sendQuery(client, query) as Promise<unknown>).then(resolve, reject);
+        (send(client) as Promise<unknown>).then(resolve, reject);
       },
       fail: reject,
     });

@@ -2,6 +2,7 @@ import { type Clock, ClosedError, InvalidArgumentError } from '@externalname/cor
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import pRetry from 'p-retry';
 import * as pg from 'pg';
+import { inBackground } from './background.ts';
 import { breakConnection, isUsable, onEnd } from './client-state.ts';
 import { type Connection, closeQuietly } from './connector.ts';
 import { FailoverTimeoutError, PeerSilentError } from './errors.ts';
@@ -151,7 +152,7 @@ export class Listening {
 
   // On the connection that is there, or by the one that is being made, which takes all channels.
   #hear(channel: string, handler: Handler): void {
-    this.#keeping ??= this.#keep().finally(() => {
+    this.#keeping ??= inBackground(() => this.#keep()).finally(() => {
       this.#keeping = undefined;
     });
     const line = this.#line;

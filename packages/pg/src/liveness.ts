@@ -2,6 +2,7 @@ import net from 'node:net';
 import type { Clock, Endpoint, Timer } from '@externalname/core';
 import { sleep, withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
+import { inBackground } from './background.ts';
 
 /** How a server that has fallen silent is found. Milliseconds. */
 export interface LivenessOptions {
@@ -72,7 +73,7 @@ export class Liveness {
       heardAt: now,
       checkAfterMillis: this.#firstCheck(),
     });
-    this.#tickLater();
+    inBackground(() => this.#tickLater());
     return () => {
       this.#watched.delete(connection);
       if (this.#watched.size === 0) this.#stop();

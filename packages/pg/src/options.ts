@@ -201,6 +201,8 @@ export function clientOptions(options: PoolOptions, settings: PoolSettings): Poo
     return Object.assign(copyOf(options), { enableChannelBinding: true });
   }
   const result = copyOf(options);
+  // Those who show or trace a pool call it by its host. Where a connection leads to is decided when it is made.
+  if (options.host === undefined && options.connectionString === undefined) result.host = settings.name;
   if (options.keepAlive === undefined) result.keepAlive = true;
   if (settings.tls !== 'off' && options.ssl === undefined) result.ssl = true;
   if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });

@@ -425,8 +425,9 @@ export class Pool extends pg.Pool {
       (callback as (error: Error) => void)(error);
       return undefined;
     }
-    this.#log('ending');
-    internals(this).ending = true;
+    // Tracers take their leave of a pool in pg's own end(), which sets `ending`. When all is over is for us to say.
+    super.end(noop);
+    internals(this).ended = false;
     const ended = new Promise<void>((resolve) => {
       const { endTimeoutMillis } = this.#settings;
       const timer = Number.isFinite(endTimeoutMillis) ? setTimeout(() => this.#cutAll(), endTimeoutMillis) : undefined;

@@ -7,6 +7,7 @@ import {
   type TargetSource,
 } from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import { inBackground } from './background.ts';
 import { classifyFailure, type FailureKind } from './failures.ts';
 
 /** What the follower asks of the pool. */
@@ -83,7 +84,7 @@ export class TargetFollower {
    */
   async current(signal: AbortSignal): Promise<Target> {
     if (this.#current !== undefined) return this.#current;
-    this.#first ??= this.#begin().finally(() => {
+    this.#first ??= inBackground(() => this.#begin()).finally(() => {
       this.#first = undefined;
     });
     return await abortable(this.#first, signal);
@@ -95,7 +96,7 @@ export class TargetFollower {
    */
   refresh(): Promise<void> {
     if (this.#closed) return Promise.resolve();
-    const ask = (signal: AbortSignal) => this.#settings.source.current({ fresh: true, signal });
+    const ask = (signal: AbortSignal) => inBackground(() => this.#settings.source.current({ fresh: true, signal }));
     this.#refreshing ??= withDeadline(ask, {
       signal: this.#closing.signal,
       // The source may be the application's own. One that never answers must not be the last that is asked.
@@ -164,7 +165,9 @@ export class TargetFollower {
     const controller = new AbortController();
     this.#candidate = { target, controller };
     this.#lastVetKind = undefined;
-    this.#tryCandidate(target, controller.signal).catch((error: unknown) => this.#host.refused(target, error));
+    inBackground(() => this.#tryCandidate(target, controller.signal)).catch((error: unknown) =>
+      this.#host.refused(target, error),
+    );
   }
 
   async #tryCandidate(target: Target, signal: AbortSignal): Promise<void> {
