@@ -10,7 +10,10 @@ interface ClientInternals {
   readonly _sentQueryQueue?: readonly unknown[];
   readonly readyForQuery?: boolean;
   readonly _txStatus?: string | null;
-  readonly connection?: NodeJS.EventEmitter & { stream: { destroy(error?: Error): void; bytesRead?: number } };
+  readonly processID?: number | null;
+  readonly connection?: NodeJS.EventEmitter & {
+    stream: { destroy(error?: Error): void; bytesRead?: number; bytesWritten?: number };
+  };
   _poolUseCount?: number;
 }
 
@@ -109,6 +112,16 @@ export function countUse(client: pg.ClientBase): number {
 /** How many bytes have come from the server; 0 for a client that does not say. */
 export function bytesRead(client: pg.ClientBase): number {
   return internals(client).connection?.stream.bytesRead ?? 0;
+}
+
+/** How many bytes were handed over to be sent so far; 0 for a client that does not say. */
+export function bytesWritten(client: pg.ClientBase): number {
+  return internals(client).connection?.stream.bytesWritten ?? 0;
+}
+
+/** The id of the server process that serves the client; `undefined` where the server has not told it. */
+export function processIdOf(client: pg.ClientBase): number | undefined {
+  return internals(client).processID ?? undefined;
 }
 
 /** Breaks the connection; what is in flight fails with the error. */

@@ -6,7 +6,6 @@ import * as pg from 'pg';
 import { guardAuthentication } from './authentication.ts';
 import {
   breakConnection,
-  bytesRead,
   hasWork,
   isInTransaction,
   isQuiet,
@@ -18,18 +17,13 @@ import {
   rejectQueued,
 } from './client-state.ts';
 import { type Connection, describeEndpoint, destroySocket } from './connector.ts';
-import {
-  ConnectionLostError,
-  FailoverTimeoutError,
-  PeerSilentError,
-  ServerRoleError,
-  TargetRetiredError,
-} from './errors.ts';
+import { ConnectionLostError, FailoverTimeoutError, ServerRoleError, TargetRetiredError } from './errors.ts';
 import { recordOutcome } from './failures.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
 import { SharedSupply, type SharingClient } from './shared-supply.ts';
 import type { SupplyRequest } from './supply.ts';
+import { watchedClient } from './watched-client.ts';
 
 /** Options of {@link Client}: those of {@link Pool}. What only a pool has a use for (`max`, ...) is ignored. */
 export type ClientOptions = PoolOptions;
@@ -227,15 +221,7 @@ export class Client extends pg.Client {
     if (endpoint === undefined || !isUsable(this)) throw new ConnectionLostError(this.#settings.name);
     const { targetSessionAttrs } = this.#settings;
     const where = describeEndpoint(endpoint);
-    const stopLiveness = shared.watch({
-      endpoint,
-      hasWork: () => hasWork(this),
-      bytesRead: () => bytesRead(this),
-      stillWorking: (signal) => shared.stillWorking(this, endpoint, signal),
-      fail: (silentMillis) => {
-        breakConnection(this, new PeerSilentError(where, silentMillis, hasWork(this) ? 'unknown' : 'not-executed'));
-      },
-    });
+    const stopLiveness = shared.watch(watchedClient(this, endpoint));
     onMessage<{ code?: string }>(this, 'errorMessage', (message) => {
       if (message.code === '25006') shared.suspect();
     });

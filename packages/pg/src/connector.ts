@@ -82,7 +82,7 @@ export class Connector {
         break;
       }
       try {
-        const connection = await this.#start(socket, endpoint, signal, options.createClient);
+        const connection = await this.#start(socket, endpoint, signal, { createClient: options.createClient });
         this.#route.report(endpoint, false);
         return connection;
       } catch (error) {
@@ -100,11 +100,11 @@ export class Connector {
     throw error;
   }
 
-  /** Opens a session to one endpoint, to look at its server from the side. Not for work, and not in any pool. */
+  /** Opens a session to one endpoint, to look at its server from the side, whatever its role. Not for work, and not in any pool. */
   async connectAside(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
     const { socket } = await this.#dial([endpoint], signal);
     try {
-      return await this.#start(socket, endpoint, signal);
+      return await this.#start(socket, endpoint, signal, { targetSessionAttrs: 'any' });
     } catch (error) {
       socket.destroy();
       throw error;
@@ -124,9 +124,12 @@ export class Connector {
     socket: net.Socket,
     endpoint: Endpoint,
     signal: AbortSignal,
-    createClient = this.#settings.createClient,
+    {
+      createClient = this.#settings.createClient,
+      targetSessionAttrs = this.#settings.targetSessionAttrs,
+    }: { createClient?: (() => pg.Client) | undefined; targetSessionAttrs?: TargetSessionAttrs },
   ): Promise<Connection> {
-    const { attemptTimeoutMillis, targetSessionAttrs } = this.#settings;
+    const { attemptTimeoutMillis } = this.#settings;
     const where = describeEndpoint(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);
     const client = createClient();

@@ -22,24 +22,22 @@ function setUp() {
         if (server.answers) return Promise.resolve();
         return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
       },
+      // What a server tells in one is the subject of half-open.test.ts.
+      openSession: () => Promise.reject(new Error('no session can be had')),
     },
   );
   const connect = (address = '192.0.2.1') => {
     const connection = {
       bytes: 0,
       working: true,
-      serverWorks: true,
       failedAt: undefined as number | undefined,
-      asked: 0,
     };
     const stop = liveness.watch({
       endpoint: endpoint(address),
       hasWork: () => connection.working,
+      processId: 1,
       bytesRead: () => connection.bytes,
-      stillWorking: async () => {
-        connection.asked += 1;
-        return connection.serverWorks;
-      },
+      bytesWritten: () => 0,
       fail: () => {
         connection.failedAt = clock.now();
         stop();
@@ -130,38 +128,6 @@ describe('a server that lives', () => {
   });
 });
 
-describe('one connection that is dead on a server that lives', () => {
-  it('is found: the server has finished, and nothing came', async () => {
-    const { clock, connect } = setUp();
-    const connection = connect();
-    connection.serverWorks = false;
-    await clock.advance(8_000);
-    expect(connection.failedAt).toBeGreaterThanOrEqual(5_000);
-    expect(connection.failedAt).toBeLessThanOrEqual(7_500);
-  });
-
-  it('is not suspected while the server works on its statement, and is asked about ever more seldom', async () => {
-    const { clock, connect } = setUp();
-    const connection = connect();
-    await clock.advance(10 * 60_000);
-    expect(connection.failedAt).toBeUndefined();
-    expect(connection.asked).toBeGreaterThan(5);
-    expect(connection.asked).toBeLessThan(20);
-  });
-
-  it('is spared when its answer comes after all', async () => {
-    const { clock, connect } = setUp();
-    const connection = connect();
-    connection.serverWorks = false;
-    await clock.advance(5_300);
-    expect(connection.asked).toBe(1);
-    connection.bytes += 1;
-    connection.working = false;
-    await clock.advance(10_000);
-    expect(connection.failedAt).toBeUndefined();
-  });
-});
-
 describe('liveness', () => {
   it('leaves no timer once nothing is watched, or once it is closed', async () => {
     const { clock, server, liveness, connect } = setUp();
@@ -173,7 +139,7 @@ describe('liveness', () => {
     server.answers = false;
     const another = connect();
     await clock.advance(1_300);
-    liveness.close();
+    await liveness.close();
     await clock.advance(0);
     expect(clock.pending).toBe(0);
     await clock.advance(10_000);

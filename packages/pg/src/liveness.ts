@@ -1,14 +1,18 @@
-import net from 'node:net';
 import type { Clock, Endpoint, Timer } from '@externalname/core';
 import { sleep, withDeadline } from '@externalname/core/internal';
-import type * as pg from 'pg';
 import { inBackground } from './background.ts';
+import { HalfOpenSearch } from './half-open.ts';
+import { Observation, type WatchedConnection } from './observation.ts';
+import type { SideSession } from './side-session.ts';
 
 /** How a server that has fallen silent is found. Milliseconds. */
 export interface LivenessOptions {
-  /** How long a statement may be without a sign of life from its server before the server is probed. @defaultValue 1000 */
+  /**
+   * How long a statement may be without a sign of life from its server before the server is probed, and asked about the
+   * statement. @defaultValue 1000
+   */
   afterMillis?: number | undefined;
-  /** How long a probe may take. @defaultValue 700 */
+  /** How long a probe, or an answer, may take. @defaultValue 700 */
   intervalMillis?: number | undefined;
   /** How many probes in a row must fail. @defaultValue 2 */
   failures?: number | undefined;
@@ -16,27 +20,13 @@ export interface LivenessOptions {
 
 export type LivenessSettings = { readonly [K in keyof LivenessOptions]-?: NonNullable<LivenessOptions[K]> };
 
-/** A connection as liveness sees it. */
-export interface WatchedConnection {
-  readonly endpoint: Endpoint;
-  /** Whether a statement is in flight. */
-  hasWork(): boolean;
-  /** How many bytes have come from the server so far. */
-  bytesRead(): number;
-  /**
-   * Asks the server, from the side, whether it still works on the statement. `undefined` where that cannot be known.
-   * `false` with nothing received means that the answer was sent into a connection that is dead.
-   */
-  stillWorking(signal: AbortSignal): Promise<boolean | undefined>;
-  /** Ends it, because its server was silent for so long. */
-  fail(silentMillis: number): void;
-}
-
 /** What {@link Liveness} needs from outside. */
 export interface LivenessDependencies {
   readonly clock: Clock;
   /** Asks a server for a sign of life; rejects where none comes before the signal fires. */
   readonly probe: (endpoint: Endpoint, signal: AbortSignal) => Promise<void>;
+  /** Opens a session beside those that are watched. */
+  readonly openSession: (endpoint: Endpoint, signal: AbortSignal) => Promise<SideSession>;
 }
 
 /**
@@ -47,44 +37,43 @@ export interface LivenessDependencies {
  * a statement has waited for `afterMillis` and nothing came from its server on any connection, it probes the server
  * from the side. A slow statement on a living server is left alone.
  *
- * Where the server lives and one connection alone has been silent for long, it may be half-open: a firewall or a NAT forgot it.
- * Then the server is asked from the side whether it still works on that statement, at growing intervals.
+ * Where the server lives and one connection alone is silent, see {@link HalfOpenSearch}. What that hears is a sign of life, too.
  */
 export class Liveness {
   readonly #settings: LivenessSettings;
   readonly #clock: Clock;
-  readonly #probe: LivenessDependencies['probe'];
-  readonly #watched = new Map<WatchedConnection, Observation>();
-  readonly #servers = new Map<string, ServerState>();
+  readonly #dependencies: LivenessDependencies;
+  readonly #servers = new Map<string, Server>();
   readonly #closing = new AbortController();
+  #watched = 0;
   #timer: Timer | undefined;
 
   constructor(settings: LivenessSettings, dependencies: LivenessDependencies) {
     this.#settings = settings;
-    this.#clock = dependencies.clock;
-    this.#probe = dependencies.probe;
+    this.#dependencies = dependencies;
+    this.#clock = patient(dependencies.clock);
   }
 
   /** Watches a connection until the returned function is called. */
   watch(connection: WatchedConnection): () => void {
-    const now = this.#clock.now();
-    this.#watched.set(connection, {
-      bytes: connection.bytesRead(),
-      heardAt: now,
-      checkAfterMillis: this.#firstCheck(),
-    });
+    const server = this.#server(connection.endpoint);
+    const observation = new Observation(connection, this.#clock.now());
+    server.observations.add(observation);
+    this.#watched += 1;
     inBackground(() => this.#tickLater());
     return () => {
-      this.#watched.delete(connection);
-      if (this.#watched.size === 0) this.#stop();
+      if (!server.observations.delete(observation)) return;
+      this.#watched -= 1;
+      if (server.observations.size === 0) server.search.rest();
+      if (this.#watched === 0) this.#stop();
     };
   }
 
-  /** Ends all timers and probes. Idempotent. */
-  close(): void {
-    this.#watched.clear();
+  /** Ends all timers and probes. Resolves when every connection of its own is closed. Idempotent. */
+  async close(): Promise<void> {
     this.#stop();
     this.#closing.abort(new Error('closed'));
+    await Promise.all([...this.#servers.values()].map(({ search }) => search.close()));
   }
 
   #stop(): void {
@@ -97,50 +86,40 @@ export class Liveness {
     this.#timer = this.#clock.schedule(
       () => {
         this.#timer = undefined;
-        this.#tick();
-        if (this.#watched.size > 0) this.#tickLater();
+        if (this.#closing.signal.aborted) return;
+        for (const server of this.#servers.values()) this.#look(server);
+        if (this.#watched > 0) this.#tickLater();
       },
       Math.max(20, this.#settings.afterMillis / 5),
       { background: true },
     );
   }
 
-  #tick(): void {
+  #look(server: Server): void {
     const now = this.#clock.now();
-    for (const [connection, observation] of this.#watched) {
-      const bytes = connection.bytesRead();
-      const heard = bytes !== observation.bytes;
-      observation.bytes = bytes;
-      if (heard || !connection.hasWork()) {
-        observation.heardAt = now;
-        observation.checkAfterMillis = this.#firstCheck();
-      }
-      if (heard) this.#server(connection.endpoint).heardAt = now;
+    for (const observation of server.observations) {
+      if (observation.look(now)) server.heardAt = now;
     }
-    for (const [connection, observation] of this.#watched) {
-      const { heardAt } = observation;
-      if (connection.hasWork() && now - heardAt >= observation.checkAfterMillis) {
-        observation.checkAfterMillis = Math.min(observation.checkAfterMillis * 2, longestCheckMillis) + (now - heardAt);
-        this.#checkWork(connection, observation).catch(() => undefined); // An answer that did not come says nothing.
-      }
-      const server = this.#server(connection.endpoint);
+    const answerIsComing = server.search.look(now);
+    if (answerIsComing || server.probing) return;
+    for (const { connection, heardAt } of server.observations) {
       const silentSince = Math.max(heardAt, server.heardAt);
-      if (connection.hasWork() && now - silentSince >= this.#settings.afterMillis && !server.probing) {
-        server.probing = true;
-        const done = () => {
-          server.probing = false;
-        };
-        this.#examine(connection.endpoint, server, silentSince).then(done, done);
-      }
+      if (!connection.hasWork() || now - silentSince < this.#settings.afterMillis) continue;
+      server.probing = true;
+      const done = () => {
+        server.probing = false;
+      };
+      this.#examine(server, silentSince).then(done, done);
+      return;
     }
   }
 
   // Never rejects: a probe that fails is an answer.
-  async #examine(endpoint: Endpoint, server: ServerState, silentSince: number): Promise<void> {
+  async #examine(server: Server, silentSince: number): Promise<void> {
     const { intervalMillis, failures } = this.#settings;
     for (let failed = 0; failed < failures; failed++) {
       const startedAt = this.#clock.now();
-      const alive = await this.#answers(endpoint);
+      const alive = await this.#answers(server.endpoint);
       if (this.#closing.signal.aborted) return;
       if (alive || server.heardAt > startedAt) {
         server.heardAt = this.#clock.now();
@@ -151,134 +130,90 @@ export class Liveness {
       if (rest > 0) await sleep(rest, { clock: this.#clock, background: true });
     }
     const silentMillis = this.#clock.now() - silentSince;
-    for (const connection of [...this.#watched.keys()]) {
-      if (keyOf(connection.endpoint) === keyOf(endpoint)) connection.fail(silentMillis);
-    }
-  }
-
-  #firstCheck(): number {
-    return this.#settings.afterMillis * silencesBeforeCheck;
-  }
-
-  async #checkWork(connection: WatchedConnection, observation: Observation): Promise<void> {
-    const { bytes, heardAt } = observation;
-    const unheard = () => this.#watched.has(connection) && connection.hasWork() && connection.bytesRead() === bytes;
-    // Twice, because an answer may be on its way while the first question is.
-    for (let asked = 0; asked < 2; asked++) {
-      const working = await this.#within(workCheckMillis, (signal) => connection.stillWorking(signal));
-      if (working !== false || !unheard()) return;
-      await sleep(this.#settings.intervalMillis, {
-        clock: this.#clock,
-        background: true,
-        signal: this.#closing.signal,
-      });
-      if (!unheard()) return;
-    }
-    connection.fail(this.#clock.now() - heardAt);
+    for (const { connection } of [...server.observations]) connection.fail(silentMillis);
   }
 
   async #answers(endpoint: Endpoint): Promise<boolean> {
     try {
-      await this.#within(this.#settings.intervalMillis, (signal) => this.#probe(endpoint, signal));
+      await withDeadline((signal) => this.#dependencies.probe(endpoint, signal), {
+        timeoutMillis: this.#settings.intervalMillis,
+        onTimeout: () => new Error('no sign of life in time'),
+        signal: this.#closing.signal,
+        clock: this.#clock,
+        background: true,
+      });
       return true;
     } catch {
       return false;
     }
   }
 
-  async #within<T>(millis: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return await withDeadline(work, {
-      timeoutMillis: millis,
-      onTimeout: () => new Error('no sign of life in time'),
-      signal: this.#closing.signal,
-      clock: this.#clock,
-      background: true,
-    });
-  }
-
-  #server(endpoint: Endpoint): ServerState {
-    const key = keyOf(endpoint);
-    let server = this.#servers.get(key);
-    if (server === undefined) {
-      server = { heardAt: Number.NEGATIVE_INFINITY, probing: false };
-      this.#servers.set(key, server);
-      if (this.#servers.size > rememberedServers) this.#forgetOldest(key);
-    }
+  #server(endpoint: Endpoint): Server {
+    const key = `${endpoint.address} ${endpoint.port}`;
+    const known = this.#servers.get(key);
+    if (known !== undefined) return known;
+    const observations = new Set<Observation>();
+    const server: Server = {
+      endpoint,
+      observations,
+      heardAt: Number.NEGATIVE_INFINITY,
+      probing: false,
+      search: new HalfOpenSearch(this.#settings, {
+        clock: this.#clock,
+        observations,
+        openSession: (signal) => this.#dependencies.openSession(endpoint, signal),
+        heard: () => {
+          server.heardAt = this.#clock.now();
+        },
+      }),
+    };
+    this.#servers.set(key, server);
+    if (this.#servers.size > rememberedServers) this.#forgetOneBut(key);
     return server;
   }
 
-  #forgetOldest(except: string): void {
-    for (const [key, { probing }] of this.#servers) {
-      if (key === except || probing) continue;
+  #forgetOneBut(kept: string): void {
+    for (const [key, { observations, probing }] of this.#servers) {
+      if (key === kept || observations.size > 0 || probing) continue;
       this.#servers.delete(key);
       return;
     }
   }
 }
 
-/**
- * Asks a PostgreSQL server for a sign of life without logging in: it answers SSLRequest with one byte, whether or not it
- * offers TLS (PostgreSQL documentation, "SSL Session Encryption" of the protocol). A stopped server does not, although
- * its kernel accepts the connection.
- */
-export function probePostgres(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: endpoint.address, port: endpoint.port });
-    const finish = (settle: () => void) => {
-      signal.removeEventListener('abort', onAbort);
-      socket.destroy();
-      settle();
-    };
-    const onAbort = () => finish(() => reject(signal.reason));
-    socket.on('error', (error) => finish(() => reject(error)));
-    socket.on('close', () => finish(() => reject(new Error('closed without an answer'))));
-    socket.once('connect', () => socket.write(sslRequest));
-    socket.once('data', () => finish(resolve));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-/**
- * Asks, in a session beside it, whether the server still works for another one. `undefined` where it cannot be known: behind a
- * pooler process ids are not the server's, and `track_activities` may be off.
- * Source: PostgreSQL documentation, "The Cumulative Statistics System", `pg_stat_activity`.
- */
-export async function backendIsActive(aside: pg.Client, client: pg.Client): Promise<boolean | undefined> {
-  const { processID: pid } = client as unknown as { processID: number | null };
-  const { processID: ownPid } = aside as unknown as { processID: number | null };
-  const { rows } = await aside.query<{ own: number; state: string | null }>(
-    'SELECT pg_catalog.pg_backend_pid() AS own, (SELECT state FROM pg_catalog.pg_stat_activity WHERE pid = $1) AS state',
-    [pid],
-  );
-  const [row] = rows;
-  if (row === undefined || pid === null || row.own !== ownPid || row.state === 'disabled') return undefined;
-  return row.state === 'active' || row.state === 'fastpath function call';
-}
-
-interface Observation {
-  bytes: number;
-  heardAt: number;
-  /** Silence after which the server is asked about this connection's statement. Grows while it goes on. */
-  checkAfterMillis: number;
-}
-
-interface ServerState {
+interface Server {
+  readonly endpoint: Endpoint;
+  readonly observations: Set<Observation>;
   /** When anything came from it last, on any connection. */
   heardAt: number;
   probing: boolean;
+  readonly search: HalfOpenSearch;
 }
 
-function keyOf(endpoint: Endpoint): string {
-  return `${endpoint.address} ${endpoint.port}`;
+// After a long turn of the event loop timers come before the answers that have arrived meanwhile. Those are read first.
+function patient(clock: Clock): Clock {
+  return {
+    now: () => clock.now(),
+    date: () => clock.date(),
+    schedule: (callback, delayMillis, options) => {
+      let cancelled = false;
+      const timer = clock.schedule(
+        () => {
+          setImmediate(() => {
+            if (!cancelled) callback();
+          });
+        },
+        delayMillis,
+        options,
+      );
+      return {
+        cancel: () => {
+          cancelled = true;
+          timer.cancel();
+        },
+      };
+    },
+  };
 }
-
-// Length 8, code 80877103.
-const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 const rememberedServers = 64;
-
-// A statement of five seconds is common enough; one of a minute is asked about once a minute.
-const silencesBeforeCheck = 5;
-const longestCheckMillis = 60_000;
-const workCheckMillis = 5_000;

@@ -62,8 +62,8 @@ export interface PoolOptions extends pg.PoolConfig {
   /** Longest time that `end()` waits for connections in use; then they are cut. Milliseconds. @defaultValue 30000 for a Service, no limit for a plain host */
   endTimeoutMillis?: number | undefined;
   /**
-   * How a server is found that has fallen silent: with the defaults, within three seconds from any moment. `false`
-   * leaves it to TCP. @defaultValue on for a Service, off for a plain host
+   * How a server is found that has fallen silent, and a connection that a firewall forgot: with the defaults, within three
+   * seconds from any moment. `false` leaves it to TCP. @defaultValue on for a Service, off for a plain host
    */
   liveness?: LivenessOptions | false | undefined;
   /**

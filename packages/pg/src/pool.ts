@@ -1,11 +1,10 @@
-import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
+import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import {
   breakConnection,
-  bytesRead,
   countUse,
   hasWork,
   isInTransaction,
@@ -18,15 +17,9 @@ import {
   whenQuiet,
   whileOpen,
 } from './client-state.ts';
-import { type Connection, closeQuietly, describeEndpoint, destroySocket } from './connector.ts';
+import { type Connection, closeQuietly, destroySocket } from './connector.ts';
 import { Epochs } from './epochs.ts';
-import {
-  ConnectTimeoutError,
-  FailoverTimeoutError,
-  PeerSilentError,
-  TargetRetiredError,
-  TooManyWaitingError,
-} from './errors.ts';
+import { ConnectTimeoutError, FailoverTimeoutError, TargetRetiredError, TooManyWaitingError } from './errors.ts';
 import { moved, retried, switched } from './events.ts';
 import { classifyFailure, isDatabaseError, recordOutcome } from './failures.ts';
 import {
@@ -36,7 +29,7 @@ import {
   type Notification,
   type Subscription,
 } from './listening.ts';
-import { backendIsActive, Liveness, probePostgres } from './liveness.ts';
+import type { Liveness } from './liveness.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
@@ -45,6 +38,7 @@ import { roleFits } from './session-role.ts';
 import { mayCommitWithin } from './statement.ts';
 import { type ConnectionSupply, FollowingSupply, type Supplied, type SupplyRequest } from './supply.ts';
 import { runTransaction, type Transaction, type TransactionHost, type TransactionOptions } from './transaction.ts';
+import { postgresLiveness, watchedClient } from './watched-client.ts';
 
 /** What {@link Pool.status} tells. Holds no secret. */
 export interface PoolStatus {
@@ -159,7 +153,9 @@ export class Pool extends pg.Pool {
             },
             { clock, random },
           );
-    this.#liveness = settings.liveness && new Liveness(settings.liveness, { clock, probe: probePostgres });
+    this.#liveness =
+      settings.liveness &&
+      postgresLiveness(settings.liveness, clock, (endpoint, signal) => this.#supply.aside(endpoint, signal));
     const { max } = internals(this).options;
     this.#epochs = new Epochs(max);
     this.#slots = createPool<Slot>(
@@ -437,10 +433,7 @@ export class Pool extends pg.Pool {
     // Whoever came before the end is served as in `pg`, unless there is nobody to serve from.
     if (this.#supply.inOutage) this.#failAll();
     const over = Promise.all([ended, this.#listening?.close()])
-      .then(() => {
-        this.#liveness?.close();
-        return this.#supply.close();
-      })
+      .then(() => Promise.all([this.#liveness?.close(), this.#supply.close()]))
       .then(() => {
         internals(this).ended = true;
       });
@@ -708,25 +701,7 @@ export class Pool extends pg.Pool {
     const { client, connection } = member;
     const { endpoint } = connection;
     if (endpoint === undefined) return;
-    member.stopLiveness = this.#liveness?.watch({
-      endpoint,
-      hasWork: () => hasWork(client),
-      bytesRead: () => bytesRead(client),
-      stillWorking: (signal) => this.#stillWorking(client, endpoint, signal),
-      fail: (silentMillis) => {
-        const outcome = hasWork(client) ? 'unknown' : 'not-executed';
-        breakConnection(client, new PeerSilentError(describeEndpoint(endpoint), silentMillis, outcome));
-      },
-    });
-  }
-
-  async #stillWorking(client: pg.Client, endpoint: Endpoint, signal: AbortSignal): Promise<boolean | undefined> {
-    const { client: aside } = await this.#supply.aside(endpoint, signal);
-    try {
-      return await abortable(backendIsActive(aside, client), signal);
-    } finally {
-      closeQuietly(aside);
-    }
+    member.stopLiveness = this.#liveness?.watch(watchedClient(client, endpoint));
   }
 
   // Says where the server was lost meanwhile: for a Service that is an outage, and no failure of the hook's.

@@ -1,12 +1,13 @@
-import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
-import { abortable } from '@externalname/core/internal';
+import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import type * as pg from 'pg';
 import { type Connection, closeQuietly } from './connector.ts';
 import { switched } from './events.ts';
-import { backendIsActive, Liveness, probePostgres, type WatchedConnection } from './liveness.ts';
+import type { Liveness } from './liveness.ts';
+import type { WatchedConnection } from './observation.ts';
 import { demandsOf, type PoolSettings } from './options.ts';
 import { createRoute } from './route.ts';
 import { FollowingSupply, type SupplyRequest } from './supply.ts';
+import { postgresLiveness } from './watched-client.ts';
 
 /** A client that shares its supply with others. */
 export interface SharingClient {
@@ -46,7 +47,9 @@ export class SharedSupply {
       },
       { clock, random },
     );
-    this.#liveness = settings.liveness && new Liveness(settings.liveness, { clock, probe: probePostgres });
+    this.#liveness =
+      settings.liveness &&
+      postgresLiveness(settings.liveness, clock, (endpoint, signal) => this.#supply.aside(endpoint, signal));
   }
 
   /**
@@ -74,8 +77,7 @@ export class SharedSupply {
   async leave(client: SharingClient): Promise<void> {
     if (!this.#clients.delete(client) || this.#clients.size > 0) return;
     if (supplies.get(this.#key) === this) supplies.delete(this.#key);
-    this.#liveness?.close();
-    await this.#supply.close();
+    await Promise.all([this.#liveness?.close(), this.#supply.close()]);
   }
 
   /** Makes a connection, by the request's own client. */
@@ -94,16 +96,7 @@ export class SharedSupply {
     this.#supply.suspect();
   }
 
-  /** Asks the server from the side; see {@link WatchedConnection}. */
-  async stillWorking(client: pg.Client, endpoint: Endpoint, signal: AbortSignal): Promise<boolean | undefined> {
-    const { client: aside } = await this.#supply.aside(endpoint, signal);
-    try {
-      return await abortable(backendIsActive(aside, client), signal);
-    } finally {
-      closeQuietly(aside);
-    }
-  }
-
+  /** Ends the connection when its server is found to be gone. Returns the function that ends the watch. */
   watch(connection: WatchedConnection): (() => void) | undefined {
     return this.#liveness?.watch(connection);
   }

@@ -113,7 +113,7 @@ export function obliging(
   ) => readonly Buffer[] | undefined | Promise<readonly Buffer[] | undefined> = () => undefined,
 ): FakeOptions['script'] {
   return async (session) => {
-    session.send(authenticationOk, ...primaryParameters, readyForQuery());
+    session.send(authenticationOk, ...primaryParameters, backendKey(session.number + 1), readyForQuery());
     for (;;) {
       const message = await session.receive();
       if (message === undefined || message.type === 'X') return void session.socket.end();
@@ -140,6 +140,8 @@ export const cleartextRequest = authentication(3);
 export const md5Request = authentication(5, Buffer.from([1, 2, 3, 4]));
 export const scramRequest = authentication(10, Buffer.from('SCRAM-SHA-256\0\0'));
 export const readyForQuery = (status = 'I'): Buffer => message('Z', Buffer.from(status));
+/** The id of the process that serves a session, and the secret for cancelling. */
+export const backendKey = (processId: number, secret = 0): Buffer => message('K', int32(processId), int32(secret));
 export const parameter = (name: string, value: string): Buffer => message('S', name, value);
 export const primaryParameters = [
   parameter('in_hot_standby', 'off'),
