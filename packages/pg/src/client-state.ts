@@ -12,8 +12,10 @@ interface ClientInternals {
   readonly _txStatus?: string | null;
   readonly processID?: number | null;
   readonly connection?: NodeJS.EventEmitter & {
-    stream: { destroy(error?: Error): void; bytesRead?: number; bytesWritten?: number };
+    stream: { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
   };
+  readonly connectionParameters?: { readonly query_timeout?: number | string | false };
+  _errorAllQueries?(error: Error): void;
   _poolUseCount?: number;
 }
 
@@ -100,6 +102,35 @@ export function rejectQueued(client: pg.ClientBase, makeError: () => Error): voi
 /** Makes the client refuse every further statement, before it is sent. */
 export function refuseStatements(client: pg.ClientBase): void {
   (internals(client) as { _ending: boolean })._ending = true;
+}
+
+/**
+ * Ends what the client has to do with its server, while the connection stays open: nothing more is sent, nothing that still
+ * comes is heard. What was not sent fails with the first error, what was sent with the second, where there is one.
+ */
+export function silence(client: pg.ClientBase, notSent: () => Error, sent?: Error): void {
+  refuseStatements(client);
+  internals(client).connection?.stream.pause?.();
+  rejectQueued(client, notSent);
+  if (sent !== undefined) internals(client)._errorAllQueries?.(sent);
+}
+
+/** The statement that was handed to the client last, as `pg` has it. */
+export function lastStatement(client: pg.ClientBase): unknown {
+  const { _queryQueue, _sentQueryQueue, _activeQuery } = internals(client);
+  return _queryQueue?.at(-1) ?? _sentQueryQueue?.at(-1) ?? _activeQuery;
+}
+
+/** Whether that statement was sent and is not answered. */
+export function isInFlight(client: pg.ClientBase, statement: unknown): boolean {
+  const { _activeQuery, _sentQueryQueue } = internals(client);
+  if (statement === undefined) return false;
+  return _activeQuery === statement || (_sentQueryQueue?.includes(statement) ?? false);
+}
+
+/** The `query_timeout` that the client was made with. */
+export function queryTimeoutOf(client: pg.ClientBase): unknown {
+  return internals(client).connectionParameters?.query_timeout;
 }
 
 /** Counts one more use and returns how many there were. `pg` keeps the number on the client, where others read it. */

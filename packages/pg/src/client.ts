@@ -4,6 +4,7 @@ import { abortable, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { guardAuthentication } from './authentication.ts';
+import { requestCancel } from './cancel-request.ts';
 import {
   breakConnection,
   hasWork,
@@ -15,11 +16,13 @@ import {
   onReadyForQuery,
   onTransactionEnd,
   rejectQueued,
+  silence,
 } from './client-state.ts';
 import { type Connection, describeEndpoint, destroySocket } from './connector.ts';
 import { ConnectionLostError, FailoverTimeoutError, ServerRoleError, TargetRetiredError } from './errors.ts';
 import { recordOutcome } from './failures.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
+import { type QueryArguments, sendWatched } from './query-timeout.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
 import { SharedSupply, type SharingClient } from './shared-supply.ts';
 import type { SupplyRequest } from './supply.ts';
@@ -93,8 +96,15 @@ export class Client extends pg.Client {
       writable: true,
       value(this: Client, ...query: QueryArguments): unknown {
         const { name } = this.#state;
-        const early = this.#settings.follows && (name === 'new' || name === 'connecting');
-        return early ? holdQuery(this.#held, query) : sendQuery(this, query);
+        if (!this.#settings.follows) return sendQuery(this, query);
+        const send: SendQuery = (asked) =>
+          sendWatched(
+            this,
+            asked,
+            (watched) => sendQuery(this, watched),
+            () => this.#abandon(),
+          );
+        return name === 'new' || name === 'connecting' ? holdQuery(this.#held, query, send) : send(query);
       },
     });
   }
@@ -128,7 +138,7 @@ export class Client extends pg.Client {
   async #connectPlainly(): Promise<pg.Client> {
     const { name, targetSessionAttrs } = this.#settings;
     const roles = new RoleReports();
-    this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined };
+    this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: noop };
     guardAuthentication(this, demandsOf(this.#settings, this, name));
     roles.follow(this);
     await super.connect();
@@ -179,7 +189,7 @@ export class Client extends pg.Client {
       setImmediate(() => this.emit('end'));
       throw error;
     }
-    for (const held of this.#held.splice(0)) held.send(this);
+    for (const held of this.#held.splice(0)) held.send();
     this.emit('connect');
     return this;
   }
@@ -235,6 +245,7 @@ export class Client extends pg.Client {
     const state: Ready = {
       name: 'ready',
       endpoint,
+      suspect: () => shared.suspect(),
       leave: async () => {
         stopLiveness?.();
         stopWatching();
@@ -248,7 +259,7 @@ export class Client extends pg.Client {
       if (this.#state !== state) return;
       this.#state = { name: 'over', connected: true };
       // Nobody asked for it: the server may be gone.
-      if (state.drainTimer === undefined) shared.suspect();
+      if (state.drainTimer === undefined && state.abandoned === undefined) shared.suspect();
       state.leave().catch(noop);
     });
     // While the last message of the start-up was on its way, the Service may have come to point elsewhere.
@@ -257,6 +268,16 @@ export class Client extends pg.Client {
   }
 
   // ---- Ending
+
+  // `query_timeout` has passed: what runs ends on the server too, and nobody waits for the connection.
+  #abandon(): void {
+    const state = this.#state;
+    if (state.name !== 'ready' || state.endpoint === undefined || state.abandoned !== undefined) return;
+    state.abandoned = requestCancel(this, state.endpoint)
+      .catch(() => state.suspect())
+      .then(() => destroySocket(this));
+    silence(this, () => new Error('Client has encountered a connection error and is not queryable'));
+  }
 
   #retire(target: Target): 'idle' | 'draining' | undefined {
     const state = this.#state;
@@ -297,6 +318,7 @@ export class Client extends pg.Client {
         return;
       case 'ready':
         this.#state = { name: 'over', connected: true };
+        if (state.abandoned !== undefined) await state.abandoned;
         await Promise.all([super.end(), state.leave()]);
         return;
       case 'over':
@@ -325,6 +347,10 @@ interface Ready {
   readonly endpoint: Endpoint | undefined;
   /** Ends its part in what is shared. */
   leave(): Promise<void>;
+  /** Its server is in doubt. */
+  suspect(): void;
+  /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
+  abandoned?: Promise<void>;
   drainTimer?: NodeJS.Timeout;
   stopDraining?: () => void;
 }
@@ -389,10 +415,8 @@ function attemptView(
 
 // ---- Queries that come early
 
-type QueryArguments = readonly [query: unknown, values?: unknown, callback?: unknown];
-
 interface HeldQuery {
-  send(client: pg.Client): void;
+  send(): void;
   fail(error: unknown): void;
 }
 
@@ -400,10 +424,12 @@ function sendQuery(client: pg.Client, query: QueryArguments): unknown {
   return (pg.Client.prototype.query as (...query: QueryArguments) => unknown).call(client, ...query);
 }
 
-function holdQuery(held: HeldQuery[], query: QueryArguments): unknown {
+type SendQuery = (query: QueryArguments) => unknown;
+
+function holdQuery(held: HeldQuery[], query: QueryArguments, sendNow: SendQuery): unknown {
   const [asked, values, callback] = query;
   // It is sent when the client is connected, and is its caller's all the same.
-  const send = AsyncResource.bind((client: pg.Client) => sendQuery(client, query));
+  const send = AsyncResource.bind(() => sendNow(query));
   const done = typeof values === 'function' ? values : callback;
   const submittable = asked as { submit?: unknown; handleError?: (error: unknown, connection: unknown) => void } | null;
   if (typeof done === 'function') {
@@ -419,8 +445,8 @@ function holdQuery(held: HeldQuery[], query: QueryArguments): unknown {
   }
   return new Promise((resolve, reject) => {
     held.push({
-      send: (client) => {
-        (send(client) as Promise<unknown>).then(resolve, reject);
+      send: () => {
+        (send() as Promise<unknown>).then(resolve, reject);
       },
       fail: reject,
     });

@@ -270,11 +270,16 @@ function aim(client: pg.Client, endpoint: Endpoint, socket: net.Socket, tls: obj
   aimed.connectionParameters.isDomainSocket = false;
   aimed.ssl = tls;
   aimed.connection.ssl = tls;
-  aimed.connection.stream = socket;
+  aimed.connection.stream = standIn(socket);
+}
+
+/** A socket that is connected already, for `pg`, which wants to connect it. */
+export function standIn(socket: net.Socket): net.Socket {
   socket.connect = () => {
     process.nextTick(() => socket.emit('connect'));
     return socket;
   };
+  return socket;
 }
 
 interface AimableClient {
@@ -286,8 +291,13 @@ interface AimableClient {
 }
 
 function dialTcp(endpoint: Endpoint, signal: AbortSignal): Promise<net.Socket> {
+  return dial({ host: endpoint.address, port: endpoint.port, noDelay: true }, signal);
+}
+
+/** Opens a socket. */
+export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: endpoint.address, port: endpoint.port, noDelay: true });
+    const socket = net.connect(where);
     // Between the connection and the client that takes it over, an error must not bring the process down.
     socket.on('error', () => {});
     const abort = () => {

@@ -3,6 +3,7 @@ import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
+import { placeOf, requestCancel } from './cancel-request.ts';
 import {
   breakConnection,
   countUse,
@@ -14,6 +15,7 @@ import {
   onTransactionEnd,
   refuseStatements,
   rejectQueued,
+  silence,
   whenQuiet,
   whileOpen,
 } from './client-state.ts';
@@ -32,6 +34,7 @@ import {
 import type { Liveness } from './liveness.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
+import { watchQueryTimeouts } from './query-timeout.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
 import { roleFits } from './session-role.ts';
@@ -125,6 +128,8 @@ export class Pool extends pg.Pool {
   #listening: Listening | undefined;
   readonly #movedWaiters = new Set<() => void>();
   #end: { readonly resolve: () => void; readonly timer: NodeJS.Timeout | undefined } | undefined;
+  /** Fires when the end is not waited for any longer. */
+  readonly #cutting = new AbortController();
 
   constructor(options: PoolOptions = {}, dependencies: PoolDependencies = {}) {
     const settings = poolSettings(options);
@@ -359,7 +364,12 @@ export class Pool extends pg.Pool {
         this.#origin = undefined;
       }
     };
-    return runTransaction({ name, failoverTimeoutMillis, clock: this.#clock, connect }, work, options);
+    const abandon: TransactionHost['abandon'] = (client, error) => {
+      const member = [...this.#open].find((each) => each.client === client);
+      if (member === undefined) breakConnection(client, error);
+      else this.#abandon(member, error);
+    };
+    return runTransaction({ name, failoverTimeoutMillis, clock: this.#clock, connect, abandon }, work, options);
   }
 
   /**
@@ -678,6 +688,7 @@ export class Pool extends pg.Pool {
       delivering: false,
       verified: false,
       lost: false,
+      abandoned: undefined,
       announced: true,
       expired: false,
       provenAt: this.#clock.now(),
@@ -693,6 +704,7 @@ export class Pool extends pg.Pool {
     // Without a listener of its own, the death of a server would be an uncaught exception of the process.
     client.on('error', (error) => this.#onClientError(error));
     onEnd(client, () => this.#onConnectionEnd(member));
+    if (this.#settings.follows) watchQueryTimeouts(client, () => this.#abandon(member));
     this.#watch(member);
     return member;
   }
@@ -714,7 +726,7 @@ export class Pool extends pg.Pool {
       // It was never announced by a `connect` event, so no `remove` event is due.
       member.announced = false;
       const lost =
-        !isUsable(member.client) ||
+        (!isUsable(member.client) && member.abandoned === undefined) ||
         (isDatabaseError(error) && classifyFailure(error, 'connected').kind === 'server-lost');
       this.#remove(member);
       if (lost && follows && failoverTimeoutMillis > 0 && !this.ending) return { error };
@@ -894,12 +906,46 @@ export class Pool extends pg.Pool {
     pool._clients = pool._clients.filter((other) => other !== client);
     if (!this.#open.has(member) || member.closing) return;
     member.closing = true;
-    closeQuietly(client, () => {
-      this.#open.delete(member);
-      if (member.announced) this.emit('remove', client as pg.PoolClient);
-      this.#freeSlotOf(member);
-      this.#checkEnd();
-    });
+    const close = () =>
+      closeQuietly(client, () => {
+        this.#open.delete(member);
+        if (member.announced) this.emit('remove', client as pg.PoolClient);
+        this.#freeSlotOf(member);
+        this.#checkEnd();
+      });
+    // A pooler in between knows the session by its connection, and takes no request for one that is gone.
+    if (member.abandoned === undefined) close();
+    else member.abandoned.then(close, close);
+  }
+
+  /**
+   * Gives up a connection with the statement that runs on it, which ends on the server too. Its place is free at once.
+   *
+   * @param error what the statement fails with, where its caller has not been told yet
+   */
+  #abandon(member: Member, error?: Error): void {
+    const { client } = member;
+    if (member.abandoned !== undefined || member.closing) return;
+    const wasCurrent = this.#epochs.isCurrent(member);
+    member.abandoned = this.#cancelStatement(member, wasCurrent);
+    silence(client, notQueryableError, error);
+    member.lost = true;
+    member.stopLiveness?.();
+    this.#freeSlotOf(member);
+    this.#remove(member);
+  }
+
+  // Never rejects. A server that does not take the request in time is in doubt.
+  async #cancelStatement({ client, connection }: Member, wasCurrent: boolean): Promise<void> {
+    const epoch = this.#epochs.number;
+    const { signal } = this.#cutting;
+    try {
+      await requestCancel(client, connection.endpoint ?? placeOf(client), { signal });
+    } catch {
+      const inDoubt = this.#settings.follows && wasCurrent && epoch === this.#epochs.number && !signal.aborted;
+      if (inDoubt) this.#supply.suspect();
+    }
+    destroySocket(client);
   }
 
   #freeSlotOf(member: Member): void {
@@ -1085,6 +1131,7 @@ export class Pool extends pg.Pool {
 
   #cutAll(): void {
     this.#failAll();
+    this.#cutting.abort(poolEndedError());
     // Connections that are being made end with the supply, which is closed once nothing is open.
     this.#supply.close().catch(noop);
     for (const member of [...this.#open]) {
@@ -1123,6 +1170,8 @@ interface Member {
   verified: boolean;
   /** Whether the connection ended while it was out. */
   lost: boolean;
+  /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
+  abandoned: Promise<void> | undefined;
   /** Whether the application was told of it, or would have been, had it not ended first. */
   announced: boolean;
   expired: boolean;
@@ -1282,6 +1331,11 @@ function isSubmittable(query: unknown): boolean {
 
 function isIdempotent(query: unknown): boolean {
   return typeof query === 'object' && (query as { idempotent?: unknown }).idempotent === true;
+}
+
+// In the words of `pg`: the statement was not sent.
+function notQueryableError(): Error {
+  return new Error('Client has encountered a connection error and is not queryable');
 }
 
 function poolEndedError(): Error {

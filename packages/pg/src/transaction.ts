@@ -35,8 +35,8 @@ export interface TransactionOptions {
    */
   retries?: number | undefined;
   /**
-   * Ends the transaction early. Before COMMIT is sent it is rolled back, and the promise rejects with the signal's
-   * reason; after that, with {@link CommitOutcomeUnknownError}.
+   * Ends the transaction early, and a statement that runs on the server too. Before COMMIT is sent it is rolled back, and the
+   * promise rejects with the signal's reason; after that, with {@link CommitOutcomeUnknownError}.
    */
   signal?: AbortSignal | undefined;
   /**
@@ -69,6 +69,8 @@ export interface TransactionHost {
   readonly failoverTimeoutMillis: number;
   readonly clock: Pick<Clock, 'now'>;
   connect(options: { budgetMillis: number | undefined; signal: AbortSignal | undefined }): Promise<pg.PoolClient>;
+  /** Gives up a client with the statement that runs on it: it fails with the error here, and ends on the server too. */
+  abandon(client: pg.PoolClient, error: Error): void;
 }
 
 /**
@@ -278,7 +280,7 @@ class TransactionRun<T> {
       ({ command } = await abortable(scope.run('COMMIT'), signal));
     } catch (error) {
       const outcome = signal?.aborted ? 'unknown' : classifyFailure(error, 'connected').outcome;
-      if (outcome === 'not-executed') return await this.#afterRollback(client, scope, error);
+      if (outcome === 'not-executed') return await this.#afterRollback(client, scope, scope.reasonBehind(error));
       return await this.#afterSilence(client, evidence, value, error);
     }
     // COMMIT of a transaction in which a statement has failed is no error to the server: it answers ROLLBACK.
@@ -293,13 +295,13 @@ class TransactionRun<T> {
   async #afterRollback(client: pg.PoolClient, scope: Scope, error: unknown): Promise<Result<T>> {
     const { signal, readOnly } = this.#settings;
     if (signal?.aborted) {
-      await endTransaction(client, scope, signal.reason, 'at once');
+      await endTransaction(this.#host, client, scope, signal.reason, 'at once');
       return { error: signal.reason };
     }
     const { failure } = scope;
     // An error of the application's own says nothing about the server, whatever it looks like.
     const kind = failure === undefined ? 'statement' : classifyFailure(failure, 'connected').kind;
-    const demoted = await endTransaction(client, scope, error);
+    const demoted = await endTransaction(this.#host, client, scope, error);
     if (kind === 'read-only') this.#readOnlyAnswers += 1;
     const reason = repeatReason(kind, { readOnly, demoted });
     return this.#repeatOrFail(reason, asRolledBack(error, failure), failure ?? error);
@@ -314,18 +316,20 @@ class TransactionRun<T> {
   ): Promise<Result<T>> {
     const { signal, readOnly } = this.#settings;
     const lost = error instanceof Error ? error : new Error(String(error));
-    if (isUsable(client)) breakConnection(client, lost);
+    giveUp(this.#host, client, lost);
     client.release(lost);
+    // A time-out that the application set says nothing against the server: done again, it would take as long.
+    const reason = classifyFailure(error, 'connected').kind === 'deadline' ? undefined : 'server';
     // Nothing was written, so nothing can have been lost or done: what was read is read again.
     if (readOnly || evidence?.transactionId === null) {
-      return signal?.aborted ? { error: signal.reason } : this.#repeatOrFail('server', rolledBack(error), error);
+      return signal?.aborted ? { error: signal.reason } : this.#repeatOrFail(reason, rolledBack(error), error);
     }
     if (signal?.aborted || evidence === undefined || evidence.transactionId === undefined) {
       return { error: this.#outcomeUnknown(evidence, error) };
     }
     const outcome = await this.#prove(evidence);
     if (outcome === 'committed') return { value };
-    if (outcome === 'not-executed') return this.#repeatOrFail('server', rolledBack(error), error);
+    if (outcome === 'not-executed') return this.#repeatOrFail(reason, rolledBack(error), error);
     return { error: this.#outcomeUnknown(evidence, error) };
   }
 
@@ -338,7 +342,8 @@ class TransactionRun<T> {
         async () => {
           const budgetMillis = Math.max(1, deadlineAt - clock.now());
           const client = await this.#host.connect({ budgetMillis, signal });
-          const verdict = await askWith(client, () => askOutcome(client, evidence, table), { budgetMillis, signal });
+          const ask = () => askOutcome(client, evidence, table);
+          const verdict = await askWith(this.#host, client, ask, { budgetMillis, signal });
           if (verdict === 'in-progress') throw new Again('the transaction is still being ended');
           return verdict;
         },
@@ -520,12 +525,17 @@ class Scope {
 
   // The first failure makes all later ones, unless the connection breaks afterwards.
   #record(error: unknown): void {
-    if (this.#failure === undefined || !classifyFailure(error, 'connected').keepConnection) this.#failure = error;
+    const { kind, keepConnection } = classifyFailure(error, 'connected');
+    if (this.#failure !== undefined && keepConnection) return;
+    // A statement that took too long has cost the connection already.
+    if (kind === 'not-queryable' && classifyFailure(this.#failure, 'connected').kind === 'deadline') return;
+    this.#failure = error;
   }
 }
 
 // Rolls back and gives the client back. Says whether the server itself takes no writes.
 async function endTransaction(
+  host: TransactionHost,
   client: pg.PoolClient,
   scope: Scope,
   reason: unknown,
@@ -551,7 +561,7 @@ async function endTransaction(
   } catch (error) {
     // A client in an unknown state is nobody's any more; the server rolls back when the connection is gone.
     const broken = error instanceof Error ? error : new Error(String(error));
-    if (isUsable(client)) breakConnection(client, broken);
+    giveUp(host, client, broken);
     client.release(scope.failure instanceof Error ? scope.failure : broken);
     return demoted;
   }
@@ -562,6 +572,7 @@ async function endTransaction(
 
 // One question on a client of its own, which is given back whatever happens.
 async function askWith<T>(
+  host: TransactionHost,
   client: pg.PoolClient,
   ask: () => Promise<T>,
   { budgetMillis, signal }: { budgetMillis: number; signal: AbortSignal | undefined },
@@ -576,10 +587,17 @@ async function askWith<T>(
     return answer;
   } catch (error) {
     const failure = error instanceof Error ? error : new Error(String(error));
-    if (isUsable(client) && !classifyFailure(error, 'connected').keepConnection) breakConnection(client, failure);
+    if (!classifyFailure(error, 'connected').keepConnection) giveUp(host, client, failure);
     client.release(failure);
     throw error;
   }
+}
+
+// Nobody waits any more for what still runs on it.
+function giveUp(host: TransactionHost, client: pg.PoolClient, error: Error): void {
+  if (!isUsable(client)) return;
+  if (hasWork(client)) host.abandon(client, error);
+  else breakConnection(client, error);
 }
 
 // What a failure says of its statement is not what is true of the whole: without COMMIT, nothing of it happened.

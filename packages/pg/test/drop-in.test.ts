@@ -274,6 +274,21 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       client.release();
     }));
 
+  it('query_timeout, which leaves the connection to the statement that took too long', () =>
+    expectTheSame(async (pool, note) => {
+      const client = await pool.connect();
+      const { rows } = await client.query('select pg_backend_pid() as pid');
+      const slow = { text: 'select pg_sleep(0.4)', query_timeout: 100 } as pg.QueryConfig;
+      await client.query(slow).catch((error: Error) => note(error.message));
+      const again = await client.query('select pg_backend_pid() as pid');
+      note(`the same: ${again.rows[0].pid === rows[0].pid}`);
+      client.release();
+      note('released');
+      await pool.query(slow).catch((error: Error) => note(error.message));
+      await tick();
+      note('after pool.query');
+    }));
+
   it('mistakes in its use', () =>
     expectTheSame(async (pool, note) => {
       await new Promise<void>((resolve) => {
