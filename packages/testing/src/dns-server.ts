@@ -1,4 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
+import { setMaxListeners } from 'node:events';
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Clock } from '@externalname/core';
 import type { ClusterDns } from './cluster-dns/cluster-dns.ts';
@@ -52,6 +53,8 @@ export class DnsServer {
     this.#clock = options.clock;
     this.#udp = udp;
     this.#tcp = tcp;
+    // Each slow answer listens to it.
+    setMaxListeners(0, this.#closing.signal);
     udp.on('message', (bytes, client) => this.#overUdp(bytes, client));
     // A client that is gone makes the next send fail (ECONNREFUSED); that is its affair.
     udp.on('error', () => {});

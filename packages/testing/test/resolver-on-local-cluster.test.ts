@@ -102,3 +102,35 @@ describe('the resolver of core finds in a LocalCluster what it finds with knot a
     expect(cluster.queries().length - before).toBe(2);
   });
 });
+
+describe('a DNS whose every answer takes longer than the resolver’s time-out', () => {
+  it('is heard all the same', async () => {
+    const fault = cluster.dns.fault({ kind: 'slow', delayMillis: 600 });
+    try {
+      const resolver = newResolver({ timeoutMillis: 400, attempts: 3, cache: false });
+      const { chain, addresses } = await resolver.resolve(`webscaler-db.${namespace}`);
+      expect(chain.map((hop) => hop.target)).toEqual(['primary-db.example.com']);
+      expect(addresses.map((entry) => entry.address)).toEqual(['192.0.2.10', '2001:db8::10']);
+      expect(resolver.statistics().lateAnswers).toBeGreaterThan(0);
+    } finally {
+      fault.end();
+    }
+  });
+
+  it('does so for many questions at a time without a warning', async () => {
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => warnings.push(warning);
+    process.on('warning', warn);
+    const fault = cluster.dns.fault({ kind: 'slow', delayMillis: 300 });
+    try {
+      const resolver = newResolver({ cache: false });
+      const names = Array.from({ length: 30 }, (_, index) => `n${index}.${namespace}`);
+      await Promise.allSettled(names.map((name) => resolver.resolve(name)));
+      await new Promise(setImmediate);
+      expect(warnings).toEqual([]);
+    } finally {
+      fault.end();
+      process.off('warning', warn);
+    }
+  });
+});

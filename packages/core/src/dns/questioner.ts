@@ -32,8 +32,9 @@ export interface AskOptions {
  * Puts one question until one server answers it: each server in turn, `attempts` times.
  *
  * A server that says SERVFAIL or REFUSED has said what it has to say and is not asked again; one that kept silent is, since UDP loses
- * packets. A server that kept silent or could not be reached comes last for a while, so that a dead first server costs one wait, not
- * one a name.
+ * packets. An answer to the first query counts as well when it comes after that: whoever always takes longer than the time-out would
+ * never be heard otherwise. A server that kept silent or could not be reached comes last for a while, so that a dead first server
+ * costs one wait, not one a name.
  */
 export class Questioner {
   readonly #transport: Transport;
@@ -50,43 +51,39 @@ export class Questioner {
 
   /** Never rejects because of a server: that is an answer, too. Rejects with the signal's reason. */
   async ask(question: Question, options: AskOptions): Promise<Asked> {
-    const { settings, signal, passed } = options;
+    const { settings, signal } = options;
     const failures: DnsQueryError[] = [];
+    const queries = new Queries();
     let servers = this.#inTurn(settings);
-    for (let attempt = 0; attempt < settings.attempts && servers.length > 0; attempt++) {
-      const silent: ServerAddress[] = [];
-      // An unreachable server says so at once. Three times in a millisecond is one time: give one that restarts a moment.
-      if (attempt > 0 && failures.slice(-servers.length).every((failure) => failure.failure === 'network')) {
-        const pauseMillis = Math.min(settings.timeoutMillis, unreachablePauseMillis);
-        await sleep(pauseMillis, { clock: this.#clock, signal, background: true });
-      }
-      for (const server of servers) {
-        try {
-          const { message, elapsedMillis } = await this.#query(question, server, options);
-          if (!answeringCodes.has(message.rcode)) {
-            this.#counters.serverFailures++;
-            failures.push(new DnsQueryError('refused', server.text, `${message.rcode} from ${server.text}`));
-            continue;
-          }
-          const answer = readAnswer(question, message, { server: server.text, elapsedMillis, passed });
-          if (answer.kind !== 'unusable') return { question, answer };
-          this.#counters.serverFailures++;
-          failures.push(new DnsQueryError('refused', server.text, answer.detail));
-        } catch (error) {
-          if (signal.aborted) throw signal.reason;
-          if (!(error instanceof DnsQueryError)) throw error;
-          failures.push(error);
+    try {
+      for (let attempt = 0; attempt < settings.attempts && servers.length > 0; attempt++) {
+        const silent: ServerAddress[] = [];
+        // An unreachable server says so at once. Three times in a millisecond is one time: give one that restarts a moment.
+        if (attempt > 0 && failures.slice(-servers.length).every((failure) => failure.failure === 'network')) {
+          const pauseMillis = Math.min(settings.timeoutMillis, unreachablePauseMillis);
+          await sleep(pauseMillis, { clock: this.#clock, signal, background: true });
+        }
+        for (const server of servers) {
+          if (queries.hasRefused(server)) continue;
+          const result = await queries.next(server, (query) => this.#query(question, options, query));
+          if (result.kind === 'answer') return { question, answer: result.answer };
+          failures.push(result.error);
+          if (result.kind === 'refused') continue;
           silent.push(server);
           this.#silentUntil.set(server.text, this.#clock.now() + silenceMemoryMillis);
         }
+        servers = silent;
       }
-      servers = silent;
+    } finally {
+      queries.close();
     }
     return { question, answer: failed(failures) };
   }
 
-  async #query(question: Question, server: ServerAddress, options: AskOptions): Promise<Exchange> {
-    const { settings, signal, onSend } = options;
+  // Rejects with the signal's reason, and never for another one.
+  async #query(question: Question, options: AskOptions, query: Query): Promise<void> {
+    const { settings, signal, passed, onSend } = options;
+    const { server } = query;
     const { timeoutMillis, useTcp, edns0 } = settings;
     const begun = this.#clock.now();
     const report = (result: string) =>
@@ -96,8 +93,18 @@ export class Questioner {
         elapsedMillis: this.#clock.now() - begun,
         result,
       }));
+    let late = false;
+    const onLate = () => {
+      if (late) return;
+      late = true;
+      report('timeout');
+      const message = `no answer from ${server.text} within ${timeoutMillis} ms`;
+      query.settle({ kind: 'silent', error: new DnsQueryError('timeout', server.text, message) });
+    };
+    const onBegin = (giveUp: () => void) => query.begin(giveUp);
+    let exchange: Exchange;
     try {
-      const exchange = await this.#transport.exchange({
+      exchange = await this.#transport.exchange({
         question,
         server,
         timeoutMillis,
@@ -105,14 +112,34 @@ export class Questioner {
         edns0,
         signal,
         onSend,
+        onBegin,
+        onLate,
       });
-      this.#silentUntil.delete(server.text);
-      report(exchange.message.rcode);
-      return exchange;
     } catch (error) {
-      if (error instanceof DnsQueryError) report(error.failure);
-      throw error;
+      if (signal.aborted) throw signal.reason;
+      if (!(error instanceof DnsQueryError)) throw error;
+      // Not one that was given up: nobody waits for it.
+      if (!late && error.failure === 'network') report(error.failure);
+      query.settle({ kind: 'silent', error });
+      return;
     }
+    const { message, elapsedMillis } = exchange;
+    // One that is late is no better than a silent one, as long as there is another.
+    if (!late) this.#silentUntil.delete(server.text);
+    report(message.rcode);
+    if (!answeringCodes.has(message.rcode)) {
+      this.#counters.serverFailures++;
+      const error = new DnsQueryError('refused', server.text, `${message.rcode} from ${server.text}`);
+      query.settle({ kind: 'refused', error });
+      return;
+    }
+    const answer = readAnswer(question, message, { server: server.text, elapsedMillis, passed });
+    if (answer.kind === 'unusable') {
+      this.#counters.serverFailures++;
+      query.settle({ kind: 'refused', error: new DnsQueryError('refused', server.text, answer.detail) });
+      return;
+    }
+    query.settle({ kind: 'answer', answer });
   }
 
   #inTurn(settings: AskSettings): readonly ServerAddress[] {
@@ -125,6 +152,86 @@ export class Questioner {
     return [...ordered.filter((server) => !isSilent(server)), ...ordered.filter(isSilent)];
   }
 }
+
+/** What became of a query. */
+type Result =
+  | { readonly kind: 'answer'; readonly answer: Asked['answer'] }
+  | { readonly kind: 'refused'; readonly error: DnsQueryError }
+  /** There is no answer, or none yet. */
+  | { readonly kind: 'silent'; readonly error: DnsQueryError };
+
+/** One query, as who sends it sees it. */
+interface Query {
+  readonly server: ServerAddress;
+  /** To be told with what it is given up, each time that it begins. */
+  begin(giveUp: () => void): void;
+  /** To be told what became of it: that it is late, and then once more where an answer comes. */
+  settle(result: Result): void;
+}
+
+/**
+ * The queries for one question. One is waited for; those before it are late, and what comes of them ends the wait, too.
+ *
+ * Each equal query that is under way makes it easier to forge an answer (RFC 5452 section 5), so there are never more than a few.
+ */
+class Queries {
+  /** What gives up each query that is under way, the oldest first. */
+  readonly #underWay = new Map<Query, () => void>();
+  readonly #refused = new Set<ServerAddress>();
+  #current: { readonly query: Query; readonly resolve: (result: Result) => void } | undefined;
+  /** What came while no query was waited for. */
+  #answer: Result | undefined;
+
+  /** Sends a query to a server, and waits for its answer, its time-out, or the answer to an earlier one. */
+  next(server: ServerAddress, send: (query: Query) => Promise<void>): Promise<Result> {
+    if (this.#answer !== undefined) return Promise.resolve(this.#answer);
+    return new Promise((resolve, reject) => {
+      const query: Query = {
+        server,
+        begin: (giveUp) => {
+          if (this.#underWay.has(query)) this.#underWay.set(query, giveUp);
+          else giveUp();
+        },
+        settle: (result) => this.#settle(query, result),
+      };
+      this.#current = { query, resolve };
+      this.#underWay.set(query, noop);
+      if (this.#underWay.size > mostUnderWay) this.#giveUpOldest();
+      send(query).then(() => this.#underWay.delete(query), reject);
+    });
+  }
+
+  /** Whether the server has said, if late, that it has no answer. */
+  hasRefused(server: ServerAddress): boolean {
+    return this.#refused.has(server);
+  }
+
+  /** Gives up what is under way. */
+  close(): void {
+    this.#current = undefined;
+    while (this.#underWay.size > 0) this.#giveUpOldest();
+  }
+
+  #settle(query: Query, result: Result): void {
+    const { server } = query;
+    if (result.kind === 'answer') this.#answer = result;
+    if (result.kind === 'refused') this.#refused.add(server);
+    // A server that refuses late will not do better.
+    const waited = this.#current?.query;
+    const concerns = result.kind === 'refused' ? waited?.server === server : waited === query;
+    if (concerns || result.kind === 'answer') this.#current?.resolve(result);
+  }
+
+  #giveUpOldest(): void {
+    for (const [query, giveUp] of this.#underWay) {
+      this.#underWay.delete(query);
+      giveUp();
+      return;
+    }
+  }
+}
+
+function noop(): void {}
 
 function failed(failures: readonly DnsQueryError[]): FailedAnswer {
   if (failures.length === 0) {
@@ -145,3 +252,6 @@ const unreachablePauseMillis = 100;
 
 /** How long a silent server comes last. */
 const silenceMemoryMillis = 30_000;
+
+/** How many queries for one question are listened for at a time, late ones included. */
+const mostUnderWay = 4;

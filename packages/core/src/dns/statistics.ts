@@ -6,6 +6,8 @@ export interface DnsStatistics {
   readonly tcpQueries: number;
   /** Answers taken, whatever their code. */
   readonly answers: number;
+  /** Of these, the ones that came after their query's time-out and were of use all the same. */
+  readonly lateAnswers: number;
   /** Queries that nobody answered in time. */
   readonly timeouts: number;
   /** Queries that ended with an error of the network. */
@@ -49,6 +51,7 @@ export class DnsCounters {
   queries = 0;
   tcpQueries = 0;
   answers = 0;
+  lateAnswers = 0;
   timeouts = 0;
   networkErrors = 0;
   serverFailures = 0;
@@ -63,12 +66,13 @@ export class DnsCounters {
   prefetches = 0;
 
   report(cache: { readonly evictions: number; readonly names: number }): DnsStatistics {
-    const { queries, tcpQueries, answers, timeouts, networkErrors, serverFailures, ednsFallbacks } = this;
+    const { queries, tcpQueries, answers, lateAnswers, timeouts, networkErrors, serverFailures, ednsFallbacks } = this;
     const { malformed, wrongId, wrongQuestion, hits, misses, coalesced, stale, prefetches } = this;
     return {
       queries,
       tcpQueries,
       answers,
+      lateAnswers,
       timeouts,
       networkErrors,
       serverFailures,

@@ -12,7 +12,7 @@ import type { DnsCounters } from './statistics.ts';
 export interface ExchangeOptions {
   readonly question: Question;
   readonly server: ServerAddress;
-  /** From sending a query to its answer; for connecting over TCP once more. */
+  /** From sending a query to its answer; for connecting over TCP once more. Then the query is late, and not over. */
   readonly timeoutMillis: number;
   /** TCP from the start. */
   readonly useTcp: boolean;
@@ -20,6 +20,10 @@ export interface ExchangeOptions {
   readonly signal: AbortSignal;
   /** Called when the query is about to leave. Nothing that the server learns later is in the answer. */
   readonly onSend?: (() => void) | undefined;
+  /** Called with what gives up a query, when that begins. One that goes on over TCP or without EDNS0 begins again. */
+  readonly onBegin: (giveUp: () => void) => void;
+  /** Called when a query is late. Its answer is still waited for, and taken when it comes, until it is given up or the signal fires. */
+  readonly onLate: () => void;
 }
 
 /** An accepted response. */
@@ -44,6 +48,8 @@ export class Transport {
   readonly #counters: DnsCounters;
   readonly #open = new Set<Promise<void>>();
   readonly #waiting: (() => void)[] = [];
+  /** Gives up late queries, the oldest first. */
+  readonly #late = new Set<() => void>();
   readonly #withoutEdns = new Map<string, number>();
 
   constructor(clock: Clock, counters: DnsCounters) {
@@ -52,9 +58,9 @@ export class Transport {
   }
 
   /**
-   * Puts one question to one server and resolves with its answer, whatever code that carries.
+   * Puts one question to one server and resolves with its answer, whatever code that carries and however late it comes.
    *
-   * @throws DnsQueryError where there is none.
+   * @throws DnsQueryError where there can be none any more: the network failed, or it was given up.
    */
   async exchange(options: ExchangeOptions): Promise<Exchange> {
     const edns0 = options.edns0 && !this.#lacksEdns(options.server);
@@ -80,9 +86,14 @@ export class Transport {
     return exchange.message.truncated ? this.#send(options, tcpChannel) : exchange;
   }
 
-  /** Ten thousand names at once must not take ten thousand sockets: the rest wait for their turn. */
+  /**
+   * Ten thousand names at once must not take ten thousand sockets: the rest wait for their turn. Queries whose answers may never
+   * come make room for those whose answers may be there in a moment.
+   */
   async #turn(signal: AbortSignal): Promise<void> {
     while (this.#open.size >= mostSockets) {
+      const [giveUpOldest] = this.#late;
+      giveUpOldest?.();
       const { promise, resolve } = deferred();
       this.#waiting.push(resolve);
       await abortable(promise, signal);
@@ -95,7 +106,7 @@ export class Transport {
   }
 
   #sendNow(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
-    const { question, server, timeoutMillis, signal, edns0, onSend } = options;
+    const { question, server, timeoutMillis, signal, edns0, onSend, onBegin, onLate } = options;
     const counters = this.#counters;
     return new Promise<Exchange>((resolve, reject) => {
       if (signal.aborted) {
@@ -118,6 +129,7 @@ export class Transport {
           const message = over ? undefined : this.#accept(bytes, id, question);
           if (message === undefined) return;
           counters.answers++;
+          if (late) counters.lateAnswers++;
           disarm();
           resolve({ message, elapsedMillis: this.#clock.now() - sentAt });
           // The caller first, then the socket.
@@ -138,12 +150,18 @@ export class Transport {
         })
         .catch(() => undefined);
       let over = false;
+      let late = false;
       const expire = () => {
         if (over) return;
         counters.timeouts++;
+        late = true;
+        this.#late.add(giveUp);
+        onLate();
+      };
+      const giveUp = () => {
+        if (over) return;
         end();
-        const message = `no answer from ${server.text} within ${timeoutMillis} ms`;
-        reject(new DnsQueryError('timeout', server.text, message));
+        reject(new DnsQueryError('timeout', server.text, `${server.text} was given up`));
       };
       // After a long turn of the event loop timers come before the answers that have arrived meanwhile. Read those first.
       const limit = () => this.#clock.schedule(() => setImmediate(expire), timeoutMillis, { background: true });
@@ -156,12 +174,14 @@ export class Transport {
       const disarm = () => {
         over = true;
         timer.cancel();
+        this.#late.delete(giveUp);
         signal.removeEventListener('abort', abort);
       };
       const end = () => {
         disarm();
         open.close();
       };
+      onBegin(giveUp);
     });
   }
 
