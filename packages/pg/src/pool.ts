@@ -477,8 +477,8 @@ export class Pool extends pg.Pool {
       return;
     }
     const abandon = () => checkout.fail(origin?.signal?.reason);
-    const fromQuery = origin !== undefined && origin.kind !== 'transaction';
-    const checkout = new Checkout(item, fromQuery, () => {
+    const usedBy = origin === undefined ? 'application' : (origin.kind ?? 'query');
+    const checkout = new Checkout(item, usedBy, () => {
       this.#checkouts.delete(checkout);
       this.#waiting.delete(checkout);
       origin?.signal?.removeEventListener('abort', abandon);
@@ -742,17 +742,17 @@ export class Pool extends pg.Pool {
   #handOut(member: Member, checkout: Checkout, isNew: boolean): void {
     const { client } = member;
     const { verify } = internals(this).options;
-    if (isNew) this.emit('connect', client as pg.PoolClient);
-    this.emit('acquire', client as pg.PoolClient);
+    if (isNew) throwLater(() => this.emit('connect', client as pg.PoolClient));
+    throwLater(() => this.emit('acquire', client as pg.PoolClient));
     member.checkedOut = true;
-    member.fromQuery = checkout.fromQuery;
+    member.fromQuery = checkout.usedBy === 'query';
     client.removeListener('error', member.idleListener);
-    const release = this.#releaseOnce(member);
+    const release = this.#releaseOnce(member, checkout.usedBy);
     (client as pg.PoolClient).release = release;
     const deliver = () => {
       // The caller's time was up while the connection was being made: the pool keeps it.
       if (checkout.settled) {
-        release();
+        throwLater(release);
         return;
       }
       member.delivering = true;
@@ -763,33 +763,46 @@ export class Pool extends pg.Pool {
       deliver();
       return;
     }
-    verify(client, (error) => {
+    let judged = false;
+    const judge = (error?: Error) => {
+      judged = true;
       if (error) {
         // Whatever the error looks like, this connection is not to be used.
         member.fromQuery = false;
-        release(error);
+        throwLater(() => release(error));
         checkout.fail(error);
         return;
       }
       member.verified = true;
       deliver();
-    });
+    };
+    try {
+      verify(client, judge);
+    } catch (error) {
+      if (!judged) judge(error instanceof Error ? error : new Error(String(error)));
+      else
+        throwLater(() => {
+          throw error;
+        });
+    }
   }
 
   // ---- Taking back
 
-  #releaseOnce(member: Member): (error?: Error | boolean) => void {
+  // As in `pg`, what a listener throws is thrown out of the application's own release(). Where the pool itself gives a client
+  // back, it must not come between its caller and the answer.
+  #releaseOnce(member: Member, usedBy: Checkout['usedBy']): (error?: Error | boolean) => void {
     let released = false;
     return (error) => {
       if (released) throw new Error('Release called on client which has already been released to the pool.');
       released = true;
-      this.#release(member, error);
+      if (usedBy === 'application') this.#release(member, error);
+      else throwLater(() => this.#release(member, error));
     };
   }
 
   #release(member: Member, error: Error | boolean | undefined): void {
     const { client } = member;
-    const { maxUses } = internals(this).options;
     member.checkedOut = false;
     // An error before the client was even handed over: `pg` threw on the statement, and may have sent half of it.
     const halfSent = member.fromQuery && member.delivering && error instanceof Error;
@@ -800,7 +813,20 @@ export class Pool extends pg.Pool {
     }
     client.on('error', member.idleListener);
     const uses = countUse(client);
-    this.emit('release', error as Error, client as pg.PoolClient);
+    try {
+      this.emit('release', error as Error, client as pg.PoolClient);
+    } finally {
+      this.#takeBack(member, error, { uses, halfSent });
+    }
+  }
+
+  #takeBack(
+    member: Member,
+    error: Error | boolean | undefined,
+    { uses, halfSent }: { uses: number; halfSent: boolean },
+  ): void {
+    const { client } = member;
+    const { maxUses } = internals(this).options;
     const failure = error instanceof Error ? classifyFailure(error, 'connected') : undefined;
     if (failure?.condemnsServer) this.#supply.suspect();
     // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
@@ -881,7 +907,7 @@ export class Pool extends pg.Pool {
     if (!this.#epochs.borrowThis(member)) return;
     stopIdling(member);
     // As in `pg.Pool`, where an idle client that expired is taken out and put back to be removed.
-    this.emit('acquire', member.client as pg.PoolClient);
+    throwLater(() => this.emit('acquire', member.client as pg.PoolClient));
     member.client.removeListener('error', member.idleListener);
     this.#release(member, undefined);
   }
@@ -909,7 +935,7 @@ export class Pool extends pg.Pool {
     const close = () =>
       closeQuietly(client, () => {
         this.#open.delete(member);
-        if (member.announced) this.emit('remove', client as pg.PoolClient);
+        if (member.announced) throwLater(() => this.emit('remove', client as pg.PoolClient));
         this.#freeSlotOf(member);
         this.#checkEnd();
       });
@@ -1029,7 +1055,7 @@ export class Pool extends pg.Pool {
           this.#remove(member);
           return;
         }
-        this.emit('connect', member.client as pg.PoolClient);
+        throwLater(() => this.emit('connect', member.client as pg.PoolClient));
         this.#makeIdle(member);
       },
       (error: Error) => {
@@ -1188,7 +1214,7 @@ interface Member {
 
 /** One call of `connect()`, from the question to the answer. The answer is given once. */
 class Checkout {
-  readonly fromQuery: boolean;
+  readonly usedBy: 'query' | 'transaction' | 'application';
   hasSlot = false;
   readonly #item: PendingItem;
   readonly #onSettled: () => void;
@@ -1196,9 +1222,9 @@ class Checkout {
   #timer: NodeJS.Timeout | undefined;
   #request: (SupplyRequest & { readonly controller: AbortController }) | undefined;
 
-  constructor(item: PendingItem, fromQuery: boolean, onSettled: () => void) {
+  constructor(item: PendingItem, usedBy: Checkout['usedBy'], onSettled: () => void) {
     this.#item = item;
-    this.fromQuery = fromQuery;
+    this.usedBy = usedBy;
     this.#onSettled = onSettled;
   }
 
@@ -1222,7 +1248,7 @@ class Checkout {
 
   deliver(client: pg.PoolClient, release: (error?: Error | boolean) => void): void {
     if (!this.#settle()) return;
-    this.#call(() => this.#item.callback(undefined, client, release));
+    throwLater(() => this.#item.callback(undefined, client, release));
   }
 
   fail(error: unknown): void {
@@ -1230,7 +1256,7 @@ class Checkout {
     recordOutcome(error, 'not-executed');
     if (error instanceof Error) finalErrors.add(error);
     this.#request?.controller.abort(error);
-    this.#call(() => this.#item.callback(error, undefined, noop));
+    throwLater(() => this.#item.callback(error, undefined, noop));
   }
 
   #settle(): boolean {
@@ -1239,17 +1265,6 @@ class Checkout {
     clearTimeout(this.#timer);
     this.#onSettled();
     return true;
-  }
-
-  // An exception from the application's callback is the application's: it must not become a rejection of ours.
-  #call(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
-    }
   }
 }
 
@@ -1340,6 +1355,17 @@ function notQueryableError(): Error {
 
 function poolEndedError(): Error {
   return new Error('Cannot use a pool after calling end on the pool');
+}
+
+// What the application's own code throws is the application's: it must not become a rejection of ours, nor cost a place.
+function throwLater(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
 }
 
 function noop(): void {}
