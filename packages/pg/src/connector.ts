@@ -1,5 +1,5 @@
 import net from 'node:net';
-import type { Endpoint, ResolveOptions, Target } from '@externalname/core';
+import { type Endpoint, InvalidArgumentError, type ResolveOptions, type Target } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from './authentication.ts';
@@ -133,6 +133,9 @@ export class Connector {
     const where = describeEndpoint(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);
     const client = createClient();
+    if (!hasConnection(client)) {
+      throw new InvalidArgumentError('Client', 'its instances are no clients of pg, with a connection that can be led');
+    }
     aim(client, endpoint, socket, this.#route.tls(endpoint.target, client));
     guardAuthentication(client, this.#settings.demands(client, where));
     answerScramFrom(client, this.#settings.scramKeys);
@@ -280,6 +283,10 @@ export function standIn(socket: net.Socket): net.Socket {
     return socket;
   };
   return socket;
+}
+
+function hasConnection(client: pg.Client): boolean {
+  return (client as { connection?: unknown }).connection !== undefined;
 }
 
 interface AimableClient {

@@ -125,6 +125,7 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
   if (service !== undefined && (typeof service !== 'string' || service === '')) {
     throw new InvalidArgumentError('service', 'write the name of a Service');
   }
+  if (follows) refuseNative((options as { Client?: unknown }).Client ?? pg.Client);
   // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
   const probe = new pg.Client(probeOptions(options, follows, environment));
   const settings: PoolSettings = {
@@ -157,6 +158,18 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     throw new InvalidArgumentError('channelBinding', 'require needs TLS: there is no channel to bind to without it');
   }
   return Object.freeze(settings);
+}
+
+// By shape, as an application may have another copy of pg, and only this client of it says whether it is connected.
+function refuseNative(Client: unknown): void {
+  const prototype = (Client as { prototype?: unknown } | null)?.prototype;
+  if (typeof prototype !== 'object' || prototype === null) return;
+  if (!('isConnected' in prototype) || 'getStartupConf' in prototype) return;
+  throw new InvalidArgumentError(
+    'Client',
+    'pg-native connects by itself, past the policy of a Service and its verified name: use the JavaScript client of pg ' +
+      '(leave Client out, and NODE_PG_FORCE_NATIVE unset)',
+  );
 }
 
 // Only to be read from. A socket that is never used keeps the application's own `stream` from being made for it.

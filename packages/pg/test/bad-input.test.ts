@@ -1,4 +1,7 @@
+import { EventEmitter } from 'node:events';
+import Module, { createRequire } from 'node:module';
 import { isExternalNameError } from '@externalname/core';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Pool, type PoolOptions } from '../src/index.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
@@ -33,6 +36,28 @@ describe('one clear error for', () => {
     expect(() => new Pool({ service: 'webscaler-db' })).toThrow(
       expect.objectContaining({ code: 'ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED' }),
     );
+  });
+
+  it('pg-native as Client for a Service, in the constructor, and a class that is derived from it', () => {
+    const NativeClient = nativeClient();
+    class Derived extends NativeClient {}
+    for (const Client of [NativeClient, Derived]) {
+      expect(() => webscaler.pool({ Client } as PoolOptions)).toThrow(
+        expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument: 'Client' }),
+      );
+      expect(new Pool({ host: 'localhost', Client } as PoolOptions).options).toMatchObject({ Client });
+    }
+    class JavaScriptClient extends pg.Client {
+      isConnected() {
+        return true;
+      }
+    }
+    expect(webscaler.pool({ Client: JavaScriptClient } as PoolOptions)).toBeInstanceOf(Pool);
+  });
+
+  it('a Client that is none of pg', async () => {
+    const error = await failureOf({ Client: class extends EventEmitter {} } as unknown as PoolOptions);
+    expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument: 'Client' });
   });
 
   it('a target outside the allow-list, before a socket is opened', async () => {
@@ -137,3 +162,15 @@ describe('a caller that cannot be served', () => {
     client.release();
   });
 });
+
+/** The client that is `pg.native.Client`, without the compiled part that it needs to connect. */
+function nativeClient(): new () => object {
+  const loader = Module as unknown as { _load(request: string, ...rest: unknown[]): unknown };
+  const load = loader._load;
+  loader._load = (request, ...rest) => (request === 'pg-native' ? class {} : load.call(Module, request, ...rest));
+  try {
+    return createRequire(import.meta.url)('pg/lib/native/index.js') as new () => object;
+  } finally {
+    loader._load = load;
+  }
+}
