@@ -1,8 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
 import { abortable } from '../deadline.ts';
-import { type Resolution, ResolutionError, type Resolver } from '../dns/index.ts';
+import { type Resolution, ResolutionError, type ResolveOptions, type Resolver } from '../dns/index.ts';
 import { ClosedError, InvalidArgumentError, isExternalNameError } from '../errors.ts';
-import { answerChanged, sourceDegraded, sourceRecovered, targetChanged } from '../events/index.ts';
+import { answerChanged, answerIgnored, sourceDegraded, sourceRecovered, targetChanged } from '../events/index.ts';
 import { isWithin, parseHostName, parseServiceReference, type ServiceReference } from '../names/index.ts';
 import { isSameTarget, TargetFeed } from './target-feed.ts';
 import { targetOfChain } from './target-of-chain.ts';
@@ -38,10 +39,15 @@ export interface TargetSourceDependencies {
  * second, so that many processes do not ask at once), and never more than once a second. While nobody is, it
  * asks when `current` is called and the last answer has expired. Its timers do not keep the process alive.
  *
+ * The servers of a cluster's DNS learn of a switch one after the other, and caches keep the old answer for its TTL. So an answer that
+ * leads back to a target that was left less than a minute ago is put to the proof: it is asked for seven times more, at once and for
+ * two seconds at most. Whichever server each question comes to, all must agree; else the target stays, and it asks again within five
+ * seconds. A switch back that is meant passes when the last server has learned of it.
+ *
  * The aliases alone say where a Service points, so a target that does not resolve itself is a target all the same.
  * Where no answer comes, or the Service is gone, the last good target stays, marked `stale`, and it tries again after
  * 1, 2, 4, ... 30 seconds. Channels: `externalname:targets:target-changed`, `...:answer-changed`,
- * `...:source-degraded`, `...:source-recovered`.
+ * `...:answer-ignored`, `...:source-degraded`, `...:source-recovered`.
  *
  * @example
  * ```ts
@@ -60,6 +66,8 @@ export class DnsTargetSource implements TargetSource {
   readonly #feed = new TargetFeed();
   readonly #closing = new AbortController();
   readonly #questions = new Set<Question>();
+  /** When each of the last targets was left. */
+  readonly #leftAt = new Map<string, number>();
   #state: State = { state: 'unknown' };
   #timer: Timer | undefined;
   #asked = 0;
@@ -74,6 +82,8 @@ export class DnsTargetSource implements TargetSource {
     this.#timeoutMillis = positive(options.timeoutMillis ?? defaultTimeoutMillis, 'timeoutMillis');
     this.#clock = clock;
     this.#random = random;
+    // One listener a question under way is no leak.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   async current(options: CurrentOptions = {}): Promise<Target> {
@@ -143,7 +153,9 @@ export class DnsTargetSource implements TargetSource {
   async #question(question: { readonly fresh: boolean; readonly order: number; sent: boolean }): Promise<Target> {
     await null; // Whoever asks in the same turn shares this question.
     question.sent = true;
-    const outcome = await this.#resolve(question.fresh);
+    const outcome = await this.#proven(
+      await this.#resolve({ fresh: question.fresh, timeoutMillis: this.#timeoutMillis }),
+    );
     if (this.#state.state === 'closed') throw new ClosedError('the target source');
     const known = lastAnswer(this.#state);
     // A later question that was answered sooner knows better.
@@ -152,11 +164,55 @@ export class DnsTargetSource implements TargetSource {
     return outcome.kind === 'answer' ? this.#learn(outcome.answer) : this.#degrade(outcome.error, outcome.expired);
   }
 
-  async #resolve(fresh: boolean): Promise<Outcome> {
+  /** Puts an answer to the proof that leads back to a target that was left a short while ago. */
+  async #proven(outcome: Outcome): Promise<Outcome> {
+    if (outcome.kind === 'failure' || !this.#isReturn(outcome.answer)) return outcome;
+    const until = this.#clock.now() + longestProofMillis;
+    for (let count = 0; count < proofQuestions; count++) {
+      const timeoutMillis = until - this.#clock.now();
+      if (timeoutMillis <= 0) break;
+      // What the alias says is in either family's answer.
+      const again = await this.#resolve({ fresh: true, timeoutMillis, family: 4 });
+      if (again.kind === 'answer' && !isSameTarget(again.answer.target, outcome.answer.target)) {
+        return this.#contradicted(outcome.answer, again.answer);
+      }
+    }
+    return outcome;
+  }
+
+  // Whatever is said now will be said otherwise in a moment: look again soon.
+  #contradicted(first: Answer, second: Answer): Outcome {
+    const pauseMillis = Math.min(Math.max(first.lifeMillis, shortestPauseMillis), longestUnsettledMillis);
+    const known = lastAnswer(this.#state);
+    if (known !== undefined) {
+      answerIgnored.publish(() => ({
+        target: known.target.externalName,
+        source: 'dns',
+        ignoredTarget: first.target.externalName,
+        ignoredSource: 'dns',
+        remainingMillis: pauseMillis,
+      }));
+    }
+    if (this.#isReturn(second)) {
+      const detail = `DNS names ${first.target.externalName} and ${second.target.externalName} at the same time`;
+      return { kind: 'failure', error: new ResolutionError('unavailable', this.name, { detail }) };
+    }
+    const validUntil = Math.min(second.validUntil, this.#clock.now() + pauseMillis);
+    return { kind: 'answer', answer: { ...second, addresses: undefined, validUntil } };
+  }
+
+  #isReturn({ target }: Answer): boolean {
+    const known = lastAnswer(this.#state);
+    if (known === undefined || isSameTarget(known.target, target)) return false;
+    const leftAt = this.#leftAt.get(target.externalName);
+    return leftAt !== undefined && this.#clock.now() - leftAt < rememberedMillis;
+  }
+
+  async #resolve(asked: Pick<ResolveOptions, 'fresh' | 'family'> & { timeoutMillis: number }): Promise<Outcome> {
     const { signal } = this.#closing;
-    const options = { fresh, timeoutMillis: this.#timeoutMillis, signal };
+    const { fresh = false } = asked;
     try {
-      const resolution = await abortable(this.#resolver.resolve(this.name, options), signal);
+      const resolution = await abortable(this.#resolver.resolve(this.name, { ...asked, signal }), signal);
       const answer = this.#answer(resolution, fresh);
       if (!resolution.stale) return { kind: 'answer', answer };
       const detail = 'no DNS server answered, an expired answer was served';
@@ -218,6 +274,7 @@ export class DnsTargetSource implements TargetSource {
       sourceRecovered.publish(() => ({ ...this.#facts(target), degradedMillis }));
     }
     if (previous === undefined || !isSameTarget(previous.target, target)) {
+      if (previous !== undefined) this.#leave(previous.target, target);
       this.#tell(target, previous?.target);
     } else if (!isSameAnswer(previous, answer)) {
       answerChanged.publish(() => ({
@@ -229,6 +286,13 @@ export class DnsTargetSource implements TargetSource {
       }));
     }
     return target;
+  }
+
+  #leave(previous: Target, next: Target): void {
+    const now = this.#clock.now();
+    for (const [name, at] of this.#leftAt) if (now - at >= rememberedMillis) this.#leftAt.delete(name);
+    this.#leftAt.set(previous.externalName, now);
+    this.#leftAt.delete(next.externalName);
   }
 
   /** Holds on to the last good target; where there is none, to an expired one that the resolver kept. */
@@ -383,3 +447,10 @@ const longestPauseMillis = 30_000;
 const longestJitterMillis = 1000;
 // CoreDNS' own default, for the case that no record says how long it may be kept.
 const unknownTtlSeconds = 5;
+
+// Caches in a row hold an answer for minutes at most.
+const rememberedMillis = 60_000;
+// With one of two servers that is behind, all come to it once in 128 times.
+const proofQuestions = 7;
+const longestProofMillis = 2000;
+const longestUnsettledMillis = 5000;
