@@ -172,6 +172,26 @@ export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
   return () => connection?.removeListener('end', callback);
 }
 
+/**
+ * Lets nobody wait for a dead server to be ready. `pg-cursor` does so in `close()`, and with it every stream of rows that fails:
+ * whoever reads it would wait for ever (brianc/node-postgres#2642). Before the client connects.
+ */
+export function endWaitForReady(client: pg.ClientBase): void {
+  const { connection } = internals(client);
+  connection?.once('end', () => {
+    const answer = () => {
+      // Those who wait for one message. The others listen for as long as the connection lasts.
+      for (const listener of connection.rawListeners('readyForQuery')) {
+        if ('listener' in listener) listener.call(connection, {});
+      }
+    };
+    connection.on('newListener', (name) => {
+      if (name === 'readyForQuery') process.nextTick(answer);
+    });
+    process.nextTick(answer);
+  });
+}
+
 /** Waits for work on a client, but no longer than its connection lasts. */
 export function whileOpen<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@ import { guardAuthentication } from './authentication.ts';
 import { requestCancel } from './cancel-request.ts';
 import {
   breakConnection,
+  endWaitForReady,
   hasWork,
   isInTransaction,
   isQuiet,
@@ -141,6 +142,7 @@ export class Client extends pg.Client {
     this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: noop };
     guardAuthentication(this, demandsOf(this.#settings, this, name));
     roles.follow(this);
+    endWaitForReady(this);
     await super.connect();
     try {
       await checkRole(this, roles, name, targetSessionAttrs);

@@ -3,6 +3,7 @@ import { type Endpoint, InvalidArgumentError, type ResolveOptions, type Target }
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from './authentication.ts';
+import { endWaitForReady } from './client-state.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError } from './errors.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';
@@ -177,6 +178,7 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
     // uncaught exception of the process.
     client.on('error', fail);
     reportUnreadable(client, fail);
+    endWaitForReady(client);
     client.connect((error?: Error | null) => {
       if (error) {
         fail(error);
