@@ -102,10 +102,10 @@ export class Connector {
   }
 
   /** Opens a session to one endpoint, to look at its server from the side, whatever its role. Not for work, and not in any pool. */
-  async connectAside(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+  async connectAside(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
     const { socket } = await this.#dial([endpoint], signal);
     try {
-      return await this.#start(socket, endpoint, signal, { targetSessionAttrs: 'any' });
+      return await this.#start(socket, endpoint, signal, { createClient, targetSessionAttrs: 'any' });
     } catch (error) {
       socket.destroy();
       throw error;

@@ -107,6 +107,29 @@ export class ConnectError extends ExternalNameError {
   }
 }
 
+/**
+ * A statement was to signal a server process that the pool knows no server for, or more than one: another server's process of
+ * the same id would be met. Code `ERR_EXTERNALNAME_UNKNOWN_BACKEND`.
+ */
+export class UnknownBackendError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+  /** The id of the process. */
+  readonly processId: number;
+
+  constructor(processId: number, servers: readonly string[]) {
+    const reason =
+      servers.length === 0
+        ? 'serves no connection of this pool (any more)'
+        : `is not on one server alone (${[...new Set(servers)].join(', ')})`;
+    super(
+      'ERR_EXTERNALNAME_UNKNOWN_BACKEND',
+      `process ${processId} ${reason}, and on another server the id is somebody else's: it was not signalled. To signal one that ` +
+        'is not of this pool, let the server find it: select pg_cancel_backend(pid) from pg_stat_activity where ...',
+    );
+    this.processId = processId;
+  }
+}
+
 /** As many callers as allowed are waiting for a connection already. Code `ERR_EXTERNALNAME_TOO_MANY_WAITING`. */
 export class TooManyWaitingError extends ExternalNameError {
   override readonly outcome = 'not-executed';

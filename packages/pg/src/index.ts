@@ -13,6 +13,7 @@ export {
   TooManyWaitingError,
   TransactionEndedEarlyError,
   TransactionRolledBackError,
+  UnknownBackendError,
 } from './errors.ts';
 export {
   type ConnectEvent,

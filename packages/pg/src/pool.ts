@@ -1,4 +1,4 @@
-import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
+import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
@@ -13,6 +13,7 @@ import {
   isUsable,
   onEnd,
   onTransactionEnd,
+  processIdOf,
   refuseStatements,
   rejectQueued,
   silence,
@@ -20,6 +21,7 @@ import {
   whileOpen,
 } from './client-state.ts';
 import { type Connection, closeQuietly, destroySocket } from './connector.ts';
+import { controlClientOf } from './control-client.ts';
 import { Epochs } from './epochs.ts';
 import { ConnectTimeoutError, FailoverTimeoutError, TargetRetiredError, TooManyWaitingError } from './errors.ts';
 import { moved, retried, switched } from './events.ts';
@@ -95,7 +97,20 @@ export interface PoolDependencies {
  * ```
  */
 export class Pool extends pg.Pool {
+  /**
+   * The class for clients beside the pool, as `new pool.Client(pool.options)`: the option `Client` where that was given, and
+   * `pg`'s own for a plain host.
+   *
+   * For a Service it is {@link Client}, and it sends what signals a process of this pool by its number
+   * (`select pg_cancel_backend(123)`) to the server that has it, wherever the Service points now. Where the pool has no such
+   * process it is refused ({@link UnknownBackendError}).
+   */
+  declare readonly Client: new (
+    config?: string | pg.ClientConfig,
+  ) => pg.Client;
   readonly #settings: PoolSettings;
+  /** Makes the pool's own clients. */
+  readonly #MemberClient: PoolInternals['Client'];
   readonly #clock: Clock;
   readonly #supply: ConnectionSupply;
   readonly #epochs: Epochs<Member>;
@@ -139,6 +154,14 @@ export class Pool extends pg.Pool {
     super(clientOptions(options, settings));
     hideSecrets(internals(this).options);
     this.#settings = settings;
+    this.#MemberClient = internals(this).Client;
+    if (settings.follows && (options as { Client?: unknown }).Client === undefined) {
+      internals(this).Client = controlClientOf({
+        settings,
+        endpointsOf: (processId) => this.#endpointsOf(processId),
+        aside: (endpoint, signal, createClient) => this.#supply.aside(endpoint, signal, createClient),
+      });
+    }
     this.#clock = clock;
     const host = {
       createClient: () => this.#createClient(),
@@ -667,9 +690,19 @@ export class Pool extends pg.Pool {
   }
 
   #createClient(): pg.Client {
-    const { Client, options } = internals(this);
     this.#log('connecting new client');
-    return new Client(options);
+    return new this.#MemberClient(internals(this).options);
+  }
+
+  #endpointsOf(processId: number): readonly Endpoint[] {
+    const members = [...this.#open].filter(({ client, closing }) => !closing && processIdOf(client) === processId);
+    const distinct = (among: readonly Member[]) => {
+      const endpoints = among.flatMap(({ connection: { endpoint } }) => endpoint ?? []);
+      return [...new Map(endpoints.map((endpoint) => [`${endpoint.address} ${endpoint.port}`, endpoint])).values()];
+    };
+    const all = distinct(members);
+    // Two servers may have given the same id. What is idle nobody signals.
+    return all.length > 1 ? distinct(members.filter(({ checkedOut }) => checkedOut)) : all;
   }
 
   // The words are those of pg-pool, which applications may look for.
@@ -1301,7 +1334,7 @@ type QueryOnce = (this: Pool, text: unknown, values: unknown, callback: unknown)
 
 // What `pg-pool` has and its types do not show.
 interface PoolInternals {
-  readonly Client: new (options: unknown) => pg.Client;
+  Client: new (options: object) => pg.Client;
   readonly log: (message: string) => void;
   readonly options: {
     readonly max: number;

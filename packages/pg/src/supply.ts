@@ -60,7 +60,7 @@ export interface ConnectionSupply {
   /** The server was heard from, and is what was asked for. */
   confirmed(): void;
   /** Opens a session beside the pool, to look at a server from the side. */
-  aside(endpoint: Endpoint, signal: AbortSignal): Promise<Connection>;
+  aside(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection>;
   /** Ends everything under way. Idempotent. */
   close(): Promise<void>;
   /** When the server was last suspected, in `now()` milliseconds: what was idle before must prove itself. */
@@ -209,8 +209,8 @@ export class FollowingSupply implements ConnectionSupply {
     this.#lookAgain();
   }
 
-  aside(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
-    return this.#connector.connectAside(endpoint, signal);
+  aside(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
+    return this.#connector.connectAside(endpoint, signal, createClient);
   }
 
   confirmed(): void {
