@@ -40,7 +40,7 @@ export interface TargetSourceDependencies {
  * asks when `current` is called and the last answer has expired. Its timers do not keep the process alive.
  *
  * The servers of a cluster's DNS learn of a switch one after the other, and caches keep the old answer for its TTL. So an answer that
- * leads back to a target that was left less than a minute ago is put to the proof: it is asked for seven times more, at once and for
+ * leads back to a target that was left less than an hour ago is put to the proof: it is asked for seven times more, at once and for
  * two seconds at most. Whichever server each question comes to, all must agree; else the target stays, and it asks again within five
  * seconds. A switch back that is meant passes when the last server has learned of it.
  *
@@ -184,6 +184,8 @@ export class DnsTargetSource implements TargetSource {
   #contradicted(first: Answer, second: Answer): Outcome {
     const pauseMillis = Math.min(Math.max(first.lifeMillis, shortestPauseMillis), longestUnsettledMillis);
     const known = lastAnswer(this.#state);
+    // The old answer is about still: the hour begins anew.
+    this.#leftAt.set(first.target.externalName, this.#clock.now());
     if (known !== undefined) {
       answerIgnored.publish(() => ({
         target: known.target.externalName,
@@ -291,8 +293,11 @@ export class DnsTargetSource implements TargetSource {
   #leave(previous: Target, next: Target): void {
     const now = this.#clock.now();
     for (const [name, at] of this.#leftAt) if (now - at >= rememberedMillis) this.#leftAt.delete(name);
+    this.#leftAt.delete(previous.externalName);
     this.#leftAt.set(previous.externalName, now);
     this.#leftAt.delete(next.externalName);
+    const [oldest] = this.#leftAt.keys();
+    if (this.#leftAt.size > mostRemembered && oldest !== undefined) this.#leftAt.delete(oldest);
   }
 
   /** Holds on to the last good target; where there is none, to an expired one that the resolver kept. */
@@ -448,8 +453,10 @@ const longestJitterMillis = 1000;
 // CoreDNS' own default, for the case that no record says how long it may be kept.
 const unknownTtlSeconds = 5;
 
-// Caches in a row hold an answer for minutes at most.
-const rememberedMillis = 60_000;
+// Caches hold an answer for minutes, but a server that has lost its watch stays behind until somebody notices. To ask a little
+// more after a switch back costs next to nothing.
+const rememberedMillis = 3_600_000;
+const mostRemembered = 100;
 // With one of two servers that is behind, all come to it once in 128 times.
 const proofQuestions = 7;
 const longestProofMillis = 2000;
