@@ -23,18 +23,24 @@ async function start(overrides: PoolOptions = {}, script: FakeOptions['script'] 
   return { pool, source: options.source };
 }
 
+/** Replaces a method of `pg`, as tracers do, until the end of the test. */
+function wrap(prototype: object, method: string, around: (call: () => unknown, self: unknown) => unknown): unknown[][] {
+  const calls: unknown[][] = [];
+  const methods = prototype as Record<string, (...parameters: unknown[]) => unknown>;
+  const original = methods[method];
+  vi.spyOn(methods, method).mockImplementation(function (this: unknown, ...parameters: unknown[]) {
+    calls.push(parameters);
+    return around(() => original?.apply(this, parameters), this);
+  });
+  return calls;
+}
+
 /** The async context of each call of a method of `pg`, from now on. */
 function contextsOf(prototype: object, method: string): { readonly stores: unknown[]; readonly calls: unknown[][] } {
   const stores: unknown[] = [];
-  const calls: unknown[][] = [];
-  const original = Reflect.get(prototype, method) as (...parameters: unknown[]) => unknown;
-  vi.spyOn(prototype as Record<string, (...parameters: unknown[]) => unknown>, method).mockImplementation(function (
-    this: unknown,
-    ...parameters: unknown[]
-  ) {
+  const calls = wrap(prototype, method, (call) => {
     stores.push(request.getStore());
-    calls.push(parameters);
-    return original.apply(this, parameters);
+    return call();
   });
   return { stores, calls };
 }
@@ -44,22 +50,40 @@ const request = new AsyncLocalStorage<string>();
 describe('what wraps the methods of pg.Pool', () => {
   it('sees each connect(), query() and end() of ours', async () => {
     const { pool } = await start();
-    const wrapped = ['connect', 'query', 'end'].map((method) => contextsOf(pg.Pool.prototype, method));
+    const wrapped = ['connect', 'query', 'end'].map((method) => wrap(pg.Pool.prototype, method, (call) => call()));
     await pool.query('select 1');
     const client = await pool.connect();
     client.release();
     await pool.end();
-    const [connects, queries, ends] = wrapped.map(({ calls }) => calls.length);
+    const [connects, queries, ends] = wrapped.map((calls) => calls.length);
     expect({ connects, queries, ends }).toEqual({ connects: 2, queries: 1, ends: 1 });
+  });
+
+  it('tells the connect() of a query from one that the application makes: it comes before query() returns', async () => {
+    const { pool } = await start();
+    let inQuery = false;
+    const seen: boolean[] = [];
+    wrap(pg.Pool.prototype, 'query', (call) => {
+      inQuery = true;
+      const result = call();
+      inQuery = false;
+      return result;
+    });
+    wrap(pg.Pool.prototype, 'connect', (call) => {
+      seen.push(inQuery);
+      return call();
+    });
+    await pool.query('select 1');
+    (await pool.connect()).release();
+    expect(seen).toEqual([true, false]);
   });
 
   it('sees that the pool is ending when end() returns; that it has ended shows when all is closed', async () => {
     const { pool } = await start();
     const seen: unknown[] = [];
-    const original = pg.Pool.prototype.end;
-    vi.spyOn(pg.Pool.prototype, 'end').mockImplementation(function (this: Pool, callback: () => void) {
-      original.call(this, callback);
-      seen.push(this.ending);
+    wrap(pg.Pool.prototype, 'end', (call, self) => {
+      call();
+      seen.push((self as Pool).ending);
     });
     const client = await pool.connect();
     const over = pool.end();
