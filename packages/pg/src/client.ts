@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { Endpoint, Target } from '@externalname/core';
+import { type Endpoint, isExternalNameError, type Target } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
@@ -24,6 +24,7 @@ import { ConnectionLostError, FailoverTimeoutError, ServerRoleError, TargetRetir
 import { recordOutcome } from './failures.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { type QueryArguments, sendWatched } from './query-timeout.ts';
+import { attachRecentEvents, type RecentEvent } from './recent-events.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
 import { SharedSupply, type SharingClient } from './shared-supply.ts';
 import type { SupplyRequest } from './supply.ts';
@@ -178,11 +179,12 @@ export class Client extends pg.Client {
       createClient: () => this.#prepareAttempt(own, controller.signal),
     };
     try {
-      const connection = await this.#withinTime(request, controller, () => shared.obtain(request));
+      const connection = await this.#withinTime(request, controller, shared);
       controller.signal.throwIfAborted();
       this.#becomeReady(connection, shared, () => shared.leave(sharing));
     } catch (error) {
       destroySocket(this);
+      if (isExternalNameError(error)) attachRecentEvents(error, shared.recentEvents);
       await shared.leave(sharing);
       this.#state = { name: 'over', connected: false };
       recordOutcome(error, 'not-executed');
@@ -196,19 +198,19 @@ export class Client extends pg.Client {
     return this;
   }
 
-  async #withinTime<T>(request: SupplyRequest, controller: AbortController, work: () => Promise<T>): Promise<T> {
+  async #withinTime(request: SupplyRequest, controller: AbortController, shared: SharedSupply): Promise<Connection> {
     const { connectionTimeoutMillis, failoverTimeoutMillis, name } = this.#settings;
     const timeoutMillis = connectionTimeoutMillis || failoverTimeoutMillis || Number.POSITIVE_INFINITY;
     return await withDeadline(
       (deadline) => {
         deadline.addEventListener('abort', () => controller.abort(deadline.reason), { once: true });
-        return abortable(work(), controller.signal);
+        return abortable(shared.obtain(request), controller.signal);
       },
       {
         timeoutMillis,
         onTimeout: () =>
           connectionTimeoutMillis > 0
-            ? timeoutError(request.lastError)
+            ? timeoutError(request.lastError, shared.recentEvents)
             : new FailoverTimeoutError(name, timeoutMillis, { cause: request.lastError }),
       },
     );
@@ -235,19 +237,19 @@ export class Client extends pg.Client {
     const where = describeEndpoint(endpoint);
     const stopLiveness = shared.watch(watchedClient(this, endpoint));
     onMessage<{ code?: string }>(this, 'errorMessage', (message) => {
-      if (message.code === '25006') shared.suspect();
+      if (message.code === '25006') shared.suspect(message);
     });
     const stopWatching = onReadyForQuery(this, (status) => {
       if (status !== 'I' || roleFits(targetSessionAttrs, roles.role) !== false) return;
-      shared.suspect();
       const error = new ServerRoleError(where, targetSessionAttrs, describeRole(roles.role));
+      shared.suspect(error);
       // After the answer has reached its caller, and before the caller's next statement can be sent.
       process.nextTick(() => this.#finish(error));
     });
     const state: Ready = {
       name: 'ready',
       endpoint,
-      suspect: () => shared.suspect(),
+      suspect: (reason) => shared.suspect(reason),
       leave: async () => {
         stopLiveness?.();
         stopWatching();
@@ -261,7 +263,9 @@ export class Client extends pg.Client {
       if (this.#state !== state) return;
       this.#state = { name: 'over', connected: true };
       // Nobody asked for it: the server may be gone.
-      if (state.drainTimer === undefined && state.abandoned === undefined) shared.suspect();
+      if (state.drainTimer === undefined && state.abandoned === undefined) {
+        shared.suspect(new Error('Connection terminated unexpectedly'));
+      }
       state.leave().catch(noop);
     });
     // While the last message of the start-up was on its way, the Service may have come to point elsewhere.
@@ -276,7 +280,7 @@ export class Client extends pg.Client {
     const state = this.#state;
     if (state.name !== 'ready' || state.endpoint === undefined || state.abandoned !== undefined) return;
     state.abandoned = requestCancel(this, state.endpoint)
-      .catch(() => state.suspect())
+      .catch((error: unknown) => state.suspect(error))
       .then(() => destroySocket(this));
     silence(this, () => new Error('Client has encountered a connection error and is not queryable'));
   }
@@ -350,7 +354,7 @@ interface Ready {
   /** Ends its part in what is shared. */
   leave(): Promise<void>;
   /** Its server is in doubt. */
-  suspect(): void;
+  suspect(reason: unknown): void;
   /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
   abandoned?: Promise<void>;
   drainTimer?: NodeJS.Timeout;
@@ -468,8 +472,10 @@ function answer(result: Promise<pg.Client>, callback: unknown): Promise<pg.Clien
 }
 
 // The words are those of pg.
-function timeoutError(cause: unknown): Error {
-  return new Error('timeout expired', cause === undefined ? undefined : { cause });
+function timeoutError(cause: unknown, recentEvents: readonly RecentEvent[]): Error {
+  const error = new Error('timeout expired', cause === undefined ? undefined : { cause });
+  attachRecentEvents(error, recentEvents);
+  return error;
 }
 
 function noop(): void {}

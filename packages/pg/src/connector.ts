@@ -1,11 +1,18 @@
 import net from 'node:net';
-import { type Endpoint, InvalidArgumentError, type ResolveOptions, type Target } from '@externalname/core';
+import {
+  type Endpoint,
+  InvalidArgumentError,
+  NoEndpointError,
+  type ResolveOptions,
+  type Target,
+} from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from './authentication.ts';
 import { endWaitForReady } from './client-state.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError } from './errors.ts';
 import { classifyFailure, recordOutcome } from './failures.ts';
+import type { RecentEvents } from './recent-events.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';
 import { checkRole, RoleReports, type TargetSessionAttrs } from './session-role.ts';
 
@@ -27,6 +34,8 @@ export interface ConnectorSettings {
   readonly demands: (client: pg.Client, where: string) => AuthenticationDemands;
   /** Where connections find the keys of their password. */
   readonly scramKeys: ScramKeyCache;
+  /** Told of what is tried, and how it goes. */
+  readonly recent: RecentEvents;
 }
 
 /** How a target is reached. */
@@ -68,29 +77,45 @@ export class Connector {
     target: Target,
     options: { fresh?: boolean; signal: AbortSignal; createClient?: (() => pg.Client) | undefined },
   ): Promise<Connection> {
-    const { signal } = options;
-    let left = await this.#route.endpoints(target, options);
+    const { signal, createClient = this.#settings.createClient } = options;
+    const { recent } = this.#settings;
+    let left = await this.#resolve(target, options);
     const errors: unknown[] = [];
     while (left.length > 0) {
       signal.throwIfAborted();
       let endpoint: Endpoint;
       let socket: net.Socket;
+      const dialled = recent.begin(placeOf(left));
       try {
         ({ endpoint, socket } = await this.#dial(left, signal));
       } catch (error) {
+        const millis = dialled();
         for (const each of left) this.#route.report(each, true);
+        if (!signal.aborted) {
+          for (const each of failuresOf(error, left)) {
+            recent.record({ ...placeOf([each.endpoint]), millis, error: each.error });
+          }
+        }
         errors.push(...reasons(error));
         break;
       }
+      const dialMillis = dialled();
+      const started = recent.begin(placeOf([endpoint]));
+      let client: pg.Client | undefined;
       try {
-        const connection = await this.#start(socket, endpoint, signal, { createClient: options.createClient });
+        client = createClient();
+        const connection = await this.#start(client, socket, endpoint, signal);
         this.#route.report(endpoint, false);
+        recent.record({ ...placeOf([endpoint]), millis: dialMillis + started() });
         return connection;
       } catch (error) {
+        const millis = dialMillis + started();
         socket.destroy();
         if (signal.aborted) throw error;
         errors.push(error);
         this.#route.report(endpoint, true);
+        const secrets = [(client as { password?: unknown } | undefined)?.password];
+        recent.record({ ...placeOf([endpoint]), millis, error, secrets });
         if (!classifyFailure(error, 'connecting').tryNextAddress) break;
         left = left.filter((each) => each !== endpoint);
       }
@@ -105,9 +130,28 @@ export class Connector {
   async connectAside(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
     const { socket } = await this.#dial([endpoint], signal);
     try {
-      return await this.#start(socket, endpoint, signal, { createClient, targetSessionAttrs: 'any' });
+      const client = (createClient ?? this.#settings.createClient)();
+      return await this.#start(client, socket, endpoint, signal, 'any');
     } catch (error) {
       socket.destroy();
+      throw error;
+    }
+  }
+
+  async #resolve(
+    target: Target,
+    options: Pick<ResolveOptions, 'fresh'> & { signal: AbortSignal },
+  ): Promise<readonly Endpoint[]> {
+    const { recent } = this.#settings;
+    const happening = { event: 'resolve', target: target.externalName } as const;
+    const resolved = recent.begin(happening);
+    try {
+      const endpoints = await this.#route.endpoints(target, options);
+      recent.record({ ...happening, addresses: endpoints.map(({ address }) => address), millis: resolved() });
+      return endpoints;
+    } catch (error) {
+      const millis = resolved();
+      if (!options.signal.aborted) recent.record({ ...happening, error, millis });
       throw error;
     }
   }
@@ -122,18 +166,15 @@ export class Connector {
   }
 
   async #start(
+    client: pg.Client,
     socket: net.Socket,
     endpoint: Endpoint,
     signal: AbortSignal,
-    {
-      createClient = this.#settings.createClient,
-      targetSessionAttrs = this.#settings.targetSessionAttrs,
-    }: { createClient?: (() => pg.Client) | undefined; targetSessionAttrs?: TargetSessionAttrs },
+    targetSessionAttrs = this.#settings.targetSessionAttrs,
   ): Promise<Connection> {
     const { attemptTimeoutMillis } = this.#settings;
     const where = describeEndpoint(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);
-    const client = createClient();
     if (!hasConnection(client)) {
       throw new InvalidArgumentError('Client', 'its instances are no clients of pg, with a connection that can be led');
     }
@@ -252,8 +293,22 @@ const politeEndMillis = 1_000;
 
 /** How an endpoint is called in messages. */
 export function describeEndpoint(endpoint: Endpoint): string {
-  const address = endpoint.family === 6 ? `[${endpoint.address}]` : endpoint.address;
-  return `${endpoint.target.externalName} (${address}:${endpoint.port})`;
+  return `${endpoint.target.externalName} (${addressOf(endpoint)})`;
+}
+
+function addressOf({ address, family, port }: Endpoint): string {
+  return `${family === 6 ? `[${address}]` : address}:${port}`;
+}
+
+function placeOf(endpoints: readonly Endpoint[]) {
+  const [first] = endpoints;
+  const addresses = endpoints.map(addressOf);
+  const target = first?.target.externalName ?? '';
+  return {
+    event: 'connect',
+    target,
+    ...(addresses.length === 1 ? { address: addresses[0] ?? '' } : { addresses }),
+  } as const;
 }
 
 function describeEndpoints(endpoints: readonly Endpoint[]): string {
@@ -326,6 +381,14 @@ export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<ne
     };
     socket.once('error', fail);
   });
+}
+
+// Of all addresses where none was dialled in time.
+function failuresOf(
+  error: unknown,
+  endpoints: readonly Endpoint[],
+): readonly { readonly endpoint: Endpoint; readonly error: unknown }[] {
+  return error instanceof NoEndpointError ? error.failures : endpoints.map((endpoint) => ({ endpoint, error }));
 }
 
 function reasons(error: unknown): readonly unknown[] {

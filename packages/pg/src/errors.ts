@@ -1,4 +1,5 @@
 import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '@externalname/core';
+import type { RecentEvent } from './recent-events.ts';
 
 /**
  * No server that the pool may use was found in time. Nothing of the caller's was sent, or the server said that
@@ -8,8 +9,14 @@ export class FailoverTimeoutError extends ExternalNameError {
   override readonly outcome = 'not-executed';
   /** The time that was allowed, in milliseconds. */
   readonly timeoutMillis: number;
+  /** What was tried meanwhile, the latest last: 20 entries at the most, without secrets. */
+  readonly recentEvents: readonly RecentEvent[];
 
-  constructor(where: string, timeoutMillis: number, options?: ExternalNameErrorOptions) {
+  constructor(
+    where: string,
+    timeoutMillis: number,
+    options?: ExternalNameErrorOptions & { recentEvents?: readonly RecentEvent[] | undefined },
+  ) {
     super(
       'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',
       `${where}: no usable server within ${timeoutMillis} ms (${reasonOf(options?.cause)}); ` +
@@ -17,6 +24,7 @@ export class FailoverTimeoutError extends ExternalNameError {
       options,
     );
     this.timeoutMillis = timeoutMillis;
+    this.recentEvents = options?.recentEvents ?? [];
   }
 }
 
@@ -60,6 +68,8 @@ export class AuthenticationRefusedError extends ExternalNameError {
 /** A connection attempt got no answer in time; another one may. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
 export class ConnectTimeoutError extends ExternalNameError {
   override readonly outcome = 'not-executed';
+  /** What was tried before, where this is what ended the wait for a connection. See {@link recentEventsOf}. */
+  declare readonly recentEvents?: readonly RecentEvent[];
 
   constructor(where: string, timeoutMillis: number, options?: ExternalNameErrorOptions) {
     super(

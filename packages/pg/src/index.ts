@@ -33,5 +33,6 @@ export type { LivenessOptions } from './liveness.ts';
 export type { PoolOptions } from './options.ts';
 export { type PgModule, pgModule } from './pg-module.ts';
 export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool.ts';
+export { type RecentEvent, recentEventsOf } from './recent-events.ts';
 export type { SessionRole, TargetSessionAttrs } from './session-role.ts';
 export type { IsolationLevel, Transaction, TransactionOptions } from './transaction.ts';

@@ -8,6 +8,7 @@ import { type Connection, closeQuietly } from './connector.ts';
 import { FailoverTimeoutError, PeerSilentError } from './errors.ts';
 import { retried } from './events.ts';
 import { classifyFailure } from './failures.ts';
+import type { RecentEvent } from './recent-events.ts';
 
 /** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
 export interface Notification {
@@ -55,7 +56,9 @@ export interface ListeningHost {
   /** Whether the server that a connection leads to is still what was asked for, as far as it has said. */
   fits(connection: Connection): boolean;
   /** The connection was lost, and its server is in doubt. */
-  suspect(): void;
+  suspect(reason: unknown): void;
+  /** What was tried last on the way to a server. */
+  recentEvents(): readonly RecentEvent[];
 }
 
 /** See {@link Listening}. */
@@ -207,7 +210,10 @@ export class Listening {
       signal,
       timeoutMillis: timeoutMillis || Number.POSITIVE_INFINITY,
       onTimeout: () =>
-        new FailoverTimeoutError(name, timeoutMillis, { cause: this.#request?.lastError ?? this.#lastError }),
+        new FailoverTimeoutError(name, timeoutMillis, {
+          cause: this.#request?.lastError ?? this.#lastError,
+          recentEvents: this.#host.recentEvents(),
+        }),
       clock: this.#clock,
     });
   }
@@ -294,7 +300,7 @@ export class Listening {
     const { lostBy } = line;
     if (lostBy !== undefined) {
       this.#lastError = lostBy;
-      this.#host.suspect();
+      this.#host.suspect(lostBy);
       if (isUsable(client)) breakConnection(client, lostBy);
     }
     // The next connection does not wait for the end of this one.

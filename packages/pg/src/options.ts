@@ -111,6 +111,8 @@ export interface PoolSettings {
   readonly listenHeartbeatMillis: number;
   readonly requireAuth: readonly AuthenticationMethod[] | undefined;
   readonly channelBinding: 'disable' | 'prefer' | 'require';
+  /** What must never be shown, as far as it is known from the start. Not enumerable. */
+  readonly secrets: readonly string[];
 }
 
 /**
@@ -128,7 +130,7 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
   if (follows) refuseNative((options as { Client?: unknown }).Client ?? pg.Client);
   // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
   const probe = new pg.Client(probeOptions(options, follows, environment));
-  const settings: PoolSettings = {
+  const settings: Omit<PoolSettings, 'secrets'> = {
     follows,
     name: service ?? probe.host,
     service,
@@ -157,7 +159,19 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
   if (settings.channelBinding === 'require' && settings.tls === 'off') {
     throw new InvalidArgumentError('channelBinding', 'require needs TLS: there is no channel to bind to without it');
   }
-  return Object.freeze(settings);
+  return Object.freeze(
+    Object.defineProperty(settings, 'secrets', { value: secretsOf(options, probe) }),
+  ) as PoolSettings;
+}
+
+function secretsOf({ connectionString }: PoolOptions, probe: pg.Client): readonly string[] {
+  const { password, ssl } = probe as unknown as {
+    password: unknown;
+    ssl: boolean | { key?: unknown; passphrase?: unknown };
+  };
+  const { key, passphrase } = typeof ssl === 'object' ? ssl : {};
+  const secrets: unknown[] = [password, connectionString, key, passphrase];
+  return secrets.filter((secret): secret is string => typeof secret === 'string' && secret !== '');
 }
 
 // By shape, as an application may have another copy of pg, and only this client of it says whether it is connected.

@@ -3,6 +3,7 @@ import type * as pg from 'pg';
 import { type AuthenticationDemands, guardAuthentication } from './authentication.ts';
 import { type Connection, closeQuietly, connectClient, destroySocket } from './connector.ts';
 import type { PoolSettings } from './options.ts';
+import { type RecentEvent, RecentEvents } from './recent-events.ts';
 import { checkRole, RoleReports } from './session-role.ts';
 import type { ConnectionSupply, Supplied, SupplyRequest } from './supply.ts';
 
@@ -20,6 +21,7 @@ export class PlainSupply implements ConnectionSupply {
   readonly #demands: (client: pg.Client, where: string) => AuthenticationDemands;
   readonly #clock: Clock;
   readonly #connecting = new Set<pg.Client>();
+  readonly #recent: RecentEvents;
   #serving = false;
   #suspectedAt = Number.NEGATIVE_INFINITY;
 
@@ -35,10 +37,15 @@ export class PlainSupply implements ConnectionSupply {
     this.#createClient = host.createClient;
     this.#demands = host.demands;
     this.#clock = clock;
+    this.#recent = new RecentEvents(clock, settings.secrets);
   }
 
   get serving(): boolean {
     return this.#serving;
+  }
+
+  get recentEvents(): readonly RecentEvent[] {
+    return this.#recent.list();
   }
 
   get suspectedAt(): number {
@@ -52,12 +59,19 @@ export class PlainSupply implements ConnectionSupply {
     const roles = new RoleReports();
     roles.follow(client);
     this.#connecting.add(client);
+    const happening = { event: 'connect', target: name } as const;
+    const connected = this.#recent.begin(happening);
     try {
       await connectClient(client, request.signal);
       await checkRole(client, roles, name, targetSessionAttrs).catch((error: unknown) => {
         closeQuietly(client);
         throw error;
       });
+      this.#recent.record({ ...happening, millis: connected() });
+    } catch (error) {
+      const { password } = client as unknown as { password: unknown };
+      this.#recent.record({ ...happening, millis: connected(), error, secrets: [password] });
+      throw error;
     } finally {
       this.#connecting.delete(client);
     }

@@ -1,4 +1,12 @@
-import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
+import {
+  type Clock,
+  type Endpoint,
+  isExternalNameError,
+  type Random,
+  systemClock,
+  systemRandom,
+  type Target,
+} from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
@@ -20,10 +28,16 @@ import {
   whenQuiet,
   whileOpen,
 } from './client-state.ts';
-import { type Connection, closeQuietly, destroySocket } from './connector.ts';
+import { type Connection, closeQuietly, describeEndpoint, destroySocket } from './connector.ts';
 import { controlClientOf } from './control-client.ts';
 import { Epochs } from './epochs.ts';
-import { ConnectTimeoutError, FailoverTimeoutError, TargetRetiredError, TooManyWaitingError } from './errors.ts';
+import {
+  ConnectTimeoutError,
+  FailoverTimeoutError,
+  ServerRoleError,
+  TargetRetiredError,
+  TooManyWaitingError,
+} from './errors.ts';
 import { moved, retried, switched } from './events.ts';
 import { classifyFailure, isDatabaseError, recordOutcome } from './failures.ts';
 import {
@@ -37,9 +51,10 @@ import type { Liveness } from './liveness.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { watchQueryTimeouts } from './query-timeout.ts';
+import { attachRecentEvents } from './recent-events.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
-import { roleFits } from './session-role.ts';
+import { describeRole, roleFits } from './session-role.ts';
 import { mayCommitWithin } from './statement.ts';
 import { type ConnectionSupply, FollowingSupply, type Supplied, type SupplyRequest } from './supply.ts';
 import { runTransaction, type Transaction, type TransactionHost, type TransactionOptions } from './transaction.ts';
@@ -342,6 +357,7 @@ export class Pool extends pg.Pool {
         now: () => this.#clock.now(),
         idempotent,
         isFinal: (cause) => this.ending || isFinal(cause),
+        recentEvents: () => this.#supply.recentEvents,
         onRetry: (cause, number) =>
           retried.publish(() => ({ name: this.#settings.name, attempt: number, error: cause })),
       });
@@ -392,7 +408,8 @@ export class Pool extends pg.Pool {
       if (member === undefined) breakConnection(client, error);
       else this.#abandon(member, error);
     };
-    return runTransaction({ name, failoverTimeoutMillis, clock: this.#clock, connect, abandon }, work, options);
+    const host = { name, failoverTimeoutMillis, clock: this.#clock, connect, abandon };
+    return runTransaction({ ...host, recentEvents: () => this.#supply.recentEvents }, work, options);
   }
 
   /**
@@ -437,7 +454,8 @@ export class Pool extends pg.Pool {
         return supplied.connection;
       },
       fits: ({ roles }) => roleFits(targetSessionAttrs, roles.role) !== false,
-      suspect: () => this.#supply.suspect(),
+      suspect: (reason) => this.#supply.suspect(reason),
+      recentEvents: () => this.#supply.recentEvents,
     };
   }
 
@@ -607,6 +625,7 @@ export class Pool extends pg.Pool {
       (error: unknown) => {
         this.#providing -= 1;
         this.#freeSlot(slot);
+        if (isExternalNameError(error)) attachRecentEvents(error, this.#supply.recentEvents);
         checkout.fail(error);
         this.#checkEnd();
       },
@@ -653,7 +672,7 @@ export class Pool extends pg.Pool {
       this.#remove(member);
       if (lost !== undefined && supplied.epoch === this.#epochs.number) {
         checkout.request.lastError = lost.error;
-        this.#supply.suspect();
+        this.#supply.suspect(lost.error);
         await sleep(lostHookPauseMillis, { signal: checkout.request.signal, clock: this.#clock });
       }
     }
@@ -861,7 +880,7 @@ export class Pool extends pg.Pool {
     const { client } = member;
     const { maxUses } = internals(this).options;
     const failure = error instanceof Error ? classifyFailure(error, 'connected') : undefined;
-    if (failure?.condemnsServer) this.#supply.suspect();
+    if (failure?.condemnsServer) this.#supply.suspect(error);
     // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
     const unwanted = Boolean(error) && !(member.fromQuery && failure?.keepConnection && !halfSent);
     if (uses >= maxUses) this.#log('remove expended client');
@@ -903,7 +922,7 @@ export class Pool extends pg.Pool {
     const { client } = member;
     const { idleTimeoutMillis, allowExitOnIdle, min } = internals(this).options;
     if (!this.#roleFits(member)) {
-      this.#supply.suspect();
+      this.#supply.suspect(this.#roleError(member));
       this.#remove(member);
       return;
     }
@@ -932,6 +951,13 @@ export class Pool extends pg.Pool {
 
   #roleFits(member: Member): boolean {
     return roleFits(this.#settings.targetSessionAttrs, member.connection.roles.role) !== false;
+  }
+
+  #roleError({ connection }: Member): ServerRoleError {
+    const { endpoint, roles } = connection;
+    const { targetSessionAttrs, name } = this.#settings;
+    const where = endpoint === undefined ? name : describeEndpoint(endpoint);
+    return new ServerRoleError(where, targetSessionAttrs, describeRole(roles.role));
   }
 
   #expire(member: Member): void {
@@ -1000,9 +1026,9 @@ export class Pool extends pg.Pool {
     const { signal } = this.#cutting;
     try {
       await requestCancel(client, connection.endpoint ?? placeOf(client), { signal });
-    } catch {
+    } catch (error) {
       const inDoubt = this.#settings.follows && wasCurrent && epoch === this.#epochs.number && !signal.aborted;
-      if (inDoubt) this.#supply.suspect();
+      if (inDoubt) this.#supply.suspect(error);
     }
     destroySocket(client);
   }
@@ -1033,7 +1059,7 @@ export class Pool extends pg.Pool {
   }
 
   #onClientError(error: Error): void {
-    if (classifyFailure(error, 'connected').condemnsServer) this.#supply.suspect();
+    if (classifyFailure(error, 'connected').condemnsServer) this.#supply.suspect(error);
   }
 
   // A connection that ends in its user's hands has no need of its place any more, and its user may never give it back: some
@@ -1202,14 +1228,16 @@ export class Pool extends pg.Pool {
   #timeoutError(checkout: Checkout, timeoutMillis: number): Error {
     const { connectionTimeoutMillis, name } = this.#settings;
     const cause = checkout.request.lastError;
+    const { recentEvents } = this.#supply;
     if (checkout.hasSlot && cause !== undefined && connectionTimeoutMillis === 0) {
-      return new FailoverTimeoutError(name, timeoutMillis, { cause });
+      return new FailoverTimeoutError(name, timeoutMillis, { cause, recentEvents });
     }
     const text = checkout.hasSlot
       ? 'Connection terminated due to connection timeout'
       : 'timeout exceeded when trying to connect';
     const error = new Error(text, cause === undefined ? undefined : { cause });
     recordOutcome(error, 'not-executed');
+    if (this.#settings.follows) attachRecentEvents(error, recentEvents);
     return error;
   }
 }

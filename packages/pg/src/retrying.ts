@@ -1,6 +1,7 @@
 import pRetry from 'p-retry';
 import { FailoverTimeoutError } from './errors.ts';
 import { classifyFailure, type Failure, recordOutcome } from './failures.ts';
+import type { RecentEvent } from './recent-events.ts';
 
 /** See {@link retryNotExecuted}. */
 export interface RetryOptions {
@@ -12,6 +13,8 @@ export interface RetryOptions {
   readonly now: () => number;
   /** Whether the caller said that doing the work twice does no harm. */
   readonly idempotent: boolean;
+  /** What was tried last, for the error of a call whose time is up. */
+  readonly recentEvents: () => readonly RecentEvent[];
   /** Whether an error ends it all, whatever kind it is of. */
   readonly isFinal: (error: unknown) => boolean;
   /** Told of each attempt that failed and is going to be repeated. */
@@ -49,7 +52,10 @@ export async function retryNotExecuted<T>(
       if (!firstAttempt || number > 1) options.onRetry(previous, number);
       firstAttempt = false;
       const remaining = options.deadlineAt - options.now();
-      if (remaining <= 0) throw new FailoverTimeoutError(options.name, options.timeoutMillis, { cause: previous });
+      if (remaining <= 0) {
+        const recentEvents = options.recentEvents();
+        throw new FailoverTimeoutError(options.name, options.timeoutMillis, { cause: previous, recentEvents });
+      }
       return await attempt(remaining);
     },
     {

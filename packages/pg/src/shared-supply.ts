@@ -5,6 +5,7 @@ import { switched } from './events.ts';
 import type { Liveness } from './liveness.ts';
 import type { WatchedConnection } from './observation.ts';
 import { demandsOf, type PoolSettings } from './options.ts';
+import type { RecentEvent } from './recent-events.ts';
 import { createRoute } from './route.ts';
 import { FollowingSupply, type SupplyRequest } from './supply.ts';
 import { postgresLiveness } from './watched-client.ts';
@@ -92,8 +93,13 @@ export class SharedSupply {
   }
 
   /** The server of a client is in doubt: look where the Service points. */
-  suspect(): void {
-    this.#supply.suspect();
+  suspect(reason: unknown): void {
+    this.#supply.suspect(reason);
+  }
+
+  /** What was done and met last on the way to a server. */
+  get recentEvents(): readonly RecentEvent[] {
+    return this.#supply.recentEvents;
   }
 
   /** Ends the connection when its server is found to be gone. Returns the function that ends the watch. */

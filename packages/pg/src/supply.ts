@@ -15,6 +15,7 @@ import { type Connection, Connector, closeQuietly, describeEndpoint } from './co
 import { connected, targetNotFollowed } from './events.ts';
 import { classifyFailure, type Failure } from './failures.ts';
 import type { PoolSettings } from './options.ts';
+import { type RecentEvent, RecentEvents } from './recent-events.ts';
 import type { Route } from './route.ts';
 import { ScramKeyCache } from './scram-key-cache.ts';
 import { TargetFollower } from './target-follower.ts';
@@ -55,8 +56,8 @@ export interface ConnectionSupply {
    * @throws why no connection can be had, or the reason of the request's signal
    */
   obtain(request: SupplyRequest): Promise<Supplied | 'idle'>;
-  /** Something went wrong that puts the server in doubt: nothing idle is to be trusted. */
-  suspect(): void;
+  /** Something went wrong that puts the server in doubt: nothing idle is to be trusted. `reason` is the error that says so. */
+  suspect(reason?: unknown): void;
   /** The server was heard from, and is what was asked for. */
   confirmed(): void;
   /** Opens a session beside the pool, to look at a server from the side. */
@@ -72,6 +73,8 @@ export interface ConnectionSupply {
   readonly target: Target | undefined;
   readonly candidate: Target | undefined;
   readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
+  /** What was done and met last on the way to a server. */
+  readonly recentEvents: readonly RecentEvent[];
 }
 
 /**
@@ -85,6 +88,7 @@ export class FollowingSupply implements ConnectionSupply {
   readonly #pacing: ConnectionPacing;
   readonly #connector: Connector;
   readonly #scramKeys = new ScramKeyCache();
+  readonly #recent: RecentEvents;
   readonly #follower: TargetFollower;
   readonly #route: Route;
   #epoch = 0;
@@ -106,6 +110,7 @@ export class FollowingSupply implements ConnectionSupply {
     this.#host = host;
     this.#clock = dependencies.clock;
     this.#route = route;
+    this.#recent = new RecentEvents(dependencies.clock, settings.secrets);
     this.#pacing = new ConnectionPacing(
       {
         spreadMillis: settings.reconnectSpreadMillis,
@@ -121,6 +126,7 @@ export class FollowingSupply implements ConnectionSupply {
         attemptTimeoutMillis: settings.attemptTimeoutMillis,
         demands: (client, where) => host.demands(client, where),
         scramKeys: this.#scramKeys,
+        recent: this.#recent,
       },
       route,
     );
@@ -132,6 +138,7 @@ export class FollowingSupply implements ConnectionSupply {
         currentServes: () => this.#serving,
         refused: (target, error) => this.#refused(target, error),
         settled: () => host.settled?.(),
+        looked: (answer) => this.#recent.record({ event: 'source', ...answer }),
       },
       dependencies.clock,
     );
@@ -165,6 +172,10 @@ export class FollowingSupply implements ConnectionSupply {
     return this.#suspectedAt;
   }
 
+  get recentEvents(): readonly RecentEvent[] {
+    return this.#recent.list();
+  }
+
   async obtain(request: SupplyRequest): Promise<Supplied | 'idle'> {
     this.#obtaining += 1;
     try {
@@ -191,6 +202,8 @@ export class FollowingSupply implements ConnectionSupply {
         if (hasTurn && !another) this.#pacing.passed();
         if (hasTurn && another) this.#pacing.failed();
         if (request.signal.aborted) throw request.signal.reason;
+        // What an attempt met is recorded where it was made.
+        if (!hasTurn) this.#recent.record({ event: 'source', error });
         request.lastError = error;
         if (!another) throw error;
         if (!hasTurn) this.#pacing.failed();
@@ -200,8 +213,11 @@ export class FollowingSupply implements ConnectionSupply {
   }
 
   /** Looks where the Service points, past every cache. */
-  suspect(): void {
+  suspect(reason?: unknown): void {
     if (this.#closed) return;
+    if (reason !== undefined) {
+      this.#recent.record({ event: 'lost', ...(this.target && { target: this.target.externalName }), error: reason });
+    }
     this.#serving = false;
     this.#suspectedAt = this.#clock.now();
     this.#pacing.suspected();
@@ -309,6 +325,9 @@ export class FollowingSupply implements ConnectionSupply {
     const first = this.#vetted;
     this.#vetted = undefined;
     this.#refusal = undefined;
+    const { externalName, source } = target;
+    if (previous === undefined) this.#recent.record({ event: 'source', target: externalName, source });
+    else this.#recent.record({ event: 'switch', target: externalName, source, from: previous.externalName });
     if (previous === undefined) {
       this.#host.moved(target, undefined, undefined);
       return;
@@ -327,6 +346,8 @@ export class FollowingSupply implements ConnectionSupply {
   #refused(target: Target, error: unknown): void {
     this.#refusal = { target: target.externalName, error };
     const stays = this.target?.externalName;
+    const from = stays === undefined ? undefined : { from: stays };
+    this.#recent.record({ event: 'refuse', target: target.externalName, ...from, error });
     targetNotFollowed.publish(() => ({ name: this.#settings.name, target: target.externalName, stays, error }));
   }
 

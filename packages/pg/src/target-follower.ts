@@ -23,6 +23,8 @@ export interface FollowerHost {
   currentServes(): boolean;
   /** Told when a target is not followed, or not yet, and why. */
   refused(target: Target, error: unknown): void;
+  /** Told what the source answered when it was asked past its caches. */
+  looked?(answer: { readonly target: string; readonly source: string } | { readonly error: unknown }): void;
   /** Told when there is no candidate any more, and the pool has not moved to it. */
   settled?(): void;
 }
@@ -106,8 +108,13 @@ export class TargetFollower {
       background: true,
     })
       .then(
-        (target) => this.#consider(target),
-        () => undefined,
+        (target) => {
+          if (!this.#closed) this.#host.looked?.({ target: target.externalName, source: target.source });
+          this.#consider(target);
+        },
+        (error: unknown) => {
+          if (!this.#closed) this.#host.looked?.({ error });
+        },
       )
       .finally(() => {
         this.#refreshing = undefined;

@@ -12,6 +12,7 @@ import {
 } from './errors.ts';
 import { retried } from './events.ts';
 import { classifyFailure, type FailureKind, recordOutcome } from './failures.ts';
+import type { RecentEvent } from './recent-events.ts';
 import { askRole } from './session-role.ts';
 
 /** The isolation levels of PostgreSQL (documentation, 13.2). */
@@ -71,6 +72,8 @@ export interface TransactionHost {
   connect(options: { budgetMillis: number | undefined; signal: AbortSignal | undefined }): Promise<pg.PoolClient>;
   /** Gives up a client with the statement that runs on it: it fails with the error here, and ends on the server too. */
   abandon(client: pg.PoolClient, error: Error): void;
+  /** What was tried last on the way to a server. */
+  recentEvents(): readonly RecentEvent[];
 }
 
 /**
@@ -246,11 +249,11 @@ class TransactionRun<T> {
   async #connect(number: number): Promise<pg.PoolClient> {
     const { signal } = this.#settings;
     if (number === 1) return await this.#host.connect({ budgetMillis: undefined, signal });
-    const { failoverTimeoutMillis, name } = this.#host;
+    const { failoverTimeoutMillis } = this.#host;
     if (failoverTimeoutMillis === 0) return await this.#host.connect({ budgetMillis: undefined, signal });
     const budgetMillis = failoverTimeoutMillis - this.#elapsed();
     if (budgetMillis > 0) return await this.#host.connect({ budgetMillis, signal });
-    throw new FailoverTimeoutError(name, failoverTimeoutMillis, { cause: this.#lastError });
+    throw this.#failoverTimeout(this.#lastError);
   }
 
   async #perform(client: pg.PoolClient, scope: Scope): Promise<Result<T>> {
@@ -360,7 +363,7 @@ class TransactionRun<T> {
   }
 
   #repeatOrFail(reason: RepeatReason, error: unknown, cause: unknown): Result<T> {
-    const { failoverTimeoutMillis, name } = this.#host;
+    const { failoverTimeoutMillis } = this.#host;
     this.#lastError = cause;
     if (reason === undefined) return { error };
     const budget: RepeatBudget = {
@@ -373,11 +376,16 @@ class TransactionRun<T> {
     };
     if (!mayRepeat(reason, budget)) {
       const late = reason === 'server' && failoverTimeoutMillis > 0 && budget.elapsedMillis >= failoverTimeoutMillis;
-      return { error: late ? new FailoverTimeoutError(name, failoverTimeoutMillis, { cause }) : error };
+      return { error: late ? this.#failoverTimeout(cause) : error };
     }
     this.#repeats += 1;
     if (reason === 'conflict') this.#conflicts += 1;
     throw new Again('the transaction was rolled back', { cause });
+  }
+
+  #failoverTimeout(cause: unknown): FailoverTimeoutError {
+    const { name, failoverTimeoutMillis } = this.#host;
+    return new FailoverTimeoutError(name, failoverTimeoutMillis, { cause, recentEvents: this.#host.recentEvents() });
   }
 
   #outcomeUnknown(evidence: CommitEvidence | undefined, cause: unknown): CommitOutcomeUnknownError {

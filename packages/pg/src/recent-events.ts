@@ -1,0 +1,182 @@
+import { inspect } from 'node:util';
+import type { Clock } from '@externalname/core';
+import { maskSecrets } from './secrets.ts';
+
+/**
+ * One thing that a pool did or met while it looked for a server, in words and figures, for whoever reads the error of a failover
+ * that did not succeed. Holds no secret: of an error, its code and its message with secrets masked.
+ */
+export interface RecentEvent {
+  /** When, in ISO 8601; of several times, the last. */
+  readonly time: string;
+  /**
+   * - `source`: the pool asked where the Service points; `target` is the answer
+   * - `resolve`: it asked for the target's addresses
+   * - `connect`: it tried one address, up to a session in the right role
+   * - `lost`: an error put the server in doubt
+   * - `refuse`: it does not follow the target, or not yet
+   * - `switch`: it moved to the target
+   */
+  readonly event: 'source' | 'resolve' | 'connect' | 'lost' | 'refuse' | 'switch';
+  /** The host that it is about. */
+  readonly target?: string;
+  /** How the pool learned of the target: `dns`, `kubernetes`, `static`. */
+  readonly source?: string;
+  /** Of `switch`, the host before; of `refuse`, the one that the pool stays on. */
+  readonly from?: string;
+  /** `address:port` */
+  readonly address?: string;
+  /** What `resolve` found. */
+  readonly addresses?: readonly string[];
+  /** Of the error: SQLSTATE, `ECONNREFUSED`, `ERR_EXTERNALNAME_...`. Left out where all went well. */
+  readonly code?: string;
+  /** Of the error, secrets masked, 200 characters at the most. */
+  readonly message?: string;
+  /** How long it took, in milliseconds; of several times, the last. */
+  readonly millis?: number;
+  /** How often the very same happened, where that is more than once. */
+  readonly times?: number;
+  /** Then, when it happened first, in ISO 8601. */
+  readonly since?: string;
+  /** Whether it has no end yet: `time` is when it began, `millis` how long it has taken so far. */
+  readonly underWay?: true;
+}
+
+/** What to record. The rest is added. */
+export interface Happening extends Omit<RecentEvent, 'time' | 'code' | 'message' | 'times' | 'since' | 'underWay'> {
+  readonly error?: unknown;
+  /** Secrets of this attempt, beside those of the pool. Not kept. */
+  readonly secrets?: readonly unknown[];
+}
+
+/**
+ * Remembers the last things that a pool did or met on its way to a server. Connections, answers and failures are recorded,
+ * statements are not, so it costs nothing while all is well.
+ *
+ * What happens again and again is one entry with a number: an outage of a minute must not push out how it began.
+ */
+export class RecentEvents {
+  readonly #clock: Pick<Clock, 'now' | 'date'>;
+  readonly #secrets: readonly string[];
+  /** By what they say, the latest last. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #underWay = new Set<() => RecentEvent>();
+  #list: readonly RecentEvent[] | undefined;
+
+  /** @param secrets what the pool was given and must never show */
+  constructor(clock: Pick<Clock, 'now' | 'date'>, secrets: readonly string[] = []) {
+    this.#clock = clock;
+    this.#secrets = secrets;
+  }
+
+  /**
+   * Something begins that takes a while. The function that it returns ends it and gives the milliseconds; what came of it is
+   * recorded by itself.
+   */
+  begin(facts: Pick<Happening, 'event' | 'target' | 'address' | 'addresses'>): () => number {
+    const time = this.#clock.date().toISOString();
+    const startedAt = this.#clock.now();
+    const millis = () => Math.round(this.#clock.now() - startedAt);
+    const current = () => Object.freeze({ time, ...facts, millis: millis(), underWay: true } as const);
+    this.#underWay.add(current);
+    return () => {
+      this.#underWay.delete(current);
+      return millis();
+    };
+  }
+
+  record({ error, secrets = [], millis, ...facts }: Happening): void {
+    const what = error === undefined ? facts : { ...facts, ...this.#describe(error, secrets) };
+    const key = JSON.stringify(what);
+    const now = this.#clock.now();
+    const time = this.#clock.date().toISOString();
+    const known = this.#entries.get(key);
+    const again = known !== undefined && now - known.at < sameOccasionMillis ? known : undefined;
+    const times = (again?.times ?? 0) + 1;
+    const since = again?.since ?? time;
+    const event: RecentEvent = {
+      time,
+      ...what,
+      ...(millis === undefined ? {} : { millis }),
+      ...(times > 1 ? { times, since } : {}),
+    };
+    // So that it comes last.
+    this.#entries.delete(key);
+    this.#entries.set(key, { event: Object.freeze(event), at: now, times, since });
+    const [oldest] = this.#entries.keys();
+    if (this.#entries.size > capacity && oldest !== undefined) this.#entries.delete(oldest);
+    this.#list = undefined;
+  }
+
+  /** The events, the latest last, and what is under way after them. */
+  list(): readonly RecentEvent[] {
+    const over = () => [...this.#entries.values()].map(({ event }) => event);
+    if (this.#underWay.size > 0) {
+      return printable([...over(), ...[...this.#underWay].slice(-mostUnderWay).map((current) => current())]);
+    }
+    this.#list ??= printable(over());
+    return this.#list;
+  }
+
+  #describe(error: unknown, secrets: readonly unknown[]): Pick<RecentEvent, 'code' | 'message'> {
+    const { code, message } = error instanceof Error ? (error as { code?: unknown; message: unknown }) : {};
+    const plainCode = typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : undefined;
+    const text = typeof message === 'string' && message !== '' ? message : String(plainCode ?? 'no message');
+    const masked = maskSecrets(text, [...this.#secrets, ...secrets]).replace(/[\s\p{Cc}]+/gu, ' ');
+    return {
+      ...(plainCode === undefined ? {} : { code: maskSecrets(plainCode, [...this.#secrets, ...secrets]) }),
+      message: masked.length > longestMessage ? `${masked.slice(0, longestMessage - 1)}…` : masked,
+    };
+  }
+}
+
+interface Entry {
+  readonly event: RecentEvent;
+  readonly at: number;
+  readonly times: number;
+  readonly since: string;
+}
+
+/** The events that an error carries: see {@link RecentEvent}. Empty for an error that ended no wait for a connection. */
+export function recentEventsOf(error: unknown): readonly RecentEvent[] {
+  const events = error instanceof Error ? (error as { recentEvents?: unknown }).recentEvents : undefined;
+  return Array.isArray(events) ? events : [];
+}
+
+/** Hands an error that ends a wait for a connection what was tried meanwhile. To be called with errors of our own only. */
+export function attachRecentEvents(error: Error, events: readonly RecentEvent[]): void {
+  if (!Object.isExtensible(error)) return;
+  Object.defineProperty(error, 'recentEvents', { value: events, enumerable: true, configurable: true, writable: true });
+}
+
+// A log of an error prints its properties. Field by field this would fill a screen; a line for each is what one reads.
+function printable(events: readonly RecentEvent[]): readonly RecentEvent[] {
+  const list = [...events];
+  const print = () => (list.length === 0 ? '[]' : `[\n${list.map((event) => `  ${lineOf(event)}`).join('\n')}\n]`);
+  return Object.freeze(Object.defineProperty(list, inspect.custom, { value: print }));
+}
+
+function lineOf({ time, event, target, source, from, address, addresses, ...rest }: RecentEvent): string {
+  const { code, message, millis, times, since, underWay } = rest;
+  const words: string[] = [time, event];
+  if (target !== undefined) words.push(target);
+  if (source !== undefined) words.push(`(${source})`);
+  if (from !== undefined) words.push(event === 'switch' ? `from ${from}` : `stays on ${from}`);
+  if (address !== undefined) words.push(address);
+  if (addresses !== undefined) words.push(`${event === 'resolve' ? 'is at' : 'at'} ${addresses.join(', ')}`);
+  if (underWay) words.push('under way');
+  if (message !== undefined) words.push(`failed: ${code === undefined ? '' : `${code} `}${message}`);
+  const notes = [
+    millis === undefined ? '' : `${millis} ms`,
+    times === undefined ? '' : `${times} times since ${since}`,
+  ];
+  const note = notes.filter((each) => each !== '').join(', ');
+  return note === '' ? words.join(' ') : `${words.join(' ')} (${note})`;
+}
+
+const capacity = 20;
+const mostUnderWay = 5;
+const longestMessage = 200;
+
+// Longer than the pause between two attempts and the attempt itself. What happens again later is another occasion.
+const sameOccasionMillis = 15_000;

@@ -1,0 +1,33 @@
+/**
+ * Takes what must not be seen out of a text that somebody else wrote (an error's message): the secrets that are known, and what
+ * looks like one. In doubt it takes more.
+ *
+ * @param secrets passwords and the like, as they are; those that are no text are left out
+ */
+export function maskSecrets(text: string, secrets: readonly unknown[] = []): string {
+  let masked = text;
+  for (const secret of secrets) {
+    if (typeof secret !== 'string' || secret === '') continue;
+    for (const form of new Set([secret, encodeURIComponent(Buffer.from(secret).toString())])) {
+      if (!masked.includes(form)) continue;
+      // Cut out of the words around it, so short a secret would still be told by them.
+      if (form.length < shortestToCutOut) return hidden;
+      masked = masked.replaceAll(form, hidden);
+    }
+  }
+  return masked
+    .replace(keyBlock, hidden)
+    .replace(userInfo, `$1${hidden}@`)
+    .replace(bearer, `$1 ${hidden}`)
+    .replace(namedSecret, `$1$2${hidden}`);
+}
+
+const hidden = '[hidden]';
+const shortestToCutOut = 4;
+
+const keyBlock = /-----BEGIN [^-]*-----[\s\S]*?(?:-----END [^-]*-----|$)/g;
+// Whatever stands between the scheme and the last @: a password that was not encoded may have any character in it.
+const userInfo = /\b([a-z][a-z0-9+.-]*:\/\/)\S*@/gi;
+const bearer = /\b(bearer|basic)\s+[\w+/=.~-]+/gi;
+const namedSecret =
+  /\b(\w*(?:password|passwd|pwd|passphrase|secret|token|api[-_]?key|authorization)["']?)(\s*[:=]\s*)(?:"[^"]*"|'[^']*'|[^\s,;]+)/gi;
