@@ -165,7 +165,10 @@ function lineOf({ time, event, target, source, from, address, addresses, ...rest
   if (address !== undefined) words.push(address);
   if (addresses !== undefined) words.push(`${event === 'resolve' ? 'is at' : 'at'} ${addresses.join(', ')}`);
   if (underWay) words.push('under way');
-  if (message !== undefined) words.push(`failed: ${code === undefined ? '' : `${code} `}${message}`);
+  if (message !== undefined) {
+    const coded = code === undefined || message.includes(code) ? message : `${code} ${message}`;
+    words.push(event === 'lost' ? `by ${coded}` : `failed: ${coded}`);
+  }
   const notes = [
     millis === undefined ? '' : `${millis} ms`,
     times === undefined ? '' : `${times} times since ${since}`,
