@@ -50,7 +50,7 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
 
 const untilBusy = async (pid: number, server = webscaler.pair.primary) => {
   const busy = "select pid from pg_stat_activity where pid = $1 and state = 'active'";
-  await expect.poll(() => server.query(busy, [pid])).toHaveLength(1);
+  await expect.poll(() => server.query(busy, [pid]), { timeout: 10_000 }).toHaveLength(1);
 };
 
 describe('pool.Client', () => {
@@ -169,7 +169,7 @@ describe('a statement of such a client that signals a process of the pool by its
     const stranger = new pg.Client({ ...pair.connection(pair.standby) });
     opened.push(stranger);
     await stranger.connect();
-    const running = stranger.query('select pg_sleep(0.3), 1 as one');
+    const running = stranger.query('select pg_sleep(2), 1 as one');
     await untilBusy(pidOf(stranger), pair.standby);
     for (const text of ['pg_cancel_backend', 'pg_terminate_backend']) {
       await expect(control.query(`select ${text}(${pidOf(stranger)})`)).rejects.toMatchObject({
@@ -223,7 +223,7 @@ describe('a statement of such a client that signals a process of the pool by its
     const pool = webscaler.pool({
       targetSessionAttrs: 'any',
       drainTimeoutMillis: 20_000,
-      attemptTimeoutMillis: 500,
+      attemptTimeoutMillis: 1_500,
       liveness: false,
     });
     const client = await pool.connect();

@@ -64,6 +64,9 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+/** For what takes milliseconds on an idle machine. */
+const soon = { timeout: 10_000 };
+
 const passed = { message: 'Query read timeout', outcome: 'unknown' };
 const notSent = { message: 'Query read timeout', outcome: 'not-executed' };
 
@@ -73,12 +76,12 @@ describe('when query_timeout passes for a statement that runs', () => {
     ['over TLS without SSLRequest', { sslnegotiation: 'direct' } as PoolOptions],
   ])('%s, it ends on the server with its session, and the pool goes on at once', async (_, options) => {
     const { text, sessions } = endless();
-    const pool = webscaler.pool({ max: 1, query_timeout: 300, ...options });
+    const pool = webscaler.pool({ max: 1, query_timeout: 1_500, ...options });
     const failure = failureOf(pool.query(text));
-    await expect.poll(() => sessions()).toMatchObject([{ state: 'active' }]);
+    await expect.poll(() => sessions(), soon).toMatchObject([{ state: 'active' }]);
     expect(await failure).toMatchObject(passed);
     await expect(pool.query('select 2 as two')).resolves.toMatchObject({ rows: [{ two: 2 }] });
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
     expect(pool.totalCount).toBe(1);
   });
 
@@ -116,7 +119,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     await expect(pool.query('select 2 as two')).resolves.toMatchObject({ rows: [{ two: 2 }] });
     await expect(client.query('select 1')).rejects.toThrow('not queryable');
     client.release();
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
     expect(pool.totalCount).toBe(1);
   });
 
@@ -126,12 +129,12 @@ describe('when query_timeout passes for a statement that runs', () => {
     const pool = webscaler.pool({ max: 1, targetSessionAttrs: 'any', drainTimeoutMillis: 20_000 });
     const client = await pool.connect();
     const failure = failureOf(client.query({ text, query_timeout: 3_000 } as pg.QueryConfig));
-    await expect.poll(() => sessions(first)).toMatchObject([{ state: 'active' }]);
+    await expect.poll(() => sessions(first), soon).toMatchObject([{ state: 'active' }]);
     const switched = nextSwitch();
     await webscaler.point('secondary-db.example.com');
     await expect(switched).resolves.toMatchObject({ draining: 1 });
     expect(await failure).toMatchObject(passed);
-    await expect.poll(() => sessions(first)).toEqual([]);
+    await expect.poll(() => sessions(first), soon).toEqual([]);
     await expect(pool.moved()).resolves.toBeUndefined();
     client.release();
   });
@@ -141,10 +144,10 @@ describe('when query_timeout passes for a statement that runs', () => {
     await using relay = await startRelay({ host: pair.primary.address, port: pair.port });
     cluster.hosts.set('primary-db.example.com', ['127.0.0.1']);
     const { text, sessions } = endless();
-    const pool = webscaler.pool({ max: 1, query_timeout: 300, port: relay.port });
+    const pool = webscaler.pool({ max: 1, query_timeout: 300, port: relay.port, liveness: false });
     try {
       expect(await failureOf(pool.query(text))).toMatchObject(passed);
-      await expect.poll(() => sessions()).toEqual([]);
+      await expect.poll(() => sessions(), soon).toEqual([]);
     } finally {
       cluster.hosts.set('primary-db.example.com', [pair.primary.address]);
     }
@@ -165,10 +168,10 @@ describe('when query_timeout passes for a statement that runs', () => {
     await using stranger = await startFakePostgres({ tls, script: () => undefined });
     cluster.hosts.set('primary-db.example.com', ['127.0.0.1']);
     const { text, sessions } = endless();
-    const pool = webscaler.pool({ max: 1, query_timeout: 1_000, port: relay.port });
+    const pool = webscaler.pool({ max: 1, query_timeout: 1_500, port: relay.port, liveness: false });
     try {
       const failure = failureOf(pool.query(text));
-      await expect.poll(() => sessions()).toHaveLength(1);
+      await expect.poll(() => sessions(), soon).toHaveLength(1);
       relay.lead({ host: '127.0.0.1', port: stranger.port });
       expect(await failure).toMatchObject(passed);
       await pool.end();
@@ -203,10 +206,10 @@ describe('when query_timeout passes for a statement that runs', () => {
   it('nothing hangs where the server is stopped, and the statement ends once it goes on', async () => {
     const { text, sessions } = endless();
     const { primary } = webscaler.pair;
-    const pool = webscaler.pool({ max: 1, query_timeout: 1_000, failoverTimeoutMillis: 1_000, liveness: false });
+    const pool = webscaler.pool({ max: 1, query_timeout: 1_500, failoverTimeoutMillis: 1_000, liveness: false });
     const client = await pool.connect();
     const failure = failureOf(client.query(text));
-    await expect.poll(() => sessions()).toHaveLength(1);
+    await expect.poll(() => sessions(), soon).toHaveLength(1);
     await primary.freeze();
     expect(await failure).toMatchObject(passed);
     expect(pool.totalCount).toBe(0);
@@ -214,32 +217,32 @@ describe('when query_timeout passes for a statement that runs', () => {
     await pool.end();
     await primary.thaw();
     await primary.query('select pg_cancel_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()');
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
   });
 
   it('a server that does not take the request is in doubt: what is idle must prove itself', async () => {
     const { text, sessions } = endless();
     const { primary } = webscaler.pair;
-    const pool = webscaler.pool({ max: 2, query_timeout: 1_000, failoverTimeoutMillis: 10_000, liveness: false });
+    const pool = webscaler.pool({ max: 2, query_timeout: 1_500, failoverTimeoutMillis: 10_000, liveness: false });
     const other = await pool.connect();
     const failure = failureOf(pool.query(text));
-    await expect.poll(() => sessions()).toHaveLength(1);
+    await expect.poll(() => sessions(), soon).toHaveLength(1);
     other.release();
     expect(pool.idleCount).toBe(1);
     expect(pool.status().serving).toBe(true);
     await primary.freeze();
     expect(await failure).toMatchObject(passed);
-    await expect.poll(() => pool.status().serving, { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => pool.status().serving, soon).toBe(false);
     await primary.thaw();
     await expect(pool.query('select 1')).resolves.toBeDefined();
   });
 
   it('end() comes back within endTimeoutMillis', async () => {
     const { text, sessions } = endless();
-    const pool = webscaler.pool({ max: 1, query_timeout: 300, endTimeoutMillis: 100, liveness: false });
+    const pool = webscaler.pool({ max: 1, query_timeout: 1_500, endTimeoutMillis: 100, liveness: false });
     const client = await pool.connect();
     const failure = failureOf(client.query(text));
-    await expect.poll(() => sessions()).toHaveLength(1);
+    await expect.poll(() => sessions(), soon).toHaveLength(1);
     await webscaler.pair.primary.freeze();
     expect(await failure).toMatchObject(passed);
     await expect(pool.end()).resolves.toBeUndefined();
@@ -265,14 +268,14 @@ describe('when query_timeout passes for a statement that waits in this process',
 
 describe('a cursor, whose time-out pg does not end with it', () => {
   it('costs no connection once it is read to its end', async () => {
-    const pool = webscaler.pool({ max: 1, query_timeout: 300 });
+    const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
     const client = await pool.connect();
     const pid = await pidOf(client);
     const cursor = client.query(new Cursor('select 1 as one'));
     await expect(cursor.read(10)).resolves.toEqual([{ one: 1 }]);
     await cursor.close();
     client.release();
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, 1_300));
     expect(await pidOf(pool)).toBe(pid);
   });
 
@@ -283,7 +286,7 @@ describe('a cursor, whose time-out pg does not end with it', () => {
     const cursor = client.query(new Cursor(text));
     expect(await failureOf(cursor.read(1))).toMatchObject(passed);
     expect(pool.totalCount).toBe(0);
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
     client.release();
   });
 });
@@ -296,7 +299,7 @@ describe('when query_timeout passes in transaction()', () => {
 
   it('all of it is rolled back at once, and it is not done again', async () => {
     const { text, sessions } = endless();
-    const pool = webscaler.pool({ max: 1, query_timeout: 300 });
+    const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
     let runs = 0;
     const failure = await failureOf(
       pool.transaction(async (tx) => {
@@ -307,7 +310,7 @@ describe('when query_timeout passes in transaction()', () => {
     );
     expect(failure).toMatchObject({ code: 'ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK', outcome: 'not-executed' });
     expect((failure as Error).cause).toMatchObject(passed);
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
     expect([runs, await count()]).toEqual([1, 0]);
     await expect(pool.query('select 1')).resolves.toBeDefined();
   });
@@ -316,7 +319,7 @@ describe('when query_timeout passes in transaction()', () => {
     'so it is where the work goes on as if nothing had been: %j',
     async (options) => {
       const { text } = endless();
-      const pool = webscaler.pool({ max: 1, query_timeout: 300 });
+      const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
       let runs = 0;
       const failure = await failureOf(
         pool.transaction(async (tx) => {
@@ -340,7 +343,7 @@ describe('when query_timeout passes in transaction()', () => {
       'create constraint trigger pause after insert on items deferrable initially deferred for each row execute function pause()',
     );
     try {
-      const pool = webscaler.pool({ max: 1, query_timeout: 500 });
+      const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
       let runs = 0;
       const failure = await failureOf(
         pool.transaction(async (tx) => {
@@ -351,7 +354,7 @@ describe('when query_timeout passes in transaction()', () => {
       expect(failure).toMatchObject({ code: 'ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK', cause: passed });
       expect([runs, await count()]).toEqual([1, 0]);
       const busy = "select pid from pg_stat_activity where state = 'active' and query = 'COMMIT'";
-      await expect.poll(() => primary.query(busy)).toEqual([]);
+      await expect.poll(() => primary.query(busy), soon).toEqual([]);
     } finally {
       await inDatabase('drop function pause cascade');
     }
@@ -359,7 +362,7 @@ describe('when query_timeout passes in transaction()', () => {
 
   it('a COMMIT that waits for a standby is reported as unknown, and its session is gone', async () => {
     const { primary, standby } = webscaler.pair;
-    const pool = webscaler.pool({ max: 1, query_timeout: 500 });
+    const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
     let runs = 0;
     const failure = await failureOf(
       pool.transaction(async (tx) => {
@@ -371,7 +374,10 @@ describe('when query_timeout passes in transaction()', () => {
     expect(failure).toMatchObject({ code: 'ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN', outcome: 'unknown' });
     expect(runs).toBe(1);
     await expect
-      .poll(() => primary.query("select pid from pg_stat_activity where wait_event = 'SyncRep' and query = 'COMMIT'"))
+      .poll(
+        () => primary.query("select pid from pg_stat_activity where wait_event = 'SyncRep' and query = 'COMMIT'"),
+        soon,
+      )
       .toEqual([]);
   });
 });
@@ -391,14 +397,14 @@ describe('an AbortSignal of transaction()', () => {
       { signal: controller.signal },
     );
     const failure = failureOf(work);
-    await expect.poll(() => sessions()).toMatchObject([{ state: 'active' }]);
+    await expect.poll(() => sessions(), soon).toMatchObject([{ state: 'active' }]);
     controller.abort(reason);
     expect(await failure).toBe(reason);
     expect(await inside).toBe(reason);
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
     const { rows } = await pool.query('select * from items');
     expect(rows).toEqual([]);
-    await expect.poll(() => pool.status()).toMatchObject({ total: 1, idle: 1, waiting: 0 });
+    await expect.poll(() => pool.status(), soon).toMatchObject({ total: 1, idle: 1, waiting: 0 });
   };
 
   it('ends the statement that runs on the server', async () => {
@@ -427,10 +433,10 @@ describe('an AbortSignal of transaction()', () => {
       ),
     );
     const waiting = "select pid from pg_stat_activity where wait_event = 'SyncRep' and query = 'COMMIT'";
-    await expect.poll(() => primary.query(waiting)).toHaveLength(1);
+    await expect.poll(() => primary.query(waiting), soon).toHaveLength(1);
     controller.abort(new Error('enough'));
     expect(await failure).toMatchObject({ code: 'ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN' });
-    await expect.poll(() => primary.query(waiting)).toEqual([]);
+    await expect.poll(() => primary.query(waiting), soon).toEqual([]);
   });
 });
 
@@ -443,7 +449,7 @@ describe("a Client of one's own", () => {
     expect(await failureOf(client.query(text))).toMatchObject(passed);
     await expect(client.query('select 1')).rejects.toThrow('not queryable');
     await expect(ended).resolves.toBe('ended');
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
     await client.end();
   });
 
@@ -456,7 +462,7 @@ describe("a Client of one's own", () => {
     await connected;
     expect(await failure).toMatchObject(passed);
     await client.end();
-    await expect.poll(() => sessions()).toEqual([]);
+    await expect.poll(() => sessions(), soon).toEqual([]);
   });
 });
 

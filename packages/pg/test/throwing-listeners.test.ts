@@ -103,7 +103,7 @@ it('a listener for connect that throws does not hold up the first connection aft
     pool.once('connect', throwing);
     await webscaler.point('secondary-db.example.com');
     await switched;
-    await expect.poll(() => pool.idleCount).toBe(1);
+    await expect.poll(() => pool.idleCount, { timeout: 10_000 }).toBe(1);
     await expect(pool.query('select 1')).resolves.toBeDefined();
   });
   expect(uncaught).toEqual([mistake]);
