@@ -15,7 +15,7 @@ interface ClientInternals {
     stream: { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
   };
   readonly connectionParameters?: { readonly query_timeout?: number | string | false };
-  _errorAllQueries?(error: Error): void;
+  _errorAllQueries?(this: unknown, error: Error): void;
   _poolUseCount?: number;
 }
 
@@ -23,6 +23,38 @@ interface ClientInternals {
 export function isUsable(client: pg.ClientBase): boolean {
   const { _queryable, _ending } = internals(client);
   return Boolean(_queryable) && !_ending;
+}
+
+/** The statement that the server is answering; `undefined` where there is none. */
+export function activeStatement(client: pg.ClientBase): unknown {
+  return internals(client)._activeQuery ?? undefined;
+}
+
+/** Whether a statement was sent and is not answered. */
+export function hasSentWork(client: pg.ClientBase): boolean {
+  const { _activeQuery, _sentQueryQueue } = internals(client);
+  return Boolean(_activeQuery) || (_sentQueryQueue?.length ?? 0) > 0;
+}
+
+/** Calls back with each error of the server, before the statement's caller gets it. */
+export function onErrorMessage(client: pg.ClientBase, callback: (error: unknown) => void): void {
+  internals(client).connection?.prependListener('errorMessage', callback);
+}
+
+/** Calls back with the error that everything under way on the client is about to fail with. */
+export function onFailureOfAll(client: pg.ClientBase, callback: (error: Error) => void): void {
+  const failing = internals(client);
+  const original = failing._errorAllQueries;
+  if (original === undefined) return;
+  Object.defineProperty(client, '_errorAllQueries', {
+    configurable: true,
+    writable: true,
+    enumerable: false,
+    value(this: unknown, error: Error) {
+      callback(error);
+      return original.call(this, error);
+    },
+  });
 }
 
 /** Whether nothing is in flight or queued, and the server has said that it is ready. */

@@ -27,6 +27,7 @@ import { type QueryArguments, sendWatched } from './query-timeout.ts';
 import { attachRecentEvents, type RecentEvent } from './recent-events.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
 import { SharedSupply, type SharingClient } from './shared-supply.ts';
+import { recordStatementOutcomes } from './statement-outcome.ts';
 import type { SupplyRequest } from './supply.ts';
 import { watchedClient } from './watched-client.ts';
 
@@ -145,6 +146,7 @@ export class Client extends pg.Client {
     roles.follow(this);
     endWaitForReady(this);
     await super.connect();
+    recordStatementOutcomes(this);
     try {
       await checkRole(this, roles, name, targetSessionAttrs);
     } catch (error) {
@@ -236,6 +238,7 @@ export class Client extends pg.Client {
     const { targetSessionAttrs } = this.#settings;
     const where = describeEndpoint(endpoint);
     const stopLiveness = shared.watch(watchedClient(this, endpoint));
+    recordStatementOutcomes(this);
     onMessage<{ code?: string }>(this, 'errorMessage', (message) => {
       if (message.code === '25006') shared.suspect(message);
     });

@@ -93,6 +93,11 @@ export function recordOutcome(error: unknown, outcome: Outcome): void {
   Object.defineProperty(error, 'outcome', { value: outcome, enumerable: false, configurable: true, writable: true });
 }
 
+/** Whether a client refused a statement because its connection was gone already. */
+export function isNeverSent(error: unknown): boolean {
+  return error instanceof Error && notQueryable.has(error.message);
+}
+
 type Consequence = Omit<Failure, 'kind' | 'outcome'>;
 
 const keep: Consequence = { keepConnection: true, condemnsServer: false, retryable: false, tryNextAddress: false };

@@ -56,6 +56,7 @@ import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
 import { describeRole, roleFits } from './session-role.ts';
 import { mayCommitWithin } from './statement.ts';
+import { recordStatementOutcomes } from './statement-outcome.ts';
 import { type ConnectionSupply, FollowingSupply, type Supplied, type SupplyRequest } from './supply.ts';
 import { runTransaction, type Transaction, type TransactionHost, type TransactionOptions } from './transaction.ts';
 import { postgresLiveness, watchedClient } from './watched-client.ts';
@@ -756,6 +757,7 @@ export class Pool extends pg.Pool {
     // Without a listener of its own, the death of a server would be an uncaught exception of the process.
     client.on('error', (error) => this.#onClientError(error));
     onEnd(client, () => this.#onConnectionEnd(member));
+    recordStatementOutcomes(client);
     if (this.#settings.follows) watchQueryTimeouts(client, () => this.#abandon(member));
     this.#watch(member);
     return member;

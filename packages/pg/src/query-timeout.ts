@@ -42,9 +42,20 @@ export function sendWatched(
     recordOutcome(error, sent ? 'unknown' : 'not-executed');
     if (sent) onTimeout();
   };
+  const result = sendObserved(query, send, judge);
+  statement = isSubmittable(asked) ? asked : lastStatement(client);
+  return result;
+}
+
+/** Sends one statement, in any of its forms, and shows its error to `judge` before its caller gets it. */
+export function sendObserved(
+  query: QueryArguments,
+  send: (query: QueryArguments) => unknown,
+  judge: (error: unknown) => void,
+): unknown {
+  const [asked] = query;
   if (isSubmittable(asked)) watchSubmittable(asked, judge);
   const result = send(withCallback(query, judge));
-  statement = isSubmittable(asked) ? asked : lastStatement(client);
   // Before any handler of the caller's, which gets the promise later.
   if (isThenable(result)) result.then(undefined, judge);
   return result;
@@ -60,7 +71,7 @@ function withCallback(query: QueryArguments, judge: Judge): QueryArguments {
   if (typeof values === 'function') return [asked, judged(values as Callback, judge)];
   if (typeof callback === 'function') return [asked, values, judged(callback as Callback, judge)];
   if (isSubmittable(asked)) return query;
-  const { callback: inConfig } = asked as { callback?: unknown };
+  const inConfig = (asked as { callback?: unknown } | null | undefined)?.callback;
   return typeof inConfig === 'function' ? [asked, values, judged(inConfig as Callback, judge)] : query;
 }
 
