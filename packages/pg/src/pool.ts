@@ -51,6 +51,7 @@ import type { Liveness } from './liveness.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { watchQueryTimeouts } from './query-timeout.ts';
+import { judgeReadOnlyAnswer } from './read-only-answer.ts';
 import { attachRecentEvents } from './recent-events.ts';
 import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
@@ -156,6 +157,8 @@ export class Pool extends pg.Pool {
   #first: Promise<void> | undefined;
   /** The errors of queries whose client is about to be idle again. */
   readonly #settling = new WeakMap<Error, Promise<void>>();
+  /** Those that say that a server is read-only, until it is known whether it is. */
+  readonly #judging = new WeakMap<Error, Promise<void>>();
   #listening: Listening | undefined;
   readonly #movedWaiters = new Set<() => void>();
   #end: { readonly resolve: () => void; readonly timer: NodeJS.Timeout | undefined } | undefined;
@@ -340,13 +343,15 @@ export class Pool extends pg.Pool {
       if (isDatabaseError(error) && mayCommitWithin(text)) recordOutcome(error, 'unknown');
     };
     const again = (budgetMillis: number) =>
-      attempt(budgetMillis).catch((error: unknown) => {
+      attempt(budgetMillis).catch(async (error: unknown) => {
         judge(error);
+        await this.#judged(error);
         throw error;
       });
     const result = attempt(undefined).catch(async (error: unknown) => {
       judge(error);
       await this.#settled(error);
+      await this.#judged(error);
       const idempotent = isIdempotent(text);
       const failure = classifyFailure(error, 'connected');
       recordOutcome(error, failure.outcome);
@@ -882,6 +887,10 @@ export class Pool extends pg.Pool {
     const { client } = member;
     const { maxUses } = internals(this).options;
     const failure = error instanceof Error ? classifyFailure(error, 'connected') : undefined;
+    if (error instanceof Error && failure?.kind === 'read-only' && this.#mayJudge(member)) {
+      this.#judgeReadOnly(member, error, uses);
+      return;
+    }
     if (failure?.condemnsServer) this.#supply.suspect(error);
     // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
     const unwanted = Boolean(error) && !(member.fromQuery && failure?.keepConnection && !halfSent);
@@ -903,6 +912,35 @@ export class Pool extends pg.Pool {
       });
       if (error instanceof Error) this.#settling.set(error, settled);
     }
+  }
+
+  // For a plain host without a wish for a role, any such answer costs the connection, as in `pg`: the next one may lead elsewhere.
+  #mayJudge(member: Member): boolean {
+    const { follows, targetSessionAttrs } = this.#settings;
+    const asked = follows || targetSessionAttrs === 'read-write' || targetSessionAttrs === 'primary';
+    return asked && member.fromQuery && !member.lost && !this.#isClosing() && isUsable(member.client);
+  }
+
+  // Whose doing a read-only answer is is known once the statement is over. Until then the client is nobody's.
+  #judgeReadOnly(member: Member, error: Error, uses: number): void {
+    const { client, connection } = member;
+    const verdict = judgeReadOnlyAnswer(client, connection.roles, this.#settings.targetSessionAttrs, {
+      clock: this.#clock,
+      timeoutMillis: proofTimeoutMillis,
+    }).then((answerOf) => {
+      if (answerOf === 'caller') {
+        finalErrors.add(error);
+        this.#takeBack(member, undefined, { uses, halfSent: false });
+      } else {
+        this.#supply.suspect(error);
+        this.#remove(member);
+      }
+    });
+    this.#judging.set(error, verdict);
+  }
+
+  #judged(error: unknown): Promise<void> | undefined {
+    return error instanceof Error ? this.#judging.get(error) : undefined;
   }
 
   // The server reports an error one message before it says that it is ready again. Whoever asks for the next statement
@@ -1396,7 +1434,8 @@ function stopIdling(member: Member): void {
   member.idleTimer = undefined;
 }
 
-// Errors of a caller that no connection could be had for: every attempt that can help was made by then.
+// Errors of a caller that no connection could be had for, as every attempt that can help was made by then, and answers that
+// are the caller's own doing.
 const finalErrors = new WeakSet<Error>();
 
 function isFinal(error: unknown): boolean {

@@ -72,14 +72,20 @@ export async function checkRole(
   where: string,
   wanted: TargetSessionAttrs,
 ): Promise<void> {
-  if (roleFits(wanted, roles.role) === undefined) roles.learn(await askRole(client));
+  if (roleFits(wanted, roles.role) === undefined) roles.learn((await askRole(client)) ?? primaryRole);
   if (roleFits(wanted, roles.role) === false) throw new ServerRoleError(where, wanted, describeRole(roles.role));
 }
 
-/** Asks a server for its role: one that does not report it (before PostgreSQL 14, or behind a pooler), or one in doubt. */
-export async function askRole(client: pg.ClientBase): Promise<{ inHotStandby: boolean; defaultReadOnly: boolean }> {
+/**
+ * Asks a server for its role: one that does not report it (before PostgreSQL 14, or behind a pooler), or one in doubt.
+ * `undefined` where it does not tell.
+ */
+export async function askRole(
+  client: pg.ClientBase,
+): Promise<{ inHotStandby: boolean; defaultReadOnly: boolean } | undefined> {
   const { rows } = await client.query<{ recovery: boolean; readonly: string }>(roleQuery);
-  return { inHotStandby: rows[0]?.recovery === true, defaultReadOnly: rows[0]?.readonly === 'on' };
+  const [role] = rows;
+  return role && { inHotStandby: role.recovery === true, defaultReadOnly: role.readonly === 'on' };
 }
 
 /** What a server's role is called in messages. */
@@ -88,6 +94,8 @@ export function describeRole(role: SessionRole): string {
   if (role.defaultReadOnly === true) return 'read-only (default_transaction_read_only is on)';
   return 'a primary that takes writes';
 }
+
+const primaryRole = { inHotStandby: false, defaultReadOnly: false };
 
 const roleQuery =
   "SELECT pg_catalog.pg_is_in_recovery() AS recovery, pg_catalog.current_setting('default_transaction_read_only') AS readonly";

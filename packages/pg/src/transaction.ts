@@ -558,8 +558,8 @@ async function endTransaction(
       async () => {
         await client.query('ROLLBACK');
         if (failure?.kind !== 'read-only') return false;
-        const { inHotStandby, defaultReadOnly } = await askRole(client);
-        return inHotStandby || defaultReadOnly;
+        const role = await askRole(client);
+        return role !== undefined && (role.inHotStandby || role.defaultReadOnly);
       },
       {
         timeoutMillis: rollbackTimeoutMillis,
