@@ -22,6 +22,7 @@ import {
 import type * as pg from 'pg';
 import type { ConnectorRoute } from './connector.ts';
 import type { PoolSettings } from './options.ts';
+import { SharedSecureContext } from './secure-context.ts';
 
 /** How a pool gets from the name that it was given to servers: the parts of core, put together. */
 export interface Route extends ConnectorRoute {
@@ -52,6 +53,7 @@ export function createRoute(settings: PoolSettings, dependencies: { clock: Clock
   const ownSource =
     settings.source === undefined ? dnsSource(settings, policy, resolver, own, dependencies) : undefined;
   const balancer = new Balancer({}, dependencies);
+  const secureContext = new SharedSecureContext();
 
   return {
     source: settings.source ?? (ownSource as TargetSource),
@@ -71,7 +73,7 @@ export function createRoute(settings: PoolSettings, dependencies: { clock: Clock
       });
       return { endpoint, socket: result };
     },
-    tls: (target, client) => tlsOptions(settings, tlsIdentity(target), client),
+    tls: (target, client) => tlsOptions(settings, tlsIdentity(target), client, secureContext),
     report: (endpoint: Endpoint, failed: boolean) => {
       if (failed) balancer.failed(endpoint);
       else balancer.succeeded(endpoint);
@@ -125,6 +127,7 @@ function tlsOptions(
   settings: PoolSettings,
   identity: ReturnType<typeof tlsIdentity>,
   client: pg.Client,
+  secureContext: SharedSecureContext,
 ): object | false {
   if (settings.tls === 'off') return false;
   const { ssl } = client as unknown as { ssl: boolean | object };
@@ -132,6 +135,8 @@ function tlsOptions(
   const { key } = given as { key?: unknown };
   // `pg` hides the key from inspection; a spread would lose it.
   const options = key === undefined ? { ...given } : Object.defineProperty({ ...given }, 'key', { value: key });
+  const context = secureContext.of(options);
+  if (context !== undefined) Object.assign(options, { secureContext: context });
   if (settings.tls === 'unverified') return Object.assign(options, { servername: identity.servername });
   return Object.assign(options, identity, { rejectUnauthorized: true });
 }
