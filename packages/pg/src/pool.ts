@@ -11,6 +11,7 @@ import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { createPool, type Pool as SlotPool } from 'generic-pool';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
+import { ArrivalOrder, type Place } from './arrival-order.ts';
 import { placeOf, requestCancel } from './cancel-request.ts';
 import {
   breakConnection,
@@ -140,14 +141,23 @@ export class Pool extends pg.Pool {
   /** Callers without a slot. */
   #queued = 0;
   /** Those of them who queue for one, in the order in which they came. */
-  readonly #waiting = new Set<Checkout>();
-  /** Slots that were asked for on their behalf: never more than callers, so that those who give up leave nothing behind. */
+  readonly #waiting = new ArrivalOrder<Checkout>();
+  /** Slots that were asked for on their behalf, `max` at most. One that comes when nobody waits any longer is kept at hand. */
   #slotsAskedFor = 0;
   /** Callers with a slot whose connection is being made or proved. */
   #providing = 0;
   /** Those of them whose connection is being made. */
   #obtaining = 0;
-  readonly #checkouts = new Set<Checkout>();
+  readonly #checkouts = new ArrivalOrder<Checkout>();
+  // One for them all, and not a closure for each.
+  readonly #checkoutSettled = (checkout: Checkout): void => {
+    if (checkout.place !== undefined) this.#checkouts.leave(checkout.place);
+    if (!checkout.hasSlot) {
+      if (checkout.turn !== undefined) this.#waiting.leave(checkout.turn);
+      this.#queued -= 1;
+    }
+    if (this.ending) this.#checkEnd();
+  };
   /** Every member whose connection is not over: `end()` waits for all of them. */
   readonly #open = new Set<Member>();
   /** Set by `query()` for the `connect()` that it makes, which reads it in the same turn of the event loop. */
@@ -308,8 +318,6 @@ export class Pool extends pg.Pool {
   ): void;
   // biome-ignore-end lint/suspicious/noExplicitAny: as above
   override query(text: unknown, values?: unknown, callback?: unknown): unknown {
-    const run = super.query as unknown as QueryOnce;
-    const timeoutMillis = this.#settings.failoverTimeoutMillis;
     // In the words of `pg`, which would take a connection first and leave a listener of its own on it.
     if (text === null || text === undefined) {
       const error = new TypeError('Client was passed a null or undefined query');
@@ -319,55 +327,14 @@ export class Pool extends pg.Pool {
       return undefined;
     }
     // A submittable may have been read from already, so it is never sent twice.
-    if (typeof text === 'function' || isSubmittable(text)) {
-      this.#origin = { budgetMillis: undefined };
-      try {
-        return run.call(this, text, values, callback);
-      } finally {
-        this.#origin = undefined;
-      }
-    }
+    if (typeof text === 'function' || isSubmittable(text)) return this.#queryOnce(text, values, callback, firstAttempt);
     const done = typeof values === 'function' ? values : callback;
     const parameters = typeof values === 'function' ? undefined : values;
     const startedAt = this.#clock.now();
-    const attempt = (budgetMillis: number | undefined): Promise<unknown> => {
-      this.#origin = { budgetMillis };
-      try {
-        return run.call(this, text, parameters, undefined) as Promise<unknown>;
-      } finally {
-        this.#origin = undefined;
-      }
-    };
-    const judge = (error: unknown) => {
-      // What the server says of the statement that failed is not true of what was committed before it.
-      if (isDatabaseError(error) && mayCommitWithin(text)) recordOutcome(error, 'unknown');
-    };
-    const again = (budgetMillis: number) =>
-      attempt(budgetMillis).catch(async (error: unknown) => {
-        judge(error);
-        await this.#judged(error);
-        throw error;
-      });
-    const result = attempt(undefined).catch(async (error: unknown) => {
-      judge(error);
-      await this.#settled(error);
-      await this.#judged(error);
-      const idempotent = isIdempotent(text);
-      const failure = classifyFailure(error, 'connected');
-      recordOutcome(error, failure.outcome);
-      if (timeoutMillis === 0 || this.ending || isFinal(error) || !mayRetry(failure, idempotent)) throw error;
-      return await retryNotExecuted(error, again, {
-        name: this.#settings.name,
-        deadlineAt: startedAt + timeoutMillis,
-        timeoutMillis,
-        now: () => this.#clock.now(),
-        idempotent,
-        isFinal: (cause) => this.ending || isFinal(cause),
-        recentEvents: () => this.#supply.recentEvents,
-        onRetry: (cause, number) =>
-          retried.publish(() => ({ name: this.#settings.name, attempt: number, error: cause })),
-      });
-    });
+    // Little is made here, as most queries succeed and every object costs them all.
+    const result = (this.#queryOnce(text, parameters, undefined, firstAttempt) as Promise<unknown>).catch(
+      (error: unknown) => this.#queryAgain(error, text, parameters, startedAt),
+    );
     if (typeof done !== 'function') return result;
     const answer = done as (error: unknown, result?: unknown) => void;
     // An exception from the callback is the application's, as in `pg`, and no rejection of ours.
@@ -376,6 +343,48 @@ export class Pool extends pg.Pool {
       (error) => process.nextTick(() => answer(error)),
     );
     return undefined;
+  }
+
+  #queryOnce(text: unknown, values: unknown, callback: unknown, origin: Origin): unknown {
+    const run = super.query as unknown as QueryOnce;
+    this.#origin = origin;
+    try {
+      return run.call(this, text, values, callback);
+    } finally {
+      this.#origin = undefined;
+    }
+  }
+
+  async #queryAgain(error: unknown, text: unknown, values: unknown, startedAt: number): Promise<unknown> {
+    const { name, failoverTimeoutMillis } = this.#settings;
+    const judge = (cause: unknown) => {
+      // What the server says of the statement that failed is not true of what was committed before it.
+      if (isDatabaseError(cause) && mayCommitWithin(text)) recordOutcome(cause, 'unknown');
+    };
+    judge(error);
+    await this.#settled(error);
+    await this.#judged(error);
+    const idempotent = isIdempotent(text);
+    const failure = classifyFailure(error, 'connected');
+    recordOutcome(error, failure.outcome);
+    const final = failoverTimeoutMillis === 0 || this.ending || isFinal(error);
+    if (final || !mayRetry(failure, idempotent)) throw error;
+    const again = (budgetMillis: number) =>
+      (this.#queryOnce(text, values, undefined, { budgetMillis }) as Promise<unknown>).catch(async (cause: unknown) => {
+        judge(cause);
+        await this.#judged(cause);
+        throw cause;
+      });
+    return await retryNotExecuted(error, again, {
+      name,
+      deadlineAt: startedAt + failoverTimeoutMillis,
+      timeoutMillis: failoverTimeoutMillis,
+      now: () => this.#clock.now(),
+      idempotent,
+      isFinal: (cause) => this.ending || isFinal(cause),
+      recentEvents: () => this.#supply.recentEvents,
+      onRetry: (cause, attempt) => retried.publish(() => ({ name, attempt, error: cause })),
+    });
   }
 
   /**
@@ -523,17 +532,10 @@ export class Pool extends pg.Pool {
       process.nextTick(() => item.callback(new TooManyWaitingError(maxWaiting), undefined, noop));
       return;
     }
-    const abandon = () => checkout.fail(origin?.signal?.reason);
     const usedBy = origin === undefined ? 'application' : (origin.kind ?? 'query');
-    const checkout = new Checkout(item, usedBy, () => {
-      this.#checkouts.delete(checkout);
-      this.#waiting.delete(checkout);
-      origin?.signal?.removeEventListener('abort', abandon);
-      if (!checkout.hasSlot) this.#queued -= 1;
-      if (this.ending) this.#checkEnd();
-    });
-    this.#checkouts.add(checkout);
-    origin?.signal?.addEventListener('abort', abandon, { once: true });
+    const checkout = new Checkout(item, usedBy, this.#checkoutSettled);
+    checkout.place = this.#checkouts.add(checkout);
+    if (origin?.signal !== undefined) checkout.abandonOn(origin.signal);
     const limitMillis = connectionTimeoutMillis || failoverTimeoutMillis;
     const timeoutMillis = Math.min(
       limitMillis || Number.POSITIVE_INFINITY,
@@ -566,11 +568,13 @@ export class Pool extends pg.Pool {
     if (Number.isFinite(timeoutMillis)) {
       checkout.expireAfter(timeoutMillis, () => this.#timeoutError(checkout, timeoutMillis));
     }
-    this.#waiting.add(checkout);
-    if (this.#slotsAskedFor < this.#waiting.size) this.#askForSlot();
+    checkout.turn = this.#waiting.add(checkout);
+    this.#askForSlot();
   }
 
+  // Whoever waits is either given a client that another caller gives back, or a slot to have one made for: what comes first.
   #askForSlot(): void {
+    if (this.#slotsAskedFor >= Math.min(this.#waiting.size, internals(this).options.max)) return;
     this.#slotsAskedFor += 1;
     const free = this.#freeSlots.pop();
     const acquired = free === undefined ? this.#slots.acquire() : Promise.resolve(free);
@@ -578,22 +582,29 @@ export class Pool extends pg.Pool {
       (slot) => {
         this.#slotsAskedFor -= 1;
         this.#slotsTaken += 1;
-        const [checkout] = this.#waiting;
+        const checkout = this.#nextWaiting();
         if (checkout === undefined) {
           this.#freeSlot(slot);
           return;
         }
-        this.#waiting.delete(checkout);
-        this.#queued -= 1;
-        checkout.hasSlot = true;
+        this.#askForSlot();
         this.#serve(checkout, slot);
       },
       (error: unknown) => {
         this.#slotsAskedFor -= 1;
-        const [checkout] = this.#waiting;
-        checkout?.fail(error);
+        this.#waiting.first?.fail(error);
       },
     );
+  }
+
+  // The one who came first. It has a slot from now on.
+  #nextWaiting(): Checkout | undefined {
+    const checkout = this.#waiting.first;
+    if (checkout?.turn === undefined) return undefined;
+    this.#waiting.leave(checkout.turn);
+    this.#queued -= 1;
+    checkout.hasSlot = true;
+    return checkout;
   }
 
   #spareSlots(): number {
@@ -808,18 +819,8 @@ export class Pool extends pg.Pool {
     client.removeListener('error', member.idleListener);
     const release = this.#releaseOnce(member, checkout.usedBy);
     (client as pg.PoolClient).release = release;
-    const deliver = () => {
-      // The caller's time was up while the connection was being made: the pool keeps it.
-      if (checkout.settled) {
-        throwLater(release);
-        return;
-      }
-      member.delivering = true;
-      checkout.deliver(client as pg.PoolClient, release);
-      member.delivering = false;
-    };
     if (member.verified || verify === undefined) {
-      deliver();
+      this.#deliver(member, checkout, release);
       return;
     }
     let judged = false;
@@ -833,7 +834,7 @@ export class Pool extends pg.Pool {
         return;
       }
       member.verified = true;
-      deliver();
+      this.#deliver(member, checkout, release);
     };
     try {
       verify(client, judge);
@@ -844,6 +845,17 @@ export class Pool extends pg.Pool {
           throw error;
         });
     }
+  }
+
+  #deliver(member: Member, checkout: Checkout, release: (error?: Error | boolean) => void): void {
+    // The caller's time was up while the connection was being made: the pool keeps it.
+    if (checkout.settled) {
+      throwLater(release);
+      return;
+    }
+    member.delivering = true;
+    checkout.deliver(member.client as pg.PoolClient, release);
+    member.delivering = false;
   }
 
   // ---- Taking back
@@ -973,6 +985,14 @@ export class Pool extends pg.Pool {
     }
     member.provenAt = this.#clock.now();
     this.#supply.confirmed();
+    // As in pg-pool, straight to whoever has waited longest: it costs neither a round through the slots nor a timer.
+    if (member.slot !== undefined && this.#epochs.isCurrent(member)) {
+      const waiting = this.#nextWaiting();
+      if (waiting !== undefined) {
+        this.#handOut(member, waiting, false);
+        return;
+      }
+    }
     if (idleTimeoutMillis > 0 && this.#epochs.total > min) {
       member.idleTimer = setTimeout(() => {
         if (this.#epochs.total <= min) return;
@@ -1251,7 +1271,7 @@ export class Pool extends pg.Pool {
   }
 
   #failAll(): void {
-    for (const checkout of [...this.#checkouts]) checkout.fail(poolEndedError());
+    for (const checkout of this.#checkouts) checkout.fail(poolEndedError());
   }
 
   #cutAll(): void {
@@ -1317,13 +1337,18 @@ interface Member {
 class Checkout {
   readonly usedBy: 'query' | 'transaction' | 'application';
   hasSlot = false;
+  /** Among all that are not answered. */
+  place: Place<Checkout> | undefined;
+  /** Among those who queue for a slot. */
+  turn: Place<Checkout> | undefined;
   readonly #item: PendingItem;
-  readonly #onSettled: () => void;
+  readonly #onSettled: (checkout: Checkout) => void;
   #settled = false;
   #timer: NodeJS.Timeout | undefined;
   #request: (SupplyRequest & { readonly controller: AbortController }) | undefined;
+  #stopAbandoning: (() => void) | undefined;
 
-  constructor(item: PendingItem, usedBy: Checkout['usedBy'], onSettled: () => void) {
+  constructor(item: PendingItem, usedBy: Checkout['usedBy'], onSettled: (checkout: Checkout) => void) {
     this.#item = item;
     this.usedBy = usedBy;
     this.#onSettled = onSettled;
@@ -1341,6 +1366,12 @@ class Checkout {
       if (this.#settled) controller.abort(poolEndedError());
     }
     return this.#request;
+  }
+
+  abandonOn(signal: AbortSignal): void {
+    const abandon = () => this.fail(signal.reason);
+    signal.addEventListener('abort', abandon, { once: true });
+    this.#stopAbandoning = () => signal.removeEventListener('abort', abandon);
   }
 
   expireAfter(millis: number, makeError: () => Error): void {
@@ -1364,7 +1395,8 @@ class Checkout {
     if (this.#settled) return false;
     this.#settled = true;
     clearTimeout(this.#timer);
-    this.#onSettled();
+    this.#stopAbandoning?.();
+    this.#onSettled(this);
     return true;
   }
 }
@@ -1397,6 +1429,8 @@ interface PendingItem {
     release: (error?: Error | boolean) => void,
   ) => void;
 }
+
+const firstAttempt: Origin = Object.freeze({ budgetMillis: undefined });
 
 type QueryOnce = (this: Pool, text: unknown, values: unknown, callback: unknown) => unknown;
 
