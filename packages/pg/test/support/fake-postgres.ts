@@ -36,6 +36,10 @@ export interface FakeOptions {
   readonly tls?: { readonly certificate: string; readonly privateKey: string; readonly ca: string } | undefined;
   /** Called with each connection, after its start-up message. */
   readonly script: (session: FakeSession) => Promise<void> | void;
+  /** Where it listens. @defaultValue 127.0.0.1 */
+  readonly address?: string | undefined;
+  /** @defaultValue one that is free */
+  readonly port?: number | undefined;
 }
 
 export async function startFakePostgres(options: FakeOptions): Promise<FakePostgres> {
@@ -80,7 +84,10 @@ export async function startFakePostgres(options: FakeOptions): Promise<FakePostg
     };
     run().catch(() => socket.destroy());
   };
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, options.address ?? '127.0.0.1', resolve);
+  });
   const { port } = server.address() as AddressInfo;
   return {
     port,
