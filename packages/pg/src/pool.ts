@@ -658,7 +658,6 @@ export class Pool extends pg.Pool {
   #borrow(): Member | undefined {
     const member = this.#epochs.borrow();
     if (member === undefined) return undefined;
-    stopIdling(member);
     // While it is idle, `allowExitOnIdle` lets the process end; while it is used it must not.
     if (internals(this).options.allowExitOnIdle) (member.client as unknown as { ref?(): void }).ref?.();
     return member;
@@ -993,20 +992,28 @@ export class Pool extends pg.Pool {
         return;
       }
     }
-    if (idleTimeoutMillis > 0 && this.#epochs.total > min) {
-      member.idleTimer = setTimeout(() => {
-        if (this.#epochs.total <= min) return;
-        this.#log('remove idle client');
-        this.#remove(member);
-      }, idleTimeoutMillis);
-      if (allowExitOnIdle) member.idleTimer.unref();
-    }
+    if (idleTimeoutMillis > 0 && this.#epochs.total > min) this.#idleFor(member, idleTimeoutMillis);
+    else stopIdling(member);
     if (allowExitOnIdle) (client as unknown as { unref(): void }).unref();
     if (!this.#epochs.giveBack(member)) {
       this.#remove(member);
       return;
     }
     this.#freeSlotOf(member);
+  }
+
+  // One timer for the whole life of a client, set back each time that it comes to be idle: a new one for each query costs more.
+  #idleFor(member: Member, millis: number): void {
+    if (member.idleTimer !== undefined) {
+      member.idleTimer.refresh();
+      return;
+    }
+    member.idleTimer = setTimeout(() => {
+      if (this.#epochs.total <= internals(this).options.min || !this.#epochs.idle().includes(member)) return;
+      this.#log('remove idle client');
+      this.#remove(member);
+    }, millis);
+    if (internals(this).options.allowExitOnIdle) member.idleTimer.unref();
   }
 
   #roleFits(member: Member): boolean {
@@ -1127,6 +1134,7 @@ export class Pool extends pg.Pool {
   #onConnectionEnd(member: Member): void {
     if (member.closing) return;
     member.lost = true;
+    stopIdling(member);
     member.stopLiveness?.();
     // For a plain host it stays its user's to give back, as in `pg`.
     if (member.checkedOut && !this.#settings.follows) return;
