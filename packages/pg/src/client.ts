@@ -27,7 +27,7 @@ import { type QueryArguments, sendWatched } from './query-timeout.ts';
 import { attachRecentEvents, type RecentEvent } from './recent-events.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
 import { SharedSupply, type SharingClient } from './shared-supply.ts';
-import { recordStatementOutcomes } from './statement-outcome.ts';
+import { recordStatementOutcomes, refuseAsNotExecuted } from './statement-outcome.ts';
 import type { SupplyRequest } from './supply.ts';
 import { watchedClient } from './watched-client.ts';
 
@@ -246,8 +246,7 @@ export class Client extends pg.Client {
       if (status !== 'I' || roleFits(targetSessionAttrs, roles.role) !== false) return;
       const error = new ServerRoleError(where, targetSessionAttrs, describeRole(roles.role));
       shared.suspect(error);
-      // After the answer has reached its caller, and before the caller's next statement can be sent.
-      process.nextTick(() => this.#finish(error));
+      this.#finishAfterAnswer(() => error);
     });
     const state: Ready = {
       name: 'ready',
@@ -293,22 +292,26 @@ export class Client extends pg.Client {
     if (state.name !== 'ready' || state.endpoint === undefined || state.drainTimer !== undefined) return undefined;
     const retired = state.endpoint.target.externalName;
     if (target.externalName === retired) return undefined;
-    const finish = () => this.#finish(new TargetRetiredError(retired, 'not-executed'));
+    const makeError = () => new TargetRetiredError(retired, 'not-executed');
     state.drainTimer = setTimeout(() => {
       // `pg` emits what its connection breaks of, and without a listener the process would end.
       if (this.listenerCount('error') === 0) this.on('error', noop);
       breakConnection(this, new TargetRetiredError(retired, hasWork(this) ? 'unknown' : 'not-executed'));
     }, this.#settings.drainTimeoutMillis);
     if (isQuiet(this) && !isInTransaction(this)) {
-      finish();
+      this.#finish(makeError());
       return 'idle';
     }
-    state.stopDraining = onTransactionEnd(this, () => {
-      rejectQueued(this, () => new TargetRetiredError(retired, 'not-executed'));
-      // After the answer has reached its caller, and before the caller's next statement can be sent.
-      process.nextTick(finish);
-    });
+    state.stopDraining = onTransactionEnd(this, () => this.#finishAfterAnswer(makeError));
     return 'draining';
+  }
+
+  // From within the message that ends a statement. Whoever gets the answer may ask for the next statement while it takes it, and
+  // others wait behind it already: nothing more is sent.
+  #finishAfterAnswer(makeError: () => Error): void {
+    rejectQueued(this, makeError);
+    refuseAsNotExecuted(this);
+    process.nextTick(() => this.#finish(makeError()));
   }
 
   // Whoever holds it must hear that it is over. Without a listener the process would end, for nothing worse than a switch.

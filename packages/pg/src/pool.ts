@@ -23,7 +23,6 @@ import {
   onEnd,
   onTransactionEnd,
   processIdOf,
-  refuseStatements,
   rejectQueued,
   silence,
   whenQuiet,
@@ -58,7 +57,7 @@ import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
 import { describeRole, roleFits } from './session-role.ts';
 import { mayCommitWithin } from './statement.ts';
-import { recordStatementOutcomes } from './statement-outcome.ts';
+import { recordStatementOutcomes, refuseAsNotExecuted } from './statement-outcome.ts';
 import { type ConnectionSupply, FollowingSupply, type Supplied, type SupplyRequest } from './supply.ts';
 import { runTransaction, type Transaction, type TransactionHost, type TransactionOptions } from './transaction.ts';
 import { postgresLiveness, watchedClient } from './watched-client.ts';
@@ -1213,7 +1212,7 @@ export class Pool extends pg.Pool {
     member.stopWatching = onTransactionEnd(client, () => {
       rejectQueued(client, () => new TargetRetiredError(target.externalName, 'not-executed'));
       // A callback may ask for the next statement while it takes the answer of this one.
-      refuseStatements(client);
+      refuseAsNotExecuted(client);
       // After the answer has reached its caller.
       process.nextTick(retire);
     });

@@ -7,6 +7,7 @@ import {
   onEnd,
   onErrorMessage,
   onFailureOfAll,
+  refuseStatements,
 } from './client-state.ts';
 import { classifyFailure, isNeverSent, recordOutcome } from './failures.ts';
 import { type QueryArguments, sendObserved } from './query-timeout.ts';
@@ -40,6 +41,12 @@ export function recordStatementOutcomes(client: pg.ClientBase): void {
   });
   // A client whose connection is gone refuses every statement before it is sent.
   onEnd(client, () => refuseWithOutcome(client));
+}
+
+/** Makes the client refuse every further statement, before it is sent. Each error says so. */
+export function refuseAsNotExecuted(client: pg.ClientBase): void {
+  refuseStatements(client);
+  refuseWithOutcome(client);
 }
 
 function refuseWithOutcome(client: pg.ClientBase): void {

@@ -31,6 +31,11 @@ function makeClient(overrides: ClientOptions = {}): Client {
   return client;
 }
 
+// The form that answers before anything else of the process goes on.
+function ask(client: Client, text: string, callback: (error: unknown) => void): void {
+  (client.query as (text: string, callback: (error: unknown) => void) => void).call(client, text, callback);
+}
+
 const whereAmI = 'select host(inet_server_addr()) as address';
 
 describe('a client for a Service', () => {
@@ -232,6 +237,20 @@ describe('when the Service points elsewhere', () => {
     await expect.poll(() => errors).toMatchObject([{ code: 'ERR_EXTERNALNAME_TARGET_RETIRED' }]);
   });
 
+  it('what the callback with the last answer asks for is not sent any more', async () => {
+    const client = makeClient({ ...anyRole, drainTimeoutMillis: 10_000 });
+    await client.connect();
+    client.on('error', () => undefined);
+    await client.query('begin');
+    const switched = nextSwitch();
+    await webscaler.point('secondary-db.example.com');
+    await switched;
+    const next = await new Promise<unknown>((resolve) => {
+      ask(client, 'commit', () => ask(client, 'select 1', resolve));
+    });
+    expect(next).toMatchObject({ message: 'Client was closed and is not queryable', outcome: 'not-executed' });
+  });
+
   it('what takes longer than drainTimeoutMillis is cut, and its outcome is unknown', async () => {
     const client = makeClient({ ...anyRole, drainTimeoutMillis: 50 });
     await client.connect();
@@ -274,6 +293,26 @@ describe('when the server of a client changes or dies', () => {
     } finally {
       await primary.unfence();
     }
+  });
+
+  it('a statement that waits behind the answer which says so is not sent any more', async () => {
+    const client = makeClient();
+    await client.connect();
+    client.on('error', () => undefined);
+    const demoted = client.query('set default_transaction_read_only = on');
+    const next = client.query('select 1').catch((error: unknown) => error);
+    await demoted;
+    expect(await next).toMatchObject({ code: 'ERR_EXTERNALNAME_SERVER_ROLE', outcome: 'not-executed' });
+  });
+
+  it('nor is one that the callback with that answer asks for', async () => {
+    const client = makeClient();
+    await client.connect();
+    client.on('error', () => undefined);
+    const next = await new Promise<unknown>((resolve) => {
+      ask(client, 'set default_transaction_read_only = on', () => ask(client, 'select 1', resolve));
+    });
+    expect(next).toMatchObject({ message: 'Client was closed and is not queryable', outcome: 'not-executed' });
   });
 
   it('a silent server is found, and the statement fails with outcome unknown', async () => {
@@ -329,6 +368,11 @@ describe('the module for libraries', () => {
     expect(pgModule.types).toBe(pg.types);
     expect(pgModule.defaults).toBe(pg.defaults);
     expect(pgModule).not.toHaveProperty('default');
-    expect(pgModule).not.toHaveProperty('native');
+    expect(pgModule.native).toBeNull();
+  });
+
+  it('is typed as pg is, for libraries that ask for the module', () => {
+    const module: Omit<typeof pg, 'default'> = pgModule;
+    expect(module).toBe(pgModule);
   });
 });

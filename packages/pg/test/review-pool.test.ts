@@ -433,6 +433,7 @@ describe('a callback-style application on a client whose target is retired', () 
     await after(100);
     expect(seen).not.toContain('second');
     expect(error).toBeInstanceOf(Error);
+    expect(outcomeOf(error)).toBe('not-executed');
     client.release();
   });
 });
