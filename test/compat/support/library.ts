@@ -27,6 +27,8 @@ export interface Library<Opened> {
    * fails none. @defaultValue false
    */
   readonly repeatsStatements?: boolean;
+  /** Whether its transactions are those of `pool.transaction()`: a planned switch fails none. @defaultValue false */
+  readonly repeatsTransactions?: boolean;
   /** Prepares the database, where it needs more than the table `writes`. */
   prepare?(webscaler: Webscaler): Promise<unknown>;
   /** Where `insert` stores: SQL that gives a row with the column `id` for each. @defaultValue the table `writes` */
