@@ -211,6 +211,17 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
+/** Waits for a promise no longer than {@link until} does: a run that hangs would be interrupted, and tell nothing. */
+async function settled<T>(what: string, promise: Promise<T>): Promise<T> {
+  let over = false;
+  const end = () => {
+    over = true;
+  };
+  promise.then(end, end);
+  await until(what, () => over);
+  return await promise;
+}
+
 function processIdOf(client: pg.Client | pg.PoolClient): number {
   return (client as unknown as { processID: number }).processID;
 }
@@ -314,7 +325,7 @@ async function take(model: Model, { servers, gone }: Real, call: Call): Promise<
     expect(call.error).toBeUndefined();
     const { client } = call;
     if (client === undefined) throw new Error('served without a client');
-    const { command, rowCount } = await client.query('where');
+    const { command, rowCount } = await settled('the server says which it is', client.query('where'));
     expect(command).toBe(model.place);
     call.session = rowCount ?? 0;
     expect(holding(model).map(({ session }) => session)).not.toContain(call.session);
@@ -507,7 +518,9 @@ class Transaction implements PoolCommand {
   check = (model: Model) => usable(model).length > 0;
   async run(model: Model, real: Real): Promise<void> {
     const call = pick(usable(model), this.which);
-    await call.client?.query(call.inTransaction ? 'COMMIT' : 'BEGIN');
+    const { client } = call;
+    if (client === undefined) throw new Error('held without a client');
+    await settled('the transaction begins or ends', client.query(call.inTransaction ? 'COMMIT' : 'BEGIN'));
     call.inTransaction = !call.inTransaction;
     if (call.epoch !== model.epoch) {
       await until(`call ${call.number} is retired`, () => real.gone.has(call.session));
@@ -541,7 +554,7 @@ async function finish(model: Model, real: Real): Promise<void> {
     }
   }
   await settle(model, real);
-  await pool.end();
+  await settled('the pool has ended', pool.end());
   await until('no session is left on either server', () => servers.open.size === 0);
   expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([0, 0, 0]);
   expect(model.calls.map(({ answers }) => answers)).toEqual(model.calls.map(() => 1));
@@ -577,6 +590,8 @@ function start(): { model: Model; real: Real } {
       attemptTimeoutMillis: 600_000,
       failoverTimeoutMillis: 600_000,
       drainTimeoutMillis: 600_000,
+      // Longer than a run waits for the end, which must come without it. A run that failed is cleaned up by it.
+      endTimeoutMillis: patienceMillis + 1_000,
     },
     { clock: quickClock, random: () => 0 },
   );
