@@ -389,6 +389,9 @@ class Release implements PoolCommand {
     const call = pick(inHand(model), this.which);
     call.client?.release(this.how === 'plain' ? undefined : this.how === 'true' ? true : new Error('unwanted'));
     call.state = 'over';
+    if (this.how !== 'plain') {
+      await until(`the connection of call ${call.number} is closed`, () => real.gone.has(call.session));
+    }
     await settle(model, real);
   }
   toString = () => `release ${this.which} (${this.how})`;
