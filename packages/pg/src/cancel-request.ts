@@ -1,7 +1,7 @@
-import net from 'node:net';
+import type net from 'node:net';
 import { withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
-import { dial, standIn } from './connector.ts';
+import { addressOf, dial, standIn } from './connector.ts';
 import { ConnectTimeoutError } from './errors.ts';
 
 /** Where the server of a connection listens. */
@@ -88,8 +88,7 @@ async function send(client: KeyHolder, place: ServerPlace, signal: AbortSignal):
 }
 
 function describePlace(place: ServerPlace): string {
-  if ('path' in place) return place.path;
-  return net.isIPv6(place.address) ? `[${place.address}]:${place.port}` : `${place.address}:${place.port}`;
+  return 'path' in place ? place.path : addressOf(place);
 }
 
 // What `pg` keeps of BackendKeyData. The key is a number: `pg` asks for protocol 3.0, in which PostgreSQL 18, too, gives

@@ -65,8 +65,7 @@ export function isQuiet(client: pg.ClientBase): boolean {
 
 /** Whether a statement was handed to the client and is not answered. */
 export function hasWork(client: pg.ClientBase): boolean {
-  const { _activeQuery, _queryQueue, _sentQueryQueue } = internals(client);
-  return Boolean(_activeQuery) || (_queryQueue?.length ?? 0) > 0 || (_sentQueryQueue?.length ?? 0) > 0;
+  return hasSentWork(client) || (internals(client)._queryQueue?.length ?? 0) > 0;
 }
 
 /** Whether a transaction is open, or failed and not ended. Only meaningful while the client is quiet. */
@@ -138,12 +137,12 @@ export function refuseStatements(client: pg.ClientBase): void {
 
 /**
  * Ends what the client has to do with its server, while the connection stays open: nothing more is sent, nothing that still
- * comes is heard. What was not sent fails with the first error, what was sent with the second, where there is one.
+ * comes is heard. What was not sent fails in the words of `pg`, what was sent with the error here, where there is one.
  */
-export function silence(client: pg.ClientBase, notSent: () => Error, sent?: Error): void {
+export function silence(client: pg.ClientBase, sent?: Error): void {
   refuseStatements(client);
   internals(client).connection?.stream.pause?.();
-  rejectQueued(client, notSent);
+  rejectQueued(client, () => new Error('Client has encountered a connection error and is not queryable'));
   if (sent !== undefined) internals(client)._errorAllQueries?.(sent);
 }
 

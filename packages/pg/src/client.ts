@@ -16,18 +16,18 @@ import {
   onMessage,
   onReadyForQuery,
   onTransactionEnd,
-  rejectQueued,
   silence,
 } from './client-state.ts';
 import { type Connection, describeEndpoint, destroySocket } from './connector.ts';
 import { ConnectionLostError, FailoverTimeoutError, ServerRoleError, TargetRetiredError } from './errors.ts';
 import { recordOutcome } from './failures.ts';
+import { isSubmitted, type QueryArguments } from './observed-query.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
-import { type QueryArguments, sendWatched } from './query-timeout.ts';
+import { sendWatched } from './query-timeout.ts';
 import { attachRecentEvents, type RecentEvent } from './recent-events.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
 import { SharedSupply, type SharingClient } from './shared-supply.ts';
-import { recordStatementOutcomes, refuseAsNotExecuted } from './statement-outcome.ts';
+import { recordStatementOutcomes, sendNothingMore } from './statement-outcome.ts';
 import type { SupplyRequest } from './supply.ts';
 import { watchedClient } from './watched-client.ts';
 
@@ -284,7 +284,7 @@ export class Client extends pg.Client {
     state.abandoned = requestCancel(this, state.endpoint)
       .catch((error: unknown) => state.suspect(error))
       .then(() => destroySocket(this));
-    silence(this, () => new Error('Client has encountered a connection error and is not queryable'));
+    silence(this);
   }
 
   #retire(target: Target): 'idle' | 'draining' | undefined {
@@ -309,8 +309,7 @@ export class Client extends pg.Client {
   // From within the message that ends a statement. Whoever gets the answer may ask for the next statement while it takes it, and
   // others wait behind it already: nothing more is sent.
   #finishAfterAnswer(makeError: () => Error): void {
-    rejectQueued(this, makeError);
-    refuseAsNotExecuted(this);
+    sendNothingMore(this, makeError);
     process.nextTick(() => this.#finish(makeError()));
   }
 
@@ -443,15 +442,14 @@ function holdQuery(held: HeldQuery[], query: QueryArguments, sendNow: SendQuery)
   // It is sent when the client is connected, and is its caller's all the same.
   const send = AsyncResource.bind(() => sendNow(query));
   const done = typeof values === 'function' ? values : callback;
-  const submittable = asked as { submit?: unknown; handleError?: (error: unknown, connection: unknown) => void } | null;
   if (typeof done === 'function') {
     held.push({ send, fail: (error) => process.nextTick(() => done(error)) });
     return undefined;
   }
-  if (typeof submittable?.submit === 'function') {
+  if (isSubmitted(asked)) {
     held.push({
       send,
-      fail: (error) => process.nextTick(() => submittable.handleError?.(error, undefined)),
+      fail: (error) => process.nextTick(() => asked.handleError?.(error, undefined)),
     });
     return asked;
   }

@@ -85,7 +85,7 @@ export class Connector {
       signal.throwIfAborted();
       let endpoint: Endpoint;
       let socket: net.Socket;
-      const dialled = recent.begin(placeOf(left));
+      const dialled = recent.begin(attemptAt(left));
       try {
         ({ endpoint, socket } = await this.#dial(left, signal));
       } catch (error) {
@@ -93,20 +93,20 @@ export class Connector {
         for (const each of left) this.#route.report(each, true);
         if (!signal.aborted) {
           for (const each of failuresOf(error, left)) {
-            recent.record({ ...placeOf([each.endpoint]), millis, error: each.error });
+            recent.record({ ...attemptAt([each.endpoint]), millis, error: each.error });
           }
         }
         errors.push(...reasons(error));
         break;
       }
       const dialMillis = dialled();
-      const started = recent.begin(placeOf([endpoint]));
+      const started = recent.begin(attemptAt([endpoint]));
       let client: pg.Client | undefined;
       try {
         client = createClient();
         const connection = await this.#start(client, socket, endpoint, signal);
         this.#route.report(endpoint, false);
-        recent.record({ ...placeOf([endpoint]), millis: dialMillis + started() });
+        recent.record({ ...attemptAt([endpoint]), millis: dialMillis + started() });
         return connection;
       } catch (error) {
         const millis = dialMillis + started();
@@ -115,7 +115,7 @@ export class Connector {
         errors.push(error);
         this.#route.report(endpoint, true);
         const secrets = [(client as { password?: unknown } | undefined)?.password];
-        recent.record({ ...placeOf([endpoint]), millis, error, secrets });
+        recent.record({ ...attemptAt([endpoint]), millis, error, secrets });
         if (!classifyFailure(error, 'connecting').tryNextAddress) break;
         left = left.filter((each) => each !== endpoint);
       }
@@ -296,11 +296,12 @@ export function describeEndpoint(endpoint: Endpoint): string {
   return `${endpoint.target.externalName} (${addressOf(endpoint)})`;
 }
 
-function addressOf({ address, family, port }: Endpoint): string {
-  return `${family === 6 ? `[${address}]` : address}:${port}`;
+/** As in a URL. */
+export function addressOf({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
+  return `${net.isIPv6(address) ? `[${address}]` : address}:${port}`;
 }
 
-function placeOf(endpoints: readonly Endpoint[]) {
+function attemptAt(endpoints: readonly Endpoint[]) {
   const [first] = endpoints;
   const addresses = endpoints.map(addressOf);
   const target = first?.target.externalName ?? '';

@@ -7,8 +7,8 @@ import { Client, type ClientOptions } from './client.ts';
 import { isUsable, processIdOf } from './client-state.ts';
 import { type Connection, closeQuietly, describeEndpoint } from './connector.ts';
 import { ConnectTimeoutError, UnknownBackendError } from './errors.ts';
+import { isSubmitted, type QueryArguments } from './observed-query.ts';
 import { clientOptions, type PoolSettings, poolSettings } from './options.ts';
-import type { QueryArguments } from './query-timeout.ts';
 
 /** What the clients of a pool's own class need of it. */
 export interface ControlHost {
@@ -74,7 +74,7 @@ export function controlClientOf(host: ControlHost): typeof Client {
         return answer(Promise.reject(error), query);
       }
       if (endpoint === undefined || this.#isAt(endpoint)) return this.#send(query);
-      if (isSubmittable(query[0])) {
+      if (isSubmitted(query[0])) {
         const error = new InvalidArgumentError(
           'query',
           'to signal a process, pass text or a config, not a query object',
@@ -138,7 +138,7 @@ function isSame(one: unknown, other: Endpoint | undefined): boolean {
 // In the form in which the query was asked.
 function answer(result: Promise<unknown>, [asked, values, callback]: QueryArguments): unknown {
   const done = typeof values === 'function' ? values : (callback ?? (asked as { callback?: unknown }).callback);
-  if (isSubmittable(asked)) {
+  if (isSubmitted(asked)) {
     result.catch((error: unknown) => process.nextTick(() => asked.handleError(error, undefined)));
     return asked;
   }
@@ -154,13 +154,4 @@ function withoutCallback(asked: unknown): string {
   if (typeof asked === 'string') return asked;
   // The types of pg have a form for each kind of config.
   return { ...(asked as object), callback: undefined } as unknown as string;
-}
-
-interface Submittable {
-  submit: unknown;
-  handleError(error: unknown, connection: unknown): void;
-}
-
-function isSubmittable(asked: unknown): asked is Submittable {
-  return typeof (asked as { submit?: unknown } | null)?.submit === 'function';
 }

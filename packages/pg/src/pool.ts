@@ -23,7 +23,6 @@ import {
   onEnd,
   onTransactionEnd,
   processIdOf,
-  rejectQueued,
   silence,
   whenQuiet,
   whileOpen,
@@ -48,6 +47,7 @@ import {
   type Subscription,
 } from './listening.ts';
 import type { Liveness } from './liveness.ts';
+import { isSubmitted } from './observed-query.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
 import { watchQueryTimeouts } from './query-timeout.ts';
@@ -57,7 +57,7 @@ import { mayRetry, retryNotExecuted } from './retrying.ts';
 import { createRoute } from './route.ts';
 import { describeRole, roleFits } from './session-role.ts';
 import { mayCommitWithin } from './statement.ts';
-import { recordStatementOutcomes, refuseAsNotExecuted } from './statement-outcome.ts';
+import { recordStatementOutcomes, sendNothingMore } from './statement-outcome.ts';
 import { type ConnectionSupply, FollowingSupply, type Supplied, type SupplyRequest } from './supply.ts';
 import { runTransaction, type Transaction, type TransactionHost, type TransactionOptions } from './transaction.ts';
 import { postgresLiveness, watchedClient } from './watched-client.ts';
@@ -326,7 +326,7 @@ export class Pool extends pg.Pool {
       return undefined;
     }
     // A submittable may have been read from already, so it is never sent twice.
-    if (typeof text === 'function' || isSubmittable(text)) return this.#queryOnce(text, values, callback, firstAttempt);
+    if (typeof text === 'function' || isSubmitted(text)) return this.#queryOnce(text, values, callback, firstAttempt);
     const done = typeof values === 'function' ? values : callback;
     const parameters = typeof values === 'function' ? undefined : values;
     const startedAt = this.#clock.now();
@@ -1079,7 +1079,7 @@ export class Pool extends pg.Pool {
     if (member.abandoned !== undefined || member.closing) return;
     const wasCurrent = this.#epochs.isCurrent(member);
     member.abandoned = this.#cancelStatement(member, wasCurrent);
-    silence(client, notQueryableError, error);
+    silence(client, error);
     member.lost = true;
     member.stopLiveness?.();
     this.#freeSlotOf(member);
@@ -1210,9 +1210,8 @@ export class Pool extends pg.Pool {
       return;
     }
     member.stopWatching = onTransactionEnd(client, () => {
-      rejectQueued(client, () => new TargetRetiredError(target.externalName, 'not-executed'));
       // A callback may ask for the next statement while it takes the answer of this one.
-      refuseAsNotExecuted(client);
+      sendNothingMore(client, () => new TargetRetiredError(target.externalName, 'not-executed'));
       // After the answer has reached its caller.
       process.nextTick(retire);
     });
@@ -1483,17 +1482,8 @@ function isFinal(error: unknown): boolean {
   return error instanceof Error && finalErrors.has(error);
 }
 
-function isSubmittable(query: unknown): boolean {
-  return typeof (query as { submit?: unknown }).submit === 'function';
-}
-
 function isIdempotent(query: unknown): boolean {
   return typeof query === 'object' && (query as { idempotent?: unknown }).idempotent === true;
-}
-
-// In the words of `pg`: the statement was not sent.
-function notQueryableError(): Error {
-  return new Error('Client has encountered a connection error and is not queryable');
 }
 
 function poolEndedError(): Error {

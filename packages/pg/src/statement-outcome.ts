@@ -8,9 +8,10 @@ import {
   onErrorMessage,
   onFailureOfAll,
   refuseStatements,
+  rejectQueued,
 } from './client-state.ts';
 import { classifyFailure, isNeverSent, recordOutcome } from './failures.ts';
-import { type QueryArguments, sendObserved } from './query-timeout.ts';
+import { interceptQueries, sendObserved } from './observed-query.ts';
 import { mayCommitWithin } from './statement.ts';
 
 /**
@@ -43,27 +44,20 @@ export function recordStatementOutcomes(client: pg.ClientBase): void {
   onEnd(client, () => refuseWithOutcome(client));
 }
 
-/** Makes the client refuse every further statement, before it is sent. Each error says so. */
-export function refuseAsNotExecuted(client: pg.ClientBase): void {
+/**
+ * Lets nothing more be sent on the client. What waits in it fails with the error made here, what is asked from now on as `pg`
+ * refuses it; each error says that it was not executed.
+ */
+export function sendNothingMore(client: pg.ClientBase, makeError: () => Error): void {
+  rejectQueued(client, makeError);
   refuseStatements(client);
   refuseWithOutcome(client);
 }
 
 function refuseWithOutcome(client: pg.ClientBase): void {
-  const own = Object.hasOwn(client, 'query') ? client.query : undefined;
-  Object.defineProperty(client, 'query', {
-    configurable: true,
-    writable: true,
-    enumerable: false,
-    value(this: unknown, ...query: QueryArguments): unknown {
-      const send = own ?? (Object.getPrototypeOf(client) as pg.ClientBase).query;
-      return sendObserved(
-        query,
-        (observed) => Reflect.apply(send, this, observed),
-        (error) => {
-          if (isNeverSent(error)) recordOutcome(error, 'not-executed');
-        },
-      );
-    },
-  });
+  interceptQueries(client, (query, send) =>
+    sendObserved(query, send, (error) => {
+      if (isNeverSent(error)) recordOutcome(error, 'not-executed');
+    }),
+  );
 }

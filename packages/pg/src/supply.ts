@@ -326,12 +326,12 @@ export class FollowingSupply implements ConnectionSupply {
     this.#vetted = undefined;
     this.#refusal = undefined;
     const { externalName, source } = target;
-    if (previous === undefined) this.#recent.record({ event: 'source', target: externalName, source });
-    else this.#recent.record({ event: 'switch', target: externalName, source, from: previous.externalName });
     if (previous === undefined) {
+      this.#recent.record({ event: 'source', target: externalName, source });
       this.#host.moved(target, undefined, undefined);
       return;
     }
+    this.#recent.record({ event: 'switch', target: externalName, source, from: previous.externalName });
     this.#epoch += 1;
     const over = this.#epochOver;
     this.#epochOver = newEpochSignal();
