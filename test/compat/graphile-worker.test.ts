@@ -1,6 +1,7 @@
 import { Pool } from '@externalname/pg';
 import { Logger, makeWorkerUtils, run, type WorkerUtils } from 'graphile-worker';
 import { describe, expect, it } from 'vitest';
+import { noteJobs } from './support/noted-jobs.ts';
 import { specify } from './support/specification.ts';
 import { changes, startWebscaler, type Webscaler } from './support/webscaler.ts';
 
@@ -36,20 +37,15 @@ async function prepare(webscaler: Webscaler): Promise<void> {
   await close(opened);
 }
 
-// The specification reads `writes`: each job that is stored says there where that was.
-async function prepareWithTrigger(webscaler: Webscaler): Promise<void> {
+async function prepareWithNotes(webscaler: Webscaler): Promise<void> {
   await prepare(webscaler);
-  await webscaler.query(`
-    create function note_job() returns trigger language plpgsql as
-      $$ begin insert into public.writes (id) values (new.payload ->> 'id'); return new; end $$;
-    create trigger note_job after insert on graphile_worker._private_jobs for each row execute function note_job();
-  `);
+  await noteJobs(webscaler, 'graphile_worker._private_jobs', 'payload');
 }
 
 specify<Opened>({
   name: 'graphile-worker, pgPool',
   open,
-  prepare: prepareWithTrigger,
+  prepare: prepareWithNotes,
   insert: ({ utils }, id) => utils.addJob('order', { id }),
   transaction: ({ pool }, work) =>
     pool.transaction((tx) =>

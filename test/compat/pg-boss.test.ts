@@ -1,6 +1,7 @@
 import { Pool } from '@externalname/pg';
 import { type ConstructorOptions, type Db, PgBoss } from 'pg-boss';
 import { describe, expect, it } from 'vitest';
+import { noteJobs } from './support/noted-jobs.ts';
 import { specify } from './support/specification.ts';
 import { changes, startWebscaler, type Webscaler } from './support/webscaler.ts';
 import { type Work, WriteLoad } from './support/write-load.ts';
@@ -44,20 +45,15 @@ async function prepare(webscaler: Webscaler): Promise<void> {
   await close(opened);
 }
 
-// The specification reads `writes`: each job that is stored says there where that was.
-async function prepareWithTrigger(webscaler: Webscaler): Promise<void> {
+async function prepareWithNotes(webscaler: Webscaler): Promise<void> {
   await prepare(webscaler);
-  await webscaler.query(`
-    create function note_job() returns trigger language plpgsql as
-      $$ begin insert into public.writes (id) values (new.data ->> 'id'); return new; end $$;
-    create trigger note_job after insert on pgboss.job for each row execute function note_job();
-  `);
+  await noteJobs(webscaler, 'pgboss.job', 'data');
 }
 
 specify<Opened>({
   name: 'pg-boss, executeSql',
   open,
-  prepare: prepareWithTrigger,
+  prepare: prepareWithNotes,
   insert: ({ boss }, id) => boss.send('orders', { id }),
   transaction: ({ pool, boss }, work) =>
     pool.transaction((tx) =>

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { controlClientOf } from '../src/control-client.ts';
 import { Client, Pool, type PoolOptions } from '../src/index.ts';
 import { poolSettings } from '../src/options.ts';
+import { rejectionOf } from './support/rejection.ts';
 import { nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
@@ -41,12 +42,6 @@ async function openClient(pool: Pool, overrides: PoolOptions = {}): Promise<pg.C
 const pidOf = (client: pg.ClientBase): number => (client as unknown as { processID: number }).processID;
 
 const endless = 'select pg_sleep(600)';
-
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
 
 const untilBusy = async (pid: number, server = webscaler.pair.primary) => {
   const busy = "select pid from pg_stat_activity where pid = $1 and state = 'active'";
@@ -101,7 +96,7 @@ describe('a statement of such a client that signals a process of the pool by its
   it.each(forms)('%s, cancels what it runs', async (_, cancel) => {
     const pool = webscaler.pool();
     const client = await pool.connect();
-    const failure = failureOf(client.query(endless));
+    const failure = rejectionOf(client.query(endless));
     await untilBusy(pidOf(client));
     const control = await openClient(pool);
     await expect(cancel(control, pidOf(client))).resolves.toMatchObject({ rows: [{ pg_cancel_backend: true }] });
@@ -113,7 +108,7 @@ describe('a statement of such a client that signals a process of the pool by its
     const pool = webscaler.pool({ targetSessionAttrs: 'any', drainTimeoutMillis: 20_000 });
     const [old] = webscaler.pair.servers;
     const client = await pool.connect();
-    const failure = failureOf(client.query(endless));
+    const failure = rejectionOf(client.query(endless));
     await untilBusy(pidOf(client), old);
     const switched = nextSwitch();
     await webscaler.point('secondary-db.example.com');
@@ -132,7 +127,7 @@ describe('a statement of such a client that signals a process of the pool by its
     const pool = webscaler.pool({ targetSessionAttrs: 'any', drainTimeoutMillis: 20_000 });
     const client = await pool.connect();
     client.on('error', () => undefined);
-    const failure = failureOf(client.query(endless));
+    const failure = rejectionOf(client.query(endless));
     await untilBusy(pidOf(client), webscaler.pair.servers[0]);
     const switched = nextSwitch();
     await webscaler.point('secondary-db.example.com');
@@ -146,7 +141,7 @@ describe('a statement of such a client that signals a process of the pool by its
   it('does so before the client is connected, too', async () => {
     const pool = webscaler.pool();
     const client = await pool.connect();
-    const failure = failureOf(client.query(endless));
+    const failure = rejectionOf(client.query(endless));
     await untilBusy(pidOf(client));
     const control = new pool.Client({ ...pool.options, password: pool.options.password });
     opened.push(control);
@@ -192,7 +187,7 @@ describe('a statement of such a client that signals a process of the pool by its
     const stranger = new pg.Client(plainOptions() as pg.ClientConfig);
     opened.push(stranger);
     await stranger.connect();
-    const failure = failureOf(stranger.query(endless));
+    const failure = rejectionOf(stranger.query(endless));
     await untilBusy(pidOf(stranger));
     const control = await openClient(pool);
     const text = `select pg_cancel_backend(pid) from pg_stat_activity where pid = ${pidOf(stranger)}`;
@@ -228,7 +223,7 @@ describe('a statement of such a client that signals a process of the pool by its
     });
     const client = await pool.connect();
     const switched = nextSwitch();
-    const running = failureOf(client.query(endless));
+    const running = rejectionOf(client.query(endless));
     await webscaler.point('secondary-db.example.com');
     await switched;
     const [old] = webscaler.pair.servers;

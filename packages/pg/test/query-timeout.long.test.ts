@@ -10,6 +10,7 @@ import {
   readyForQuery,
   startFakePostgres,
 } from './support/fake-postgres.ts';
+import { rejectionOf } from './support/rejection.ts';
 import { nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
@@ -58,12 +59,6 @@ let marks = 0;
 const pidOf = async (client: pg.ClientBase | pg.Pool): Promise<number> =>
   (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid ?? 0;
 
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-
 /** For what takes milliseconds on an idle machine. */
 const soon = { timeout: 10_000 };
 
@@ -77,7 +72,7 @@ describe('when query_timeout passes for a statement that runs', () => {
   ])('%s, it ends on the server with its session, and the pool goes on at once', async (_, options) => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1, query_timeout: 1_500, ...options });
-    const failure = failureOf(pool.query(text));
+    const failure = rejectionOf(pool.query(text));
     await expect.poll(() => sessions(), soon).toMatchObject([{ state: 'active' }]);
     expect(await failure).toMatchObject(passed);
     await expect(pool.query('select 2 as two')).resolves.toMatchObject({ rows: [{ two: 2 }] });
@@ -108,8 +103,8 @@ describe('when query_timeout passes for a statement that runs', () => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1 });
     const client = await pool.connect();
-    const failure = failureOf(run(client, text));
-    const behind = failureOf(client.query('select 1'));
+    const failure = rejectionOf(run(client, text));
+    const behind = rejectionOf(client.query('select 1'));
     expect(await failure).toMatchObject(passed);
     expect(pool.totalCount).toBe(0);
     // What waited behind it was not sent, and says so.
@@ -128,7 +123,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     const [first] = webscaler.pair.servers;
     const pool = webscaler.pool({ max: 1, targetSessionAttrs: 'any', drainTimeoutMillis: 20_000 });
     const client = await pool.connect();
-    const failure = failureOf(client.query({ text, query_timeout: 3_000 } as pg.QueryConfig));
+    const failure = rejectionOf(client.query({ text, query_timeout: 3_000 } as pg.QueryConfig));
     await expect.poll(() => sessions(first), soon).toMatchObject([{ state: 'active' }]);
     const switched = nextSwitch();
     await webscaler.point('secondary-db.example.com');
@@ -146,7 +141,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1, query_timeout: 300, port: relay.port, liveness: false });
     try {
-      expect(await failureOf(pool.query(text))).toMatchObject(passed);
+      expect(await rejectionOf(pool.query(text))).toMatchObject(passed);
       await expect.poll(() => sessions(), soon).toEqual([]);
     } finally {
       cluster.hosts.set('primary-db.example.com', [pair.primary.address]);
@@ -170,7 +165,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1, query_timeout: 1_500, port: relay.port, liveness: false });
     try {
-      const failure = failureOf(pool.query(text));
+      const failure = rejectionOf(pool.query(text));
       await expect.poll(() => sessions(), soon).toHaveLength(1);
       relay.lead({ host: '127.0.0.1', port: stranger.port });
       expect(await failure).toMatchObject(passed);
@@ -196,7 +191,7 @@ describe('when query_timeout passes for a statement that runs', () => {
       },
     });
     const pool = new Pool(server.options({ max: 1, query_timeout: 200 }));
-    expect(await failureOf(pool.query('endless'))).toMatchObject(passed);
+    expect(await rejectionOf(pool.query('endless'))).toMatchObject(passed);
     await expect(pool.query('select 1')).resolves.toBeDefined();
     await pool.end();
     expect(server.sessions).toHaveLength(2);
@@ -208,7 +203,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     const { primary } = webscaler.pair;
     const pool = webscaler.pool({ max: 1, query_timeout: 1_500, failoverTimeoutMillis: 1_000, liveness: false });
     const client = await pool.connect();
-    const failure = failureOf(client.query(text));
+    const failure = rejectionOf(client.query(text));
     await expect.poll(() => sessions(), soon).toHaveLength(1);
     await primary.freeze();
     expect(await failure).toMatchObject(passed);
@@ -225,7 +220,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     const { primary } = webscaler.pair;
     const pool = webscaler.pool({ max: 2, query_timeout: 1_500, failoverTimeoutMillis: 10_000, liveness: false });
     const other = await pool.connect();
-    const failure = failureOf(pool.query(text));
+    const failure = rejectionOf(pool.query(text));
     await expect.poll(() => sessions(), soon).toHaveLength(1);
     other.release();
     expect(pool.idleCount).toBe(1);
@@ -241,7 +236,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1, query_timeout: 1_500, endTimeoutMillis: 100, liveness: false });
     const client = await pool.connect();
-    const failure = failureOf(client.query(text));
+    const failure = rejectionOf(client.query(text));
     await expect.poll(() => sessions(), soon).toHaveLength(1);
     await webscaler.pair.primary.freeze();
     expect(await failure).toMatchObject(passed);
@@ -256,7 +251,7 @@ describe('when query_timeout passes for a statement that waits in this process',
     const pid = await pidOf(client);
     const running = client.query('select pg_sleep(0.5), 1 as one');
     const waiting = { text: 'insert into items values (1)', query_timeout: 100 } as pg.QueryConfig;
-    expect(await failureOf(client.query(waiting))).toMatchObject(notSent);
+    expect(await rejectionOf(client.query(waiting))).toMatchObject(notSent);
     await expect(running).resolves.toMatchObject({ rows: [{ one: 1 }] });
     expect(await pidOf(client)).toBe(pid);
     const { rows } = await client.query('select * from items');
@@ -284,7 +279,7 @@ describe('a cursor, whose time-out pg does not end with it', () => {
     const pool = webscaler.pool({ max: 1, query_timeout: 300 });
     const client = await pool.connect();
     const cursor = client.query(new Cursor(text));
-    expect(await failureOf(cursor.read(1))).toMatchObject(passed);
+    expect(await rejectionOf(cursor.read(1))).toMatchObject(passed);
     expect(pool.totalCount).toBe(0);
     await expect.poll(() => sessions(), soon).toEqual([]);
     client.release();
@@ -301,7 +296,7 @@ describe('when query_timeout passes in transaction()', () => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
     let runs = 0;
-    const failure = await failureOf(
+    const failure = await rejectionOf(
       pool.transaction(async (tx) => {
         runs += 1;
         await tx.query('insert into items values (1)');
@@ -321,7 +316,7 @@ describe('when query_timeout passes in transaction()', () => {
       const { text } = endless();
       const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
       let runs = 0;
-      const failure = await failureOf(
+      const failure = await rejectionOf(
         pool.transaction(async (tx) => {
           runs += 1;
           await tx.query('insert into items values (1)');
@@ -345,7 +340,7 @@ describe('when query_timeout passes in transaction()', () => {
     try {
       const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
       let runs = 0;
-      const failure = await failureOf(
+      const failure = await rejectionOf(
         pool.transaction(async (tx) => {
           runs += 1;
           await tx.query('insert into items values (1)');
@@ -364,7 +359,7 @@ describe('when query_timeout passes in transaction()', () => {
     const { primary, standby } = webscaler.pair;
     const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
     let runs = 0;
-    const failure = await failureOf(
+    const failure = await rejectionOf(
       pool.transaction(async (tx) => {
         runs += 1;
         await tx.query('insert into items values (1)');
@@ -391,12 +386,12 @@ describe('an AbortSignal of transaction()', () => {
     const work = pool.transaction(
       async (tx) => {
         await tx.query('insert into items values (1)');
-        inside = failureOf(tx.query(text));
+        inside = rejectionOf(tx.query(text));
         await inside;
       },
       { signal: controller.signal },
     );
-    const failure = failureOf(work);
+    const failure = rejectionOf(work);
     await expect.poll(() => sessions(), soon).toMatchObject([{ state: 'active' }]);
     controller.abort(reason);
     expect(await failure).toBe(reason);
@@ -423,7 +418,7 @@ describe('an AbortSignal of transaction()', () => {
     const { primary, standby } = webscaler.pair;
     const pool = webscaler.pool({ max: 1 });
     const controller = new AbortController();
-    const failure = failureOf(
+    const failure = rejectionOf(
       pool.transaction(
         async (tx) => {
           await tx.query('insert into items values (1)');
@@ -446,7 +441,7 @@ describe("a Client of one's own", () => {
     const client = new Client(webscaler.options({ query_timeout: 300 }));
     await client.connect();
     const ended = new Promise((resolve) => client.once('end', () => resolve('ended')));
-    expect(await failureOf(client.query(text))).toMatchObject(passed);
+    expect(await rejectionOf(client.query(text))).toMatchObject(passed);
     await expect(client.query('select 1')).rejects.toThrow('not queryable');
     await expect(ended).resolves.toBe('ended');
     await expect.poll(() => sessions(), soon).toEqual([]);
@@ -458,7 +453,7 @@ describe("a Client of one's own", () => {
     const client = new Client(webscaler.options({ query_timeout: 300 }));
     const connected = client.connect();
     // Asked before there is a connection.
-    const failure = failureOf(client.query(text));
+    const failure = rejectionOf(client.query(text));
     await connected;
     expect(await failure).toMatchObject(passed);
     await client.end();

@@ -9,18 +9,13 @@ import {
   readyForQuery,
   startFakePostgres,
 } from './support/fake-postgres.ts';
+import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 const retries: RetryEvent[] = [];
 const stop = retried.subscribe((event) => retries.push(event));
 afterEach(() => void retries.splice(0));
 afterAll(() => stop());
-
-const rejection = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.fail('it succeeded'),
-    (error: Error) => error,
-  );
 
 describe('a read-only answer (25006)', () => {
   let webscaler: Webscaler;
@@ -48,7 +43,7 @@ describe('a read-only answer (25006)', () => {
   ])("is the caller's after %s: it is handed on at once, and costs no connection", async (_, text) => {
     const pool = webscaler.pool({ max: 1 });
     const pid = await pidOf(pool);
-    const error = await rejection(pool.query(text));
+    const error = await rejectionOf(pool.query(text));
     expect(error).toMatchObject({ code: '25006' });
     expect(outcomeOf(error)).toBe(text.includes('commit') ? 'unknown' : 'not-executed');
     expect(retries).toEqual([]);
@@ -63,7 +58,7 @@ describe('a read-only answer (25006)', () => {
     const byCallback = await new Promise<Error>((resolve) =>
       pool.query('set transaction read only; insert into items values (1)', [], (error) => resolve(error)),
     );
-    const byConfig = await rejection(pool.query({ text: 'select add_read_only()', idempotent: true }));
+    const byConfig = await rejectionOf(pool.query({ text: 'select add_read_only()', idempotent: true }));
     expect([byCallback, byConfig]).toEqual([
       expect.objectContaining({ code: '25006' }),
       expect.objectContaining({ code: '25006' }),
@@ -89,7 +84,7 @@ describe('a read-only answer (25006)', () => {
     await primary.fence();
     try {
       const pid = await pidOf(pool);
-      expect(await rejection(pool.query('insert into items values (3)'))).toMatchObject({ code: '25006' });
+      expect(await rejectionOf(pool.query('insert into items values (3)'))).toMatchObject({ code: '25006' });
       expect(retries).toEqual([]);
       expect(await pidOf(pool)).toBe(pid);
     } finally {
@@ -135,7 +130,7 @@ describe('a read-only answer of a server that reports no change of its role', ()
 
   it("is the caller's where it says that it does", async () => {
     const { pool, executed } = await start('read-write');
-    expect(await rejection(pool.query('insert into items values (1)'))).toMatchObject({ code: '25006' });
+    expect(await rejectionOf(pool.query('insert into items values (1)'))).toMatchObject({ code: '25006' });
     expect(executed()).toBe(1);
     await pool.query('select 1');
     expect(server?.sessions).toHaveLength(1);

@@ -15,13 +15,8 @@ import {
   scramRequest,
   startFakePostgres,
 } from './support/fake-postgres.ts';
+import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
-
-const rejection = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.fail('it succeeded'),
-    (error: Error) => error,
-  );
 
 describe('when the primary is gone and nobody switches', () => {
   let webscaler: Webscaler;
@@ -61,7 +56,7 @@ describe('when the primary is gone and nobody switches', () => {
 
   it('the error of a query tells where the pool looked and what each address answered', async () => {
     const pool = await outage();
-    const error = await rejection(pool.query('select 1'));
+    const error = await rejectionOf(pool.query('select 1'));
     expect(error).toBeInstanceOf(FailoverTimeoutError);
     expectStory((error as FailoverTimeoutError).recentEvents);
     const lost = recentEventsOf(error).find(({ event }) => event === 'lost');
@@ -73,11 +68,11 @@ describe('when the primary is gone and nobody switches', () => {
     ['a transaction', (pool) => pool.transaction((tx) => tx.query('select 1'))],
     ['a subscription', (pool) => pool.listen('jobs', () => undefined)],
   ])('so does the error of %s', async (_, work) => {
-    expectStory(recentEventsOf(await rejection(work(await outage()))));
+    expectStory(recentEventsOf(await rejectionOf(work(await outage()))));
   });
 
   it('so does the error in the words of pg, where connectionTimeoutMillis ends the wait', async () => {
-    const error = await rejection((await outage({ connectionTimeoutMillis: 1_500 })).connect());
+    const error = await rejectionOf((await outage({ connectionTimeoutMillis: 1_500 })).connect());
     expect(error.message).toBe('Connection terminated due to connection timeout');
     expectStory(recentEventsOf(error));
   });
@@ -87,14 +82,14 @@ describe('when the primary is gone and nobody switches', () => {
     async (options) => {
       await webscaler.pair.primary.kill();
       const client = new Client(webscaler.options(options));
-      expectStory(recentEventsOf(await rejection(client.connect())));
+      expectStory(recentEventsOf(await rejectionOf(client.connect())));
       await client.end();
     },
   );
 
   it('each of many callers gets the same short story', async () => {
     const pool = await outage();
-    const errors = await Promise.all(Array.from({ length: 50 }, () => rejection(pool.query('select 1'))));
+    const errors = await Promise.all(Array.from({ length: 50 }, () => rejectionOf(pool.query('select 1'))));
     for (const error of errors) {
       expectStory(recentEventsOf(error));
       expect(inspect(recentEventsOf(error)).length).toBeLessThan(5_000);
@@ -105,7 +100,7 @@ describe('when the primary is gone and nobody switches', () => {
     const { pair } = webscaler;
     await pair.primary.freeze();
     try {
-      const error = await rejection(webscaler.pool(impatient).query('select 1'));
+      const error = await rejectionOf(webscaler.pool(impatient).query('select 1'));
       expect(recentEventsOf(error).at(-1)).toMatchObject({
         event: 'connect',
         address: `${pair.primary.address}:${pair.port}`,
@@ -118,7 +113,7 @@ describe('when the primary is gone and nobody switches', () => {
 
   it('a refused target is told with what the pool stays on', async () => {
     const pool = await outage({ failoverTimeoutMillis: 4_000 });
-    const failing = rejection(pool.query('select 1'));
+    const failing = rejectionOf(pool.query('select 1'));
     await webscaler.point('elsewhere.example.org');
     try {
       expect(recentEventsOf(await failing)).toContainEqual(
@@ -168,7 +163,7 @@ describe('an error that tells what was tried', () => {
     for (const make of makers) {
       const pool = new Pool(make(server.options({ failoverTimeoutMillis: 300 })));
       pools.push(pool);
-      const error = await rejection(pool.query('select 1'));
+      const error = await rejectionOf(pool.query('select 1'));
       const events = recentEventsOf(error);
       for (const shown of [inspect(events, { depth: 10, showHidden: true }), JSON.stringify(events)]) {
         expect(shown).not.toContain(password);
@@ -184,7 +179,7 @@ describe('an error that tells what was tried', () => {
     for (let count = 0; count < 100; count++) await pool.query('select 1');
     await server[Symbol.asyncDispose]();
     await expect.poll(() => pool.totalCount).toBe(0);
-    const error = await rejection(pool.query('select 1'));
+    const error = await rejectionOf(pool.query('select 1'));
     const kinds = new Set(recentEventsOf(error).map(({ event }) => event));
     expect([...kinds].filter((kind) => !['source', 'resolve', 'connect', 'lost'].includes(kind))).toEqual([]);
     // Of the connection that served all of them.

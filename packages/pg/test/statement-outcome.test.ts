@@ -3,6 +3,7 @@ import Cursor from 'pg-cursor';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Client, outcomeOf, Pool, type PoolOptions } from '../src/index.ts';
 import { type FakePostgres, obliging, startFakePostgres } from './support/fake-postgres.ts';
+import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
@@ -15,12 +16,6 @@ beforeAll(async () => {
 });
 afterEach(() => webscaler.endPools());
 afterAll(() => webscaler?.[Symbol.asyncDispose]());
-
-const rejection = (work: Promise<unknown>): Promise<Error> =>
-  work.then(
-    () => expect.fail('it succeeded'),
-    (error: Error) => error,
-  );
 
 /** The clients on which an application may run its statements. */
 const clients: [string, () => Promise<{ client: pg.ClientBase; done: () => void | Promise<void> }>][] = [
@@ -62,13 +57,13 @@ const clients: [string, () => Promise<{ client: pg.ClientBase; done: () => void 
 describe.each(clients)('the error of a statement on %s', (_, open) => {
   it('says that it was not executed where the server says so', async () => {
     const { client, done } = await open();
-    expect(outcomeOf(await rejection(client.query('select 1 / 0')))).toBe('not-executed');
-    expect(outcomeOf(await rejection(client.query('insert into items values (1, $1)', ['again'])))).toBe(
+    expect(outcomeOf(await rejectionOf(client.query('select 1 / 0')))).toBe('not-executed');
+    expect(outcomeOf(await rejectionOf(client.query('insert into items values (1, $1)', ['again'])))).toBe(
       'not-executed',
     );
     await client.query('begin');
-    expect(outcomeOf(await rejection(client.query('insert into items values (2, null)')))).toBe('not-executed');
-    expect(outcomeOf(await rejection(client.query('select 1')))).toBe('not-executed');
+    expect(outcomeOf(await rejectionOf(client.query('insert into items values (2, null)')))).toBe('not-executed');
+    expect(outcomeOf(await rejectionOf(client.query('select 1')))).toBe('not-executed');
     await client.query('rollback');
     await done();
   });
@@ -76,18 +71,18 @@ describe.each(clients)('the error of a statement on %s', (_, open) => {
   it('says so in every form of a query', async () => {
     const { client, done } = await open();
     const byCallback = await new Promise<Error>((resolve) => client.query('select 1 / 0', (error) => resolve(error)));
-    const byName = await rejection(client.query({ name: 'zero', text: 'select 1 / $1::int', values: [0] }));
+    const byName = await rejectionOf(client.query({ name: 'zero', text: 'select 1 / $1::int', values: [0] }));
     const byEvent = await new Promise<Error>((resolve) =>
       client.query(new pg.Query('select 1 / 0')).on('error', resolve),
     );
-    const byCursor = await rejection(client.query(new Cursor('select 1 / 0')).read(1));
+    const byCursor = await rejectionOf(client.query(new Cursor('select 1 / 0')).read(1));
     expect([byCallback, byName, byEvent, byCursor].map(outcomeOf)).toEqual(Array(4).fill('not-executed'));
     await done();
   });
 
   it('leaves the rest of the error as pg made it', async () => {
     const { client, done } = await open();
-    const error = await rejection(client.query('select 1 / 0'));
+    const error = await rejectionOf(client.query('select 1 / 0'));
     expect(error).toBeInstanceOf(pg.DatabaseError);
     expect(Object.keys(error)).not.toContain('outcome');
     expect(error.stack).toContain('statement-outcome.test.ts');
@@ -96,13 +91,13 @@ describe.each(clients)('the error of a statement on %s', (_, open) => {
 
   it('says that nothing is known where it may have committed a part of its work', async () => {
     const { client, done } = await open();
-    const error = await rejection(client.query("insert into items values (100, 'a'); commit; select 1 / 0"));
+    const error = await rejectionOf(client.query("insert into items values (100, 'a'); commit; select 1 / 0"));
     expect(outcomeOf(error)).toBe('unknown');
     await client.query('delete from items where id = 100');
-    expect(outcomeOf(await rejection(client.query('do $$ begin commit; perform 1 / 0; end $$')))).toBe('unknown');
+    expect(outcomeOf(await rejectionOf(client.query('do $$ begin commit; perform 1 / 0; end $$')))).toBe('unknown');
     // Inside a transaction the server lets no block commit.
     await client.query('begin');
-    expect(outcomeOf(await rejection(client.query('do $$ begin perform 1 / 0; end $$')))).toBe('not-executed');
+    expect(outcomeOf(await rejectionOf(client.query('do $$ begin perform 1 / 0; end $$')))).toBe('not-executed');
     await client.query('rollback');
     await done();
   });
@@ -111,14 +106,14 @@ describe.each(clients)('the error of a statement on %s', (_, open) => {
     const { client, done } = await open();
     client.on('error', () => undefined);
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-    const slow = rejection(client.query('select pg_sleep(10)'));
+    const slow = rejectionOf(client.query('select pg_sleep(10)'));
     await webscaler.pair.primary.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
     const lost = await slow;
     expect(outcomeOf(lost)).toBe('unknown');
     await expect
-      .poll(() => rejection(client.query('select 1')).then((error) => error.message))
+      .poll(() => rejectionOf(client.query('select 1')).then((error) => error.message))
       .toMatch(/not queryable/);
-    expect(outcomeOf(await rejection(client.query('select 1')))).toBe('not-executed');
+    expect(outcomeOf(await rejectionOf(client.query('select 1')))).toBe('not-executed');
     const byCallback = await new Promise<Error>((resolve) => client.query('select 1', (error) => resolve(error)));
     expect(outcomeOf(byCallback)).toBe('not-executed');
     await done();
@@ -147,7 +142,7 @@ describe('the error of a connection that breaks', () => {
 
   it('says that nothing is known of a statement that was sent', async () => {
     const client = await open();
-    const slow = rejection(client.query('slow'));
+    const slow = rejectionOf(client.query('slow'));
     await expect.poll(() => server?.received()).toContain('slow');
     server?.sessions[0]?.socket.destroy();
     expect(outcomeOf(await slow)).toBe('unknown');
