@@ -39,6 +39,26 @@ describe('a query', () => {
     expect(new Set(server.queries.map((query) => query.id)).size).toBeGreaterThan(30);
   });
 
+  // On loopback every address is the client's own, so that a wrong one can be bound: there it shows as the address it comes from.
+  it.skipIf(process.platform === 'darwin')(
+    'comes from an address of the client, not from that of the server (#11)',
+    async () => {
+      const server = await serve(honest, '127.0.0.9');
+      await resolverOf([server]).resolve(name, { family: 4 });
+      await resolverOf([server], { useTcp: true }).resolve(name, { family: 4 });
+      expect(server.queries.map((query) => query.address)).toEqual(['127.0.0.1', '127.0.0.1']);
+    },
+  );
+
+  it('to a server that there is no way to is an error of that server, and the next one is asked', async () => {
+    const server = await serve(honest);
+    const resolver = new DnsResolver({ nameservers: ['255.255.255.255', server.text], cache: false });
+    opened.push(resolver);
+    const { addresses } = await resolver.resolve(name, { family: 4 });
+    expect(addresses.map(({ address }) => address)).toEqual(['192.0.2.10']);
+    expect(resolver.statistics().networkErrors).toBe(1);
+  });
+
   it('reaches a server on IPv6', async () => {
     const server = await serve(honest, '::1');
     const { chain, addresses } = await resolverOf([server]).resolve(name, { family: 4 });

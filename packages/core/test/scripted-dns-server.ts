@@ -11,6 +11,8 @@ export interface ReceivedQuery {
   readonly protocol: 'udp' | 'tcp';
   /** Whether it came with EDNS0. */
   readonly edns0: boolean;
+  /** The address it came from. */
+  readonly address: string;
   /** The port it came from. */
   readonly port: number;
   /** Sends these bytes back at once, whatever the script goes on to answer. */
@@ -50,7 +52,7 @@ export class ScriptedDnsServer {
     this.#tcp = tcp;
     this.#address = address;
     udp.on('message', (bytes, from) => {
-      this.#receive(bytes, 'udp', from.port, (reply) => {
+      this.#receive(bytes, 'udp', from, (reply) => {
         if (!this.#closed) udp.send(reply, from.port, from.address);
       });
     });
@@ -106,7 +108,8 @@ export class ScriptedDnsServer {
       if (pending.length < 2 || pending.length < 2 + pending.readUInt16BE(0)) return;
       const query = pending.subarray(2, 2 + pending.readUInt16BE(0));
       pending = pending.subarray(2 + query.length);
-      this.#receive(query, 'tcp', socket.remotePort ?? 0, (reply) => {
+      const from = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+      this.#receive(query, 'tcp', from, (reply) => {
         const length = Buffer.alloc(2);
         length.writeUInt16BE(reply.length);
         if (socket.writable) socket.write(Buffer.concat([length, reply]));
@@ -114,11 +117,16 @@ export class ScriptedDnsServer {
     });
   }
 
-  #receive(bytes: Buffer, protocol: 'udp' | 'tcp', port: number, send: (reply: Buffer) => void): void {
+  #receive(
+    bytes: Buffer,
+    protocol: 'udp' | 'tcp',
+    { address, port }: { readonly address: string; readonly port: number },
+    send: (reply: Buffer) => void,
+  ): void {
     const { id = 0, questions = [], additionals = [] } = decode(bytes);
     const { name = '', type = '' } = questions[0] ?? {};
     const edns0 = additionals.some((record) => record.type === 'OPT');
-    const query: ReceivedQuery = { id, name, type, protocol, edns0, port, send, bytes };
+    const query: ReceivedQuery = { id, name, type, protocol, edns0, address, port, send, bytes };
     this.queries.push(query);
     Promise.resolve(this.script(query))
       .then((reply) => {

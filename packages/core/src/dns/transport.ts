@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { connect } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { abortable } from '../deadline.ts';
 import { DnsQueryError } from './errors.ts';
 import { decodeResponse, encodeQuery, MalformedMessageError, type Question, type ResponseMessage } from './message.ts';
+import { type OpenChannel, tcpChannel, udpChannel } from './query-channel.ts';
 import type { ServerAddress } from './server-address.ts';
 import type { DnsCounters } from './statistics.ts';
 
@@ -219,90 +218,6 @@ export class Transport {
     return false;
   }
 }
-
-interface ChannelEvents {
-  sending(): void;
-  received(bytes: Uint8Array): void;
-  /** At most once, and never after `close`. */
-  failed(error: Error): void;
-}
-
-interface Channel {
-  close(): void;
-  readonly closed: Promise<void>;
-}
-
-type OpenChannel = (server: ServerAddress, query: Buffer, events: ChannelEvents) => Channel;
-
-const udpChannel: OpenChannel = (server, query, events) => {
-  const socket = createSocket({
-    type: server.family === 6 ? 'udp6' : 'udp4',
-    // The address is one already. Without this, Node.js would ask its own resolver all the same.
-    lookup: (_hostname, _options, callback) => callback(null, server.address, server.family),
-  });
-  let over = false;
-  const fail = (error: Error) => {
-    if (!over) events.failed(error);
-  };
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  socket.unref();
-  socket.on('error', fail);
-  socket.on('message', (bytes) => {
-    if (!over) events.received(bytes);
-  });
-  socket.connect(server.port, server.address, () => {
-    if (over) return;
-    events.sending();
-    socket.send(query, (error) => {
-      if (error) fail(error);
-    });
-  });
-  return {
-    closed,
-    close: () => {
-      if (over) return;
-      over = true;
-      socket.close();
-    },
-  };
-};
-
-const tcpChannel: OpenChannel = (server, query, events) => {
-  const socket = connect({ host: server.address, port: server.port, noDelay: true });
-  let over = false;
-  let pending: Buffer = Buffer.alloc(0);
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  socket.unref();
-  socket.once('connect', () => {
-    if (over) return;
-    events.sending();
-    const length = Buffer.alloc(2);
-    length.writeUInt16BE(query.length);
-    socket.write(Buffer.concat([length, query]));
-  });
-  socket.on('data', (bytes) => {
-    pending = Buffer.concat([pending, bytes]);
-    while (!over && pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0)) {
-      const end = 2 + pending.readUInt16BE(0);
-      const message = pending.subarray(2, end);
-      pending = pending.subarray(end);
-      events.received(message);
-    }
-  });
-  socket.on('error', (error) => {
-    if (!over) events.failed(error);
-  });
-  socket.once('close', () => {
-    if (!over) events.failed(new Error('the connection was closed before the answer'));
-  });
-  return {
-    closed,
-    close: () => {
-      over = true;
-      socket.destroy();
-    },
-  };
-};
 
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolve = () => {};
