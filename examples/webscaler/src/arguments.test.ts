@@ -3,13 +3,14 @@ import { parseArguments, UsageError, usage } from './arguments.ts';
 
 describe('the command line', () => {
   it.each([
-    { words: [], asked: { help: false, json: false, plainPg: false, push: false } },
-    { words: ['--json'], asked: { help: false, json: true, plainPg: false, push: false } },
-    { words: ['--plain-pg', '--json'], asked: { help: false, json: true, plainPg: true, push: false } },
-    { words: ['--push'], asked: { help: false, json: false, plainPg: false, push: true } },
-    { words: ['--', '--json'], asked: { help: false, json: true, plainPg: false, push: false } },
-    { words: ['--help'], asked: { help: true, json: false, plainPg: false, push: false } },
-    { words: ['-h', '--json'], asked: { help: true, json: true, plainPg: false, push: false } },
+    { words: [], asked: { help: false, json: false, plainPg: false, push: false, site: false } },
+    { words: ['--json'], asked: { help: false, json: true, plainPg: false, push: false, site: false } },
+    { words: ['--plain-pg', '--json'], asked: { help: false, json: true, plainPg: true, push: false, site: false } },
+    { words: ['--push'], asked: { help: false, json: false, plainPg: false, push: true, site: false } },
+    { words: ['--site'], asked: { help: false, json: false, plainPg: false, push: false, site: true } },
+    { words: ['--', '--json'], asked: { help: false, json: true, plainPg: false, push: false, site: false } },
+    { words: ['--help'], asked: { help: true, json: false, plainPg: false, push: false, site: false } },
+    { words: ['-h', '--json'], asked: { help: true, json: true, plainPg: false, push: false, site: false } },
   ])('$words is understood', ({ words, asked }) => {
     expect(parseArguments(words)).toEqual(asked);
   });
@@ -26,6 +27,6 @@ describe('the command line', () => {
   });
 
   it('tells of every option', () => {
-    for (const option of ['--json', '--plain-pg', '--push', '--help']) expect(usage).toContain(option);
+    for (const option of ['--json', '--plain-pg', '--push', '--site', '--help']) expect(usage).toContain(option);
   });
 });

@@ -9,6 +9,8 @@ export interface DemoArguments {
   readonly plainPg: boolean;
   /** The workers are told of a switch by the Kubernetes API, and do not wait for DNS. */
   readonly push: boolean;
+  /** Servers, DNS and workers are on machines of their own: in network namespaces. */
+  readonly site: boolean;
 }
 
 /** The command line cannot be understood. */
@@ -32,7 +34,13 @@ export function parseArguments(words: readonly string[]): DemoArguments {
     if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`);
     given.add(token.name);
   }
-  return { help: given.has('help'), json: given.has('json'), plainPg: given.has('plain-pg'), push: given.has('push') };
+  return {
+    help: given.has('help'),
+    json: given.has('json'),
+    plainPg: given.has('plain-pg'),
+    push: given.has('push'),
+    site: given.has('site'),
+  };
 }
 
 export const usage = `Usage: pnpm demo [options]
@@ -46,6 +54,8 @@ Options:
   --plain-pg  let plain pg.Pools write beside it, to see what happens to them. Takes some 10 seconds more
   --push      let the workers learn of a switch from the Kubernetes API (a watch) instead of DNS, and say how much
               faster that is than a DNS poll beside it. Takes some 5 seconds more
+  --site      put the servers and the workers on machines of their own: a site, and a pod behind a node that routes
+              and translates addresses (network namespaces; needs Linux, ip, nft, and root or user namespaces)
   -h, --help  print this
 
 Exit status: 0 the verdict held, 1 it did not, 2 the options cannot be understood, 3 the demo could not be run,
@@ -57,4 +67,5 @@ const options = {
   json: { type: 'boolean' },
   'plain-pg': { type: 'boolean' },
   push: { type: 'boolean' },
+  site: { type: 'boolean' },
 } as const;

@@ -5,7 +5,7 @@ import { countRows, makeTable } from './rows.ts';
 import type { Timeline } from './timeline.ts';
 import { duplicatedIds, judgeStage, lostIds, type StageFacts, type StageResult } from './verdict.ts';
 import { type ClientKind, type Follow, now, type Report } from './writer-messages.ts';
-import { Writers } from './writers.ts';
+import { type Launch, Writers } from './writers.ts';
 
 /** What a crew is made of. */
 export interface CrewSettings {
@@ -45,12 +45,12 @@ export class Crew implements AsyncDisposable {
   #database = '';
   #before: StageFacts | undefined;
 
-  /** Starts the process, which has nothing to do yet. */
-  constructor(settings: CrewSettings, timeline: Timeline, signal: AbortSignal) {
+  /** Starts the process, which has nothing to do yet: in a pod, or on this machine. */
+  constructor(settings: CrewSettings, timeline: Timeline, signal: AbortSignal, launch?: Launch) {
     this.settings = settings;
     this.#timeline = timeline;
     this.#signal = signal;
-    this.#writers = Writers.spawn();
+    this.#writers = Writers.spawn(launch);
   }
 
   /** Makes the table and sets the workers to work. */

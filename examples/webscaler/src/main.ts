@@ -1,7 +1,9 @@
 // The demo: `pnpm demo`. What it shows and what it prints is in docs/guides/demo.md.
 import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { isExternalNameError } from '@externalname/core';
 import { parseArguments, UsageError, usage } from './arguments.ts';
+import { isInOwnNetwork, networkProblem, runInOwnNetwork } from './network/enter.ts';
 import { runScenario } from './scenario.ts';
 import { Timeline } from './timeline.ts';
 import { verdict } from './verdict.ts';
@@ -19,6 +21,7 @@ async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(usage);
     return exitCodes.held;
   }
+  if (asked.site && !isInOwnNetwork()) return inOwnNetwork(words);
   const stream = asked.json ? process.stderr : process.stdout;
   const timeline = new Timeline(stream);
   const interruption = new AbortController();
@@ -37,8 +40,8 @@ async function main(words: readonly string[]): Promise<number> {
   // Nobody reads any longer: `pnpm demo | head`.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => interrupt('SIGPIPE'));
   try {
-    const { plainPg, push } = asked;
-    const { crews, polled } = await runScenario({ timeline, plainPg, push, signal: interruption.signal });
+    const { plainPg, push, site } = asked;
+    const { crews, polled } = await runScenario({ timeline, plainPg, push, site, signal: interruption.signal });
     const [ours, ...plain] = crews;
     if (ours === undefined) return exitCodes.notRun;
     const result = verdict(ours, plain, polled);
@@ -50,6 +53,16 @@ async function main(words: readonly string[]): Promise<number> {
     process.stderr.write(`The demo could not be run: ${reasonOf(error)}\n`);
     return exitCodes.notRun;
   }
+}
+
+// The same program once more, as a process that no packet leaves.
+async function inOwnNetwork(words: readonly string[]): Promise<number> {
+  const problem = networkProblem();
+  if (problem === undefined) {
+    return runInOwnNetwork([process.execPath, ...process.execArgv, fileURLToPath(import.meta.url), ...words]);
+  }
+  process.stderr.write(`The demo could not be run with --site: ${problem}\n`);
+  return exitCodes.notRun;
 }
 
 function readArguments(words: readonly string[]) {

@@ -6,15 +6,15 @@ import type { Assignment } from './writer-messages.ts';
 /**
  * The pool that people have today: `pg.Pool` with the Service's name as its host.
  *
- * In a pod the operating system would ask the cluster's DNS at each new connection. Here no `/etc/resolv.conf` names that DNS, so
- * the socket asks it: at each new connection, with nothing kept in between.
+ * In a pod the operating system asks the cluster's DNS at each new connection. On this machine no `/etc/resolv.conf` names that DNS,
+ * so the socket asks it: at each new connection, with nothing kept in between.
  */
 export function plainPool({ client, connections, database, follow }: Assignment): pg.Pool {
   const { service, namespace, port, user, password, ca } = database;
-  const resolver = new Resolver();
-  resolver.setServers([follow.nameserver]);
   const pool = new pg.Pool({
-    host: `${service}.${namespace}.svc.cluster.local`,
+    ...(follow.nameserver === undefined
+      ? { host: service }
+      : { host: `${service}.${namespace}.svc.cluster.local`, stream: socketsBy(follow.nameserver) }),
     port,
     user,
     password,
@@ -22,13 +22,18 @@ export function plainPool({ client, connections, database, follow }: Assignment)
     ssl: client === 'plain-verified' ? { ca } : false,
     max: connections,
     application_name: client,
-    stream: () => new ClusterSocket(resolver),
   });
   // Without these two, a plain pool ends the process when a server dies: the one is for idle clients, the other for those that a
   // transaction holds, which few applications know of.
   pool.on('error', () => undefined);
   pool.on('connect', (made) => made.on('error', () => undefined));
   return pool;
+}
+
+function socketsBy(nameserver: string): () => ClusterSocket {
+  const resolver = new Resolver();
+  resolver.setServers([nameserver]);
+  return () => new ClusterSocket(resolver);
 }
 
 /** A socket that looks its host up at a DNS server of its own. */

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { serviceReaderRole } from '@externalname/core';
-import { LocalCluster, PostgresPair, type PostgresServer } from '@externalname/testing';
+import type { LocalCluster, PostgresPair, PostgresServer } from '@externalname/testing';
 import { Crew, type CrewSettings, type Stage } from './crew.ts';
 import { DnsPoll } from './dns-poll.ts';
+import { namespace, service } from './network/webscaler-site.ts';
+import { placeAcrossMachines, placeOnThisMachine } from './place.ts';
 import { assertDead, serverProcessIds } from './server-death.ts';
 import { statusLine } from './status-line.ts';
 import type { Timeline } from './timeline.ts';
@@ -16,6 +17,8 @@ export interface ScenarioOptions {
   readonly plainPg: boolean;
   /** Lets the Kubernetes API tell the workers of a switch. */
   readonly push: boolean;
+  /** Puts servers and workers on machines of their own. The process must then be in a network of its own. */
+  readonly site: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -44,28 +47,28 @@ export interface CrewResult {
  */
 export async function runScenario(options: ScenarioOptions): Promise<ScenarioResult> {
   const { timeline, plainPg, push, signal } = options;
-  timeline.event('starting two PostgreSQL servers: a primary, and a standby that every commit waits for', 'step');
-  const crews = [ourCrew, ...(plainPg ? plainCrews : [])].map((settings) => new Crew(settings, timeline, signal));
+  const open = options.site ? placeAcrossMachines : placeOnThisMachine;
+  const pairOptions = {
+    // Sessions without TLS are let in only where plain pools are to show what they do.
+    accessRules: plainPg ? ['hostnossl  app  app  all  scram-sha-256'] : [],
+    signal,
+  };
+  const crews: Crew[] = [];
   try {
-    await using pair = await PostgresPair.start({
-      // Sessions without TLS are let in only where plain pools are to show what they do.
-      accessRules: plainPg ? ['hostnossl  app  app  all  scram-sha-256'] : [],
-      signal,
-    });
+    if (options.site) timeline.event(acrossMachines, 'step');
+    timeline.event('starting two PostgreSQL servers: a primary, and a standby that every commit waits for', 'step');
+    await using place = await open({ pair: pairOptions, ttlSeconds, push });
+    const { pair, cluster } = place;
+    for (const settings of [ourCrew, ...(plainPg ? plainCrews : [])]) {
+      crews.push(new Crew(settings, timeline, signal, place.launch));
+    }
     for (const server of pair.servers) {
       const role = server === pair.primary ? 'primary' : 'standby';
       timeline.event(`${role}: ${server.hostName}, ${server.address} port ${server.port}, process ${server.processId}`);
     }
-    await using cluster = await LocalCluster.start({
-      ttlSeconds,
-      services: [
-        { metadata: { name: service, namespace }, spec: { type: 'ExternalName', externalName: pair.primary.hostName } },
-      ],
-      hosts: Object.fromEntries(Object.entries(pair.addresses).map(([name, address]) => [name, [address]])),
-    });
     timeline.event(`cluster DNS at ${cluster.nameserver}: ${service} is ${pair.primary.hostName}, TTL ${ttlSeconds} s`);
+    const { follow } = place;
     const { nameserver } = cluster;
-    const follow = { nameserver, kubeConfig: push ? await readersKubeConfig(cluster) : undefined };
     if (push)
       timeline.event(`Kubernetes API at ${cluster.api.url}: the workers may read and watch ${service}, no more`);
     await using poll = push ? await DnsPoll.start(nameserver, service, namespace) : undefined;
@@ -263,14 +266,6 @@ class Scene {
   }
 }
 
-// The token of a service account that may do what `kubernetesSource` needs, and nothing else.
-async function readersKubeConfig(cluster: LocalCluster): Promise<string> {
-  const subject = { kind: 'ServiceAccount', name: 'webscaler-client', namespace } as const;
-  const manifests = serviceReaderRole({ service, namespace, subjects: [subject] });
-  for (const manifest of manifests) await cluster.objects.apply(manifest);
-  return await cluster.writeKubeconfig({ serviceAccount: subject.name, namespace });
-}
-
 type Switched = Pick<Stage, 'patchedAt' | 'promoted' | 'failuresAllowed'>;
 
 /**
@@ -281,8 +276,8 @@ function fairMillis(): number {
   return Math.random() * ttlSeconds * 1000;
 }
 
-const service = 'webscaler-db';
-const namespace = 'default';
+const acrossMachines =
+  'ACROSS MACHINES: network namespaces for the site (databases, DNS, API), a node that routes and translates, and a pod with the workers';
 const ttlSeconds = 5;
 
 const ourCrew: CrewSettings = {

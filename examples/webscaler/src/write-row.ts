@@ -1,9 +1,9 @@
-import { DnsResolver, DnsTargetSource, FirstAvailableTargetSource, type TargetSource } from '@externalname/core';
+import { DnsResolver, DnsTargetSource, FirstAvailableTargetSource } from '@externalname/core';
 import { kubernetesSource } from '@externalname/kubernetes';
-import { Pool } from '@externalname/pg';
+import { Pool, type PoolOptions } from '@externalname/pg';
 import type pg from 'pg';
 import { plainPool } from './plain-pg.ts';
-import type { Assignment } from './writer-messages.ts';
+import type { Assignment, DatabaseAccess, FollowHere, FollowInPod } from './writer-messages.ts';
 
 /** A pool, and how a row is written through it. */
 export interface RowWriter {
@@ -46,11 +46,7 @@ function externalNamePool({ client, connections, database, follow }: Assignment)
     service,
     namespace,
     allowedTargets,
-    // The servers of the demo are on this machine. A pool refuses loopback addresses unless it is told so.
-    allowedNetworks: ['127.0.0.0/8', '::1/128'],
-    ...(follow.kubeConfig === undefined
-      ? { dns: { nameservers: [follow.nameserver] } }
-      : pushed(database, follow.nameserver, follow.kubeConfig)),
+    ...(follow.nameserver === undefined ? inPod(database, follow) : here(database, follow)),
     port,
     user,
     password,
@@ -61,13 +57,22 @@ function externalNamePool({ client, connections, database, follow }: Assignment)
   });
 }
 
+// In a pod there is nothing to say about DNS, nor about where the API is.
+function inPod(database: DatabaseAccess, { push }: FollowInPod): PoolOptions {
+  return push ? pushed(database, new DnsResolver()) : {};
+}
+
+function here(database: DatabaseAccess, { nameserver, kubeConfig }: FollowHere): PoolOptions {
+  const dns = { nameservers: [nameserver] };
+  return {
+    // These servers are on this machine. A pool refuses loopback addresses unless it is told so.
+    allowedNetworks: ['127.0.0.0/8', '::1/128'],
+    ...(kubeConfig === undefined ? { dns } : pushed(database, new DnsResolver(dns), kubeConfig)),
+  };
+}
+
 // The API tells of a switch; while it is away, DNS does.
-function pushed(
-  { service, namespace }: Assignment['database'],
-  nameserver: string,
-  kubeConfig: string,
-): { dns: DnsResolver; source: TargetSource } {
-  const dns = new DnsResolver({ nameservers: [nameserver] });
+function pushed({ service, namespace }: DatabaseAccess, dns: DnsResolver, kubeConfig?: string): PoolOptions {
   const source = new FirstAvailableTargetSource([
     kubernetesSource({ service, namespace, kubeConfig }),
     new DnsTargetSource({ service, namespace, resolver: dns }),

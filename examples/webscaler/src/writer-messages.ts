@@ -46,11 +46,21 @@ export interface DatabaseAccess {
 }
 
 /** How the writers learn of a switch. */
-export interface Follow {
+export type Follow = FollowHere | FollowInPod;
+
+/** On this machine, where no `/etc/resolv.conf` names the cluster's DNS. */
+export interface FollowHere {
   /** `address:port` of the cluster's DNS. */
   readonly nameserver: string;
   /** Path of a kubeconfig: a watch on the Service pushes a switch, and DNS is only there should the API be away. */
   readonly kubeConfig?: string | undefined;
+}
+
+/** In a pod, whose `/etc/resolv.conf` and service account say where DNS and the API are. */
+export interface FollowInPod {
+  readonly nameserver: undefined;
+  /** Whether a watch on the Service pushes a switch. DNS is then only there should the API be away. */
+  readonly push: boolean;
 }
 
 export type WriterMessage =

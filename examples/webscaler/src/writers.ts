@@ -9,6 +9,12 @@ export interface WriterListener {
   notice(at: number, text: string): void;
 }
 
+/** Starts a Node.js program with a channel to this process. */
+export type Launch = (program: string) => ChildProcess;
+
+// Node's own options are passed on, so that the sources run there as they do here.
+const launchHere: Launch = (program) => fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+
 /** A process of writers, seen from the operator's side. */
 export class Writers implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -16,10 +22,8 @@ export class Writers implements AsyncDisposable {
   readonly #ready: Promise<void>;
   #listener: WriterListener | undefined;
 
-  private constructor() {
-    const program = fileURLToPath(new URL('./writer-process.ts', import.meta.url));
-    // Node's own options are passed on, so that the sources run there as they do here.
-    this.#child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  private constructor(launch: Launch) {
+    this.#child = launch(fileURLToPath(new URL('./writer-process.ts', import.meta.url)));
     this.#exited = new Promise((resolve) => {
       this.#child.once('exit', () => resolve());
       this.#child.once('error', () => resolve());
@@ -34,8 +38,8 @@ export class Writers implements AsyncDisposable {
   }
 
   /** Starts a process, which has nothing to do yet. */
-  static spawn(): Writers {
-    return new Writers();
+  static spawn(launch: Launch = launchHere): Writers {
+    return new Writers(launch);
   }
 
   /** Gives the process its work. */

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '@externalname/core';
 import type { StartedFault } from './faults.ts';
 import type { ApiFault } from './kubernetes-api/api-faults.ts';
 import type { ApiServer } from './kubernetes-api/api-server.ts';
@@ -38,9 +39,18 @@ export class LocalApi {
     return this.#token;
   }
 
-  /** A new bearer token. What its holder may do is what Roles and RoleBindings say. */
-  tokenFor(identity: Identity): string {
-    return this.#server.users.issue(userOf(identity));
+  /**
+   * A new bearer token. What its holder may do is what Roles and RoleBindings say.
+   *
+   * @param options `lifetimeSeconds`: after which the server answers 401, as it does with the tokens that kubelet rotates.
+   * @defaultValue it never expires
+   */
+  tokenFor(identity: Identity, options: { readonly lifetimeSeconds?: number | undefined } = {}): string {
+    const { lifetimeSeconds } = options;
+    if (lifetimeSeconds !== undefined && !(lifetimeSeconds > 0)) {
+      throw new InvalidArgumentError('lifetimeSeconds', `must be a number above 0, got ${lifetimeSeconds}`);
+    }
+    return this.#server.users.issue(userOf(identity), lifetimeSeconds);
   }
 
   /** Text of a kubeconfig: for an administrator, or with a new token for somebody else. Holds a secret. */

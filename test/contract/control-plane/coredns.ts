@@ -20,9 +20,12 @@ export interface CoreDnsOptions {
   zones?: readonly string[];
   /** Lines of more plugins. */
   plugins?: readonly string[];
+  /** Where it listens. @defaultValue a free port of 127.0.0.1 */
+  address?: string;
+  port?: number;
 }
 
-/** CoreDNS as a plain process, watching a Kubernetes API, on a loopback port. */
+/** CoreDNS as a plain process, watching a Kubernetes API. */
 export class CoreDns {
   readonly server: string;
   readonly #folder: string;
@@ -36,19 +39,20 @@ export class CoreDns {
 
   static async start(assets: string, options: CoreDnsOptions): Promise<CoreDns> {
     const folder = await mkdtemp(join(tmpdir(), 'externalname-coredns-'));
-    const [port, readyPort] = [await freePort(), await freePort()];
+    const { address = '127.0.0.1', port = await freePort() } = options;
+    const readyPort = await freePort();
     const corefile = join(folder, 'Corefile');
-    await writeFile(corefile, corefileText(options, port, readyPort));
+    await writeFile(corefile, corefileText(options, { address, port, readyPort }));
     const process = new ServerProcess(join(assets, 'coredns'), ['-conf', corefile]);
     try {
       // An unready server answers SERVFAIL; whether it answers at all is all that can be asked for in every case.
       const probe = `probe-${randomBytes(4).toString('hex')}.${options.zone}`;
       await process.waitUntil(
         'CoreDNS',
-        async () => (await ask(`127.0.0.1:${port}`, probe, 'A')) !== undefined,
+        async () => (await ask(`${address}:${port}`, probe, 'A')) !== undefined,
         60_000,
       );
-      return new CoreDns(`127.0.0.1:${port}`, folder, process);
+      return new CoreDns(`${address}:${port}`, folder, process);
     } catch (error) {
       await process.kill();
       await rm(folder, { recursive: true, force: true });
@@ -62,11 +66,14 @@ export class CoreDns {
   }
 }
 
-function corefileText(options: CoreDnsOptions, port: number, readyPort: number): string {
+function corefileText(
+  options: CoreDnsOptions,
+  { address, port, readyPort }: { readonly address: string; readonly port: number; readonly readyPort: number },
+): string {
   const { zone, ttl, kubeconfig, upstream, settings = [], zones = [], plugins = [] } = options;
   return [
     `.:${port} {`,
-    '  bind 127.0.0.1',
+    `  bind ${address}`,
     '  errors',
     `  ready 127.0.0.1:${readyPort}`,
     ...plugins.map((line) => `  ${line}`),

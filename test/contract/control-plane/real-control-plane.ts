@@ -8,7 +8,7 @@ import { KubeClient } from './kube-client.ts';
 import { freePort, ServerProcess } from './server-process.ts';
 
 /**
- * kube-apiserver and etcd as plain processes on loopback ports, from the folder that `KUBEBUILDER_ASSETS` names (the
+ * kube-apiserver and etcd as plain processes, on loopback ports unless an address is named, from the folder that `KUBEBUILDER_ASSETS` names (the
  * envtest convention). RBAC is on; there is no controller manager, no scheduler and no node, which none of this needs.
  */
 export class RealControlPlane {
@@ -37,19 +37,24 @@ export class RealControlPlane {
     this.#etcd = parts.etcd;
     this.#apiServer = parts.apiServer;
     this.folder = parts.settings.folder;
-    this.url = `https://127.0.0.1:${parts.settings.apiPort}`;
+    this.url = urlOf(parts.settings);
     this.ca = parts.ca;
     this.kubeconfig = parts.kubeconfig;
     this.admin = KubeClient.fromFile(parts.kubeconfig);
   }
 
-  static async start(assets: string): Promise<RealControlPlane> {
+  /** @param listen where the API server listens @defaultValue a free port of 127.0.0.1 */
+  static async start(
+    assets: string,
+    listen: { readonly address?: string; readonly port?: number } = {},
+  ): Promise<RealControlPlane> {
     const folder = await mkdtemp(join(tmpdir(), 'externalname-control-plane-'));
     const settings: Settings = {
       folder,
       etcdPort: await freePort(),
       etcdPeerPort: await freePort(),
-      apiPort: await freePort(),
+      apiAddress: listen.address ?? '127.0.0.1',
+      apiPort: listen.port ?? (await freePort()),
       adminToken: randomBytes(24).toString('hex'),
     };
     await writeKeys(settings);
@@ -61,7 +66,7 @@ export class RealControlPlane {
         await apiServer.waitUntil('kube-apiserver', async () => existsSync(certificate), 60_000);
         const ca = await readFile(certificate, 'utf8');
         const kubeconfig = join(folder, 'kubeconfig');
-        await writeFile(kubeconfig, kubeconfigText(`https://127.0.0.1:${settings.apiPort}`, ca, settings.adminToken));
+        await writeFile(kubeconfig, kubeconfigText(urlOf(settings), ca, settings.adminToken));
         const plane = new RealControlPlane({ assets, settings, etcd, apiServer, ca, kubeconfig });
         await plane.#untilReady();
         return plane;
@@ -131,6 +136,7 @@ interface Settings {
   readonly folder: string;
   readonly etcdPort: number;
   readonly etcdPeerPort: number;
+  readonly apiAddress: string;
   readonly apiPort: number;
   readonly adminToken: string;
 }
@@ -167,12 +173,16 @@ async function startEtcd(assets: string, { folder, etcdPort, etcdPeerPort }: Set
   return etcd;
 }
 
-function startApiServer(assets: string, { folder, etcdPort, apiPort }: Settings): ServerProcess {
+function urlOf({ apiAddress, apiPort }: Settings): string {
+  return `https://${apiAddress}:${apiPort}`;
+}
+
+function startApiServer(assets: string, { folder, etcdPort, apiAddress, apiPort }: Settings): ServerProcess {
   return new ServerProcess(join(assets, 'kube-apiserver'), [
     `--etcd-servers=http://127.0.0.1:${etcdPort}`,
     `--secure-port=${apiPort}`,
-    '--bind-address=127.0.0.1',
-    '--advertise-address=127.0.0.1',
+    `--bind-address=${apiAddress}`,
+    `--advertise-address=${apiAddress}`,
     '--endpoint-reconciler-type=none',
     `--cert-dir=${join(folder, 'certificates')}`,
     `--token-auth-file=${join(folder, 'tokens.csv')}`,

@@ -1,0 +1,124 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { site as places } from '../../examples/webscaler/src/network/network.ts';
+import {
+  grantReading,
+  readerRole,
+  readersServiceAccount,
+} from '../../examples/webscaler/src/network/webscaler-site.ts';
+import { RemotePod } from './support/remote-pod.ts';
+import { openTestSite, type TestSite } from './support/site.ts';
+
+const [primary, secondary] = ['primary-db.example.com', 'secondary-db.example.com'] as const;
+let site: TestSite;
+const undo: AsyncDisposable[] = [];
+
+beforeAll(async () => {
+  // Answers of DNS are old for a minute: what is known sooner comes from the API.
+  site = await openTestSite({ ttlSeconds: 60, pair: { synchronous: false } });
+  // Both take writes, so that a pool may go back and forth.
+  await site.pair.standby.promote();
+});
+afterEach(async () => {
+  for (const one of undo.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  await site.app.call('close', 'pool');
+  await site.point(primary);
+});
+afterAll(() => site?.[Symbol.asyncDispose]());
+
+const target = async () => (await site.app.call('status', 'pool')).target?.externalName;
+
+async function openWatching(): Promise<void> {
+  await site.app.call('open', 'pool', site.poolOptions({ watch: true }));
+  await site.app.call('query', 'pool', 'select 1');
+  await expect.poll(() => site.cluster.api.openWatches, { timeout: 10_000 }).toBe(1);
+  await site.app.call('sourceEvents');
+}
+
+/** A switch is seen long before DNS would have told of it. */
+async function expectPush(): Promise<void> {
+  const to = (await target()) === primary ? secondary : primary;
+  await site.point(to);
+  await expect.poll(target, { timeout: 5_000 }).toBe(to);
+}
+
+describe('the API server', () => {
+  it('pushes a switch into the pod', async () => {
+    await openWatching();
+    await expectPush();
+  });
+
+  it('is found again when it has restarted, and what was switched meanwhile is known then', async () => {
+    await openWatching();
+    site.cluster.api.fault({ kind: 'refusing' });
+    await expect.poll(() => site.cluster.api.openWatches).toBe(0);
+    await site.app.call('query', 'pool', 'select 1');
+    await site.point(secondary);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    site.cluster.api.heal();
+    await site.cluster.api.listening();
+    await expect.poll(target, { timeout: 15_000 }).toBe(secondary);
+    await expectPush();
+  });
+
+  it('that can be reached no longer without a word is missed, and found again', async () => {
+    await openWatching();
+    const gone = await site.network.forward(`ip daddr ${places.api.ipv4} drop`, `ip saddr ${places.api.ipv4} drop`);
+    undo.push(gone);
+    await site.app.call('query', 'pool', 'select 1');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await site.point(secondary);
+    await gone.end();
+    // TCP itself sends the event again when the way is free.
+    await expect.poll(target, { timeout: 15_000 }).toBe(secondary);
+  });
+});
+
+describe('the Role of the service account', () => {
+  it('that is taken away leaves the pool to DNS, and given back pushes again', async () => {
+    await openWatching();
+    await site.cluster.objects.delete('rbac.authorization.k8s.io/v1', 'RoleBinding', 'default', readerRole);
+    // Permission is asked for when a watch begins, so one that runs goes on until its time is up.
+    const cut = site.cluster.api.fault({ kind: 'dropping-watches', how: 'reset' });
+    await expect
+      .poll(() => site.app.call('sourceEvents'), { timeout: 10_000 })
+      .toContain('degraded kubernetes ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN');
+    cut.end();
+    await site.app.call('query', 'pool', 'select 1');
+    await grantReading(site.cluster);
+    await expect.poll(() => site.cluster.api.openWatches, { timeout: 40_000 }).toBe(1);
+    await expectPush();
+  });
+});
+
+describe('the token of the service account', () => {
+  it('that has expired is read anew, as kubelet has rotated it', async () => {
+    const identity = await grantReading(site.cluster);
+    const first = site.cluster.api.tokenFor(identity, { lifetimeSeconds: 3 });
+    await site.app.pod.writeServiceAccount({ token: first });
+    await openWatching();
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await site.app.pod.writeServiceAccount(await readersServiceAccount(site.cluster));
+    site.cluster.api.fault({ kind: 'dropping-watches', how: 'reset' }).end();
+    await expect.poll(() => site.cluster.api.openWatches, { timeout: 10_000 }).toBe(1);
+    await expectPush();
+  });
+});
+
+describe('a node whose clock is off', () => {
+  it.each([
+    ['10 minutes slow', -10],
+    ['10 minutes fast', 10],
+  ])('(%s) follows a switch as any other', async (_what, minutes) => {
+    await openWatching();
+    const clock = new URL(`./support/shifted-clock.ts?minutes=${minutes}`, import.meta.url).href;
+    await using off = await RemotePod.start(site.app.pod, [clock]);
+    expect(Math.round((Date.now() - (await off.call('wallClock'))) / 60_000)).toBe(-minutes);
+    await off.call('open', 'pool', site.poolOptions({ watch: true }));
+    await off.call('query', 'pool', 'select 1');
+    await expectPush();
+    await expect
+      .poll(async () => (await off.call('status', 'pool')).target?.externalName, { timeout: 5_000 })
+      .toBe(secondary);
+    await off.call('close', 'pool');
+  });
+});

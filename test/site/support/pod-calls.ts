@@ -1,0 +1,188 @@
+import { performance } from 'node:perf_hooks';
+import {
+  type DnsQueryEvent,
+  DnsResolver,
+  type DnsResolverOptions,
+  type DnsStatistics,
+  DnsTargetSource,
+  dnsQueryChannel,
+  FirstAvailableTargetSource,
+  type ResolveOptions,
+  sourceDegraded,
+  sourceRecovered,
+  type TargetSource,
+  targetChanged,
+} from '@externalname/core';
+import { kubernetesSource } from '@externalname/kubernetes';
+import { outcomeOf, Pool, type PoolOptions, type PoolStatus } from '@externalname/pg';
+
+/** What a test lets the program in the pod do. Each call is made there, by the code that an application would write. */
+export const podCalls = {
+  /** Resolves a name with a resolver of its own, which reads the pod's resolv.conf unless it is told otherwise. */
+  async resolve(
+    name: string,
+    { times = 1, ...options }: DnsResolverOptions & ResolveOptions & { times?: number } = {},
+  ): Promise<Resolved> {
+    const { fresh, family, ...resolverOptions } = options;
+    const resolver = new DnsResolver(resolverOptions);
+    const queries: DnsQueryEvent[] = [];
+    const unsubscribe = dnsQueryChannel.subscribe((event) => queries.push(event));
+    const took: number[] = [];
+    try {
+      let addresses: string[] = [];
+      for (let time = 0; time < times; time++) {
+        const begun = performance.now();
+        const resolution = await resolver.resolve(name, { fresh, family });
+        took.push(performance.now() - begun);
+        addresses = resolution.addresses.map(({ address }) => address);
+      }
+      return { addresses, took, queries, statistics: resolver.statistics() };
+    } finally {
+      unsubscribe();
+      await resolver.close();
+    }
+  },
+
+  /** Makes a pool. `watch` lets the Kubernetes API tell it of a switch, with DNS beneath. */
+  async open(id: string, { watch = false, ...options }: PoolOptions & { watch?: boolean }): Promise<void> {
+    const source = watch ? watchedSource(options.dns) : undefined;
+    const pool = new Pool({ ...options, ...(source === undefined ? {} : { source }) });
+    pool.on('error', () => undefined);
+    opened.set(id, { pool, source, writing: undefined });
+  },
+
+  async query(id: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+    return (await openedAs(id).pool.query(text, values)).rows;
+  },
+
+  /** How long a query takes. */
+  async time(id: string, text: string): Promise<number> {
+    const begun = performance.now();
+    await openedAs(id).pool.query(text);
+    return performance.now() - begun;
+  },
+
+  async status(id: string): Promise<PoolStatus> {
+    return openedAs(id).pool.status();
+  },
+
+  /** Lets workers write, each one row after the other, until {@link podCalls.stopWriting}. Ids begin at `firstId`. */
+  async startWriting(id: string, { workers = 10, firstId = 1, pauseMillis = 20 } = {}): Promise<void> {
+    const one = openedAs(id);
+    one.writing = new Writing(one.pool, { workers, firstId, pauseMillis });
+  },
+
+  async stopWriting(id: string): Promise<Written> {
+    const { writing } = openedAs(id);
+    if (writing === undefined) throw new Error(`nobody writes through ${id}`);
+    return writing.stop();
+  },
+
+  async close(id: string): Promise<void> {
+    const { pool, source } = openedAs(id);
+    opened.delete(id);
+    await pool.end();
+    await source?.close();
+  },
+
+  /** Milliseconds since 1970, as this program has them. */
+  async wallClock(): Promise<number> {
+    return Date.now();
+  },
+
+  /** What the sources of this program said since the last time. */
+  async sourceEvents(): Promise<string[]> {
+    return sourceEvents.splice(0);
+  },
+} as const;
+
+export type PodCalls = typeof podCalls;
+
+export interface Resolved {
+  readonly addresses: readonly string[];
+  /** Milliseconds of each time. */
+  readonly took: readonly number[];
+  readonly queries: readonly DnsQueryEvent[];
+  readonly statistics: DnsStatistics;
+}
+
+/** What became of the writes of a pool. */
+export interface Written {
+  readonly acknowledged: readonly number[];
+  readonly failures: readonly { id: number; code: string; message: string; outcome: string }[];
+  /** Ids of writes that took longer than 15 s. */
+  readonly hung: readonly number[];
+  readonly slowestMillis: number;
+}
+
+interface Opened {
+  readonly pool: Pool;
+  readonly source: TargetSource | undefined;
+  writing: Writing | undefined;
+}
+
+class Writing {
+  readonly #pool: Pool;
+  readonly #acknowledged: number[] = [];
+  readonly #failures: { id: number; code: string; message: string; outcome: string }[] = [];
+  readonly #hung: number[] = [];
+  readonly #workers: readonly Promise<void>[];
+  #slowestMillis = 0;
+  #nextId: number;
+  #stopped = false;
+
+  constructor(pool: Pool, options: { workers: number; firstId: number; pauseMillis: number }) {
+    this.#pool = pool;
+    this.#nextId = options.firstId;
+    this.#workers = Array.from({ length: options.workers }, (_, worker) => this.#work(worker, options.pauseMillis));
+  }
+
+  async stop(): Promise<Written> {
+    this.#stopped = true;
+    await Promise.all(this.#workers);
+    return {
+      acknowledged: this.#acknowledged,
+      failures: this.#failures,
+      hung: this.#hung,
+      slowestMillis: this.#slowestMillis,
+    };
+  }
+
+  async #work(worker: number, pauseMillis: number): Promise<void> {
+    while (!this.#stopped) {
+      const id = this.#nextId++;
+      const begun = performance.now();
+      try {
+        await this.#pool.query('insert into writes (id, worker) values ($1, $2)', [id, worker]);
+        this.#acknowledged.push(id);
+      } catch (error) {
+        const { code = '', message } = error as Error & { code?: string };
+        this.#failures.push({ id, code, message, outcome: outcomeOf(error) ?? 'unsaid' });
+      }
+      const took = performance.now() - begun;
+      this.#slowestMillis = Math.max(this.#slowestMillis, took);
+      if (took > hungAfterMillis) this.#hung.push(id);
+      await new Promise((resolve) => setTimeout(resolve, pauseMillis));
+    }
+  }
+}
+
+const opened = new Map<string, Opened>();
+const sourceEvents: string[] = [];
+targetChanged.subscribe(({ target, source }) => sourceEvents.push(`changed to ${target} by ${source}`));
+sourceDegraded.subscribe(({ source, code }) => sourceEvents.push(`degraded ${source} ${code}`));
+sourceRecovered.subscribe(({ source }) => sourceEvents.push(`recovered ${source}`));
+
+function openedAs(id: string): Opened {
+  const one = opened.get(id);
+  if (one === undefined) throw new Error(`no pool is called ${id}`);
+  return one;
+}
+
+function watchedSource(dns: PoolOptions['dns']): TargetSource {
+  const resolver = dns instanceof DnsResolver ? dns : new DnsResolver(dns as DnsResolverOptions | undefined);
+  const service = 'webscaler-db';
+  return new FirstAvailableTargetSource([kubernetesSource({ service }), new DnsTargetSource({ service, resolver })]);
+}
+
+const hungAfterMillis = 15_000;

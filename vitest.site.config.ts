@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+
+// Servers that are elsewhere: in network namespaces, which test/site/run.ts opens around vitest.
+const conditions = ['@externalname/source', 'module', 'node', 'development|production'];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: ['@externalname/source', 'node'] } },
+  test: {
+    name: 'site',
+    include: ['test/site/**/*.test.ts'],
+    // The real parts are there where somebody has built them, see test/controlplane.
+    exclude: ['**/node_modules/**', ...(process.env['KUBEBUILDER_ASSETS'] ? [] : ['test/site/real/**'])],
+    // All files have the same addresses.
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});
