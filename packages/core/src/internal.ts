@@ -5,6 +5,7 @@
  * @module
  */
 export { abortable, type DeadlineOptions, type SleepOptions, sleep, withDeadline } from './deadline.ts';
+export { explainCertificateFailure } from './identity/index.ts';
 export { ManualClock } from './manual-clock.ts';
 export { TargetFeed } from './targets/index.ts';
 // Past the room's face, so that the contract and node:assert are not loaded with the package.

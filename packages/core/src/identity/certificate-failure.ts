@@ -1,0 +1,41 @@
+import type { IdentityTarget } from './tls-identity.ts';
+
+/**
+ * Says of a certificate that TLS did not accept whose it is and what to do. OpenSSL's own message names neither: "certificate is not
+ * yet valid".
+ *
+ * @param date the wall clock of this machine: what a certificate's validity is held against
+ * @returns an error with the same `code` (`CERT_HAS_EXPIRED`, `SELF_SIGNED_CERT_IN_CHAIN`, ...) and the one that was given as its
+ * `cause`; or the error itself if it is about something else
+ *
+ * @example
+ * ```ts
+ * socket.on('error', (error) => log(explainCertificateFailure(target, error).message));
+ * ```
+ */
+export function explainCertificateFailure(target: IdentityTarget, error: unknown, date: Date = new Date()): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
+  const hint = Object.hasOwn(hints, error.code) ? hints[error.code] : undefined;
+  if (hint === undefined) return error;
+  const message = `${target.externalName}: the certificate of the server ${hint(date.toISOString())} (${error.message})`;
+  return Object.assign(new Error(message, { cause: error }), { code: error.code });
+}
+
+const untrusted = () =>
+  'was issued by an authority that is not trusted here. Give the certificate of that authority as ssl.ca, with every authority between the two';
+const selfSigned = () =>
+  'was issued by nobody but the server itself. Give that certificate as ssl.ca, or the server one of an authority that is trusted here';
+
+// Codes: OpenSSL, X509_STORE_CTX_get_error(3), as Node.js names them.
+const hints: Readonly<Record<string, (now: string) => string>> = {
+  CERT_NOT_YET_VALID: (now) =>
+    `is not valid yet. The clock of this machine says ${now}: set it if it is slow, or wait until the certificate is valid`,
+  CERT_HAS_EXPIRED: (now) =>
+    `has expired. Renew it; or, if it is still good, set the clock of this machine, which says ${now}`,
+  CERT_REVOKED: () => 'was revoked by its authority. Give the server a new one',
+  DEPTH_ZERO_SELF_SIGNED_CERT: selfSigned,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+};
