@@ -140,6 +140,13 @@ describe('YAML that is read', () => {
     if (code !== undefined) expect(problems.map((problem) => problem.code)).toContain(code);
   });
 
+  it('is not repeated whole in what is said of it', () => {
+    const text = `a: 1\n${'&a 1e9? : '.repeat(10_000)}`;
+    const problems = readYaml(text).flatMap((document) => document.problems);
+    expect(problems.length).toBeGreaterThan(0);
+    for (const { message } of problems) expect(message.length).toBeLessThan(500);
+  });
+
   it('does not unfold aliases to more than ten times the text', () => {
     const levels = Array.from(
       { length: 9 },

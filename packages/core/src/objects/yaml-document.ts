@@ -5,6 +5,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   Parser,
@@ -53,7 +54,6 @@ export function readYaml(text: string): YamlDocument[] {
   const lines = new LineCounter();
   const lineAt = (offset: number) => Math.max(1, lines.linePos(offset).line);
   try {
-    const parser = new Parser(lines.addNewLine);
     const composer = new Composer({
       version: '1.1',
       schema: kubernetesSchema,
@@ -62,13 +62,16 @@ export function readYaml(text: string): YamlDocument[] {
       prettyErrors: false,
       logLevel: 'silent',
     });
-    const documents = composer.compose(untilHopeless(parser.parse(text)), false, text.length);
+    const tokens = untilHopeless(boundedTokens(text, lines));
+    const documents = withoutStackTraces(() => [...composer.compose(tokens, false, text.length)]);
     const budget = new Budget(text.length);
     const read: YamlDocument[] = [];
     for (const document of documents) {
       if (document.errors.length > 0) {
         const problems = document.errors.slice(0, problemsShown).map((error): YamlProblem => {
-          return { code: 'yaml-syntax', message: error.message, line: lineAt(error.pos[0]), path: [] };
+          // The parser puts the text that it does not understand into its message, whole.
+          const message = error.message.length > 300 ? `${error.message.slice(0, 300)}...` : error.message;
+          return { code: 'yaml-syntax', message, line: lineAt(error.pos[0]), path: [] };
         });
         read.push(unreadable(...problems));
         continue;
@@ -79,10 +82,54 @@ export function readYaml(text: string): YamlDocument[] {
     }
     return read;
   } catch (error) {
-    // The parser recurses: a text of ten thousand opening brackets exhausts the stack before any limit of ours is seen.
-    const message =
-      error instanceof RangeError ? 'nested too deeply' : `cannot be read: ${String(error).slice(0, 200)}`;
-    return [unreadable({ code: 'yaml-too-deep', message, line: 1, path: [] })];
+    if (error instanceof TooDeepError) {
+      const message = `nested more than ${deepestYaml} levels deep`;
+      return [unreadable({ code: 'yaml-too-deep', message, line: lineAt(error.offset), path: [] })];
+    }
+    const message = `cannot be read: ${String(error).slice(0, 200)}`;
+    return [unreadable({ code: 'yaml-syntax', message, line: 1, path: [] })];
+  }
+}
+
+/**
+ * Most levels of lists and maps in each other. The largest custom resource definitions have about fifty.
+ *
+ * The bound is on tokens, before anything recurses: the composer calls itself for each level, and V8 does not throw but
+ * aborts the process if it compiles a regular expression at the end of the stack.
+ */
+export const deepestYaml = 128;
+
+class TooDeepError extends Error {
+  /** Where the first level too many begins, in UTF-16 units. */
+  readonly offset: number;
+
+  constructor(offset: number) {
+    super('nested too deeply');
+    this.offset = offset;
+  }
+}
+
+/** The tokens of `Parser.parse`, as long as they nest no deeper than is allowed. */
+function* boundedTokens(text: string, lines: LineCounter): Generator<CST.Token> {
+  const parser = new Parser(lines.addNewLine);
+  lines.addNewLine(0);
+  for (const lexeme of new Lexer().lex(text)) {
+    yield* parser.next(lexeme);
+    // The document itself stands on the stack too, and a scalar in the innermost level.
+    if (parser.stack.length > deepestYaml + 2) throw new TooDeepError(parser.offset);
+  }
+  yield* parser.end();
+}
+
+/** The composer makes an error for each comma too many, and nine tenths of the time went into stack traces. */
+function withoutStackTraces<T>(work: () => T): T {
+  const limit = Error.stackTraceLimit;
+  // `Reflect.set` does not throw if the process runs with frozen intrinsics.
+  Reflect.set(Error, 'stackTraceLimit', 0);
+  try {
+    return work();
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit);
   }
 }
 
@@ -144,8 +191,6 @@ class UnfoldingError extends Error {
   }
 }
 
-const deepest = 500;
-
 class Conversion {
   readonly #lineAt: (offset: number) => number;
   readonly #budget: Budget;
@@ -179,8 +224,9 @@ class Conversion {
 
   #convert(node: Node | null, line: number): { value: unknown; place: Place } {
     if (node === null) return { value: null, place: { line } };
-    if (this.#path.length > deepest)
-      throw new UnfoldingError('yaml-too-deep', `nested more than ${deepest} levels deep`);
+    // Aliases nest what they name, so that what comes out may be deeper than the text.
+    if (this.#path.length > deepestYaml)
+      throw new UnfoldingError('yaml-too-deep', `nested more than ${deepestYaml} levels deep`);
     if (!this.#budget.spend(1))
       throw new UnfoldingError('yaml-aliases', 'the aliases unfold to ten times the text and more');
     if (isAlias(node)) return this.#convert(this.#named(node.source), line);

@@ -99,7 +99,8 @@ export function checkChangedMeta(
 ): void {
   const { at } = meta;
   if (previous.deleted) {
-    const added = meta.finalizers.filter((finalizer) => !previous.finalizers.includes(finalizer)).sort();
+    const known = new Set(previous.finalizers);
+    const added = meta.finalizers.filter((finalizer) => !known.has(finalizer)).sort();
     if (added.length > 0) {
       const list = added.slice(0, 5).map((finalizer) => JSON.stringify(finalizer.slice(0, 100)));
       const detail = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list.join(', ')}}`;
