@@ -6,6 +6,7 @@
  */
 export { abortable, type DeadlineOptions, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 export { explainCertificateFailure } from './identity/index.ts';
+export { isPrintable, ownOptions, printable } from './input.ts';
 export { ManualClock } from './manual-clock.ts';
 export { TargetFeed } from './targets/index.ts';
 // Past the room's face, so that the contract and node:assert are not loaded with the package.

@@ -57,6 +57,19 @@ describe('an answer that goes on', () => {
     await until('no connection', () => api.connections === 0);
   });
 
+  it('may have a line of megabytes in small pieces, which is joined once', async () => {
+    const lines = await watch(new AbortController().signal);
+    await lines.next();
+    const piece = 'x'.repeat(100);
+    api.sendPieces(Array.from({ length: 40_000 }, () => piece));
+    api.sendPieces(['\n']);
+    const begun = process.cpuUsage();
+    expect((await lines.next())?.length).toBe(4_000_000);
+    const { user, system } = process.cpuUsage(begun);
+    expect((user + system) / 1e6).toBeLessThan(5);
+    lines.close();
+  });
+
   it('may come in pieces that cut a character in two', async () => {
     const lines = await watch(new AbortController().signal);
     await lines.next();

@@ -69,7 +69,11 @@ describe('a TLS probe', () => {
       await expect(run(probe, 'primary-db.example.com')).rejects.toThrow(/does not match certificate/);
       const untrusting = tlsProbe({ port, lookup });
       await expect(run(untrusting, 'secondary-db.example.com')).rejects.toThrow(/certificate/);
+      process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+      // Node.js would take the certificate, and the probe would call it verified.
+      await expect(run(untrusting, 'secondary-db.example.com')).rejects.toThrow(/certificate/);
     } finally {
+      delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
       server.close();
     }
   });

@@ -154,6 +154,11 @@ export class ScriptedApi {
     this.#send(event);
   }
 
+  /** Writes to every watch as it stands, one HTTP chunk a piece. */
+  sendPieces(pieces: readonly string[]): void {
+    for (const response of this.#watches) for (const piece of pieces) response.write(piece);
+  }
+
   /** Breaks every watch in the middle. */
   cut(): void {
     for (const response of this.#watches) response.socket?.destroy();

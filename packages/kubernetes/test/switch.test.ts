@@ -291,6 +291,119 @@ describe('a switch that fails', () => {
   });
 });
 
+describe('what an attacker may have written into the Service', () => {
+  const asked: string[] = [];
+  // Stands for a probe that logs in with the operator's password.
+  const probe: Probe = {
+    name: 'postgres',
+    run: async (host) => {
+      asked.push(host);
+      return { ok: true, detail: 'answers' };
+    },
+  };
+  const probes = { target: [probe], previous: [probe] };
+
+  beforeEach(() => {
+    asked.length = 0;
+    api.put('evil.example.org');
+  });
+
+  it.each([{}, { dryRun: true }])(
+    'is not probed as the previous target: the switch is refused before any probe (%j)',
+    async (more) => {
+      const error = await failure(switchTarget(options({ probes, ...more })));
+      expect(error.objections).toMatchObject([{ kind: 'previous-not-allowed' }]);
+      expect(asked).toEqual([]);
+      expect(api.service?.spec.externalName).toBe('evil.example.org');
+    },
+  );
+
+  it('is left behind if that is accepted, and is not probed then either', async () => {
+    const report = await switchTarget(options({ probes, accept: ['previous-not-allowed'] }));
+    expect(report).toMatchObject({ result: 'switched', accepted: [{ kind: 'previous-not-allowed' }] });
+    expect(asked).toEqual(['secondary-db.example.com']);
+  });
+
+  it('is left behind without a question if no probe would ask it', async () => {
+    const report = await switchTarget(options({ probes: { target: [probe] } }));
+    expect(report).toMatchObject({ result: 'switched', accepted: [] });
+  });
+
+  it('is an address, which is on no list', async () => {
+    api.put('203.0.113.7');
+    await failure(switchTarget(options({ probes })));
+    expect(asked).toEqual([]);
+  });
+
+  it('is not probed by a rollback, whatever the annotations say', async () => {
+    const record = (previous: string, target: string) => ({
+      annotations: {
+        [switchAnnotations.id]: 'made-up',
+        [switchAnnotations.previous]: previous,
+        [switchAnnotations.target]: target,
+      },
+    });
+    api.put('evil.example.org', 'ExternalName', record('primary-db.example.com', 'evil.example.org'));
+    const error = await failure(rollback(options({ probes })));
+    expect(error.objections).toMatchObject([{ kind: 'previous-not-allowed' }]);
+    api.put('secondary-db.example.com', 'ExternalName', record('evil.example.org', 'secondary-db.example.com'));
+    expect(await failure(rollback(options({ probes })))).toMatchObject({ code: 'ERR_EXTERNALNAME_TARGET_REFUSED' });
+    expect(asked).toEqual([]);
+  });
+
+  it('does not reach a terminal as an escape sequence', async () => {
+    const metadata = {
+      annotations: { [switchAnnotations.by]: '\u001b[2Jsomebody\n', 'meta.helm.sh/release-name': 'x' },
+      managedFields: [
+        { manager: 'argocd\u001b[2J', operation: 'Apply', fieldsV1: { 'f:spec': { 'f:externalName': {} } } },
+      ],
+    };
+    api.put('primary-db.example.com', 'ExternalName', metadata);
+    const said = { name: 'loud', run: async () => ({ ok: true, detail: 'FATAL: \u001b[31m\nno' }) };
+    const report = await switchTarget(options({ probes: { target: [said] } }));
+    const text = JSON.stringify([report.warnings, report.steps, report.probes]);
+    expect(text).toContain('\\\\u{1b}[31m no');
+    expect(text).not.toMatch(/\\u001b|\\n/);
+  });
+
+  it.each(['reason', 'by'] as const)('is no line break or escape sequence in %s, which is refused', async (option) => {
+    for (const text of ['two\nlines', '\u001b[2J', 'left\u202eright']) {
+      expect(await failure(switchTarget(options({ [option]: text })))).toMatchObject({
+        code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT',
+        argument: option,
+      });
+    }
+    expect(api.requests).toEqual([]);
+  });
+
+  it('is no user name with escape sequences in the annotation', async () => {
+    api.put('primary-db.example.com');
+    api.answerWith((_, url) =>
+      url.pathname.endsWith('/selfsubjectreviews')
+        ? { status: 201, body: { status: { userInfo: { username: 'eve\u001b[2J\n' } } } }
+        : undefined,
+    );
+    expect((await switchTarget(options())).by).toBe('eve\\u{1b}[2J ');
+  });
+
+  it('is not the Service of the same name in another namespace', async () => {
+    api.answerWith((request) =>
+      request.method === 'GET'
+        ? { status: 200, body: { ...api.service, metadata: { ...api.service?.metadata, namespace: 'evil' } } }
+        : undefined,
+    );
+    const error = await failure(switchTarget(options()));
+    expect(error.message).toContain('something else than that Service');
+    expect(api.requests).not.toContain('patch');
+  });
+
+  it('is not an option that stands on a prototype', async () => {
+    const { allowedTargets: _, ...given } = options({ to: 'evil.example.net' });
+    const polluted = Object.assign(Object.create({ allowedTargets: 'any' }), given);
+    expect(await failure(switchTarget(polluted))).toMatchObject({ code: 'ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED' });
+  });
+});
+
 describe('probes before a switch', () => {
   const probe = (name: string, postgres?: Partial<PostgresState>, ok = true): Probe => ({
     name,

@@ -48,6 +48,29 @@ async function followed(options: Partial<KubernetesSourceOptions> = {}) {
 }
 
 describe('a Service followed through the Kubernetes API', () => {
+  it('is not one of the same name in another namespace, in whatever answer it comes', async () => {
+    const { told, names } = await followed();
+    const elsewhere = (externalName: string, version: string) => ({
+      kind: 'Service',
+      metadata: { name: 'webscaler-db', namespace: 'evil', uid: 'uid-2', resourceVersion: version },
+      spec: { type: 'ExternalName', externalName },
+    });
+    api.sendToWatches({ type: 'MODIFIED', object: elsewhere('evil.example.org', '900') });
+    api.sendToWatches({ type: 'DELETED', object: elsewhere('evil.example.org', '901') });
+    api.put('secondary-db.example.com');
+    await until('the switch', () => told.length === 2);
+    expect(names()).toEqual(['primary-db.example.com', 'secondary-db.example.com']);
+
+    api.answerWith((_, url) => {
+      const body = url.searchParams.has('fieldSelector')
+        ? { metadata: { resourceVersion: '902' }, items: [elsewhere('evil.example.org', '902')] }
+        : elsewhere('evil.example.org', '902');
+      return { status: 200, body };
+    });
+    const other = source({ service: 'webscaler-db.default' });
+    await expect(other.current()).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE' });
+  });
+
   it('has the target that its externalName names', async () => {
     api.put('Primary-DB.example.com.');
     const target = await source().current();

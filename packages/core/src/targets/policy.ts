@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '../errors.ts';
 import { addressRefused, targetRefused } from '../events/index.ts';
+import { ownOptions } from '../input.ts';
 import { canonicalName, matchesTargetPattern, parseTargetPattern, type TargetPattern } from '../names/index.ts';
 import { addressRefusal, isInNetworks, type Network, parseNetwork } from './networks.ts';
 import {
@@ -75,9 +76,9 @@ export interface TargetPolicy {
  * ```
  */
 export function createTargetPolicy(options: TargetPolicyOptions): TargetPolicy {
-  const { allowedTargets, service, host } = options;
+  const { allowedTargets, service, host, allowedNetworks } = ownOptions(options);
   const name = service ?? host ?? '';
-  const networks = parseNetworks(options.allowedNetworks);
+  const networks = parseNetworks(allowedNetworks);
   const plainHost = service === undefined && allowedTargets === undefined ? host : undefined;
   if (plainHost !== undefined) return new PlainHostPolicy(canonicalName(plainHost), networks);
   if (allowedTargets === 'any') return new ServicePolicy(name, 'any', [], networks);

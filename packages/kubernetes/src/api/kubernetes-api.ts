@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https, { type RequestOptions } from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
 import { type Clock, isExternalNameError, type Outcome, type WaitOptions } from '@externalname/core';
-import { abortable, withDeadline } from '@externalname/core/internal';
+import { abortable, printable, withDeadline } from '@externalname/core/internal';
 import { type AccessAttempt, type ApiStatus, errorForStatus, KubernetesUnavailableError } from './errors.ts';
 import { type KubeConfigLike, KubeConfigLoader, type KubeConfigOption, KubernetesConfigError } from './kube-config.ts';
 
@@ -124,12 +124,12 @@ export function readStatus(httpStatus: number, retryAfter: string | undefined, t
   const retry = Number(retryAfter ?? details['retryAfterSeconds']);
   return {
     status: typeof parsed['code'] === 'number' ? parsed['code'] : httpStatus,
-    reason: string(parsed['reason']),
-    message: string(parsed['message']) || (parsed['kind'] === 'Status' ? '' : text.trim().slice(0, 300)),
-    causes: causes.map((cause) => ({
-      reason: string(cause['reason']),
-      field: string(cause['field']),
-      message: string(cause['message']),
+    reason: said(parsed['reason'], 100),
+    message: said(parsed['message']) || (parsed['kind'] === 'Status' ? '' : printable(text.trim(), 300)),
+    causes: causes.slice(0, mostCauses).map((cause) => ({
+      reason: said(cause['reason'], 100),
+      field: said(cause['field'], 300),
+      message: said(cause['message']),
     })),
     retryAfterSeconds: Number.isFinite(retry) && retry > 0 ? retry : undefined,
   };
@@ -141,7 +141,9 @@ class Lines implements ApiLines {
   readonly #ready: string[] = [];
   #ended: { error?: unknown } | undefined;
   #wake: (() => void) | undefined;
-  #rest = '';
+  /** The parts of a line whose end has not come yet. */
+  #rest: string[] = [];
+  #restLength = 0;
   #closed = false;
 
   constructor(
@@ -192,11 +194,24 @@ class Lines implements ApiLines {
   }
 
   #take(text: string, request: ApiRequest): void {
-    const parts = (this.#rest + text).split('\n');
-    this.#rest = parts.pop() ?? '';
-    this.#ready.push(...parts.filter((part) => part !== ''));
-    if (this.#rest.length > longestLine) this.#end({ error: unavailable(request, 'sent a line without end') });
+    const [first = '', ...others] = text.split('\n');
+    this.#add(first);
+    for (const part of others) {
+      // Joined once a line, not once a chunk: a long line may come in very many.
+      const line = this.#rest.join('');
+      if (line !== '') this.#ready.push(line);
+      this.#rest = [];
+      this.#restLength = 0;
+      this.#add(part);
+    }
+    if (this.#restLength > longestLine) this.#end({ error: unavailable(request, 'sent a line without end') });
     this.#wake?.();
+  }
+
+  #add(part: string): void {
+    if (part === '') return;
+    this.#rest.push(part);
+    this.#restLength += part.length;
   }
 
   #end(end: { error?: unknown }): void {
@@ -300,9 +315,12 @@ function record(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-function string(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+/** What the server says is shown in terminals and logs: without control characters, and not without end. */
+function said(value: unknown, longest = 4_000): string {
+  return typeof value === 'string' ? printable(value, longest) : '';
 }
+
+const mostCauses = 100;
 
 // etcd holds no object above 1.5 MiB by default; the encoding may make it longer.
 const longestLine = 8 * 1024 * 1024;

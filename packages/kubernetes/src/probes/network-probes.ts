@@ -104,7 +104,8 @@ function verifyCertificate(socket: Socket, host: string, { ca }: TlsProbeOptions
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     // No name of digits in SNI (RFC 6066 section 3).
     const servername = isIP(host) === 0 ? host : '';
-    const secure = connectTls({ socket, host, servername, ...(ca !== undefined && { ca }) });
+    // Spelled out: NODE_TLS_REJECT_UNAUTHORIZED=0 would let any certificate pass for a verified one.
+    const secure = connectTls({ socket, host, servername, rejectUnauthorized: true, ...(ca !== undefined && { ca }) });
     secure.once('error', reject);
     secure.once('close', () => reject(new Error('the server closed the connection during the TLS handshake')));
     secure.once('secureConnect', () => {

@@ -1,4 +1,4 @@
-import { abortable } from '@externalname/core/internal';
+import { abortable, printable } from '@externalname/core/internal';
 import type { PostgresState } from './postgres-state.ts';
 import type { Probe } from './probe.ts';
 
@@ -75,7 +75,8 @@ async function value(client: PostgresClientLike, query: string): Promise<string 
   try {
     const { rows } = await client.query(query);
     const found = rows[0]?.['value'];
-    return typeof found === 'string' ? found : undefined;
+    // No number of PostgreSQL has more digits; what is shown of it goes to terminals.
+    return typeof found === 'string' ? printable(found.slice(0, 40)) : undefined;
   } catch {
     return undefined;
   }

@@ -34,7 +34,9 @@ export type ObjectionKind =
   /** The new target stands on an older timeline than the old one. */
   | 'older-timeline'
   /** The new target has not replayed all that the old one has written. */
-  | 'lag';
+  | 'lag'
+  /** The old target is not on the allow-list, so it was not asked: a probe would give it the credentials. */
+  | 'previous-not-allowed';
 
 /**
  * Compares the new target with the old one. Pure. What is not known raises no objection; it is for the caller to say

@@ -1,5 +1,5 @@
 import { type Clock, DeadlineError, type WaitOptions } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { printable, withDeadline } from '@externalname/core/internal';
 import { judgePostgres, type Objection } from './postgres-state.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 
@@ -43,10 +43,12 @@ async function runOne(probe: Probe, host: string, options: RunProbesOptions): Pr
       clock,
       onTimeout: () => new DeadlineError(`probe ${probe.name} of ${host}`, timeoutMillis),
     });
-    return { ...finding, probe: probe.name, host, elapsedMillis: elapsedMillis() };
+    // A probe quotes what a server said, and the detail is shown in a terminal.
+    const detail = printable(finding.detail);
+    return { ...finding, detail, probe: probe.name, host, elapsedMillis: elapsedMillis() };
   } catch (error) {
     signal?.throwIfAborted();
-    return { ok: false, detail: describe(error), probe: probe.name, host, elapsedMillis: elapsedMillis() };
+    return { ok: false, detail: printable(describe(error)), probe: probe.name, host, elapsedMillis: elapsedMillis() };
   }
 }
 

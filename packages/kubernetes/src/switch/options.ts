@@ -9,6 +9,7 @@ import {
   type TargetPolicy,
   type WaitOptions,
 } from '@externalname/core';
+import { isPrintable } from '@externalname/core/internal';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import type { ObjectionKind } from '../probes/postgres-state.ts';
 import type { Probe } from '../probes/probe.ts';
@@ -25,11 +26,14 @@ export interface SwitchOptions extends WaitOptions {
   kubeConfig?: KubeConfigOption | undefined;
   /** The hosts that the Service may point to, as the applications have them; `'any'` must be spelled out. */
   allowedTargets: readonly string[] | 'any';
-  /** Why, for the annotation and the Event. At most 1000 characters. */
+  /** Why, for the annotation and the Event. One line of at most 1000 characters, without control characters. */
   reason?: string | undefined;
-  /** Who, for the annotation and the Event. @defaultValue the user that the API server sees */
+  /** Who, for the annotation and the Event. As `reason`. @defaultValue the user that the API server sees */
   by?: string | undefined;
-  /** What to look at before anything is changed. @defaultValue nothing */
+  /**
+   * What to look at before anything is changed. The old target is only asked if it is on the allow-list itself: a probe
+   * may give it credentials. @defaultValue nothing
+   */
   probes?: { target?: readonly Probe[] | undefined; previous?: readonly Probe[] | undefined } | undefined;
   /** Longest time for one probe. Milliseconds, 1 to 600000. @defaultValue 5000 */
   probeTimeoutMillis?: number | undefined;
@@ -124,6 +128,11 @@ export function allowedTarget(options: SwitchOptions, name: string, argument: st
   return externalName;
 }
 
+/** Whether a name is on the allow-list. */
+export function isAllowed(options: SwitchOptions, name: string): boolean {
+  return policyOf(options).allows({ externalName: name, via: [options.service] });
+}
+
 function policyOf({ service, allowedTargets }: SwitchOptions): TargetPolicy {
   return createTargetPolicy({ service, allowedTargets });
 }
@@ -131,6 +140,12 @@ function policyOf({ service, allowedTargets }: SwitchOptions): TargetPolicy {
 function shortText(text: string | undefined, argument: string): string | undefined {
   if (text !== undefined && text.length > 1_000) {
     throw new InvalidArgumentError(argument, 'has more than 1000 characters: it is kept in an annotation');
+  }
+  if (text !== undefined && !isPrintable(text)) {
+    throw new InvalidArgumentError(
+      argument,
+      'has a line break, or another control character: it is shown in terminals, write one line of plain text',
+    );
   }
   return text;
 }

@@ -1,4 +1,5 @@
 import { canonicalName } from '@externalname/core';
+import { printable } from '@externalname/core/internal';
 
 /** A Service as it was read before a switch. */
 export interface ServiceToSwitch {
@@ -68,7 +69,7 @@ export function gitOpsOwners(service: ServiceToSwitch): string[] {
     const mark = marked.find(([key, value]) => marks.test(`${key}=${value}`));
     if (mark !== undefined && !owners.has(name)) owners.set(name, `${name} (by ${mark[0]})`);
   }
-  return [...owners.values()];
+  return [...owners.values()].slice(0, 20).map((owner) => printable(owner, 300));
 }
 
 /** Under which name our own writes are recorded in `managedFields`. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalName, parseHostName, type ServiceReference, TargetRefusedError } from '@externalname/core';
-import { sleep } from '@externalname/core/internal';
+import { ownOptions, printable, sleep } from '@externalname/core/internal';
 import { KubernetesRefusedError, KubernetesUnavailableError } from '../api/errors.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
 import { pendingReference } from '../api/reference.ts';
@@ -8,8 +8,10 @@ import { NotExternalNameError } from '../errors.ts';
 import type { Objection } from '../probes/postgres-state.ts';
 import { runProbes } from '../probes/run-probes.ts';
 import { attemptTo, pathOf } from '../watch/service-watch.ts';
+import { isServiceAt } from '../watch/watch-event.ts';
 import {
   allowedTarget,
+  isAllowed,
   type SwitchOptions,
   type SwitchSettings,
   type SwitchTargetOptions,
@@ -47,7 +49,8 @@ import { type WatchPropagation, waitForWatch } from './watch-propagation.ts';
  * });
  * ```
  */
-export async function switchTarget(options: SwitchTargetOptions): Promise<SwitchReport> {
+export async function switchTarget(given: SwitchTargetOptions): Promise<SwitchReport> {
+  const options = ownOptions(given);
   const settings = switchSettings(options);
   const to = allowedTarget(options, options.to, 'to');
   const expect = options.expect === undefined ? undefined : parseHostName(options.expect, 'expect');
@@ -61,7 +64,8 @@ export async function switchTarget(options: SwitchTargetOptions): Promise<Switch
  * @throws SwitchRefusedError `ERR_EXTERNALNAME_SWITCH_REFUSED` with `nothing-to-roll-back` or `unexpected-target`, and all that
  * `switchTarget` throws
  */
-export async function rollback(options: SwitchOptions): Promise<SwitchReport> {
+export async function rollback(given: SwitchOptions): Promise<SwitchReport> {
+  const options = ownOptions(given);
   return new Switch(options, switchSettings(options)).rollBack();
 }
 
@@ -192,7 +196,11 @@ class Switch {
       timeoutMillis: this.#settings.requestTimeoutMillis,
       signal: this.#signal,
     });
-    return readServiceToSwitch(answer);
+    const service = readServiceToSwitch(answer);
+    if (isServiceAt(reference, service)) return service;
+    throw new KubernetesUnavailableError('the Kubernetes API answered with something else than that Service', {
+      outcome: 'not-executed',
+    });
   }
 
   #targetOf(service: ServiceToSwitch, reference: ServiceReference): string {
@@ -212,10 +220,23 @@ class Switch {
       clock,
     } = this.#settings;
     if (targetProbes.length + previousProbes.length === 0) return this.#log.skip(['probe'], 'no probes were given');
+    // Before any probe: who can edit the Service could have it point to a server of their own, and read the password.
+    const mayAsk = previousProbes.length === 0 || isAllowed(this.#options, from);
+    const notAllowed: Objection[] = mayAsk
+      ? []
+      : [
+          {
+            kind: 'previous-not-allowed',
+            message:
+              `the Service points to ${printable(from, 300)}, which is not on the allow-list: it was not asked, and nothing ` +
+              'is known of its lag. Look who changed the Service; name the kind in accept to switch without asking it',
+          },
+        ];
+    if (!mayAsk && !accept.has('previous-not-allowed')) throw this.#refusal(notAllowed);
     const objections = await this.#log.step('probe', async (step) => {
       const { results, objections: found } = await runProbes({
         target: { host: to, probes: targetProbes },
-        previous: { host: from, probes: previousProbes },
+        previous: { host: from, probes: mayAsk ? previousProbes : [] },
         maxLagBytes,
         timeoutMillis,
         clock,
@@ -223,7 +244,7 @@ class Switch {
       });
       this.#log.facts.probes = results;
       step.detail = results.map(({ probe, host, detail }) => `${probe} of ${host}: ${detail}`).join('; ');
-      return found;
+      return [...notAllowed, ...found];
     });
     const refused = objections.filter(({ kind }) => !accept.has(kind));
     this.#log.facts.accepted = objections.filter(({ kind }) => accept.has(kind));
@@ -291,7 +312,7 @@ class Switch {
     const who = readSwitchRecord(now)?.by;
     const message =
       `the Service was changed meanwhile and points to ${now.externalName ?? `nothing (type ${now.type})`}` +
-      `${who === undefined ? '' : ` (last switch by ${who})`}: look at it, then try again`;
+      `${who === undefined ? '' : ` (last switch by ${printable(who, 100)})`}: look at it, then try again`;
     throw this.#refusal([{ kind: 'unexpected-target', message }]);
   }
 
@@ -326,11 +347,11 @@ class Switch {
       });
       const review = answer as { status?: { userInfo?: { username?: unknown } } };
       const name = review.status?.userInfo?.username;
-      if (typeof name === 'string' && name !== '') return name;
+      if (typeof name === 'string' && name !== '') return printable(name, 300);
     } catch {
       this.#signal?.throwIfAborted();
     }
-    return (await this.#api.userName()) ?? 'unknown';
+    return printable((await this.#api.userName()) ?? 'unknown', 300);
   }
 
   /** The switch is made: an Event that cannot be written is a warning, not a failure. */

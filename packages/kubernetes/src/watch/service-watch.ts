@@ -8,7 +8,7 @@ import {
 } from '../api/errors.ts';
 import type { ApiLines, KubernetesApi } from '../api/kubernetes-api.ts';
 import { nextConnection, type ReconnectSettings } from './reconnect.ts';
-import { readServiceList, readWatchEvent, type ServiceSnapshot } from './watch-event.ts';
+import { isServiceAt, readServiceList, readWatchEvent, type ServiceSnapshot } from './watch-event.ts';
 
 /** Times of a watch, all in milliseconds. */
 export interface WatchSettings {
@@ -131,7 +131,7 @@ export class ServiceWatch {
       timeoutMillis: this.#settings.requestTimeoutMillis,
       signal,
     });
-    const list = readServiceList(answer, reference.name);
+    const list = readServiceList(answer, reference);
     if (list === undefined) {
       throw new KubernetesUnavailableError('the Kubernetes API answered a list with something else', {
         outcome: 'not-executed',
@@ -188,7 +188,7 @@ export class ServiceWatch {
       return;
     }
     const { service } = event;
-    if (service.name !== reference.name) return;
+    if (!isServiceAt(reference, service)) return;
     const { resourceVersion } = service;
     position.resourceVersion = resourceVersion;
     this.#listener.observed({

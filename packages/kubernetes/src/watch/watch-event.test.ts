@@ -1,13 +1,17 @@
+import { parseServiceReference } from '@externalname/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isOlder, readService, readServiceList, readWatchEvent } from './watch-event.ts';
 
+const reference = parseServiceReference('webscaler-db.default');
 const service = {
-  metadata: { name: 'webscaler-db', resourceVersion: '7' },
+  kind: 'Service',
+  metadata: { name: 'webscaler-db', namespace: 'default', resourceVersion: '7' },
   spec: { type: 'ExternalName', externalName: 'primary-db.example.com' },
 };
 const snapshot = {
   name: 'webscaler-db',
+  namespace: 'default',
   resourceVersion: '7',
   type: 'ExternalName',
   externalName: 'primary-db.example.com',
@@ -34,6 +38,7 @@ describe('a line of a watch', () => {
     [{ type: 'SOMETHING', object: service }, undefined],
     [{ type: 'ADDED' }, undefined],
     [{ type: 'ADDED', object: { metadata: {} } }, undefined],
+    [{ type: 'ADDED', object: { ...service, kind: 'Secret' } }, undefined],
     [[], undefined],
   ])('%j', (line, event) => {
     expect(readWatchEvent(JSON.stringify(line))).toEqual(event);
@@ -61,6 +66,7 @@ describe('a Service', () => {
   it('without a type is a ClusterIP Service, and an empty externalName is none', () => {
     expect(readService({ metadata: { name: 'a', resourceVersion: '1' }, spec: { externalName: '' } })).toEqual({
       name: 'a',
+      namespace: '',
       resourceVersion: '1',
       type: 'ClusterIP',
       externalName: undefined,
@@ -70,22 +76,23 @@ describe('a Service', () => {
 
 describe('a list of Services', () => {
   it('may be empty, which the server writes as null', () => {
-    expect(readServiceList({ metadata: { resourceVersion: '5' }, items: null }, 'webscaler-db')).toEqual({
+    expect(readServiceList({ metadata: { resourceVersion: '5' }, items: null }, reference)).toEqual({
       resourceVersion: '5',
       service: undefined,
     });
   });
 
-  it('gives the one of that name only', () => {
-    const other = { metadata: { name: 'other', resourceVersion: '3' }, spec: {} };
-    const list = { metadata: { resourceVersion: '8' }, items: [other, service] };
-    expect(readServiceList(list, 'webscaler-db')).toEqual({ resourceVersion: '8', service: snapshot });
+  it('gives the one of that name and namespace only', () => {
+    const other = { metadata: { name: 'other', namespace: 'default', resourceVersion: '3' }, spec: {} };
+    const elsewhere = { ...service, metadata: { ...service.metadata, namespace: 'evil' } };
+    const list = { metadata: { resourceVersion: '8' }, items: [other, elsewhere, service] };
+    expect(readServiceList(list, reference)).toEqual({ resourceVersion: '8', service: snapshot });
   });
 
   it.each([null, 'text', {}, { items: [] }, { metadata: { resourceVersion: '1' }, items: 'x' }])(
     '%j is none',
     (answer) => {
-      expect(readServiceList(answer, 'webscaler-db')).toBeUndefined();
+      expect(readServiceList(answer, reference)).toBeUndefined();
     },
   );
 });
@@ -96,6 +103,20 @@ describe('a version', () => {
     expect(isOlder('10', '9')).toBe(false);
     expect(isOlder('7', '7')).toBe(false);
     expect(isOlder('9007199254740993', '9007199254740994')).toBe(true);
+  });
+
+  it('compares as fast as it is long', () => {
+    const begun = performance.now();
+    expect(isOlder('9'.repeat(7_000_000), `1${'0'.repeat(7_000_000)}`)).toBe(true);
+    expect(isOlder('0007', '8')).toBe(true);
+    expect(isOlder('00010', '9')).toBe(false);
+    expect(performance.now() - begun).toBeLessThan(1_000);
+  });
+
+  it('of more digits than any server writes is none', () => {
+    const metadata = { ...service.metadata, resourceVersion: '7'.repeat(129) };
+    expect(readService({ ...service, metadata })).toBeUndefined();
+    expect(readServiceList({ metadata, items: [] }, reference)).toBeUndefined();
   });
 
   it('that is no number is not known to be older', () => {

@@ -1,9 +1,11 @@
+import type { ServiceReference } from '@externalname/core';
 import type { ApiStatus } from '../api/errors.ts';
 import { readStatus } from '../api/kubernetes-api.ts';
 
 /** What is read of a Service. */
 export interface ServiceSnapshot {
   readonly name: string;
+  readonly namespace: string;
   readonly resourceVersion: string;
   /** `ExternalName`, `ClusterIP`, ... */
   readonly type: string;
@@ -33,18 +35,26 @@ export function readWatchEvent(line: string): WatchEvent | undefined {
   return undefined;
 }
 
-/** Reads a Service object; `undefined` where it has no `metadata.resourceVersion`. */
+/**
+ * Reads a Service object; `undefined` if it is of another kind, or has no `metadata.resourceVersion` that a server would
+ * write.
+ */
 export function readService(object: unknown): ServiceSnapshot | undefined {
   const service = asRecord(object);
   const metadata = asRecord(service?.['metadata']);
   const spec = asRecord(service?.['spec']);
   const resourceVersion = metadata?.['resourceVersion'];
-  if (typeof resourceVersion !== 'string') return undefined;
+  if (!isVersion(resourceVersion)) return undefined;
+  const kind = service?.['kind'];
+  // The items of a list leave it out.
+  if (kind !== undefined && kind !== 'Service') return undefined;
   const name = metadata?.['name'];
+  const namespace = metadata?.['namespace'];
   const type = spec?.['type'];
   const externalName = spec?.['externalName'];
   return {
     name: typeof name === 'string' ? name : '',
+    namespace: typeof namespace === 'string' ? namespace : '',
     resourceVersion,
     // The server fills in the type; an object without one is a ClusterIP Service.
     type: typeof type === 'string' ? type : 'ClusterIP',
@@ -52,17 +62,23 @@ export function readService(object: unknown): ServiceSnapshot | undefined {
   };
 }
 
-/** Reads a ServiceList: its version, and the one Service of that name if it is there. */
+/** Whether what was read is the Service that was asked for, and not one of the same name elsewhere. */
+export function isServiceAt(reference: ServiceReference, service: { name: string; namespace: string }): boolean {
+  return service.name === reference.name && service.namespace === reference.namespace;
+}
+
+/** Reads a ServiceList: its version, and the Service that is asked for if it is there. */
 export function readServiceList(
   object: unknown,
-  name: string,
+  reference: ServiceReference,
 ): { resourceVersion: string; service: ServiceSnapshot | undefined } | undefined {
   const list = asRecord(object);
   const resourceVersion = asRecord(list?.['metadata'])?.['resourceVersion'];
   // An empty list is written as null by the server's JSON encoder.
   const items = list?.['items'] ?? [];
-  if (typeof resourceVersion !== 'string' || !Array.isArray(items)) return undefined;
-  return { resourceVersion, service: items.map(readService).find((service) => service?.name === name) };
+  if (!isVersion(resourceVersion) || !Array.isArray(items)) return undefined;
+  const service = items.map(readService).find((item) => item !== undefined && isServiceAt(reference, item));
+  return { resourceVersion, service };
 }
 
 /**
@@ -71,8 +87,17 @@ export function readServiceList(
  */
 export function isOlder(left: string, right: string): boolean {
   if (!/^\d+$/.test(left) || !/^\d+$/.test(right)) return false;
-  return BigInt(left) < BigInt(right);
+  const [one, other] = [left, right].map((version) => version.replace(/^0+/, '')) as [string, string];
+  // Not as BigInt, whose time grows with the square of the length.
+  return one.length === other.length ? one < other : one.length < other.length;
 }
+
+function isVersion(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= longestVersion;
+}
+
+/** KEP-5504: a decimal number of at most 128 bits, which has 39 digits. Older servers may write any short text. */
+const longestVersion = 128;
 
 function parse(line: string): Record<string, unknown> | undefined {
   try {

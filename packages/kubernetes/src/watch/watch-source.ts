@@ -18,7 +18,7 @@ import {
   type TargetSource,
   targetChanged,
 } from '@externalname/core';
-import { abortable, TargetFeed, withDeadline } from '@externalname/core/internal';
+import { abortable, ownOptions, TargetFeed, withDeadline } from '@externalname/core/internal';
 import { KubernetesUnavailableError, ServiceNotFoundError } from '../api/errors.ts';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
@@ -26,7 +26,7 @@ import { type PendingReference, pendingReference } from '../api/reference.ts';
 import { NotExternalNameError } from '../errors.ts';
 import { attemptTo, type Observation, pathOf, type WatchSettings } from './service-watch.ts';
 import { releaseWatch, SharedWatch, sharedWatch, type WatchIdentity } from './shared-watch.ts';
-import { isOlder, readService, type ServiceSnapshot } from './watch-event.ts';
+import { isOlder, isServiceAt, readService, type ServiceSnapshot } from './watch-event.ts';
 
 /** See {@link kubernetesSource}. */
 export interface KubernetesSourceOptions {
@@ -110,7 +110,8 @@ class KubernetesTargetSource implements TargetSource {
   #failure: Problem | undefined;
   #degradedSince: number | undefined;
 
-  constructor(options: KubernetesSourceOptions) {
+  constructor(given: KubernetesSourceOptions) {
+    const options = ownOptions(given);
     checkKubeConfig(options.kubeConfig);
     const { kubeConfig, clock = systemClock, random = systemRandom } = options;
     this.#api = new KubernetesApi(kubeConfig, clock);
@@ -268,8 +269,8 @@ class KubernetesTargetSource implements TargetSource {
       signal: this.#closing.signal,
     });
     const service = readService(answer);
-    if (service !== undefined) return service;
-    throw new KubernetesUnavailableError('the Kubernetes API answered with something that is no Service', {
+    if (service !== undefined && isServiceAt(reference, service)) return service;
+    throw new KubernetesUnavailableError('the Kubernetes API answered with something else than that Service', {
       outcome: 'not-executed',
     });
   }
