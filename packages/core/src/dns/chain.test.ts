@@ -43,6 +43,12 @@ describe('an answer', () => {
     }
   });
 
+  it('keeps the first 256 addresses of thousands', () => {
+    const records = Array.from({ length: 4_000 }, (_, index) => a('a', `10.0.${index >> 8}.${index & 255}`));
+    const answer = read(records);
+    expect(answer.kind === 'addresses' && answer.addresses.length).toBe(256);
+  });
+
   it('has the smaller TTL of a record that stands in it twice, once', () => {
     expect(read([a('a', '192.0.2.1', 60), a('a', '192.0.2.1', 20), a('a', '192.0.2.2', 40)])).toMatchObject({
       addresses: [

@@ -53,6 +53,12 @@ export function readAnswer(question: Question, message: ResponseMessage, context
   return readEnd(question, name, message, chain, server);
 }
 
+/**
+ * Addresses of one answer that are kept. A message of 64 KiB has room for 4,000, and the cache would hold as many for each of its
+ * names.
+ */
+export const mostAddresses = 256;
+
 /** More aliases than any honest chain has; CoreDNS stops at 10, unbound at 11. */
 export const longestChain = 16;
 
@@ -186,6 +192,7 @@ function readEnd(question: Question, name: string, message: ResponseMessage, cha
     if (record.type !== question.type || record.name !== name || !('address' in record)) continue;
     const { address, ttlSeconds } = record;
     const known = addresses.get(address);
+    if (known === undefined && addresses.size >= mostAddresses) continue;
     if (known === undefined || ttlSeconds < known.ttlSeconds) {
       addresses.set(address, { address, family: record.type === 'A' ? 4 : 6, ttlSeconds });
     }

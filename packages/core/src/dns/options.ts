@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../errors.ts';
+import { ownOptions } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
 import { isQueryName } from './message.ts';
 import { parseServerAddress, type ServerAddress } from './server-address.ts';
@@ -93,7 +94,8 @@ export interface DnsResolverSettings {
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the first option that cannot be used.
  */
-export function resolverSettings(options: DnsResolverOptions = {}): DnsResolverSettings {
+export function resolverSettings(given: DnsResolverOptions = {}): DnsResolverSettings {
+  const options = ownOptions(given);
   const { nameservers, searchDomains, cache } = options;
   if (nameservers !== undefined && nameservers.length === 0) {
     throw new InvalidArgumentError('nameservers', 'name at least one DNS server, or leave it out to use resolv.conf');
@@ -115,7 +117,8 @@ export function resolverSettings(options: DnsResolverOptions = {}): DnsResolverS
 }
 
 /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
-export function cacheSettings(options: CacheOptions): CacheSettings {
+export function cacheSettings(given: CacheOptions): CacheSettings {
+  const options = ownOptions(given);
   const number = (name: keyof CacheOptions & string, least: number, most: number, fallback: number) =>
     numberIn(`cache.${name}`, options[name] as number | undefined, least, most) ?? fallback;
   const settings = {

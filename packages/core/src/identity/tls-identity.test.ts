@@ -34,6 +34,11 @@ describe('the TLS identity of a target', () => {
     ['a wildcard for one label', 'DNS:*.example.com', true],
     ['a wildcard for two labels', 'DNS:*.com', false],
     ['a wildcard for the name itself', 'DNS:*.primary-db.example.com', false],
+    ['a wildcard for the end of a label', 'DNS:prim*.example.com', false],
+    ['a wildcard for the start of a label', 'DNS:*-db.example.com', false],
+    ['a wildcard inside of a label', 'DNS:p*b.example.com', false],
+    ['a partial wildcard and its own name', 'DNS:prim*.example.com, DNS:primary-db.example.com', true],
+    ['a wildcard twice', 'DNS:*.*.com', false],
     ['another name', 'DNS:secondary-db.example.com', false],
     ['a name that ends the same', 'DNS:xprimary-db.example.com', false],
     ['a name that goes on', 'DNS:primary-db.example.com.evil.org', false],
@@ -49,6 +54,10 @@ describe('the TLS identity of a target', () => {
     const commonName = 'primary-db.example.com';
     expect(verdict(certificate(undefined, commonName))).toBeUndefined();
     expect(verdict(certificate(undefined, ['other.example.com', commonName]))).toBeUndefined();
+    expect(verdict(certificate(undefined, '*.example.com'))).toBeUndefined();
+    expect(verdict(certificate(undefined, 'prim*.example.com'))).toBeInstanceOf(Error);
+    expect(verdict(certificate(undefined, ['prim*.example.com', 'other.example.com']))).toBeInstanceOf(Error);
+    expect(verdict(certificate('DNS:prim*.example.com', commonName))).toBeInstanceOf(Error);
     for (const alternative of ['DNS:other.example.com', 'IP Address:203.0.113.1', 'URI:spiffe://db', 'email:a@b.c']) {
       expect(verdict(certificate(alternative, commonName)), alternative).toMatchObject({
         code: 'ERR_EXTERNALNAME_TLS_IDENTITY',

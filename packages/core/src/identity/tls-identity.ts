@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import ipaddr from 'ipaddr.js';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
+import { printable } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
 
 /** The name that a server has to prove, and how it came about. A `Target` is one. */
@@ -61,7 +62,7 @@ export function tlsIdentity(target: IdentityTarget): TlsIdentity {
   return {
     servername: isIP(wanted) === 0 ? wanted : '',
     checkServerIdentity: (_hostname, certificate) => {
-      const error = nodesVerdict(wanted, withoutUnusedCommonName(certificate));
+      const error = nodesVerdict(wanted, withoutPartialWildcards(withoutUnusedCommonName(certificate)));
       if (error === undefined || namesIpv6(certificate, wanted)) return undefined;
       const name = { externalName: wanted, via: target.via };
       return new TlsIdentityError(name, namesOfCertificate(certificate), { cause: error });
@@ -99,6 +100,26 @@ function withoutUnusedCommonName(certificate: PeerCertificate): PeerCertificate 
 }
 
 /**
+ * Node lets `prim*.example.com` stand for `primary.example.com`. RFC 9525 section 6.3 has a wildcard stand for one whole label, the
+ * leftmost, and so have the allow-list and this package's documentation.
+ */
+function withoutPartialWildcards(certificate: PeerCertificate): PeerCertificate {
+  const { subjectaltname, subject } = certificate;
+  if (subjectaltname) {
+    const kept = alternativeNames(certificate).filter(({ kind, name }) => kind !== 'DNS' || isWholeLabel(name));
+    return { ...certificate, subjectaltname: kept.map(({ kind, name }) => `${kind}:${name}`).join(', ') };
+  }
+  const commonNames = [subject?.CN ?? []].flat();
+  if (commonNames.every(isWholeLabel)) return certificate;
+  const { CN: _, ...rest } = subject;
+  return { ...certificate, subject: { ...rest, CN: commonNames.filter(isWholeLabel) } as unknown as typeof subject };
+}
+
+function isWholeLabel(name: string): boolean {
+  return !name.replace(/^\*\./, '').includes('*');
+}
+
+/**
  * The names as they stand in the certificate. For display: the decision is Node's.
  * A name with a comma or a quote in it is quoted by Node, as a JSON string (CVE-2021-44532).
  */
@@ -115,7 +136,7 @@ function alternativeNames({ subjectaltname }: PeerCertificate): readonly { kind:
 
 function identityMessage(target: IdentityTarget, certificateNames: readonly string[]): string {
   const chain = target.via.length === 0 ? '' : ` (${[...target.via, target.externalName].join(' -> ')})`;
-  const shown = certificateNames.slice(0, mostNamesShown).map((name) => name.slice(0, longestNameShown));
+  const shown = certificateNames.slice(0, mostNamesShown).map((name) => printable(name, longestNameShown));
   const more = certificateNames.length - shown.length;
   const names = `${shown.join(', ') || 'no name at all'}${more > 0 ? ` and ${more} more` : ''}`;
   return (

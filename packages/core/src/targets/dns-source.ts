@@ -4,6 +4,7 @@ import { abortable } from '../deadline.ts';
 import { type Resolution, ResolutionError, type ResolveOptions, type Resolver } from '../dns/index.ts';
 import { ClosedError, InvalidArgumentError, isExternalNameError } from '../errors.ts';
 import { answerChanged, answerIgnored, sourceDegraded, sourceRecovered, targetChanged } from '../events/index.ts';
+import { ownOptions } from '../input.ts';
 import { isWithin, parseHostName, parseServiceReference, type ServiceReference } from '../names/index.ts';
 import { isSameTarget, TargetFeed } from './target-feed.ts';
 import { targetOfChain } from './target-of-chain.ts';
@@ -74,7 +75,8 @@ export class DnsTargetSource implements TargetSource {
   #answered = 0;
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used */
-  constructor(options: DnsTargetSourceOptions, { clock, random }: TargetSourceDependencies = system) {
+  constructor(given: DnsTargetSourceOptions, { clock, random }: TargetSourceDependencies = system) {
+    const options = ownOptions(given);
     const followed = followedName(options);
     this.name = followed.name;
     this.#clusterDomain = followed.clusterDomain;

@@ -44,7 +44,8 @@ export function parseNetwork(text: string, argument = 'allowedNetworks'): Networ
  *
  * Without `allowed`, every address will do but those where no external server can be. With it, the address must
  * be in one of the networks; and one of those special addresses must be *named*, by an entry that lies within the
- * special range: `0.0.0.0/0` does not let 127.0.0.1 in, `127.0.0.0/8` does.
+ * special range: `0.0.0.0/0` does not let 127.0.0.1 in, `127.0.0.0/8` does. A metadata address is a range of its own, so
+ * nothing but that very address names it: `169.254.0.0/16` lets link-local addresses in, and 169.254.169.254 not.
  *
  * IPv4-mapped addresses (`::ffff:127.0.0.1`) are judged as the IPv4 address that the kernel connects to, and
  * those of NAT64 (64:ff9b::/96) by the IPv4 address behind the translator.
@@ -55,7 +56,7 @@ export function addressRefusal(address: string, allowed: readonly Network[] | un
   const behind = behindTranslator(parsed);
   const special = specialRange(parsed) ?? (behind && specialRange(behind));
   if (special !== undefined) {
-    const named = allowed?.some((network) => contains(network, parsed) && isSpecial(network));
+    const named = allowed?.some((network) => contains(network, parsed) && liesWithin(network, special));
     return named ? undefined : special.refusal;
   }
   if (allowed === undefined) return undefined;
@@ -108,13 +109,11 @@ function specialRange(address: Address): SpecialRange | undefined {
   return specialRanges.find((range) => contains(range, address));
 }
 
-/** Whether all of the network is special. */
-function isSpecial(network: Network): boolean {
-  const wrapped = contains(nat64, network.address) && network.bits >= 96;
-  const inner = wrapped ? { address: behindTranslator(network.address), bits: network.bits - 96 } : network;
-  return specialRanges.some(
-    (range) => inner.address !== undefined && inner.bits >= range.bits && contains(range, inner.address),
-  );
+/** Whether all of the network is in the special range. */
+function liesWithin(network: Network, range: SpecialRange): boolean {
+  const behind = network.bits >= 96 ? behindTranslator(network.address) : undefined;
+  const inner = behind === undefined ? network : { address: behind, bits: network.bits - 96 };
+  return inner.bits >= range.bits && contains(range, inner.address);
 }
 
 function hostMask(index: number, bits: number): number {

@@ -76,6 +76,14 @@ describe('the endpoints of a target', () => {
     await expect(resolve()).rejects.toMatchObject({ reason: 'loopback' });
   });
 
+  it('are the first 16 of each family, however many DNS names', async () => {
+    const v4 = Array.from({ length: 2_300 }, (_, index) => `203.0.${113 + (index >> 8)}.${index & 255}`);
+    const v6 = Array.from({ length: 20 }, (_, index) => `2001:db8::${index + 1}`);
+    const { resolve } = world([...v4, ...v6]);
+    const endpoints = await resolve();
+    expect(endpoints.map(({ address }) => address)).toEqual([...v4.slice(0, 16), ...v6.slice(0, 16)]);
+  });
+
   it('are missing with the error of the resolver', async () => {
     const { resolver, resolve } = world();
     resolver.set(target.externalName, { failure: 'not-found' });

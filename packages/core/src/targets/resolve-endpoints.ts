@@ -28,7 +28,8 @@ export interface ResolveEndpointsOptions extends WaitOptions {
 
 /**
  * Finds the places where a target can be reached: every address that DNS has for it and that the policy lets through,
- * in the order of the answer. Refused addresses raise only if none is left.
+ * in the order of the answer. Refused addresses raise only if none is left. Of each family the first 16 are
+ * taken, so that an answer of thousands does not open thousands of connections.
  *
  * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED`, before anything is asked
  * @throws AddressRefusedError `ERR_EXTERNALNAME_ADDRESS_REFUSED` where every address was refused; of several, the first,
@@ -52,14 +53,18 @@ export async function resolveEndpoints(target: Target, options: ResolveEndpoints
   if (addresses.length === 0) throw new ResolutionError('no-address', target.externalName);
   const endpoints: Endpoint[] = [];
   const refused: AddressRefusedError[] = [];
+  const room = { 4: mostEndpointsOfFamily, 6: mostEndpointsOfFamily };
   for (const { address, family } of addresses) {
     const refusal = refusalOf(policy, target, address);
-    if (refusal === undefined) endpoints.push({ target, address, family, port });
-    else refused.push(refusal);
+    if (refusal !== undefined) refused.push(refusal);
+    else if (room[family]-- > 0) endpoints.push({ target, address, family, port });
   }
   if (endpoints.length > 0) return endpoints;
   throw combined(target, refused);
 }
+
+/** More than any database has; a race may dial all of them within a second. */
+const mostEndpointsOfFamily = 16;
 
 async function addressesOf(
   host: string,
