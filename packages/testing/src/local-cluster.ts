@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -10,6 +10,7 @@ import {
   systemClock,
   systemRandom,
 } from '@externalname/core';
+import { ownOptions } from '@externalname/core/internal';
 import { type CertificateAuthority, createCertificateAuthority, type IssuedCertificate } from './certificates.ts';
 import type { AnswerCacheOptions } from './cluster-dns/answer-cache.ts';
 import { ClusterDns } from './cluster-dns/cluster-dns.ts';
@@ -24,6 +25,8 @@ import { ObjectStorage } from './kubernetes-api/storage.ts';
 import { type Identity, LocalApi } from './local-api.ts';
 import { LocalDns, LocalHosts } from './local-dns.ts';
 import { ensureNamespace, LocalObjects, LocalServices, type ServiceObject } from './local-objects.ts';
+import { isLoopback } from './loopback.ts';
+import { guardedPrefix, guardFolder } from './watchdog.ts';
 
 /** See {@link LocalCluster.start}. */
 export interface LocalClusterOptions {
@@ -37,6 +40,11 @@ export interface LocalClusterOptions {
   hosts?: Readonly<Record<string, HostEntry>> | undefined;
   dns?: LocalDnsOptions | undefined;
   api?: LocalApiOptions | undefined;
+  /**
+   * Whether `dns.address` and `api.address` may be other than loopback addresses (`0.0.0.0`, `::`, the address of a
+   * network). Everybody on that network can then ask this DNS, and reach this API. @defaultValue false
+   */
+  exposed?: boolean | undefined;
   clock?: Clock | undefined;
   random?: Random | undefined;
 }
@@ -104,7 +112,7 @@ export class LocalCluster implements AsyncDisposable {
   readonly #dnsServer: DnsServer;
   readonly #apiServer: ApiServer;
   readonly #view: StoredView;
-  #folder: Promise<string> | undefined;
+  #folder: Promise<GuardedFolder> | undefined;
   #files = 0;
   #closed: Promise<void> | undefined;
 
@@ -114,9 +122,22 @@ export class LocalCluster implements AsyncDisposable {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, before anything is opened.
    * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where a Service is refused.
    */
-  static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
+  static async start(given: LocalClusterOptions = {}): Promise<LocalCluster> {
+    const options = ownOptions(given);
     const { clusterDomain = 'cluster.local', ttlSeconds = 5, clock = systemClock, random = systemRandom } = options;
     const { dns = {}, api = {} } = options;
+    if (options.exposed !== true) {
+      for (const [argument, { address }] of [
+        ['dns.address', dns],
+        ['api.address', api],
+      ] as const) {
+        if (address === undefined || isLoopback(address)) continue;
+        throw new InvalidArgumentError(
+          argument,
+          `${JSON.stringify(address)} is not a loopback address, and others could reach the cluster there: give one in 127.0.0.0/8 or ::1, or set exposed: true`,
+        );
+      }
+    }
     if (!Number.isInteger(ttlSeconds) || ttlSeconds < 0 || ttlSeconds > 3600) {
       throw new InvalidArgumentError('ttlSeconds', `${ttlSeconds} is no TTL: give whole seconds from 0 to 3600`);
     }
@@ -226,15 +247,16 @@ export class LocalCluster implements AsyncDisposable {
   }
 
   /**
-   * Writes a kubeconfig into a new file that only this user can read, and gives its path. It is gone when the cluster closes.
+   * Writes a kubeconfig into a new file that only this user can read, and gives its path. It is gone when the cluster closes,
+   * and soon after this process ends, whatever ends it.
    *
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
    */
   async writeKubeconfig(identity?: Identity): Promise<string> {
     if (this.#closed !== undefined) throw new ClosedError('the local cluster');
-    this.#folder ??= mkdtemp(join(tmpdir(), 'local-cluster-'));
+    this.#folder ??= guardedFolder();
     this.#files += 1;
-    const path = join(await this.#folder, `kubeconfig-${this.#files}.yaml`);
+    const path = join((await this.#folder).path, `kubeconfig-${this.#files}.yaml`);
     await writeFile(path, this.api.kubeconfig(identity), { mode: 0o600 });
     return path;
   }
@@ -266,8 +288,22 @@ export class LocalCluster implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#view.close();
     await Promise.all([this.#dnsServer.close(), this.#apiServer.close()]);
-    if (this.#folder !== undefined) await rm(await this.#folder, { recursive: true, force: true });
+    if (this.#folder === undefined) return;
+    const { path, endGuard } = await this.#folder;
+    await rm(path, { recursive: true, force: true });
+    await endGuard();
   }
+}
+
+interface GuardedFolder {
+  readonly path: string;
+  readonly endGuard: () => Promise<void>;
+}
+
+/** A folder that does not outlive this process: a kubeconfig holds an administrator's token. */
+async function guardedFolder(): Promise<GuardedFolder> {
+  const path = await mkdtemp(join(await realpath(tmpdir()), `${guardedPrefix}cluster-`));
+  return { path, endGuard: await guardFolder(path) };
 }
 
 /** A certificate for an address. Clusters of one process share an authority, whose key never leaves it. */

@@ -28,7 +28,10 @@ export async function guardFolder(folder: string): Promise<() => Promise<void>> 
     if (guarded.size === 0) {
       const ending = shell;
       shell = undefined;
-      ending?.stdin?.end();
+      const stdin = ending?.stdin;
+      if (!stdin || stdin.destroyed) return;
+      (stdin as Socket).ref();
+      await new Promise<void>((resolve) => stdin.once('close', resolve).end());
     }
   };
 }

@@ -42,6 +42,27 @@ describe('the Kubernetes API of a local cluster', () => {
     expect(answer.body).toMatchObject({ code: 409, reason: 'Conflict' });
   });
 
+  it.each([
+    [
+      'JSON',
+      'application/json',
+      `{"apiVersion":"v1","kind":"Service","spec":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+    ],
+    ['YAML', 'application/yaml', `${'['.repeat(1_000)}\n---\n${'['.repeat(1_000)}`],
+  ])('refuses a body of %s that is nested without end, and goes on', async (_, type, text) => {
+    expect((await call('POST', services, { text, type })).body).toMatchObject({ code: 400 });
+    expect((await call('GET', services)).code).toBe(200);
+  });
+
+  it('refuses an object that etcd would not store', async () => {
+    const finalizers = Array.from({ length: 30_000 }, (_, index) => `example.com/${'x'.repeat(45)}-${index}`);
+    const body = { ...webscalerDb, metadata: { ...webscalerDb.metadata, name: 'large', finalizers } };
+    expect((await call('POST', services, { body })).body).toMatchObject({
+      code: 500,
+      message: 'etcdserver: request is too large',
+    });
+  });
+
   it('lets a patch insist on a resource version', async () => {
     const patch = { metadata: { resourceVersion: '1' }, spec: { externalName: 'secondary-db.example.com' } };
     const answer = await call('PATCH', `${services}/webscaler-db`, {
@@ -235,6 +256,8 @@ describe('a fault of the API', () => {
 });
 
 interface CallOptions {
+  /** The body as it stands. */
+  text?: string;
   token?: string | undefined;
   ca?: string | undefined;
   body?: unknown;
@@ -259,7 +282,7 @@ async function call(method: string, path: string, options: CallOptions = {}): Pr
 function open(method: string, path: string, options: CallOptions): Promise<IncomingMessage> {
   const { token = cluster.api.adminToken(), ca = cluster.api.certificateAuthority } = options;
   const shown = 'token' in options ? options.token : token;
-  const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+  const body = options.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
   return new Promise((resolve, reject) => {
     const sent = request(
       `${cluster.api.url}${path}`,

@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { LocalCluster } from '@externalname/testing';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { run } from './tools/programs.ts';
 
 it('thirty clusters made and closed leave no socket, no timer and no file', async () => {
@@ -19,6 +22,45 @@ it('thirty clusters made and closed leave no socket, no timer and no file', asyn
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+it.each(['SIGTERM', 'SIGKILL'] as const)(
+  'a process that %s ends leaves no kubeconfig with its token',
+  async (signal) => {
+    const folder = await mkdtemp(join(tmpdir(), 'leaks-test-'));
+    try {
+      const script = `
+      const { LocalCluster } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url))});
+      const cluster = await LocalCluster.start();
+      console.log(await cluster.writeKubeconfig());
+      process.kill(process.pid, '${signal}');
+      setInterval(() => {}, 1000);`;
+      const flags = ['--conditions=@externalname/source', '--import', 'tsx', '--input-type=module'];
+      const child = execFile(process.execPath, [...flags, '-e', script], { env: { ...process.env, TMPDIR: folder } });
+      const path = (await text(child.stdout as Readable)).trim();
+      expect(path).toContain('kubeconfig');
+      await vi.waitFor(() => expect(existsSync(dirname(path))).toBe(false), 10_000);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+);
+
+it.each(['0.0.0.0', '::', '192.0.2.1', 'example.com'])(
+  '%s is listened on only if that is spelled out',
+  async (address) => {
+    for (const options of [{ dns: { address } }, { api: { address } }]) {
+      await expect(LocalCluster.start(options)).rejects.toMatchObject({
+        code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT',
+        message: expect.stringContaining('exposed: true'),
+      });
+    }
+  },
+);
+
+it('an address of a network is listened on with exposed: true', async () => {
+  await using cluster = await LocalCluster.start({ dns: { address: '0.0.0.0' }, exposed: true });
+  expect(cluster.nameserver).toMatch(/^0\.0\.0\.0:/);
 });
 
 it('close() is idempotent, takes the kubeconfig along, and ends what waits', async () => {

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InvalidArgumentError, isExternalNameError } from '@externalname/core';
-import { parseAllDocuments } from 'yaml';
+import { readYaml } from '@externalname/core/internal';
 import { LocalCluster, type LocalClusterOptions } from '../local-cluster.ts';
 import type { AnyObject } from '../local-objects.ts';
 import { randomLoopbackAddress } from '../loopback.ts';
@@ -68,13 +68,12 @@ function ownAddress(): string {
 }
 
 async function readManifests(file: string): Promise<AnyObject[]> {
-  const documents = parseAllDocuments(await readFile(file, 'utf8'));
-  const objects = (Array.isArray(documents) ? documents : []).map((document) => {
-    const [problem] = document.errors;
-    if (problem !== undefined) throw new InvalidArgumentError('--filename', `${file}: ${problem.message}`);
-    return document.toJS() as unknown;
+  const documents = readYaml(await readFile(file, 'utf8'));
+  const objects = documents.map(({ value, problems: [problem] }) => {
+    if (problem === undefined) return value;
+    throw new InvalidArgumentError('--filename', `${file}: line ${problem.line}: ${problem.message}`);
   });
-  return objects.filter((object): object is AnyObject => object !== null);
+  return objects.filter((object): object is AnyObject => object !== null && object !== undefined);
 }
 
 function describe(cluster: LocalCluster, kubeconfig: string, resolvConf: string): string {

@@ -3,14 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '@externalname/core';
-import { sleep } from '@externalname/core/internal';
-import { parse as parseYaml, stringify } from 'yaml';
+import { readYaml, sleep } from '@externalname/core/internal';
+import { stringify } from 'yaml';
 import type { StartedFault } from '../faults.ts';
 import { type ApiFault, ApiFaults } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
 import { duplicateFields } from './decode.ts';
 import { aggregatedDiscovery, coreVersions, groupList, groupNamed, resourceList } from './discovery.ts';
 import { asList, asMetadata, asTable, negotiate, type Representation } from './media-types.ts';
+import { checkDepth } from './object.ts';
 import { kubernetesVersion, openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
 import { decodeProtobuf } from './protobuf.ts';
 import type { ObjectRegistry } from './registry.ts';
@@ -534,15 +535,26 @@ function readBody(bytes: Buffer, contentType: string, target: RequestTarget & { 
     throw new ApiStatusError(415, 'UnsupportedMediaType', message);
   }
   try {
-    if (yaml) return { value: parseYaml(text) as unknown, duplicateFields: [] };
-    return { value: JSON.parse(text) as unknown, duplicateFields: patch ? [] : duplicateFields(text) };
+    if (yaml) return { value: yamlValue(text), duplicateFields: [] };
+    const value = JSON.parse(text) as unknown;
+    checkDepth(value);
+    return { value, duplicateFields: patch ? [] : duplicateFields(text) };
   } catch (error) {
+    if (error instanceof ApiStatusError) throw error;
     if (patch && !yaml) throw badRequest('invalid JSON patch');
     const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
     throw badRequest(
       `the object provided is unrecognized (must be of type ${target.type.kind}): couldn't get version/kind; json parse error: ${why}`,
     );
   }
+}
+
+/** The first document. The reader of core bounds its depth, which the parser's own does not. */
+function yamlValue(text: string): unknown {
+  const [document] = readYaml(text);
+  const [problem] = document?.problems ?? [];
+  if (problem !== undefined) throw new Error(`line ${problem.line}: ${problem.message}`);
+  return document?.value ?? null;
 }
 
 /** @throws ApiStatusError 413 */

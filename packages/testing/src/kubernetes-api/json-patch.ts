@@ -1,5 +1,5 @@
 import { applyPatch, type Operation, Pointer } from 'rfc6902';
-import { copy, isJsonObject, type Json, type JsonObject } from './object.ts';
+import { checkDepth, copy, isJsonObject, type Json, type JsonObject } from './object.ts';
 import { ApiStatusError, badRequest } from './status.ts';
 
 /** One step of a JSON Patch (RFC 6902). */
@@ -25,11 +25,25 @@ export function applyJsonPatch(object: object, operations: unknown): JsonObject 
   }
   for (const operation of operations) checkOperation(operation);
   const patched = copy(object) as JsonObject;
+  let copied = 0;
   for (const operation of operations as LooseOperation[]) {
+    if (operation.op === 'copy') {
+      copied += sizeAt(patched, operation.from ?? '');
+      if (copied > mostCopiedBytes) {
+        throw unprocessable(new Error(`the copies have more than ${mostCopiedBytes} bytes together`));
+      }
+    }
     const [failure] = applyPatch(patched, asServerReads(patched, operation));
     if (failure) throw unprocessable(failure);
   }
+  checkDepth(patched);
   return patched;
+}
+
+/** Bytes of JSON that a copy from there adds. Thirty copies of what was copied before would double it thirty times. */
+function sizeAt(object: JsonObject, from: string): number {
+  const { value } = Pointer.fromJSON(from).evaluate(object);
+  return Buffer.byteLength(JSON.stringify(value) ?? '');
 }
 
 interface LooseOperation {
@@ -80,3 +94,6 @@ function unprocessable(cause: Error): ApiStatusError {
 
 // Kubernetes apiserver pkg/endpoints/handlers/patch.go, maxJSONPatchOperations.
 const mostOperations = 10_000;
+
+// Kubernetes apiserver pkg/server/config.go, JSONPatchMaxCopyBytes.
+const mostCopiedBytes = 3 * 1024 * 1024;

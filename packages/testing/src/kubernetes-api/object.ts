@@ -1,3 +1,5 @@
+import { badRequest } from './status.ts';
+
 /** Any JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [field: string]: Json };
 
@@ -44,6 +46,27 @@ export interface ManagedFieldsEntry {
 export function copy<T>(value: T): T {
   return structuredClone(value);
 }
+
+/**
+ * Refuses what is nested so deeply that reading it would exhaust the stack. The API server's decoder stops at 10,000 levels, our
+ * functions call themselves for each.
+ *
+ * @throws ApiStatusError 400
+ */
+export function checkDepth(value: unknown): void {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > deepest) throw badRequest(`the body is nested too deeply: exceeded max depth ${deepest}`);
+    const next: unknown[] = [];
+    for (const item of level) {
+      if (typeof item !== 'object' || item === null) continue;
+      for (const part of Object.values(item)) if (typeof part === 'object' && part !== null) next.push(part);
+    }
+    level = next;
+  }
+}
+
+const deepest = 500;
 
 /** Whether the value is an object with fields, not a list and not null. */
 export function isJsonObject(value: unknown): value is JsonObject {

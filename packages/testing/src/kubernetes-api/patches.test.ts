@@ -38,6 +38,29 @@ describe('a JSON patch', () => {
     );
   });
 
+  it('is refused where its copies double what it has, time after time', () => {
+    const doubling = Array.from({ length: 30 }, (_, index) => ({ op: 'copy', from: '', path: `/copy${index}` }));
+    expect(() => applyJsonPatch({ note: 'x'.repeat(100) }, doubling)).toThrow(
+      expect.objectContaining({ status: expect.objectContaining({ code: 422 }) }),
+    );
+    expect(applyJsonPatch({ note: 'x' }, doubling.slice(0, 3))).toMatchObject({ copy2: { copy1: { copy0: {} } } });
+  });
+
+  it('is refused where it nests ever deeper', () => {
+    const nesting = Array.from({ length: 5_000 }, (_, depth) => ({
+      op: 'add',
+      path: '/a'.repeat(depth + 1),
+      value: {},
+    }));
+    expect(() => applyJsonPatch({}, nesting)).toThrow(
+      expect.objectContaining({ status: expect.objectContaining({ code: 400 }) }),
+    );
+  });
+
+  it('is refused where it moves an object into itself', () => {
+    expect(() => applyJsonPatch({ a: { b: {} } }, [{ op: 'move', from: '/a', path: '/a/b/c' }])).toThrow();
+  });
+
   it('replaces what is not there, as the API server lets it', () => {
     expect(applyJsonPatch(object, [{ op: 'replace', path: '/spec/type', value: 'ExternalName' }])).toEqual({
       spec: { externalName: 'a.example', type: 'ExternalName' },

@@ -1,6 +1,6 @@
 import { copy, type KubernetesObject } from './object.ts';
 import { type ResourceType, storageKeyOf } from './resources.ts';
-import { expired } from './status.ts';
+import { ApiStatusError, expired } from './status.ts';
 
 /** One change of an object. */
 export interface StorageEvent {
@@ -23,6 +23,9 @@ export class ObjectStorage {
   #compactedUpTo = 0;
   readonly #objects = new Map<string, Map<string, KubernetesObject>>();
   #history: StorageEvent[] = [];
+  /** Of each event, and of all together: how much of JSON is kept. */
+  #historyBytes: number[] = [];
+  #bytes = 0;
   readonly #listeners = new Set<(event: StorageEvent) => void>();
 
   /** The counter: the resource version of the last change. */
@@ -51,9 +54,11 @@ export class ObjectStorage {
     const all = this.#objects.get(key) ?? new Map<string, KubernetesObject>();
     this.#objects.set(key, all);
     const previous = all.get(path);
+    const bytes = sizeOf(object);
+    if (bytes > longestObject) throw new ApiStatusError(500, '', 'etcdserver: request is too large');
     const stored = this.#numbered(object);
     all.set(path, stored);
-    this.#record({ type: previous === undefined ? 'ADDED' : 'MODIFIED', key, object: stored, previous });
+    this.#record({ type: previous === undefined ? 'ADDED' : 'MODIFIED', key, object: stored, previous }, bytes);
     return copy(stored);
   }
 
@@ -65,7 +70,7 @@ export class ObjectStorage {
     if (all === undefined || previous === undefined) return undefined;
     all.delete(`${namespace}/${name}`);
     const last = this.#numbered(previous);
-    this.#record({ type: 'DELETED', key, object: last, previous });
+    this.#record({ type: 'DELETED', key, object: last, previous }, sizeOf(last));
     return copy(last);
   }
 
@@ -102,6 +107,8 @@ export class ObjectStorage {
   compact(): void {
     this.#compactedUpTo = this.#resourceVersion;
     this.#history = [];
+    this.#historyBytes = [];
+    this.#bytes = 0;
   }
 
   /** Calls back on every change, in order, until the returned function is called. */
@@ -117,12 +124,14 @@ export class ObjectStorage {
     return stored;
   }
 
-  #record(change: Omit<StorageEvent, 'resourceVersion'>): void {
+  #record(change: Omit<StorageEvent, 'resourceVersion'>, bytes: number): void {
     const event = { ...change, resourceVersion: this.#resourceVersion };
     this.#history.push(event);
-    if (this.#history.length > longestHistory) {
-      const forgotten = this.#history.splice(0, this.#history.length - longestHistory);
-      this.#compactedUpTo = forgotten.at(-1)?.resourceVersion ?? this.#compactedUpTo;
+    this.#historyBytes.push(bytes);
+    this.#bytes += bytes;
+    while (this.#history.length > longestHistory || (this.#bytes > mostHistoryBytes && this.#history.length > 1)) {
+      this.#bytes -= this.#historyBytes.shift() ?? 0;
+      this.#compactedUpTo = this.#history.shift()?.resourceVersion ?? this.#compactedUpTo;
     }
     for (const listener of this.#listeners) listener(event);
   }
@@ -134,3 +143,12 @@ function pathOf(object: KubernetesObject): string {
 
 // The API server keeps a few minutes of history; by count, so that a long run of this process stays small.
 const longestHistory = 10_000;
+// And by size, so that a few thousand changes of large objects do not fill the memory.
+const mostHistoryBytes = 64 * 1024 * 1024;
+
+// etcd, --max-request-bytes.
+const longestObject = 1.5 * 1024 * 1024;
+
+function sizeOf(object: KubernetesObject): number {
+  return Buffer.byteLength(JSON.stringify(object));
+}

@@ -6,7 +6,7 @@ import { LocalCluster } from '@externalname/testing';
 // the temporary folder, and memory. Run: node --conditions=@externalname/source --import tsx <this file> [how many]
 
 const count = Number(process.argv[2] ?? 1000);
-const files = () => readdirSync(tmpdir()).filter((name) => name.startsWith('local-cluster-')).length;
+const files = () => readdirSync(tmpdir()).filter((name) => name.startsWith('externalname-cluster-')).length;
 const before = { resources: resources(), files: files() };
 const start = performance.now();
 let memory = 0;
