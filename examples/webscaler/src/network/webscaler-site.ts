@@ -36,6 +36,8 @@ export async function startWebscalerSite(network: Network, options: WebscalerSit
       ttlSeconds: options.ttlSeconds,
       services: [externalNameService({ name: service, namespace, externalName: pair.primary.hostName })],
       hosts: options.hosts ?? pair.hosts,
+      // Nothing outside the namespaces of this network can reach it.
+      exposed: true,
       dns: { address: site.dns[family], port: 53, ...options.dns },
       api: { address: site.api[family], port: apiPort, ...options.api },
     });
