@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import { type Endpoint, isExternalNameError, type Target } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
@@ -21,8 +20,8 @@ import {
 import { type Connection, describeEndpoint, destroySocket } from './connector.ts';
 import { ConnectionLostError, FailoverTimeoutError, ServerRoleError, TargetRetiredError } from './errors.ts';
 import { recordOutcome } from './failures.ts';
-import { isSubmitted, type QueryArguments } from './observed-query.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
+import { type HeldQuery, holdQuery, type QueryArguments } from './query-forms.ts';
 import { sendWatched } from './query-timeout.ts';
 import { attachRecentEvents, type RecentEvent } from './recent-events.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from './session-role.ts';
@@ -100,14 +99,17 @@ export class Client extends pg.Client {
       value(this: Client, ...query: QueryArguments): unknown {
         const { name } = this.#state;
         if (!this.#settings.follows) return sendQuery(this, query);
-        const send: SendQuery = (asked) =>
+        const send = (asked: QueryArguments) =>
           sendWatched(
             this,
             asked,
             (watched) => sendQuery(this, watched),
             () => this.#abandon(),
           );
-        return name === 'new' || name === 'connecting' ? holdQuery(this.#held, query, send) : send(query);
+        if (name !== 'new' && name !== 'connecting') return send(query);
+        const held = holdQuery(query, send);
+        this.#held.push(held);
+        return held.answer;
       },
     });
   }
@@ -424,43 +426,8 @@ function attemptView(
   });
 }
 
-// ---- Queries that come early
-
-interface HeldQuery {
-  send(): void;
-  fail(error: unknown): void;
-}
-
 function sendQuery(client: pg.Client, query: QueryArguments): unknown {
   return (pg.Client.prototype.query as (...query: QueryArguments) => unknown).call(client, ...query);
-}
-
-type SendQuery = (query: QueryArguments) => unknown;
-
-function holdQuery(held: HeldQuery[], query: QueryArguments, sendNow: SendQuery): unknown {
-  const [asked, values, callback] = query;
-  // It is sent when the client is connected, and is its caller's all the same.
-  const send = AsyncResource.bind(() => sendNow(query));
-  const done = typeof values === 'function' ? values : callback;
-  if (typeof done === 'function') {
-    held.push({ send, fail: (error) => process.nextTick(() => done(error)) });
-    return undefined;
-  }
-  if (isSubmitted(asked)) {
-    held.push({
-      send,
-      fail: (error) => process.nextTick(() => asked.handleError?.(error, undefined)),
-    });
-    return asked;
-  }
-  return new Promise((resolve, reject) => {
-    held.push({
-      send: () => {
-        (send() as Promise<unknown>).then(resolve, reject);
-      },
-      fail: reject,
-    });
-  });
 }
 
 // ---- Answers

@@ -14,7 +14,7 @@ import { ConnectError, ConnectionLostError, ConnectTimeoutError } from './errors
 import { classifyFailure, recordOutcome } from './failures.ts';
 import type { RecentEvents } from './recent-events.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';
-import { checkRole, RoleReports, type TargetSessionAttrs } from './session-role.ts';
+import { checkRole, isPreferred, RoleReports, type TargetSessionAttrs } from './session-role.ts';
 
 /** A client that is ready, and what is known of the server behind it. */
 export interface Connection {
@@ -36,6 +36,15 @@ export interface ConnectorSettings {
   readonly scramKeys: ScramKeyCache;
   /** Told of what is tried, and how it goes. */
   readonly recent: RecentEvents;
+}
+
+/** See {@link Connector.connect}. */
+export interface ConnectOptions {
+  /** Whether the addresses are asked for past the cache. */
+  readonly fresh?: boolean | undefined;
+  readonly signal: AbortSignal;
+  /** Makes the client of each attempt. */
+  readonly createClient?: (() => pg.Client) | undefined;
 }
 
 /** How a target is reached. */
@@ -68,19 +77,35 @@ export class Connector {
   }
 
   /**
-   * Tries the target's addresses until one serves.
+   * Tries the target's addresses until one serves. With `prefer-standby`, as in libpq, until one is a standby, and if none is,
+   * until one serves.
    *
    * @throws ResolutionError, the policy's errors, or ConnectError with one entry an address. The error of the only
    * address is raised as it is.
    */
-  async connect(
-    target: Target,
-    options: { fresh?: boolean; signal: AbortSignal; createClient?: (() => pg.Client) | undefined },
-  ): Promise<Connection> {
-    const { signal, createClient = this.#settings.createClient } = options;
-    const { recent } = this.#settings;
-    let left = await this.#resolve(target, options);
+  async connect(target: Target, options: ConnectOptions): Promise<Connection> {
+    const endpoints = await this.#resolve(target, options);
     const errors: unknown[] = [];
+    const passedOver: Endpoint[] = [];
+    const connection =
+      (await this.#firstOf(endpoints, options, errors, passedOver)) ??
+      (await this.#firstOf(passedOver, options, errors, undefined));
+    if (connection !== undefined) return connection;
+    options.signal.throwIfAborted();
+    const error = errors.length === 1 ? errors[0] : new ConnectError(target.externalName, errors);
+    recordOutcome(error, 'not-executed');
+    throw error;
+  }
+
+  // The first that serves. One that serves and is not preferred is passed over while there are others to try.
+  async #firstOf(
+    endpoints: readonly Endpoint[],
+    { signal, createClient = this.#settings.createClient }: ConnectOptions,
+    errors: unknown[],
+    passedOver: Endpoint[] | undefined,
+  ): Promise<Connection | undefined> {
+    const { recent, targetSessionAttrs } = this.#settings;
+    let left = endpoints;
     while (left.length > 0) {
       signal.throwIfAborted();
       let endpoint: Endpoint;
@@ -97,7 +122,7 @@ export class Connector {
           }
         }
         errors.push(...reasons(error));
-        break;
+        return undefined;
       }
       const dialMillis = dialled();
       const started = recent.begin(attemptAt([endpoint]));
@@ -107,7 +132,10 @@ export class Connector {
         const connection = await this.#start(client, socket, endpoint, signal);
         this.#route.report(endpoint, false);
         recent.record({ ...attemptAt([endpoint]), millis: dialMillis + started() });
-        return connection;
+        const isOnlyOne = passedOver === undefined || left.length === 1;
+        if (isOnlyOne || isPreferred(connection.roles.role, targetSessionAttrs)) return connection;
+        closeQuietly(client);
+        passedOver.push(endpoint);
       } catch (error) {
         const millis = dialMillis + started();
         socket.destroy();
@@ -116,14 +144,11 @@ export class Connector {
         this.#route.report(endpoint, true);
         const secrets = [(client as { password?: unknown } | undefined)?.password];
         recent.record({ ...attemptAt([endpoint]), millis, error, secrets });
-        if (!classifyFailure(error, 'connecting').tryNextAddress) break;
-        left = left.filter((each) => each !== endpoint);
+        if (!classifyFailure(error, 'connecting').tryNextAddress) return undefined;
       }
+      left = left.filter((each) => each !== endpoint);
     }
-    signal.throwIfAborted();
-    const error = errors.length === 1 ? errors[0] : new ConnectError(target.externalName, errors);
-    recordOutcome(error, 'not-executed');
-    throw error;
+    return undefined;
   }
 
   /** Opens a session to one endpoint, to look at its server from the side, whatever its role. Not for work, and not in any pool. */

@@ -7,8 +7,8 @@ import { Client, type ClientOptions } from './client.ts';
 import { isUsable, processIdOf } from './client-state.ts';
 import { type Connection, closeQuietly, describeEndpoint } from './connector.ts';
 import { ConnectTimeoutError, UnknownBackendError } from './errors.ts';
-import { isSubmitted, type QueryArguments } from './observed-query.ts';
 import { clientOptions, type PoolSettings, poolSettings } from './options.ts';
+import { askedByPromise, isSubmitted, type QueryArguments, refuseQuery, replyTo } from './query-forms.ts';
 
 /** What the clients of a pool's own class need of it. */
 export interface ControlHost {
@@ -71,7 +71,7 @@ export function controlClientOf(host: ControlHost): typeof Client {
       try {
         endpoint = this.#ownerOf(processes);
       } catch (error) {
-        return answer(Promise.reject(error), query);
+        return refuseQuery(query, error);
       }
       if (endpoint === undefined || this.#isAt(endpoint)) return this.#send(query);
       if (isSubmitted(query[0])) {
@@ -79,9 +79,9 @@ export function controlClientOf(host: ControlHost): typeof Client {
           'query',
           'to signal a process, pass text or a config, not a query object',
         );
-        return answer(Promise.reject(error), query);
+        return refuseQuery(query, error);
       }
-      return answer(this.#sendAside(endpoint, query), query);
+      return replyTo(query, this.#sendAside(endpoint, query));
     }
 
     /**
@@ -107,15 +107,16 @@ export function controlClientOf(host: ControlHost): typeof Client {
       return this.target !== undefined && isSame(placeOf(this), endpoint);
     }
 
-    async #sendAside(endpoint: Endpoint, [asked, values]: QueryArguments): Promise<unknown> {
+    async #sendAside(endpoint: Endpoint, query: QueryArguments): Promise<unknown> {
       const { attemptTimeoutMillis } = host.settings;
       const createClient = () => new pg.Client(this.#options as pg.ClientConfig);
       return await withDeadline(
         async (signal) => {
           const { client } = await host.aside(endpoint, signal, createClient);
-          const parameters = typeof values === 'function' ? undefined : (values as unknown[] | undefined);
+          // The types of pg have a form for each kind of config.
+          const [asked, parameters] = askedByPromise(query) as [string, unknown[] | undefined];
           try {
-            return await abortable(client.query(withoutCallback(asked), parameters), signal);
+            return await abortable(client.query(asked, parameters), signal);
           } finally {
             closeQuietly(client);
           }
@@ -133,25 +134,4 @@ export function controlClientOf(host: ControlHost): typeof Client {
 function isSame(one: unknown, other: Endpoint | undefined): boolean {
   const { address, port } = (one ?? {}) as Partial<Endpoint>;
   return address === other?.address && port === other?.port;
-}
-
-// In the form in which the query was asked.
-function answer(result: Promise<unknown>, [asked, values, callback]: QueryArguments): unknown {
-  const done = typeof values === 'function' ? values : (callback ?? (asked as { callback?: unknown }).callback);
-  if (isSubmitted(asked)) {
-    result.catch((error: unknown) => process.nextTick(() => asked.handleError(error, undefined)));
-    return asked;
-  }
-  if (typeof done !== 'function') return result;
-  result.then(
-    (rows) => process.nextTick(() => done(null, rows)),
-    (error) => process.nextTick(() => done(error)),
-  );
-  return undefined;
-}
-
-function withoutCallback(asked: unknown): string {
-  if (typeof asked === 'string') return asked;
-  // The types of pg have a form for each kind of config.
-  return { ...(asked as object), callback: undefined } as unknown as string;
 }

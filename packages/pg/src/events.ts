@@ -45,7 +45,7 @@ export interface ConnectEvent {
   readonly error?: unknown;
 }
 
-/** Work that was not executed is done again. Channel `externalname:pg:retry`. */
+/** Work that was not executed is retried: a query, a transaction, a LISTEN. Channel `externalname:pg:retry`. */
 export interface RetryEvent {
   readonly name: string;
   /** Number of the attempt that failed, from 1. */

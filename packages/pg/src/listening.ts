@@ -1,6 +1,5 @@
-import { type Clock, ClosedError, InvalidArgumentError } from '@externalname/core';
+import { type Clock, ClosedError, InvalidArgumentError, type Random } from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
-import pRetry from 'p-retry';
 import * as pg from 'pg';
 import { inBackground } from './background.ts';
 import { breakConnection, isUsable, onEnd } from './client-state.ts';
@@ -9,6 +8,7 @@ import { FailoverTimeoutError, PeerSilentError } from './errors.ts';
 import { retried } from './events.ts';
 import { classifyFailure } from './failures.ts';
 import type { RecentEvent } from './recent-events.ts';
+import { type Pauses, repeat } from './retry.ts';
 
 /** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
 export interface Notification {
@@ -64,6 +64,7 @@ export interface ListeningHost {
 /** See {@link Listening}. */
 export interface ListeningDependencies {
   readonly clock: Clock;
+  readonly random: Random;
   /** Pause between heartbeats, and the longest time for one. Milliseconds. */
   readonly heartbeatMillis: number;
 }
@@ -78,6 +79,7 @@ export interface ListeningDependencies {
 export class Listening {
   readonly #host: ListeningHost;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #heartbeatMillis: number;
   readonly #channels = new Map<string, Set<Handler>>();
   readonly #closing = new AbortController();
@@ -95,9 +97,10 @@ export class Listening {
   /** Former connections that are being closed. */
   readonly #ends = new Set<Promise<void>>();
 
-  constructor(host: ListeningHost, { clock, heartbeatMillis }: ListeningDependencies) {
+  constructor(host: ListeningHost, { clock, random, heartbeatMillis }: ListeningDependencies) {
     this.#host = host;
     this.#clock = clock;
+    this.#random = random;
     this.#heartbeatMillis = heartbeatMillis;
   }
 
@@ -247,9 +250,8 @@ export class Listening {
     const { name } = this.#host;
     let made: Connection | undefined;
     try {
-      return await pRetry(
-        async (number) => {
-          if (number > 1) retried.publish(() => ({ name, attempt: number - 1, error: this.#lastError }));
+      return await repeat(
+        async () => {
           try {
             const making = this.#host.connect(request);
             // An attempt that is under way is finished, whoever waits for it.
@@ -262,14 +264,13 @@ export class Listening {
           }
         },
         {
-          retries: Number.POSITIVE_INFINITY,
-          minTimeout: 100,
-          maxTimeout: 5_000,
-          factor: 2,
-          randomize: true,
+          clock: this.#clock,
+          random: this.#random,
           signal,
+          pauses: reconnectPauses,
           // The first error is the caller's to hear; later there is nobody to tell, and somebody who hopes.
-          shouldRetry: () => this.#deafSince !== undefined,
+          worthRepeating: () => this.#deafSince !== undefined,
+          onRepeat: (_, attempt) => retried.publish(() => ({ name, attempt, error: this.#lastError })),
         },
       );
     } catch (error) {
@@ -455,3 +456,5 @@ function noop(): void {}
 const longestChannelBytes = 63;
 
 const pauseMillis = 500;
+
+const reconnectPauses: Pauses = { shortestMillis: 100, longestMillis: 5_000 };

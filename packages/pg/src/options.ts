@@ -40,7 +40,9 @@ export interface PoolOptions extends pg.PoolConfig {
   dns?: DnsResolverOptions | Resolver | undefined;
 
   /**
-   * The role that a server must have (libpq's `target_session_attrs`), known from its start-up parameters.
+   * The role that a server must have (libpq's `target_session_attrs`), known from its start-up parameters. `prefer-standby`
+   * chooses, for each new connection, a standby among the addresses of the target's name, and any server if none is one; for a
+   * plain host, which has one address, it is `any`.
    * @defaultValue `read-write` for a Service, `any` for a plain host
    */
   targetSessionAttrs?: TargetSessionAttrs | undefined;

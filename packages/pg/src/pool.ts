@@ -47,13 +47,13 @@ import {
   type Subscription,
 } from './listening.ts';
 import type { Liveness } from './liveness.ts';
-import { isSubmitted } from './observed-query.ts';
 import { clientOptions, demandsOf, hideSecrets, type PoolOptions, type PoolSettings, poolSettings } from './options.ts';
 import { PlainSupply } from './plain-supply.ts';
+import { callbackAmong, isSubmitted, nullQueryError, refuseQuery, replyByCallback } from './query-forms.ts';
 import { watchQueryTimeouts } from './query-timeout.ts';
 import { judgeReadOnlyAnswer } from './read-only-answer.ts';
 import { attachRecentEvents } from './recent-events.ts';
-import { mayRetry, retryNotExecuted } from './retrying.ts';
+import { mayRetry, retryNotExecuted } from './retry.ts';
 import { createRoute } from './route.ts';
 import { describeRole, roleFits } from './session-role.ts';
 import { mayCommitWithin } from './statement.ts';
@@ -129,6 +129,7 @@ export class Pool extends pg.Pool {
   /** Makes the pool's own clients. */
   readonly #MemberClient: PoolInternals['Client'];
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #supply: ConnectionSupply;
   readonly #epochs: Epochs<Member>;
   readonly #liveness: Liveness | undefined;
@@ -191,6 +192,7 @@ export class Pool extends pg.Pool {
       });
     }
     this.#clock = clock;
+    this.#random = random;
     const host = {
       createClient: () => this.#createClient(),
       demands: (client: pg.Client, where: string) => demandsOf(settings, client, where),
@@ -318,30 +320,18 @@ export class Pool extends pg.Pool {
   // biome-ignore-end lint/suspicious/noExplicitAny: as above
   override query(text: unknown, values?: unknown, callback?: unknown): unknown {
     // In the words of `pg`, which would take a connection first and leave a listener of its own on it.
-    if (text === null || text === undefined) {
-      const error = new TypeError('Client was passed a null or undefined query');
-      const refused = typeof values === 'function' ? values : callback;
-      if (typeof refused !== 'function') return Promise.reject(error);
-      process.nextTick(() => refused(error));
-      return undefined;
-    }
+    if (text === null || text === undefined) return refuseQuery([text, values, callback], nullQueryError());
     // A submittable may have been read from already, so it is never sent twice.
     if (typeof text === 'function' || isSubmitted(text)) return this.#queryOnce(text, values, callback, firstAttempt);
-    const done = typeof values === 'function' ? values : callback;
+    // A callback in a config is overridden by pg-pool's own.
+    const done = callbackAmong(values, callback);
     const parameters = typeof values === 'function' ? undefined : values;
     const startedAt = this.#clock.now();
     // Little is made here, as most queries succeed and every object costs them all.
     const result = (this.#queryOnce(text, parameters, undefined, firstAttempt) as Promise<unknown>).catch(
       (error: unknown) => this.#queryAgain(error, text, parameters, startedAt),
     );
-    if (typeof done !== 'function') return result;
-    const answer = done as (error: unknown, result?: unknown) => void;
-    // An exception from the callback is the application's, as in `pg`, and no rejection of ours.
-    result.then(
-      (rows) => process.nextTick(() => answer(undefined, rows)),
-      (error) => process.nextTick(() => answer(error)),
-    );
-    return undefined;
+    return done === undefined ? result : replyByCallback(done, result, undefined);
   }
 
   #queryOnce(text: unknown, values: unknown, callback: unknown, origin: Origin): unknown {
@@ -378,11 +368,12 @@ export class Pool extends pg.Pool {
       name,
       deadlineAt: startedAt + failoverTimeoutMillis,
       timeoutMillis: failoverTimeoutMillis,
-      now: () => this.#clock.now(),
+      clock: this.#clock,
+      random: this.#random,
       idempotent,
       isFinal: (cause) => this.ending || isFinal(cause),
       recentEvents: () => this.#supply.recentEvents,
-      onRetry: (cause, attempt) => retried.publish(() => ({ name, attempt, error: cause })),
+      onRepeat: (cause, attempt) => retried.publish(() => ({ name, attempt, error: cause })),
     });
   }
 
@@ -422,7 +413,7 @@ export class Pool extends pg.Pool {
       if (member === undefined) breakConnection(client, error);
       else this.#abandon(member, error);
     };
-    const host = { name, failoverTimeoutMillis, clock: this.#clock, connect, abandon };
+    const host = { name, failoverTimeoutMillis, clock: this.#clock, random: this.#random, connect, abandon };
     return runTransaction({ ...host, recentEvents: () => this.#supply.recentEvents }, work, options);
   }
 
@@ -451,6 +442,7 @@ export class Pool extends pg.Pool {
     if (this.ending) return Promise.reject(poolEndedError());
     this.#listening ??= new Listening(this.#listeningHost(), {
       clock: this.#clock,
+      random: this.#random,
       heartbeatMillis: this.#settings.listenHeartbeatMillis,
     });
     return this.#listening.listen(channel, handler, options);

@@ -1,7 +1,7 @@
 import type * as pg from 'pg';
 import { isInFlight, lastStatement, queryTimeoutOf } from './client-state.ts';
 import { recordOutcome } from './failures.ts';
-import { interceptQueries, isSubmitted, type QueryArguments, sendObserved } from './observed-query.ts';
+import { interceptQueries, isSubmitted, type QueryArguments, sendObserved } from './query-forms.ts';
 
 /**
  * Calls `onTimeout` when `query_timeout` passes for a statement that was sent. `pg` tells its caller, and leaves the statement

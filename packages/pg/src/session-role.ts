@@ -61,6 +61,11 @@ export function roleFits(wanted: TargetSessionAttrs, role: SessionRole): boolean
   }
 }
 
+/** Whether a session with that role, which fits, is also the one to take if there is a choice: for `prefer-standby`, a standby. */
+export function isPreferred(role: SessionRole, wanted: TargetSessionAttrs): boolean {
+  return wanted !== 'prefer-standby' || role.inHotStandby === true;
+}
+
 /**
  * Makes sure that a session has the role that was asked for, and asks the server where it has not said.
  *
@@ -72,7 +77,9 @@ export async function checkRole(
   where: string,
   wanted: TargetSessionAttrs,
 ): Promise<void> {
-  if (roleFits(wanted, roles.role) === undefined) roles.learn((await askRole(client)) ?? primaryRole);
+  const isUnknown =
+    wanted === 'prefer-standby' ? roles.role.inHotStandby === undefined : roleFits(wanted, roles.role) === undefined;
+  if (isUnknown) roles.learn((await askRole(client)) ?? primaryRole);
   if (roleFits(wanted, roles.role) === false) throw new ServerRoleError(where, wanted, describeRole(roles.role));
 }
 

@@ -11,7 +11,7 @@ import {
   rejectQueued,
 } from './client-state.ts';
 import { classifyFailure, isNeverSent, recordOutcome } from './failures.ts';
-import { interceptQueries, sendObserved } from './observed-query.ts';
+import { interceptQueries, sendObserved } from './query-forms.ts';
 import { mayCommitWithin } from './statement.ts';
 
 /**

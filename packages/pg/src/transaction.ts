@@ -1,6 +1,5 @@
-import { type Clock, ClosedError, InvalidArgumentError } from '@externalname/core';
+import { type Clock, ClosedError, InvalidArgumentError, type Random } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
-import pRetry from 'p-retry';
 import type * as pg from 'pg';
 import { breakConnection, hasWork, isUsable, onReadyForQuery } from './client-state.ts';
 import { askOutcome, type CommitEvidence, gatherEvidence, type MarkerTable, markerTable } from './commit-outcome.ts';
@@ -12,7 +11,9 @@ import {
 } from './errors.ts';
 import { retried } from './events.ts';
 import { classifyFailure, type FailureKind, recordOutcome } from './failures.ts';
+import { type QueryArguments, refuseQuery, sendObserved } from './query-forms.ts';
 import type { RecentEvent } from './recent-events.ts';
+import { believesReadOnly, repeat } from './retry.ts';
 import { askRole } from './session-role.ts';
 
 /** The isolation levels of PostgreSQL (documentation, 13.2). */
@@ -68,7 +69,8 @@ export interface Transaction {
 export interface TransactionHost {
   readonly name: string;
   readonly failoverTimeoutMillis: number;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
+  readonly random: Random;
   connect(options: { budgetMillis: number | undefined; signal: AbortSignal | undefined }): Promise<pg.PoolClient>;
   /** Gives up a client with the statement that runs on it: it fails with the error here, and ends on the server too. */
   abandon(client: pg.PoolClient, error: Error): void;
@@ -86,14 +88,23 @@ export async function runTransaction<T>(
 ): Promise<T> {
   if (typeof work !== 'function') throw new InvalidArgumentError('work', 'pass the function that does the work');
   const run = new TransactionRun(host, work, transactionSettings(options));
-  // What is final is a value to p-retry. Kept here, because a signal that fires late must not hide that all is committed.
+  // What is final is a value, and no error to repeat after. Kept here, because a signal that fires late must not hide that
+  // all is committed.
   let result: Result<T> | undefined;
+  const { clock, random, name } = host;
   try {
-    await pRetry(
-      async (number) => {
-        result = await run.attempt(number);
+    await repeat(
+      async () => {
+        result = await run.attempt();
       },
-      { ...repeating, signal: options.signal, shouldRetry: ({ error }) => error instanceof Again },
+      {
+        clock,
+        random,
+        signal: options.signal,
+        worthRepeating: (error) => error instanceof Again,
+        onRepeat: (again, attempt) =>
+          retried.publish(() => ({ name, attempt, error: again instanceof Error ? again.cause : again })),
+      },
     );
   } catch (error) {
     result ??= { error };
@@ -194,7 +205,7 @@ export interface RepeatBudget {
 export function mayRepeat(reason: 'conflict' | 'server', budget: RepeatBudget): boolean {
   const { retries, repeats, conflicts, readOnlyAnswers, elapsedMillis, failoverTimeoutMillis } = budget;
   if (retries !== undefined && repeats >= retries) return false;
-  if (readOnlyAnswers > readOnlyAnswersBelieved) return false;
+  if (!believesReadOnly(readOnlyAnswers)) return false;
   const inTime = elapsedMillis < failoverTimeoutMillis;
   if (reason === 'server') return inTime;
   // With the failover time-out off there is no limit in time: conflicts are none of its business.
@@ -226,14 +237,10 @@ class TransactionRun<T> {
   }
 
   /** @throws Again */
-  async attempt(number: number): Promise<Result<T>> {
-    if (number > 1) {
-      const { name } = this.#host;
-      retried.publish(() => ({ name, attempt: number - 1, error: this.#lastError }));
-    }
+  async attempt(): Promise<Result<T>> {
     let client: pg.PoolClient;
     try {
-      client = await this.#connect(number);
+      client = await this.#connect();
     } catch (error) {
       return { error };
     }
@@ -246,11 +253,11 @@ class TransactionRun<T> {
     }
   }
 
-  async #connect(number: number): Promise<pg.PoolClient> {
+  async #connect(): Promise<pg.PoolClient> {
     const { signal } = this.#settings;
-    if (number === 1) return await this.#host.connect({ budgetMillis: undefined, signal });
     const { failoverTimeoutMillis } = this.#host;
-    if (failoverTimeoutMillis === 0) return await this.#host.connect({ budgetMillis: undefined, signal });
+    if (this.#repeats === 0 || failoverTimeoutMillis === 0)
+      return await this.#host.connect({ budgetMillis: undefined, signal });
     const budgetMillis = failoverTimeoutMillis - this.#elapsed();
     if (budgetMillis > 0) return await this.#host.connect({ budgetMillis, signal });
     throw this.#failoverTimeout(this.#lastError);
@@ -338,10 +345,10 @@ class TransactionRun<T> {
 
   async #prove(evidence: CommitEvidence): Promise<'committed' | 'not-executed' | 'unprovable'> {
     const { signal, markerTable: table } = this.#settings;
-    const { clock, failoverTimeoutMillis } = this.#host;
+    const { clock, random, failoverTimeoutMillis } = this.#host;
     const deadlineAt = Math.max(this.#startedAt + failoverTimeoutMillis, clock.now() + leastProofMillis);
     try {
-      return await pRetry(
+      return await repeat(
         async () => {
           const budgetMillis = Math.max(1, deadlineAt - clock.now());
           const client = await this.#host.connect({ budgetMillis, signal });
@@ -351,9 +358,10 @@ class TransactionRun<T> {
           return verdict;
         },
         {
-          ...repeating,
+          clock,
+          random,
           signal,
-          shouldRetry: ({ error }) =>
+          worthRepeating: (error) =>
             clock.now() < deadlineAt && (error instanceof Again || classifyFailure(error, 'connected').retryable),
         },
       );
@@ -467,29 +475,17 @@ class Scope {
 
   #makePart(): Transaction {
     const part: Transaction = {
-      query: ((query: unknown, values?: unknown, callback?: unknown) =>
-        this.#query(part, query, values, callback)) as pg.ClientBase['query'],
+      query: ((...query: QueryArguments) => this.#query(part, query)) as pg.ClientBase['query'],
       transaction: (work) => this.#nest(part, work),
     };
     return part;
   }
 
-  #query(part: Transaction, query: unknown, values: unknown, callback: unknown): unknown {
-    const run = this.#client.query as (query: unknown, values?: unknown, callback?: unknown) => unknown;
+  #query(part: Transaction, query: QueryArguments): unknown {
     const refusal = this.#refusal(part);
-    if (refusal !== undefined) return refuseQuery(refusal, query, values, callback);
-    const done = typeof values === 'function' ? values : callback;
-    if (typeof done === 'function') {
-      const observed = (error: unknown, result: unknown) => {
-        if (error) this.#record(error);
-        done(error, result);
-      };
-      return typeof values === 'function'
-        ? run.call(this.#client, query, observed)
-        : run.call(this.#client, query, values, observed);
-    }
-    const result = run.call(this.#client, query, values);
-    return result instanceof Promise ? this.observe(result) : result;
+    if (refusal !== undefined) return refuseQuery(query, refusal);
+    const send = (sent: QueryArguments) => Reflect.apply(this.#client.query, this.#client, sent);
+    return sendObserved(query, send, (error) => this.#record(error));
   }
 
   async #nest<T>(part: Transaction, work: (tx: Transaction) => T | Promise<T>): Promise<T> {
@@ -620,35 +616,9 @@ function rolledBack(cause: unknown): TransactionRolledBackError {
   return new TransactionRolledBackError({ cause });
 }
 
-// In the form in which the query was asked.
-function refuseQuery(error: Error, query: unknown, values: unknown, callback: unknown): unknown {
-  const done = typeof values === 'function' ? values : callback;
-  if (typeof done === 'function') {
-    process.nextTick(() => done(error));
-    return undefined;
-  }
-  const submittable = query as { submit?: unknown; handleError?: (error: Error, connection: unknown) => void } | null;
-  if (typeof submittable?.submit === 'function') {
-    process.nextTick(() => submittable.handleError?.(error, undefined));
-    return query;
-  }
-  return Promise.reject(error);
-}
-
-const repeating = {
-  retries: Number.POSITIVE_INFINITY,
-  minTimeout: 20,
-  maxTimeout: 500,
-  factor: 2,
-  randomize: true,
-} as const;
-
 const isolationLevels: readonly string[] = ['read uncommitted', 'read committed', 'repeatable read', 'serializable'];
 
 const defaultConflictRetries = 5;
-
-// A server that proved to take writes when it was connected to, and says otherwise so often, is told so by the application.
-const readOnlyAnswersBelieved = 3;
 
 // A statement of the application's may still run before it.
 const rollbackTimeoutMillis = 5_000;
