@@ -1,5 +1,6 @@
-export type { AuthenticationMethod } from './authentication.ts';
-export { Client, type ClientOptions } from './client.ts';
+export { Client, type ClientOptions } from './client/client.ts';
+export type { AuthenticationMethod } from './connect/authentication.ts';
+export type { SessionRole, TargetSessionAttrs } from './connect/session-role.ts';
 export {
   AuthenticationRefusedError,
   CommitOutcomeUnknownError,
@@ -27,12 +28,11 @@ export {
   type TargetRefusedEvent,
   targetNotFollowed,
 } from './events.ts';
-export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures.ts';
-export type { ListenOptions, Notification, Reconnection, Subscription } from './listening.ts';
-export type { LivenessOptions } from './liveness.ts';
+export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures/classify.ts';
+export type { LivenessOptions } from './liveness/liveness.ts';
 export type { PoolOptions } from './options.ts';
 export { type PgModule, pgModule } from './pg-module.ts';
-export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool.ts';
+export type { ListenOptions, Notification, Reconnection, Subscription } from './pool/listening.ts';
+export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool/pool.ts';
 export { type RecentEvent, recentEventsOf } from './recent-events.ts';
-export type { SessionRole, TargetSessionAttrs } from './session-role.ts';
-export type { IsolationLevel, Transaction, TransactionOptions } from './transaction.ts';
+export type { IsolationLevel, Transaction, TransactionOptions } from './transaction/transaction.ts';

@@ -3,9 +3,9 @@ import { inspect } from 'node:util';
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
-import type { AuthenticationDemands, AuthenticationMethod } from './authentication.ts';
-import type { LivenessOptions, LivenessSettings } from './liveness.ts';
-import type { TargetSessionAttrs } from './session-role.ts';
+import type { AuthenticationDemands, AuthenticationMethod } from './connect/authentication.ts';
+import type { TargetSessionAttrs } from './connect/session-role.ts';
+import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 
 /**
  * Options of {@link Pool}: those of `pg.Pool`, and what connecting through a Service adds.

@@ -1,6 +1,6 @@
 import * as pg from 'pg';
-import { Client } from './client.ts';
-import { Pool } from './pool.ts';
+import { Client } from './client/client.ts';
+import { Pool } from './pool/pool.ts';
 
 /**
  * The `pg` module with our {@link Pool} and {@link Client} in it, for libraries that take a module and make clients

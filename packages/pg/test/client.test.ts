@@ -2,8 +2,8 @@ import { Resolver } from 'node:dns/promises';
 import { FaultProxy } from '@externalname/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { SharedSupply } from '../src/failover/shared-connections.ts';
 import { Client, type ClientOptions, connected, Pool, pgModule } from '../src/index.ts';
-import { SharedSupply } from '../src/shared-supply.ts';
 import { nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;

@@ -1,7 +1,7 @@
 import { type Endpoint, StaticTargetSource } from '@externalname/core';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { controlClientOf } from '../src/control-client.ts';
+import { controlClientOf } from '../src/client/pool-client.ts';
 import { Client, Pool, type PoolOptions } from '../src/index.ts';
 import { poolSettings } from '../src/options.ts';
 import { rejectionOf } from './support/rejection.ts';

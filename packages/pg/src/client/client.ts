@@ -1,0 +1,452 @@
+import { type Endpoint, isExternalNameError, type Target } from '@externalname/core';
+import { abortable, withDeadline } from '@externalname/core/internal';
+// As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
+import * as pg from 'pg';
+import { guardAuthentication } from '../connect/authentication.ts';
+import { type Connection, describeEndpoint, destroySocket } from '../connect/connector.ts';
+import { checkRole, describeRole, RoleReports, roleFits } from '../connect/session-role.ts';
+import { requestCancel } from '../driver/cancel-request.ts';
+import {
+  breakConnection,
+  endWaitForReady,
+  hasWork,
+  isInTransaction,
+  isQuiet,
+  isUsable,
+  onEnd,
+  onMessage,
+  onReadyForQuery,
+  onTransactionEnd,
+  silence,
+} from '../driver/client-internals.ts';
+import { type HeldQuery, holdQuery, type QueryArguments } from '../driver/query-forms.ts';
+import { sendWatched } from '../driver/query-timeout.ts';
+import { recordStatementOutcomes, sendNothingMore } from '../driver/statement-outcome.ts';
+import { ConnectionLostError, FailoverTimeoutError, ServerRoleError, TargetRetiredError } from '../errors.ts';
+import type { SupplyRequest } from '../failover/service-connections.ts';
+import { SharedSupply, type SharingClient } from '../failover/shared-connections.ts';
+import { recordOutcome } from '../failures/classify.ts';
+import { watchedClient } from '../liveness/monitored-client.ts';
+import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
+import { attachRecentEvents, type RecentEvent } from '../recent-events.ts';
+
+/** Options of {@link Client}: those of {@link Pool}. What only a pool has a use for (`max`, ...) is ignored. */
+export type ClientOptions = PoolOptions;
+
+/**
+ * A `pg.Client` that connects through a Kubernetes ExternalName Service, for libraries that bring their own pool (Knex,
+ * Sequelize, TypeORM's replication, pg-boss).
+ *
+ * `connect()` finds the Service's target, verifies it, and waits for up to `failoverTimeoutMillis` while no usable server is
+ * known. When the Service is pointed elsewhere, the client ends with an `error` event ({@link TargetRetiredError}), at once
+ * where it is idle, else after its statement or transaction, or after `drainTimeoutMillis`: its pool replaces it, and the new
+ * one leads to the new target.
+ *
+ * Clients of the same options share what watches the Service. For a plain host it is a `pg.Client`.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an option that cannot be used
+ *
+ * @example
+ * ```ts
+ * const client = new Client({ service: 'webscaler-db', allowedTargets: ['*.example.com'], database: 'app' });
+ * await client.connect();
+ * client.on('error', (error) => console.log(`take another one: ${error.message}`));
+ * ```
+ */
+export class Client extends pg.Client {
+  readonly #settings: PoolSettings;
+  readonly #options: PoolOptions;
+  #state: State = { name: 'new' };
+  /** What was asked before there was a connection to send it on. */
+  readonly #held: HeldQuery[] = [];
+
+  constructor(config: string | ClientOptions = {}) {
+    const options = typeof config === 'string' ? { connectionString: config } : config;
+    const settings = poolSettings(options);
+    const passed = clientOptions(options, settings);
+    super(passed as pg.ClientConfig);
+    this.#settings = settings;
+    // Hidden, as it holds the password.
+    this.#options = passed;
+  }
+
+  /** Where it leads; `undefined` before it is connected, and for a plain host. */
+  get target(): Target | undefined {
+    return this.#state.name === 'ready' ? this.#state.endpoint?.target : undefined;
+  }
+
+  /**
+   * As in `pg.Client`.
+   *
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where no usable server was found in time
+   * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` for a Service without `allowedTargets`
+   */
+  override connect(): Promise<pg.Client>;
+  override connect(callback: ((error: Error) => void) | ((error: null, client: pg.Client) => void)): void;
+  override connect(callback?: unknown): unknown {
+    if (this.#state.name !== 'new') {
+      const error = new Error('Client has already been connected. You cannot reuse a client.');
+      return answer(Promise.reject(error), callback);
+    }
+    return answer(this.#settings.follows ? this.#connectThroughService() : this.#connectPlainly(), callback);
+  }
+
+  static {
+    // Not as a method, whose many forms the types of pg have already. What is asked before there is a connection waits.
+    Object.defineProperty(Client.prototype, 'query', {
+      configurable: true,
+      writable: true,
+      value(this: Client, ...query: QueryArguments): unknown {
+        const { name } = this.#state;
+        if (!this.#settings.follows) return sendQuery(this, query);
+        const send = (asked: QueryArguments) =>
+          sendWatched(
+            this,
+            asked,
+            (watched) => sendQuery(this, watched),
+            () => this.#abandon(),
+          );
+        if (name !== 'new' && name !== 'connecting') return send(query);
+        const held = holdQuery(query, send);
+        this.#held.push(held);
+        return held.answer;
+      },
+    });
+  }
+
+  /** @internal */
+  override emit(name: string | symbol, ...values: unknown[]): boolean {
+    // What becomes of one attempt is not what becomes of the client.
+    if (this.#state.name === 'connecting' && (name === 'connect' || name === 'end')) return false;
+    return super.emit(name, ...values);
+  }
+
+  /** As in `pg.Client`. */
+  override end(): Promise<void>;
+  override end(callback: (error: Error) => void): void;
+  override end(callback?: unknown): unknown {
+    const ended = this.#end();
+    if (typeof callback !== 'function') return ended;
+    ended.then(
+      () => process.nextTick(callback as () => void),
+      (error) => process.nextTick(callback as (error: Error) => void, error),
+    );
+    return undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+
+  // ---- Connecting
+
+  async #connectPlainly(): Promise<pg.Client> {
+    const { name, targetSessionAttrs } = this.#settings;
+    const roles = new RoleReports();
+    this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: noop };
+    guardAuthentication(this, demandsOf(this.#settings, this, name));
+    roles.follow(this);
+    endWaitForReady(this);
+    await super.connect();
+    recordStatementOutcomes(this);
+    try {
+      await checkRole(this, roles, name, targetSessionAttrs);
+    } catch (error) {
+      if (error instanceof ServerRoleError) await super.end();
+      throw error;
+    }
+    return this;
+  }
+
+  #connectThroughService(): Promise<pg.Client> {
+    const controller = new AbortController();
+    const connecting = this.#followTo(controller);
+    this.#state = { name: 'connecting', controller, over: connecting.then(noop, noop) };
+    return connecting;
+  }
+
+  async #followTo(controller: AbortController): Promise<pg.Client> {
+    const sharing: SharingClient = {
+      createScout: () => {
+        const scout = new pg.Client(this.#options as pg.ClientConfig);
+        // Its death is nobody's loss, and must not be the process's.
+        scout.on('error', noop);
+        return scout;
+      },
+      retire: (target) => this.#retire(target),
+    };
+    const shared = SharedSupply.join(this.#settings, sharing);
+    const own = snapshot(this);
+    const request: SupplyRequest = {
+      signal: controller.signal,
+      lastError: undefined,
+      createClient: () => this.#prepareAttempt(own, controller.signal),
+    };
+    try {
+      const connection = await this.#withinTime(request, controller, shared);
+      controller.signal.throwIfAborted();
+      this.#becomeReady(connection, shared, () => shared.leave(sharing));
+    } catch (error) {
+      destroySocket(this);
+      if (isExternalNameError(error)) attachRecentEvents(error, shared.recentEvents);
+      await shared.leave(sharing);
+      this.#state = { name: 'over', connected: false };
+      recordOutcome(error, 'not-executed');
+      for (const held of this.#held.splice(0)) held.fail(error);
+      // As in `pg`, after the error: Sequelize takes an `end` before it for a time-out.
+      setImmediate(() => this.emit('end'));
+      throw error;
+    }
+    for (const held of this.#held.splice(0)) held.send();
+    this.emit('connect');
+    return this;
+  }
+
+  async #withinTime(request: SupplyRequest, controller: AbortController, shared: SharedSupply): Promise<Connection> {
+    const { connectionTimeoutMillis, failoverTimeoutMillis, name } = this.#settings;
+    const timeoutMillis = connectionTimeoutMillis || failoverTimeoutMillis || Number.POSITIVE_INFINITY;
+    return await withDeadline(
+      (deadline) => {
+        deadline.addEventListener('abort', () => controller.abort(deadline.reason), { once: true });
+        return abortable(shared.obtain(request), controller.signal);
+      },
+      {
+        timeoutMillis,
+        onTimeout: () =>
+          connectionTimeoutMillis > 0
+            ? timeoutError(request.lastError, shared.recentEvents)
+            : new FailoverTimeoutError(name, timeoutMillis, { cause: request.lastError }),
+      },
+    );
+  }
+
+  // Each attempt needs a client that has not been used; this one is made anew in place, and what belongs to its user stays.
+  #prepareAttempt(own: Snapshot, signal: AbortSignal): pg.Client {
+    signal.throwIfAborted();
+    if (own.used) makeAnew(this, new pg.Client(this.#options as pg.ClientConfig), own);
+    own.used = true;
+    return attemptView(this, {
+      connect: (callback) => super.connect(callback as (error: Error) => void),
+      end: (callback) => {
+        destroySocket(this);
+        callback();
+      },
+      query: (query) => sendQuery(this, query),
+    });
+  }
+
+  #becomeReady({ endpoint, roles }: Connection, shared: SharedSupply, leave: () => Promise<void>): void {
+    if (endpoint === undefined || !isUsable(this)) throw new ConnectionLostError(this.#settings.name);
+    const { targetSessionAttrs } = this.#settings;
+    const where = describeEndpoint(endpoint);
+    const stopLiveness = shared.watch(watchedClient(this, endpoint));
+    recordStatementOutcomes(this);
+    onMessage<{ code?: string }>(this, 'errorMessage', (message) => {
+      if (message.code === '25006') shared.suspect(message);
+    });
+    const stopWatching = onReadyForQuery(this, (status) => {
+      if (status !== 'I' || roleFits(targetSessionAttrs, roles.role) !== false) return;
+      const error = new ServerRoleError(where, targetSessionAttrs, describeRole(roles.role));
+      shared.suspect(error);
+      this.#finishAfterAnswer(() => error);
+    });
+    const state: Ready = {
+      name: 'ready',
+      endpoint,
+      suspect: (reason) => shared.suspect(reason),
+      leave: async () => {
+        stopLiveness?.();
+        stopWatching();
+        clearTimeout(state.drainTimer);
+        state.stopDraining?.();
+        await leave();
+      },
+    };
+    this.#state = state;
+    onEnd(this, () => {
+      if (this.#state !== state) return;
+      this.#state = { name: 'over', connected: true };
+      // Nobody asked for it: the server may be gone.
+      if (state.drainTimer === undefined && state.abandoned === undefined) {
+        shared.suspect(new Error('Connection terminated unexpectedly'));
+      }
+      state.leave().catch(noop);
+    });
+    // While the last message of the start-up was on its way, the Service may have come to point elsewhere.
+    const { target } = shared;
+    if (target !== undefined) process.nextTick(() => this.#retire(target));
+  }
+
+  // ---- Ending
+
+  // `query_timeout` has passed: what runs ends on the server too, and nobody waits for the connection.
+  #abandon(): void {
+    const state = this.#state;
+    if (state.name !== 'ready' || state.endpoint === undefined || state.abandoned !== undefined) return;
+    state.abandoned = requestCancel(this, state.endpoint)
+      .catch((error: unknown) => state.suspect(error))
+      .then(() => destroySocket(this));
+    silence(this);
+  }
+
+  #retire(target: Target): 'idle' | 'draining' | undefined {
+    const state = this.#state;
+    if (state.name !== 'ready' || state.endpoint === undefined || state.drainTimer !== undefined) return undefined;
+    const retired = state.endpoint.target.externalName;
+    if (target.externalName === retired) return undefined;
+    const makeError = () => new TargetRetiredError(retired, 'not-executed');
+    state.drainTimer = setTimeout(() => {
+      // `pg` emits what its connection breaks of, and without a listener the process would end.
+      if (this.listenerCount('error') === 0) this.on('error', noop);
+      breakConnection(this, new TargetRetiredError(retired, hasWork(this) ? 'unknown' : 'not-executed'));
+    }, this.#settings.drainTimeoutMillis);
+    if (isQuiet(this) && !isInTransaction(this)) {
+      this.#finish(makeError());
+      return 'idle';
+    }
+    state.stopDraining = onTransactionEnd(this, () => this.#finishAfterAnswer(makeError));
+    return 'draining';
+  }
+
+  // From within the message that ends a statement. Whoever gets the answer may ask for the next statement while it takes it, and
+  // others wait behind it already: nothing more is sent.
+  #finishAfterAnswer(makeError: () => Error): void {
+    sendNothingMore(this, makeError);
+    process.nextTick(() => this.#finish(makeError()));
+  }
+
+  // Whoever holds it must hear that it is over. Without a listener the process would end, for nothing worse than a switch.
+  #finish(error: Error): void {
+    if (this.#state.name !== 'ready') return;
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+    this.end().catch(() => undefined);
+  }
+
+  async #end(): Promise<void> {
+    const state = this.#state;
+    switch (state.name) {
+      case 'connecting':
+        state.controller.abort(new Error('Connection terminated'));
+        await state.over;
+        return;
+      case 'ready':
+        this.#state = { name: 'over', connected: true };
+        if (state.abandoned !== undefined) await state.abandoned;
+        await Promise.all([super.end(), state.leave()]);
+        return;
+      case 'over':
+        if (state.connected) await super.end();
+        return;
+      case 'new':
+        await super.end();
+    }
+  }
+}
+
+type State =
+  | { readonly name: 'new' }
+  | {
+      readonly name: 'connecting';
+      readonly controller: AbortController;
+      /** Resolves when it is over, in whatever way. */
+      readonly over: Promise<void>;
+    }
+  | Ready
+  | { readonly name: 'over'; readonly connected: boolean };
+
+interface Ready {
+  readonly name: 'ready';
+  /** `undefined` for a plain host. */
+  readonly endpoint: Endpoint | undefined;
+  /** Ends its part in what is shared. */
+  leave(): Promise<void>;
+  /** Its server is in doubt. */
+  suspect(reason: unknown): void;
+  /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
+  abandoned?: Promise<void>;
+  drainTimer?: NodeJS.Timeout;
+  stopDraining?: () => void;
+}
+
+// ---- One client, several attempts
+
+/** What a client is before its first attempt, as far as its user made it so. */
+interface Snapshot {
+  used: boolean;
+  readonly listeners: readonly (readonly [string | symbol, (...args: unknown[]) => void])[];
+}
+
+function snapshot(client: pg.Client): Snapshot {
+  const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
+  const listeners = connection
+    .eventNames()
+    .flatMap((name) => connection.rawListeners(name).map((listener) => [name, listener] as const));
+  return { used: false, listeners: listeners as unknown as Snapshot['listeners'] };
+}
+
+// `pg` keeps what a failed attempt left in properties of its own. A new client has none of it.
+function makeAnew(client: pg.Client, fresh: pg.Client, { listeners }: Snapshot): void {
+  const old = (client as unknown as { connection: NodeJS.EventEmitter }).connection;
+  old.removeAllListeners();
+  old.on('error', () => undefined);
+  for (const name of Object.getOwnPropertyNames(client)) {
+    // What guarded the former attempt.
+    if (name.startsWith('_handle')) Reflect.deleteProperty(client, name);
+  }
+  for (const name of Object.getOwnPropertyNames(fresh)) {
+    if (keptProperties.has(name)) continue;
+    const property = Object.getOwnPropertyDescriptor(fresh, name);
+    if (property !== undefined) Object.defineProperty(client, name, property);
+  }
+  const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
+  for (const [name, listener] of listeners) connection.on(name, listener);
+}
+
+// Listeners and type parsers are its user's.
+const keptProperties = new Set(['_events', '_eventsCount', '_maxListeners', '_types']);
+
+/** The client as the connector gets it: what is asked through it concerns one attempt. */
+function attemptView(
+  client: pg.Client,
+  own: {
+    connect(callback: unknown): unknown;
+    end(callback: () => void): void;
+    query(query: QueryArguments): unknown;
+  },
+): pg.Client {
+  return new Proxy(client, {
+    get(_, name) {
+      if (name === 'connect') return own.connect;
+      if (name === 'end') return own.end;
+      if (name === 'query') return (...query: QueryArguments) => own.query(query);
+      const value: unknown = Reflect.get(client, name, client);
+      return typeof value === 'function' ? value.bind(client) : value;
+    },
+    set: (_, name, value) => Reflect.set(client, name, value, client),
+  });
+}
+
+function sendQuery(client: pg.Client, query: QueryArguments): unknown {
+  return (pg.Client.prototype.query as (...query: QueryArguments) => unknown).call(client, ...query);
+}
+
+// ---- Answers
+
+function answer(result: Promise<pg.Client>, callback: unknown): Promise<pg.Client> | undefined {
+  if (typeof callback !== 'function') return result;
+  // An exception from the callback is the application's, as in `pg`, and no rejection of ours.
+  result.then(
+    (client) => process.nextTick(() => callback(null, client)),
+    (error) => process.nextTick(() => callback(error)),
+  );
+  return undefined;
+}
+
+// The words are those of pg.
+function timeoutError(cause: unknown, recentEvents: readonly RecentEvent[]): Error {
+  const error = new Error('timeout expired', cause === undefined ? undefined : { cause });
+  attachRecentEvents(error, recentEvents);
+  return error;
+}
+
+function noop(): void {}

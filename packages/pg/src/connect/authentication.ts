@@ -1,0 +1,207 @@
+import type * as pg from 'pg';
+import { AuthenticationRefusedError } from '../errors.ts';
+import { tlsServerEndPoint } from './channel-binding.ts';
+import { proveKeys, readChallenge } from './scram.ts';
+import type { ScramKeyCache } from './scram-key-cache.ts';
+
+/** How a server may ask a client to authenticate, in the words of libpq's `require_auth`. */
+export type AuthenticationMethod = 'scram-sha-256' | 'md5' | 'password' | 'none';
+
+/** What a connection demands of the server while it authenticates. */
+export interface AuthenticationDemands {
+  /** `host (address:port)`, for messages. */
+  readonly where: string;
+  /** The methods that are accepted; `undefined` leaves it to `pg`. */
+  readonly accepted: readonly AuthenticationMethod[] | undefined;
+  /** Whether SCRAM must be bound to the TLS channel. */
+  readonly requireChannelBinding: boolean;
+}
+
+/**
+ * Makes a client refuse what its server must not ask for, before a password leaves the process, and refuse a server
+ * that lets it in without having proved that it knows the password too.
+ *
+ * `pg` answers a request for a cleartext or MD5 password from anyone, and takes "authentication ok" from a server
+ * that never finished SCRAM: such a server needs no password to pose as the real one.
+ */
+export function guardAuthentication(client: pg.Client, demands: AuthenticationDemands): void {
+  const { accepted } = demands;
+  if (accepted === undefined && !demands.requireChannelBinding) return;
+  const guarded = client as unknown as GuardedClient;
+  const { connection } = guarded;
+  // pg-native authenticates inside libpq, which has options of its own for this.
+  if (connection === undefined) return;
+  let used: AuthenticationMethod = 'none';
+  let proved = false;
+  let admitted = false;
+
+  const refuse = (what: string) => {
+    connection.emit('error', new AuthenticationRefusedError(demands.where, what));
+    connection.stream.destroy();
+  };
+  const allow = (method: AuthenticationMethod) => {
+    used = method;
+    if (demands.requireChannelBinding && method !== 'scram-sha-256') {
+      refuse(
+        `asked for authentication method ${method}, which binds no channel, and channelBinding: require was asked for`,
+      );
+      return false;
+    }
+    if (accepted === undefined || accepted.includes(method)) return true;
+    refuse(`asked for authentication method ${method}, and only ${accepted.join(', ')} is accepted: see requireAuth`);
+    return false;
+  };
+  const intercept = (name: HandlerName, before: (message: AuthenticationMessage) => boolean, after?: () => void) => {
+    const original = guarded[name];
+    guarded[name] = function (this: unknown, message: AuthenticationMessage) {
+      if (!before(message)) return undefined;
+      const result = original.call(this, message);
+      after?.();
+      return result;
+    };
+  };
+
+  intercept('_handleAuthCleartextPassword', () => allow('password'));
+  intercept('_handleAuthMD5Password', () => allow('md5'));
+  intercept('_handleAuthSASL', (message) => {
+    if (!allow('scram-sha-256')) return false;
+    if (demands.requireChannelBinding && !message.mechanisms?.includes('SCRAM-SHA-256-PLUS')) {
+      refuse('offers no channel binding, and channelBinding: require was asked for');
+      return false;
+    }
+    return true;
+  });
+  intercept(
+    '_handleAuthSASLFinal',
+    () => true,
+    () => {
+      // pg clears the session only once the server's signature was right.
+      proved = guarded.saslSession === null;
+    },
+  );
+  connection.on('authenticationOk', () => {
+    if (used === 'scram-sha-256' && !proved) refuse('ended SCRAM without proving that it knows the password');
+    else admitted = used !== 'none' || allow('none');
+  });
+  // For `pg` it is this message that makes a client connected, whatever came before.
+  intercept('_handleReadyForQuery', () => {
+    if (!admitted) refuse('is ready for statements before it has authenticated anybody');
+    return admitted;
+  });
+}
+
+/**
+ * Answers a server's SCRAM challenge with keys that are derived once for all connections, where `pg` derives them for each.
+ * The rest of the exchange stays with `pg`: the choice of the mechanism, its nonce, and the check of the server's proof.
+ *
+ * What it says when it fails are the words of `pg` 8.23. A session of a make that is not known (`pg` before 8.21) is `pg`'s.
+ */
+export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
+  const guarded = client as unknown as GuardedClient;
+  const { connection } = guarded;
+  if (connection === undefined) return;
+  const original = guarded._handleAuthSASLContinue;
+  let answered: unknown;
+  guarded._handleAuthSASLContinue = function (this: unknown, message: AuthenticationMessage) {
+    const session = guarded.saslSession;
+    if (!isKnownSession(session)) return original.call(this, message);
+    // Over TLS the stream is another one by now.
+    const { stream } = connection;
+    const answer = async () => {
+      if (session.message !== 'SASLInitialResponse' || answered === session) {
+        throw new Error('SASL: Last message was not SASLInitialResponse');
+      }
+      answered = session;
+      const proof = await prove(session, guarded.password, message.data, stream, cache);
+      // The attempt may be over, and the client in use for the next one.
+      if (guarded.saslSession !== session) return;
+      session.message = 'SASLResponse';
+      session.serverSignature = proof.serverSignature;
+      session.response = proof.message;
+      connection.sendSCRAMClientFinalMessage(proof.message);
+    };
+    return answer().catch((error: unknown) => void connection.emit('error', error));
+  };
+}
+
+async function prove(
+  session: ScramSession,
+  password: unknown,
+  data: unknown,
+  stream: AuthenticationStream,
+  cache: ScramKeyCache,
+) {
+  const refuse = (what: string) => new Error(`SASL: SCRAM-SERVER-FIRST-MESSAGE: ${what}`);
+  if (typeof password !== 'string') throw refuse('client password must be a string');
+  if (password === '') throw refuse('client password must be a non-empty string');
+  if (typeof data !== 'string') throw refuse('serverData must be a string');
+  const challenge = readChallenge(data);
+  const { clientNonce, scramMaxIterations, mechanism, response } = session;
+  if (!challenge.nonce.startsWith(clientNonce)) throw refuse('server nonce does not start with client nonce');
+  if (challenge.nonce.length === clientNonce.length) throw refuse('server nonce is too short');
+  // 0 takes any. Without a bound, a server could keep this process busy for as long as it likes.
+  if (scramMaxIterations !== 0 && challenge.iterations > scramMaxIterations) {
+    throw refuse(`iteration count ${challenge.iterations} exceeds scramMaxIterations of ${scramMaxIterations}`);
+  }
+  const channelBinding = mechanism === 'SCRAM-SHA-256-PLUS' ? bindingOf(stream) : undefined;
+  const keys = await cache.keysOf(password, challenge);
+  return proveKeys(keys, { clientFirst: response, challenge, channelBinding });
+}
+
+function bindingOf(stream: AuthenticationStream): Uint8Array {
+  // The second one also reads all that the certificate says, which takes longer.
+  const certificate = (stream.getPeerX509Certificate?.() ?? stream.getPeerCertificate?.())?.raw;
+  if (certificate === undefined) throw new Error('SASL: Mechanism SCRAM-SHA-256-PLUS requires a certificate');
+  return tlsServerEndPoint(certificate);
+}
+
+function isKnownSession(session: unknown): session is ScramSession {
+  if (typeof session !== 'object' || session === null) return false;
+  const { mechanism, clientNonce, response, scramMaxIterations } = session as Partial<ScramSession>;
+  return (
+    (mechanism === 'SCRAM-SHA-256' || mechanism === 'SCRAM-SHA-256-PLUS') &&
+    typeof clientNonce === 'string' &&
+    typeof response === 'string' &&
+    typeof scramMaxIterations === 'number'
+  );
+}
+
+/** What `pg` keeps of an exchange. */
+interface ScramSession {
+  readonly mechanism: string;
+  readonly clientNonce: string;
+  readonly scramMaxIterations: number;
+  message: string;
+  /** What was last sent. */
+  response: string;
+  serverSignature?: string;
+}
+
+type HandlerName =
+  | '_handleAuthCleartextPassword'
+  | '_handleAuthMD5Password'
+  | '_handleAuthSASL'
+  | '_handleAuthSASLContinue'
+  | '_handleAuthSASLFinal'
+  | '_handleReadyForQuery';
+
+interface AuthenticationMessage {
+  readonly mechanisms?: readonly string[];
+  readonly data?: unknown;
+}
+
+interface AuthenticationStream {
+  destroy(): void;
+  /** On a socket with TLS, as the next one. */
+  getPeerX509Certificate?(): { readonly raw: Uint8Array } | undefined;
+  getPeerCertificate?(): { readonly raw?: Uint8Array };
+}
+
+type GuardedClient = Record<HandlerName, (message: AuthenticationMessage) => unknown> & {
+  readonly password?: unknown;
+  saslSession?: unknown;
+  readonly connection?: NodeJS.EventEmitter & {
+    readonly stream: AuthenticationStream;
+    sendSCRAMClientFinalMessage(message: string): void;
+  };
+};

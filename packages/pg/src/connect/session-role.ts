@@ -1,0 +1,108 @@
+import type * as pg from 'pg';
+import { onMessage } from '../driver/client-internals.ts';
+import { ServerRoleError } from '../errors.ts';
+
+/** libpq's `target_session_attrs` (PostgreSQL documentation, "Database Connection Control Functions"). */
+export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
+
+/** What is known of the server's role in a session. `undefined` where the server has not said. */
+export interface SessionRole {
+  readonly inHotStandby: boolean | undefined;
+  readonly defaultReadOnly: boolean | undefined;
+}
+
+/**
+ * Follows what the server reports of its role: PostgreSQL 14 and later send `in_hot_standby` and
+ * `default_transaction_read_only` while a session starts, and again with the first reply after they change
+ * (PostgreSQL documentation, "Asynchronous Operations" of the protocol). It costs no round trip.
+ */
+export class RoleReports {
+  #inHotStandby: boolean | undefined;
+  #defaultReadOnly: boolean | undefined;
+
+  /** Begins to follow. To be called before the client connects. */
+  follow(client: pg.Client): void {
+    onMessage<{ parameterName: string; parameterValue: string }>(client, 'parameterStatus', (message) => {
+      if (message.parameterName === 'in_hot_standby') this.#inHotStandby = message.parameterValue === 'on';
+      if (message.parameterName === 'default_transaction_read_only') {
+        this.#defaultReadOnly = message.parameterValue === 'on';
+      }
+    });
+  }
+
+  get role(): SessionRole {
+    return { inHotStandby: this.#inHotStandby, defaultReadOnly: this.#defaultReadOnly };
+  }
+
+  /** Records what a query found out, on servers that do not report it. */
+  learn(role: { inHotStandby: boolean; defaultReadOnly: boolean }): void {
+    this.#inHotStandby = role.inHotStandby;
+    this.#defaultReadOnly = role.defaultReadOnly;
+  }
+}
+
+/** Whether a session with that role is what was asked for; `undefined` where the role must be asked for first. */
+export function roleFits(wanted: TargetSessionAttrs, role: SessionRole): boolean | undefined {
+  const { inHotStandby, defaultReadOnly } = role;
+  switch (wanted) {
+    case 'any':
+    case 'prefer-standby':
+      return true;
+    case 'primary':
+      return inHotStandby === undefined ? undefined : !inHotStandby;
+    case 'standby':
+      return inHotStandby;
+    case 'read-write':
+      if (inHotStandby === true || defaultReadOnly === true) return false;
+      return inHotStandby === undefined || defaultReadOnly === undefined ? undefined : true;
+    case 'read-only':
+      if (inHotStandby === true || defaultReadOnly === true) return true;
+      return inHotStandby === undefined || defaultReadOnly === undefined ? undefined : false;
+  }
+}
+
+/** Whether a session with that role, which fits, is also the one to take if there is a choice: for `prefer-standby`, a standby. */
+export function isPreferred(role: SessionRole, wanted: TargetSessionAttrs): boolean {
+  return wanted !== 'prefer-standby' || role.inHotStandby === true;
+}
+
+/**
+ * Makes sure that a session has the role that was asked for, and asks the server where it has not said.
+ *
+ * @throws ServerRoleError `ERR_EXTERNALNAME_SERVER_ROLE`
+ */
+export async function checkRole(
+  client: pg.Client,
+  roles: RoleReports,
+  where: string,
+  wanted: TargetSessionAttrs,
+): Promise<void> {
+  const isUnknown =
+    wanted === 'prefer-standby' ? roles.role.inHotStandby === undefined : roleFits(wanted, roles.role) === undefined;
+  if (isUnknown) roles.learn((await askRole(client)) ?? primaryRole);
+  if (roleFits(wanted, roles.role) === false) throw new ServerRoleError(where, wanted, describeRole(roles.role));
+}
+
+/**
+ * Asks a server for its role: one that does not report it (before PostgreSQL 14, or behind a pooler), or one in doubt.
+ * `undefined` where it does not tell.
+ */
+export async function askRole(
+  client: pg.ClientBase,
+): Promise<{ inHotStandby: boolean; defaultReadOnly: boolean } | undefined> {
+  const { rows } = await client.query<{ recovery: boolean; readonly: string }>(roleQuery);
+  const [role] = rows;
+  return role && { inHotStandby: role.recovery === true, defaultReadOnly: role.readonly === 'on' };
+}
+
+/** What a server's role is called in messages. */
+export function describeRole(role: SessionRole): string {
+  if (role.inHotStandby === true) return 'a standby in recovery';
+  if (role.defaultReadOnly === true) return 'read-only (default_transaction_read_only is on)';
+  return 'a primary that takes writes';
+}
+
+const primaryRole = { inHotStandby: false, defaultReadOnly: false };
+
+const roleQuery =
+  "SELECT pg_catalog.pg_is_in_recovery() AS recovery, pg_catalog.current_setting('default_transaction_read_only') AS readonly";

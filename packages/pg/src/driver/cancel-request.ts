@@ -1,0 +1,115 @@
+import type net from 'node:net';
+import { withDeadline } from '@externalname/core/internal';
+import * as pg from 'pg';
+import { addressOf, dial, standIn } from '../connect/connector.ts';
+import { ConnectTimeoutError } from '../errors.ts';
+
+/** Where the server of a connection listens. */
+export type ServerPlace = { readonly address: string; readonly port: number } | { readonly path: string };
+
+/** See {@link requestCancel}. */
+export interface CancelOptions {
+  /** Ends the attempt early. */
+  readonly signal?: AbortSignal | undefined;
+  /** Longest time, from TCP to the server's goodbye, in milliseconds. @defaultValue 2000 */
+  readonly timeoutMillis?: number | undefined;
+}
+
+/**
+ * Asks a server to give up what the session of `client` runs, by a connection of its own (PostgreSQL documentation,
+ * "Canceling Requests in Progress"). Resolves when the server has taken the request; it never says what came of it. Does
+ * nothing where the server gave no key, or its place is not known.
+ *
+ * Where the client uses TLS, so does the request, with the same options: the key, which lets anybody who has it cancel, is
+ * sent once the certificate is verified. `cancel()` of `pg` sends it in clear.
+ *
+ * @param place where the client is connected to, not where its name leads now
+ * @throws why the server did not take it, or the signal's reason
+ */
+export async function requestCancel(
+  client: pg.Client,
+  place: ServerPlace | undefined = placeOf(client),
+  options: CancelOptions = {},
+): Promise<void> {
+  const { processID, secretKey } = client as unknown as KeyHolder;
+  if (place === undefined || typeof processID !== 'number' || secretKey === null || secretKey === undefined) return;
+  const { signal, timeoutMillis = cancelTimeoutMillis } = options;
+  await withDeadline((inner) => send(client as unknown as KeyHolder, place, inner), {
+    signal,
+    timeoutMillis,
+    onTimeout: () => new ConnectTimeoutError(describePlace(place), timeoutMillis),
+  });
+}
+
+/** Where a client that is connected leads, as its socket has it. */
+export function placeOf(client: pg.Client): ServerPlace | undefined {
+  const { host, port, connection } = client as unknown as KeyHolder;
+  if (host?.startsWith('/')) return { path: `${host}/.s.PGSQL.${port}` };
+  const { remoteAddress, remotePort } = connection?.stream ?? {};
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  return { address: remoteAddress, port: remotePort };
+}
+
+async function send(client: KeyHolder, place: ServerPlace, signal: AbortSignal): Promise<void> {
+  const { ssl, sslNegotiation, host, port, processID, secretKey } = client;
+  const socket = await dial('path' in place ? place : { host: place.address, port: place.port }, signal);
+  // TLS is begun by `pg`, as it was for the client.
+  const connection = new pg.Connection({
+    stream: standIn(socket),
+    ssl,
+    sslNegotiation,
+  } as object) as unknown as CancelConnection;
+  // Its parser would throw on what it does not know. There is nothing to be read: the server only hangs up.
+  connection.attachListeners = (stream) => stream.resume();
+  try {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      let sent = false;
+      const request = () => {
+        sent = true;
+        connection.cancel(processID, secretKey);
+      };
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      // libpq, too, takes a reset for the end that it is.
+      connection.on('error', (error: Error) => (sent ? resolve() : reject(error)));
+      connection.once('end', () => (sent ? resolve() : reject(new Error('closed before the request was sent'))));
+      connection.once('connect', () => {
+        if (!ssl) request();
+        else if (sslNegotiation !== 'direct') connection.requestSsl();
+      });
+      // `pg` calls it connected when the handshake begins.
+      connection.once('sslconnect', () => connection.stream.once('secureConnect', request));
+      connection.connect(port, host);
+    });
+  } finally {
+    connection.stream.destroy();
+    socket.destroy();
+  }
+}
+
+function describePlace(place: ServerPlace): string {
+  return 'path' in place ? place.path : addressOf(place);
+}
+
+// What `pg` keeps of BackendKeyData. The key is a number: `pg` asks for protocol 3.0, in which PostgreSQL 18, too, gives
+// four bytes. With 3.2 keys are longer; should `pg` come to ask for that, it reads and writes the key in its own way.
+interface KeyHolder {
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: boolean | object;
+  readonly sslNegotiation?: string;
+  readonly processID: number | null;
+  readonly secretKey: unknown;
+  readonly connection?: { readonly stream: Partial<Pick<net.Socket, 'remoteAddress' | 'remotePort'>> };
+}
+
+interface CancelConnection extends NodeJS.EventEmitter {
+  readonly stream: net.Socket;
+  attachListeners(stream: net.Socket): void;
+  connect(port: number, host: string): void;
+  requestSsl(): void;
+  cancel(processID: number | null, secretKey: unknown): void;
+}
+
+// Four round trips between continents; a server that takes longer is as good as gone.
+const cancelTimeoutMillis = 2_000;

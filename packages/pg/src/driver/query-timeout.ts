@@ -1,0 +1,48 @@
+import type * as pg from 'pg';
+import { recordOutcome } from '../failures/classify.ts';
+import { isInFlight, lastStatement, queryTimeoutOf } from './client-internals.ts';
+import { interceptQueries, isSubmitted, type QueryArguments, sendObserved } from './query-forms.ts';
+
+/**
+ * Calls `onTimeout` when `query_timeout` passes for a statement that was sent. `pg` tells its caller, and leaves the statement
+ * running on the server and the connection waiting for it.
+ *
+ * Records on the error what is known: a statement that still waited in this process was not executed.
+ */
+export function watchQueryTimeouts(client: pg.Client, onTimeout: () => void): void {
+  interceptQueries(
+    client,
+    (query, send) => sendWatched(client, query, send, onTimeout),
+    (asked) => mayTimeOut(client, asked),
+  );
+}
+
+/** Sends one statement; see {@link watchQueryTimeouts}. */
+export function sendWatched(
+  client: pg.Client,
+  query: QueryArguments,
+  send: (query: QueryArguments) => unknown,
+  onTimeout: () => void,
+): unknown {
+  const [asked] = query;
+  if (!mayTimeOut(client, asked)) return send(query);
+  let statement: unknown;
+  const judge = (error: unknown) => {
+    if (!isQueryTimeout(error)) return;
+    const sent = isInFlight(client, statement);
+    recordOutcome(error, sent ? 'unknown' : 'not-executed');
+    if (sent) onTimeout();
+  };
+  const result = sendObserved(query, send, judge);
+  statement = isSubmitted(asked) ? asked : lastStatement(client);
+  return result;
+}
+
+function mayTimeOut(client: pg.Client, asked: unknown): boolean {
+  return Boolean(queryTimeoutOf(client) || (asked as { query_timeout?: unknown } | null | undefined)?.query_timeout);
+}
+
+// In the words of pg.
+function isQueryTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout' && !('code' in error);
+}

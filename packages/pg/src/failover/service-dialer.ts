@@ -1,0 +1,146 @@
+import type net from 'node:net';
+import {
+  Balancer,
+  type Clock,
+  createTargetPolicy,
+  DnsResolver,
+  DnsTargetSource,
+  discoverClusterContext,
+  type Endpoint,
+  parseServiceReference,
+  type Random,
+  ResolutionError,
+  type Resolver,
+  raceEndpoints,
+  resolveEndpoints,
+  type ServiceReference,
+  type Target,
+  type TargetPolicy,
+  type TargetSource,
+  tlsIdentity,
+} from '@externalname/core';
+import type * as pg from 'pg';
+import type { ConnectorRoute } from '../connect/connector.ts';
+import { SharedSecureContext } from '../connect/secure-context.ts';
+import type { PoolSettings } from '../options.ts';
+
+/** How a pool gets from the name that it was given to servers: the parts of core, put together. */
+export interface Route extends ConnectorRoute {
+  readonly source: TargetSource;
+  readonly policy: TargetPolicy;
+  /** Closes what the pool opened; what was given to it stays open. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts together resolver, source, policy and balancer for a pool that follows a Service. Does no I/O but to read
+ * resolv.conf and the service account's namespace.
+ *
+ * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` where there is no allow-list
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry or a name that cannot be read
+ */
+export function createRoute(settings: PoolSettings, dependencies: { clock: Clock; random: Random }): Route {
+  const policy = createTargetPolicy({
+    service: settings.service,
+    host: settings.host,
+    allowedTargets: settings.allowedTargets,
+    allowedNetworks: settings.allowedNetworks,
+  });
+  const given = isResolver(settings.dns) ? settings.dns : undefined;
+  const own =
+    given === undefined ? new DnsResolver(isResolver(settings.dns) ? {} : settings.dns, dependencies) : undefined;
+  const resolver: Resolver = given ?? (own as DnsResolver);
+  const ownSource =
+    settings.source === undefined ? dnsSource(settings, policy, resolver, own, dependencies) : undefined;
+  const balancer = new Balancer({}, dependencies);
+  const secureContext = new SharedSecureContext();
+
+  return {
+    source: settings.source ?? (ownSource as TargetSource),
+    policy,
+    async endpoints(target, options) {
+      try {
+        return balancer.order(await resolveEndpoints(target, { ...options, resolver, policy, port: settings.port }));
+      } catch (error) {
+        throw withWholeChain(error, target);
+      }
+    },
+    async race(endpoints, attempt, signal) {
+      const { endpoint, result } = await raceEndpoints(endpoints, attempt, {
+        signal,
+        discard: (socket: net.Socket) => void socket.destroy(),
+        clock: dependencies.clock,
+      });
+      return { endpoint, socket: result };
+    },
+    tls: (target, client) => tlsOptions(settings, tlsIdentity(target), client, secureContext),
+    report: (endpoint: Endpoint, failed: boolean) => {
+      if (failed) balancer.failed(endpoint);
+      else balancer.succeeded(endpoint);
+    },
+    async close() {
+      await ownSource?.close();
+      await own?.close();
+    },
+  };
+}
+
+// The target was learned from the Service, and only its own name was asked for here. Whoever reads the error wants both.
+function withWholeChain(error: unknown, target: Target): unknown {
+  if (!(error instanceof ResolutionError) || target.via.length === 0) return error;
+  const { failure, hostname, chain, detail, cause } = error;
+  return new ResolutionError(failure, hostname, { via: target.via, chain, detail, cause });
+}
+
+function dnsSource(
+  settings: PoolSettings,
+  policy: TargetPolicy,
+  resolver: Resolver,
+  own: DnsResolver | undefined,
+  dependencies: { clock: Clock; random: Random },
+): TargetSource {
+  const context = discoverClusterContext({ searchDomains: own?.searchDomains ?? [] });
+  const clusterDomain = settings.clusterDomain ?? context.clusterDomain;
+  const namespace = settings.namespace ?? context.namespace;
+  const followed = followedName(settings, policy, { namespace, clusterDomain });
+  return new DnsTargetSource({ ...followed, resolver, clusterDomain }, dependencies);
+}
+
+// A host that stands on the allow-list itself is a host; any other is the name of a Service.
+function followedName(
+  settings: PoolSettings,
+  policy: TargetPolicy,
+  defaults: { namespace: string; clusterDomain: string },
+): { name: string } | { service: ServiceReference } {
+  const { service, host } = settings;
+  if (service !== undefined) return { service: parseServiceReference(service, defaults) };
+  const name = host ?? '';
+  if (settings.allowedTargets !== 'any' && policy.allows({ externalName: name, via: [] })) return { name };
+  try {
+    return { service: parseServiceReference(name, defaults) };
+  } catch {
+    return { name };
+  }
+}
+
+function tlsOptions(
+  settings: PoolSettings,
+  identity: ReturnType<typeof tlsIdentity>,
+  client: pg.Client,
+  secureContext: SharedSecureContext,
+): object | false {
+  if (settings.tls === 'off') return false;
+  const { ssl } = client as unknown as { ssl: boolean | object };
+  const given = typeof ssl === 'object' ? ssl : {};
+  const { key } = given as { key?: unknown };
+  // `pg` hides the key from inspection; a spread would lose it.
+  const options = key === undefined ? { ...given } : Object.defineProperty({ ...given }, 'key', { value: key });
+  const context = secureContext.of(options);
+  if (context !== undefined) Object.assign(options, { secureContext: context });
+  if (settings.tls === 'unverified') return Object.assign(options, { servername: identity.servername });
+  return Object.assign(options, identity, { rejectUnauthorized: true });
+}
+
+function isResolver(dns: PoolSettings['dns']): dns is Resolver {
+  return dns !== undefined && typeof (dns as Partial<Resolver>).resolve === 'function';
+}

@@ -1,0 +1,248 @@
+import { createTargetPolicy, ResolutionError, type Target, type TargetSource } from '@externalname/core';
+import { ManualClock } from '@externalname/core/internal';
+import { describe, expect, it } from 'vitest';
+import { ServerRoleError } from '../errors.ts';
+import { TargetFollower } from './target-follower.ts';
+
+const target = (externalName: string, stale = false): Target => ({
+  externalName,
+  via: ['webscaler-db.default.svc.cluster.local'],
+  version: externalName,
+  source: 'dns',
+  stale,
+});
+
+const primary = target('primary-db.example.com');
+const secondary = target('secondary-db.example.com');
+const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+const standby = new ServerRoleError('secondary-db.example.com', 'read-write', 'a standby in recovery');
+const otherCertificate = Object.assign(new Error('altnames'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+
+function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } = {}) {
+  const clock = new ManualClock();
+  /** What an attempt to reach a host meets: an error, or nothing for a connection. */
+  const answers: Record<string, unknown> = options.answers ?? {};
+  const state = { serves: options.serves ?? true, now: primary };
+  const moves: string[] = [];
+  const refusals: [string, unknown][] = [];
+  const vetted: string[] = [];
+  let listener: (next: Target) => void = () => {};
+  let subscriptions = 0;
+  let settled = 0;
+  const source: TargetSource = {
+    current: async () => state.now,
+    subscribe(next) {
+      listener = next;
+      subscriptions += 1;
+      return () => {
+        subscriptions -= 1;
+      };
+    },
+    close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const follower = new TargetFollower(
+    {
+      source,
+      policy: createTargetPolicy({ service: 'webscaler-db', allowedTargets: ['*.example.com'] }),
+      vetIntervalMillis: 300,
+    },
+    {
+      vet: async ({ externalName }) => {
+        vetted.push(externalName);
+        if (answers[externalName] !== undefined) throw answers[externalName];
+      },
+      move: (to, from) => moves.push(`${from?.externalName ?? ''} -> ${to.externalName}`),
+      currentServes: () => state.serves,
+      refused: (each, error) => refusals.push([each.externalName, error]),
+      settled: () => {
+        settled += 1;
+      },
+    },
+    clock,
+  );
+  const announce = async (next: Target) => {
+    state.now = next;
+    listener(next);
+    await clock.advance(0);
+  };
+  const start = () => follower.current(new AbortController().signal);
+  return {
+    clock,
+    follower,
+    answers,
+    state,
+    moves,
+    refusals,
+    vetted,
+    announce,
+    start,
+    source,
+    settled: () => settled,
+    subscriptions: () => subscriptions,
+  };
+}
+
+describe('a follower', () => {
+  it('asks for the first target once, however many ask, and then subscribes', async () => {
+    const { follower, start, moves, subscriptions } = setUp();
+    await expect(Promise.all([start(), start()])).resolves.toEqual([primary, primary]);
+    expect(moves).toEqual([' -> primary-db.example.com']);
+    expect(subscriptions()).toBe(1);
+    follower.close();
+    expect(subscriptions()).toBe(0);
+  });
+
+  it('refuses a first target that the policy does not allow, and holds nothing', async () => {
+    const { state, start, subscriptions } = setUp();
+    state.now = target('evil.example.org');
+    await expect(start()).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_TARGET_REFUSED' });
+    expect(subscriptions()).toBe(0);
+  });
+
+  it('moves to a new target once a connection to it was made', async () => {
+    const { announce, start, moves, vetted } = setUp();
+    await start();
+    await announce(secondary);
+    expect(vetted).toEqual(['secondary-db.example.com']);
+    expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+  });
+
+  it('asks again where a source has left a question without an answer', async () => {
+    const { clock, follower, state, start, moves, source } = setUp();
+    await start();
+    const answer = source.current;
+    source.current = () => new Promise(() => undefined);
+    const unanswered = follower.refresh();
+    expect(follower.refresh()).toBe(unanswered);
+    await clock.advance(10_000);
+    await unanswered;
+    source.current = answer;
+    state.now = secondary;
+    await follower.refresh();
+    await clock.advance(0);
+    expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+    source.current = () => new Promise(() => undefined);
+    const last = follower.refresh();
+    follower.close();
+    await last;
+    expect(clock.pending).toBe(0);
+  });
+
+  it('tells when a candidate is off', async () => {
+    const { announce, answers, start, settled, follower } = setUp();
+    answers['secondary-db.example.com'] = otherCertificate;
+    await start();
+    await announce(secondary);
+    expect(settled()).toBe(0);
+    await announce(primary);
+    expect(settled()).toBe(1);
+    await announce(secondary);
+    follower.close();
+    expect(settled()).toBe(2);
+  });
+
+  it('does not follow a target outside the allow-list, and says so', async () => {
+    const { announce, start, moves, refusals, vetted } = setUp();
+    await start();
+    await announce(target('evil.example.org'));
+    expect(refusals).toMatchObject([['evil.example.org', { code: 'ERR_EXTERNALNAME_TARGET_REFUSED' }]]);
+    expect(vetted).toEqual([]);
+    expect(moves).toHaveLength(1);
+  });
+
+  it.each([
+    ['does not exist', new ResolutionError('not-found', 'secondary-db.example.com')],
+    ['shows a certificate for another name', otherCertificate],
+    ['refuses connections', refused],
+  ])(
+    'stays while its target serves and the new one %s, says so once, and moves when it does better',
+    async (_, error) => {
+      const { clock, announce, start, moves, refusals, answers } = setUp({
+        answers: { 'secondary-db.example.com': error },
+      });
+      await start();
+      await announce(secondary);
+      await clock.advance(1_000);
+      expect(moves).toHaveLength(1);
+      expect(refusals).toEqual([['secondary-db.example.com', error]]);
+      delete answers['secondary-db.example.com'];
+      await clock.advance(2_000);
+      expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+      expect(clock.pending).toBe(0);
+    },
+  );
+
+  it('tries ever more seldom a host that shows a wrong certificate or refuses the credentials', async () => {
+    const { clock, announce, start, vetted } = setUp({ answers: { 'secondary-db.example.com': otherCertificate } });
+    await start();
+    await announce(secondary);
+    await clock.advance(10 * 60_000);
+    expect(vetted.length).toBeGreaterThan(30);
+    expect(vetted.length).toBeLessThan(60);
+  });
+
+  it('moves to a standby that is not promoted yet: what the old primary acknowledges now may be lost', async () => {
+    const { announce, start, moves } = setUp({ answers: { 'secondary-db.example.com': standby } });
+    await start();
+    await announce(secondary);
+    expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+  });
+
+  it('does not go back to a standby that it left a short while ago: a stale DNS answer is the likelier reason', async () => {
+    const { announce, start, moves, answers, clock } = setUp();
+    await start();
+    await announce(secondary);
+    answers['primary-db.example.com'] = new ServerRoleError('primary-db.example.com', 'read-write', 'a standby');
+    await announce(primary);
+    expect(moves).toHaveLength(2);
+    await announce(secondary);
+    await clock.advance(60_000);
+    await announce(primary);
+    expect(moves.at(-1)).toBe('secondary-db.example.com -> primary-db.example.com');
+  });
+
+  it('stops trying a target that the Service no longer points at', async () => {
+    const { clock, announce, start, vetted } = setUp({ answers: { 'secondary-db.example.com': refused } });
+    await start();
+    await announce(secondary);
+    await announce(primary);
+    const tried = vetted.length;
+    await clock.advance(5_000);
+    expect(vetted).toHaveLength(tried);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('ignores what a source says only from memory', async () => {
+    const { announce, start, vetted } = setUp();
+    await start();
+    await announce(target('secondary-db.example.com', true));
+    expect(vetted).toEqual([]);
+  });
+
+  it('leaves a target that has stopped serving for one that does not answer yet, but not for an impostor', async () => {
+    const unreachable = setUp({ answers: { 'secondary-db.example.com': refused } });
+    await unreachable.start();
+    await unreachable.announce(secondary);
+    unreachable.state.serves = false;
+    unreachable.follower.currentLost();
+    expect(unreachable.moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+
+    const impostor = setUp({ answers: { 'secondary-db.example.com': otherCertificate }, serves: false });
+    await impostor.start();
+    await impostor.announce(secondary);
+    impostor.follower.currentLost();
+    expect(impostor.moves).toHaveLength(1);
+    impostor.follower.close();
+    expect(impostor.clock.pending).toBe(0);
+  });
+
+  it('learns of a switch by asking past every cache', async () => {
+    const { clock, follower, state, start, moves } = setUp();
+    await start();
+    state.now = secondary;
+    await follower.refresh();
+    await clock.advance(0);
+    expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
+  });
+});

@@ -1,0 +1,261 @@
+import {
+  type Clock,
+  ClosedError,
+  DeadlineError,
+  type Target,
+  type TargetPolicy,
+  type TargetSource,
+} from '@externalname/core';
+import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import { inBackground } from '../background.ts';
+import { classifyFailure, type FailureKind } from '../failures/classify.ts';
+
+/** What the follower asks of the pool. */
+export interface FollowerHost {
+  /**
+   * Makes a connection to a target that the pool may move to, and keeps it for the move. Rejects with why it cannot
+   * be made. Called for one target at a time; the signal fires when that target is no longer the one to move to.
+   */
+  vet(target: Target, signal: AbortSignal): Promise<void>;
+  /** Moves the pool to a target: from now on only connections to it are handed out. */
+  move(target: Target, previous: Target | undefined): void;
+  /** Whether the current target serves: a connection to it was made or used, and none has failed since. */
+  currentServes(): boolean;
+  /** Told when a target is not followed, or not yet, and why. */
+  refused(target: Target, error: unknown): void;
+  /** Told what the source answered when it was asked past its caches. */
+  looked?(answer: { readonly target: string; readonly source: string } | { readonly error: unknown }): void;
+  /** Told when there is no candidate any more, and the pool has not moved to it. */
+  settled?(): void;
+}
+
+/** See {@link TargetFollower}. */
+export interface FollowerSettings {
+  readonly source: TargetSource;
+  readonly policy: Pick<TargetPolicy, 'checkTarget'>;
+  /** Pause between attempts to reach a target that could not be moved to yet, in milliseconds. */
+  readonly vetIntervalMillis: number;
+}
+
+/**
+ * Follows where a Service points, and decides when the pool goes there.
+ *
+ * A new target that the policy allows is tried first, with one connection, while the current one goes on serving:
+ *
+ * | what the attempt meets | what follows |
+ * | --- | --- |
+ * | a connection | the pool moves |
+ * | a host that proved its name, with another role than asked for (a standby not promoted yet) | the pool moves and its callers wait there: what an old primary acknowledges after the switch may be lost. Unless the pool left that target itself a short while ago, as then a stale DNS answer is the likelier reason |
+ * | no such host, a certificate for another name, refused credentials, no answer | the pool stays while its current target serves, says so, and tries again |
+ *
+ * While the current target does not serve, there is nothing to stay for: the pool moves at once.
+ */
+export class TargetFollower {
+  readonly #settings: FollowerSettings;
+  readonly #host: FollowerHost;
+  readonly #clock: Clock;
+  #current: Target | undefined;
+  #candidate: { readonly target: Target; readonly controller: AbortController } | undefined;
+  #first: Promise<Target> | undefined;
+  #refreshing: Promise<void> | undefined;
+  #unsubscribe: (() => void) | undefined;
+  readonly #leftAt = new Map<string, number>();
+  readonly #closing = new AbortController();
+  #closed = false;
+
+  constructor(settings: FollowerSettings, host: FollowerHost, clock: Clock) {
+    this.#settings = settings;
+    this.#host = host;
+    this.#clock = clock;
+  }
+
+  /** Where the pool points now; `undefined` before the first answer. */
+  get target(): Target | undefined {
+    return this.#current;
+  }
+
+  /** A target that the source names and the pool has not moved to (yet). */
+  get candidate(): Target | undefined {
+    return this.#candidate?.target;
+  }
+
+  /**
+   * The current target; asks the source where none is known yet.
+   *
+   * @throws what the source or the policy raises
+   */
+  async current(signal: AbortSignal): Promise<Target> {
+    if (this.#current !== undefined) return this.#current;
+    this.#first ??= inBackground(() => this.#begin()).finally(() => {
+      this.#first = undefined;
+    });
+    return await abortable(this.#first, signal);
+  }
+
+  /**
+   * Asks the source's own authority where the Service points, past every cache. One question at a time, however many
+   * ask. Never rejects: while the source does not answer, the last good target stays.
+   */
+  refresh(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    const ask = (signal: AbortSignal) => inBackground(() => this.#settings.source.current({ fresh: true, signal }));
+    this.#refreshing ??= withDeadline(ask, {
+      signal: this.#closing.signal,
+      // The source may be the application's own. One that never answers must not be the last that is asked.
+      timeoutMillis: refreshTimeoutMillis,
+      onTimeout: () => new DeadlineError('asking where the Service points', refreshTimeoutMillis),
+      clock: this.#clock,
+      background: true,
+    })
+      .then(
+        (target) => {
+          if (!this.#closed) this.#host.looked?.({ target: target.externalName, source: target.source });
+          this.#consider(target);
+        },
+        (error: unknown) => {
+          if (!this.#closed) this.#host.looked?.({ error });
+        },
+      )
+      .finally(() => {
+        this.#refreshing = undefined;
+      });
+    return this.#refreshing;
+  }
+
+  /** The current target has stopped serving: a candidate that is being tried need not prove itself any more. */
+  currentLost(): void {
+    const candidate = this.#candidate;
+    if (candidate === undefined || (this.#lastVetKind !== undefined && unfit.has(this.#lastVetKind))) return;
+    this.#dropCandidate();
+    this.#moveTo(candidate.target);
+  }
+
+  /** Ends the subscription and whatever is under way. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#closing.abort(new ClosedError('the pool'));
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+    this.#giveUpCandidate();
+  }
+
+  #lastVetKind: FailureKind | undefined;
+
+  async #begin(): Promise<Target> {
+    const target = await this.#settings.source.current();
+    this.#settings.policy.checkTarget(target);
+    if (this.#current === undefined && !this.#closed) {
+      this.#current = target;
+      this.#host.move(target, undefined);
+      this.#unsubscribe ??= this.#settings.source.subscribe((next) => this.#consider(next));
+    }
+    return this.#current ?? target;
+  }
+
+  #consider(target: Target): void {
+    if (this.#closed || this.#current === undefined) return;
+    if (target.externalName === this.#current.externalName) {
+      // Back where the pool is: whatever was to replace it is off.
+      this.#current = target;
+      this.#giveUpCandidate();
+      return;
+    }
+    if (target.stale || target.externalName === this.#candidate?.target.externalName) return;
+    try {
+      this.#settings.policy.checkTarget(target);
+    } catch (error) {
+      this.#giveUpCandidate();
+      this.#host.refused(target, error);
+      return;
+    }
+    this.#dropCandidate();
+    const controller = new AbortController();
+    this.#candidate = { target, controller };
+    this.#lastVetKind = undefined;
+    inBackground(() => this.#tryCandidate(target, controller.signal)).catch((error: unknown) =>
+      this.#host.refused(target, error),
+    );
+  }
+
+  async #tryCandidate(target: Target, signal: AbortSignal): Promise<void> {
+    let reported: string | undefined;
+    let pauseMillis = this.#settings.vetIntervalMillis;
+    while (!signal.aborted) {
+      try {
+        await this.#host.vet(target, signal);
+        if (!signal.aborted) this.#moveTo(target);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const { kind } = classifyFailure(error, 'connecting');
+        this.#lastVetKind = kind;
+        if (this.#moveAnyway(target, kind)) {
+          this.#moveTo(target);
+          return;
+        }
+        // Once for each kind of trouble, not once an attempt.
+        if (reported !== kind) this.#host.refused(target, error);
+        reported = kind;
+        // A name may come to exist any moment. A certificate or credentials are put right by people, and a server may
+        // lock out an account that is refused three times a second.
+        pauseMillis = rejected.has(kind)
+          ? Math.min(pauseMillis * 2, longestPauseMillis)
+          : this.#settings.vetIntervalMillis;
+      }
+      try {
+        await sleep(pauseMillis, { signal, clock: this.#clock, background: true });
+      } catch {
+        return;
+      }
+    }
+  }
+
+  #moveAnyway(target: Target, kind: FailureKind): boolean {
+    if (unfit.has(kind)) return false;
+    if (!this.#host.currentServes()) return true;
+    const leftAt = this.#leftAt.get(target.externalName);
+    const leftLately = leftAt !== undefined && this.#clock.now() - leftAt < rememberedMillis;
+    return kind === 'wrong-role' && !leftLately;
+  }
+
+  #moveTo(target: Target): void {
+    const previous = this.#current;
+    this.#candidate = undefined;
+    this.#lastVetKind = undefined;
+    this.#current = target;
+    this.#forgetLeft();
+    if (previous !== undefined) this.#leftAt.set(previous.externalName, this.#clock.now());
+    this.#leftAt.delete(target.externalName);
+    this.#host.move(target, previous);
+  }
+
+  #forgetLeft(): void {
+    for (const [name, at] of this.#leftAt) {
+      if (this.#clock.now() - at >= rememberedMillis) this.#leftAt.delete(name);
+    }
+  }
+
+  #giveUpCandidate(): void {
+    const given = this.#candidate !== undefined;
+    this.#dropCandidate();
+    if (given) this.#host.settled?.();
+  }
+
+  #dropCandidate(): void {
+    const candidate = this.#candidate;
+    this.#candidate = undefined;
+    candidate?.controller.abort(new Error('the Service points elsewhere again'));
+  }
+}
+
+const rejected: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', 'policy', 'wrong-database']);
+const longestPauseMillis = 15_000;
+
+// A host that fails in one of these ways is no better than the one that has failed.
+const unfit: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', 'policy', 'name', 'wrong-database']);
+
+// DNS caches in a row hold an answer for minutes at most; a switch back that is meant comes with a promoted server.
+const rememberedMillis = 60_000;
+
+// Longer than any source of ours takes.
+const refreshTimeoutMillis = 10_000;

@@ -1,0 +1,144 @@
+import net from 'node:net';
+import type { Endpoint } from '@externalname/core';
+import type * as pg from 'pg';
+import { type Connection, closeQuietly, destroySocket } from '../connect/connector.ts';
+import { isUsable, processIdOf } from '../driver/client-internals.ts';
+
+/** What a server does in one of its sessions. */
+export type SessionActivity =
+  /** It executes a statement. */
+  | 'working'
+  /** It waits for its client. */
+  | 'waiting'
+  /** There is no such session. */
+  | 'absent'
+  /** It does not say. */
+  | 'hidden';
+
+/** What a server says of its sessions. */
+export interface Activities {
+  readonly server: ServerIdentity;
+  /** Whether the address that was dialled is the server's own, so that nothing in between leads to one server or another. */
+  readonly direct: boolean;
+  /** By the id of the process that serves the session. */
+  of(processId: number): SessionActivity;
+}
+
+/** Tells servers apart that are reached by one address. In milliseconds of the servers' own clocks. */
+export interface ServerIdentity {
+  readonly name: string;
+  readonly startedAt: number;
+  /** When it said so. */
+  readonly at: number;
+}
+
+/** A session beside those that are watched, to ask their server about them. */
+export interface SideSession {
+  readonly isOpen: boolean;
+  /**
+   * Asks what the server does for these sessions. `undefined` where it cannot tell: a pooler in between has process ids of
+   * its own, `track_activities` may be off, and what only speaks the protocol of PostgreSQL may have no such view.
+   */
+  ask(processIds: readonly number[]): Promise<Activities | undefined>;
+  /** Resolves when it is closed. Idempotent. */
+  close(): Promise<void>;
+  /** Ends it without a word, as one that does not answer. */
+  destroy(): void;
+}
+
+/** Makes a side session of a connection. The process may end while it is open. */
+export function sideSession(connection: Connection): SideSession {
+  const { client, endpoint } = connection;
+  (client as unknown as { unref(): void }).unref();
+  let closed: Promise<void> | undefined;
+  return {
+    get isOpen() {
+      return isUsable(client);
+    },
+    ask: async (processIds) => readActivities(await askActivities(client, processIds), client, endpoint),
+    close() {
+      closed ??= new Promise((resolve) => closeQuietly(client, resolve));
+      return closed;
+    },
+    destroy() {
+      destroySocket(client);
+    },
+  };
+}
+
+/**
+ * Asks a PostgreSQL server for a sign of life without logging in: it answers SSLRequest with one byte, whether or not it
+ * offers TLS (PostgreSQL documentation, "SSL Session Encryption" of the protocol). A stopped server does not, although
+ * its kernel accepts the connection.
+ */
+export function probePostgres(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: endpoint.address, port: endpoint.port });
+    const finish = (settle: () => void) => {
+      signal.removeEventListener('abort', onAbort);
+      socket.destroy();
+      settle();
+    };
+    const onAbort = () => finish(() => reject(signal.reason));
+    socket.on('error', (error) => finish(() => reject(error)));
+    socket.on('close', () => finish(() => reject(new Error('closed without an answer'))));
+    socket.once('connect', () => socket.write(sslRequest));
+    socket.once('data', () => finish(resolve));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+interface ActivityRow {
+  readonly own: string;
+  readonly address: string | null;
+  readonly port: string | null;
+  readonly started_at: string;
+  readonly at: string;
+  readonly states: string | null;
+}
+
+// Source: PostgreSQL documentation, "The Cumulative Statistics System", `pg_stat_activity`. Whoever may not see what a
+// session does sees its process id all the same.
+async function askActivities(client: pg.Client, processIds: readonly number[]): Promise<ActivityRow | undefined> {
+  const { rows } = await client.query<ActivityRow>({
+    text: `SELECT pg_catalog.pg_backend_pid() AS own,
+      pg_catalog.host(pg_catalog.inet_server_addr()) AS address,
+      pg_catalog.inet_server_port() AS port,
+      pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()) * 1000 AS started_at,
+      pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000 AS at,
+      (SELECT pg_catalog.json_object_agg(pid, coalesce(state, 'disabled')) FROM pg_catalog.pg_stat_activity
+        WHERE pid = pg_catalog.pg_backend_pid() OR pid = ANY ($1::pg_catalog.int4[])) AS states`,
+    values: [`{${processIds.join()}}`],
+    // As text, whatever the application has made of the types.
+    types: { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig,
+  });
+  return rows[0];
+}
+
+function readActivities(
+  row: ActivityRow | undefined,
+  client: pg.Client,
+  endpoint: Endpoint | undefined,
+): Activities | undefined {
+  if (row === undefined) return undefined;
+  const states = new Map(Object.entries(JSON.parse(row.states ?? '{}') as Record<string, string>));
+  // Whoever is asked works on that question: who does not see itself at it sees nobody.
+  if (Number(row.own) !== processIdOf(client) || states.get(row.own) !== 'active') return undefined;
+  const name = `${row.address} ${row.port} ${row.started_at}`;
+  return {
+    server: { name, startedAt: Number(row.started_at), at: Number(row.at) },
+    direct: endpoint !== undefined && row.address === endpoint.address && Number(row.port) === endpoint.port,
+    of: (processId) => {
+      // A number that is this session's own now is no other's.
+      if (String(processId) === row.own) return 'absent';
+      const state = states.get(String(processId));
+      if (state === undefined) return 'absent';
+      if (state === 'disabled') return 'hidden';
+      return state === 'active' || state === 'fastpath function call' ? 'working' : 'waiting';
+    },
+  };
+}
+
+// Length 8, code 80877103.
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);

@@ -1,0 +1,460 @@
+import { type Clock, ClosedError, InvalidArgumentError, type Random } from '@externalname/core';
+import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import * as pg from 'pg';
+import { inBackground } from '../background.ts';
+import { type Connection, closeQuietly } from '../connect/connector.ts';
+import { breakConnection, isUsable, onEnd } from '../driver/client-internals.ts';
+import { FailoverTimeoutError, PeerSilentError } from '../errors.ts';
+import { retried } from '../events.ts';
+import { classifyFailure } from '../failures/classify.ts';
+import { type Pauses, repeat } from '../failures/retry.ts';
+import type { RecentEvent } from '../recent-events.ts';
+
+/** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
+export interface Notification {
+  readonly channel: string;
+  /** Empty where none was given. At most 8000 bytes. */
+  readonly payload: string;
+  /** The server process that sent it. */
+  readonly processId: number;
+}
+
+/** What happened before notifications came again. */
+export interface Reconnection {
+  readonly channel: string;
+  /** Where they come from now; `undefined` for a plain host. */
+  readonly target: string | undefined;
+  /** How long nothing was heard. What was sent in that time is lost. Milliseconds. */
+  readonly gapMillis: number;
+}
+
+/** Options of {@link Pool.listen}. */
+export interface ListenOptions {
+  /** Ends the wait for the first connection, and later the subscription. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Called when notifications come again after the connection was lost or the Service was pointed elsewhere: look up what
+   * was missed. What is sent from this call on is heard.
+   */
+  onReconnect?: ((reconnection: Reconnection) => void) | undefined;
+}
+
+/** One handler on one channel. */
+export interface Subscription extends AsyncDisposable {
+  readonly channel: string;
+  /** Ends it. The handler is not called any more from now on. Resolves when the server knows. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What listening needs of the pool. */
+export interface ListeningHost {
+  readonly name: string;
+  /** Longest time for the first connection of a subscription, in milliseconds; 0 sets no limit. */
+  readonly timeoutMillis: number;
+  /** Makes a connection beside those of the pool. */
+  connect(request: { readonly signal: AbortSignal; lastError: unknown }): Promise<Connection>;
+  /** Whether the server that a connection leads to is still what was asked for, as far as it has said. */
+  fits(connection: Connection): boolean;
+  /** The connection was lost, and its server is in doubt. */
+  suspect(reason: unknown): void;
+  /** What was tried last on the way to a server. */
+  recentEvents(): readonly RecentEvent[];
+}
+
+/** See {@link Listening}. */
+export interface ListeningDependencies {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Pause between heartbeats, and the longest time for one. Milliseconds. */
+  readonly heartbeatMillis: number;
+}
+
+/**
+ * One connection that listens, for all channels of a pool. It is made for the first subscription and closed after the
+ * last; while there is one it is made again whenever it is lost, however long that takes.
+ *
+ * Nothing is sent on it but a heartbeat, without which a connection that only waits would not notice that its server is
+ * gone.
+ */
+export class Listening {
+  readonly #host: ListeningHost;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #heartbeatMillis: number;
+  readonly #channels = new Map<string, Set<Handler>>();
+  readonly #closing = new AbortController();
+  #line: Line | undefined;
+  #keeping: Promise<void> | undefined;
+  /** When notifications stopped to come; `undefined` while they do, and before they ever did. */
+  #deafSince: number | undefined;
+  /** Connections in a row that were made and took no LISTEN. */
+  #failures = 0;
+  #lastError: unknown;
+  /** The connection that is being made. */
+  #request: { readonly lastError: unknown } | undefined;
+  /** Fires when no subscription is left. */
+  #needless = new AbortController();
+  /** Former connections that are being closed. */
+  readonly #ends = new Set<Promise<void>>();
+
+  constructor(host: ListeningHost, { clock, random, heartbeatMillis }: ListeningDependencies) {
+    this.#host = host;
+    this.#clock = clock;
+    this.#random = random;
+    this.#heartbeatMillis = heartbeatMillis;
+  }
+
+  /** See {@link Pool.listen}. */
+  async listen(
+    channel: string,
+    handle: (notification: Notification) => void,
+    options: ListenOptions = {},
+  ): Promise<Subscription> {
+    checkChannel(channel);
+    if (typeof handle !== 'function') throw new InvalidArgumentError('handler', 'pass the function to call');
+    const { signal, onReconnect } = options;
+    signal?.throwIfAborted();
+    this.#closing.signal.throwIfAborted();
+    const handler: Handler = { handle, onReconnect, heard: deferred() };
+    // Whoever gives up does not wait for it.
+    handler.heard.promise.catch(noop);
+    const handlers = this.#channels.get(channel) ?? new Set();
+    handlers.add(handler);
+    this.#channels.set(channel, handlers);
+    const close = () => {
+      signal?.removeEventListener('abort', abort);
+      return this.#remove(channel, handler);
+    };
+    // The connection's own errors are handled where it is kept.
+    const abort = () => {
+      close().catch(noop);
+    };
+    try {
+      this.#hear(channel, handler);
+      await this.#withinTime(handler.heard.promise, signal);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    signal?.addEventListener('abort', abort, { once: true });
+    return { channel, close, [Symbol.asyncDispose]: close };
+  }
+
+  /** The pool points elsewhere now: what listens goes there too. */
+  move(): void {
+    this.#line?.cut(undefined);
+  }
+
+  /** Ends every subscription. Resolves when the connection is closed. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort(new ClosedError('the pool'));
+    this.#giveUp(this.#closing.signal.reason, () => true);
+    this.#line?.cut(undefined);
+    await this.#keeping;
+    await Promise.all(this.#ends);
+  }
+
+  // ---- Channels
+
+  // On the connection that is there, or by the one that is being made, which takes all channels.
+  #hear(channel: string, handler: Handler): void {
+    this.#keeping ??= inBackground(() => this.#keep()).finally(() => {
+      this.#keeping = undefined;
+    });
+    const line = this.#line;
+    if (line === undefined) return;
+    line.client.query(listenTo(channel)).then(
+      () => handler.heard.resolve(),
+      (error: unknown) => {
+        // With the connection gone, the next one takes the channel along.
+        if (classifyFailure(error, 'connected').keepConnection) handler.heard.reject(error);
+        else line.cut(error);
+      },
+    );
+  }
+
+  async #remove(channel: string, handler: Handler): Promise<void> {
+    const handlers = this.#channels.get(channel);
+    if (!handlers?.delete(handler) || handlers.size > 0) return;
+    this.#channels.delete(channel);
+    const line = this.#line;
+    if (this.#channels.size === 0) {
+      this.#needless.abort(new ClosedError('the connection that listens'));
+      line?.cut(undefined);
+      await line?.ended;
+      return;
+    }
+    // What breaks meanwhile ends the subscription too.
+    await line?.client.query(`UNLISTEN ${quoted(channel)}`).catch(noop);
+  }
+
+  // Rejects what still waits, and forgets it at once.
+  #giveUp(error: unknown, forget: (handler: Handler) => boolean): void {
+    for (const [channel, handlers] of [...this.#channels]) {
+      for (const handler of [...handlers]) {
+        if (!forget(handler)) continue;
+        handler.heard.reject(error);
+        handlers.delete(handler);
+      }
+      if (handlers.size === 0) this.#channels.delete(channel);
+    }
+  }
+
+  #dispatch(message: { channel: string; payload?: string | undefined; processId: number }): void {
+    const { channel, payload = '', processId } = message;
+    for (const { handle } of [...(this.#channels.get(channel) ?? [])]) {
+      call(() => handle({ channel, payload, processId }));
+    }
+  }
+
+  async #withinTime(heard: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    const { name, timeoutMillis } = this.#host;
+    await withDeadline((inner) => abortable(heard, inner), {
+      signal,
+      timeoutMillis: timeoutMillis || Number.POSITIVE_INFINITY,
+      onTimeout: () =>
+        new FailoverTimeoutError(name, timeoutMillis, {
+          cause: this.#request?.lastError ?? this.#lastError,
+          recentEvents: this.#host.recentEvents(),
+        }),
+      clock: this.#clock,
+    });
+  }
+
+  // ---- The connection
+
+  // Never rejects: whom it concerns hears of it by the subscription.
+  async #keep(): Promise<void> {
+    while (this.#channels.size > 0 && !this.#closing.signal.aborted) {
+      this.#needless = new AbortController();
+      const needless = AbortSignal.any([this.#closing.signal, this.#needless.signal]);
+      try {
+        await this.#use(await this.#connect(needless));
+        // A server that takes connections and no LISTEN must not be asked without a pause.
+        if (this.#deafSince !== undefined && this.#failures > 0) {
+          await sleep(pauseMillis, { signal: needless, clock: this.#clock, background: true });
+        }
+      } catch (error) {
+        if (needless.aborted) continue;
+        this.#lastError = error;
+        // Told to those who still wait; who has heard before goes on hoping.
+        this.#giveUp(error, ({ heard }) => !heard.settled);
+      }
+    }
+    this.#deafSince = undefined;
+  }
+
+  async #connect(signal: AbortSignal): Promise<Connection> {
+    const request = { signal, lastError: undefined as unknown };
+    this.#request = request;
+    const { name } = this.#host;
+    let made: Connection | undefined;
+    try {
+      return await repeat(
+        async () => {
+          try {
+            const making = this.#host.connect(request);
+            // An attempt that is under way is finished, whoever waits for it.
+            making.then((late) => signal.aborted && closeQuietly(late.client), noop);
+            made = await abortable(making, signal);
+            return made;
+          } catch (error) {
+            this.#lastError = request.lastError ?? error;
+            throw error;
+          }
+        },
+        {
+          clock: this.#clock,
+          random: this.#random,
+          signal,
+          pauses: reconnectPauses,
+          // The first error is the caller's to hear; later there is nobody to tell, and somebody who hopes.
+          worthRepeating: () => this.#deafSince !== undefined,
+          onRepeat: (_, attempt) => retried.publish(() => ({ name, attempt, error: this.#lastError })),
+        },
+      );
+    } catch (error) {
+      // It came when nobody wanted it any more.
+      if (made !== undefined) closeQuietly(made.client);
+      throw error;
+    }
+  }
+
+  async #use(connection: Connection): Promise<void> {
+    const { client } = connection;
+    const line = new Line(connection);
+    this.#line = line;
+    this.#failures += 1;
+    client.on('notification', (message) => this.#dispatch(message));
+    try {
+      // Those that come while this is under way ask for themselves.
+      const channels = [...this.#channels];
+      for (const [channel] of channels) await abortable(client.query(listenTo(channel)), line.over);
+      this.#failures = 0;
+      this.#tellAll(channels, connection);
+      await this.#beat(line);
+    } catch (error) {
+      line.cut(error);
+    }
+    this.#line = undefined;
+    this.#deafSince ??= this.#clock.now();
+    const { lostBy } = line;
+    if (lostBy !== undefined) {
+      this.#lastError = lostBy;
+      this.#host.suspect(lostBy);
+      if (isUsable(client)) breakConnection(client, lostBy);
+    }
+    // The next connection does not wait for the end of this one.
+    this.#ends.add(line.ended);
+    line.end(() => this.#ends.delete(line.ended));
+  }
+
+  #tellAll(channels: readonly (readonly [string, Set<Handler>])[], { endpoint }: Connection): void {
+    const gapMillis = this.#deafSince === undefined ? undefined : this.#clock.now() - this.#deafSince;
+    this.#deafSince = undefined;
+    for (const [channel, handlers] of channels) {
+      for (const { heard, onReconnect } of [...handlers]) {
+        const again = heard.settled && gapMillis !== undefined;
+        heard.resolve();
+        if (again) call(() => onReconnect?.({ channel, target: endpoint?.target.externalName, gapMillis }));
+      }
+    }
+  }
+
+  // Until the connection is over.
+  async #beat(line: Line): Promise<void> {
+    const { client } = line;
+    while (!line.over.aborted) {
+      await sleep(this.#heartbeatMillis, { signal: line.over, clock: this.#clock, background: true });
+      await withDeadline((signal) => abortable(client.query(''), signal), {
+        signal: line.over,
+        timeoutMillis: this.#heartbeatMillis,
+        onTimeout: () => new PeerSilentError(this.#host.name, this.#heartbeatMillis, 'not-executed'),
+        clock: this.#clock,
+      });
+      if (!this.#host.fits(line.connection)) line.cut(new Error('the server has another role now'));
+    }
+  }
+}
+
+/** The connection, and when and why it is over. */
+class Line {
+  readonly connection: Connection;
+  readonly client: pg.Client;
+  readonly #over = new AbortController();
+  /** Resolves when it is closed. */
+  readonly ended: Promise<void>;
+  #resolveEnded: () => void = noop;
+  /** Why the connection is gone; `undefined` where we ended it. */
+  lostBy: Error | undefined;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+    this.client = connection.client;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.client.on('error', (error) => this.cut(error));
+    onEnd(this.client, () => this.cut(new Error('Connection terminated unexpectedly')));
+    if (!isUsable(this.client)) this.cut(new Error('Connection terminated unexpectedly'));
+  }
+
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** Ends its use. With an error, the server is in doubt. */
+  cut(error: unknown): void {
+    if (this.#over.signal.aborted) return;
+    if (error !== undefined) this.lostBy = error instanceof Error ? error : new Error(String(error));
+    this.#over.abort(this.lostBy ?? new ClosedError('the connection that listens'));
+  }
+
+  /** Closes it. */
+  end(done: () => void): void {
+    closeQuietly(this.client, () => {
+      this.#resolveEnded();
+      done();
+    });
+  }
+}
+
+interface Handler {
+  readonly handle: (notification: Notification) => void;
+  readonly onReconnect: ListenOptions['onReconnect'];
+  /** Resolves when the server has taken its LISTEN. */
+  readonly heard: Deferred;
+}
+
+/**
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+ */
+export function checkChannel(channel: unknown): void {
+  if (typeof channel !== 'string' || channel === '' || channel.includes('\0')) {
+    throw new InvalidArgumentError('channel', `${JSON.stringify(channel)} is no name of a channel`);
+  }
+  // The server cuts a longer name off, and its notifications would come under another one.
+  if (Buffer.byteLength(channel) > longestChannelBytes) {
+    throw new InvalidArgumentError('channel', `its name has more than ${longestChannelBytes} bytes`);
+  }
+}
+
+function listenTo(channel: string): string {
+  return `LISTEN ${quoted(channel)}`;
+}
+
+function quoted(channel: string): string {
+  return pg.escapeIdentifier(channel);
+}
+
+// One handler that throws must not keep the others from theirs; what it throws is the application's, as in `pg`.
+function call(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}
+
+interface Deferred {
+  readonly promise: Promise<void>;
+  readonly settled: boolean;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+function deferred(): Deferred {
+  let settled = false;
+  let succeed: () => void = noop;
+  let fail: (error: unknown) => void = noop;
+  const promise = new Promise<void>((resolve, reject) => {
+    succeed = resolve;
+    fail = reject;
+  });
+  return {
+    promise,
+    get settled() {
+      return settled;
+    },
+    resolve() {
+      settled = true;
+      succeed();
+    },
+    reject(error) {
+      if (settled) return;
+      settled = true;
+      fail(error);
+    },
+  };
+}
+
+function noop(): void {}
+
+// NAMEDATALEN less one.
+const longestChannelBytes = 63;
+
+const pauseMillis = 500;
+
+const reconnectPauses: Pauses = { shortestMillis: 100, longestMillis: 5_000 };
