@@ -23,8 +23,13 @@ export interface ScheduleOptions {
 
 /** A call that is still to come. */
 export interface Timer {
-  /** Takes the call back. Does nothing once it was made or taken back. */
+  /** Takes the call back, for good. Does nothing once it was made. */
   cancel(): void;
+  /**
+   * Begins its whole delay anew, whether the call is still to come or was made already. Does nothing once it was taken back.
+   * Cheaper than a new timer, for what is put off again and again.
+   */
+  restart(): void;
 }
 
 /** Chance as a dependency: a number from 0 up to, not including, 1. */
@@ -35,11 +40,28 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   date: () => new Date(),
   schedule(callback, delayMillis, options) {
-    const handle = setTimeout(callback, Math.min(Math.max(delayMillis, 0), longestDelayMillis));
-    if (options?.background) handle.unref();
-    return { cancel: () => clearTimeout(handle) };
+    return new SystemTimer(callback, delayMillis, options?.background === true);
   },
 };
+
+// A class, as it makes one object for each timer, where closures would make three.
+class SystemTimer implements Timer {
+  #handle: NodeJS.Timeout | undefined;
+
+  constructor(callback: () => void, delayMillis: number, background: boolean) {
+    this.#handle = setTimeout(callback, Math.min(Math.max(delayMillis, 0), longestDelayMillis));
+    if (background) this.#handle.unref();
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+    this.#handle = undefined;
+  }
+
+  restart(): void {
+    this.#handle?.refresh();
+  }
+}
 
 /** The randomness of this machine. Good for jitter and choice, not for secrets. */
 export const systemRandom: Random = () => Math.random();

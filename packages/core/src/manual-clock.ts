@@ -1,8 +1,8 @@
 import type { Clock, ScheduleOptions, Timer } from './clock.ts';
 
 interface Entry {
-  readonly at: number;
-  readonly order: number;
+  at: number;
+  order: number;
   readonly callback: () => void;
   readonly background: boolean;
 }
@@ -39,14 +39,23 @@ export class ManualClock implements Clock {
   }
 
   schedule(callback: () => void, delayMillis: number, options?: ScheduleOptions): Timer {
-    const entry: Entry = {
-      at: this.#now + Math.max(delayMillis, 0),
-      order: this.#order++,
-      callback,
-      background: options?.background ?? false,
+    let cancelled = false;
+    const entry: Entry = { at: 0, order: 0, callback, background: options?.background ?? false };
+    const begin = () => {
+      entry.at = this.#now + Math.max(delayMillis, 0);
+      entry.order = this.#order++;
+      this.#entries.add(entry);
     };
-    this.#entries.add(entry);
-    return { cancel: () => void this.#entries.delete(entry) };
+    begin();
+    return {
+      cancel: () => {
+        cancelled = true;
+        this.#entries.delete(entry);
+      },
+      restart: () => {
+        if (!cancelled) begin();
+      },
+    };
   }
 
   /** Moves time forward by `millis` and runs what falls due on the way. */

@@ -4,6 +4,7 @@ import {
   type DnsResolverOptions,
   dnsAddressesChangedChannel,
   dnsChainChangedChannel,
+  systemClock,
 } from '@externalname/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { a, cname, rcodes, type Script, ScriptedDnsServer, soa, zoneScript } from './scripted-dns-server.ts';
@@ -18,11 +19,7 @@ class ShiftedClock {
   shiftMillis = 0;
   now = () => performance.now() + this.shiftMillis;
   date = () => new Date();
-  schedule(callback: () => void, delayMillis: number, options?: { background?: boolean | undefined }) {
-    const handle = setTimeout(callback, delayMillis);
-    if (options?.background) handle.unref();
-    return { cancel: () => clearTimeout(handle) };
-  }
+  schedule = systemClock.schedule;
 }
 
 async function resolverOf(script: Script, options: DnsResolverOptions = {}, random?: () => number) {
