@@ -133,7 +133,7 @@ async function arrivedAt(target: string): Promise<void> {
     if (performance.now() > end) throw new Error(`the pool did not move to ${target} within 10 s`);
     await sleep(1);
   }
-  await pool.moved({ signal: AbortSignal.timeout(10_000) });
+  await pool.drained({ signal: AbortSignal.timeout(10_000) });
 }
 
 async function inventory(): Promise<Inventory> {

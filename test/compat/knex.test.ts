@@ -122,7 +122,7 @@ describe('Knex, when a query takes longer than its timeout', () => {
     await cancelled;
     await expect.poll(() => endlessOn(webscaler, 'primary-db.example.com'), { timeout: 20_000 }).toBe(0);
     await database.client.releaseConnection(connection);
-    await pool.moved();
+    await pool.drained();
   });
 });
 

@@ -56,7 +56,7 @@ describe('Kysely, when a query is aborted', () => {
     controller.abort(new Error('too long'));
     await expect(endless).rejects.toThrow('too long');
     await expect.poll(() => endlessOn(webscaler, 'primary-db.example.com'), { timeout: 20_000 }).toBe(0);
-    await pool.moved();
+    await pool.drained();
   });
 });
 

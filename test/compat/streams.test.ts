@@ -65,7 +65,7 @@ describe.each(ways)('%s, while it is read', (_, stream) => {
       await expect.poll(() => pool.status(), { timeout: 20_000 }).toMatchObject({ epoch: 1, draining: 1 });
     }
     expect(read).toHaveLength(5_000);
-    await pool.moved();
+    await pool.drained();
   });
 
   it('is cut after drainTimeoutMillis', async () => {

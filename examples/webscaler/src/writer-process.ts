@@ -1,7 +1,7 @@
 // The program of a process of writers: an application that reaches its database through a Service, and knows nothing of the operator.
 // It ends when the process that started it does.
 import { setTimeout as pause } from 'node:timers/promises';
-import { moved, outcomeOf, switched, targetNotFollowed } from '@externalname/pg';
+import { drained, outcomeOf, switched, targetNotFollowed } from '@externalname/pg';
 import { type RowWriter, rowWriter } from './write-row.ts';
 import {
   type Assignment,
@@ -67,7 +67,7 @@ function report(): void {
 /** What the pool itself says of a switch. */
 function noticePool(): void {
   switched.subscribe(({ to, source }) => notice(`the pool learns of it (by ${source}) and moves to ${to}`));
-  moved.subscribe(({ to, durationMillis }) =>
+  drained.subscribe(({ to, durationMillis }) =>
     notice(`every connection of the pool is at ${to}, ${Math.round(durationMillis)} ms later`),
   );
   targetNotFollowed.subscribe(({ target, stays, error }) => {

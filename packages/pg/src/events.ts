@@ -16,8 +16,8 @@ export interface SwitchEvent {
   readonly draining: number;
 }
 
-/** Nothing is left on earlier targets. Channel `externalname:pg:moved`. */
-export interface MovedEvent {
+/** Nothing is left on earlier targets. Channel `externalname:pg:drained`. */
+export interface DrainedEvent {
   readonly name: string;
   readonly to: string;
   readonly epoch: number;
@@ -55,8 +55,8 @@ export interface RetryEvent {
 
 /** A pool moved to another target. See {@link SwitchEvent}. */
 export const switched = new EventChannel<SwitchEvent>('externalname:pg:switch');
-/** Nothing is left on earlier targets. See {@link MovedEvent}. */
-export const moved = new EventChannel<MovedEvent>('externalname:pg:moved');
+/** Nothing is left on earlier targets. See {@link DrainedEvent}. */
+export const drained = new EventChannel<DrainedEvent>('externalname:pg:drained');
 /** A target is not followed, or not yet. See {@link TargetRefusedEvent}. */
 export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
 /** A connection was made or could not be made. See {@link ConnectEvent}. */

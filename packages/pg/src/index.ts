@@ -19,8 +19,8 @@ export {
 export {
   type ConnectEvent,
   connected,
-  type MovedEvent,
-  moved,
+  type DrainedEvent,
+  drained,
   type RetryEvent,
   retried,
   type SwitchEvent,
@@ -33,6 +33,8 @@ export type { LivenessOptions } from './liveness/liveness.ts';
 export type { PoolOptions } from './options.ts';
 export { type PgModule, pgModule } from './pg-module.ts';
 export type { ListenOptions, Notification, Reconnection, Subscription } from './pool/listening.ts';
-export { Pool, type PoolDependencies, type PoolStatus, type Repeatable } from './pool/pool.ts';
+export { Pool, type PoolDependencies, type PoolStatus } from './pool/pool.ts';
+export type { Repeatable } from './pool/query.ts';
 export { type RecentEvent, recentEventsOf } from './recent-events.ts';
-export type { IsolationLevel, Transaction, TransactionOptions } from './transaction/transaction.ts';
+export type { Transaction } from './transaction/scope.ts';
+export type { IsolationLevel, TransactionOptions } from './transaction/settings.ts';

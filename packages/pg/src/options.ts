@@ -5,6 +5,7 @@ import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type Targ
 import * as pg from 'pg';
 import type { AuthenticationDemands, AuthenticationMethod } from './connect/authentication.ts';
 import type { TargetSessionAttrs } from './connect/session-role.ts';
+import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 
 /**
@@ -167,12 +168,9 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
 }
 
 function secretsOf({ connectionString }: PoolOptions, probe: pg.Client): readonly string[] {
-  const { password, ssl } = probe as unknown as {
-    password: unknown;
-    ssl: boolean | { key?: unknown; passphrase?: unknown };
-  };
-  const { key, passphrase } = typeof ssl === 'object' ? ssl : {};
-  const secrets: unknown[] = [password, connectionString, key, passphrase];
+  const tls = tlsOptionsOf(probe);
+  const { key, passphrase }: { key?: unknown; passphrase?: unknown } = typeof tls === 'object' ? tls : {};
+  const secrets: unknown[] = [passwordOf(probe), connectionString, key, passphrase];
   return secrets.filter((secret): secret is string => typeof secret === 'string' && secret !== '');
 }
 
@@ -247,7 +245,7 @@ export function demandsOf(settings: PoolSettings, client: pg.Client, where: stri
   if (settings.requireAuth !== undefined || !settings.follows) {
     return { where, accepted: settings.requireAuth, requireChannelBinding };
   }
-  const { password } = client as unknown as { password: unknown };
+  const password = passwordOf(client);
   const accepted: AuthenticationMethod[] = ['scram-sha-256'];
   if (settings.tls === 'verified') accepted.push('md5', 'password');
   if (password === null || password === undefined) accepted.push('none');
@@ -272,9 +270,7 @@ function tlsMode(
   follows: boolean,
   environment: NodeJS.ProcessEnv,
 ): PoolSettings['tls'] {
-  const { ssl } = probe as unknown as {
-    ssl: boolean | { rejectUnauthorized?: boolean; checkServerIdentity?: unknown };
-  };
+  const ssl: boolean | { rejectUnauthorized?: boolean; checkServerIdentity?: unknown } = tlsOptionsOf(probe);
   const parameters = parametersOf(options.connectionString);
   if (ssl === false) {
     const spelledOut =

@@ -2,7 +2,7 @@ import { Resolver } from 'node:dns/promises';
 import { FaultProxy } from '@externalname/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { SharedSupply } from '../src/failover/shared-connections.ts';
+import { allShared } from '../src/failover/shared-connections.ts';
 import { Client, type ClientOptions, connected, Pool, pgModule } from '../src/index.ts';
 import { nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.end()));
-  expect(SharedSupply.openCount).toBe(0);
+  expect(allShared.size).toBe(0);
   await webscaler.point('primary-db.example.com');
 });
 
@@ -266,7 +266,7 @@ describe('when the Service points elsewhere', () => {
     const asked = webscaler.cluster;
     const many = Array.from({ length: 20 }, () => makeClient(anyRole));
     await Promise.all(many.map((client) => client.connect()));
-    expect(SharedSupply.openCount).toBe(1);
+    expect(allShared.size).toBe(1);
     const errors = many.map((client) => new Promise((resolve) => client.once('error', resolve)));
     await asked.services.patch('default', 'webscaler-db', [
       { op: 'replace', path: '/spec/externalName', value: 'secondary-db.example.com' },
@@ -275,7 +275,7 @@ describe('when the Service points elsewhere', () => {
     stop();
     expect(attempts.filter((target) => target === 'secondary-db.example.com')).toHaveLength(1);
     await Promise.all(many.map((client) => client.end()));
-    expect(SharedSupply.openCount).toBe(0);
+    expect(allShared.size).toBe(0);
   });
 });
 
@@ -345,7 +345,7 @@ describe('a client for a plain host', () => {
     const client = new Client(plain());
     clients.push(client);
     await client.connect();
-    expect(SharedSupply.openCount).toBe(0);
+    expect(allShared.size).toBe(0);
     expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
     expect(new Client('postgres://app@db.example.com:6543/app')).toMatchObject({ host: 'db.example.com', port: 6543 });
   });

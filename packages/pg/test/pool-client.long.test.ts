@@ -1,4 +1,4 @@
-import { type Endpoint, StaticTargetSource } from '@externalname/core';
+import { type Endpoint, StaticTargetSource, systemClock } from '@externalname/core';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { controlClientOf } from '../src/client/pool-client.ts';
@@ -254,7 +254,12 @@ describe('where several servers gave the same id', () => {
       port: 5432,
     }));
     const never = () => Promise.reject(new Error('nobody is to be asked'));
-    const Control = controlClientOf({ settings: poolSettings(options), endpointsOf: () => endpoints, aside: never });
+    const Control = controlClientOf({
+      settings: poolSettings(options),
+      clock: systemClock,
+      endpointsOf: () => endpoints,
+      connectMonitor: never,
+    });
     await expect(new Control(options).query('select pg_cancel_backend(1)')).rejects.toMatchObject({
       code: 'ERR_EXTERNALNAME_UNKNOWN_BACKEND',
       message: expect.stringContaining('127.0.0.2'),

@@ -130,7 +130,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     await expect(switched).resolves.toMatchObject({ draining: 1 });
     expect(await failure).toMatchObject(passed);
     await expect.poll(() => sessions(first), soon).toEqual([]);
-    await expect(pool.moved()).resolves.toBeUndefined();
+    await expect(pool.drained()).resolves.toBeUndefined();
     client.release();
   });
 

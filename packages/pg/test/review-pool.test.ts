@@ -89,9 +89,9 @@ describe('end()', () => {
     refuse();
     source.set('secondary-db.example.com');
     await expect.poll(() => pool.status().candidate?.externalName).toBe('secondary-db.example.com');
-    const moved = pool.moved();
+    const drained = pool.drained();
     await pool.end();
-    expect(await over(moved, 1_000)).toBe('over');
+    expect(await over(drained, 1_000)).toBe('over');
   });
 
   it('does not throw where an idle connection has ended in the same moment', async () => {
@@ -104,16 +104,16 @@ describe('end()', () => {
   });
 });
 
-describe('moved()', () => {
+describe('drained()', () => {
   it('resolves when the Service points back before the pool has moved', async () => {
     const { pool, source, refuse } = await startRefusing();
     await pool.query('select 1');
     refuse();
     source.set('secondary-db.example.com');
     await expect.poll(() => pool.status().candidate?.externalName).toBe('secondary-db.example.com');
-    const moved = pool.moved();
+    const drained = pool.drained();
     source.set('primary-db.example.com');
-    expect(await over(moved, 1_000)).toBe('over');
+    expect(await over(drained, 1_000)).toBe('over');
   });
 });
 
@@ -423,6 +423,7 @@ describe('a callback-style application on a client whose target is retired', () 
     const client = await pool.connect();
     client.on('error', () => undefined);
     const second = new Promise<unknown>((resolve) => {
+      // biome-ignore lint/nursery/noFloatingPromises: the form with a callback returns nothing
       client.query('first', () => client.query('second', (error: unknown) => resolve(error)));
     });
     await after(50);
@@ -476,7 +477,7 @@ describe('a pool whose Service flaps under load', () => {
     }
     stopping = true;
     expect(await over(Promise.all(workers), 3_000)).toBe('over');
-    await pool.moved();
+    await pool.drained();
     await expect.poll(() => server.sessions.filter(({ socket }) => !socket.destroyed).length).toBeLessThanOrEqual(12);
     process.off('warning', onWarning);
     expect(pool.status()).toMatchObject({ draining: 0, waiting: 0 });

@@ -74,7 +74,7 @@ describe('connections to real servers', () => {
     await webscaler.point('secondary-db.example.com');
     try {
       await expect.poll(() => pool.status().target?.externalName, { timeout: 10_000 }).toBe('secondary-db.example.com');
-      await pool.moved();
+      await pool.drained();
       await fill(pool, 4);
       const { rows } = await pool.query('select host(inet_server_addr()) as address');
       expect(rows).toEqual([{ address: pair.standby.address }]);

@@ -74,7 +74,7 @@ describe('when the Service points elsewhere', () => {
     });
 
     await expect(held.query('commit')).resolves.toBeDefined();
-    await pool.moved();
+    await pool.drained();
     await expect(held.query('select 1')).rejects.toThrow();
     held.release();
     expect(failures).toMatchObject([{ code: 'ERR_EXTERNALNAME_TARGET_RETIRED', outcome: 'not-executed' }]);
@@ -107,7 +107,7 @@ describe('when the Service points elsewhere', () => {
     expect(rows).toEqual([{ address: webscaler.pair.addresses['secondary-db.example.com'] }]);
     expect(pool.status().draining).toBe(1);
     await slow;
-    await pool.moved();
+    await pool.drained();
   });
 
   it('stays where it is for a host outside the allow-list, and says so', async () => {

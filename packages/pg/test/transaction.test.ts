@@ -392,7 +392,7 @@ describe('when the Service points elsewhere meanwhile', () => {
       await insert(tx, 2);
     });
     expect(runs).toBe(1);
-    await pool.moved();
+    await pool.drained();
     await webscaler.point('primary-db.example.com');
     expect(await ids()).toEqual([1, 2]);
   });

@@ -1,32 +1,24 @@
-import { type Endpoint, isExternalNameError, type Target } from '@externalname/core';
+import { type Endpoint, isExternalNameError, systemClock, type Target } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { guardAuthentication } from '../connect/authentication.ts';
-import { type Connection, describeEndpoint, destroySocket } from '../connect/connector.ts';
+import type { Connection } from '../connect/connector.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from '../connect/session-role.ts';
 import { requestCancel } from '../driver/cancel-request.ts';
-import {
-  breakConnection,
-  endWaitForReady,
-  hasWork,
-  isInTransaction,
-  isQuiet,
-  isUsable,
-  onEnd,
-  onMessage,
-  onReadyForQuery,
-  onTransactionEnd,
-  silence,
-} from '../driver/client-internals.ts';
+import { endWaitForReady, isUsable, onEnd, onMessage, onReadyForQuery } from '../driver/client-internals.ts';
+import { destroyClient, silenceClient } from '../driver/closing.ts';
+import { describeEndpoint } from '../driver/dial.ts';
 import { type HeldQuery, holdQuery, type QueryArguments } from '../driver/query-forms.ts';
 import { sendWatched } from '../driver/query-timeout.ts';
+import { type Retirement, retireClient } from '../driver/retire.ts';
+import { attemptView, makeAnew, type Snapshot, snapshot } from '../driver/reused-client.ts';
 import { recordStatementOutcomes, sendNothingMore } from '../driver/statement-outcome.ts';
-import { ConnectionLostError, FailoverTimeoutError, ServerRoleError, TargetRetiredError } from '../errors.ts';
-import type { SupplyRequest } from '../failover/service-connections.ts';
-import { SharedSupply, type SharingClient } from '../failover/shared-connections.ts';
+import { ConnectionLostError, FailoverTimeoutError, ServerRoleError } from '../errors.ts';
+import type { ConnectionRequest } from '../failover/connection-factory.ts';
+import { SharedConnections, type SharingClient } from '../failover/shared-connections.ts';
 import { recordOutcome } from '../failures/classify.ts';
-import { watchedClient } from '../liveness/monitored-client.ts';
+import { monitoredClient } from '../liveness/monitored-client.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { attachRecentEvents, type RecentEvent } from '../recent-events.ts';
 
@@ -86,9 +78,9 @@ export class Client extends pg.Client {
   override connect(callback?: unknown): unknown {
     if (this.#state.name !== 'new') {
       const error = new Error('Client has already been connected. You cannot reuse a client.');
-      return answer(Promise.reject(error), callback);
+      return answerConnect(Promise.reject(error), callback);
     }
-    return answer(this.#settings.follows ? this.#connectThroughService() : this.#connectPlainly(), callback);
+    return answerConnect(this.#settings.follows ? this.#connectThroughService() : this.#connectPlainly(), callback);
   }
 
   static {
@@ -145,7 +137,7 @@ export class Client extends pg.Client {
     const roles = new RoleReports();
     this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: noop };
     guardAuthentication(this, demandsOf(this.#settings, this, name));
-    roles.follow(this);
+    roles.track(this);
     endWaitForReady(this);
     await super.connect();
     recordStatementOutcomes(this);
@@ -175,9 +167,9 @@ export class Client extends pg.Client {
       },
       retire: (target) => this.#retire(target),
     };
-    const shared = SharedSupply.join(this.#settings, sharing);
+    const shared = SharedConnections.join(this.#settings, sharing);
     const own = snapshot(this);
-    const request: SupplyRequest = {
+    const request: ConnectionRequest = {
       signal: controller.signal,
       lastError: undefined,
       createClient: () => this.#prepareAttempt(own, controller.signal),
@@ -187,7 +179,7 @@ export class Client extends pg.Client {
       controller.signal.throwIfAborted();
       this.#becomeReady(connection, shared, () => shared.leave(sharing));
     } catch (error) {
-      destroySocket(this);
+      destroyClient(this);
       if (isExternalNameError(error)) attachRecentEvents(error, shared.recentEvents);
       await shared.leave(sharing);
       this.#state = { name: 'over', connected: false };
@@ -202,19 +194,24 @@ export class Client extends pg.Client {
     return this;
   }
 
-  async #withinTime(request: SupplyRequest, controller: AbortController, shared: SharedSupply): Promise<Connection> {
+  async #withinTime(
+    request: ConnectionRequest,
+    controller: AbortController,
+    shared: SharedConnections,
+  ): Promise<Connection> {
     const { connectionTimeoutMillis, failoverTimeoutMillis, name } = this.#settings;
     const timeoutMillis = connectionTimeoutMillis || failoverTimeoutMillis || Number.POSITIVE_INFINITY;
     return await withDeadline(
       (deadline) => {
         deadline.addEventListener('abort', () => controller.abort(deadline.reason), { once: true });
-        return abortable(shared.obtain(request), controller.signal);
+        return abortable(shared.connect(request), controller.signal);
       },
       {
+        clock: systemClock,
         timeoutMillis,
         onTimeout: () =>
           connectionTimeoutMillis > 0
-            ? timeoutError(request.lastError, shared.recentEvents)
+            ? timeoutExpiredError(request.lastError, shared.recentEvents)
             : new FailoverTimeoutError(name, timeoutMillis, { cause: request.lastError }),
       },
     );
@@ -228,18 +225,18 @@ export class Client extends pg.Client {
     return attemptView(this, {
       connect: (callback) => super.connect(callback as (error: Error) => void),
       end: (callback) => {
-        destroySocket(this);
+        destroyClient(this);
         callback();
       },
       query: (query) => sendQuery(this, query),
     });
   }
 
-  #becomeReady({ endpoint, roles }: Connection, shared: SharedSupply, leave: () => Promise<void>): void {
+  #becomeReady({ endpoint, roles }: Connection, shared: SharedConnections, leave: () => Promise<void>): void {
     if (endpoint === undefined || !isUsable(this)) throw new ConnectionLostError(this.#settings.name);
     const { targetSessionAttrs } = this.#settings;
     const where = describeEndpoint(endpoint);
-    const stopLiveness = shared.watch(watchedClient(this, endpoint));
+    const stopLiveness = shared.watch(monitoredClient(this, endpoint));
     recordStatementOutcomes(this);
     onMessage<{ code?: string }>(this, 'errorMessage', (message) => {
       if (message.code === '25006') shared.suspect(message);
@@ -257,8 +254,7 @@ export class Client extends pg.Client {
       leave: async () => {
         stopLiveness?.();
         stopWatching();
-        clearTimeout(state.drainTimer);
-        state.stopDraining?.();
+        state.retirement?.stop();
         await leave();
       },
     };
@@ -267,7 +263,7 @@ export class Client extends pg.Client {
       if (this.#state !== state) return;
       this.#state = { name: 'over', connected: true };
       // Nobody asked for it: the server may be gone.
-      if (state.drainTimer === undefined && state.abandoned === undefined) {
+      if (state.retirement === undefined && state.abandoned === undefined) {
         shared.suspect(new Error('Connection terminated unexpectedly'));
       }
       state.leave().catch(noop);
@@ -283,29 +279,29 @@ export class Client extends pg.Client {
   #abandon(): void {
     const state = this.#state;
     if (state.name !== 'ready' || state.endpoint === undefined || state.abandoned !== undefined) return;
-    state.abandoned = requestCancel(this, state.endpoint)
+    state.abandoned = requestCancel(this, state.endpoint, { clock: systemClock })
       .catch((error: unknown) => state.suspect(error))
-      .then(() => destroySocket(this));
-    silence(this);
+      .then(() => destroyClient(this));
+    silenceClient(this);
   }
 
-  #retire(target: Target): 'idle' | 'draining' | undefined {
+  #retire(target: Target): Retirement['had'] | undefined {
     const state = this.#state;
-    if (state.name !== 'ready' || state.endpoint === undefined || state.drainTimer !== undefined) return undefined;
+    if (state.name !== 'ready' || state.endpoint === undefined || state.retirement !== undefined) return undefined;
     const retired = state.endpoint.target.externalName;
     if (target.externalName === retired) return undefined;
-    const makeError = () => new TargetRetiredError(retired, 'not-executed');
-    state.drainTimer = setTimeout(() => {
-      // `pg` emits what its connection breaks of, and without a listener the process would end.
-      if (this.listenerCount('error') === 0) this.on('error', noop);
-      breakConnection(this, new TargetRetiredError(retired, hasWork(this) ? 'unknown' : 'not-executed'));
-    }, this.#settings.drainTimeoutMillis);
-    if (isQuiet(this) && !isInTransaction(this)) {
-      this.#finish(makeError());
-      return 'idle';
-    }
-    state.stopDraining = onTransactionEnd(this, () => this.#finishAfterAnswer(makeError));
-    return 'draining';
+    state.retirement = retireClient(this, {
+      target: retired,
+      drainTimeoutMillis: this.#settings.drainTimeoutMillis,
+      clock: systemClock,
+      watched: true,
+      finish: (error) => this.#finish(error),
+      cut: () => {
+        // `pg` emits what its connection breaks of, and without a listener the process would end.
+        if (this.listenerCount('error') === 0) this.on('error', noop);
+      },
+    });
+    return state.retirement.had;
   }
 
   // From within the message that ends a statement. Whoever gets the answer may ask for the next statement while it takes it, and
@@ -364,66 +360,8 @@ interface Ready {
   suspect(reason: unknown): void;
   /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
   abandoned?: Promise<void>;
-  drainTimer?: NodeJS.Timeout;
-  stopDraining?: () => void;
-}
-
-// ---- One client, several attempts
-
-/** What a client is before its first attempt, as far as its user made it so. */
-interface Snapshot {
-  used: boolean;
-  readonly listeners: readonly (readonly [string | symbol, (...args: unknown[]) => void])[];
-}
-
-function snapshot(client: pg.Client): Snapshot {
-  const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
-  const listeners = connection
-    .eventNames()
-    .flatMap((name) => connection.rawListeners(name).map((listener) => [name, listener] as const));
-  return { used: false, listeners: listeners as unknown as Snapshot['listeners'] };
-}
-
-// `pg` keeps what a failed attempt left in properties of its own. A new client has none of it.
-function makeAnew(client: pg.Client, fresh: pg.Client, { listeners }: Snapshot): void {
-  const old = (client as unknown as { connection: NodeJS.EventEmitter }).connection;
-  old.removeAllListeners();
-  old.on('error', () => undefined);
-  for (const name of Object.getOwnPropertyNames(client)) {
-    // What guarded the former attempt.
-    if (name.startsWith('_handle')) Reflect.deleteProperty(client, name);
-  }
-  for (const name of Object.getOwnPropertyNames(fresh)) {
-    if (keptProperties.has(name)) continue;
-    const property = Object.getOwnPropertyDescriptor(fresh, name);
-    if (property !== undefined) Object.defineProperty(client, name, property);
-  }
-  const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
-  for (const [name, listener] of listeners) connection.on(name, listener);
-}
-
-// Listeners and type parsers are its user's.
-const keptProperties = new Set(['_events', '_eventsCount', '_maxListeners', '_types']);
-
-/** The client as the connector gets it: what is asked through it concerns one attempt. */
-function attemptView(
-  client: pg.Client,
-  own: {
-    connect(callback: unknown): unknown;
-    end(callback: () => void): void;
-    query(query: QueryArguments): unknown;
-  },
-): pg.Client {
-  return new Proxy(client, {
-    get(_, name) {
-      if (name === 'connect') return own.connect;
-      if (name === 'end') return own.end;
-      if (name === 'query') return (...query: QueryArguments) => own.query(query);
-      const value: unknown = Reflect.get(client, name, client);
-      return typeof value === 'function' ? value.bind(client) : value;
-    },
-    set: (_, name, value) => Reflect.set(client, name, value, client),
-  });
+  /** Set when its Service came to point elsewhere. */
+  retirement?: Retirement;
 }
 
 function sendQuery(client: pg.Client, query: QueryArguments): unknown {
@@ -432,7 +370,7 @@ function sendQuery(client: pg.Client, query: QueryArguments): unknown {
 
 // ---- Answers
 
-function answer(result: Promise<pg.Client>, callback: unknown): Promise<pg.Client> | undefined {
+function answerConnect(result: Promise<pg.Client>, callback: unknown): Promise<pg.Client> | undefined {
   if (typeof callback !== 'function') return result;
   // An exception from the callback is the application's, as in `pg`, and no rejection of ours.
   result.then(
@@ -443,7 +381,7 @@ function answer(result: Promise<pg.Client>, callback: unknown): Promise<pg.Clien
 }
 
 // The words are those of pg.
-function timeoutError(cause: unknown, recentEvents: readonly RecentEvent[]): Error {
+function timeoutExpiredError(cause: unknown, recentEvents: readonly RecentEvent[]): Error {
   const error = new Error('timeout expired', cause === undefined ? undefined : { cause });
   attachRecentEvents(error, recentEvents);
   return error;

@@ -1,10 +1,12 @@
-import { type Endpoint, InvalidArgumentError } from '@externalname/core';
+import { type Clock, type Endpoint, InvalidArgumentError } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
-import { type Connection, closeQuietly, describeEndpoint } from '../connect/connector.ts';
+import type { Connection } from '../connect/connector.ts';
 import { signalledProcesses } from '../driver/backend-signal.ts';
-import { placeOf } from '../driver/cancel-request.ts';
+import { serverAddressOf } from '../driver/cancel-request.ts';
 import { isUsable, processIdOf } from '../driver/client-internals.ts';
+import { closeClient } from '../driver/closing.ts';
+import { describeEndpoint } from '../driver/dial.ts';
 import { askedByPromise, isSubmitted, type QueryArguments, refuseQuery, replyTo } from '../driver/query-forms.ts';
 import { ConnectTimeoutError, UnknownBackendError } from '../errors.ts';
 import { clientOptions, type PoolSettings, poolSettings } from '../options.ts';
@@ -13,10 +15,11 @@ import { Client, type ClientOptions } from './client.ts';
 /** What the clients of a pool's own class need of it. */
 export interface ControlHost {
   readonly settings: PoolSettings;
+  readonly clock: Clock;
   /** Where the pool's connections lead that a process of this id serves. Several servers may have given the same id. */
   endpointsOf(processId: number): readonly Endpoint[];
   /** Opens a session to an endpoint, whatever the server's role. */
-  aside(endpoint: Endpoint, signal: AbortSignal, createClient: () => pg.Client): Promise<Connection>;
+  connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient: () => pg.Client): Promise<Connection>;
 }
 
 /**
@@ -97,14 +100,14 @@ export function controlClientOf(host: ControlHost): typeof Client {
       }
       const all = found.flatMap(({ endpoints }) => endpoints);
       const [first] = all;
-      const stray = found.find(({ endpoints: [endpoint] }) => !isSame(endpoint, first));
+      const stray = found.find(({ endpoints: [endpoint] }) => !isSameEndpoint(endpoint, first));
       if (stray !== undefined) throw new UnknownBackendError(stray.processId, all.map(describeEndpoint));
       return first;
     }
 
     #isAt(endpoint: Endpoint): boolean {
       // Until it is connected, it is not known where.
-      return this.target !== undefined && isSame(placeOf(this), endpoint);
+      return this.target !== undefined && isSameEndpoint(serverAddressOf(this), endpoint);
     }
 
     async #sendAside(endpoint: Endpoint, query: QueryArguments): Promise<unknown> {
@@ -112,16 +115,17 @@ export function controlClientOf(host: ControlHost): typeof Client {
       const createClient = () => new pg.Client(this.#options as pg.ClientConfig);
       return await withDeadline(
         async (signal) => {
-          const { client } = await host.aside(endpoint, signal, createClient);
+          const { client } = await host.connectMonitor(endpoint, signal, createClient);
           // The types of pg have a form for each kind of config.
           const [asked, parameters] = askedByPromise(query) as [string, unknown[] | undefined];
           try {
             return await abortable(client.query(asked, parameters), signal);
           } finally {
-            closeQuietly(client);
+            closeClient(client, host.clock);
           }
         },
         {
+          clock: host.clock,
           timeoutMillis: attemptTimeoutMillis,
           onTimeout: () => new ConnectTimeoutError(describeEndpoint(endpoint), attemptTimeoutMillis),
         },
@@ -131,7 +135,7 @@ export function controlClientOf(host: ControlHost): typeof Client {
   return ControlClient;
 }
 
-function isSame(one: unknown, other: Endpoint | undefined): boolean {
+function isSameEndpoint(one: unknown, other: Endpoint | undefined): boolean {
   const { address, port } = (one ?? {}) as Partial<Endpoint>;
   return address === other?.address && port === other?.port;
 }

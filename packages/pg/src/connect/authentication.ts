@@ -1,4 +1,10 @@
 import type * as pg from 'pg';
+import {
+  type AuthenticationMessage,
+  type AuthenticationStream,
+  authenticationOf,
+  type HandlerName,
+} from '../driver/authentication-handlers.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
 import { tlsServerEndPoint } from './channel-binding.ts';
 import { proveKeys, readChallenge } from './scram.ts';
@@ -27,7 +33,7 @@ export interface AuthenticationDemands {
 export function guardAuthentication(client: pg.Client, demands: AuthenticationDemands): void {
   const { accepted } = demands;
   if (accepted === undefined && !demands.requireChannelBinding) return;
-  const guarded = client as unknown as GuardedClient;
+  const guarded = authenticationOf(client);
   const { connection } = guarded;
   // pg-native authenticates inside libpq, which has options of its own for this.
   if (connection === undefined) return;
@@ -97,7 +103,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
  * What it says when it fails are the words of `pg` 8.23. A session of a make that is not known (`pg` before 8.21) is `pg`'s.
  */
 export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
-  const guarded = client as unknown as GuardedClient;
+  const guarded = authenticationOf(client);
   const { connection } = guarded;
   if (connection === undefined) return;
   const original = guarded._handleAuthSASLContinue;
@@ -176,32 +182,3 @@ interface ScramSession {
   response: string;
   serverSignature?: string;
 }
-
-type HandlerName =
-  | '_handleAuthCleartextPassword'
-  | '_handleAuthMD5Password'
-  | '_handleAuthSASL'
-  | '_handleAuthSASLContinue'
-  | '_handleAuthSASLFinal'
-  | '_handleReadyForQuery';
-
-interface AuthenticationMessage {
-  readonly mechanisms?: readonly string[];
-  readonly data?: unknown;
-}
-
-interface AuthenticationStream {
-  destroy(): void;
-  /** On a socket with TLS, as the next one. */
-  getPeerX509Certificate?(): { readonly raw: Uint8Array } | undefined;
-  getPeerCertificate?(): { readonly raw?: Uint8Array };
-}
-
-type GuardedClient = Record<HandlerName, (message: AuthenticationMessage) => unknown> & {
-  readonly password?: unknown;
-  saslSession?: unknown;
-  readonly connection?: NodeJS.EventEmitter & {
-    readonly stream: AuthenticationStream;
-    sendSCRAMClientFinalMessage(message: string): void;
-  };
-};

@@ -1,5 +1,6 @@
-import net from 'node:net';
+import type net from 'node:net';
 import {
+  type Clock,
   type Endpoint,
   InvalidArgumentError,
   NoEndpointError,
@@ -8,7 +9,10 @@ import {
 } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { endWaitForReady } from '../driver/client-internals.ts';
+import { passwordOf } from '../driver/client-internals.ts';
+import { closeClient } from '../driver/closing.ts';
+import { aim, canBeAimed, connectClient } from '../driver/connecting.ts';
+import { addressOf, describeEndpoint, dial } from '../driver/dial.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError } from '../errors.ts';
 import { classifyFailure, recordOutcome } from '../failures/classify.ts';
 import type { RecentEvents } from '../recent-events.ts';
@@ -36,6 +40,8 @@ export interface ConnectorSettings {
   readonly scramKeys: ScramKeyCache;
   /** Told of what is tried, and how it goes. */
   readonly recent: RecentEvents;
+  /** Deadlines run on it. */
+  readonly clock: Clock;
 }
 
 /** See {@link Connector.connect}. */
@@ -48,7 +54,7 @@ export interface ConnectOptions {
 }
 
 /** How a target is reached. */
-export interface ConnectorRoute {
+export interface Dialer {
   /** The addresses to try, checked against the policy, in the order of preference. */
   endpoints(target: Target, options: Pick<ResolveOptions, 'fresh' | 'signal'>): Promise<readonly Endpoint[]>;
   /** Races TCP connections to the endpoints; see `raceEndpoints` of core. */
@@ -69,11 +75,11 @@ export interface ConnectorRoute {
  */
 export class Connector {
   readonly #settings: ConnectorSettings;
-  readonly #route: ConnectorRoute;
+  readonly #dialer: Dialer;
 
-  constructor(settings: ConnectorSettings, route: ConnectorRoute) {
+  constructor(settings: ConnectorSettings, dialer: Dialer) {
     this.#settings = settings;
-    this.#route = route;
+    this.#dialer = dialer;
   }
 
   /**
@@ -115,7 +121,7 @@ export class Connector {
         ({ endpoint, socket } = await this.#dial(left, signal));
       } catch (error) {
         const millis = dialled();
-        for (const each of left) this.#route.report(each, true);
+        for (const each of left) this.#dialer.report(each, true);
         if (!signal.aborted) {
           for (const each of failuresOf(error, left)) {
             recent.record({ ...attemptAt([each.endpoint]), millis, error: each.error });
@@ -130,19 +136,19 @@ export class Connector {
       try {
         client = createClient();
         const connection = await this.#start(client, socket, endpoint, signal);
-        this.#route.report(endpoint, false);
+        this.#dialer.report(endpoint, false);
         recent.record({ ...attemptAt([endpoint]), millis: dialMillis + started() });
         const isOnlyOne = passedOver === undefined || left.length === 1;
         if (isOnlyOne || isPreferred(connection.roles.role, targetSessionAttrs)) return connection;
-        closeQuietly(client);
+        closeClient(client, this.#settings.clock);
         passedOver.push(endpoint);
       } catch (error) {
         const millis = dialMillis + started();
         socket.destroy();
         if (signal.aborted) throw error;
         errors.push(error);
-        this.#route.report(endpoint, true);
-        const secrets = [(client as { password?: unknown } | undefined)?.password];
+        this.#dialer.report(endpoint, true);
+        const secrets = client === undefined ? [] : [passwordOf(client)];
         recent.record({ ...attemptAt([endpoint]), millis, error, secrets });
         if (!classifyFailure(error, 'connecting').tryNextAddress) return undefined;
       }
@@ -151,8 +157,8 @@ export class Connector {
     return undefined;
   }
 
-  /** Opens a session to one endpoint, to look at its server from the side, whatever its role. Not for work, and not in any pool. */
-  async connectAside(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
+  /** Opens a session to one endpoint, to look at its server from the side, whatever its role: for monitoring and cancelling, not for work, and not in any pool. */
+  async connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
     const { socket } = await this.#dial([endpoint], signal);
     try {
       const client = (createClient ?? this.#settings.createClient)();
@@ -171,7 +177,7 @@ export class Connector {
     const happening = { event: 'resolve', target: target.externalName } as const;
     const resolved = recent.begin(happening);
     try {
-      const endpoints = await this.#route.endpoints(target, options);
+      const endpoints = await this.#dialer.endpoints(target, options);
       recent.record({ ...happening, addresses: endpoints.map(({ address }) => address), millis: resolved() });
       return endpoints;
     } catch (error) {
@@ -182,9 +188,10 @@ export class Connector {
   }
 
   async #dial(endpoints: readonly Endpoint[], signal: AbortSignal) {
-    const { attemptTimeoutMillis } = this.#settings;
-    return await withDeadline((inner) => this.#route.race(endpoints, dialTcp, inner), {
+    const { attemptTimeoutMillis, clock } = this.#settings;
+    return await withDeadline((inner) => this.#dialer.race(endpoints, dialTcp, inner), {
       signal,
+      clock,
       timeoutMillis: attemptTimeoutMillis,
       onTimeout: () => new ConnectTimeoutError(describeEndpoints(endpoints), attemptTimeoutMillis),
     });
@@ -197,133 +204,39 @@ export class Connector {
     signal: AbortSignal,
     targetSessionAttrs = this.#settings.targetSessionAttrs,
   ): Promise<Connection> {
-    const { attemptTimeoutMillis } = this.#settings;
+    const { attemptTimeoutMillis, clock } = this.#settings;
     const where = describeEndpoint(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);
-    if (!hasConnection(client)) {
-      throw new InvalidArgumentError('Client', 'its instances are no clients of pg, with a connection that can be led');
+    if (!canBeAimed(client)) {
+      throw new InvalidArgumentError(
+        'Client',
+        'must be a subclass of pg.Client: its instances have no connection to point at a server',
+      );
     }
-    aim(client, endpoint, socket, this.#route.tls(endpoint.target, client));
+    aim(client, endpoint, socket, this.#dialer.tls(endpoint.target, client));
     guardAuthentication(client, this.#settings.demands(client, where));
     answerScramFrom(client, this.#settings.scramKeys);
     const roles = new RoleReports();
-    roles.follow(client);
+    roles.track(client);
     await withDeadline((inner) => connectClient(client, inner), {
       signal,
+      clock,
       timeoutMillis: attemptTimeoutMillis,
       onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
     });
     try {
       await withDeadline(() => checkRole(client, roles, where, targetSessionAttrs), {
         signal,
+        clock,
         timeoutMillis: attemptTimeoutMillis,
         onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
       });
     } catch (error) {
-      closeQuietly(client);
+      closeClient(client, clock);
       throw error;
     }
     return { client, endpoint, roles };
   }
-}
-
-/** Connects a client by the callback form, so that a failure is reported here and nowhere else. */
-export function connectClient(client: pg.Client, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let over = false;
-    const abort = () => fail(signal.reason);
-    const fail = (error: unknown) => {
-      if (over) return;
-      over = true;
-      signal.removeEventListener('abort', abort);
-      destroySocket(client);
-      reject(error);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    // It stays when the client is connected: until somebody takes it over, a last word of the server would be an
-    // uncaught exception of the process.
-    client.on('error', fail);
-    reportUnreadable(client, fail);
-    endWaitForReady(client);
-    client.connect((error?: Error | null) => {
-      if (error) {
-        fail(error);
-      } else {
-        over = true;
-        signal.removeEventListener('abort', abort);
-        resolve();
-      }
-    });
-  });
-}
-
-// The parser of `pg` throws on what it does not know, from an event of the socket, and any server could end the process
-// so (by asking for GSS). Once the client is connected, what is thrown there may be the application's own.
-function reportUnreadable(client: pg.Client, fail: (error: unknown) => void): void {
-  const { connection } = client as unknown as { connection?: Attachable };
-  if (connection === undefined) return;
-  const attachListeners = connection.attachListeners;
-  connection.attachListeners = function (this: unknown, stream) {
-    const reader = {
-      on(event: string, listener: (...values: unknown[]) => void) {
-        const guarded = (...values: unknown[]) => {
-          if ((client as unknown as { _connected: boolean })._connected) return listener(...values);
-          try {
-            listener(...values);
-          } catch (error) {
-            fail(error);
-          }
-        };
-        stream.on(event, event === 'data' ? guarded : listener);
-        return reader;
-      },
-    };
-    return attachListeners.call(this, reader);
-  };
-}
-
-interface Readable {
-  on(event: string, listener: (...values: unknown[]) => void): unknown;
-}
-
-interface Attachable {
-  attachListeners(stream: Readable): unknown;
-}
-
-/** Tears the connection down without a word to the server. Never waits. */
-export function destroySocket(client: pg.Client): void {
-  const { connection } = client as unknown as { connection?: { _ending: boolean; stream: { destroy(): void } } };
-  connection?.stream.destroy();
-}
-
-/** Ends a client politely, and by force where the server does not answer within a second. */
-export function closeQuietly(client: pg.Client, done: () => void = () => {}): void {
-  let over = false;
-  const finish = () => {
-    if (over) return;
-    over = true;
-    clearTimeout(timer);
-    done();
-  };
-  const timer = setTimeout(() => {
-    destroySocket(client);
-    finish();
-  }, politeEndMillis);
-  timer.unref();
-  (client as unknown as { end(callback: () => void): void }).end(finish);
-}
-
-// Long enough for a goodbye over a slow path, short enough that a stopped server does not hold up a pool's end().
-const politeEndMillis = 1_000;
-
-/** How an endpoint is called in messages. */
-export function describeEndpoint(endpoint: Endpoint): string {
-  return `${endpoint.target.externalName} (${addressOf(endpoint)})`;
-}
-
-/** As in a URL. */
-export function addressOf({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
-  return `${net.isIPv6(address) ? `[${address}]` : address}:${port}`;
 }
 
 function attemptAt(endpoints: readonly Endpoint[]) {
@@ -343,70 +256,8 @@ function describeEndpoints(endpoints: readonly Endpoint[]): string {
   return `${first?.target.externalName ?? 'the target'} (${endpoints.length} addresses)`;
 }
 
-// Points a client that `pg` configured in its own way at the endpoint. With the external name as its host and a
-// socket that is connected already, SNI, the name that the certificate is checked against and
-// `connectionParameters.host` are all the external name; no option of pg's achieves all three.
-function aim(client: pg.Client, endpoint: Endpoint, socket: net.Socket, tls: object | false): void {
-  const { externalName } = endpoint.target;
-  const aimed = client as unknown as AimableClient;
-  aimed.host = externalName;
-  aimed.connectionParameters.host = externalName;
-  aimed.port = endpoint.port;
-  aimed.connectionParameters.port = endpoint.port;
-  aimed.connectionParameters.isDomainSocket = false;
-  aimed.ssl = tls;
-  aimed.connection.ssl = tls;
-  aimed.connection.stream = standIn(socket);
-}
-
-/** A socket that is connected already, for `pg`, which wants to connect it. */
-export function standIn(socket: net.Socket): net.Socket {
-  socket.connect = () => {
-    process.nextTick(() => socket.emit('connect'));
-    return socket;
-  };
-  return socket;
-}
-
-function hasConnection(client: pg.Client): boolean {
-  return (client as { connection?: unknown }).connection !== undefined;
-}
-
-interface AimableClient {
-  host: string;
-  port: number;
-  ssl: object | false;
-  readonly connectionParameters: { host: string; port: number; isDomainSocket: boolean };
-  readonly connection: { ssl: object | false; stream: net.Socket };
-}
-
 function dialTcp(endpoint: Endpoint, signal: AbortSignal): Promise<net.Socket> {
   return dial({ host: endpoint.address, port: endpoint.port, noDelay: true }, signal);
-}
-
-/** Opens a socket. */
-export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(where);
-    // Between the connection and the client that takes it over, an error must not bring the process down.
-    socket.on('error', () => {});
-    const abort = () => {
-      socket.destroy();
-      reject(signal.reason);
-    };
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', abort);
-      socket.removeListener('error', fail);
-      resolve(socket);
-    });
-    const fail = (error: Error) => {
-      signal.removeEventListener('abort', abort);
-      reject(error);
-    };
-    socket.once('error', fail);
-  });
 }
 
 // Of all addresses where none was dialled in time.

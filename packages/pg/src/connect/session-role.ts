@@ -20,8 +20,8 @@ export class RoleReports {
   #inHotStandby: boolean | undefined;
   #defaultReadOnly: boolean | undefined;
 
-  /** Begins to follow. To be called before the client connects. */
-  follow(client: pg.Client): void {
+  /** Begins to track it. To be called before the client connects. */
+  track(client: pg.Client): void {
     onMessage<{ parameterName: string; parameterValue: string }>(client, 'parameterStatus', (message) => {
       if (message.parameterName === 'in_hot_standby') this.#inHotStandby = message.parameterValue === 'on';
       if (message.parameterName === 'default_transaction_read_only') {

@@ -1,14 +1,16 @@
 import type net from 'node:net';
+import type { Clock } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
-import { addressOf, dial, standIn } from '../connect/connector.ts';
 import { ConnectTimeoutError } from '../errors.ts';
+import { addressOf, dial, standIn } from './dial.ts';
 
 /** Where the server of a connection listens. */
-export type ServerPlace = { readonly address: string; readonly port: number } | { readonly path: string };
+export type ServerAddress = { readonly address: string; readonly port: number } | { readonly path: string };
 
 /** See {@link requestCancel}. */
 export interface CancelOptions {
+  readonly clock: Clock;
   /** Ends the attempt early. */
   readonly signal?: AbortSignal | undefined;
   /** Longest time, from TCP to the server's goodbye, in milliseconds. @defaultValue 2000 */
@@ -18,31 +20,32 @@ export interface CancelOptions {
 /**
  * Asks a server to give up what the session of `client` runs, by a connection of its own (PostgreSQL documentation,
  * "Canceling Requests in Progress"). Resolves when the server has taken the request; it never says what came of it. Does
- * nothing where the server gave no key, or its place is not known.
+ * nothing where the server gave no key, or its address is not known.
  *
  * Where the client uses TLS, so does the request, with the same options: the key, which lets anybody who has it cancel, is
  * sent once the certificate is verified. `cancel()` of `pg` sends it in clear.
  *
- * @param place where the client is connected to, not where its name leads now
+ * @param address where the client is connected to, not where its name leads now
  * @throws why the server did not take it, or the signal's reason
  */
 export async function requestCancel(
   client: pg.Client,
-  place: ServerPlace | undefined = placeOf(client),
-  options: CancelOptions = {},
+  address: ServerAddress | undefined,
+  options: CancelOptions,
 ): Promise<void> {
   const { processID, secretKey } = client as unknown as KeyHolder;
-  if (place === undefined || typeof processID !== 'number' || secretKey === null || secretKey === undefined) return;
-  const { signal, timeoutMillis = cancelTimeoutMillis } = options;
-  await withDeadline((inner) => send(client as unknown as KeyHolder, place, inner), {
+  if (address === undefined || typeof processID !== 'number' || secretKey === null || secretKey === undefined) return;
+  const { signal, clock, timeoutMillis = cancelTimeoutMillis } = options;
+  await withDeadline((inner) => send(client as unknown as KeyHolder, address, inner), {
     signal,
+    clock,
     timeoutMillis,
-    onTimeout: () => new ConnectTimeoutError(describePlace(place), timeoutMillis),
+    onTimeout: () => new ConnectTimeoutError(describeAddress(address), timeoutMillis),
   });
 }
 
 /** Where a client that is connected leads, as its socket has it. */
-export function placeOf(client: pg.Client): ServerPlace | undefined {
+export function serverAddressOf(client: pg.Client): ServerAddress | undefined {
   const { host, port, connection } = client as unknown as KeyHolder;
   if (host?.startsWith('/')) return { path: `${host}/.s.PGSQL.${port}` };
   const { remoteAddress, remotePort } = connection?.stream ?? {};
@@ -50,9 +53,9 @@ export function placeOf(client: pg.Client): ServerPlace | undefined {
   return { address: remoteAddress, port: remotePort };
 }
 
-async function send(client: KeyHolder, place: ServerPlace, signal: AbortSignal): Promise<void> {
+async function send(client: KeyHolder, address: ServerAddress, signal: AbortSignal): Promise<void> {
   const { ssl, sslNegotiation, host, port, processID, secretKey } = client;
-  const socket = await dial('path' in place ? place : { host: place.address, port: place.port }, signal);
+  const socket = await dial('path' in address ? address : { host: address.address, port: address.port }, signal);
   // TLS is begun by `pg`, as it was for the client.
   const connection = new pg.Connection({
     stream: standIn(socket),
@@ -87,8 +90,8 @@ async function send(client: KeyHolder, place: ServerPlace, signal: AbortSignal):
   }
 }
 
-function describePlace(place: ServerPlace): string {
-  return 'path' in place ? place.path : addressOf(place);
+function describeAddress(address: ServerAddress): string {
+  return 'path' in address ? address.path : addressOf(address);
 }
 
 // What `pg` keeps of BackendKeyData. The key is a number: `pg` asks for protocol 3.0, in which PostgreSQL 18, too, gives

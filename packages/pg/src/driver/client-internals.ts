@@ -3,8 +3,9 @@ import type * as pg from 'pg';
 // What `pg` knows about a client and does not say. A client of another make (pg-native) has no `connection`: it is taken
 // as it shows itself, quiet and without transactions.
 interface ClientInternals {
+  readonly _connected: boolean;
   readonly _queryable: boolean;
-  readonly _ending: boolean;
+  _ending: boolean;
   readonly _activeQuery: unknown;
   readonly _queryQueue?: { handleError(error: Error, connection: unknown): void }[];
   readonly _sentQueryQueue?: readonly unknown[];
@@ -13,37 +14,47 @@ interface ClientInternals {
   readonly processID?: number | null;
   readonly connection?: NodeJS.EventEmitter & {
     stream: { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
+    attachListeners(stream: ReadableEvents): unknown;
   };
+  readonly password?: unknown;
+  readonly ssl: boolean | object;
+  ref?(): void;
+  unref?(): void;
+  end(callback: () => void): void;
   readonly connectionParameters?: { readonly query_timeout?: number | string | false };
   _errorAllQueries?(this: unknown, error: Error): void;
   _poolUseCount?: number;
 }
 
+interface ReadableEvents {
+  on(event: string, listener: (...values: unknown[]) => void): unknown;
+}
+
 /** Whether the client can be used at all. */
 export function isUsable(client: pg.ClientBase): boolean {
-  const { _queryable, _ending } = internals(client);
+  const { _queryable, _ending } = internalsOf(client);
   return Boolean(_queryable) && !_ending;
 }
 
 /** The statement that the server is answering; `undefined` where there is none. */
 export function activeStatement(client: pg.ClientBase): unknown {
-  return internals(client)._activeQuery ?? undefined;
+  return internalsOf(client)._activeQuery ?? undefined;
 }
 
 /** Whether a statement was sent and is not answered. */
 export function hasSentWork(client: pg.ClientBase): boolean {
-  const { _activeQuery, _sentQueryQueue } = internals(client);
+  const { _activeQuery, _sentQueryQueue } = internalsOf(client);
   return Boolean(_activeQuery) || (_sentQueryQueue?.length ?? 0) > 0;
 }
 
 /** Calls back with each error of the server, before the statement's caller gets it. */
 export function onErrorMessage(client: pg.ClientBase, callback: (error: unknown) => void): void {
-  internals(client).connection?.prependListener('errorMessage', callback);
+  internalsOf(client).connection?.prependListener('errorMessage', callback);
 }
 
 /** Calls back with the error that everything under way on the client is about to fail with. */
 export function onFailureOfAll(client: pg.ClientBase, callback: (error: Error) => void): void {
-  const failing = internals(client);
+  const failing = internalsOf(client);
   const original = failing._errorAllQueries;
   if (original === undefined) return;
   Object.defineProperty(client, '_errorAllQueries', {
@@ -59,18 +70,18 @@ export function onFailureOfAll(client: pg.ClientBase, callback: (error: Error) =
 
 /** Whether nothing is in flight or queued, and the server has said that it is ready. */
 export function isQuiet(client: pg.ClientBase): boolean {
-  const { connection, readyForQuery } = internals(client);
+  const { connection, readyForQuery } = internalsOf(client);
   return connection === undefined || (!hasWork(client) && readyForQuery === true);
 }
 
 /** Whether a statement was handed to the client and is not answered. */
 export function hasWork(client: pg.ClientBase): boolean {
-  return hasSentWork(client) || (internals(client)._queryQueue?.length ?? 0) > 0;
+  return hasSentWork(client) || (internalsOf(client)._queryQueue?.length ?? 0) > 0;
 }
 
 /** Whether a transaction is open, or failed and not ended. Only meaningful while the client is quiet. */
 export function isInTransaction(client: pg.ClientBase): boolean {
-  const status = internals(client)._txStatus;
+  const status = internalsOf(client)._txStatus;
   return status === 'T' || status === 'E';
 }
 
@@ -79,7 +90,7 @@ export function isInTransaction(client: pg.ClientBase): boolean {
  * said that it is ready for the next statement.
  */
 export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
-  const { connection } = internals(client);
+  const { connection } = internalsOf(client);
   let over = false;
   const check = () => {
     // The client itself handles ReadyForQuery and sends what is queued; look after that.
@@ -105,7 +116,7 @@ export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
  * Returns the function that ends the watch.
  */
 export function onTransactionEnd(client: pg.ClientBase, callback: () => void): () => void {
-  const { connection } = internals(client);
+  const { connection } = internalsOf(client);
   const check = (message?: { status?: string }) => {
     if (message?.status === 'I') callback();
   };
@@ -118,87 +129,76 @@ export function onTransactionEnd(client: pg.ClientBase, callback: () => void): (
  * sent. Returns the function that ends the watch.
  */
 export function onReadyForQuery(client: pg.ClientBase, callback: (status: string | undefined) => void): () => void {
-  const { connection } = internals(client);
+  const { connection } = internalsOf(client);
   const report = (message?: { status?: string }) => callback(message?.status);
   connection?.prependListener('readyForQuery', report);
   return () => connection?.removeListener('readyForQuery', report);
 }
 
-/** Fails what is queued on the client and was not sent, so that it is not sent any more. */
-export function rejectQueued(client: pg.ClientBase, makeError: () => Error): void {
-  const { _queryQueue, connection } = internals(client);
-  for (const query of _queryQueue?.splice(0) ?? []) process.nextTick(() => query.handleError(makeError(), connection));
-}
-
-/** Makes the client refuse every further statement, before it is sent. */
-export function refuseStatements(client: pg.ClientBase): void {
-  (internals(client) as { _ending: boolean })._ending = true;
-}
-
-/**
- * Ends what the client has to do with its server, while the connection stays open: nothing more is sent, nothing that still
- * comes is heard. What was not sent fails in the words of `pg`, what was sent with the error here, where there is one.
- */
-export function silence(client: pg.ClientBase, sent?: Error): void {
-  refuseStatements(client);
-  internals(client).connection?.stream.pause?.();
-  rejectQueued(client, () => new Error('Client has encountered a connection error and is not queryable'));
-  if (sent !== undefined) internals(client)._errorAllQueries?.(sent);
-}
-
 /** The statement that was handed to the client last, as `pg` has it. */
 export function lastStatement(client: pg.ClientBase): unknown {
-  const { _queryQueue, _sentQueryQueue, _activeQuery } = internals(client);
+  const { _queryQueue, _sentQueryQueue, _activeQuery } = internalsOf(client);
   return _queryQueue?.at(-1) ?? _sentQueryQueue?.at(-1) ?? _activeQuery;
 }
 
 /** Whether that statement was sent and is not answered. */
 export function isInFlight(client: pg.ClientBase, statement: unknown): boolean {
-  const { _activeQuery, _sentQueryQueue } = internals(client);
+  const { _activeQuery, _sentQueryQueue } = internalsOf(client);
   if (statement === undefined) return false;
   return _activeQuery === statement || (_sentQueryQueue?.includes(statement) ?? false);
 }
 
 /** The `query_timeout` that the client was made with. */
 export function queryTimeoutOf(client: pg.ClientBase): unknown {
-  return internals(client).connectionParameters?.query_timeout;
+  return internalsOf(client).connectionParameters?.query_timeout;
 }
 
 /** Counts one more use and returns how many there were. `pg` keeps the number on the client, where others read it. */
 export function countUse(client: pg.ClientBase): number {
-  const counted = internals(client);
+  const counted = internalsOf(client);
   counted._poolUseCount = (counted._poolUseCount ?? 0) + 1;
   return counted._poolUseCount;
 }
 
 /** How many bytes have come from the server; 0 for a client that does not say. */
 export function bytesRead(client: pg.ClientBase): number {
-  return internals(client).connection?.stream.bytesRead ?? 0;
+  return internalsOf(client).connection?.stream.bytesRead ?? 0;
 }
 
 /** How many bytes were handed over to be sent so far; 0 for a client that does not say. */
 export function bytesWritten(client: pg.ClientBase): number {
-  return internals(client).connection?.stream.bytesWritten ?? 0;
+  return internalsOf(client).connection?.stream.bytesWritten ?? 0;
 }
 
 /** The id of the server process that serves the client; `undefined` where the server has not told it. */
 export function processIdOf(client: pg.ClientBase): number | undefined {
-  return internals(client).processID ?? undefined;
+  return internalsOf(client).processID ?? undefined;
 }
 
-/** Breaks the connection; what is in flight fails with the error. */
-export function breakConnection(client: pg.ClientBase, error: Error): void {
-  internals(client).connection?.stream.destroy(error);
+/** The password that the client authenticates with; a function may not have given it yet. */
+export function passwordOf(client: pg.ClientBase): unknown {
+  return internalsOf(client).password;
+}
+
+/** What `pg` has made of the client's TLS options; `false` for none. */
+export function tlsOptionsOf(client: pg.ClientBase): boolean | object {
+  return internalsOf(client).ssl;
+}
+
+/** Whether the connection keeps the process alive while it is open. */
+export function keepProcess(client: pg.ClientBase, alive: boolean): void {
+  if (alive) internalsOf(client).ref?.();
+  else internalsOf(client).unref?.();
 }
 
 /** Calls back for each message of that name that the server sends. Before the client connects. */
 export function onMessage<Message>(client: pg.ClientBase, name: string, callback: (message: Message) => void): void {
-  internals(client).connection?.on(name, callback);
+  internalsOf(client).connection?.on(name, callback);
 }
 
 /** Calls back once when the connection is over, for whatever reason. Returns the function that ends the watch. */
 export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
-  const { connection } = internals(client);
+  const { connection } = internalsOf(client);
   connection?.once('end', callback);
   return () => connection?.removeListener('end', callback);
 }
@@ -208,7 +208,7 @@ export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
  * whoever reads it would wait for ever (brianc/node-postgres#2642). Before the client connects.
  */
 export function endWaitForReady(client: pg.ClientBase): void {
-  const { connection } = internals(client);
+  const { connection } = internalsOf(client);
   connection?.once('end', () => {
     const answer = () => {
       // Those who wait for one message. The others listen for as long as the connection lasts.
@@ -231,6 +231,7 @@ export function whileOpen<T>(client: pg.ClientBase, work: () => Promise<T>): Pro
   });
 }
 
-function internals(client: pg.ClientBase): ClientInternals {
+/** The private shape of a client. For this room alone: `test/rooms` checks that no other one looks at it. */
+export function internalsOf(client: pg.ClientBase): ClientInternals {
   return client as unknown as ClientInternals;
 }

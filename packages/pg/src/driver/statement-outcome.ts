@@ -8,9 +8,8 @@ import {
   onEnd,
   onErrorMessage,
   onFailureOfAll,
-  refuseStatements,
-  rejectQueued,
 } from './client-internals.ts';
+import { refuseStatements, rejectQueued } from './closing.ts';
 import { interceptQueries, sendObserved } from './query-forms.ts';
 import { mayCommitWithin } from './statement.ts';
 

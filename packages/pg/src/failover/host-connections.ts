@@ -1,47 +1,42 @@
 import type { Clock } from '@externalname/core';
 import type * as pg from 'pg';
-import { type AuthenticationDemands, guardAuthentication } from '../connect/authentication.ts';
-import { type Connection, closeQuietly, connectClient, destroySocket } from '../connect/connector.ts';
+import { guardAuthentication } from '../connect/authentication.ts';
 import { checkRole, RoleReports } from '../connect/session-role.ts';
+import { passwordOf } from '../driver/client-internals.ts';
+import { closeClient, destroyClient } from '../driver/closing.ts';
+import { connectClient } from '../driver/connecting.ts';
 import type { PoolSettings } from '../options.ts';
 import { type RecentEvent, RecentEvents } from '../recent-events.ts';
-import type { ConnectionSupply, Supplied, SupplyRequest } from './service-connections.ts';
+import type { ConnectionFactory, ConnectionRequest, Epoch, FactoryHost, MadeConnection } from './connection-factory.ts';
+import { ServerHealth } from './server-health.ts';
 
 /**
- * The supply of a pool for a plain host: `pg` dials as it always does, once, and its error is the caller's.
+ * Makes the connections of a pool for a plain host: `pg` dials as it always does, once, and its error is the caller's. There is
+ * one epoch.
  */
-export class PlainSupply implements ConnectionSupply {
-  readonly epoch = 0;
+export class HostConnections implements ConnectionFactory {
+  readonly epoch: Epoch = { number: 0, over: new AbortController().signal };
   readonly inOutage = false;
   readonly target = undefined;
   readonly candidate = undefined;
   readonly refusal = undefined;
   readonly #settings: PoolSettings;
-  readonly #createClient: () => pg.Client;
-  readonly #demands: (client: pg.Client, where: string) => AuthenticationDemands;
+  readonly #host: FactoryHost;
   readonly #clock: Clock;
   readonly #connecting = new Set<pg.Client>();
   readonly #recent: RecentEvents;
-  #serving = false;
-  #suspectedAt = Number.NEGATIVE_INFINITY;
+  readonly #health: ServerHealth;
 
-  constructor(
-    settings: PoolSettings,
-    host: {
-      createClient: () => pg.Client;
-      demands: (client: pg.Client, where: string) => AuthenticationDemands;
-    },
-    clock: Clock,
-  ) {
+  constructor(settings: PoolSettings, host: FactoryHost, clock: Clock) {
     this.#settings = settings;
-    this.#createClient = host.createClient;
-    this.#demands = host.demands;
+    this.#host = host;
     this.#clock = clock;
     this.#recent = new RecentEvents(clock, settings.secrets);
+    this.#health = new ServerHealth(clock);
   }
 
   get serving(): boolean {
-    return this.#serving;
+    return this.#health.serving;
   }
 
   get recentEvents(): readonly RecentEvent[] {
@@ -49,50 +44,48 @@ export class PlainSupply implements ConnectionSupply {
   }
 
   get suspectedAt(): number {
-    return this.#suspectedAt;
+    return this.#health.suspectedAt;
   }
 
-  async obtain(request: SupplyRequest): Promise<Supplied> {
+  async connect(request: ConnectionRequest): Promise<MadeConnection> {
     const { targetSessionAttrs, name } = this.#settings;
-    const client = this.#createClient();
-    guardAuthentication(client, this.#demands(client, name));
+    const client = this.#host.createClient();
+    guardAuthentication(client, this.#host.demands(client, name));
     const roles = new RoleReports();
-    roles.follow(client);
+    roles.track(client);
     this.#connecting.add(client);
     const happening = { event: 'connect', target: name } as const;
     const connected = this.#recent.begin(happening);
     try {
       await connectClient(client, request.signal);
       await checkRole(client, roles, name, targetSessionAttrs).catch((error: unknown) => {
-        closeQuietly(client);
+        closeClient(client, this.#clock);
         throw error;
       });
       this.#recent.record({ ...happening, millis: connected() });
     } catch (error) {
-      const { password } = client as unknown as { password: unknown };
-      this.#recent.record({ ...happening, millis: connected(), error, secrets: [password] });
+      this.#recent.record({ ...happening, millis: connected(), error, secrets: [passwordOf(client)] });
       throw error;
     } finally {
       this.#connecting.delete(client);
     }
-    this.#serving = true;
-    return { connection: { client, endpoint: undefined, roles }, epoch: 0 };
+    this.#health.reached();
+    return { client, endpoint: undefined, roles, epoch: this.epoch };
   }
 
-  aside(): Promise<Connection> {
-    return Promise.reject(new TypeError('a plain host has no endpoints'));
+  connectIfNeeded(request: ConnectionRequest): Promise<MadeConnection> {
+    return this.connect(request);
   }
 
   suspect(): void {
-    this.#serving = false;
-    this.#suspectedAt = this.#clock.now();
+    this.#health.suspect();
   }
 
   confirmed(): void {
-    this.#serving = true;
+    this.#health.confirmed();
   }
 
   async close(): Promise<void> {
-    for (const client of this.#connecting) destroySocket(client);
+    for (const client of this.#connecting) destroyClient(client);
   }
 }

@@ -9,107 +9,71 @@ import {
   type Timer,
 } from '@externalname/core';
 import type * as pg from 'pg';
-import type { AuthenticationDemands } from '../connect/authentication.ts';
-import { type Connection, Connector, closeQuietly, describeEndpoint } from '../connect/connector.ts';
+import { type Connection, Connector } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
+import { closeClient } from '../driver/closing.ts';
+import { describeEndpoint } from '../driver/dial.ts';
 import { connected, targetNotFollowed } from '../events.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import { type RecentEvent, RecentEvents } from '../recent-events.ts';
+import type { ConnectionFactory, ConnectionRequest, Epoch, FactoryHost, MadeConnection } from './connection-factory.ts';
 import { ConnectionPacing } from './reconnect-pacing.ts';
-import type { Route } from './service-dialer.ts';
+import { ServerHealth } from './server-health.ts';
+import type { ServiceDialer } from './service-dialer.ts';
 import { TargetFollower } from './target-follower.ts';
 
-/** What the supply asks of the pool. */
-export interface SupplyHost {
-  createClient(): pg.Client;
-  demands(client: pg.Client, where: string): AuthenticationDemands;
-  /** Whether a caller could be served without a new connection. */
-  hasIdle(): boolean;
-  /** The pool points at another target from now on; `first` is a connection to it, where one was made already. */
-  moved(target: Target, previous: Target | undefined, first: Connection | undefined): void;
-  /** A target that the pool was about to move to is off. */
-  settled?(): void;
+/** What the factory of a Service's connections needs of its host. Told of nothing inside a call that the host makes. */
+export interface ServiceHost extends FactoryHost {
+  /** The Service points elsewhere from now on. */
+  switched(to: SwitchedTarget): void;
+  /** The pool was about to move to another target, and is not any more. */
+  candidateDropped?(): void;
 }
 
-/** A new connection, and the epoch of the supply that it was made in. */
-export interface Supplied {
-  readonly connection: Connection;
-  readonly epoch: number;
-}
-
-/** Who asks for a connection. */
-export interface SupplyRequest {
-  /** Fires when the caller does not wait any longer. A connection that is being made is finished all the same. */
-  readonly signal: AbortSignal;
-  /** Makes the client of each attempt, where that is not the host's business. */
-  readonly createClient?: () => pg.Client;
-  /** The last thing that went wrong on the caller's behalf, for the error that it gets when its time is up. */
-  lastError: unknown;
-}
-
-/** Where a pool's connections come from. */
-export interface ConnectionSupply {
-  /**
-   * Makes a connection. `'idle'` where the pool has one to hand out meanwhile.
-   *
-   * @throws why no connection can be had, or the reason of the request's signal
-   */
-  obtain(request: SupplyRequest): Promise<Supplied | 'idle'>;
-  /** Something went wrong that puts the server in doubt: nothing idle is to be trusted. `reason` is the error that says so. */
-  suspect(reason?: unknown): void;
-  /** The server was heard from, and is what was asked for. */
-  confirmed(): void;
-  /** Opens a session beside the pool, to look at a server from the side. */
-  aside(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection>;
-  /** Ends everything under way. Idempotent. */
-  close(): Promise<void>;
-  /** When the server was last suspected, in `now()` milliseconds: what was idle before must prove itself. */
-  readonly suspectedAt: number;
-  readonly epoch: number;
-  readonly serving: boolean;
-  /** Whether the last attempt to connect failed and none has succeeded since. */
-  readonly inOutage: boolean;
-  readonly target: Target | undefined;
-  readonly candidate: Target | undefined;
-  readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
-  /** What was done and met last on the way to a server. */
-  readonly recentEvents: readonly RecentEvent[];
+/** A switch, and what it begins with. */
+export interface SwitchedTarget {
+  readonly target: Target;
+  readonly previous: Target;
+  readonly epoch: Epoch;
+  /** The connection that showed that the target serves, if one was made. */
+  readonly first: MadeConnection | undefined;
 }
 
 /**
- * The supply of a pool that follows a Service: it follows the target, paces the attempts, and goes on trying on a caller's
+ * Makes the connections of a pool for a Service: follows its target, paces the attempts, and goes on trying on a caller's
  * behalf while failures say that another attempt may help.
  */
-export class FollowingSupply implements ConnectionSupply {
+export class ServiceConnections implements ConnectionFactory {
   readonly #settings: PoolSettings;
-  readonly #host: SupplyHost;
+  readonly #host: ServiceHost;
   readonly #clock: Clock;
   readonly #pacing: ConnectionPacing;
   readonly #connector: Connector;
   readonly #scramKeys = new ScramKeyCache();
   readonly #recent: RecentEvents;
   readonly #follower: TargetFollower;
-  readonly #route: Route;
-  #epoch = 0;
-  /** Fires when the current epoch is over: connections being made for it are pointless then. */
-  #epochOver = newEpochSignal();
-  /** Whether a connection was ever made. Before that, a name that does not resolve is an error and no outage. */
-  #everServed = false;
-  #serving = false;
-  #suspectedAt = Number.NEGATIVE_INFINITY;
+  readonly #dialer: ServiceDialer;
+  readonly #health: ServerHealth;
+  #epoch = beginEpoch(0);
   #vetted: Connection | undefined;
   #refusal: { readonly target: string; readonly error: unknown } | undefined;
   #closed = false;
   /** Callers for whom a connection is being made. */
-  #obtaining = 0;
+  #requests = 0;
   #lookTimer: Timer | undefined;
 
-  constructor(settings: PoolSettings, route: Route, host: SupplyHost, dependencies: { clock: Clock; random: Random }) {
+  constructor(
+    settings: PoolSettings,
+    dialer: ServiceDialer,
+    host: ServiceHost,
+    dependencies: { clock: Clock; random: Random },
+  ) {
     this.#settings = settings;
     this.#host = host;
     this.#clock = dependencies.clock;
-    this.#route = route;
+    this.#dialer = dialer;
+    this.#health = new ServerHealth(dependencies.clock);
     this.#recent = new RecentEvents(dependencies.clock, settings.secrets);
     this.#pacing = new ConnectionPacing(
       {
@@ -127,17 +91,18 @@ export class FollowingSupply implements ConnectionSupply {
         demands: (client, where) => host.demands(client, where),
         scramKeys: this.#scramKeys,
         recent: this.#recent,
+        clock: dependencies.clock,
       },
-      route,
+      dialer,
     );
     this.#follower = new TargetFollower(
-      { source: route.source, policy: route.policy, vetIntervalMillis: outageIntervalMillis },
+      { source: dialer.source, policy: dialer.policy, vetIntervalMillis: outageIntervalMillis },
       {
         vet: (target, signal) => this.#vet(target, signal),
         move: (target, previous) => this.#move(target, previous),
-        currentServes: () => this.#serving,
+        currentServes: () => this.#health.serving,
         refused: (target, error) => this.#refused(target, error),
-        settled: () => host.settled?.(),
+        candidateDropped: () => host.candidateDropped?.(),
         looked: (answer) => this.#recent.record({ event: 'source', ...answer }),
       },
       dependencies.clock,
@@ -156,12 +121,12 @@ export class FollowingSupply implements ConnectionSupply {
     return this.#refusal;
   }
 
-  get epoch(): number {
-    return this.#epoch;
+  get epoch(): Epoch {
+    return this.#epoch.epoch;
   }
 
   get serving(): boolean {
-    return this.#serving;
+    return this.#health.serving;
   }
 
   get inOutage(): boolean {
@@ -169,33 +134,84 @@ export class FollowingSupply implements ConnectionSupply {
   }
 
   get suspectedAt(): number {
-    return this.#suspectedAt;
+    return this.#health.suspectedAt;
   }
 
   get recentEvents(): readonly RecentEvent[] {
     return this.#recent.list();
   }
 
-  async obtain(request: SupplyRequest): Promise<Supplied | 'idle'> {
-    this.#obtaining += 1;
+  async connect(request: ConnectionRequest): Promise<MadeConnection> {
+    // Without the question whether it is needed, there is always one.
+    return (await this.#connectFor(request, undefined)) as MadeConnection;
+  }
+
+  connectIfNeeded(request: ConnectionRequest, needed: () => boolean): Promise<MadeConnection | undefined> {
+    return this.#connectFor(request, needed);
+  }
+
+  /** Opens a session beside the pool, to look at a server from the side, whatever its role. */
+  connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
+    return this.#connector.connectMonitor(endpoint, signal, createClient);
+  }
+
+  /** Looks where the Service points, past every cache. */
+  suspect(reason?: unknown): void {
+    if (this.#closed) return;
+    if (reason !== undefined) {
+      this.#recent.record({ event: 'lost', ...(this.target && { target: this.target.externalName }), error: reason });
+    }
+    this.#health.suspect();
+    this.#pacing.suspected();
+    this.#follower.currentLost();
+    this.#lookAgain();
+  }
+
+  confirmed(): void {
+    this.#health.confirmed();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#lookTimer?.cancel();
+    this.#follower.close();
+    this.#epoch.end(new ClosedError('the pool'));
+    this.#dropVetted();
+    this.#scramKeys.close();
+    await this.#dialer.close();
+  }
+
+  async #connectFor(
+    request: ConnectionRequest,
+    needed: (() => boolean) | undefined,
+  ): Promise<MadeConnection | undefined> {
+    this.#requests += 1;
     try {
-      return await this.#obtain(request);
+      return await this.#connectInTime(request, needed);
     } finally {
-      this.#obtaining -= 1;
+      this.#requests -= 1;
     }
   }
 
   // Tries again for as long as the request's signal allows and failures say that it may help.
-  async #obtain(request: SupplyRequest): Promise<Supplied | 'idle'> {
+  async #connectInTime(
+    request: ConnectionRequest,
+    needed: (() => boolean) | undefined,
+  ): Promise<MadeConnection | undefined> {
     for (;;) {
       let hasTurn = false;
       try {
         const known = await this.#follower.current(request.signal);
         await this.#pacing.turn(request.signal);
         hasTurn = true;
+        if (needed?.() === false) {
+          this.#pacing.passed();
+          return undefined;
+        }
         // While the caller waited for its turn the Service may have come to point elsewhere.
-        const supplied = await this.#attempt(this.#follower.target ?? known, request.createClient);
-        if (supplied !== undefined) return supplied;
+        const made = await this.#attempt(this.#follower.target ?? known, request.createClient);
+        if (made !== undefined) return made;
       } catch (error) {
         const another = this.#worthAnother(error, classifyFailure(error, 'connecting'));
         // A turn is given back whatever became of the caller, or nobody would ever have the next one.
@@ -212,38 +228,6 @@ export class FollowingSupply implements ConnectionSupply {
     }
   }
 
-  /** Looks where the Service points, past every cache. */
-  suspect(reason?: unknown): void {
-    if (this.#closed) return;
-    if (reason !== undefined) {
-      this.#recent.record({ event: 'lost', ...(this.target && { target: this.target.externalName }), error: reason });
-    }
-    this.#serving = false;
-    this.#suspectedAt = this.#clock.now();
-    this.#pacing.suspected();
-    this.#follower.currentLost();
-    this.#lookAgain();
-  }
-
-  aside(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
-    return this.#connector.connectAside(endpoint, signal, createClient);
-  }
-
-  confirmed(): void {
-    this.#serving = true;
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#lookTimer?.cancel();
-    this.#follower.close();
-    this.#epochOver.abort(new ClosedError('the pool'));
-    this.#dropVetted();
-    this.#scramKeys.close();
-    await this.#route.close();
-  }
-
   // Callers wait for the Service to point at a server that serves. Its name is asked for more often than connections are
   // tried: a question to the cluster's DNS is cheap, and its answer ends the outage.
   #lookAgain(): void {
@@ -253,38 +237,32 @@ export class FollowingSupply implements ConnectionSupply {
     this.#lookTimer = this.#clock.schedule(
       () => {
         this.#lookTimer = undefined;
-        if (!this.#closed && !this.#serving && this.#obtaining > 0) this.#lookAgain();
+        if (!this.#closed && !this.serving && this.#requests > 0) this.#lookAgain();
       },
       outageLookMillis,
       { background: true },
     );
   }
 
-  async #attempt(target: Target, createClient?: () => pg.Client): Promise<Supplied | 'idle' | undefined> {
-    if (createClient === undefined && this.#host.hasIdle()) {
-      this.#pacing.passed();
-      return 'idle';
-    }
-    const epoch = this.#epoch;
-    const { signal } = this.#epochOver;
+  // `undefined` if the Service points elsewhere now: begin again.
+  async #attempt(target: Target, createClient?: () => pg.Client): Promise<MadeConnection | undefined> {
+    const { epoch } = this.#epoch;
     try {
-      const connection = await this.#connect(target, signal, createClient);
-      if (signal.aborted) {
-        closeQuietly(connection.client);
-      } else {
-        this.#everServed = true;
-        this.#serving = true;
+      const connection = await this.#connectTo(target, epoch.over, createClient);
+      if (!epoch.over.aborted) {
+        this.#health.reached();
         this.#pacing.succeeded();
-        return { connection, epoch };
+        return { ...connection, epoch };
       }
+      closeClient(connection.client, this.#clock);
     } catch (error) {
-      if (!signal.aborted || this.#closed) throw error;
+      if (!epoch.over.aborted || this.#closed) throw error;
     }
     this.#pacing.passed();
-    return undefined; // The Service points elsewhere now: begin again.
+    return undefined;
   }
 
-  async #connect(target: Target, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
+  async #connectTo(target: Target, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
     const startedAt = this.#clock.now();
     const report = (outcome: { address?: string; error?: unknown }) =>
       connected.publish(() => ({
@@ -306,40 +284,38 @@ export class FollowingSupply implements ConnectionSupply {
 
   #worthAnother(error: unknown, failure: Failure): boolean {
     if (this.#closed || this.#settings.failoverTimeoutMillis === 0 || !failure.retryable) return false;
-    if (failure.kind !== 'name' || this.#everServed) return true;
+    if (failure.kind !== 'name' || this.#health.everServed) return true;
     // At the start, "no such host" is a mistake to report; "nobody answers" may pass.
     return !(error instanceof ResolutionError) || error.failure === 'unavailable';
   }
 
   async #vet(target: Target, signal: AbortSignal): Promise<void> {
     this.#dropVetted();
-    const connection = await this.#connect(target, signal);
+    const connection = await this.#connectTo(target, signal);
     if (signal.aborted) {
-      closeQuietly(connection.client);
+      closeClient(connection.client, this.#clock);
       throw signal.reason;
     }
     this.#vetted = connection;
   }
 
   #move(target: Target, previous: Target | undefined): void {
-    const first = this.#vetted;
+    const vetted = this.#vetted;
     this.#vetted = undefined;
     this.#refusal = undefined;
     const { externalName, source } = target;
     if (previous === undefined) {
       this.#recent.record({ event: 'source', target: externalName, source });
-      this.#host.moved(target, undefined, undefined);
       return;
     }
     this.#recent.record({ event: 'switch', target: externalName, source, from: previous.externalName });
-    this.#epoch += 1;
-    const over = this.#epochOver;
-    this.#epochOver = newEpochSignal();
-    this.#serving = first !== undefined;
-    this.#suspectedAt = Number.NEGATIVE_INFINITY;
-    this.#host.moved(target, previous, first);
-    over.abort(new Error(`the Service points at ${target.externalName} now`));
-    if (first !== undefined) this.#pacing.switched();
+    const ended = this.#epoch;
+    this.#epoch = beginEpoch(ended.epoch.number + 1);
+    const { epoch } = this.#epoch;
+    this.#health.targetChanged(vetted !== undefined);
+    this.#host.switched({ target, previous, epoch, first: vetted && { ...vetted, epoch } });
+    ended.end(new Error(`the Service points at ${externalName} now`));
+    if (vetted !== undefined) this.#pacing.switched();
     else this.#pacing.hurry();
   }
 
@@ -354,15 +330,15 @@ export class FollowingSupply implements ConnectionSupply {
   #dropVetted(): void {
     const vetted = this.#vetted;
     this.#vetted = undefined;
-    if (vetted !== undefined) closeQuietly(vetted.client);
+    if (vetted !== undefined) closeClient(vetted.client, this.#clock);
   }
 }
 
-// Every connection that is being made listens to it, and a pool may make many at once.
-function newEpochSignal(): AbortController {
+function beginEpoch(number: number): { readonly epoch: Epoch; readonly end: (reason: Error) => void } {
   const controller = new AbortController();
+  // Every connection that is being made listens to it, and a pool may make many at once.
   setMaxListeners(0, controller.signal);
-  return controller;
+  return { epoch: { number, over: controller.signal }, end: (reason) => controller.abort(reason) };
 }
 
 // With the jitter that pacing adds, three attempts a second at the most.

@@ -20,12 +20,13 @@ import {
   tlsIdentity,
 } from '@externalname/core';
 import type * as pg from 'pg';
-import type { ConnectorRoute } from '../connect/connector.ts';
+import type { Dialer } from '../connect/connector.ts';
 import { SharedSecureContext } from '../connect/secure-context.ts';
+import { tlsOptionsOf } from '../driver/client-internals.ts';
 import type { PoolSettings } from '../options.ts';
 
 /** How a pool gets from the name that it was given to servers: the parts of core, put together. */
-export interface Route extends ConnectorRoute {
+export interface ServiceDialer extends Dialer {
   readonly source: TargetSource;
   readonly policy: TargetPolicy;
   /** Closes what the pool opened; what was given to it stays open. */
@@ -39,7 +40,7 @@ export interface Route extends ConnectorRoute {
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` where there is no allow-list
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry or a name that cannot be read
  */
-export function createRoute(settings: PoolSettings, dependencies: { clock: Clock; random: Random }): Route {
+export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clock; random: Random }): ServiceDialer {
   const policy = createTargetPolicy({
     service: settings.service,
     host: settings.host,
@@ -130,7 +131,7 @@ function tlsOptions(
   secureContext: SharedSecureContext,
 ): object | false {
   if (settings.tls === 'off') return false;
-  const { ssl } = client as unknown as { ssl: boolean | object };
+  const ssl = tlsOptionsOf(client);
   const given = typeof ssl === 'object' ? ssl : {};
   const { key } = given as { key?: unknown };
   // `pg` hides the key from inspection; a spread would lose it.

@@ -1,105 +1,97 @@
 import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import type * as pg from 'pg';
-import { type Connection, closeQuietly } from '../connect/connector.ts';
+import type { Connection } from '../connect/connector.ts';
+import { closeClient } from '../driver/closing.ts';
 import { switched } from '../events.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import type { WatchedConnection } from '../liveness/silence.ts';
 import { demandsOf, type PoolSettings } from '../options.ts';
 import type { RecentEvent } from '../recent-events.ts';
-import { FollowingSupply, type SupplyRequest } from './service-connections.ts';
-import { createRoute } from './service-dialer.ts';
+import type { ConnectionRequest } from './connection-factory.ts';
+import { ServiceConnections, type SwitchedTarget } from './service-connections.ts';
+import { serviceDialer } from './service-dialer.ts';
 
-/** A client that shares its supply with others. */
+/** A client that shares with others what makes connections. */
 export interface SharingClient {
   /** Makes a client of the same options, to look at a target with. */
   createScout(): pg.Client;
   /** The Service points elsewhere now. */
-  retire(target: Target): 'idle' | 'draining' | undefined;
+  retire(target: Target): 'no work' | 'work' | undefined;
 }
 
 /**
- * One supply for all clients of the same options: fifty clients of one ORM's pool are one watcher of their Service, and
+ * One factory for all clients of the same options: fifty clients of one ORM's pool are one watcher of their Service, and
  * together make no more attempts in an outage than one pool would. Begins with the first client and ends with the last.
  */
-export class SharedSupply {
+export class SharedConnections {
   readonly #key: string;
   readonly #name: string;
-  readonly #supply: FollowingSupply;
+  readonly #clock: Clock;
+  readonly #service: ServiceConnections;
   readonly #liveness: Liveness | undefined;
   readonly #clients = new Set<SharingClient>();
 
   private constructor(key: string, settings: PoolSettings, { clock, random }: { clock: Clock; random: Random }) {
     this.#key = key;
     this.#name = settings.name;
-    const route = createRoute(settings, { clock, random });
-    this.#supply = new FollowingSupply(
+    const dialer = serviceDialer(settings, { clock, random });
+    this.#clock = clock;
+    this.#service = new ServiceConnections(
       settings,
-      route,
+      dialer,
       {
         createClient: () => this.#createScout(),
         demands: (client, where) => demandsOf(settings, client, where),
-        hasIdle: () => false,
-        moved: (target, previous, first) => {
-          // It has shown that the target serves; a client of the application's own it is not.
-          if (first !== undefined) closeQuietly(first.client);
-          if (previous !== undefined) this.#move(target, previous);
-        },
+        switched: (to) => this.#switchTo(to),
       },
       { clock, random },
     );
     this.#liveness =
       settings.liveness &&
-      postgresLiveness(settings.liveness, clock, (endpoint, signal) => this.#supply.aside(endpoint, signal));
+      postgresLiveness(settings.liveness, clock, (endpoint, signal) => this.#service.connectMonitor(endpoint, signal));
   }
 
   /**
-   * Joins the supply of these settings.
+   * Joins the clients of these settings.
    *
    * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
    */
-  static join(settings: PoolSettings, client: SharingClient): SharedSupply {
-    const key = keyOf(settings);
-    let shared = supplies.get(key);
+  static join(settings: PoolSettings, client: SharingClient): SharedConnections {
+    const key = sharingKeyOf(settings);
+    let shared = allShared.get(key);
     if (shared === undefined) {
-      shared = new SharedSupply(key, settings, { clock: systemClock, random: systemRandom });
-      supplies.set(key, shared);
+      shared = new SharedConnections(key, settings, { clock: systemClock, random: systemRandom });
+      allShared.set(key, shared);
     }
     shared.#clients.add(client);
     return shared;
   }
 
-  /** How many are open in this process. For tests. @internal */
-  static get openCount(): number {
-    return supplies.size;
-  }
-
   /** Resolves when what was shared is closed, where this client was the last. */
   async leave(client: SharingClient): Promise<void> {
     if (!this.#clients.delete(client) || this.#clients.size > 0) return;
-    if (supplies.get(this.#key) === this) supplies.delete(this.#key);
-    await Promise.all([this.#liveness?.close(), this.#supply.close()]);
+    if (allShared.get(this.#key) === this) allShared.delete(this.#key);
+    await Promise.all([this.#liveness?.close(), this.#service.close()]);
   }
 
   /** Makes a connection, by the request's own client. */
-  async obtain(request: SupplyRequest): Promise<Connection> {
-    const supplied = await this.#supply.obtain(request);
-    if (supplied === 'idle') throw new Error('nothing is idle here');
-    return supplied.connection;
+  connect(request: ConnectionRequest): Promise<Connection> {
+    return this.#service.connect(request);
   }
 
   get target(): Target | undefined {
-    return this.#supply.target;
+    return this.#service.target;
   }
 
   /** The server of a client is in doubt: look where the Service points. */
   suspect(reason: unknown): void {
-    this.#supply.suspect(reason);
+    this.#service.suspect(reason);
   }
 
   /** What was done and met last on the way to a server. */
   get recentEvents(): readonly RecentEvent[] {
-    return this.#supply.recentEvents;
+    return this.#service.recentEvents;
   }
 
   /** Ends the connection when its server is found to be gone. Returns the function that ends the watch. */
@@ -107,16 +99,18 @@ export class SharedSupply {
     return this.#liveness?.watch(connection);
   }
 
-  #move(target: Target, previous: Target): void {
+  #switchTo({ target, previous, epoch, first }: SwitchedTarget): void {
+    // It has shown that the target serves; a client of the application's own it is not.
+    if (first !== undefined) closeClient(first.client, this.#clock);
     const retired = [...this.#clients].map((client) => client.retire(target));
     switched.publish(() => ({
       name: this.#name,
       from: previous.externalName,
       to: target.externalName,
       source: target.source,
-      epoch: this.#supply.epoch,
-      idle: retired.filter((how) => how === 'idle').length,
-      draining: retired.filter((how) => how === 'draining').length,
+      epoch: epoch.number,
+      idle: retired.filter((had) => had === 'no work').length,
+      draining: retired.filter((had) => had === 'work').length,
     }));
   }
 
@@ -127,15 +121,16 @@ export class SharedSupply {
   }
 }
 
-const supplies = new Map<string, SharedSupply>();
+/** What is open in this process, by what decides where connections lead. */
+export const allShared: Map<string, SharedConnections> = new Map();
 
 // Everything that decides where connections lead and which of them do. Secrets are no part of it.
-function keyOf(settings: PoolSettings): string {
+function sharingKeyOf(settings: PoolSettings): string {
   const { source, dns, ...plain } = settings;
-  return JSON.stringify({ ...plain, source: identityOf(source), dns: isPlain(dns) ? dns : identityOf(dns) });
+  return JSON.stringify({ ...plain, source: identityOf(source), dns: isPlainObject(dns) ? dns : identityOf(dns) });
 }
 
-function isPlain(value: unknown): boolean {
+function isPlainObject(value: unknown): boolean {
   return value === undefined || (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype);
 }
 

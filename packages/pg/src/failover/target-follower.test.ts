@@ -28,7 +28,7 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
   const vetted: string[] = [];
   let listener: (next: Target) => void = () => {};
   let subscriptions = 0;
-  let settled = 0;
+  let dropped = 0;
   const source: TargetSource = {
     current: async () => state.now,
     subscribe(next) {
@@ -55,15 +55,18 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
       move: (to, from) => moves.push(`${from?.externalName ?? ''} -> ${to.externalName}`),
       currentServes: () => state.serves,
       refused: (each, error) => refusals.push([each.externalName, error]),
-      settled: () => {
-        settled += 1;
+      candidateDropped: () => {
+        dropped += 1;
       },
     },
     clock,
   );
-  const announce = async (next: Target) => {
+  const announceNow = (next: Target) => {
     state.now = next;
     listener(next);
+  };
+  const announce = async (next: Target) => {
+    announceNow(next);
     await clock.advance(0);
   };
   const start = () => follower.current(new AbortController().signal);
@@ -78,7 +81,8 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
     announce,
     start,
     source,
-    settled: () => settled,
+    announceNow,
+    dropped: () => dropped,
     subscriptions: () => subscriptions,
   };
 }
@@ -130,16 +134,41 @@ describe('a follower', () => {
   });
 
   it('tells when a candidate is off', async () => {
-    const { announce, answers, start, settled, follower } = setUp();
+    const { announce, answers, start, dropped, follower, clock } = setUp();
     answers['secondary-db.example.com'] = otherCertificate;
     await start();
     await announce(secondary);
-    expect(settled()).toBe(0);
+    expect(dropped()).toBe(0);
     await announce(primary);
-    expect(settled()).toBe(1);
+    expect(dropped()).toBe(1);
     await announce(secondary);
     follower.close();
-    expect(settled()).toBe(2);
+    await clock.advance(0);
+    expect(dropped()).toBe(2);
+  });
+
+  it('moves, and tells of it, outside the call that says that the current target is lost', async () => {
+    const { announce, start, moves, follower, state, answers, clock } = setUp();
+    answers['secondary-db.example.com'] = new Error('no answer');
+    await start();
+    await announce(secondary);
+    state.serves = false;
+    follower.currentLost();
+    expect(moves).toHaveLength(1);
+    await clock.advance(0);
+    expect(moves).toHaveLength(2);
+  });
+
+  it('tells of a refusal, and of a candidate that is off, outside the call of the source', async () => {
+    const { announceNow, start, refusals, dropped, answers, announce, clock } = setUp();
+    answers['secondary-db.example.com'] = otherCertificate;
+    await start();
+    await announce(secondary);
+    const before = refusals.length;
+    announceNow({ ...secondary, externalName: 'evil.example.org' });
+    expect([refusals.length, dropped()]).toEqual([before, 0]);
+    await clock.advance(0);
+    expect([refusals.length, dropped()]).toEqual([before + 1, 1]);
   });
 
   it('does not follow a target outside the allow-list, and says so', async () => {
@@ -226,12 +255,14 @@ describe('a follower', () => {
     await unreachable.announce(secondary);
     unreachable.state.serves = false;
     unreachable.follower.currentLost();
+    await unreachable.clock.advance(0);
     expect(unreachable.moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
 
     const impostor = setUp({ answers: { 'secondary-db.example.com': otherCertificate }, serves: false });
     await impostor.start();
     await impostor.announce(secondary);
     impostor.follower.currentLost();
+    await impostor.clock.advance(0);
     expect(impostor.moves).toHaveLength(1);
     impostor.follower.close();
     expect(impostor.clock.pending).toBe(0);

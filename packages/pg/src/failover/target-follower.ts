@@ -10,7 +10,10 @@ import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { inBackground } from '../background.ts';
 import { classifyFailure, type FailureKind } from '../failures/classify.ts';
 
-/** What the follower asks of the pool. */
+/**
+ * What the follower asks of the pool. It moves, and tells, outside every call that is made to it: what the pool does about a
+ * move must not come in the middle of what it was doing when it said that its server was lost.
+ */
 export interface FollowerHost {
   /**
    * Makes a connection to a target that the pool may move to, and keeps it for the move. Rejects with why it cannot
@@ -26,7 +29,7 @@ export interface FollowerHost {
   /** Told what the source answered when it was asked past its caches. */
   looked?(answer: { readonly target: string; readonly source: string } | { readonly error: unknown }): void;
   /** Told when there is no candidate any more, and the pool has not moved to it. */
-  settled?(): void;
+  candidateDropped?(): void;
 }
 
 /** See {@link TargetFollower}. */
@@ -125,9 +128,14 @@ export class TargetFollower {
   /** The current target has stopped serving: a candidate that is being tried need not prove itself any more. */
   currentLost(): void {
     const candidate = this.#candidate;
-    if (candidate === undefined || (this.#lastVetKind !== undefined && unfit.has(this.#lastVetKind))) return;
-    this.#dropCandidate();
-    this.#moveTo(candidate.target);
+    if (candidate === undefined) return;
+    later(() => {
+      // In the meantime it may have been moved to, or dropped.
+      if (this.#closed || this.#candidate !== candidate) return;
+      if (this.#lastVetKind !== undefined && unfit.has(this.#lastVetKind)) return;
+      this.#dropCandidate();
+      this.#moveTo(candidate.target);
+    });
   }
 
   /** Ends the subscription and whatever is under way. Idempotent. */
@@ -165,7 +173,7 @@ export class TargetFollower {
       this.#settings.policy.checkTarget(target);
     } catch (error) {
       this.#giveUpCandidate();
-      this.#host.refused(target, error);
+      later(() => this.#host.refused(target, error));
       return;
     }
     this.#dropCandidate();
@@ -238,7 +246,7 @@ export class TargetFollower {
   #giveUpCandidate(): void {
     const given = this.#candidate !== undefined;
     this.#dropCandidate();
-    if (given) this.#host.settled?.();
+    if (given) later(() => this.#host.candidateDropped?.());
   }
 
   #dropCandidate(): void {
@@ -246,6 +254,11 @@ export class TargetFollower {
     this.#candidate = undefined;
     candidate?.controller.abort(new Error('the Service points elsewhere again'));
   }
+}
+
+// When the call that caused it is over, and in no caller's context.
+function later(tell: () => void): void {
+  inBackground(() => queueMicrotask(tell));
 }
 
 const rejected: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', 'policy', 'wrong-database']);

@@ -2,7 +2,7 @@ import type { Endpoint } from '@externalname/core';
 import { ManualClock, sleep } from '@externalname/core/internal';
 import { describe, expect, it } from 'vitest';
 import { Liveness } from './liveness.ts';
-import type { SessionActivity, SideSession } from './monitoring-session.ts';
+import type { MonitoringSession, SessionActivity } from './monitoring-session.ts';
 
 const endpoint: Endpoint = {
   target: { externalName: 'primary-db.example.com', via: [], version: '1', source: 'static', stale: false },
@@ -35,7 +35,7 @@ function setUp(settings = { afterMillis: 1_000, intervalMillis: 700, failures: 2
   /** The server that the next session comes to. */
   let route = () => server;
   const counts = { probes: 0, sessions: 0, open: 0, questions: 0 };
-  const openSession = async (signal: AbortSignal): Promise<SideSession> => {
+  const openSession = async (signal: AbortSignal): Promise<MonitoringSession> => {
     counts.sessions += 1;
     const here: Server = route();
     if (!here.takesSessions) await sleep(1_000_000, { clock, signal });

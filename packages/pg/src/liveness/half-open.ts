@@ -1,6 +1,6 @@
 import type { Clock } from '@externalname/core';
 import { sleep, withDeadline } from '@externalname/core/internal';
-import type { Activities, ServerIdentity, SideSession } from './monitoring-session.ts';
+import type { Activities, MonitoringSession, ServerIdentity } from './monitoring-session.ts';
 import type { Observation } from './silence.ts';
 
 /** See {@link HalfOpenSearch}. Milliseconds. */
@@ -18,7 +18,7 @@ export interface HalfOpenDependencies {
   readonly clock: Clock;
   /** The connections to the one server. */
   readonly observations: ReadonlySet<Observation>;
-  readonly openSession: (signal: AbortSignal) => Promise<SideSession>;
+  readonly openSession: (signal: AbortSignal) => Promise<MonitoringSession>;
   /** The server has given a sign of life. */
   readonly heard: () => void;
 }
@@ -44,7 +44,7 @@ export class HalfOpenSearch {
   readonly #inquiries = new WeakMap<Observation, Inquiry>();
   /** Connections that the server has not heard of, and what they had received then. */
   readonly #missed = new WeakMap<Observation, number>();
-  #line: Line | undefined;
+  #informant: Informant | undefined;
   /** Fires when the round that is under way is of no use any more. */
   #round: AbortController | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -69,10 +69,10 @@ export class HalfOpenSearch {
   look(now: number): boolean {
     if (this.#round !== undefined) return false;
     const owed = this.#owed(now);
-    if (owed.length === 0 && this.#line !== undefined && now - this.#askedAt >= lingerMillis) this.#drop();
+    if (owed.length === 0 && this.#informant !== undefined && now - this.#askedAt >= lingerMillis) this.#drop();
     const mayAsk = now >= this.#restUntil && now - this.#askedAt >= this.#spacingMillis;
     if (!mayAsk || !owed.some((each) => this.#isDue(each, now))) return false;
-    const known = this.#line?.session.isOpen === true;
+    const known = this.#informant?.session.isOpen === true;
     const round = new AbortController();
     this.#round = round;
     const over = () => {
@@ -148,8 +148,8 @@ export class HalfOpenSearch {
 
   /** Fails what is dead, and returns what may be. */
   #judge(asked: readonly Observation[], activities: Activities): Observation[] {
-    const line = this.#line;
-    if (line === undefined) return [];
+    const informant = this.#informant;
+    if (informant === undefined) return [];
     if (this.#isOneOfSeveral(activities)) {
       this.#giveUp();
       return [];
@@ -167,13 +167,13 @@ export class HalfOpenSearch {
         inquiry.doubt = undefined;
         if (activity === 'hidden') continue;
         inquiry.workedAt = inquiry.askedAt;
-        line.known.add(processId);
+        informant.known.add(processId);
         continue;
       }
       const now = this.#clock.now();
       const { doubt } = inquiry;
-      inquiry.doubt ??= { line, until: this.#deadAt(observation, inquiry, now) };
-      const agreed = activities.direct || line.known.has(processId) || doubt?.line !== line;
+      inquiry.doubt ??= { informant, until: this.#deadAt(observation, inquiry, now) };
+      const agreed = activities.direct || informant.known.has(processId) || doubt?.informant !== informant;
       if (doubt !== undefined && now >= doubt.until && agreed) connection.fail(now - observation.heardAt);
       else doubtful.push(observation);
     }
@@ -197,7 +197,7 @@ export class HalfOpenSearch {
   }
 
   #isKnown({ connection: { processId } }: Observation): boolean {
-    return processId !== undefined && this.#line?.known.has(processId) === true;
+    return processId !== undefined && this.#informant?.known.has(processId) === true;
   }
 
   // Either another server has answered, which was there before the last one answered for the last time; or a connection
@@ -220,7 +220,7 @@ export class HalfOpenSearch {
 
   async #activities(signal: AbortSignal): Promise<Activities | undefined> {
     const processIds = [...this.#dependencies.observations].flatMap(({ connection }) => connection.processId ?? []);
-    const { session } = this.#line ?? {};
+    const { session } = this.#informant ?? {};
     if (session?.isOpen === true) {
       try {
         const answer = await this.#within(this.#settings.intervalMillis, signal, () => session.ask(processIds));
@@ -244,7 +244,7 @@ export class HalfOpenSearch {
     }
   }
 
-  async #open(signal: AbortSignal): Promise<SideSession> {
+  async #open(signal: AbortSignal): Promise<MonitoringSession> {
     this.#drop();
     const session = await this.#within(openingMillis, signal, async (inner) => {
       const opened = await this.#dependencies.openSession(inner);
@@ -252,12 +252,12 @@ export class HalfOpenSearch {
       this.#end(opened);
       throw inner.reason;
     });
-    this.#line = { session, known: new Set() };
+    this.#informant = { session, known: new Set() };
     return session;
   }
 
   #fail(): number {
-    this.#line?.session.destroy();
+    this.#informant?.session.destroy();
     this.#drop();
     this.#failures += 1;
     const restMillis = Math.min(shortestRestMillis * 2 ** (this.#failures - 1), longestRestMillis);
@@ -273,12 +273,12 @@ export class HalfOpenSearch {
   }
 
   #drop(): void {
-    const line = this.#line;
-    this.#line = undefined;
-    if (line !== undefined) this.#end(line.session);
+    const informant = this.#informant;
+    this.#informant = undefined;
+    if (informant !== undefined) this.#end(informant.session);
   }
 
-  #end(session: SideSession): void {
+  #end(session: MonitoringSession): void {
     const ended = session.close().finally(() => this.#closing.delete(ended));
     this.#closing.add(ended);
   }
@@ -295,8 +295,8 @@ export class HalfOpenSearch {
 }
 
 /** A session, and of whom it has told. */
-interface Line {
-  readonly session: SideSession;
+interface Informant {
+  readonly session: MonitoringSession;
   /** The processes that it has seen at work: it leads to their server. */
   readonly known: Set<number>;
 }
@@ -309,7 +309,7 @@ interface Inquiry {
   /** When the server was asked last of the times that it worked on it. */
   workedAt: number | undefined;
   /** Where the server does not work on it: the session that said so, and until when to go on hoping. */
-  doubt: { readonly line: Line; readonly until: number } | undefined;
+  doubt: { readonly informant: Informant; readonly until: number } | undefined;
 }
 
 function nextTurn(): Promise<void> {

@@ -2,7 +2,7 @@ import type { Clock, Endpoint, Timer } from '@externalname/core';
 import { sleep, withDeadline } from '@externalname/core/internal';
 import { inBackground } from '../background.ts';
 import { HalfOpenSearch } from './half-open.ts';
-import type { SideSession } from './monitoring-session.ts';
+import type { MonitoringSession } from './monitoring-session.ts';
 import { Observation, type WatchedConnection } from './silence.ts';
 
 /** How a server that has fallen silent is found. Milliseconds. */
@@ -26,7 +26,7 @@ export interface LivenessDependencies {
   /** Asks a server for a sign of life; rejects where none comes before the signal fires. */
   readonly probe: (endpoint: Endpoint, signal: AbortSignal) => Promise<void>;
   /** Opens a session beside those that are watched. */
-  readonly openSession: (endpoint: Endpoint, signal: AbortSignal) => Promise<SideSession>;
+  readonly openSession: (endpoint: Endpoint, signal: AbortSignal) => Promise<MonitoringSession>;
 }
 
 /**
@@ -211,6 +211,7 @@ function patient(clock: Clock): Clock {
           cancelled = true;
           timer.cancel();
         },
+        restart: () => timer.restart(),
       };
     },
   };

@@ -1,27 +1,29 @@
 import type { Clock, Endpoint } from '@externalname/core';
 import type * as pg from 'pg';
-import { type Connection, describeEndpoint } from '../connect/connector.ts';
-import { breakConnection, bytesRead, bytesWritten, hasWork, processIdOf } from '../driver/client-internals.ts';
+import type { Connection } from '../connect/connector.ts';
+import { bytesRead, bytesWritten, hasWork, processIdOf } from '../driver/client-internals.ts';
+import { destroyClient } from '../driver/closing.ts';
+import { describeEndpoint } from '../driver/dial.ts';
 import { PeerSilentError } from '../errors.ts';
 import { Liveness, type LivenessSettings } from './liveness.ts';
-import { probePostgres, sideSession } from './monitoring-session.ts';
+import { monitoringSession, probePostgres } from './monitoring-session.ts';
 import type { WatchedConnection } from './silence.ts';
 
-/** Liveness of PostgreSQL servers. `aside` opens a session that is in no pool. */
+/** Liveness of PostgreSQL servers. `connectMonitor` opens a session that is in no pool. */
 export function postgresLiveness(
   settings: LivenessSettings,
   clock: Clock,
-  aside: (endpoint: Endpoint, signal: AbortSignal) => Promise<Connection>,
+  connectMonitor: (endpoint: Endpoint, signal: AbortSignal) => Promise<Connection>,
 ): Liveness {
   return new Liveness(settings, {
     clock,
     probe: probePostgres,
-    openSession: async (endpoint, signal) => sideSession(await aside(endpoint, signal)),
+    openSession: async (endpoint, signal) => monitoringSession(await connectMonitor(endpoint, signal), clock),
   });
 }
 
 /** A client as liveness sees it. Ended by it, the client's statement fails, and what became of it is unknown. */
-export function watchedClient(client: pg.ClientBase, endpoint: Endpoint): WatchedConnection {
+export function monitoredClient(client: pg.ClientBase, endpoint: Endpoint): WatchedConnection {
   return {
     endpoint,
     get processId() {
@@ -32,7 +34,7 @@ export function watchedClient(client: pg.ClientBase, endpoint: Endpoint): Watche
     bytesWritten: () => bytesWritten(client),
     fail: (silentMillis) => {
       const outcome = hasWork(client) ? 'unknown' : 'not-executed';
-      breakConnection(client, new PeerSilentError(describeEndpoint(endpoint), silentMillis, outcome));
+      destroyClient(client, new PeerSilentError(describeEndpoint(endpoint), silentMillis, outcome));
     },
   };
 }

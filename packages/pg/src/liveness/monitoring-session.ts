@@ -1,8 +1,9 @@
 import net from 'node:net';
-import type { Endpoint } from '@externalname/core';
+import type { Clock, Endpoint } from '@externalname/core';
 import type * as pg from 'pg';
-import { type Connection, closeQuietly, destroySocket } from '../connect/connector.ts';
-import { isUsable, processIdOf } from '../driver/client-internals.ts';
+import type { Connection } from '../connect/connector.ts';
+import { isUsable, keepProcess, processIdOf } from '../driver/client-internals.ts';
+import { closeClient, destroyClient } from '../driver/closing.ts';
 
 /** What a server does in one of its sessions. */
 export type SessionActivity =
@@ -33,7 +34,7 @@ export interface ServerIdentity {
 }
 
 /** A session beside those that are watched, to ask their server about them. */
-export interface SideSession {
+export interface MonitoringSession {
   readonly isOpen: boolean;
   /**
    * Asks what the server does for these sessions. `undefined` where it cannot tell: a pooler in between has process ids of
@@ -46,10 +47,10 @@ export interface SideSession {
   destroy(): void;
 }
 
-/** Makes a side session of a connection. The process may end while it is open. */
-export function sideSession(connection: Connection): SideSession {
+/** Makes a monitoring session of a connection. The process may end while it is open. */
+export function monitoringSession(connection: Connection, clock: Clock): MonitoringSession {
   const { client, endpoint } = connection;
-  (client as unknown as { unref(): void }).unref();
+  keepProcess(client, false);
   let closed: Promise<void> | undefined;
   return {
     get isOpen() {
@@ -57,11 +58,11 @@ export function sideSession(connection: Connection): SideSession {
     },
     ask: async (processIds) => readActivities(await askActivities(client, processIds), client, endpoint),
     close() {
-      closed ??= new Promise((resolve) => closeQuietly(client, resolve));
+      closed ??= new Promise((resolve) => closeClient(client, clock, resolve));
       return closed;
     },
     destroy() {
-      destroySocket(client);
+      destroyClient(client);
     },
   };
 }

@@ -1,91 +1,115 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Epochs } from './connections.ts';
+import type { Epoch } from '../failover/connection-factory.ts';
+import { Connections } from './connections.ts';
 
 interface Connection {
   readonly name: number;
+  readonly epoch: Epoch;
+  isOver: boolean;
 }
 
 let made = 0;
-const connection = (): Connection => ({ name: made++ });
+const connection = (epoch: Epoch): Connection => ({ name: made++, epoch, isOver: false });
+const epochOf = (number: number): Epoch => ({ number, over: new AbortController().signal });
 
 describe('the connections of a pool', () => {
+  const [zeroth, first] = [epochOf(0), epochOf(1)];
+
   it('are lent last in, first out', () => {
-    const epochs = new Epochs<Connection>(2);
-    const [first, second] = [connection(), connection()];
-    for (const each of [first, second]) epochs.admit(each, 0);
-    epochs.giveBack(first);
-    epochs.giveBack(second);
-    expect(epochs.borrow()).toBe(second);
-    expect(epochs.borrow()).toBe(first);
-    expect(epochs.borrow()).toBeUndefined();
+    const connections = new Connections<Connection>(2, zeroth);
+    const [one, other] = [connection(zeroth), connection(zeroth)];
+    for (const each of [one, other]) connections.add(each);
+    connections.giveBack(one);
+    connections.giveBack(other);
+    expect(connections.borrow()).toBe(other);
+    expect(connections.borrow()).toBe(one);
+    expect(connections.borrow()).toBeUndefined();
   });
 
-  it('are parted by a new target: idle ones end, busy ones drain, and neither counts', () => {
-    const epochs = new Epochs<Connection>(2);
-    const [idle, busy] = [connection(), connection()];
-    for (const each of [idle, busy]) epochs.admit(each, 0);
-    epochs.giveBack(idle);
-    expect(epochs.advance()).toEqual({ idle: [idle], draining: [busy], cut: [] });
-    expect([epochs.total, epochs.idleCount, epochs.drainingCount]).toEqual([0, 0, 1]);
-    expect(epochs.giveBack(busy)).toBe(false);
-    expect(epochs.drop(busy)).toBe('draining');
-    expect(epochs.drainingCount).toBe(0);
+  it('are parted by a new target: idle ones end, those in use drain, and neither counts', () => {
+    const connections = new Connections<Connection>(2, zeroth);
+    const [idle, busy] = [connection(zeroth), connection(zeroth)];
+    for (const each of [idle, busy]) connections.add(each);
+    connections.giveBack(idle);
+    expect(connections.advance(first)).toEqual({ idle: [idle], draining: [busy], cut: [] });
+    expect([connections.total, connections.idleCount, connections.drainingCount]).toEqual([0, 0, 1]);
+    expect(connections.giveBack(busy)).toBe(false);
+    expect(connections.drop(busy)).toBe('draining');
+    expect(connections.drainingCount).toBe(0);
   });
 
-  it('are not taken up when they were made for a target that was left meanwhile', () => {
-    const epochs = new Epochs<Connection>(2);
-    epochs.advance();
-    expect(epochs.admit(connection(), 0)).toBe(false);
-    expect(epochs.total).toBe(0);
+  it('do not count when they were made for a target that was left meanwhile', () => {
+    const connections = new Connections<Connection>(2, zeroth);
+    connections.advance(first);
+    expect(connections.add(connection(zeroth))).toBe(false);
+    expect(connections.total).toBe(0);
+  });
+
+  it('are of an epoch by identity: one with the same number is another one', () => {
+    const connections = new Connections<Connection>(2, zeroth);
+    expect(connections.add(connection(epochOf(0)))).toBe(false);
   });
 
   it('are never more than twice max: the ones that drain longest are cut', () => {
-    const epochs = new Epochs<Connection>(1);
-    const [first, second] = [connection(), connection()];
-    epochs.admit(first, 0);
-    epochs.advance();
-    epochs.admit(second, 1);
-    expect(epochs.advance()).toEqual({ idle: [], draining: [second], cut: [first] });
+    const connections = new Connections<Connection>(1, zeroth);
+    const [one, other] = [connection(zeroth), connection(first)];
+    connections.add(one);
+    connections.advance(first);
+    connections.add(other);
+    expect(connections.advance(epochOf(2))).toEqual({ idle: [], draining: [other], cut: [one] });
+  });
+
+  it('are known until they are closed, and count only until they begin to close', () => {
+    const connections = new Connections<Connection>(1, zeroth);
+    const one = connection(zeroth);
+    connections.add(one);
+    expect(connections.drop(one)).toBe('current');
+    one.isOver = true;
+    expect([connections.total, connections.open().size]).toEqual([0, 1]);
+    expect(connections.drop(one)).toBe('unknown');
+    expect(connections.giveBack(one)).toBe(false);
+    connections.forget(one);
+    expect(connections.open().size).toBe(0);
   });
 });
 
 // A simple model: for each connection, the epoch it belongs to and whether it is out.
 interface Model {
-  epoch: number;
-  readonly out: Map<Connection, number>;
+  epoch: Epoch;
+  readonly out: Set<Connection>;
   idle: Connection[];
 }
 
 const max = 3;
 
-class Admit implements fc.Command<Model, Epochs<Connection>> {
+class Admit implements fc.Command<Model, Connections<Connection>> {
   readonly late: boolean;
   constructor(late: boolean) {
     this.late = late;
   }
   check = (model: Model) =>
-    [...model.out.values()].filter((epoch) => epoch === model.epoch).length + model.idle.length < max;
-  run(model: Model, epochs: Epochs<Connection>): void {
-    const made = connection();
-    const epoch = this.late ? model.epoch - 1 : model.epoch;
-    expect(epochs.admit(made, epoch)).toBe(!this.late);
-    if (!this.late) model.out.set(made, epoch);
+    [...model.out].filter(({ epoch }) => epoch === model.epoch).length + model.idle.length < max;
+  run(model: Model, connections: Connections<Connection>): void {
+    const made = connection(this.late ? epochOf(model.epoch.number - 1) : model.epoch);
+    expect(connections.add(made)).toBe(!this.late);
+    if (this.late) connections.forget(made);
+    else model.out.add(made);
   }
   toString = () => (this.late ? 'a connection comes late' : 'a connection comes');
 }
 
-class Borrow implements fc.Command<Model, Epochs<Connection>> {
+class Borrow implements fc.Command<Model, Connections<Connection>> {
   check = () => true;
-  run(model: Model, epochs: Epochs<Connection>): void {
+  run(model: Model, connections: Connections<Connection>): void {
     const expected = model.idle.pop();
-    expect(epochs.borrow()).toBe(expected);
-    if (expected !== undefined) model.out.set(expected, model.epoch);
+    expect(connections.borrow()).toBe(expected);
+    if (expected !== undefined) model.out.add(expected);
   }
   toString = () => 'borrow';
 }
 
-class End implements fc.Command<Model, Epochs<Connection>> {
+class End implements fc.Command<Model, Connections<Connection>> {
   readonly which: number;
   readonly drop: boolean;
   constructor(which: number, drop: boolean) {
@@ -93,32 +117,38 @@ class End implements fc.Command<Model, Epochs<Connection>> {
     this.drop = drop;
   }
   check = (model: Model) => model.out.size > 0;
-  run(model: Model, epochs: Epochs<Connection>): void {
-    const entries = [...model.out];
-    const entry = entries[this.which % entries.length];
-    if (entry === undefined) return;
-    const [which, epoch] = entry;
-    const current = epoch === model.epoch;
+  run(model: Model, connections: Connections<Connection>): void {
+    const all = [...model.out];
+    const which = all[this.which % all.length];
+    if (which === undefined) return;
+    const current = which.epoch === model.epoch;
     model.out.delete(which);
-    if (this.drop) {
-      expect(epochs.drop(which)).toBe(current ? 'current' : 'draining');
-    } else {
-      expect(epochs.giveBack(which)).toBe(current);
+    if (!this.drop) {
+      expect(connections.giveBack(which)).toBe(current);
       if (current) model.idle.push(which);
-      else expect(epochs.drop(which)).toBe('draining');
+    }
+    if (this.drop || !current) {
+      expect(connections.drop(which)).toBe(current ? 'current' : 'draining');
+      which.isOver = true;
+      connections.forget(which);
     }
   }
   toString = () => (this.drop ? `drop ${this.which}` : `give back ${this.which}`);
 }
 
-class Switch implements fc.Command<Model, Epochs<Connection>> {
+class Switch implements fc.Command<Model, Connections<Connection>> {
   check = () => true;
-  run(model: Model, epochs: Epochs<Connection>): void {
-    const retirement = epochs.advance();
-    expect(retirement.idle).toEqual(model.idle);
+  run(model: Model, connections: Connections<Connection>): void {
+    model.epoch = epochOf(model.epoch.number + 1);
+    const left = connections.advance(model.epoch);
+    expect(left.idle).toEqual(model.idle);
+    for (const each of [...left.idle, ...left.cut]) {
+      expect(connections.drop(each)).toBe('unknown');
+      each.isOver = true;
+      connections.forget(each);
+    }
     model.idle = [];
-    model.epoch += 1;
-    for (const each of retirement.cut) model.out.delete(each);
+    for (const each of left.cut) model.out.delete(each);
   }
   toString = () => 'switch';
 }
@@ -133,19 +163,21 @@ describe('whatever happens in whatever order', () => {
     ];
     fc.assert(
       fc.property(fc.commands(commands, { maxCommands: 60 }), (sequence) => {
-        const real = new Epochs<Connection>(max);
-        const model: Model = { epoch: 0, out: new Map(), idle: [] };
+        const epoch = epochOf(0);
+        const real = new Connections<Connection>(max, epoch);
+        const model: Model = { epoch, out: new Set(), idle: [] };
         fc.modelRun(() => ({ model, real }), sequence);
-        const current = [...model.out].filter(([, epoch]) => epoch === model.epoch).map(([each]) => each);
+        const current = [...model.out].filter((each) => each.epoch === model.epoch);
         const draining = model.out.size - current.length;
-        expect(real.number).toBe(model.epoch);
+        expect(real.epoch).toBe(model.epoch);
+        expect(real.open().size).toBe(model.out.size + model.idle.length);
         expect(real.total).toBe(current.length + model.idle.length);
         expect(real.drainingCount).toBe(draining);
         expect(real.total).toBeLessThanOrEqual(max);
         expect(real.total + real.drainingCount).toBeLessThanOrEqual(2 * max);
-        for (const [each, epoch] of model.out) {
-          expect(real.isCurrent(each)).toBe(epoch === model.epoch);
-          expect(real.isDraining(each)).toBe(epoch !== model.epoch);
+        for (const each of model.out) {
+          expect(real.isCurrent(each)).toBe(each.epoch === model.epoch);
+          expect(real.isDraining(each)).toBe(each.epoch !== model.epoch);
         }
       }),
       { numRuns: 500 },

@@ -2,8 +2,9 @@ import { type Clock, ClosedError, InvalidArgumentError, type Random } from '@ext
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import { inBackground } from '../background.ts';
-import { type Connection, closeQuietly } from '../connect/connector.ts';
-import { breakConnection, isUsable, onEnd } from '../driver/client-internals.ts';
+import type { Connection } from '../connect/connector.ts';
+import { isUsable, onEnd } from '../driver/client-internals.ts';
+import { closeClient, destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, PeerSilentError } from '../errors.ts';
 import { retried } from '../events.ts';
 import { classifyFailure } from '../failures/classify.ts';
@@ -83,7 +84,7 @@ export class Listening {
   readonly #heartbeatMillis: number;
   readonly #channels = new Map<string, Set<Handler>>();
   readonly #closing = new AbortController();
-  #line: Line | undefined;
+  #line: ListeningConnection | undefined;
   #keeping: Promise<void> | undefined;
   /** When notifications stopped to come; `undefined` while they do, and before they ever did. */
   #deafSince: number | undefined;
@@ -141,7 +142,7 @@ export class Listening {
   }
 
   /** The pool points elsewhere now: what listens goes there too. */
-  move(): void {
+  switched(): void {
     this.#line?.cut(undefined);
   }
 
@@ -232,7 +233,7 @@ export class Listening {
         await this.#use(await this.#connect(needless));
         // A server that takes connections and no LISTEN must not be asked without a pause.
         if (this.#deafSince !== undefined && this.#failures > 0) {
-          await sleep(pauseMillis, { signal: needless, clock: this.#clock, background: true });
+          await sleep(refusedListenPauseMillis, { signal: needless, clock: this.#clock, background: true });
         }
       } catch (error) {
         if (needless.aborted) continue;
@@ -255,7 +256,7 @@ export class Listening {
           try {
             const making = this.#host.connect(request);
             // An attempt that is under way is finished, whoever waits for it.
-            making.then((late) => signal.aborted && closeQuietly(late.client), noop);
+            making.then((late) => signal.aborted && closeClient(late.client, this.#clock), noop);
             made = await abortable(making, signal);
             return made;
           } catch (error) {
@@ -275,14 +276,14 @@ export class Listening {
       );
     } catch (error) {
       // It came when nobody wanted it any more.
-      if (made !== undefined) closeQuietly(made.client);
+      if (made !== undefined) closeClient(made.client, this.#clock);
       throw error;
     }
   }
 
   async #use(connection: Connection): Promise<void> {
     const { client } = connection;
-    const line = new Line(connection);
+    const line = new ListeningConnection(connection);
     this.#line = line;
     this.#failures += 1;
     client.on('notification', (message) => this.#dispatch(message));
@@ -302,11 +303,11 @@ export class Listening {
     if (lostBy !== undefined) {
       this.#lastError = lostBy;
       this.#host.suspect(lostBy);
-      if (isUsable(client)) breakConnection(client, lostBy);
+      if (isUsable(client)) destroyClient(client, lostBy);
     }
     // The next connection does not wait for the end of this one.
     this.#ends.add(line.ended);
-    line.end(() => this.#ends.delete(line.ended));
+    line.end(this.#clock, () => this.#ends.delete(line.ended));
   }
 
   #tellAll(channels: readonly (readonly [string, Set<Handler>])[], { endpoint }: Connection): void {
@@ -322,7 +323,7 @@ export class Listening {
   }
 
   // Until the connection is over.
-  async #beat(line: Line): Promise<void> {
+  async #beat(line: ListeningConnection): Promise<void> {
     const { client } = line;
     while (!line.over.aborted) {
       await sleep(this.#heartbeatMillis, { signal: line.over, clock: this.#clock, background: true });
@@ -338,7 +339,7 @@ export class Listening {
 }
 
 /** The connection, and when and why it is over. */
-class Line {
+class ListeningConnection {
   readonly connection: Connection;
   readonly client: pg.Client;
   readonly #over = new AbortController();
@@ -371,8 +372,8 @@ class Line {
   }
 
   /** Closes it. */
-  end(done: () => void): void {
-    closeQuietly(this.client, () => {
+  end(clock: Clock, done: () => void): void {
+    closeClient(this.client, clock, () => {
       this.#resolveEnded();
       done();
     });
@@ -455,6 +456,6 @@ function noop(): void {}
 // NAMEDATALEN less one.
 const longestChannelBytes = 63;
 
-const pauseMillis = 500;
+const refusedListenPauseMillis = 500;
 
 const reconnectPauses: Pauses = { shortestMillis: 100, longestMillis: 5_000 };

@@ -1,0 +1,92 @@
+import type net from 'node:net';
+import type { Endpoint } from '@externalname/core';
+import type * as pg from 'pg';
+import { endWaitForReady, internalsOf } from './client-internals.ts';
+import { destroyClient } from './closing.ts';
+import { standIn } from './dial.ts';
+
+/** Connects a client by the callback form, so that a failure is reported here and nowhere else. */
+export function connectClient(client: pg.Client, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const abort = () => fail(signal.reason);
+    const fail = (error: unknown) => {
+      if (over) return;
+      over = true;
+      signal.removeEventListener('abort', abort);
+      destroyClient(client);
+      reject(error);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    // It stays when the client is connected: until somebody takes it over, a last word of the server would be an
+    // uncaught exception of the process.
+    client.on('error', fail);
+    reportUnreadable(client, fail);
+    endWaitForReady(client);
+    client.connect((error?: Error | null) => {
+      if (error) {
+        fail(error);
+      } else {
+        over = true;
+        signal.removeEventListener('abort', abort);
+        resolve();
+      }
+    });
+  });
+}
+
+// The parser of `pg` throws on what it does not know, from an event of the socket, and any server could end the process
+// so (by asking for GSS). Once the client is connected, what is thrown there may be the application's own.
+function reportUnreadable(client: pg.Client, fail: (error: unknown) => void): void {
+  const { connection } = internalsOf(client);
+  if (connection === undefined) return;
+  const attachListeners = connection.attachListeners;
+  connection.attachListeners = function (this: unknown, stream) {
+    const reader = {
+      on(event: string, listener: (...values: unknown[]) => void) {
+        const guarded = (...values: unknown[]) => {
+          if (internalsOf(client)._connected) return listener(...values);
+          try {
+            listener(...values);
+          } catch (error) {
+            fail(error);
+          }
+        };
+        stream.on(event, event === 'data' ? guarded : listener);
+        return reader;
+      },
+    };
+    return attachListeners.call(this, reader);
+  };
+}
+
+/** Whether a client is one of the JavaScript driver, with a connection that can be pointed at an endpoint. */
+export function canBeAimed(client: pg.Client): boolean {
+  return internalsOf(client).connection !== undefined;
+}
+
+/**
+ * Points a client that `pg` configured in its own way at the endpoint. With the external name as its host and a socket that
+ * is connected already, SNI, the name that the certificate is checked against and `connectionParameters.host` are all the
+ * external name; no option of pg's achieves all three.
+ */
+export function aim(client: pg.Client, endpoint: Endpoint, socket: net.Socket, tls: object | false): void {
+  const { externalName } = endpoint.target;
+  const aimed = client as unknown as AimableClient;
+  aimed.host = externalName;
+  aimed.connectionParameters.host = externalName;
+  aimed.port = endpoint.port;
+  aimed.connectionParameters.port = endpoint.port;
+  aimed.connectionParameters.isDomainSocket = false;
+  aimed.ssl = tls;
+  aimed.connection.ssl = tls;
+  aimed.connection.stream = standIn(socket);
+}
+
+interface AimableClient {
+  host: string;
+  port: number;
+  ssl: object | false;
+  readonly connectionParameters: { host: string; port: number; isDomainSocket: boolean };
+  readonly connection: { ssl: object | false; stream: net.Socket };
+}

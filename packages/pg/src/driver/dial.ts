@@ -1,0 +1,46 @@
+import net from 'node:net';
+import type { Endpoint } from '@externalname/core';
+
+/** Opens a socket. */
+export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(where);
+    // Between the connection and the client that takes it over, an error must not bring the process down.
+    socket.on('error', () => {});
+    const abort = () => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', abort);
+      socket.removeListener('error', fail);
+      resolve(socket);
+    });
+    const fail = (error: Error) => {
+      signal.removeEventListener('abort', abort);
+      reject(error);
+    };
+    socket.once('error', fail);
+  });
+}
+
+/** A socket that is connected already, for `pg`, which wants to connect it. */
+export function standIn(socket: net.Socket): net.Socket {
+  socket.connect = () => {
+    process.nextTick(() => socket.emit('connect'));
+    return socket;
+  };
+  return socket;
+}
+
+/** How an endpoint is called in messages. */
+export function describeEndpoint(endpoint: Endpoint): string {
+  return `${endpoint.target.externalName} (${addressOf(endpoint)})`;
+}
+
+/** As in a URL. */
+export function addressOf({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
+  return `${net.isIPv6(address) ? `[${address}]` : address}:${port}`;
+}

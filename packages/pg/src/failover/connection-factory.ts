@@ -1,0 +1,62 @@
+import type { Target } from '@externalname/core';
+import type * as pg from 'pg';
+import type { AuthenticationDemands } from '../connect/authentication.ts';
+import type { Connection } from '../connect/connector.ts';
+import type { RecentEvent } from '../recent-events.ts';
+
+/**
+ * The time in which a pool points at one target. Made by the factory of its connections, which alone counts them, and carried
+ * by each connection: one is of the current epoch if it carries the current one.
+ */
+export interface Epoch {
+  /** From 0. */
+  readonly number: number;
+  /** Fires when the epoch is over: connections that are being made for it are pointless then. */
+  readonly over: AbortSignal;
+}
+
+/** A new connection, and the epoch that it was made in. */
+export interface MadeConnection extends Connection {
+  readonly epoch: Epoch;
+}
+
+/** A request for a connection. */
+export interface ConnectionRequest {
+  /** Fires when the caller does not wait any longer. A connection that is being made is finished all the same. */
+  readonly signal: AbortSignal;
+  /** Makes the client of each attempt, if that is not the host's business. */
+  readonly createClient?: (() => pg.Client) | undefined;
+  /** The last thing that went wrong on the caller's behalf, for the error that it gets when its time is up. */
+  lastError: unknown;
+}
+
+/** What a factory needs of its host. */
+export interface FactoryHost {
+  createClient(): pg.Client;
+  demands(client: pg.Client, where: string): AuthenticationDemands;
+}
+
+/** Makes a pool's connections. */
+export interface ConnectionFactory {
+  /** @throws why no connection can be had, or the reason of the request's signal */
+  connect(request: ConnectionRequest): Promise<MadeConnection>;
+  /** As `connect`, but asks before each attempt whether it is still `needed`. `undefined` if it is not. */
+  connectIfNeeded(request: ConnectionRequest, needed: () => boolean): Promise<MadeConnection | undefined>;
+  /** Something went wrong that puts the server in doubt: nothing idle is to be trusted. `reason` is the error that says so. */
+  suspect(reason?: unknown): void;
+  /** The server was heard from, and is what was asked for. */
+  confirmed(): void;
+  /** Ends everything under way. Idempotent. */
+  close(): Promise<void>;
+  /** When the server was last suspected, in `now()` milliseconds: what was idle before must prove itself. */
+  readonly suspectedAt: number;
+  readonly epoch: Epoch;
+  readonly serving: boolean;
+  /** Whether the last attempt to connect failed and none has succeeded since. */
+  readonly inOutage: boolean;
+  readonly target: Target | undefined;
+  readonly candidate: Target | undefined;
+  readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
+  /** What was done and met last on the way to a server. */
+  readonly recentEvents: readonly RecentEvent[];
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '@externalname/core';
+
+/**
+ * What is known of the server behind a pool.
+ *
+ * | state | the server |
+ * | --- | --- |
+ * | `untried` | of this epoch has not been reached yet |
+ * | `serving` | was reached or used, and nothing has failed since |
+ * | `suspected` | gave cause for doubt: what was idle then must prove itself |
+ */
+export class ServerHealth {
+  readonly #clock: Clock;
+  #state: 'untried' | 'serving' | 'suspected' = 'untried';
+  #suspectedAt = Number.NEGATIVE_INFINITY;
+  #everServed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get serving(): boolean {
+    return this.#state === 'serving';
+  }
+
+  /** When this epoch's server was last suspected, in `now()` milliseconds; also if it serves again. */
+  get suspectedAt(): number {
+    return this.#suspectedAt;
+  }
+
+  /** Whether any server ever served. Before that, a name that does not resolve is an error and not an outage. */
+  get everServed(): boolean {
+    return this.#everServed;
+  }
+
+  /** A connection was made. */
+  reached(): void {
+    this.#everServed = true;
+    this.#state = 'serving';
+  }
+
+  /** A connection was used, and its server is what was asked for. */
+  confirmed(): void {
+    this.#state = 'serving';
+  }
+
+  suspect(): void {
+    this.#state = 'suspected';
+    this.#suspectedAt = this.#clock.now();
+  }
+
+  /** It is another server from now on; `serving` if a connection to it was made already. */
+  targetChanged(serving: boolean): void {
+    this.#state = serving ? 'serving' : 'untried';
+    this.#suspectedAt = Number.NEGATIVE_INFINITY;
+  }
+}

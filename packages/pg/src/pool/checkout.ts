@@ -1,0 +1,95 @@
+import type { Clock, Timer } from '@externalname/core';
+import type * as pg from 'pg';
+import type { ConnectionRequest } from '../failover/connection-factory.ts';
+import { recordOutcome } from '../failures/classify.ts';
+import type { Place } from './arrival-order.ts';
+import { markFinal } from './failed-answers.ts';
+import { type PendingItem, poolEndedError, type Release, throwLater } from './pg-pool.ts';
+
+/** Who took a connection: `pool.query()`, `pool.transaction()`, or the application by `connect()`. */
+export type Borrower = 'query' | 'transaction' | 'application';
+
+/** What is the same for all checkouts of a pool. */
+export interface CheckoutHost {
+  readonly clock: Clock;
+  /** Told once, when the checkout is answered. */
+  answered(checkout: Checkout): void;
+  /** Makes the error of a checkout whose time is up. */
+  timeoutError(checkout: Checkout, timeoutMillis: number): Error;
+}
+
+/** One call of `connect()`, from the question to the answer. The answer is given once. */
+export class Checkout {
+  readonly borrower: Borrower;
+  /** Whether it has a permit: it is being given a connection, and does not wait in the queue any more. */
+  hasPermit = false;
+  /** Among all that are not answered. */
+  place: Place<Checkout> | undefined;
+  /** Among those that wait in the queue. */
+  turn: Place<Checkout> | undefined;
+  readonly #item: PendingItem;
+  readonly #host: CheckoutHost;
+  #isAnswered = false;
+  #timer: Timer | undefined;
+  #request: (ConnectionRequest & { readonly controller: AbortController }) | undefined;
+  #stopAbandoning: (() => void) | undefined;
+
+  constructor(item: PendingItem, borrower: Borrower, host: CheckoutHost) {
+    this.#item = item;
+    this.borrower = borrower;
+    this.#host = host;
+  }
+
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  /** Made only for a checkout that needs a new connection: most are served from what is idle. */
+  get request(): ConnectionRequest {
+    if (this.#request === undefined) {
+      const controller = new AbortController();
+      this.#request = { controller, signal: controller.signal, lastError: undefined };
+      if (this.#isAnswered) controller.abort(poolEndedError());
+    }
+    return this.#request;
+  }
+
+  /** The last thing that went wrong on its behalf. */
+  get lastError(): unknown {
+    return this.#request?.lastError;
+  }
+
+  abandonOn(signal: AbortSignal): void {
+    const abandon = () => this.fail(signal.reason);
+    signal.addEventListener('abort', abandon, { once: true });
+    this.#stopAbandoning = () => signal.removeEventListener('abort', abandon);
+  }
+
+  expireAfter(millis: number): void {
+    this.#timer = this.#host.clock.schedule(() => this.fail(this.#host.timeoutError(this, millis)), millis);
+  }
+
+  /** Hands over a client. */
+  deliver(client: pg.PoolClient, release: Release): void {
+    if (!this.#answer()) return;
+    throwLater(() => this.#item.callback(undefined, client, release));
+  }
+
+  fail(error: unknown): void {
+    if (!this.#answer()) return;
+    recordOutcome(error, 'not-executed');
+    // Every attempt that can help was made by now.
+    markFinal(error);
+    this.#request?.controller.abort(error);
+    throwLater(() => this.#item.callback(error, undefined, () => undefined));
+  }
+
+  #answer(): boolean {
+    if (this.#isAnswered) return false;
+    this.#isAnswered = true;
+    this.#timer?.cancel();
+    this.#stopAbandoning?.();
+    this.#host.answered(this);
+    return true;
+  }
+}

@@ -1,0 +1,74 @@
+import type { Clock, Timer } from '@externalname/core';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import type { CheckoutQueue } from './checkout-queue.ts';
+import type { Connections } from './connections.ts';
+import type { Lending } from './lending.ts';
+import { poolEndedError } from './pg-pool.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+
+/** What {@link Ending} works with. */
+export interface EndingParts {
+  readonly clock: Clock;
+  readonly factory: ConnectionFactory;
+  readonly connections: Connections<PooledConnection>;
+  readonly queue: CheckoutQueue;
+  readonly lending: Lending;
+}
+
+/** The end of a pool: callers who came before it are served, and everything is closed, by force when the time is up. */
+export class Ending {
+  readonly #parts: EndingParts;
+  /** Set while the end is under way. */
+  #under: { readonly resolve: () => void; readonly timer: Timer | undefined } | undefined;
+  readonly #cutting = new AbortController();
+
+  constructor(parts: EndingParts) {
+    this.#parts = parts;
+  }
+
+  /** Fires when the end is not waited for any longer. */
+  get cutting(): AbortSignal {
+    return this.#cutting.signal;
+  }
+
+  /** Begins the end. Resolves when no connection is open or being made. */
+  begin(timeoutMillis: number): Promise<void> {
+    const ended = new Promise<void>((resolve) => {
+      const timer = Number.isFinite(timeoutMillis)
+        ? this.#parts.clock.schedule(() => this.#cutAll(), timeoutMillis, { background: true })
+        : undefined;
+      this.#under = { resolve, timer };
+    });
+    // Callers who came before the end are served as in `pg`, unless there is no server to serve them from.
+    if (this.#parts.factory.inOutage) this.#failAll();
+    return ended;
+  }
+
+  /** Something is over that the end may wait for. */
+  check(making: number): void {
+    const { connections, factory, lending } = this.#parts;
+    if (this.#under === undefined || !lending.isOver) return;
+    // Those that were given back with a statement under way, too: as in `pg`, nobody waits for its answer.
+    for (const connection of [...connections.open()]) if (!connection.isOut) connection.close();
+    // A connection that is being made, against a server that keeps silent for instance, is of no use any more.
+    if (making > 0) factory.close().catch(() => undefined);
+    // A connection that has ended already is closed at once, and may have brought us here a second time.
+    if (this.#under === undefined || connections.open().size > 0 || making > 0) return;
+    const { resolve, timer } = this.#under;
+    this.#under = undefined;
+    timer?.cancel();
+    resolve();
+  }
+
+  #failAll(): void {
+    for (const checkout of this.#parts.queue.unanswered()) checkout.fail(poolEndedError());
+  }
+
+  #cutAll(): void {
+    this.#failAll();
+    this.#cutting.abort(poolEndedError());
+    // Connections that are being made end with their factory, which is closed once nothing is open.
+    this.#parts.factory.close().catch(() => undefined);
+    for (const connection of [...this.#parts.connections.open()]) connection.destroy(poolEndedError());
+  }
+}

@@ -1,0 +1,251 @@
+import type { Clock } from '@externalname/core';
+import type * as pg from 'pg';
+import { judgeReadOnlyAnswer } from '../connect/read-only-answer.ts';
+import { countUse, isInTransaction, isQuiet, keepProcess, whenQuiet } from '../driver/client-internals.ts';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import { classifyFailure } from '../failures/classify.ts';
+import type { PoolSettings } from '../options.ts';
+import type { Borrower, Checkout } from './checkout.ts';
+import type { CheckoutQueue, Permit } from './checkout-queue.ts';
+import type { Connections } from './connections.ts';
+import { type FailedAnswers, markFinal } from './failed-answers.ts';
+import { type PgPool, type Release, removeLastErrorListener, throwLater } from './pg-pool.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+import { type Preparation, proofTimeoutMillis } from './preparation.ts';
+
+/** What {@link Lending} works with. */
+export interface LendingParts {
+  readonly pool: PgPool;
+  readonly settings: PoolSettings;
+  readonly clock: Clock;
+  readonly factory: ConnectionFactory;
+  readonly connections: Connections<PooledConnection>;
+  readonly queue: CheckoutQueue;
+  readonly preparation: Preparation;
+  readonly answers: FailedAnswers;
+}
+
+/** Hands connections out and takes them back: to the next caller who waits, to what is idle, or to their end. */
+export class Lending {
+  readonly #parts: LendingParts;
+
+  constructor(parts: LendingParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the pool ends and is not asked for connections any more: nothing that comes free is of use. */
+  get isOver(): boolean {
+    return this.#parts.pool.ending && this.#parts.queue.size === 0;
+  }
+
+  /** Serves a checkout that has entered from what is idle and at hand. `false` if there is nothing. */
+  serveAtOnce(checkout: Checkout): boolean {
+    if (checkout.isAnswered) return true;
+    const { queue, preparation } = this.#parts;
+    const connection = queue.hasPermitAtHand ? preparation.borrowProven() : undefined;
+    if (connection === undefined) return false;
+    this.handOut(connection, checkout, queue.takeAtHand(checkout), false);
+    return true;
+  }
+
+  /** Lends a connection; with its own permit, or that of the checkout. */
+  handOut(connection: PooledConnection, checkout: Checkout, permit: Permit | undefined, isNew: boolean): void {
+    const { client } = connection;
+    const { pool } = this.#parts;
+    const { verify } = pool.options;
+    if (isNew) throwLater(() => pool.emit('connect', client));
+    throwLater(() => pool.emit('acquire', client));
+    connection.lend(checkout.borrower, permit);
+    const release = this.#releaseOnce(connection, checkout.borrower);
+    (client as pg.PoolClient).release = release;
+    if (connection.isVerified || verify === undefined) {
+      this.#deliver(connection, checkout, release);
+      return;
+    }
+    let judged = false;
+    const judge = (error?: Error) => {
+      judged = true;
+      if (error) {
+        // Whatever the error looks like, this connection is not to be used.
+        connection.borrower = 'application';
+        throwLater(() => release(error));
+        checkout.fail(error);
+        return;
+      }
+      connection.isVerified = true;
+      this.#deliver(connection, checkout, release);
+    };
+    try {
+      verify(client, judge);
+    } catch (error) {
+      if (!judged) judge(error instanceof Error ? error : new Error(String(error)));
+      else
+        throwLater(() => {
+          throw error;
+        });
+    }
+  }
+
+  /** Makes a connection that is ready idle, or gives it to the next caller who waits. */
+  makeIdle(connection: PooledConnection): void {
+    const { pool, clock, factory, connections, queue, preparation } = this.#parts;
+    const { client } = connection;
+    const { idleTimeoutMillis, allowExitOnIdle, min } = pool.options;
+    if (!preparation.roleFits(connection)) {
+      factory.suspect(preparation.roleError(connection));
+      connection.close();
+      return;
+    }
+    // The next borrower must not find itself in somebody else's transaction.
+    if (isInTransaction(client) || !connections.isCurrent(connection)) {
+      connection.close();
+      return;
+    }
+    connection.provenAt = clock.now();
+    factory.confirmed();
+    // As in pg-pool, straight to the caller who has waited longest: it costs neither a round through the queue nor a timer.
+    if (connection.hasPermit) {
+      const waiting = queue.next();
+      if (waiting !== undefined) {
+        this.handOut(connection, waiting, undefined, false);
+        return;
+      }
+    }
+    const expires = idleTimeoutMillis > 0 && connections.total > min;
+    connection.rest(expires ? idleTimeoutMillis : 0, allowExitOnIdle, this.#expireIdle);
+    if (allowExitOnIdle) keepProcess(client, false);
+    connections.giveBack(connection);
+    connection.releasePermit();
+  }
+
+  /** The lifetime of a connection is over. In use, it is closed when it is given back. */
+  expire(connection: PooledConnection): void {
+    const { pool, connections } = this.#parts;
+    pool.log('ending client due to expired lifetime');
+    connection.isExpired = true;
+    if (!connections.borrowThis(connection)) return;
+    connection.take();
+    connection.stopIdling();
+    // As in `pg.Pool`, where an idle client that expired is taken out and put back to be removed.
+    throwLater(() => pool.emit('acquire', connection.client));
+    connection.ignoreIdleErrors();
+    this.#release(connection, undefined);
+  }
+
+  // The idle time of a connection is over.
+  readonly #expireIdle = (connection: PooledConnection): void => {
+    const { pool, connections } = this.#parts;
+    if (connection.state !== 'idle' || connections.total <= pool.options.min) return;
+    pool.log('remove idle client');
+    connection.close();
+  };
+
+  #deliver(connection: PooledConnection, checkout: Checkout, release: Release): void {
+    // The caller's time was up while the connection was being made: the pool keeps it.
+    if (checkout.isAnswered) {
+      throwLater(release);
+      return;
+    }
+    connection.beginDelivery();
+    checkout.deliver(connection.client as pg.PoolClient, release);
+    connection.endDelivery();
+  }
+
+  // As in `pg`, what a listener throws is thrown out of the application's own release(). Where the pool itself gives a client
+  // back, it must not come between its caller and the answer.
+  #releaseOnce(connection: PooledConnection, borrower: Borrower): Release {
+    let released = false;
+    return (error) => {
+      if (released) throw new Error('Release called on client which has already been released to the pool.');
+      released = true;
+      if (borrower === 'application') this.#release(connection, error);
+      else throwLater(() => this.#release(connection, error));
+    };
+  }
+
+  #release(connection: PooledConnection, error: Error | boolean | undefined): void {
+    const { client } = connection;
+    // An error before the client was even handed over: `pg` threw on the statement, and may have sent half of it.
+    const halfSent = connection.state === 'delivering' && connection.borrower === 'query' && error instanceof Error;
+    if (halfSent) {
+      removeLastErrorListener(client);
+      // For the same reason: `pg` answers the statement a second time when the connection ends.
+      (client as pg.PoolClient).release = () => undefined;
+    }
+    const wasLost = connection.takeBack() === 'lost';
+    const uses = countUse(client);
+    try {
+      this.#parts.pool.emit('release', error, client);
+    } finally {
+      if (wasLost) this.#takeBackLost(connection, error);
+      else this.#takeBack(connection, error, uses, halfSent);
+    }
+  }
+
+  // What its caller says of a connection that is gone may still say something about the server.
+  #takeBackLost(connection: PooledConnection, error: Error | boolean | undefined): void {
+    if (error instanceof Error && classifyFailure(error, 'connected').condemnsServer)
+      this.#parts.factory.suspect(error);
+    connection.close();
+  }
+
+  #takeBack(connection: PooledConnection, error: Error | boolean | undefined, uses: number, halfSent: boolean): void {
+    const { pool, factory, connections, answers } = this.#parts;
+    const { client } = connection;
+    const { maxUses } = pool.options;
+    const fromQuery = connection.borrower === 'query';
+    const failure = error instanceof Error ? classifyFailure(error, 'connected') : undefined;
+    if (error instanceof Error && failure?.kind === 'read-only' && this.#mayJudge(connection)) {
+      this.#judgeReadOnly(connection, error, uses);
+      return;
+    }
+    if (failure?.condemnsServer) factory.suspect(error);
+    // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
+    const isUnwanted = Boolean(error) && !(fromQuery && failure?.keepConnection && !halfSent);
+    if (uses >= maxUses) pool.log('remove expended client');
+    if (connection.isExpired) pool.log('remove expired client');
+    if (isUnwanted || this.isOver || !connection.isUsable || uses >= maxUses || connection.isExpired) {
+      connection.close();
+    } else if (!connections.isCurrent(connection)) {
+      if (isQuiet(client)) connection.close();
+      else whenQuiet(client, () => connection.close());
+    } else if (isQuiet(client)) {
+      this.makeIdle(connection);
+    } else {
+      const returned = new Promise<void>((resolve) => {
+        whenQuiet(client, () => {
+          if (connection.isUsable && connections.isCurrent(connection) && !this.isOver) this.makeIdle(connection);
+          else connection.close();
+          resolve();
+        });
+      });
+      if (error instanceof Error) answers.clientReturns(error, returned);
+    }
+  }
+
+  // For a plain host without a wish for a role, any such answer costs the connection, as in `pg`: the next one may lead elsewhere.
+  #mayJudge(connection: PooledConnection): boolean {
+    const { follows, targetSessionAttrs } = this.#parts.settings;
+    const asked = follows || targetSessionAttrs === 'read-write' || targetSessionAttrs === 'primary';
+    return asked && connection.borrower === 'query' && !this.isOver && !connection.isOver && connection.isUsable;
+  }
+
+  // Only after the statement ends is it known whether the server or the caller made it read-only. Until then the connection is
+  // not lent to anybody.
+  #judgeReadOnly(connection: PooledConnection, error: Error, uses: number): void {
+    const { settings, clock, factory, answers } = this.#parts;
+    const verdict = judgeReadOnlyAnswer(connection.client, connection.roles, settings.targetSessionAttrs, {
+      clock,
+      timeoutMillis: proofTimeoutMillis,
+    }).then((answerOf) => {
+      if (answerOf === 'caller') {
+        markFinal(error);
+        this.#takeBack(connection, undefined, uses, false);
+      } else {
+        factory.suspect(error);
+        connection.close();
+      }
+    });
+    answers.isJudged(error, verdict);
+  }
+}

@@ -1,0 +1,263 @@
+import type { Clock, Endpoint, Target, Timer } from '@externalname/core';
+import type * as pg from 'pg';
+import type { RoleReports } from '../connect/session-role.ts';
+import { isUsable } from '../driver/client-internals.ts';
+import { closeClient, destroyClient, silenceClient } from '../driver/closing.ts';
+import { type Retirement, retireClient } from '../driver/retire.ts';
+import type { Epoch, MadeConnection } from '../failover/connection-factory.ts';
+import type { Borrower } from './checkout.ts';
+import type { Permit } from './checkout-queue.ts';
+
+/** See {@link PooledConnection}. */
+export type ConnectionState =
+  | 'preparing'
+  | 'idle'
+  | 'lent'
+  | 'delivering'
+  | 'returning'
+  | 'lost'
+  | 'closing'
+  | 'closed';
+
+/** What the pool does about its connections. One object for all of them. */
+export interface ConnectionHost {
+  readonly clock: Clock;
+  /** It is not to be used any more, and still in the state that it had. Says whether it drained. */
+  forget(connection: PooledConnection): 'current' | 'draining' | 'unknown';
+  /** A connection that drained is closing. */
+  drained(): void;
+  /** Gives back its permit. */
+  releasePermit(permit: Permit): void;
+  /** It is closed, and its permit still out. `announced` says whether the application knows of it. */
+  closed(connection: PooledConnection, announced: boolean): void;
+  /** It broke while it was idle. */
+  idleFailed(connection: PooledConnection, error: Error): void;
+  /** Asks its server to end what runs on it. Never rejects. */
+  cancelStatement(connection: PooledConnection): Promise<void>;
+}
+
+/**
+ * A connection in the pool. It is in one state at a time:
+ *
+ * | state | the connection | goes on to |
+ * | --- | --- | --- |
+ * | `preparing` | is taken out of what is idle, or new: its hook runs, or it proves itself | `lent`, `idle`, `returning`, `closing` |
+ * | `idle` | can be handed out, if its epoch is the current one | `preparing`, `closing` |
+ * | `lent` | is with a caller, or with the `verify` hook that is asked on the caller's behalf | `delivering`, `returning`, `lost`, `closing` |
+ * | `delivering` | is being handed to a caller, who may give it back inside that call | `lent`, `returning`, `lost`, `closing` |
+ * | `returning` | was given back, and its statement is not answered, or its answer is being judged | `idle`, `lent`, `closing` |
+ * | `lost` | has ended in its caller's hands, who still has to give it back (a plain host, as in `pg`) | `closing` |
+ * | `closing` | ends; the server may be asked first to give up a statement | `closed` |
+ * | `closed` | is over | |
+ *
+ * It drains if its epoch is over and it is in none of `idle`, `closing` and `closed`.
+ */
+export class PooledConnection {
+  readonly client: pg.Client;
+  /** Where it leads; `undefined` for a plain host. */
+  readonly endpoint: Endpoint | undefined;
+  readonly roles: RoleReports;
+  readonly epoch: Epoch;
+  /** Who has it, or had it last. */
+  borrower: Borrower = 'application';
+  /** Whether the application's `verify` has let it pass. */
+  isVerified = false;
+  /** Whether its lifetime is over: it is closed when it is given back. */
+  isExpired = false;
+  /** When the server was last heard from on it, in `now()` milliseconds. */
+  provenAt: number;
+  /** Ends the watch of its server's liveness. */
+  stopLiveness: (() => void) | undefined;
+  readonly #host: ConnectionHost;
+  // A string, and no object for each state: a lent connection must cost no memory.
+  #state: ConnectionState = 'preparing';
+  /** The right to count towards `max`; held while it is lent, and until it is closed or begins to drain. */
+  #permit: Permit | undefined;
+  #idleTimer: Timer | undefined;
+  #lifetimeTimer: Timer | undefined;
+  /** Set when its epoch ended while it was lent. */
+  #retirement: Retirement | undefined;
+  /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
+  #cancelled: Promise<void> | undefined;
+  readonly #whileIdle: (error: Error) => void;
+
+  constructor(made: MadeConnection, host: ConnectionHost) {
+    this.client = made.client;
+    this.endpoint = made.endpoint;
+    this.roles = made.roles;
+    this.epoch = made.epoch;
+    this.#host = host;
+    this.provenAt = host.clock.now();
+    this.#whileIdle = (error) => host.idleFailed(this, error);
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Whether a caller has it. */
+  get isOut(): boolean {
+    return this.#state === 'lent' || this.#state === 'delivering' || this.#state === 'lost';
+  }
+
+  /** Whether it is closing or closed. */
+  get isOver(): boolean {
+    return this.#state === 'closing' || this.#state === 'closed';
+  }
+
+  get hasPermit(): boolean {
+    return this.#permit !== undefined;
+  }
+
+  /** Whether it was given up with a statement under way. */
+  get isAbandoned(): boolean {
+    return this.#cancelled !== undefined;
+  }
+
+  /** Whether a statement can be sent on it. */
+  get isUsable(): boolean {
+    return isUsable(this.client);
+  }
+
+  // ---- Its life
+
+  /** Takes it out of what is idle. */
+  take(): void {
+    if (this.#state === 'idle') this.#state = 'preparing';
+  }
+
+  /** Lends it, with the permit of the checkout where it has none. */
+  lend(borrower: Borrower, permit?: Permit): void {
+    if (this.isOver) return;
+    if (permit !== undefined) this.#permit = permit;
+    this.borrower = borrower;
+    this.#state = 'lent';
+    this.ignoreIdleErrors();
+  }
+
+  beginDelivery(): void {
+    if (this.#state === 'lent') this.#state = 'delivering';
+  }
+
+  endDelivery(): void {
+    if (this.#state === 'delivering') this.#state = 'lent';
+  }
+
+  /** It comes back. Returns the state that it had. */
+  takeBack(): ConnectionState {
+    const before = this.#state;
+    if (before === 'lent' || before === 'delivering' || before === 'preparing') this.#state = 'returning';
+    this.hearIdleErrors();
+    return before;
+  }
+
+  /** Makes it idle. `expire` is called if it is still so after `idleTimeoutMillis`; 0 for never. */
+  rest(idleTimeoutMillis: number, background: boolean, expire: (connection: PooledConnection) => void): void {
+    if (idleTimeoutMillis === 0) this.stopIdling();
+    // One timer for the whole life of a connection, set back each time that it comes to be idle: a new one for each query
+    // costs more.
+    else if (this.#idleTimer !== undefined) this.#idleTimer.restart();
+    else this.#idleTimer = this.#host.clock.schedule(() => expire(this), idleTimeoutMillis, { background });
+    this.#state = 'idle';
+  }
+
+  /** It ended in its caller's hands, who is to give it back. */
+  lose(): void {
+    this.stopIdling();
+    this.stopLiveness?.();
+    if (this.#state === 'lent' || this.#state === 'delivering') this.#state = 'lost';
+  }
+
+  expireAfter(millis: number, expire: () => void): void {
+    this.#lifetimeTimer = this.#host.clock.schedule(expire, millis, { background: true });
+  }
+
+  /**
+   * Its epoch is over while it is in use: it ends with its statement or transaction, or when the drain time is over. Its place
+   * is free at once, so that callers who wait may have a connection to the new target made.
+   */
+  retire(target: Target, drainTimeoutMillis: number): void {
+    this.releasePermit();
+    this.#retirement = retireClient(this.client, {
+      target: target.externalName,
+      drainTimeoutMillis,
+      clock: this.#host.clock,
+      // The one statement of a query ends in a release.
+      watched: this.isOut && this.borrower !== 'query',
+      finish: (error) => {
+        if (this.isOver) return;
+        // A caller that holds it for long (a LISTEN, a cursor) must hear that it is over.
+        this.client.emit('error', error);
+        this.close();
+      },
+      cut: () => {
+        this.releasePermit();
+        this.close('broken');
+      },
+    });
+  }
+
+  // ---- Its end
+
+  /** Ends it. Idempotent. `unannounced` where the application was never told of it. */
+  close(how: 'politely' | 'broken' = 'politely', announced = true): void {
+    if (this.isOver) return;
+    const was = this.#host.forget(this);
+    if (how === 'broken') destroyClient(this.client);
+    this.#state = 'closing';
+    this.stopIdling();
+    this.#lifetimeTimer?.cancel();
+    this.#retirement?.stop();
+    this.stopLiveness?.();
+    const end = () =>
+      closeClient(this.client, this.#host.clock, () => {
+        this.#state = 'closed';
+        this.#host.closed(this, announced);
+      });
+    // A pooler in between knows the session by its connection, and takes no request for one that is gone.
+    if (this.#cancelled === undefined) end();
+    else this.#cancelled.then(end, end);
+    if (was === 'draining') this.#host.drained();
+  }
+
+  /** Breaks it: what runs on it fails with the error. */
+  destroy(error: Error): void {
+    this.releasePermit();
+    destroyClient(this.client, error);
+    this.close('broken');
+  }
+
+  /**
+   * Gives it up with the statement that runs on it, which ends on the server too. Its place is free at once.
+   *
+   * @param error what the statement fails with, if its caller has not been told yet
+   */
+  abandon(error?: Error): void {
+    if (this.isOver || this.#cancelled !== undefined) return;
+    this.#cancelled = this.#host.cancelStatement(this);
+    silenceClient(this.client, error);
+    this.stopLiveness?.();
+    this.releasePermit();
+    this.close();
+  }
+
+  releasePermit(): void {
+    const permit = this.#permit;
+    this.#permit = undefined;
+    if (permit !== undefined) this.#host.releasePermit(permit);
+  }
+
+  stopIdling(): void {
+    this.#idleTimer?.cancel();
+    this.#idleTimer = undefined;
+  }
+
+  // Without a listener of its own, the death of a server would be an uncaught exception of the process.
+  hearIdleErrors(): void {
+    this.client.on('error', this.#whileIdle);
+  }
+
+  ignoreIdleErrors(): void {
+    this.client.removeListener('error', this.#whileIdle);
+  }
+}

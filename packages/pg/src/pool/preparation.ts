@@ -1,0 +1,224 @@
+import type { Clock } from '@externalname/core';
+import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import { describeRole, roleFits } from '../connect/session-role.ts';
+import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
+import { describeEndpoint } from '../driver/dial.ts';
+import { watchQueryTimeouts } from '../driver/query-timeout.ts';
+import { recordStatementOutcomes } from '../driver/statement-outcome.ts';
+import { ConnectTimeoutError, ServerRoleError } from '../errors.ts';
+import type { ConnectionFactory, MadeConnection } from '../failover/connection-factory.ts';
+import { classifyFailure, isDatabaseError } from '../failures/classify.ts';
+import type { Liveness } from '../liveness/liveness.ts';
+import { monitoredClient } from '../liveness/monitored-client.ts';
+import type { PoolSettings } from '../options.ts';
+import type { Checkout } from './checkout.ts';
+import type { Connections } from './connections.ts';
+import type { PgPool } from './pg-pool.ts';
+import { type ConnectionHost, PooledConnection } from './pooled-connection.ts';
+
+/** What {@link Preparation} works with. */
+export interface PreparationParts {
+  readonly pool: PgPool;
+  readonly settings: PoolSettings;
+  readonly clock: Clock;
+  readonly factory: ConnectionFactory;
+  readonly connections: Connections<PooledConnection>;
+  readonly liveness: Liveness | undefined;
+  readonly host: ConnectionHost;
+  /** The preparation of the connection that the current epoch began with: no other one is made meanwhile. */
+  first(): Promise<void> | undefined;
+  /** The lifetime of an announced connection is over. */
+  expire(connection: PooledConnection): void;
+}
+
+/** A connection that is ready to be lent. */
+export interface Provided {
+  readonly connection: PooledConnection;
+  readonly isNew: boolean;
+}
+
+/** Makes connections ready to be lent: an idle one that is proven to live, or a new one on which the application's hook has run. */
+export class Preparation {
+  readonly #parts: PreparationParts;
+  /** Connections that are being made. */
+  #making = 0;
+  /** Checkouts for which a connection is being made or proved. */
+  #providing = 0;
+  // One for all requests, and not a closure for each.
+  readonly #needed = (): boolean => this.#parts.connections.idleCount === 0 && this.#parts.first() === undefined;
+
+  constructor(parts: PreparationParts) {
+    this.#parts = parts;
+  }
+
+  /** Connections that are being made. */
+  get making(): number {
+    return this.#making;
+  }
+
+  /** Checkouts with a permit whose connection is being made or proved. */
+  get providing(): number {
+    return this.#providing;
+  }
+
+  /** The quick way: an idle connection that nothing speaks against. */
+  borrowProven(): PooledConnection | undefined {
+    const { nextIdle } = this.#parts.connections;
+    return nextIdle === undefined || this.#mustProve(nextIdle) ? undefined : this.#borrow();
+  }
+
+  /**
+   * The other ways, as long as it takes.
+   *
+   * @throws why no connection can be had, what the application's hook throws, or the reason of the checkout's signal
+   */
+  async provide(checkout: Checkout): Promise<Provided> {
+    this.#providing += 1;
+    try {
+      return await this.#provide(checkout);
+    } finally {
+      this.#providing -= 1;
+    }
+  }
+
+  async #provide(checkout: Checkout): Promise<Provided> {
+    const { factory, connections, clock, first } = this.#parts;
+    for (;;) {
+      for (let idle = this.#borrow(); idle !== undefined; idle = this.#borrow()) {
+        if (!this.#mustProve(idle) || (await this.#prove(idle))) return { connection: idle, isNew: false };
+      }
+      const beginning = first();
+      if (beginning !== undefined) {
+        await abortable(beginning, checkout.request.signal);
+        continue;
+      }
+      const made = await this.#make(checkout);
+      if (made === undefined) continue;
+      const connection = this.adopt(made);
+      if (!connections.add(connection)) {
+        connection.close();
+        continue;
+      }
+      const lost = await this.runHook(connection);
+      if (connections.isCurrent(connection)) return { connection, isNew: true };
+      connection.close();
+      if (lost !== undefined && made.epoch === connections.epoch) {
+        checkout.request.lastError = lost.error;
+        factory.suspect(lost.error);
+        await sleep(lostHookPauseMillis, { signal: checkout.request.signal, clock });
+      }
+    }
+  }
+
+  /** Makes a connection the pool's. */
+  adopt(made: MadeConnection): PooledConnection {
+    const { pool, settings, factory, liveness, host } = this.#parts;
+    const connection = new PooledConnection(made, host);
+    const { client, endpoint } = connection;
+    pool._clients.push(client);
+    client.on('error', (error) => {
+      if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error);
+    });
+    onEnd(client, () => this.#ended(connection));
+    recordStatementOutcomes(client);
+    if (settings.follows) watchQueryTimeouts(client, () => connection.abandon());
+    if (endpoint !== undefined) connection.stopLiveness = liveness?.watch(monitoredClient(client, endpoint));
+    return connection;
+  }
+
+  /**
+   * Runs `onConnect`. Says if the server was lost meanwhile: for a Service that is an outage, and not a failure of the hook.
+   *
+   * @throws what the hook throws
+   */
+  async runHook(connection: PooledConnection): Promise<{ readonly error: unknown } | undefined> {
+    const { pool, settings, expire } = this.#parts;
+    const { onConnect, maxLifetimeSeconds } = pool.options;
+    const { client } = connection;
+    try {
+      if (onConnect !== undefined) await whileOpen(client, async () => onConnect(client));
+    } catch (error) {
+      const lost =
+        (!connection.isUsable && !connection.isAbandoned) ||
+        (isDatabaseError(error) && classifyFailure(error, 'connected').kind === 'server-lost');
+      // It was never announced by a `connect` event, so no `remove` event is due.
+      connection.close('politely', false);
+      if (lost && settings.follows && settings.failoverTimeoutMillis > 0 && !pool.ending) return { error };
+      throw error;
+    }
+    if (maxLifetimeSeconds > 0) connection.expireAfter(maxLifetimeSeconds * 1_000, () => expire(connection));
+    return undefined;
+  }
+
+  /** Whether its server still has the role that was asked for, as far as it has said. */
+  roleFits({ roles }: PooledConnection): boolean {
+    return roleFits(this.#parts.settings.targetSessionAttrs, roles.role) !== false;
+  }
+
+  roleError({ endpoint, roles }: PooledConnection): ServerRoleError {
+    const { targetSessionAttrs, name } = this.#parts.settings;
+    const where = endpoint === undefined ? name : describeEndpoint(endpoint);
+    return new ServerRoleError(where, targetSessionAttrs, describeRole(roles.role));
+  }
+
+  #borrow(): PooledConnection | undefined {
+    const connection = this.#parts.connections.borrow();
+    if (connection === undefined) return undefined;
+    connection.take();
+    // While it is idle, `allowExitOnIdle` lets the process end; while it is used it must not.
+    if (this.#parts.pool.options.allowExitOnIdle) keepProcess(connection.client, true);
+    return connection;
+  }
+
+  #mustProve(connection: PooledConnection): boolean {
+    return connection.provenAt < this.#parts.factory.suspectedAt;
+  }
+
+  // One empty statement: it comes back from a server that lives, with its role if that has changed.
+  async #prove(connection: PooledConnection): Promise<boolean> {
+    const { factory, connections, clock, settings } = this.#parts;
+    try {
+      await withDeadline(() => connection.client.query(''), {
+        timeoutMillis: proofTimeoutMillis,
+        onTimeout: () => new ConnectTimeoutError(settings.name, proofTimeoutMillis),
+        clock,
+      });
+    } catch {
+      connection.close('broken');
+      return false;
+    }
+    if (!this.roleFits(connection) || !connections.isCurrent(connection)) {
+      connection.close();
+      return false;
+    }
+    connection.provenAt = clock.now();
+    factory.confirmed();
+    return true;
+  }
+
+  async #make(checkout: Checkout): Promise<MadeConnection | undefined> {
+    this.#making += 1;
+    try {
+      return await this.#parts.factory.connectIfNeeded(checkout.request, this.#needed);
+    } finally {
+      this.#making -= 1;
+    }
+  }
+
+  // A connection that ends in its user's hands does not need its place any more, and its user may never give it back: some
+  // libraries forget a client whose ROLLBACK fails. Nor may `end()` wait for it.
+  #ended(connection: PooledConnection): void {
+    if (connection.isOver) return;
+    const isOut = connection.isOut;
+    connection.lose();
+    // For a plain host it stays its user's to give back, as in `pg`.
+    if (isOut && !this.#parts.settings.follows) return;
+    connection.close();
+  }
+}
+
+// A server that loses its connections as fast as it takes them must not be asked faster than one that takes none.
+const lostHookPauseMillis = 334;
+
+/** Several times a round trip between regions; a server that takes longer to answer an empty statement is as good as gone. */
+export const proofTimeoutMillis = 1_000;

@@ -1,0 +1,95 @@
+import type { Clock, Random } from '@externalname/core';
+import { callbackAmong, isSubmitted, nullQueryError, refuseQuery, replyByCallback } from '../driver/query-forms.ts';
+import { mayCommitWithin } from '../driver/statement.ts';
+import { retried } from '../events.ts';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import { classifyFailure, isDatabaseError, recordOutcome } from '../failures/classify.ts';
+import { mayRetry, retryNotExecuted } from '../failures/retry.ts';
+import type { PoolSettings } from '../options.ts';
+import { type FailedAnswers, isFinal } from './failed-answers.ts';
+import type { PgPool } from './pg-pool.ts';
+
+/** What `pool.query()` takes in a query's config beside what `pg` does. */
+export interface Repeatable {
+  /**
+   * Whether executing it twice does no harm. The pool then also repeats it when its outcome is unknown.
+   * @defaultValue false
+   */
+  idempotent?: boolean | undefined;
+}
+
+/** What {@link Queries} works with. */
+export interface QueriesParts {
+  readonly pool: PgPool;
+  readonly settings: PoolSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly factory: ConnectionFactory;
+  readonly answers: FailedAnswers;
+  /** Asks once, as `pg-pool` does. `budgetMillis` bounds the wait for a connection; `undefined` for the first attempt. */
+  once(text: unknown, values: unknown, callback: unknown, budgetMillis: number | undefined): unknown;
+}
+
+/** `pool.query()`: a query is asked once, and again while its failures say that it was surely not executed. */
+export class Queries {
+  readonly #parts: QueriesParts;
+
+  constructor(parts: QueriesParts) {
+    this.#parts = parts;
+  }
+
+  query(text: unknown, values: unknown, callback: unknown): unknown {
+    const { clock, once } = this.#parts;
+    // `pg` would take a connection first and leave a listener of its own on it.
+    if (text === null || text === undefined) return refuseQuery([text, values, callback], nullQueryError());
+    // A submittable may have been read from already, so it is never sent twice.
+    if (typeof text === 'function' || isSubmitted(text)) return once(text, values, callback, undefined);
+    // A callback in a config is overridden by pg-pool's own.
+    const done = callbackAmong(values, callback);
+    const parameters = typeof values === 'function' ? undefined : values;
+    const startedAt = clock.now();
+    // Little is made here, as most queries succeed and every object costs them all.
+    const result = (once(text, parameters, undefined, undefined) as Promise<unknown>).catch((error: unknown) =>
+      this.#again(error, text, parameters, startedAt),
+    );
+    return done === undefined ? result : replyByCallback(done, result, undefined);
+  }
+
+  async #again(error: unknown, text: unknown, values: unknown, startedAt: number): Promise<unknown> {
+    const { pool, settings, clock, random, factory, answers, once } = this.#parts;
+    const { name, failoverTimeoutMillis } = settings;
+    const judge = (cause: unknown) => {
+      // What the server says of the statement that failed is not true of what was committed before it.
+      if (isDatabaseError(cause) && mayCommitWithin(text)) recordOutcome(cause, 'unknown');
+    };
+    judge(error);
+    await answers.clientReturned(error);
+    await answers.verdictOn(error);
+    const idempotent = isIdempotent(text);
+    const failure = classifyFailure(error, 'connected');
+    recordOutcome(error, failure.outcome);
+    const final = failoverTimeoutMillis === 0 || pool.ending || isFinal(error);
+    if (final || !mayRetry(failure, idempotent)) throw error;
+    const attempt = (budgetMillis: number) =>
+      (once(text, values, undefined, budgetMillis) as Promise<unknown>).catch(async (cause: unknown) => {
+        judge(cause);
+        await answers.verdictOn(cause);
+        throw cause;
+      });
+    return await retryNotExecuted(error, attempt, {
+      name,
+      deadlineAt: startedAt + failoverTimeoutMillis,
+      timeoutMillis: failoverTimeoutMillis,
+      clock,
+      random,
+      idempotent,
+      isFinal: (cause) => pool.ending || isFinal(cause),
+      recentEvents: () => factory.recentEvents,
+      onRepeat: (cause, number) => retried.publish(() => ({ name, attempt: number, error: cause })),
+    });
+  }
+}
+
+function isIdempotent(query: unknown): boolean {
+  return typeof query === 'object' && (query as { idempotent?: unknown }).idempotent === true;
+}

@@ -1,0 +1,146 @@
+import type { Clock } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
+import { hasWork } from '../driver/client-internals.ts';
+import { ConnectTimeoutError, TargetRetiredError } from '../errors.ts';
+import { drained, switched } from '../events.ts';
+import type { ConnectionFactory, MadeConnection } from '../failover/connection-factory.ts';
+import type { SwitchedTarget } from '../failover/service-connections.ts';
+import { classifyFailure } from '../failures/classify.ts';
+import type { PoolSettings } from '../options.ts';
+import type { Connections } from './connections.ts';
+import type { Lending } from './lending.ts';
+import { type PgPool, throwLater } from './pg-pool.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+import type { Preparation } from './preparation.ts';
+
+/** What {@link Switching} works with. */
+export interface SwitchingParts {
+  readonly pool: PgPool;
+  readonly settings: PoolSettings;
+  readonly clock: Clock;
+  readonly factory: ConnectionFactory;
+  readonly connections: Connections<PooledConnection>;
+  readonly preparation: Preparation;
+  readonly lending: Lending;
+}
+
+/**
+ * What a switch does to the connections: those that are idle are closed, those in use drain, and the one that showed that the
+ * new target serves is the first that is handed out.
+ */
+export class Switching {
+  readonly #parts: SwitchingParts;
+  /** When the last switch began; `undefined` once all is drained. */
+  #beganAt: number | undefined;
+  #first: Promise<void> | undefined;
+  readonly #waiters = new Set<() => void>();
+
+  constructor(parts: SwitchingParts) {
+    this.#parts = parts;
+  }
+
+  /** The preparation of the connection that the current epoch began with, while it goes on. */
+  get first(): Promise<void> | undefined {
+    return this.#first;
+  }
+
+  switchTo({ target, previous, epoch, first }: SwitchedTarget): void {
+    const { settings, clock, connections } = this.#parts;
+    const { idle, draining, cut } = connections.advance(epoch);
+    this.#beganAt = clock.now();
+    this.#first = undefined;
+    switched.publish(() => ({
+      name: settings.name,
+      from: previous.externalName,
+      to: target.externalName,
+      source: target.source,
+      epoch: epoch.number,
+      idle: idle.length,
+      draining: draining.length,
+    }));
+    if (first !== undefined) this.#prepareFirst(first);
+    for (const connection of idle) connection.close();
+    for (const connection of draining) connection.retire(previous, settings.drainTimeoutMillis);
+    for (const connection of cut) {
+      const left = connection.endpoint?.target ?? previous;
+      const outcome = hasWork(connection.client) ? 'unknown' : 'not-executed';
+      connection.destroy(new TargetRetiredError(left.externalName, outcome));
+    }
+  }
+
+  /**
+   * Resolves when nothing is left on an earlier target, and there is no target that the pool is about to move to.
+   *
+   * @throws the reason of `signal` when that fires
+   */
+  drained(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      if (this.#isDrained()) {
+        resolve();
+        return;
+      }
+      const abort = () => {
+        this.#waiters.delete(tell);
+        reject(signal?.reason);
+      };
+      const tell = () => {
+        this.#waiters.delete(tell);
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      this.#waiters.add(tell);
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  /** A connection is gone, or a candidate: tells those who wait for it if nothing is left on an earlier target. */
+  check(): void {
+    if (!this.#isDrained()) return;
+    const { factory, settings, clock, connections } = this.#parts;
+    const { target } = factory;
+    if (this.#beganAt !== undefined && target !== undefined) {
+      const durationMillis = clock.now() - this.#beganAt;
+      const epoch = connections.epoch.number;
+      this.#beganAt = undefined;
+      drained.publish(() => ({ name: settings.name, to: target.externalName, epoch, durationMillis }));
+    }
+    for (const tell of [...this.#waiters]) tell();
+  }
+
+  #isDrained(): boolean {
+    return this.#parts.connections.drainingCount === 0 && this.#parts.factory.candidate === undefined;
+  }
+
+  #prepareFirst(made: MadeConnection): void {
+    const { pool, settings, clock, factory, connections, preparation, lending } = this.#parts;
+    const { attemptTimeoutMillis, name } = settings;
+    const connection = preparation.adopt(made);
+    connections.add(connection);
+    connection.hearIdleErrors();
+    const first = withDeadline(() => preparation.runHook(connection), {
+      timeoutMillis: attemptTimeoutMillis,
+      onTimeout: () => new ConnectTimeoutError(name, attemptTimeoutMillis),
+      clock,
+    }).then(
+      () => {
+        if (this.#first === first) this.#first = undefined;
+        if (!connections.isCurrent(connection) || lending.isOver) {
+          connection.close();
+          return;
+        }
+        throwLater(() => pool.emit('connect', connection.client));
+        lending.makeIdle(connection);
+      },
+      (error: Error) => {
+        if (this.#first === first) this.#first = undefined;
+        connection.close('broken');
+        if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error);
+      },
+    );
+    this.#first = first;
+  }
+}

@@ -1,0 +1,94 @@
+import type { Clock, Random } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
+import type * as pg from 'pg';
+import { askRole } from '../connect/session-role.ts';
+import { hasWork, isUsable } from '../driver/client-internals.ts';
+import { destroyClient } from '../driver/closing.ts';
+import { classifyFailure } from '../failures/classify.ts';
+import type { RecentEvent } from '../recent-events.ts';
+import type { Scope } from './scope.ts';
+
+/** What a transaction needs of the pool. */
+export interface TransactionHost {
+  readonly name: string;
+  readonly failoverTimeoutMillis: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  connect(options: { budgetMillis: number | undefined; signal: AbortSignal | undefined }): Promise<pg.PoolClient>;
+  /** Gives up a client with the statement that runs on it: it fails with the error here, and ends on the server too. */
+  abandon(client: pg.PoolClient, error: Error): void;
+  /** What was tried last on the way to a server. */
+  recentEvents(): readonly RecentEvent[];
+}
+
+/** Rolls back and gives the client back. Says whether the server itself takes no writes. */
+export async function endTransaction(
+  host: TransactionHost,
+  client: pg.PoolClient,
+  scope: Scope,
+  reason: unknown,
+  how: 'polite' | 'at once' = 'polite',
+): Promise<boolean> {
+  scope.stopWatching();
+  const failure = scope.failure === undefined ? undefined : classifyFailure(scope.failure, 'connected');
+  let demoted = true;
+  try {
+    if (!isUsable(client) || (how === 'at once' && hasWork(client))) throw reason;
+    demoted = await withDeadline(
+      async () => {
+        await client.query('ROLLBACK');
+        if (failure?.kind !== 'read-only') return false;
+        const role = await askRole(client);
+        return role !== undefined && (role.inHotStandby || role.defaultReadOnly);
+      },
+      {
+        clock: host.clock,
+        timeoutMillis: rollbackTimeoutMillis,
+        onTimeout: () => new Error(`the server did not roll back within ${rollbackTimeoutMillis} ms`),
+      },
+    );
+  } catch (error) {
+    // A client in an unknown state is nobody's any more; the server rolls back when the connection is gone.
+    const broken = error instanceof Error ? error : new Error(String(error));
+    giveUp(host, client, broken);
+    client.release(scope.failure instanceof Error ? scope.failure : broken);
+    return demoted;
+  }
+  const keep = failure === undefined || failure.keepConnection || (failure.kind === 'read-only' && !demoted);
+  client.release(keep ? undefined : (scope.failure as Error));
+  return demoted;
+}
+
+/** Asks one question on a client of its own, which is given back whatever happens. */
+export async function askWith<T>(
+  host: TransactionHost,
+  client: pg.PoolClient,
+  ask: () => Promise<T>,
+  { budgetMillis, signal }: { budgetMillis: number; signal: AbortSignal | undefined },
+): Promise<T> {
+  try {
+    const answer = await withDeadline(ask, {
+      signal,
+      clock: host.clock,
+      timeoutMillis: budgetMillis,
+      onTimeout: () => new Error(`no answer within ${Math.round(budgetMillis)} ms`),
+    });
+    client.release();
+    return answer;
+  } catch (error) {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    if (!classifyFailure(error, 'connected').keepConnection) giveUp(host, client, failure);
+    client.release(failure);
+    throw error;
+  }
+}
+
+/** Gives up a client, with what still runs on it. */
+export function giveUp(host: TransactionHost, client: pg.PoolClient, error: Error): void {
+  if (!isUsable(client)) return;
+  if (hasWork(client)) host.abandon(client, error);
+  else destroyClient(client, error);
+}
+
+// A statement of the application's may still run before it.
+const rollbackTimeoutMillis = 5_000;

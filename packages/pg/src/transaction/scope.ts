@@ -1,0 +1,148 @@
+import { ClosedError, InvalidArgumentError } from '@externalname/core';
+import type * as pg from 'pg';
+import { isUsable, onReadyForQuery } from '../driver/client-internals.ts';
+import { type QueryArguments, refuseQuery, sendObserved } from '../driver/query-forms.ts';
+import { TransactionEndedEarlyError, TransactionRolledBackError } from '../errors.ts';
+import { classifyFailure } from '../failures/classify.ts';
+
+/** What the function given to {@link Pool.transaction} gets: a client inside the transaction, for as long as it lasts. */
+export interface Transaction {
+  /** As `query` of `pg`'s client, in all its forms. Rejects once the transaction is over. */
+  readonly query: pg.ClientBase['query'];
+  /**
+   * A part that can fail by itself: a savepoint, released when `work` resolves and rolled back to when it rejects. While
+   * it is open, only its own `tx` takes statements.
+   */
+  transaction<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T>;
+}
+
+/** One attempt's transaction as the application sees it, with what its statements met. */
+export class Scope {
+  readonly root: Transaction;
+  readonly #client: pg.ClientBase;
+  /** The innermost open part. Only that takes statements. `undefined` when all is over. */
+  #innermost: object | undefined;
+  #depth = 0;
+  #failure: unknown;
+  #endedEarly = false;
+  #stopWatching: (() => void) | undefined;
+
+  constructor(client: pg.ClientBase) {
+    this.#client = client;
+    this.root = this.#makePart();
+    this.#innermost = this.root;
+  }
+
+  /** The first error that a statement met and no savepoint has undone. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Whether the application ended the transaction by a statement of its own. */
+  get endedEarly(): boolean {
+    return this.#endedEarly;
+  }
+
+  run(text: string): Promise<pg.QueryResult> {
+    return this.observe(this.#client.query(text));
+  }
+
+  async observe<R>(statement: Promise<R>): Promise<R> {
+    try {
+      return await statement;
+    } catch (error) {
+      this.#record(error);
+      throw error;
+    }
+  }
+
+  /** The error to report for a transaction that the application believed to be in order. */
+  reasonBehind(error: unknown): unknown {
+    if (this.#endedEarly) return new TransactionEndedEarlyError();
+    return this.#failure === undefined || error === this.#failure
+      ? error
+      : new TransactionRolledBackError({ cause: this.#failure });
+  }
+
+  /** Follows what the server says of the transaction. Once it has begun. */
+  watch(): void {
+    this.#stopWatching = onReadyForQuery(this.#client, (status) => {
+      // A failed transaction goes on only after a savepoint was rolled back to, the application's own included.
+      if (status === 'T') this.#failure = undefined;
+      if (status === 'I') this.#endedEarly = true;
+    });
+  }
+
+  stopWatching(): void {
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+  }
+
+  /** No statement of the application's is taken from now on. */
+  close(): void {
+    this.#innermost = undefined;
+  }
+
+  #makePart(): Transaction {
+    const part: Transaction = {
+      query: ((...query: QueryArguments) => this.#query(part, query)) as pg.ClientBase['query'],
+      transaction: (work) => this.#nest(part, work),
+    };
+    return part;
+  }
+
+  #query(part: Transaction, query: QueryArguments): unknown {
+    const refusal = this.#refusal(part);
+    if (refusal !== undefined) return refuseQuery(query, refusal);
+    const send = (sent: QueryArguments) => Reflect.apply(this.#client.query, this.#client, sent);
+    return sendObserved(query, send, (error) => this.#record(error));
+  }
+
+  async #nest<T>(part: Transaction, work: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    const refusal = this.#refusal(part);
+    if (refusal !== undefined) throw refusal;
+    const inner = this.#makePart();
+    const name = `externalname_${++this.#depth}`;
+    this.#innermost = inner;
+    const leave = () => {
+      this.#depth -= 1;
+      if (this.#innermost !== undefined) this.#innermost = part;
+    };
+    try {
+      await this.run(`SAVEPOINT ${name}`);
+      const value = await work(inner);
+      if (this.#failure !== undefined) throw new TransactionRolledBackError({ cause: this.#failure });
+      await this.run(`RELEASE SAVEPOINT ${name}`);
+      leave();
+      return value;
+    } catch (error) {
+      if (isUsable(this.#client) && this.#innermost !== undefined) {
+        try {
+          await this.#client.query(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`);
+        } catch (failure) {
+          this.#record(failure);
+        }
+      }
+      leave();
+      throw error;
+    }
+  }
+
+  #refusal(part: Transaction): Error | undefined {
+    if (this.#innermost === part) return undefined;
+    if (this.#innermost === undefined) return new ClosedError('the transaction');
+    return new InvalidArgumentError(
+      'tx',
+      'a nested transaction is open (or this one is over): await it, and use the tx that it was given inside it',
+    );
+  }
+
+  // The first failure makes all later ones, unless the connection breaks afterwards.
+  #record(error: unknown): void {
+    const { kind, keepConnection } = classifyFailure(error, 'connected');
+    if (this.#failure !== undefined && keepConnection) return;
+    // A statement that took too long has cost the connection already.
+    if (kind === 'not-queryable' && classifyFailure(this.#failure, 'connected').kind === 'deadline') return;
+    this.#failure = error;
+  }
+}
