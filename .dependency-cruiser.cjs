@@ -30,6 +30,24 @@ const rooms = {
 // The files beside the rooms that every room may import. They import nothing but each other.
 const ground = ['errors', 'clock', 'deadline', 'input'];
 
+// room of pg -> the rooms that it may import
+const pgRooms = {
+  failures: [],
+  driver: ['failures'],
+  connect: ['driver', 'failures'],
+  liveness: ['connect', 'driver', 'failures'],
+  transaction: ['connect', 'driver', 'failures'],
+  failover: ['liveness', 'connect', 'driver', 'failures'],
+  client: ['failover', 'liveness', 'connect', 'driver', 'failures'],
+  pool: ['client', 'failover', 'liveness', 'transaction', 'connect', 'driver', 'failures'],
+};
+
+// The files beside the rooms of pg that every room may import. They import nothing but each other.
+const pgGround = ['errors', 'events', 'recent-events', 'secrets', 'background'];
+
+// Settings are made of what the rooms below want to know, and used by those that read them.
+const pgOptions = { below: ['connect', 'liveness', 'driver'], above: ['failover', 'client', 'pool'] };
+
 const oneOf = (names) => `(${names.join('|')})`;
 
 const packageRules = Object.entries(packages).map(([name, below]) => ({
@@ -59,6 +77,20 @@ const roomRules = Object.entries(rooms).map(([name, below]) => ({
   },
 }));
 
+const pgRoomRules = Object.entries(pgRooms).map(([name, below]) => {
+  const beside = pgOptions.above.includes(name) ? [...pgGround, 'options'] : pgGround;
+  return {
+    name: `pg-room-${name}`,
+    comment: `pg/${name} may import ${below.join(', ') || 'no other room'}, and ${beside.join(', ')}.`,
+    severity: 'error',
+    from: { path: `^packages/pg/src/${name}/`, pathNot: test },
+    to: {
+      path: '^packages/pg/src/',
+      pathNot: `^packages/pg/src/${oneOf([name, ...below])}/|^packages/pg/src/${oneOf(beside)}\\.ts$`,
+    },
+  };
+});
+
 module.exports = {
   forbidden: [
     {
@@ -72,6 +104,50 @@ module.exports = {
     ...packageRules,
     ...packageTestRules,
     ...roomRules,
+    ...pgRoomRules,
+    {
+      name: 'pg-known-room',
+      comment: 'A new room of pg, or a new file beside the rooms, needs its line in the tables of this file.',
+      severity: 'error',
+      from: {},
+      to: {
+        path: '^packages/pg/src/',
+        pathNot: [
+          `^packages/pg/src/${oneOf(Object.keys(pgRooms))}/`,
+          `^packages/pg/src/${oneOf([...pgGround, 'options', 'pg-module', 'index'])}\\.ts$`,
+          test,
+        ],
+      },
+    },
+    {
+      name: 'pg-ground-floor',
+      comment: `${pgGround.join(', ')} of pg import nothing of the package but each other.`,
+      severity: 'error',
+      from: { path: `^packages/pg/src/${oneOf(pgGround)}\\.ts$` },
+      to: { path: '^packages/pg/src/', pathNot: `^packages/pg/src/${oneOf(pgGround)}\\.ts$` },
+    },
+    {
+      name: 'pg-options',
+      comment: `options.ts of pg may import ${pgOptions.below.join(', ')}, whose settings it makes.`,
+      severity: 'error',
+      from: { path: '^packages/pg/src/options\\.ts$' },
+      to: { path: '^packages/pg/src/', pathNot: `^packages/pg/src/${oneOf(pgOptions.below)}/` },
+    },
+    {
+      name: 'generic-pool-in-one-place',
+      comment: 'Only pool/checkout-queue.ts of pg knows the library that counts its permits.',
+      severity: 'error',
+      from: { path: '^packages/pg/', pathNot: ['^packages/pg/src/pool/checkout-queue\\.ts$', test] },
+      to: { path: 'node_modules/generic-pool' },
+    },
+    {
+      name: 'p-retry-in-one-place',
+      comment:
+        'Only failures/retry.ts of pg knows the library that repeats, so that attempts are told and numbered in one way.',
+      severity: 'error',
+      from: { path: '^packages/pg/', pathNot: ['^packages/pg/src/failures/retry\\.ts$', test] },
+      to: { path: 'node_modules/p-retry' },
+    },
     {
       name: 'known-room',
       comment: 'A new room of core, or a new file beside the rooms, needs its line in the tables of this file.',

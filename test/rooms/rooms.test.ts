@@ -33,6 +33,19 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['declared-dependencies', 'packages/pg/src/f.ts', `import { x } from 'undeclared';`],
   ['resolvable', 'packages/pg/src/g.ts', `import { x } from 'nowhere';`],
   ['dns-packet-in-one-place', 'packages/core/src/dns/d.ts', `import { x } from 'dns-packet';`],
+  ['pg-room-failures', 'packages/pg/src/failures/a.ts', `import { x } from '../driver/a.ts';`],
+  ['pg-room-driver', 'packages/pg/src/driver/b.ts', `import type { X } from '../connect/a.ts';`],
+  ['pg-room-connect', 'packages/pg/src/connect/b.ts', `import { x } from '../options.ts';`],
+  ['pg-room-liveness', 'packages/pg/src/liveness/b.ts', `import { x } from '../failover/a.ts';`],
+  ['pg-room-transaction', 'packages/pg/src/transaction/b.ts', `import { x } from '../pool/a.ts';`],
+  ['pg-room-failover', 'packages/pg/src/failover/b.ts', `import { x } from '../client/a.ts';`],
+  ['pg-room-client', 'packages/pg/src/client/b.ts', `import { x } from '../pool/a.ts';`],
+  ['pg-room-pool', 'packages/pg/src/pool/b.ts', `import { x } from '../index.ts';`],
+  ['pg-known-room', 'packages/pg/src/pool/c.ts', `import { x } from '../helpers.ts';`],
+  ['pg-ground-floor', 'packages/pg/src/errors.ts', `import { x } from './driver/a.ts';`],
+  ['pg-options', 'packages/pg/src/options.ts', `import { x } from './pool/a.ts';`],
+  ['generic-pool-in-one-place', 'packages/pg/src/pool/d.ts', `import { x } from 'generic-pool';`],
+  ['p-retry-in-one-place', 'packages/pg/src/transaction/c.ts', `import { x } from 'p-retry';`],
   ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
   ['no-orphan', 'packages/pg/src/orphan.ts', 'export const x = 1;'],
 ];
@@ -47,6 +60,8 @@ const allowed: readonly (readonly [what: string, file: string, source: string])[
   ['errors and deadlines', 'packages/core/src/dns/f.ts', `import '../errors.ts'; import '../deadline.ts';`],
   ['dns-packet in the one place', 'packages/core/src/dns/message.ts', `import { x } from 'dns-packet';`],
   ['a peer dependency', 'packages/pg/src/k.ts', `import { x } from 'peer';`],
+  ['the rooms below, in pg', 'packages/pg/src/pool/e.ts', `import '../client/a.ts'; import '../options.ts';`],
+  ['errors in every room of pg', 'packages/pg/src/failures/b.ts', `import '../errors.ts';`],
 ];
 
 describe('the import rules', () => {
@@ -108,6 +123,10 @@ async function plant(tree: string): Promise<void> {
   for (const room of ['objects', 'names', 'events', 'identity', 'validation', 'manifests', 'dns', 'targets', 'utils']) {
     await write(`packages/core/src/${room}/index.ts`, face);
   }
+  for (const room of ['failures', 'driver', 'connect', 'liveness', 'transaction', 'failover', 'client', 'pool']) {
+    await write(`packages/pg/src/${room}/a.ts`, face);
+  }
+  await write('packages/pg/src/helpers.ts', face);
   for (const file of ['errors', 'clock', 'manual-clock', 'internal', 'names/face-of-nobody']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
@@ -121,7 +140,13 @@ async function plant(tree: string): Promise<void> {
           '.': { '@externalname/source': './src/index.ts' },
           './internal': { '@externalname/source': './src/internal.ts' },
         },
-        dependencies: { 'dns-packet': '*', '@externalname/core': '*', '@externalname/pg': '*' },
+        dependencies: {
+          'dns-packet': '*',
+          'generic-pool': '*',
+          'p-retry': '*',
+          '@externalname/core': '*',
+          '@externalname/pg': '*',
+        },
         peerDependencies: { peer: '*' },
         devDependencies: { 'only-dev': '*', peer: '*', '@externalname/testing': '*', '@externalname/kubernetes': '*' },
       }),
@@ -129,7 +154,7 @@ async function plant(tree: string): Promise<void> {
     await mkdir(join(tree, 'node_modules/@externalname'), { recursive: true });
     await symlink(join(tree, 'packages', name), join(tree, 'node_modules/@externalname', name));
   }
-  for (const name of ['dns-packet', 'only-dev', 'undeclared', 'peer']) {
+  for (const name of ['dns-packet', 'generic-pool', 'p-retry', 'only-dev', 'undeclared', 'peer']) {
     await write(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'index.js' }));
     await write(`node_modules/${name}/index.js`, 'exports.x = 1;');
   }

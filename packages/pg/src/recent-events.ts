@@ -112,9 +112,9 @@ export class RecentEvents {
   list(): readonly RecentEvent[] {
     const over = () => [...this.#entries.values()].map(({ event }) => event);
     if (this.#underWay.size > 0) {
-      return printable([...over(), ...[...this.#underWay].slice(-mostUnderWay).map((current) => current())]);
+      return printableText([...over(), ...[...this.#underWay].slice(-mostUnderWay).map((current) => current())]);
     }
-    this.#list ??= printable(over());
+    this.#list ??= printableText(over());
     return this.#list;
   }
 
@@ -150,7 +150,7 @@ export function attachRecentEvents(error: Error, events: readonly RecentEvent[])
 }
 
 // A log of an error prints its properties. Field by field this would fill a screen; a line for each is what one reads.
-function printable(events: readonly RecentEvent[]): readonly RecentEvent[] {
+function printableText(events: readonly RecentEvent[]): readonly RecentEvent[] {
   const list = [...events];
   const print = () => (list.length === 0 ? '[]' : `[\n${list.map((event) => `  ${lineOf(event)}`).join('\n')}\n]`);
   return Object.freeze(Object.defineProperty(list, inspect.custom, { value: print }));

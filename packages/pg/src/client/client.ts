@@ -48,7 +48,7 @@ export type ClientOptions = PoolOptions;
 export class Client extends pg.Client {
   readonly #settings: PoolSettings;
   readonly #options: PoolOptions;
-  #state: State = { name: 'new' };
+  #state: ClientState = { name: 'new' };
   /** What was asked before there was a connection to send it on. */
   readonly #held: HeldQuery[] = [];
 
@@ -135,7 +135,7 @@ export class Client extends pg.Client {
   async #connectPlainly(): Promise<pg.Client> {
     const { name, targetSessionAttrs } = this.#settings;
     const roles = new RoleReports();
-    this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: noop };
+    this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: ignore };
     guardAuthentication(this, demandsOf(this.#settings, this, name));
     roles.track(this);
     endWaitForReady(this);
@@ -153,7 +153,7 @@ export class Client extends pg.Client {
   #connectThroughService(): Promise<pg.Client> {
     const controller = new AbortController();
     const connecting = this.#followTo(controller);
-    this.#state = { name: 'connecting', controller, over: connecting.then(noop, noop) };
+    this.#state = { name: 'connecting', controller, over: connecting.then(ignore, ignore) };
     return connecting;
   }
 
@@ -162,7 +162,7 @@ export class Client extends pg.Client {
       createScout: () => {
         const scout = new pg.Client(this.#options as pg.ClientConfig);
         // Its death is nobody's loss, and must not be the process's.
-        scout.on('error', noop);
+        scout.on('error', ignore);
         return scout;
       },
       retire: (target) => this.#retire(target),
@@ -266,7 +266,7 @@ export class Client extends pg.Client {
       if (state.retirement === undefined && state.abandoned === undefined) {
         shared.suspect(new Error('Connection terminated unexpectedly'));
       }
-      state.leave().catch(noop);
+      state.leave().catch(ignore);
     });
     // While the last message of the start-up was on its way, the Service may have come to point elsewhere.
     const { target } = shared;
@@ -298,7 +298,7 @@ export class Client extends pg.Client {
       finish: (error) => this.#finish(error),
       cut: () => {
         // `pg` emits what its connection breaks of, and without a listener the process would end.
-        if (this.listenerCount('error') === 0) this.on('error', noop);
+        if (this.listenerCount('error') === 0) this.on('error', ignore);
       },
     });
     return state.retirement.had;
@@ -339,7 +339,7 @@ export class Client extends pg.Client {
   }
 }
 
-type State =
+type ClientState =
   | { readonly name: 'new' }
   | {
       readonly name: 'connecting';
@@ -387,4 +387,4 @@ function timeoutExpiredError(cause: unknown, recentEvents: readonly RecentEvent[
   return error;
 }
 
-function noop(): void {}
+function ignore(): void {}

@@ -169,6 +169,11 @@ export class Connector {
     }
   }
 
+  /** Forgets the keys of passwords. Connections that are under way end by their signals. */
+  close(): void {
+    this.#settings.scramKeys.close();
+  }
+
   async #resolve(
     target: Target,
     options: Pick<ResolveOptions, 'fresh'> & { signal: AbortSignal },

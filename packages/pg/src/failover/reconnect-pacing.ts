@@ -22,7 +22,7 @@ export interface PacingSettings {
  *   the spread, so that a thousand pods do not arrive in one instant.
  */
 export class ConnectionPacing {
-  #state: State = probing({ nextAt: Number.NEGATIVE_INFINITY, intervalMillis: 0, failures: 0, untried: true });
+  #state: PacingState = probing({ nextAt: Number.NEGATIVE_INFINITY, intervalMillis: 0, failures: 0, untried: true });
   readonly #settings: PacingSettings;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -135,7 +135,7 @@ export class ConnectionPacing {
     this.#become(spreadMillis > 0 ? { kind: 'spreading', until, firstTaken } : { kind: 'flowing' });
   }
 
-  #become(next: State): void {
+  #become(next: PacingState): void {
     const previous = this.#state;
     this.#state = next;
     if (previous.kind === 'probing') wake(previous);
@@ -179,7 +179,7 @@ interface Spreading {
   firstTaken: boolean;
 }
 
-type State = { readonly kind: 'flowing' } | Spreading | Probing;
+type PacingState = { readonly kind: 'flowing' } | Spreading | Probing;
 
 function probing(fields: Pick<Probing, 'nextAt' | 'intervalMillis' | 'failures' | 'untried'>): Probing {
   return { kind: 'probing', busy: false, waiting: new Set(), ...fields };

@@ -50,7 +50,6 @@ export class ServiceConnections implements ConnectionFactory {
   readonly #clock: Clock;
   readonly #pacing: ConnectionPacing;
   readonly #connector: Connector;
-  readonly #scramKeys = new ScramKeyCache();
   readonly #recent: RecentEvents;
   readonly #follower: TargetFollower;
   readonly #dialer: ServiceDialer;
@@ -89,7 +88,7 @@ export class ServiceConnections implements ConnectionFactory {
         targetSessionAttrs: settings.targetSessionAttrs,
         attemptTimeoutMillis: settings.attemptTimeoutMillis,
         demands: (client, where) => host.demands(client, where),
-        scramKeys: this.#scramKeys,
+        scramKeys: new ScramKeyCache(),
         recent: this.#recent,
         clock: dependencies.clock,
       },
@@ -178,7 +177,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#follower.close();
     this.#epoch.end(new ClosedError('the pool'));
     this.#dropVetted();
-    this.#scramKeys.close();
+    this.#connector.close();
     await this.#dialer.close();
   }
 
