@@ -199,13 +199,13 @@ export class Pool extends pg.Pool {
     this.#lending = lending;
     this.#switching = new Switching({ ...parts, preparation, lending });
     this.#ending = new Ending({ ...parts, lending });
-    const once = super.query as unknown as QueryOnce;
     this.#queries = new Queries({
       ...parts,
       once: (text, values, callback, budgetMillis) => {
         this.#origin = budgetMillis === undefined ? firstAttempt : { borrower: 'query', budgetMillis };
         try {
-          return once.call(this, text, values, callback);
+          // Looked up at each call, as tracers patch it.
+          return (super.query as unknown as QueryOnce).call(this, text, values, callback);
         } finally {
           this.#origin = undefined;
         }
