@@ -1,0 +1,49 @@
+import type { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { Pool } from '../src/index.ts';
+import { obliging } from './support/fake-postgres.ts';
+import { ended, never, start, startRefusing, startServer } from './support/pool-on-fake.ts';
+
+describe('end()', () => {
+  it('of a plain host does not wait for a statement whose client was given back, as in pg', async () => {
+    const server = await startServer(obliging((text) => (text === 'slow' ? never() : undefined)));
+    const pool = ended(new Pool({ host: '127.0.0.1', port: server.port, user: 'app', ssl: false }));
+    const client = await pool.connect();
+    client.query('slow').catch(() => undefined);
+    client.release();
+    await pool.end();
+  });
+
+  it('resolves drained() of a caller who waits for a target that the pool cannot reach', async () => {
+    const { pool, refuse, pointTo } = await startRefusing();
+    await pool.query('select 1');
+    refuse();
+    await pointTo('secondary-db.example.com');
+    expect(pool.status().candidate?.externalName).toBe('secondary-db.example.com');
+    const drained = pool.drained();
+    await pool.end();
+    await drained;
+  });
+
+  it('does not throw where an idle connection has ended in the same moment', async () => {
+    const { pool } = await start({ max: 3 });
+    await Promise.all(Array.from({ length: 3 }, () => pool.query('select 1')));
+    const clients = (pool as unknown as { _clients: { connection: EventEmitter; _ended: boolean }[] })._clients;
+    // As `pg` leaves them between the end of a connection and what follows from it.
+    for (const client of clients) client._ended = true;
+    await pool.end();
+  });
+});
+
+describe('drained()', () => {
+  it('resolves when the Service points back before the pool has moved', async () => {
+    const { pool, source, refuse, pointTo } = await startRefusing();
+    await pool.query('select 1');
+    refuse();
+    await pointTo('secondary-db.example.com');
+    expect(pool.status().candidate?.externalName).toBe('secondary-db.example.com');
+    const drained = pool.drained();
+    source.set('primary-db.example.com');
+    await drained;
+  });
+});
