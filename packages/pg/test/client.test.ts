@@ -141,8 +141,15 @@ describe('a client for a Service', () => {
   it('waits for a usable server, and finds it when the Service is patched', async () => {
     await webscaler.point('secondary-db.example.com');
     const client = makeClient();
+    const refused = new Promise<void>((resolve) => {
+      const stop = connected.subscribe(({ error }) => {
+        if (error === undefined) return;
+        stop();
+        resolve();
+      });
+    });
     const connecting = client.connect();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await refused;
     await webscaler.point('primary-db.example.com');
     await connecting;
     const { rows } = await client.query(whereAmI);

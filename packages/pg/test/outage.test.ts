@@ -84,10 +84,16 @@ describe('when the primary is killed and the standby promoted', () => {
     await pool.query('select 1');
     await webscaler.pair.servers[0].kill();
     const attempts: number[] = [];
-    const stop = connected.subscribe(() => attempts.push(performance.now()));
+    let enough: () => void = () => undefined;
+    const many = new Promise<void>((resolve) => {
+      enough = resolve;
+    });
+    const stop = connected.subscribe(() => {
+      if (attempts.push(performance.now()) === 8) enough();
+    });
     const callers = Array.from({ length: 50 }, () => pool.query('select 1'));
     const results = Promise.allSettled(callers);
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await many;
     stop();
     await pool.end();
     expect((await results).every(({ status }) => status === 'rejected')).toBe(true);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { outcomeOf, type Pool, type Transaction } from '../src/index.ts';
+import { outcomeOf, type Pool, retried, type Transaction } from '../src/index.ts';
 import { nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
@@ -331,12 +331,18 @@ describe('a read-only answer (25006)', () => {
     await pool.query('select 1');
     await primary.fence();
     let runs = 0;
+    const again = new Promise<void>((resolve) => {
+      const stop = retried.subscribe(() => {
+        stop();
+        resolve();
+      });
+    });
     const work = pool.transaction(async (tx) => {
       runs += 1;
       if (runs === 1) await tx.query('set transaction read only');
       await insert(tx, runs);
     });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await again;
     await primary.unfence();
     await work;
     expect(await ids()).toHaveLength(1);
