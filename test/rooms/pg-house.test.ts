@@ -37,6 +37,10 @@ describe('the sources of pg', () => {
     expect(elsewhere.flatMap((source) => castsOfClients(source, checker))).toEqual([]);
   });
 
+  it('set no timer but on the clock that they are given', () => {
+    expect(sources.flatMap(timersOfTheMachineIn)).toEqual([]);
+  });
+
   it('give no name at the top of a file two meanings', () => {
     expect(namesDeclaredTwice(sources)).toEqual([]);
   });
@@ -80,6 +84,13 @@ describe('these checks', () => {
     const { source, checker } = plant(`import type * as pg from 'pg';\n${text}`);
     expect(castsOfClients(source, checker)).toEqual([]);
   });
+
+  it.each(['setTimeout(f, 1);', 'const t = setInterval(f, 1);', 'globalThis.setTimeout(f, 1);'])(
+    'refuse a timer of the machine: %s',
+    (text) => {
+      expect(timersOfTheMachineIn(plant(`declare const f: () => void;\n${text}`).source)).toHaveLength(1);
+    },
+  );
 
   it('count the lines of a file, the private fields of a class of both kinds, and names', () => {
     const { source } = plant(
@@ -149,6 +160,15 @@ function isClientOfPg(type: ts.Type): boolean {
 
 function isOfPg(type: ts.Type): boolean {
   return type.symbol?.declarations?.some((each) => each.getSourceFile().fileName.includes('@types/pg/')) === true;
+}
+
+function timersOfTheMachineIn(source: ts.SourceFile): string[] {
+  const found: string[] = [];
+  visit(source, (node) => {
+    if (!ts.isCallExpression(node) || !/(^|\.)set(Timeout|Interval)$/.test(node.expression.getText(source))) return;
+    found.push(`${nameOf(source)}: ${node.getText(source)}`);
+  });
+  return found;
 }
 
 function namesDeclaredTwice(sources: readonly ts.SourceFile[]): string[] {

@@ -44,16 +44,16 @@ export class Ending {
     return ended;
   }
 
-  /** Something is over that the end may wait for. */
-  check(making: number): void {
+  /** Something is over that the end may wait for. `providing`: checkouts for which a connection is being made or proved. */
+  check(providing: number): void {
     const { connections, factory, lending } = this.#parts;
     if (this.#under === undefined || !lending.isOver) return;
     // Those that were given back with a statement under way, too: as in `pg`, nobody waits for its answer.
     for (const connection of [...connections.open()]) if (!connection.isOut) connection.close();
     // A connection that is being made, against a server that keeps silent for instance, is of no use any more.
-    if (making > 0) factory.close().catch(() => undefined);
+    if (providing > 0) factory.close().catch(() => undefined);
     // A connection that has ended already is closed at once, and may have brought us here a second time.
-    if (this.#under === undefined || connections.open().size > 0 || making > 0) return;
+    if (this.#under === undefined || connections.open().size > 0 || providing > 0) return;
     const { resolve, timer } = this.#under;
     this.#under = undefined;
     timer?.cancel();
