@@ -13,7 +13,7 @@ import {
   type TargetSource,
   targetChanged,
 } from '@externalname/core';
-import { kubernetesSource } from '@externalname/kubernetes';
+import { kubernetesSource, tcpProbe, tlsProbe } from '@externalname/kubernetes';
 import { outcomeOf, Pool, type PoolOptions, type PoolStatus } from '@externalname/pg';
 
 /** What a test lets the program in the pod do. Each call is made there, by the code that an application would write. */
@@ -53,6 +53,18 @@ export const podCalls = {
 
   async query(id: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
     return (await openedAs(id).pool.query(text, values)).rows;
+  },
+
+  /** Asks the Kubernetes API once where the Service points. */
+  async askApi(): Promise<string> {
+    await using source = kubernetesSource({ service: 'webscaler-db', requestTimeoutMillis: 2_000 });
+    return (await source.current()).externalName;
+  },
+
+  /** What a probe of `switchTarget` finds. */
+  async probe(kind: 'tcp' | 'tls', host: string, port: number): Promise<string> {
+    const probe = kind === 'tcp' ? tcpProbe({ port }) : tlsProbe({ port, protocol: 'postgres' });
+    return (await probe.run(host, { signal: AbortSignal.timeout(2_000) })).detail;
   },
 
   /** How long a query takes. */

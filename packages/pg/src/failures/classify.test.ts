@@ -8,6 +8,8 @@ const fromServer = (code: string, severity = 'ERROR') =>
   Object.assign(new pg.DatabaseError(`SQLSTATE ${code}`, 0, 'error'), { code, severity });
 const poolEnded = new Error('Cannot use a pool after calling end on the pool');
 const fromNode = (code: string) => Object.assign(new Error(code), { code });
+const fromConnect = (code: string) =>
+  Object.assign(fromNode(code), { syscall: 'connect', address: '192.0.2.1', port: 5432 });
 
 describe('what an error means for the statement that met it', () => {
   it.each<[string, unknown, Phase, string, string]>([
@@ -89,6 +91,11 @@ describe('what an error means while a connection is made', () => {
   it.each<[string, unknown, string, boolean]>([
     ['nobody listens', fromNode('ECONNREFUSED'), 'unreachable', true],
     ['no route', fromNode('EHOSTUNREACH'), 'unreachable', true],
+    // ip-route(8): prohibit, blackhole; and a firewall on the way out (#11).
+    ['a route that prohibits', fromConnect('EACCES'), 'unreachable', true],
+    ['a firewall on the way out', fromConnect('EPERM'), 'unreachable', true],
+    ['a route that swallows', fromConnect('EINVAL'), 'unreachable', true],
+    ['a Unix-domain socket that may not be used', fromNode('EACCES'), 'other', false],
     ['a reset', fromNode('ECONNRESET'), 'unreachable', true],
     ['no answer in time', new ConnectTimeoutError('a.example', 5_000), 'unreachable', true],
     ['starting up', fromServer('57P03', 'FATAL'), 'not-accepting', true],

@@ -153,7 +153,7 @@ function kindOf(error: unknown, phase: Phase): FailureKind {
   if (isDatabaseError(error)) return kindOfSqlState(error.code, error.severity, phase);
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'deadline';
   if (typeof code === 'string') {
-    const kind = kindOfNodeCode(code, phase);
+    const kind = kindOfNodeCode(error, code, phase);
     if (kind !== undefined) return kind;
   }
   if (error instanceof AggregateError) return worst(error.errors, phase);
@@ -229,13 +229,22 @@ const sqlStates: Record<string, FailureKind | undefined> = {
   '3D000': 'wrong-database',
 };
 
-function kindOfNodeCode(code: string, phase: Phase): FailureKind | undefined {
-  const kind = kindOfConnectCode(code, phase);
+function kindOfNodeCode(error: Error, code: string, phase: Phase): FailureKind | undefined {
+  const kind = isForbiddenRoute(error, code) ? 'unreachable' : kindOfConnectCode(code, phase);
   if (phase === 'connecting' || kind === undefined || kind === 'unreachable' || kind === 'server-lost') return kind;
   // TLS can break at any time. Names and descriptors are asked for before there is a connection, so an error about
   // them is the application's own by now.
   return kind === 'identity' ? 'server-lost' : undefined;
 }
+
+// What Linux says of a route of type `prohibit` or `blackhole` (ip-route(8)), and of a firewall on the way out. A CNI plugin makes
+// such routes, and takes them away. On a Unix-domain socket the same codes are a mistake to report.
+function isForbiddenRoute(error: Error, code: string): boolean {
+  const { syscall, port } = error as NodeJS.ErrnoException & { port?: unknown };
+  return syscall === 'connect' && port !== undefined && forbiddenRoute.has(code);
+}
+
+const forbiddenRoute: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EINVAL']);
 
 function kindOfConnectCode(code: string, phase: Phase): FailureKind | undefined {
   switch (code) {
