@@ -60,7 +60,7 @@ describe.each([50, 250])('a database that is %i ms away', (millis) => {
   });
 });
 
-describe.each([1])('a line that loses %i %% of all packets', (percent) => {
+describe.each([1, 10])('a line that loses %i %% of all packets', (percent) => {
   it('fails no write, also not in a planned switch', async () => {
     undo.push(await site.network.lose(percent));
     await site.app.call('open', 'pool', site.poolOptions());

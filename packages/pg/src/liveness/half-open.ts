@@ -31,7 +31,12 @@ export interface HalfOpenDependencies {
  * statement, that is left alone. Where it waits for its client, or has no such session, and says so again a moment later,
  * with nothing received, the connection is ended: the answer was lost, or the statement never arrived.
  *
- * One question a second at the most concerns all of them. The session is opened with the first and kept while there is something to ask.
+ * A line that loses packets makes a living connection as silent as a dead one: TCP sends what was lost again after 0.2, 0.6, 1.4
+ * and 3 seconds. So the line is tried while there is doubt. If answers come late on it, or did lately, a connection is given ten
+ * seconds: TCP has sent everything six times by then.
+ *
+ * One question a second at the most concerns all connections, if none is in doubt. The session is opened with the first question and
+ * kept while there is something to ask.
  *
  * An address may lead to several servers, and then to ask one of them says nothing about the sessions of another. So an answer counts
  * where the address is the server's own, or where it has once told of that very session; otherwise two sessions that came to the
@@ -54,6 +59,10 @@ export class HalfOpenSearch {
   #restUntil = Number.NEGATIVE_INFINITY;
   /** Sessions in a row that could not be had, or did not answer a second time. */
   #failures = 0;
+  /** Until when the line is taken to lose packets. */
+  #lossyUntil = Number.NEGATIVE_INFINITY;
+  /** The shortest time that a question took: what the line and the server take if nothing is lost. */
+  #quickestMillis = Number.POSITIVE_INFINITY;
   readonly #closing = new Set<Promise<void>>();
 
   constructor(settings: HalfOpenSettings, dependencies: HalfOpenDependencies) {
@@ -133,7 +142,7 @@ export class HalfOpenSearch {
       signal.throwIfAborted();
       const doubtful = this.#judge(asked, activities);
       if (doubtful.length === 0) return;
-      await sleep(this.#untilConfirmed(doubtful), { clock: this.#clock, background: true, signal });
+      await this.#tryLine(doubtful, signal);
       // Another session may be led to another server.
       if (!activities.direct && doubtful.some((each) => !this.#isKnown(each))) this.#drop();
     }
@@ -154,6 +163,7 @@ export class HalfOpenSearch {
       this.#giveUp();
       return [];
     }
+    this.#noteAnswers(asked);
     const doubtful: Observation[] = [];
     for (const observation of asked) {
       const { connection } = observation;
@@ -161,7 +171,8 @@ export class HalfOpenSearch {
       const { processId } = connection;
       // Answered meanwhile, or ended.
       if (!this.#dependencies.observations.has(observation) || processId === undefined) continue;
-      if (inquiry === undefined || inquiry.bytes !== connection.bytesRead() || !connection.hasWork()) continue;
+      if (inquiry === undefined) continue;
+      if (this.#hasReceived(observation) || !connection.hasWork()) continue;
       const activity = activities.of(processId);
       if (activity === 'working' || activity === 'hidden') {
         inquiry.doubt = undefined;
@@ -172,9 +183,10 @@ export class HalfOpenSearch {
       }
       const now = this.#clock.now();
       const { doubt } = inquiry;
-      inquiry.doubt ??= { informant, until: this.#deadAt(observation, inquiry, now) };
+      inquiry.doubt ??= { informant, since: now };
       const agreed = activities.direct || informant.known.has(processId) || doubt?.informant !== informant;
-      if (doubt !== undefined && now >= doubt.until && agreed) connection.fail(now - observation.heardAt);
+      const isOver = now >= this.#deadAt(observation, inquiry, now);
+      if (doubt !== undefined && isOver && agreed) connection.fail(now - observation.heardAt);
       else doubtful.push(observation);
     }
     return doubtful;
@@ -182,18 +194,80 @@ export class HalfOpenSearch {
 
   // An answer or a statement may be on its way, and is sent again where it was lost. Whoever has waited long for an answer
   // that was being worked on can wait a little longer for it.
-  #deadAt(observation: Observation, { workedAt }: Inquiry, now: number): number {
+  #deadAt(observation: Observation, { workedAt, doubt }: Inquiry, now: number): number {
     const { afterMillis, intervalMillis, failures } = this.#settings;
+    const owedSince = now - observation.owedMillis(now);
     const silentUntil =
       workedAt === undefined
-        ? now - observation.owedMillis(now) + afterMillis + intervalMillis
+        ? owedSince + afterMillis + intervalMillis
         : workedAt + afterMillis + intervalMillis * failures;
-    return Math.max(now + this.#pauseMillis, silentUntil);
+    const confirmedAt = (doubt?.since ?? now) + this.#pauseMillis;
+    const sentAgainUntil = this.#isLossy(now) ? Math.max(owedSince, workedAt ?? 0) + lossyLineMillis : 0;
+    return Math.max(confirmedAt, silentUntil, sentAgainUntil);
   }
 
   #untilConfirmed(doubtful: readonly Observation[]): number {
-    const until = doubtful.map((each) => this.#inquiries.get(each)?.doubt?.until ?? 0);
-    return Math.max(this.#pauseMillis, Math.min(...until) - this.#clock.now()) + timerSlackMillis;
+    const now = this.#clock.now();
+    const until = doubtful.map((each) => {
+      const inquiry = this.#inquiries.get(each);
+      return inquiry === undefined ? now : this.#deadAt(each, inquiry, now);
+    });
+    return Math.max(this.#pauseMillis, Math.min(...until) - now) + timerSlackMillis;
+  }
+
+  /** Whether anything has come since its server was asked about it. */
+  #hasReceived(observation: Observation): boolean {
+    return this.#inquiries.get(observation)?.bytes !== observation.connection.bytesRead();
+  }
+
+  #isLossy(now: number): boolean {
+    return now < this.#lossyUntil;
+  }
+
+  // An answer that was on its way when the server was asked takes no longer than the line does. One that comes later was lost, or its
+  // statement was, and TCP has sent it again.
+  #noteAnswers(observations: readonly Observation[]): void {
+    const now = this.#clock.now();
+    for (const observation of observations) {
+      const inquiry = this.#inquiries.get(observation);
+      if (inquiry?.doubt === undefined || !this.#hasReceived(observation)) continue;
+      if (now - inquiry.doubt.since >= this.#quickestMillis + retransmissionMillis) this.#losesPackets();
+      inquiry.doubt = undefined;
+    }
+  }
+
+  #losesPackets(): void {
+    this.#lossyUntil = this.#clock.now() + lossyMemoryMillis;
+  }
+
+  // Waits until what is doubtful may be confirmed, and meanwhile asks for one sign of life after the other: a packet that is lost
+  // makes one of them late.
+  async #tryLine(doubtful: readonly Observation[], signal: AbortSignal): Promise<void> {
+    const until = this.#clock.now() + this.#untilConfirmed(doubtful);
+    const mayTakeUntil = this.#clock.now() + this.#pauseMillis;
+    for (;;) {
+      this.#noteAnswers(doubtful);
+      const now = this.#clock.now();
+      // On the way to ten seconds the server is asked about the connections now and then.
+      const isOver = now >= until || (this.#isLossy(now) && now >= mayTakeUntil);
+      if (isOver) return;
+      const { session } = this.#informant ?? {};
+      if (!this.#isLossy(now) && session?.isOpen === true) await this.#ping(session, signal);
+      const left = until - this.#clock.now();
+      if (left > 0) await sleep(Math.min(left, pulseMillis), { clock: this.#clock, background: true, signal });
+    }
+  }
+
+  async #ping(session: MonitoringSession, signal: AbortSignal): Promise<void> {
+    const begun = this.#clock.now();
+    const answered = await this.#within(this.#settings.intervalMillis, signal, () => session.ping()).then(
+      () => true,
+      () => false,
+    );
+    signal.throwIfAborted();
+    const took = this.#clock.now() - begun;
+    if (answered) this.#quickestMillis = Math.min(this.#quickestMillis, took);
+    if (!answered || took >= this.#quickestMillis + retransmissionMillis) this.#losesPackets();
   }
 
   #isKnown({ connection: { processId } }: Observation): boolean {
@@ -308,8 +382,8 @@ interface Inquiry {
   askedAt: number;
   /** When the server was asked last of the times that it worked on it. */
   workedAt: number | undefined;
-  /** Where the server does not work on it: the session that said so, and until when to go on hoping. */
-  doubt: { readonly informant: Informant; readonly until: number } | undefined;
+  /** Where the server does not work on it: the session that said so, and since when. */
+  doubt: { readonly informant: Informant; readonly since: number } | undefined;
 }
 
 function nextTurn(): Promise<void> {
@@ -321,6 +395,16 @@ const lingerMillis = 10_000;
 
 // A handshake over a path of a second is one worth waiting for.
 const openingMillis = 5_000;
+
+// TCP sends again after 200 ms at the earliest (Linux, TCP_RTO_MIN), and after twice as long each time: by then it has sent six times.
+const retransmissionMillis = 150;
+const lossyLineMillis = 10_000;
+
+// A line that loses packets does so for a while.
+const lossyMemoryMillis = 300_000;
+
+// Between two questions that try the line.
+const pulseMillis = 20;
 
 // Timers may be early by a millisecond.
 const timerSlackMillis = 5;

@@ -41,6 +41,8 @@ export interface MonitoringSession {
    * its own, `track_activities` may be off, and what only speaks the protocol of PostgreSQL may have no such view.
    */
   ask(processIds: readonly number[]): Promise<Activities | undefined>;
+  /** Resolves when the server has answered an empty statement: as soon as the line allows. */
+  ping(): Promise<void>;
   /** Resolves when it is closed. Idempotent. */
   close(): Promise<void>;
   /** Ends it without a word, as one that does not answer. */
@@ -57,6 +59,9 @@ export function monitoringSession(connection: Connection, clock: Clock): Monitor
       return isUsable(client);
     },
     ask: async (processIds) => readActivities(await askActivities(client, processIds), client, endpoint),
+    async ping() {
+      await client.query('');
+    },
     close() {
       closed ??= new Promise((resolve) => closeClient(client, clock, resolve));
       return closed;
