@@ -3,7 +3,7 @@
  * all of them have written there. Pushed by a watch, and polled from the cluster's DNS; on loopback, from a pod on another machine
  * (network namespaces), and from that pod with 50 ms to the databases.
  *
- *   pnpm bench:site [--switches=50] [--workers=20] [--ttl=1] [--round-trip=50]
+ *   pnpm bench:site [--switches=50] [--workers=20] [--ttl=1] [--round-trip=50] [--ready=4]
  *
  * Two real PostgreSQL servers, both of which take writes (so that one can go back and forth), and a LocalCluster. Each worker inserts
  * one row after the other. The time starts when the patch is sent. A round trip is the proxy's: TCP's own handshake is not delayed.
@@ -51,10 +51,12 @@ async function main(): Promise<void> {
       workers: { type: 'string', default: '20' },
       ttl: { type: 'string', default: '1' },
       'round-trip': { type: 'string', default: '50' },
+      ready: { type: 'string', default: '4' },
     },
   });
   const [switches, workers, ttlSeconds] = [Number(values.switches), Number(values.workers), Number(values.ttl)];
   const roundTripMillis = Number(values['round-trip']);
+  const readyCount = Number(values.ready);
 
   await using network = await Network.open();
   await using site = await startWebscalerSite(network, { ttlSeconds, pair: { synchronous: false } });
@@ -100,20 +102,24 @@ async function main(): Promise<void> {
   const table: Record<string, Record<string, number>> = {};
   for (const { name, launch, reach, before } of stages) {
     await before?.();
-    for (const pushed of [true, false]) {
+    for (const [how, pushed, readySessions] of [
+      ['pushed', true, 0],
+      [`pushed, ${readyCount} sessions ready`, true, readyCount],
+      ['polled', false, 0],
+    ] as const) {
       const child = launch(fileURLToPath(new URL('./site-switch-worker.ts', import.meta.url)));
-      child.send({ pushed, workers, pool, ...reach } satisfies WorkerAssignment);
+      child.send({ pushed, workers, pool: { ...pool, readySessions }, ...reach } satisfies WorkerAssignment);
       const times = await play(child, switches, ttlSeconds);
       child.kill('SIGKILL');
       await once(child, 'exit');
-      const how = `${name}, ${pushed ? 'pushed' : 'polled'}`;
-      table[how] = {
+      const row = `${name}, ${how}`;
+      table[row] = {
         'first p50': at(times.first, 0.5),
         'first p99': at(times.first, 0.99),
         'all p50': at(times.last, 0.5),
         'all p99': at(times.last, 0.99),
       };
-      console.error(how, table[how]);
+      console.error(row, table[row]);
     }
   }
   for (const proxy of proxies) await proxy.close();

@@ -5,7 +5,7 @@ import {
   readerRole,
   readersServiceAccount,
 } from '../../examples/webscaler/src/network/webscaler-site.ts';
-import { RemotePod } from './support/remote-pod.ts';
+import { type RemoteError, RemotePod } from './support/remote-pod.ts';
 import { openTestSite, type TestSite } from './support/site.ts';
 
 const [primary, secondary] = ['primary-db.example.com', 'secondary-db.example.com'] as const;
@@ -120,5 +120,21 @@ describe('a node whose clock is off', () => {
       .poll(async () => (await off.call('status', 'pool')).target?.externalName, { timeout: 5_000 })
       .toBe(secondary);
     await off.call('close', 'pool');
+  });
+
+  it('is named where a certificate is not valid yet', async () => {
+    const { authority } = site.pair;
+    const server = site.pair.server(primary);
+    const hostNames = [server.hostName];
+    const inTenMinutes = new Date(Date.now() + 600_000);
+    await server.setCertificate(await authority.issue({ hostNames, notBefore: inTenMinutes }));
+    undo.push({ [Symbol.asyncDispose]: async () => server.setCertificate(await authority.issue({ hostNames })) });
+    await site.app.call('open', 'pool', site.poolOptions({ failoverTimeoutMillis: 1_500 }));
+    const error = await site.app.call('query', 'pool', 'select 1').then(
+      () => undefined,
+      (failure: RemoteError) => failure,
+    );
+    expect(error).toMatchObject({ outcome: 'not-executed' });
+    expect([error?.message, ...(error?.causes ?? [])].join('\n')).toMatch(/not valid yet.*clock/s);
   });
 });

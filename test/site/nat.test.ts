@@ -33,6 +33,21 @@ describe('a NAT that forgets connections', () => {
     expect(await site.app.call('time', then, 'select 1')).toBeLessThan(500);
     await site.app.call('close', then);
   });
+
+  it.each(['drop', 'reset'] as const)('fails no statement on a connection that it forgot: %s', async (then) => {
+    undo.push(await site.network.forgetIdle(2, then));
+    const id = `forgotten-${then}`;
+    // keepalive is on by default, and begins later than this NAT forgets.
+    await site.app.call('open', id, site.poolOptions({ max: 3, idleTimeoutMillis: 0, idleCheckMillis: 1_000 }));
+    const pid = async () => (await site.app.call('query', id, 'select pg_backend_pid() as pid'))[0]?.['pid'];
+    const before = await pid();
+    await new Promise((resolve) => setTimeout(resolve, idleMillis));
+    const begun = performance.now();
+    const after = await pid();
+    expect(after).not.toBe(before);
+    expect(performance.now() - begun).toBeLessThan(4_000);
+    await site.app.call('close', id);
+  });
 });
 
 describe('databases behind a NAT that translates their addresses', () => {

@@ -58,6 +58,12 @@ export interface PoolOptions extends pg.PoolConfig {
    * acknowledges after the switch may be lost. Milliseconds. @defaultValue 250
    */
   drainTimeoutMillis?: number | undefined;
+  /**
+   * How many sessions the pool keeps ready at each other host of `allowedTargets` (exact names alone, no patterns), whatever the
+   * role of its server. A switch to that host then waits for no TCP, TLS and authentication. They are counted in neither `max` nor
+   * `totalCount`, and each takes one of that server's `max_connections`. 0 to 100. @defaultValue 0
+   */
+  readySessions?: number | undefined;
   /** After a switch: the time over which connections after the first are spread. Milliseconds. @defaultValue 200 */
   reconnectSpreadMillis?: number | undefined;
   /** Longest time for one address to get from TCP to a ready session. Milliseconds. @defaultValue 5000 */
@@ -74,6 +80,12 @@ export interface PoolOptions extends pg.PoolConfig {
    * server that is gone is noticed after twice as long at the most. Milliseconds, above 0. @defaultValue 3000
    */
   listenHeartbeatMillis?: number | undefined;
+  /**
+   * How long a connection may be idle and be handed out as it is. One that was idle for longer is asked for a sign of life first (an
+   * empty statement, a round trip): a NAT gateway or a firewall may have forgotten it. 0 asks always, `Infinity` never.
+   * Milliseconds. @defaultValue 10000 for a Service, `Infinity` for a plain host
+   */
+  idleCheckMillis?: number | undefined;
   /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
   maxWaiting?: number | undefined;
   /**
@@ -106,9 +118,11 @@ export interface PoolSettings {
   readonly failoverTimeoutMillis: number;
   readonly connectionTimeoutMillis: number;
   readonly drainTimeoutMillis: number;
+  readonly readySessions: number;
   readonly reconnectSpreadMillis: number;
   readonly attemptTimeoutMillis: number;
   readonly endTimeoutMillis: number;
+  readonly idleCheckMillis: number;
   readonly maxWaiting: number;
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
@@ -150,9 +164,11 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
     connectionTimeoutMillis: millis(options, 'connectionTimeoutMillis', 0),
     drainTimeoutMillis: Math.min(millis(options, 'drainTimeoutMillis', 250), longestTimerMillis),
+    readySessions: sessionCount(options.readySessions),
     reconnectSpreadMillis: millis(options, 'reconnectSpreadMillis', 200),
     attemptTimeoutMillis: millis(options, 'attemptTimeoutMillis', 5_000),
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
+    idleCheckMillis: millis(options, 'idleCheckMillis', follows ? 10_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
     liveness: follows ? livenessSettings(options.liveness) : undefined,
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
@@ -231,6 +247,8 @@ export function clientOptions(options: PoolOptions, settings: PoolSettings): Poo
   // Those who show or trace a pool call it by its host. Where a connection leads to is decided when it is made.
   if (options.host === undefined && options.connectionString === undefined) result.host = settings.name;
   if (options.keepAlive === undefined) result.keepAlive = true;
+  // The system's own is two hours. NAT gateways and load balancers forget an idle connection after four minutes and more.
+  if (options.keepAliveInitialDelayMillis === undefined) result.keepAliveInitialDelayMillis = keepAliveDelayMillis;
   if (settings.tls !== 'off' && options.ssl === undefined) result.ssl = true;
   if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });
   return result;
@@ -258,6 +276,8 @@ function copyOf(options: PoolOptions): PoolOptions {
   if (!('password' in options)) return copy;
   return Object.defineProperty(copy, 'password', { value: options.password, configurable: true, writable: true });
 }
+
+const keepAliveDelayMillis = 60_000;
 
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 const bindings = ['disable', 'prefer', 'require'] as const;
@@ -318,6 +338,17 @@ function millis(options: PoolOptions, name: NumberOption, defaultValue: number):
   }
   return value > longestTimerMillis ? Number.POSITIVE_INFINITY : value;
 }
+
+function sessionCount(value: unknown = 0): number {
+  if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= mostReadySessions) return Number(value);
+  const given = typeof value === 'string' ? `the string '${value}'` : String(value);
+  throw new InvalidArgumentError(
+    'readySessions',
+    `must be a whole number from 0 to ${mostReadySessions}, got ${given}`,
+  );
+}
+
+const mostReadySessions = 100;
 
 function millisAboveZero(options: PoolOptions, name: NumberOption, defaultValue: number): number {
   const value = millis(options, name, defaultValue);

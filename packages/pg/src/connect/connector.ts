@@ -7,7 +7,7 @@ import {
   type ResolveOptions,
   type Target,
 } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { explainCertificateFailure, withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { passwordOf } from '../driver/client-internals.ts';
 import { closeClient } from '../driver/closing.ts';
@@ -223,12 +223,16 @@ export class Connector {
     answerScramFrom(client, this.#settings.scramKeys);
     const roles = new RoleReports();
     roles.track(client);
-    await withDeadline((inner) => connectClient(client, inner), {
-      signal,
-      clock,
-      timeoutMillis: attemptTimeoutMillis,
-      onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
-    });
+    try {
+      await withDeadline((inner) => connectClient(client, inner), {
+        signal,
+        clock,
+        timeoutMillis: attemptTimeoutMillis,
+        onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
+      });
+    } catch (error) {
+      throw explainCertificateFailure(endpoint.target, error, clock.date());
+    }
     try {
       await withDeadline(() => checkRole(client, roles, where, targetSessionAttrs), {
         signal,

@@ -60,3 +60,6 @@ export interface ConnectionFactory {
   /** What was done and met last on the way to a server. */
   readonly recentEvents: readonly RecentEvent[];
 }
+
+/** Several times a round trip between regions; a server that takes longer to answer an empty statement is as good as gone. */
+export const proofTimeoutMillis = 1_000;

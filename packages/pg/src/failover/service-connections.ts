@@ -2,22 +2,34 @@ import { setMaxListeners } from 'node:events';
 import {
   type Clock,
   ClosedError,
+  canonicalName,
   type Endpoint,
   type Random,
   ResolutionError,
   type Target,
   type Timer,
 } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { type Connection, Connector } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
+import { checkRole } from '../connect/session-role.ts';
 import { closeClient } from '../driver/closing.ts';
 import { describeEndpoint } from '../driver/dial.ts';
+import { ConnectError, ConnectTimeoutError } from '../errors.ts';
 import { connected, targetNotFollowed } from '../events.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import { type RecentEvent, RecentEvents } from '../recent-events.ts';
-import type { ConnectionFactory, ConnectionRequest, Epoch, FactoryHost, MadeConnection } from './connection-factory.ts';
+import {
+  type ConnectionFactory,
+  type ConnectionRequest,
+  type Epoch,
+  type FactoryHost,
+  type MadeConnection,
+  proofTimeoutMillis,
+} from './connection-factory.ts';
+import { ReadySessions } from './ready-sessions.ts';
 import { ConnectionPacing } from './reconnect-pacing.ts';
 import { ServerHealth } from './server-health.ts';
 import type { ServiceDialer } from './service-dialer.ts';
@@ -53,9 +65,9 @@ export class ServiceConnections implements ConnectionFactory {
   readonly #recent: RecentEvents;
   readonly #follower: TargetFollower;
   readonly #dialer: ServiceDialer;
+  readonly #ready: ReadySessions;
   readonly #health: ServerHealth;
   #epoch = beginEpoch(0);
-  #vetted: Connection | undefined;
   #refusal: { readonly target: string; readonly error: unknown } | undefined;
   #closed = false;
   /** Callers for whom a connection is being made. */
@@ -93,6 +105,15 @@ export class ServiceConnections implements ConnectionFactory {
         clock: dependencies.clock,
       },
       dialer,
+    );
+    this.#ready = new ReadySessions(
+      { targets: exactTargets(settings), count: settings.readySessions },
+      {
+        open: (target, signal) => this.#openReady(target, signal),
+        prove: (connection, signal) => this.#proveReady(connection, signal),
+        close: (client) => closeClient(client, this.#clock),
+        clock: this.#clock,
+      },
     );
     this.#follower = new TargetFollower(
       { source: dialer.source, policy: dialer.policy, vetIntervalMillis: outageIntervalMillis },
@@ -176,7 +197,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#lookTimer?.cancel();
     this.#follower.close();
     this.#epoch.end(new ClosedError('the pool'));
-    this.#dropVetted();
+    this.#ready.close();
     this.#connector.close();
     await this.#dialer.close();
   }
@@ -202,6 +223,8 @@ export class ServiceConnections implements ConnectionFactory {
       let hasTurn = false;
       try {
         const known = await this.#follower.current(request.signal);
+        const ready = await this.#adoptReady(known, request);
+        if (ready !== undefined) return ready;
         await this.#pacing.turn(request.signal);
         hasTurn = true;
         if (needed?.() === false) {
@@ -251,6 +274,7 @@ export class ServiceConnections implements ConnectionFactory {
       if (!epoch.over.aborted) {
         this.#health.reached();
         this.#pacing.succeeded();
+        this.#ready.poolIsAt(target.externalName);
         return { ...connection, epoch };
       }
       closeClient(connection.client, this.#clock);
@@ -272,7 +296,8 @@ export class ServiceConnections implements ConnectionFactory {
       }));
     try {
       const fresh = this.#pacing.inOutage;
-      const connection = await this.#connector.connect(target, { signal, fresh, createClient });
+      const ready = createClient === undefined ? await this.#ready.take(target.externalName, signal) : undefined;
+      const connection = ready ?? (await this.#connector.connect(target, { signal, fresh, createClient }));
       report(connection.endpoint === undefined ? {} : { address: describeEndpoint(connection.endpoint) });
       return connection;
     } catch (error) {
@@ -288,19 +313,72 @@ export class ServiceConnections implements ConnectionFactory {
     return !(error instanceof ResolutionError) || error.failure === 'unavailable';
   }
 
+  // A session that waits needs no turn, as its server has taken it already. `undefined` if none is of use: in an outage it takes turns
+  // like any other attempt, or a server that has not the role yet would be asked as fast as it answers.
+  async #adoptReady({ externalName }: Target, request: ConnectionRequest): Promise<MadeConnection | undefined> {
+    const isOfUse = request.createClient === undefined && !this.#pacing.inOutage;
+    if (!isOfUse || this.#ready.waitingAt(externalName) === 0) return undefined;
+    const { epoch } = this.#epoch;
+    let connection: Connection | undefined;
+    try {
+      connection = await this.#ready.take(externalName, request.signal);
+    } catch {
+      request.signal.throwIfAborted();
+      return undefined;
+    }
+    if (connection === undefined) return undefined;
+    if (this.#follower.target?.externalName === externalName && !epoch.over.aborted) {
+      this.#health.reached();
+      return { ...connection, epoch };
+    }
+    closeClient(connection.client, this.#clock);
+    return undefined;
+  }
+
+  async #openReady(target: Target, signal: AbortSignal): Promise<Connection> {
+    const endpoints = await this.#dialer.endpoints(target, { signal });
+    const errors: unknown[] = [];
+    for (const endpoint of endpoints) {
+      try {
+        return await this.#connector.connectMonitor(endpoint, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        errors.push(error);
+      }
+    }
+    throw new ConnectError(target.externalName, errors);
+  }
+
+  // The role of a session is that of the time when it was opened, until its server has answered something.
+  async #proveReady({ client, roles, endpoint }: Connection, signal: AbortSignal): Promise<void> {
+    const where = endpoint === undefined ? this.#settings.name : describeEndpoint(endpoint);
+    const { targetSessionAttrs } = this.#settings;
+    await withDeadline(
+      async () => {
+        await client.query('');
+        await checkRole(client, roles, where, targetSessionAttrs);
+      },
+      {
+        signal,
+        timeoutMillis: proofTimeoutMillis,
+        onTimeout: () => new ConnectTimeoutError(where, proofTimeoutMillis),
+        clock: this.#clock,
+      },
+    );
+  }
+
   async #vet(target: Target, signal: AbortSignal): Promise<void> {
-    this.#dropVetted();
+    this.#ready.dropVetted();
     const connection = await this.#connectTo(target, signal);
     if (signal.aborted) {
       closeClient(connection.client, this.#clock);
       throw signal.reason;
     }
-    this.#vetted = connection;
+    this.#ready.keepVetted(connection);
   }
 
   #move(target: Target, previous: Target | undefined): void {
-    const vetted = this.#vetted;
-    this.#vetted = undefined;
+    const vetted = this.#ready.takeVetted();
     this.#refusal = undefined;
     const { externalName, source } = target;
     if (previous === undefined) {
@@ -314,6 +392,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#health.targetChanged(vetted !== undefined);
     this.#host.switched({ target, previous, epoch, first: vetted && { ...vetted, epoch } });
     ended.end(new Error(`the Service points at ${externalName} now`));
+    if (vetted !== undefined) this.#ready.poolIsAt(externalName);
     if (vetted !== undefined) this.#pacing.switched();
     else this.#pacing.hurry();
   }
@@ -325,12 +404,20 @@ export class ServiceConnections implements ConnectionFactory {
     this.#recent.record({ event: 'refuse', target: target.externalName, ...from, error });
     targetNotFollowed.publish(() => ({ name: this.#settings.name, target: target.externalName, stays, error }));
   }
+}
 
-  #dropVetted(): void {
-    const vetted = this.#vetted;
-    this.#vetted = undefined;
-    if (vetted !== undefined) closeClient(vetted.client, this.#clock);
-  }
+/** The hosts that the Service may come to point at, as far as the allow-list names them. */
+function exactTargets({ allowedTargets, name }: PoolSettings): readonly Target[] {
+  if (!Array.isArray(allowedTargets)) return [];
+  return allowedTargets
+    .filter((entry: string) => !entry.includes('*'))
+    .map((entry: string) => ({
+      externalName: canonicalName(entry),
+      via: [name],
+      version: '',
+      source: 'static',
+      stale: false,
+    }));
 }
 
 function beginEpoch(number: number): { readonly epoch: Epoch; readonly end: (reason: Error) => void } {

@@ -2,7 +2,7 @@ import type { Clock } from '@externalname/core';
 import type * as pg from 'pg';
 import { judgeReadOnlyAnswer } from '../connect/read-only-answer.ts';
 import { countUse, isInTransaction, isQuiet, keepProcess, whenQuiet } from '../driver/client-internals.ts';
-import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import { type ConnectionFactory, proofTimeoutMillis } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import type { Borrower, Checkout } from './checkout.ts';
@@ -11,7 +11,7 @@ import type { Connections } from './connections.ts';
 import { type FailedAnswers, markFinal } from './failed-answers.ts';
 import { type PgPool, type Release, removeLastErrorListener, throwLater } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
-import { type Preparation, proofTimeoutMillis } from './preparation.ts';
+import type { Preparation } from './preparation.ts';
 
 /** What {@link Lending} works with. */
 export interface LendingParts {

@@ -6,7 +6,7 @@ import { describeEndpoint } from '../driver/dial.ts';
 import { watchQueryTimeouts } from '../driver/query-timeout.ts';
 import { recordStatementOutcomes } from '../driver/statement-outcome.ts';
 import { ConnectTimeoutError, ServerRoleError } from '../errors.ts';
-import type { ConnectionFactory, MadeConnection } from '../failover/connection-factory.ts';
+import { type ConnectionFactory, type MadeConnection, proofTimeoutMillis } from '../failover/connection-factory.ts';
 import { classifyFailure, isDatabaseError } from '../failures/classify.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { monitoredClient } from '../liveness/monitored-client.ts';
@@ -84,9 +84,8 @@ export class Preparation {
   async #provide(checkout: Checkout): Promise<Provided> {
     const { factory, connections, clock, first } = this.#parts;
     for (;;) {
-      for (let idle = this.#borrow(); idle !== undefined; idle = this.#borrow()) {
-        if (!this.#mustProve(idle) || (await this.#prove(idle))) return { connection: idle, isNew: false };
-      }
+      const idle = await this.#borrowLiving();
+      if (idle !== undefined) return { connection: idle, isNew: false };
       const beginning = first();
       if (beginning !== undefined) {
         await abortable(beginning, checkout.request.signal);
@@ -161,6 +160,18 @@ export class Preparation {
     return new ServerRoleError(where, targetSessionAttrs, describeRole(roles.role));
   }
 
+  async #borrowLiving(): Promise<PooledConnection | undefined> {
+    let forgotten = false;
+    for (let idle = this.#borrow(); idle !== undefined; idle = this.#borrow()) {
+      const wasLongIdle = this.#wasLongIdle(idle);
+      // The next one was idle for even longer. What has forgotten the one has forgotten the other, and each costs a wait.
+      if (wasLongIdle && forgotten) idle.close('broken');
+      else if (!this.#mustProve(idle) || (await this.#prove(idle))) return idle;
+      else forgotten ||= wasLongIdle;
+    }
+    return undefined;
+  }
+
   #borrow(): PooledConnection | undefined {
     const connection = this.#parts.connections.borrow();
     if (connection === undefined) return undefined;
@@ -171,7 +182,12 @@ export class Preparation {
   }
 
   #mustProve(connection: PooledConnection): boolean {
-    return connection.provenAt < this.#parts.factory.suspectedAt;
+    return connection.provenAt < this.#parts.factory.suspectedAt || this.#wasLongIdle(connection);
+  }
+
+  #wasLongIdle(connection: PooledConnection): boolean {
+    const { clock, settings } = this.#parts;
+    return clock.now() - connection.provenAt > settings.idleCheckMillis;
   }
 
   // One empty statement: it comes back from a server that lives, with its role if that has changed.
@@ -219,6 +235,3 @@ export class Preparation {
 
 // A server that loses its connections as fast as it takes them must not be asked faster than one that takes none.
 const lostHookPauseMillis = 334;
-
-/** Several times a round trip between regions; a server that takes longer to answer an empty statement is as good as gone. */
-export const proofTimeoutMillis = 1_000;

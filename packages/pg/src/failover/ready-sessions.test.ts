@@ -1,0 +1,153 @@
+import { EventEmitter } from 'node:events';
+import { ExternalNameError, type Target } from '@externalname/core';
+import { ManualClock } from '@externalname/core/internal';
+import type * as pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import type { Connection } from '../connect/connector.ts';
+import { ReadySessions } from './ready-sessions.ts';
+
+const [primary, secondary] = ['primary-db.example.com', 'secondary-db.example.com'] as const;
+const never = new AbortController().signal;
+
+/** Servers that let sessions in, and what became of these. */
+function rig(count = 2) {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const clients: (EventEmitter & { name: string })[] = [];
+  const servers = { open: true, proves: async () => {} };
+  const sessions = new ReadySessions(
+    { targets: [primary, secondary].map(targetOf), count },
+    {
+      clock,
+      open: async (target) => {
+        if (!servers.open) {
+          log.push(`refused ${target.externalName}`);
+          throw new Error('ECONNREFUSED');
+        }
+        const client = Object.assign(new EventEmitter(), { name: `${target.externalName} ${clients.length + 1}` });
+        clients.push(client);
+        log.push(`open ${client.name}`);
+        return {
+          client: client as unknown as pg.Client,
+          endpoint: undefined,
+          roles: undefined,
+        } as unknown as Connection;
+      },
+      prove: () => servers.proves(),
+      close: (client) => {
+        log.push(`close ${(client as unknown as { name: string }).name}`);
+        client.emit('end');
+      },
+    },
+  );
+  return { clock, log, clients, servers, sessions };
+}
+
+function targetOf(externalName: string): Target {
+  return { externalName, via: ['webscaler-db.default.svc.cluster.local'], version: '', source: 'static', stale: false };
+}
+
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+describe('sessions that are kept ready', () => {
+  it('are opened when the pool is somewhere, at every target but that one', async () => {
+    const { log, sessions } = rig();
+    await settled();
+    expect(log).toEqual([]);
+    sessions.poolIsAt(primary);
+    await settled();
+    expect(log).toEqual([`open ${secondary} 1`, `open ${secondary} 2`]);
+    expect([sessions.waitingAt(primary), sessions.waitingAt(secondary)]).toEqual([0, 2]);
+  });
+
+  it('are given out once each when the Service points there, and kept at the target that was left', async () => {
+    const { clients, log, sessions } = rig();
+    sessions.poolIsAt(primary);
+    await settled();
+    const taken = [await sessions.take(secondary, never), await sessions.take(secondary, never)];
+    expect(taken.map((each) => each?.client)).toEqual(clients);
+    expect(await sessions.take(secondary, never)).toBeUndefined();
+    sessions.poolIsAt(secondary);
+    await settled();
+    expect(log.slice(2)).toEqual([`open ${primary} 3`, `open ${primary} 4`]);
+  });
+
+  it('are left to the pool once they are given out: what ends then is not replaced', async () => {
+    const { clients, clock, log, sessions } = rig(1);
+    sessions.poolIsAt(primary);
+    await settled();
+    await sessions.take(secondary, never);
+    sessions.poolIsAt(secondary);
+    await settled();
+    clients[0]?.emit('end');
+    await clock.advance(3_600_000);
+    expect(log.filter((line) => line.includes(secondary))).toEqual([`open ${secondary} 1`]);
+  });
+
+  it('go on waiting where the server has not the role that is asked for yet', async () => {
+    const { servers, sessions } = rig(1);
+    sessions.poolIsAt(primary);
+    await settled();
+    servers.proves = async () => {
+      throw new ExternalNameError('ERR_EXTERNALNAME_SERVER_ROLE', 'a standby in recovery');
+    };
+    await expect(sessions.take(secondary, never)).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_SERVER_ROLE' });
+    expect(sessions.waitingAt(secondary)).toBe(1);
+  });
+
+  it('are closed where they do not answer, and the next one is asked', async () => {
+    const { clients, log, servers, sessions } = rig();
+    sessions.poolIsAt(primary);
+    await settled();
+    let asked = 0;
+    servers.proves = async () => {
+      asked += 1;
+      if (asked === 1) throw new Error('no answer in time');
+    };
+    expect((await sessions.take(secondary, never))?.client).toBe(clients[1]);
+    expect(log).toContain(`close ${secondary} 1`);
+  });
+
+  it('are replaced when they end, after a pause', async () => {
+    const { clients, clock, sessions } = rig(1);
+    sessions.poolIsAt(primary);
+    await settled();
+    clients[0]?.emit('end');
+    expect(sessions.waitingAt(secondary)).toBe(0);
+    await clock.advance(5_000);
+    await settled();
+    expect(sessions.waitingAt(secondary)).toBe(1);
+  });
+
+  it('are replaced when they are ten minutes old, as a name may have another address by then', async () => {
+    const { clock, log, sessions } = rig(1);
+    sessions.poolIsAt(primary);
+    await settled();
+    await clock.advance(600_000);
+    await settled();
+    expect(log).toEqual([`open ${secondary} 1`, `close ${secondary} 1`, `open ${secondary} 2`]);
+  });
+
+  it('are tried for ever more rarely where there is no server', async () => {
+    const { clock, log, servers, sessions } = rig(1);
+    servers.open = false;
+    sessions.poolIsAt(primary);
+    await settled();
+    for (let second = 0; second < 600; second++) {
+      await clock.advance(1_000);
+      await settled();
+    }
+    // At 0, 5, 15, 35, 75, 155, 315 s, then after 300 s.
+    expect(log.length).toBe(7);
+  });
+
+  it('are all closed with the pool, also one that is being opened', async () => {
+    const { clock, log, sessions } = rig(2);
+    sessions.poolIsAt(primary);
+    sessions.close();
+    await settled();
+    await clock.advance(3_600_000);
+    expect(log.filter((line) => line.startsWith('close'))).toHaveLength(2);
+    expect(sessions.waitingAt(secondary)).toBe(0);
+  });
+});

@@ -1,0 +1,208 @@
+import { type Clock, isExternalNameError, type Target, type Timer } from '@externalname/core';
+import type * as pg from 'pg';
+import { inBackground } from '../background.ts';
+import type { Connection } from '../connect/connector.ts';
+
+/** See {@link ReadySessions}. */
+export interface ReadySessionsSettings {
+  /** The hosts that the Service may come to point at. */
+  readonly targets: readonly Target[];
+  /** How many sessions are kept at each. */
+  readonly count: number;
+}
+
+/** What {@link ReadySessions} needs from outside. */
+export interface ReadySessionsDependencies {
+  /** Opens a session to a target, whatever the role of its server. */
+  readonly open: (target: Target, signal: AbortSignal) => Promise<Connection>;
+  /** Resolves if the server answers in this session, and has the role that is asked for now. */
+  readonly prove: (connection: Connection, signal: AbortSignal) => Promise<void>;
+  /** Ends a session. */
+  readonly close: (client: pg.Client) => void;
+  readonly clock: Clock;
+}
+
+/**
+ * Sessions kept ready at the targets that a Service may come to point at, so that a switch need not wait for TCP, TLS and
+ * authentication: on a line of 50 ms these take 300 ms and more.
+ *
+ * They are in no pool. A session waits at its server, standby or not, until the Service points there; then it proves the role that
+ * is asked for now and becomes one of the pool's. One that ends is replaced after a pause, one that is old is replaced as well, as
+ * the name of its target may have come to mean another address.
+ */
+export class ReadySessions {
+  readonly #settings: ReadySessionsSettings;
+  readonly #dependencies: ReadySessionsDependencies;
+  readonly #rooms = new Map<string, WaitingRoom>();
+  readonly #closing = new AbortController();
+  /** Where the pool is: there it makes its own connections. */
+  #current: string | undefined;
+  #vetted: Connection | undefined;
+
+  constructor(settings: ReadySessionsSettings, dependencies: ReadySessionsDependencies) {
+    this.#settings = settings;
+    this.#dependencies = dependencies;
+    for (const target of settings.targets) {
+      this.#rooms.set(target.externalName, { target, sessions: [], opening: 0, failures: 0, timer: undefined });
+    }
+  }
+
+  /** How many wait at a target. */
+  waitingAt(externalName: string): number {
+    return this.#rooms.get(externalName)?.sessions.length ?? 0;
+  }
+
+  /** The pool is at that target: sessions are kept at all others. What is left there waits for its turn in {@link take}. */
+  poolIsAt(externalName: string): void {
+    if (this.#current === externalName || this.#closing.signal.aborted) return;
+    this.#current = externalName;
+    for (const room of this.#rooms.values()) this.#fill(room);
+  }
+
+  /**
+   * A session at that target that has just proven itself; `undefined` if none is left.
+   *
+   * @throws why the server there is not what is asked for. Its session goes on waiting.
+   */
+  async take(externalName: string, signal: AbortSignal): Promise<Connection | undefined> {
+    const room = this.#rooms.get(externalName);
+    for (;;) {
+      const session = room?.sessions.shift();
+      if (room === undefined || session === undefined) return undefined;
+      try {
+        await this.#dependencies.prove(session.connection, signal);
+        session.leave();
+        return session.connection;
+      } catch (error) {
+        // It answered: the session is as good as it was, and the server is not what is asked for yet.
+        if (isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE') {
+          room.sessions.push(session);
+          throw error;
+        }
+        session.end();
+        signal.throwIfAborted();
+      }
+    }
+  }
+
+  /** Keeps the connection that has shown that the next target serves, until the pool moves there. */
+  keepVetted(connection: Connection): void {
+    this.#vetted = connection;
+  }
+
+  /** That connection, which is the caller's from now on. */
+  takeVetted(): Connection | undefined {
+    const vetted = this.#vetted;
+    this.#vetted = undefined;
+    return vetted;
+  }
+
+  /** Ends that connection: the pool does not move. */
+  dropVetted(): void {
+    const vetted = this.takeVetted();
+    if (vetted !== undefined) this.#dependencies.close(vetted.client);
+  }
+
+  /** Ends all of them. Idempotent. */
+  close(): void {
+    this.#closing.abort(new Error('the pool is closed'));
+    this.dropVetted();
+    for (const room of this.#rooms.values()) {
+      room.timer?.cancel();
+      for (const session of room.sessions.splice(0)) session.end();
+    }
+  }
+
+  #fill(room: WaitingRoom): void {
+    room.timer?.cancel();
+    room.timer = undefined;
+    if (this.#closing.signal.aborted || room.target.externalName === this.#current) return;
+    while (room.sessions.length + room.opening < this.#settings.count) {
+      room.opening += 1;
+      inBackground(() => this.#open(room)).then(
+        () => {
+          room.failures = 0;
+        },
+        // A target without a server is no failure of the pool: the session is tried for again, ever more rarely.
+        () => {
+          room.failures += 1;
+          this.#fillLater(room);
+        },
+      );
+    }
+  }
+
+  async #open(room: WaitingRoom): Promise<void> {
+    const { signal } = this.#closing;
+    let connection: Connection;
+    try {
+      connection = await this.#dependencies.open(room.target, signal);
+    } finally {
+      room.opening -= 1;
+    }
+    // It was closed, or the pool has come here and makes its own.
+    const isPointless = signal.aborted || room.target.externalName === this.#current;
+    if (isPointless) this.#dependencies.close(connection.client);
+    else room.sessions.push(this.#session(room, connection));
+  }
+
+  #session(room: WaitingRoom, connection: Connection): Session {
+    const { clock, close } = this.#dependencies;
+    const { client } = connection;
+    const gone = () => {
+      session.leave();
+      this.#fillLater(room);
+    };
+    const session: Session = {
+      connection,
+      leave: () => {
+        lifetime.cancel();
+        client.removeListener('end', gone);
+        const index = room.sessions.indexOf(session);
+        if (index >= 0) room.sessions.splice(index, 1);
+      },
+      end: () => {
+        session.leave();
+        close(client);
+      },
+    };
+    const lifetime = clock.schedule(
+      () => {
+        session.end();
+        this.#fill(room);
+      },
+      lifetimeMillis,
+      { background: true },
+    );
+    client.once('end', gone);
+    return session;
+  }
+
+  #fillLater(room: WaitingRoom): void {
+    if (room.timer !== undefined || this.#closing.signal.aborted) return;
+    const delayMillis = Math.min(shortestRetryMillis * 2 ** Math.max(0, room.failures - 1), longestRetryMillis);
+    room.timer = this.#dependencies.clock.schedule(() => this.#fill(room), delayMillis, { background: true });
+  }
+}
+
+/** A target, and the sessions that wait there. */
+interface WaitingRoom {
+  readonly target: Target;
+  /** Oldest first. */
+  readonly sessions: Session[];
+  opening: number;
+  /** Sessions in a row that could not be opened. */
+  failures: number;
+  timer: Timer | undefined;
+}
+
+interface Session {
+  readonly connection: Connection;
+  /** It is not this object's any more. */
+  leave(): void;
+  end(): void;
+}
+
+const shortestRetryMillis = 5_000;
+const longestRetryMillis = 300_000;
+const lifetimeMillis = 600_000;
