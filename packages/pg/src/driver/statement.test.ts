@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mayCommitWithin } from './statement.ts';
+import { mayCommitWithin, mayEndTransaction } from './statement.ts';
 
 describe('a statement that may have committed a part of its work when it fails', () => {
   it.each([
@@ -11,6 +11,34 @@ describe('a statement that may have committed a part of its work when it fails',
     '/* of /* the */ night */ call batch_job()',
     'do $$ begin commit; end $$',
     'select 1; call batch_job()',
+    '-- nightly\rcall batch_job()',
+    '\f\vcall batch_job()',
+    "select '\\'; commit; select '",
+    "select E'it\\'s'; commit; select 1",
+    "select E'a'\n'\\''; commit; select 1",
+    "select E'a' -- more\n'\\''; commit; select 1",
+    "select U&'\\'; commit; select 1",
+    'select $a$ $b$ $a$; commit; select $c$',
+    'select "a; ""b"; commit; select 1',
+    'select a$$; commit; select $$b',
+    'select 1 /* /* */ ; */; commit; select 1',
+    'select 1 +-- and\r2; commit; select 1',
+    'vacuum',
+    'ANALYZE',
+    'cluster t',
+    'reindex table t',
+    'repack t',
+    'create database a',
+    'drop database a',
+    'alter database a set tablespace b',
+    'create tablespace a location b',
+    'drop subscription a',
+    'alter system set work_mem = 1',
+    'create unique index concurrently if not exists a on t (b)',
+    'drop index concurrently a',
+    'alter table t detach partition u concurrently',
+    'commit prepared',
+    "rollback prepared 'a'",
   ])('%s', (text) => {
     expect(mayCommitWithin(text)).toBe(true);
     expect(mayCommitWithin({ text, values: [] })).toBe(true);
@@ -26,7 +54,17 @@ describe('a statement that may have committed a part of its work when it fails',
     '',
     undefined,
     null,
-    { name: 'prepared-before' },
+    "select '; commit; select 1'",
+    "select ';' 'commit;'",
+    'select $$; commit; $$; select 1',
+    'select $a$ $b$; commit; $b$ $a$; select 1',
+    'select "; commit;"; select 1',
+    'select 1 /* ; commit; /* ; */ ; commit; */; select 1',
+    'select 1; -- commit;\nselect 2;',
+    '(select 1) union (select 2)',
+    'with a as (select 1) select * from a',
+    'create table t (concurrent integer)',
+    'refresh materialized view a',
   ])('is not: %s', (query) => {
     expect(mayCommitWithin(query)).toBe(false);
   });
@@ -35,7 +73,8 @@ describe('a statement that may have committed a part of its work when it fails',
     ['insert into t values (1); commit; insert into t values (2)', true],
     ['select 1; end', true],
     ['do $$ begin null; end $$; commit; select 1 / 0', true],
-    ['do $$ begin null; end $$; do $$ begin null; end $$', true], // Nobody counts so far.
+    ['do $$ begin null; end $$; do $$ begin null; end $$', false],
+    ['do $$ begin null; end $$; end', true],
     ['call batch_job()', false],
     ['do $$ begin perform 1 / 0; end $$', false],
     ['/* nightly */ do language plpgsql $body$ begin perform 1; end $body$;', false],
@@ -43,6 +82,13 @@ describe('a statement that may have committed a part of its work when it fails',
     ['insert into t values (1); insert into t values (2)', false],
   ])('inside a transaction, where no procedure can: %s', (text, expected) => {
     expect(mayCommitWithin(text, { inTransaction: true })).toBe(expected);
+  });
+
+  it('is what has no text here: a statement that was prepared before', () => {
+    expect(mayCommitWithin({ name: 'prepared-before' })).toBe(true);
+    expect(mayCommitWithin({ cursor: { text: 'select 1' } })).toBe(false);
+    // In a transaction it is one statement, whichever it is.
+    expect(mayCommitWithin({ name: 'prepared-before' }, { inTransaction: true })).toBe(false);
   });
 
   it('is found in no time, whatever stands before it', () => {
@@ -53,6 +99,37 @@ describe('a statement that may have committed a part of its work when it fails',
     mayCommitWithin(`do $$ ; end ${'$'.repeat(40_000)}`, { inTransaction: true });
     mayCommitWithin(`do $a$ ; end ${'$a$ '.repeat(20_000)}`, { inTransaction: true });
     mayCommitWithin(`do ${' '.repeat(40_000)}; end ;x`, { inTransaction: true });
+    mayCommitWithin(`select 'a' ${'-'.repeat(50_000)}`);
+    mayCommitWithin(`select 'a' ${'-- \n'.repeat(20_000)} x`);
+    mayCommitWithin(`select ${"'a'\n".repeat(20_000)}`);
+    mayCommitWithin(`select ${'$a'.repeat(30_000)}`);
+    mayCommitWithin(`select ${'$a$ $b$ '.repeat(20_000)}`);
+    mayCommitWithin(`select ${"E'\\".repeat(30_000)}`);
+    mayCommitWithin('a'.repeat(200_000));
+    mayCommitWithin(';a'.repeat(50_000));
     expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+});
+
+describe('a statement in a transaction that may end it', () => {
+  it.each([
+    ['commit', true],
+    ['COMMIT AND CHAIN', true],
+    ['end', true],
+    ["prepare transaction 'a'", true],
+    ['rollback', true],
+    ['abort work', true],
+    ['insert into t values (1); commit; begin', true],
+    ['rollback; insert into t values (1)', true],
+    ['rollback to savepoint a', false],
+    ['rollback work to a', false],
+    ['rollback transaction to savepoint a', false],
+    ['savepoint a', false],
+    ["insert into t values ('commit; commit')", false],
+    ['do $$ begin commit; end $$', false],
+    ['prepare a as select 1', false],
+  ])('%s: %s', (text, expected) => {
+    expect(mayEndTransaction(text)).toBe(expected);
+    expect(mayEndTransaction({ text })).toBe(expected);
   });
 });

@@ -1,33 +1,182 @@
 /**
- * Whether a statement may have committed a part of its work by the time that it fails: a string of several statements with
- * a COMMIT among them, a procedure, a DO block. Nothing of what an error says then holds for the whole.
+ * Whether a statement may have committed a part of its work by the time that it fails: a procedure, a DO block, a command that
+ * commits inside (VACUUM, CREATE INDEX CONCURRENTLY), or a string of several statements with a COMMIT among them. Nothing of
+ * what an error says then holds for the whole. Also of a statement whose text is not known, as one that was prepared before.
  *
  * With `inTransaction`, of a statement that is sent inside a transaction block.
  *
- * Reads words, not grammar, so it also says yes to some that cannot (PostgreSQL documentation, "Transaction Management" of
- * PL/pgSQL, and "Multiple Statements in a Simple Query" of the protocol).
+ * Reads the first words of each statement, and not its grammar, so it also says yes to some that cannot. It says no only to
+ * commands that are known to run within one transaction (PostgreSQL documentation, "SQL Commands"; `PreventInTransactionBlock`
+ * in its source), so that a command that a later version brings counts as one that may.
  */
 export function mayCommitWithin(query: unknown, { inTransaction = false } = {}): boolean {
-  const text = typeof query === 'string' ? query : (query as { text?: unknown } | null | undefined)?.text;
-  if (typeof text !== 'string') return false;
-  // In a transaction block the server lets no procedure end it, and a DO block has an END of its own.
-  if (inTransaction) {
-    return severalStatements.test(text) && endsBlock.test(text) && !oneDoBlock.test(text.slice(beginOf(text)));
-  }
-  return (
-    startsProcedure.test(text.slice(beginOf(text))) || (severalStatements.test(text) && endsTransaction.test(text))
+  const text = textOf(query);
+  if (text === undefined) return !inTransaction && typeof query === 'object' && query !== null;
+  return everyReading(text).some((statements) => {
+    // In a transaction block the server lets no single statement end it and then fail.
+    if (inTransaction) return statements.length > 1 && statements.some(endsTransaction);
+    return statements.some(commitsInside) || (statements.length > 1 && statements.some(endsTransaction));
+  });
+}
+
+/** Whether a statement that is sent inside a transaction block may end the block, by COMMIT, ROLLBACK and the like. */
+export function mayEndTransaction(query: unknown): boolean {
+  const text = textOf(query);
+  if (text === undefined) return false;
+  return everyReading(text).some((statements) =>
+    statements.some((statement) => endsTransaction(statement) || rollsBack(statement)),
   );
 }
 
-// Behind white space and comments. Step by step: one expression for all of it would try every way to pair the comments.
-function beginOf(text: string): number {
+/** The text of what is passed to `query()`; `undefined` where only the name of a prepared statement is given. */
+export function textOf(query: unknown): string | undefined {
+  if (typeof query === 'string') return query;
+  // pg.Query and Cursor have the text themselves, a stream of rows has it in its cursor.
+  const { text, cursor } = (query ?? {}) as { text?: unknown; cursor?: { text?: unknown } | null };
+  if (typeof text === 'string') return text;
+  return typeof cursor?.text === 'string' ? cursor.text : undefined;
+}
+
+/** The words that a statement begins with, in lower case, and whether CONCURRENTLY stands anywhere in it. */
+interface Statement {
+  readonly words: readonly string[];
+  readonly concurrently: boolean;
+}
+
+function commitsInside({ words, concurrently }: Statement): boolean {
+  const [first = '', second = ''] = words;
+  if (concurrently || !transactional.has(first)) return true;
+  if (definesObjects.has(first)) return outsideOfTransactions.has(second);
+  return second === 'prepared' || (first === 'prepare' && second === 'transaction');
+}
+
+function endsTransaction({ words: [first = '', second = ''] }: Statement): boolean {
+  return first === 'commit' || first === 'end' || (first === 'prepare' && second === 'transaction');
+}
+
+// ROLLBACK [WORK | TRANSACTION] TO goes back to a savepoint.
+function rollsBack({ words: [first = '', second = '', third = ''] }: Statement): boolean {
+  if (first !== 'rollback' && first !== 'abort') return false;
+  return second !== 'to' && !((second === 'work' || second === 'transaction') && third === 'to');
+}
+
+/** Commands that run within one transaction, whatever follows; those that need a second look are below. */
+const transactional: ReadonlySet<string> = new Set([
+  ...['(', 'select', 'insert', 'update', 'delete', 'merge', 'with', 'values', 'table', 'copy', 'explain', 'execute'],
+  ...['create', 'alter', 'drop', 'truncate', 'comment', 'grant', 'revoke', 'reassign', 'security', 'import', 'refresh'],
+  ...[
+    'begin',
+    'start',
+    'commit',
+    'end',
+    'rollback',
+    'abort',
+    'savepoint',
+    'release',
+    'prepare',
+    'deallocate',
+    'discard',
+  ],
+  ...['set', 'reset', 'show', 'lock', 'declare', 'fetch', 'move', 'close', 'listen', 'unlisten', 'notify', 'load'],
+  'checkpoint',
+]);
+
+const definesObjects: ReadonlySet<string> = new Set(['create', 'alter', 'drop']);
+const outsideOfTransactions: ReadonlySet<string> = new Set(['database', 'tablespace', 'subscription', 'system']);
+
+/**
+ * The statements of a text. Two readings where a backslash stands in a plain string: with `standard_conforming_strings` off, it
+ * keeps the quote behind it from ending the string, and which of the two the session has is not known here.
+ */
+function everyReading(text: string): Statement[][] {
+  const standard = readStatements(text, false);
+  return text.includes('\\') ? [standard, readStatements(text, true)] : [standard];
+}
+
+/** Splits a text as the server's lexer does. Source: `src/backend/parser/scan.l` of PostgreSQL. */
+function readStatements(text: string, backslashes: boolean): Statement[] {
+  const statements: Statement[] = [];
+  let words: string[] = [];
+  let concurrently = false;
+  const end = () => {
+    if (words.length > 0) statements.push({ words, concurrently });
+    words = [];
+    concurrently = false;
+  };
   let index = 0;
-  for (;;) {
-    ignored.lastIndex = index;
-    if (ignored.test(text)) index = ignored.lastIndex;
-    else if (text.startsWith('/*', index)) index = endOfComment(text, index);
-    else return index;
+  while (index < text.length) {
+    const character = text[index];
+    const next = match(blank, text, index);
+    if (next > index) {
+      index = next;
+    } else if (text.startsWith('/*', index)) {
+      index = endOfComment(text, index);
+    } else if (character === ';') {
+      end();
+      index += 1;
+    } else {
+      const token = readToken(text, index, backslashes);
+      if (words.length < wordsKept) words.push(token.word);
+      if (token.word === 'concurrently') concurrently = true;
+      index = token.end;
+    }
   }
+  end();
+  return statements;
+}
+
+/** One token: where it ends, and as a word in lower case where it is one. */
+function readToken(text: string, index: number, backslashes: boolean): { word: string; end: number } {
+  const character = text[index] ?? '';
+  const prefix = match(stringPrefix, text, index);
+  if (prefix > index) {
+    const escapes = /e/i.test(character) || (backslashes && !/[bxu]/i.test(character));
+    return { word: quoted, end: endOfString(text, prefix, escapes) };
+  }
+  if (character === '"') return { word: quoted, end: endOfQuotes(text, index + 1, '"') };
+  if (character === '$') {
+    const tagEnd = match(dollarTag, text, index);
+    if (tagEnd === index) return { word: character, end: index + 1 };
+    const tag = text.slice(index, tagEnd);
+    const closing = text.indexOf(tag, tagEnd);
+    return { word: quoted, end: closing < 0 ? text.length : closing + tag.length };
+  }
+  const wordEnd = match(identifier, text, index);
+  if (wordEnd > index) return { word: text.slice(index, Math.min(wordEnd, index + 64)).toLowerCase(), end: wordEnd };
+  return { word: character, end: Math.max(match(number, text, index), index + 1) };
+}
+
+/**
+ * A string, from behind its opening quote to behind its closing one. Where white space with a line break and another quote
+ * follow, it goes on there, by the same rules (SQL standard, "character string literal").
+ */
+function endOfString(text: string, start: number, escapes: boolean): number {
+  let end = start;
+  for (;;) {
+    end = escapes ? endOfEscaped(text, end) : endOfQuotes(text, end, "'");
+    const blankEnd = match(blank, text, end);
+    // Step by step: an expression for "a line break among blanks and comments" would try every way to cut the comments.
+    if (text[blankEnd] !== "'" || !/[\n\r]/.test(text.slice(end, blankEnd))) return end;
+    end = blankEnd + 1;
+  }
+}
+
+function endOfQuotes(text: string, start: number, quote: string): number {
+  for (let at = text.indexOf(quote, start); at >= 0; at = text.indexOf(quote, at + 2)) {
+    if (text[at + 1] !== quote) return at + 1;
+  }
+  return text.length;
+}
+
+function endOfEscaped(text: string, start: number): number {
+  let at = start;
+  while (at < text.length) {
+    if (text[at] === '\\') at += 2;
+    else if (text[at] !== "'") at += 1;
+    else if (text[at + 1] === "'") at += 2;
+    else return at + 1;
+  }
+  return text.length;
 }
 
 // Comments of this kind nest in PostgreSQL.
@@ -41,10 +190,21 @@ function endOfComment(text: string, start: number): number {
   return text.length;
 }
 
-const ignored = /\s+|--[^\n]*(?:\n|$)/y;
+/** Where a sticky expression that matches at `index` ends; `index` where it does not. */
+function match(expression: RegExp, text: string, index: number): number {
+  expression.lastIndex = index;
+  return expression.test(text) ? expression.lastIndex : index;
+}
+
+// A comment ends at CR as well as LF. Other blanks of JavaScript's `\s` are letters to the server.
+const blank = /(?:[ \t\n\r\f\v]+|--[^\n\r]*)+/y;
 const commentMark = /\/\*|\*\//g;
-const startsProcedure = /^(?:call|do)\b/i;
-const severalStatements = /;\s*[^\s;]/;
-const oneDoBlock = /^do\s+(?:language\s+\w+\s+)?(\$\w*\$)(?:(?!\1)[\s\S])*\1\s*(?:language\s+\w+\s*)?;?\s*$/i;
-const endsBlock = /\b(?:commit|end|prepare\s+transaction)\b/i;
-const endsTransaction = /\b(?:commit|end|call|do|prepare\s+transaction)\b/i;
+// What is not ASCII is a letter, and $ is one inside of a word.
+const identifier = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+const number = /[0-9]+/y;
+const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+const stringPrefix = /(?:[ebxn]|u&)?'/iy;
+
+/** Stands for what is no word: a string, or a name in quotes. */
+const quoted = "'";
+const wordsKept = 3;

@@ -21,7 +21,16 @@ describe('what an error means for the statement that met it', () => {
     ['a read-only server', fromServer('25006'), 'connected', 'read-only', 'not-executed'],
     ['a shutdown by the administrator', fromServer('57P01', 'FATAL'), 'connected', 'server-lost', 'unknown'],
     ['a crash', fromServer('57P02', 'FATAL'), 'connected', 'server-lost', 'unknown'],
-    ['an unresolved completion', fromServer('40003'), 'connected', 'server-lost', 'unknown'],
+    ['an unresolved completion', fromServer('40003', 'FATAL'), 'connected', 'server-lost', 'unknown'],
+    ['an unresolved completion that SQL raised', fromServer('40003'), 'connected', 'other', 'unknown'],
+    ['a transaction that timed out', fromServer('25P04', 'FATAL'), 'connected', 'transaction-timeout', 'not-executed'],
+    ...['57P01', '57P02', '57P03', '57P04', '57P05', '53300', '25P03', '25P04', '3D000', '08006', '08001'].flatMap(
+      (code): [string, unknown, Phase, string, string][] => [
+        [`${code} that SQL raised`, fromServer(code), 'connected', 'statement', 'not-executed'],
+        [`${code} that SQL raised, in German`, fromServer(code, 'FEHLER'), 'connected', 'statement', 'not-executed'],
+      ],
+    ),
+    ['57P01 in a language that is not known', fromServer('57P01', 'VIGA'), 'connected', 'server-lost', 'unknown'],
     ['a broken protocol', fromServer('08P01', 'FATAL'), 'connected', 'protocol', 'unknown'],
     ['a lost connection, by its code', fromServer('08006', 'FATAL'), 'connected', 'server-lost', 'unknown'],
     ['an idle session that timed out', fromServer('57P05', 'FATAL'), 'connected', 'session-ended', 'not-executed'],

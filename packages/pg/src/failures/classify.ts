@@ -15,8 +15,10 @@ export type FailureKind =
   | 'not-accepting'
   /** 53300: no connection slot is free. */
   | 'overloaded'
-  /** The server ended this one session and rolled back: idle in transaction, idle, transaction timeout. */
+  /** The server ended this one session and rolled back: idle in transaction, idle. */
   | 'session-ended'
+  /** 25P04: the transaction took longer than `transaction_timeout`. Rolled back; done again, it would take as long. */
+  | 'transaction-timeout'
   /** The server shut down or crashed, or the network path broke. */
   | 'server-lost'
   /** The server has a fault of its own (58xxx, F0xxx): definite for the statement, a warning about the server. */
@@ -111,6 +113,7 @@ const consequences: Record<FailureKind, Consequence> = {
   // Condemning or moving away from a server that is merely full would spread the storm to the next one.
   overloaded: { ...evict, retryable: true, tryNextAddress: true },
   'session-ended': { ...evict, retryable: true },
+  'transaction-timeout': evict,
   'server-lost': { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
   'server-fault': { ...evict, condemnsServer: true },
   internal: evict,
@@ -198,6 +201,11 @@ export function isDatabaseError(error: unknown): error is DatabaseErrorLike {
 function kindOfSqlState(code: string, severity: string | undefined, phase: Phase): FailureKind {
   // A server panics where it cannot undo what it did: what it had written of a commit counts when it is back.
   if (severity === 'PANIC' && phase === 'connected') return 'server-lost';
+  // Any function may raise any of these codes as an ERROR. From the server they come with the end of the session.
+  if (phase === 'connected' && errorSeverities.has(severity ?? '') && isServersOwn(code)) {
+    // Said of itself, it is not known whether the statement was completed.
+    return code === '40003' ? 'other' : 'statement';
+  }
   const exact = sqlStates[code];
   if (exact !== undefined) return exact;
   if (phase === 'connecting') {
@@ -214,10 +222,25 @@ function kindOfSqlState(code: string, severity: string | undefined, phase: Phase
   return severity === 'FATAL' ? 'server-lost' : 'statement';
 }
 
+/** Whether a code tells of the session or the server, where it is the server that says so. `08P01` it also says of a message. */
+function isServersOwn(code: string): boolean {
+  if (code === '08P01') return false;
+  return /^(?:57P|08)/.test(code) || ['25P03', '25P04', '40003', '53300', '3D000'].includes(code);
+}
+
+/**
+ * ERROR in the languages that PostgreSQL speaks (`src/backend/po`): `pg` hands on the word for the user, and not the one for
+ * programs. A language that is not here is taken for FATAL, so that the outcome stays unknown.
+ */
+const errorSeverities: ReadonlySet<string> = new Set([
+  ...['ERROR', 'FEHLER', 'ERREUR', 'ERRORE', 'ERRO', 'ОШИБКА', 'BŁĄD', 'CHYBA', 'HATA', 'FEL', 'ПОМИЛКА', 'შეცდომა'],
+  ...['오류', '错误', '錯誤', 'エラー'],
+]);
+
 const sqlStates: Record<string, FailureKind | undefined> = {
   '25006': 'read-only',
   '25P03': 'session-ended', // idle_in_transaction_session_timeout
-  '25P04': 'session-ended', // transaction_timeout
+  '25P04': 'transaction-timeout',
   '40001': 'conflict',
   '40P01': 'conflict',
   '57P01': 'server-lost', // admin_shutdown, also pg_terminate_backend

@@ -15,13 +15,26 @@ const promoted: ServerHistory = { ...history, timeline: '00000002', statisticsSi
 const standby: ServerHistory = { ...history, timeline: undefined };
 const stranger: ServerHistory = { ...history, system: '7002' };
 
-const before: CommitEvidence = { transactionId: '741', processId: 12, history, marker: undefined };
+const before: CommitEvidence = { transactionId: '741', wrote: true, processId: 12, history, marker: undefined };
+const readOnly: CommitEvidence = { ...before, wrote: false };
 const marked: CommitEvidence = { ...before, marker: '5e0e6b1c-0c3a-4f5e-9a53-6d6d5c1c9b7e' };
 
 describe('a COMMIT without an answer', () => {
   const table: readonly [string, CommitEvidence, CommitAnswer, string][] = [
     ['the same server says so', before, { history, status: 'committed', marked: undefined }, 'committed'],
     ['the same server aborted it', before, { history, status: 'aborted', marked: undefined }, 'not-executed'],
+    [
+      'it wrote nothing before COMMIT, which may have sent a notification',
+      readOnly,
+      { history, status: 'committed', marked: undefined },
+      'committed',
+    ],
+    [
+      'it wrote nothing, and nobody here was to be notified',
+      readOnly,
+      { history: promoted, status: undefined, marked: undefined },
+      'not-executed',
+    ],
     ['its process still runs', before, { history, status: 'in progress', marked: undefined }, 'in-progress'],
     ['it is too long ago', before, { history, status: 'forgotten', marked: undefined }, 'unprovable'],
     [

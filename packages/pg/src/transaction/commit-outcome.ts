@@ -7,8 +7,13 @@ import { classifyFailure } from '../failures/classify.ts';
  * answer comes.
  */
 export interface CommitEvidence {
-  /** The transaction's number; `null` where it had written nothing, `undefined` where it was not asked. */
+  /** The transaction's number; `null` on a standby, where nothing can be written, `undefined` where it was not asked. */
   readonly transactionId: string | null | undefined;
+  /**
+   * Whether anything had been written before COMMIT, or a cursor WITH HOLD was open, which COMMIT runs to its end. If not, all
+   * that COMMIT itself can do is to send what NOTIFY had queued, to the sessions of that server.
+   */
+  readonly wrote: boolean;
   /** The server process that ran it. */
   readonly processId: number | undefined;
   readonly history: ServerHistory;
@@ -76,6 +81,8 @@ export function judgeCommit(before: CommitEvidence, now: CommitAnswer): CommitVe
     if (now.status === 'in progress') return 'in-progress';
     if (now.status !== 'committed') return 'not-executed';
   }
+  // Whoever was to be notified there is not connected here.
+  if (!before.wrote) return 'not-executed';
   if (relation === 'other') return 'unprovable';
   return now.marked === false ? 'not-executed' : 'unprovable';
 }
@@ -177,6 +184,7 @@ const savepoint = 'externalname_before_commit';
 
 interface EvidenceRow {
   readonly xid: string | null;
+  readonly wrote?: boolean;
   readonly pid?: number;
   readonly system?: string;
   readonly timeline?: string | null;
@@ -184,12 +192,16 @@ interface EvidenceRow {
 }
 
 function evidenceQuery({ proof, marker }: EvidenceWanted): string {
-  const here = `SELECT pg_catalog.pg_current_xact_id_if_assigned()::text AS xid${proof ? `, ${historyColumns}` : ''}`;
+  // The number is assigned only after it was asked whether there was one. OFFSET keeps the planner from merging the two.
+  const here =
+    'SELECT wrote, CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_xact_id()::text END AS xid' +
+    `${proof ? `, ${historyColumns}` : ''} FROM (SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL ` +
+    'OR EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) AS wrote OFFSET 0) AS before';
   if (marker === undefined) return here;
   // Referenced twice, it is computed once, and before the row is written that depends on it.
   return (
     `WITH here AS MATERIALIZED (${here}), ` +
-    `marker AS (INSERT INTO ${marker.table} (id) SELECT '${marker.id}'::uuid FROM here WHERE xid IS NOT NULL RETURNING id) ` +
+    `marker AS (INSERT INTO ${marker.table} (id) SELECT '${marker.id}'::uuid FROM here WHERE wrote RETURNING id) ` +
     'SELECT here.*, (SELECT pg_catalog.count(*) FROM marker) AS marked FROM here'
   );
 }
@@ -205,9 +217,10 @@ const historyColumns =
 function evidenceOf(row: EvidenceRow | undefined, marker: string | undefined): CommitEvidence {
   return {
     transactionId: row?.xid,
+    wrote: row?.wrote ?? true,
     processId: row?.pid,
     history: historyOf(row),
-    marker: typeof row?.xid === 'string' ? marker : undefined,
+    marker: row?.wrote === true ? marker : undefined,
   };
 }
 

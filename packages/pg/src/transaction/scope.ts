@@ -2,6 +2,7 @@ import { ClosedError, InvalidArgumentError } from '@externalname/core';
 import type * as pg from 'pg';
 import { isUsable, onReadyForQuery } from '../driver/client-internals.ts';
 import { type QueryArguments, refuseQuery, sendObserved } from '../driver/query-forms.ts';
+import { mayEndTransaction, textOf } from '../driver/statement.ts';
 import { TransactionEndedEarlyError, TransactionRolledBackError } from '../errors.ts';
 import { classifyFailure } from '../failures/classify.ts';
 
@@ -25,6 +26,8 @@ export class Scope {
   #depth = 0;
   #failure: unknown;
   #endedEarly = false;
+  #endingSent = false;
+  #unknownInFlight = false;
   #stopWatching: (() => void) | undefined;
 
   constructor(client: pg.ClientBase) {
@@ -43,6 +46,11 @@ export class Scope {
     return this.#endedEarly;
   }
 
+  /** Whether it sent one that may have: the answer is missing, or COMMIT AND CHAIN began another one at once. */
+  get mayHaveEnded(): boolean {
+    return this.#endedEarly || this.#endingSent || this.#unknownInFlight;
+  }
+
   run(text: string): Promise<pg.QueryResult> {
     return this.observe(this.#client.query(text));
   }
@@ -58,7 +66,7 @@ export class Scope {
 
   /** The error to report for a transaction that the application believed to be in order. */
   reasonBehind(error: unknown): unknown {
-    if (this.#endedEarly) return new TransactionEndedEarlyError();
+    if (this.mayHaveEnded) return new TransactionEndedEarlyError();
     return this.#failure === undefined || error === this.#failure
       ? error
       : new TransactionRolledBackError({ cause: this.#failure });
@@ -69,6 +77,7 @@ export class Scope {
     this.#stopWatching = onReadyForQuery(this.#client, (status) => {
       // A failed transaction goes on only after a savepoint was rolled back to, the application's own included.
       if (status === 'T') this.#failure = undefined;
+      this.#unknownInFlight = false;
       if (status === 'I') this.#endedEarly = true;
     });
   }
@@ -94,6 +103,10 @@ export class Scope {
   #query(part: Transaction, query: QueryArguments): unknown {
     const refusal = this.#refusal(part);
     if (refusal !== undefined) return refuseQuery(query, refusal);
+    const [asked] = query;
+    // What was prepared before may be a COMMIT. If it was not, the answer to it says that the transaction goes on.
+    if (textOf(asked) === undefined) this.#unknownInFlight = true;
+    else if (mayEndTransaction(asked)) this.#endingSent = true;
     const send = (sent: QueryArguments) => Reflect.apply(this.#client.query, this.#client, sent);
     return sendObserved(query, send, (error) => this.#record(error));
   }

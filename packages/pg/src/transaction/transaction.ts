@@ -113,7 +113,7 @@ class TransactionRun<T> {
       value = await abortable(Promise.resolve(this.#work(scope.root)), signal);
       worked = true;
       scope.close();
-      if (scope.endedEarly) throw new TransactionEndedEarlyError();
+      if (scope.mayHaveEnded) throw new TransactionEndedEarlyError();
       if (!readOnly) {
         const marker = table === undefined ? undefined : { table, id: crypto.randomUUID() };
         evidence = await abortable(scope.observe(gatherEvidence(client, { proof: commitProof, marker })), signal);
@@ -148,6 +148,12 @@ class TransactionRun<T> {
       return { error: signal.reason };
     }
     const { failure } = scope;
+    if (scope.mayHaveEnded) {
+      // A part of it may be committed, so it is never done again, and no error of it says that it was rolled back.
+      await endTransaction(this.#host, client, scope, error);
+      const fromApplication = failure === undefined || error instanceof TransactionEndedEarlyError;
+      return { error: fromApplication ? error : new TransactionEndedEarlyError({ cause: error }) };
+    }
     // An error of the application's own says nothing about the server, whatever it looks like.
     const kind = failure === undefined ? 'statement' : classifyFailure(failure, 'connected').kind;
     const demoted = await endTransaction(this.#host, client, scope, error);
