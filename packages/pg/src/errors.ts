@@ -153,6 +153,23 @@ export class TooManyWaitingError extends ExternalNameError {
 }
 
 /**
+ * The server sent what the protocol does not allow: a message that is cut off, too long, of an unknown type, or out of order. The
+ * connection was ended, and nothing of the message was used. Code `ERR_EXTERNALNAME_PROTOCOL_VIOLATION`.
+ */
+export class ProtocolViolationError extends ExternalNameError {
+  override readonly outcome: Outcome;
+
+  constructor(where: string, what: string, outcome: Outcome, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_PROTOCOL_VIOLATION',
+      `${where} ${what}: look whether it is a PostgreSQL server, and what stands in between`,
+      options,
+    );
+    this.outcome = outcome;
+  }
+}
+
+/**
  * COMMIT was sent and no answer came, and what became of the transaction could not be proven: it may have been executed, or
  * not. Code `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN`.
  */

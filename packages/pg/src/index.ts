@@ -9,6 +9,7 @@ export {
   ConnectTimeoutError,
   FailoverTimeoutError,
   PeerSilentError,
+  ProtocolViolationError,
   ServerRoleError,
   TargetRetiredError,
   TooManyWaitingError,

@@ -5,6 +5,7 @@ import {
   authenticationOf,
   type HandlerName,
 } from '../driver/authentication-handlers.ts';
+import { guardMessages } from '../driver/message-guard.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
 import { tlsServerEndPoint } from './channel-binding.ts';
 import { proveKeys, readChallenge } from './scram.ts';
@@ -31,6 +32,7 @@ export interface AuthenticationDemands {
  * that never finished SCRAM: such a server needs no password to pose as the real one.
  */
 export function guardAuthentication(client: pg.Client, demands: AuthenticationDemands): void {
+  guardMessages(client, demands.where);
   const { accepted } = demands;
   if (accepted === undefined && !demands.requireChannelBinding) return;
   const guarded = authenticationOf(client);

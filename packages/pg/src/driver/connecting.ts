@@ -21,7 +21,6 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
     // It stays when the client is connected: until somebody takes it over, a last word of the server would be an
     // uncaught exception of the process.
     client.on('error', fail);
-    reportUnreadable(client, fail);
     endWaitForReady(client);
     client.connect((error?: Error | null) => {
       if (error) {
@@ -33,31 +32,6 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
       }
     });
   });
-}
-
-// The parser of `pg` throws on what it does not know, from an event of the socket, and any server could end the process
-// so (by asking for GSS). Once the client is connected, what is thrown there may be the application's own.
-function reportUnreadable(client: pg.Client, fail: (error: unknown) => void): void {
-  const { connection } = internalsOf(client);
-  if (connection === undefined) return;
-  const attachListeners = connection.attachListeners;
-  connection.attachListeners = function (this: unknown, stream) {
-    const reader = {
-      on(event: string, listener: (...values: unknown[]) => void) {
-        const guarded = (...values: unknown[]) => {
-          if (internalsOf(client)._connected) return listener(...values);
-          try {
-            listener(...values);
-          } catch (error) {
-            fail(error);
-          }
-        };
-        stream.on(event, event === 'data' ? guarded : listener);
-        return reader;
-      },
-    };
-    return attachListeners.call(this, reader);
-  };
 }
 
 /** Whether a client is one of the JavaScript driver, with a connection that can be pointed at an endpoint. */

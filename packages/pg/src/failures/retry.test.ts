@@ -4,7 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { believesReadOnly, type Pauses, pauseAfter, repeat, retryNotExecuted, statementPauses } from './retry.ts';
 
 const databaseError = (code: string) =>
-  Object.assign(new Error(`SQLSTATE ${code}`), { code, severity: 'ERROR', length: 1, name: 'error' });
+  Object.assign(new Error(`SQLSTATE ${code}`), {
+    code,
+    severity: code.startsWith('57P') || code === '53300' ? 'FATAL' : 'ERROR',
+    length: 1,
+    name: 'error',
+  });
 
 /** Fails with each error in turn, and then succeeds. */
 function failing(...errors: readonly Error[]) {

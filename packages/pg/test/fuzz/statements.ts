@@ -8,7 +8,7 @@
 import { PostgresPair } from '@externalname/testing';
 import pg from 'pg';
 import { type FuzzRandom, fuzz } from '../../../core/test/fuzz/campaign.ts';
-import { mayCommitWithin, mayEndTransaction } from '../../src/statement.ts';
+import { mayCommitWithin, mayEndTransaction } from '../../src/driver/statement.ts';
 
 const mark = 'insert into marks values (1)';
 

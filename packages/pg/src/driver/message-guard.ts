@@ -1,0 +1,331 @@
+import type * as pg from 'pg';
+import { AuthenticationRefusedError, ProtocolViolationError } from '../errors.ts';
+import { hasWork } from './client-internals.ts';
+
+/**
+ * Reads what a server sends before `pg` does, and ends the connection at the first message that breaks the protocol.
+ *
+ * The parser of `pg` trusts its server: a text without an end makes it search for ever, a message that is shorter than it says
+ * is an exception that nobody can catch, and it keeps whatever length a server announces. Five bytes are enough to hang a
+ * process, before anybody has authenticated. See `docs/decisions/0014-messages-are-read-before-pg-reads-them.md`.
+ *
+ * For a client that does not connect yet. More than once is no more than once.
+ */
+export function guardMessages(client: pg.Client, where: string): void {
+  const guarded = client as unknown as GuardedClient;
+  const { connection } = guarded;
+  if (connection === undefined || watched.has(connection)) return;
+  watched.add(connection);
+  let over = false;
+  let thrownByListener: unknown = nothing;
+
+  const fail = ({ reason, authentication }: Omit<Violation, 'at'>, cause?: unknown) => {
+    over = true;
+    const outcome = guarded._connected && hasWork(client) ? 'unknown' : 'not-executed';
+    const error =
+      authentication && !guarded._connected
+        ? new AuthenticationRefusedError(where, reason)
+        : new ProtocolViolationError(where, reason, outcome, { cause });
+    connection.emit('error', error);
+    connection.stream.destroy();
+  };
+
+  const emit = connection.emit;
+  connection.emit = function (this: unknown, name, value) {
+    try {
+      return emit.call(this, name, value);
+    } catch (error) {
+      thrownByListener = error;
+      throw error;
+    }
+  };
+
+  const attachListeners = connection.attachListeners;
+  connection.attachListeners = function (this: unknown, stream) {
+    const reader = new MessageReader();
+    const guard = (chunk: Buffer, parse: (chunk: Buffer) => void) => {
+      if (over) return;
+      thrownByListener = nothing;
+      const violation = reader.read(chunk, guarded._connected === true);
+      try {
+        // What came before it is in order, and may be the error that says why.
+        if (violation === undefined) parse(chunk);
+        else if (violation.at > 0) parse(chunk.subarray(0, violation.at));
+      } catch (error) {
+        // Once the client is connected, what a listener throws may be the application's own.
+        if (guarded._connected === true && error === thrownByListener) throw error;
+        if (!over) fail({ reason: 'sent a message that cannot be read' }, error);
+      }
+      if (violation !== undefined && !over) fail(violation);
+    };
+    return attachListeners.call(this, {
+      on(event: string, listener: (chunk: Buffer) => void) {
+        stream.on(event, event === 'data' ? (chunk: Buffer) => guard(chunk, listener) : listener);
+        return this;
+      },
+    });
+  };
+}
+
+/** Where in a chunk the message begins that is at fault (0 where it began earlier), and what it does. */
+export interface Violation {
+  readonly at: number;
+  readonly reason: string;
+  /** Whether it is about who authenticates when. */
+  readonly authentication?: boolean;
+}
+
+/**
+ * Checks the framing of messages, their size, their order while a client authenticates, and that each text in them has an end.
+ *
+ * Source: PostgreSQL documentation, "Message Formats"; the bounds are those of libpq (`fe-protocol3.c`, `fe-connect.c`) where it
+ * has one.
+ */
+export class MessageReader {
+  /** The head of a message, and the body of one that is looked into, while the rest of it has not come. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** Bytes of a message that is not looked into that are still to come. */
+  #toSkip = 0;
+  #stage: 'asked' | 'password' | 'sasl' | 'admitted' = 'asked';
+
+  read(chunk: Buffer, connected: boolean): Violation | undefined {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#toSkip > 0) {
+        const skipped = Math.min(this.#toSkip, chunk.length - at);
+        this.#toSkip -= skipped;
+        at += skipped;
+        continue;
+      }
+      // Where the message begins: before this chunk, if a part of it is held.
+      const start = at - this.#heldBytes;
+      if (chunk.length - start < headBytes) {
+        this.#hold(chunk.subarray(at));
+        return undefined;
+      }
+      const head = this.#heldBytes === 0 ? chunk : this.#heldHead(chunk);
+      const headAt = this.#heldBytes === 0 ? at : 0;
+      const type = head[headAt] ?? 0;
+      const length = head.readUInt32BE(headAt + 1);
+      const reason = this.#judgeHead(type, length, connected);
+      if (reason !== undefined) return { at: Math.max(0, start), ...reason };
+      const size = length + 1;
+      if (lookedInto[type] !== 1) {
+        this.#toSkip = size - this.#heldBytes;
+        this.#release();
+        continue;
+      }
+      if (chunk.length - start < size) {
+        this.#hold(chunk.subarray(at));
+        return undefined;
+      }
+      const body =
+        start >= 0
+          ? chunk.subarray(start + headBytes, start + size)
+          : Buffer.concat([...this.#held, chunk.subarray(at, start + size)]).subarray(headBytes);
+      this.#release();
+      const wrong = this.#judgeBody(type, body);
+      if (wrong !== undefined) return { at: Math.max(0, start), ...wrong };
+      at = start + size;
+    }
+    return undefined;
+  }
+
+  #hold(part: Buffer): void {
+    const [first] = this.#held;
+    // The head in one piece, the rest as it comes: a long message in many pieces is joined once, when it is whole.
+    if (first !== undefined && first.length < headBytes) this.#held = [Buffer.concat([first, part])];
+    else this.#held.push(part);
+    this.#heldBytes += part.length;
+  }
+
+  #release(): void {
+    if (this.#heldBytes === 0) return;
+    this.#held = [];
+    this.#heldBytes = 0;
+  }
+
+  #heldHead(chunk: Buffer): Buffer {
+    const [first = chunk] = this.#held;
+    return first.length >= headBytes ? first : Buffer.concat([first, chunk.subarray(0, headBytes)]);
+  }
+
+  #judgeHead(type: number, length: number, connected: boolean): Fault | undefined {
+    const most = connected ? mostBytes[type] : Math.min(mostBytes[type] ?? 0, longestShort);
+    if (!most) return { reason: `sent a message of an unknown type (${type})` };
+    if (length >= 4 && length <= most && (this.#stage === 'admitted' || beforeAdmission[type] === 1)) return undefined;
+    const name = names.get(type);
+    if (length < 4) return { reason: `sent a ${name} that is shorter than its own length` };
+    if (length > most) return { reason: `announced a ${name} of ${length} bytes, and ${most} are the most` };
+    return outOfTurn(`sent a ${name} before it has authenticated anybody`);
+  }
+
+  #judgeBody(type: number, body: Buffer): Fault | undefined {
+    if (type === typeOf('R')) return this.#judgeAuthentication(body);
+    return isWellFormed(type, body) ? undefined : { reason: `sent a ${names.get(type)} that is cut off` };
+  }
+
+  #judgeAuthentication(body: Buffer): Fault | undefined {
+    const cutOff = { reason: 'sent an authentication request that is cut off' };
+    if (body.length < 4) return cutOff;
+    const code = body.readInt32BE(0);
+    if (this.#stage === 'admitted') return outOfTurn('asked to authenticate again, after it had let the client in');
+    if (code === 0) {
+      this.#stage = 'admitted';
+      return undefined;
+    }
+    if (code === 11 || code === 12) {
+      return this.#stage === 'sasl' ? undefined : outOfTurn('went on with SASL, which it had not asked for');
+    }
+    if (this.#stage !== 'asked') return outOfTurn('asked to authenticate a second time, in another way');
+    this.#stage = code === 10 ? 'sasl' : 'password';
+    return code === 10 && !isListOfTexts(body.subarray(4)) ? cutOff : undefined;
+  }
+}
+
+type Fault = Omit<Violation, 'at'>;
+
+function outOfTurn(reason: string): Fault {
+  return { reason, authentication: true };
+}
+
+function isWellFormed(type: number, body: Buffer): boolean {
+  switch (String.fromCharCode(type)) {
+    case 'E':
+    case 'N':
+      return isListOfFields(body);
+    case 'C':
+      return textsEnd(body, 0, 1) >= 0;
+    case 'S':
+      return textsEnd(body, 0, 2) >= 0;
+    case 'A':
+      return textsEnd(body, 4, 2) >= 0;
+    case 'T':
+      return isRowDescription(body);
+    case 'Z':
+      return body.length === 1;
+    case 'K':
+      return body.length >= 8;
+    default:
+      return true;
+  }
+}
+
+/** Where the last of `count` texts ends; -1 where one of them does not. */
+function textsEnd(body: Buffer, start: number, count: number): number {
+  let at = start;
+  for (let index = 0; index < count; index += 1) {
+    const end = at <= body.length ? body.indexOf(0, at) : -1;
+    if (end < 0) return -1;
+    at = end + 1;
+  }
+  return at;
+}
+
+// Each field has a letter and a text. A letter of 0 ends the list.
+function isListOfFields(body: Buffer): boolean {
+  let at = 0;
+  while (body[at] !== 0) {
+    if (at >= body.length) return false;
+    at = textsEnd(body, at + 1, 1);
+    if (at < 0) return false;
+  }
+  return true;
+}
+
+// An empty text ends the list.
+function isListOfTexts(body: Buffer): boolean {
+  let at = 0;
+  while (body[at] !== 0) {
+    at = at < body.length ? textsEnd(body, at, 1) : -1;
+    if (at < 0) return false;
+  }
+  return true;
+}
+
+function isRowDescription(body: Buffer): boolean {
+  if (body.length < 2) return false;
+  const count = body.readInt16BE(0);
+  let at = 2;
+  for (let index = 0; index < count; index += 1) {
+    at = textsEnd(body, at, 1);
+    if (at < 0 || at + columnBytes > body.length) return false;
+    at += columnBytes;
+  }
+  return count >= 0;
+}
+
+const typeOf = (letter: string) => letter.charCodeAt(0);
+
+const names: ReadonlyMap<number, string> = new Map(
+  Object.entries({
+    R: 'request to authenticate',
+    K: 'BackendKeyData',
+    S: 'ParameterStatus',
+    Z: 'ReadyForQuery',
+    E: 'ErrorResponse',
+    N: 'NoticeResponse',
+    A: 'NotificationResponse',
+    T: 'RowDescription',
+    D: 'DataRow',
+    C: 'CommandComplete',
+    I: 'EmptyQueryResponse',
+    t: 'ParameterDescription',
+    n: 'NoData',
+    s: 'PortalSuspended',
+    1: 'ParseComplete',
+    2: 'BindComplete',
+    3: 'CloseComplete',
+    G: 'CopyInResponse',
+    H: 'CopyOutResponse',
+    W: 'CopyBothResponse',
+    d: 'CopyData',
+    c: 'CopyDone',
+  }).map(([letter, name]) => [typeOf(letter), name]),
+);
+
+/** Bytes of any other message, and of every message until the client is connected: libpq's own figure. */
+const longestShort = 30_000;
+/**
+ * PostgreSQL makes no row of more than 1 GiB (`MaxAllocSize`). Errors quote what they are about. A description of 1,664 columns with
+ * the longest names has 137 kB.
+ */
+const longest: Readonly<Record<string, number>> = {
+  D: 2 ** 30,
+  d: 2 ** 30,
+  E: 2 ** 24,
+  N: 2 ** 24,
+  T: 2 ** 20,
+  t: 2 ** 20,
+};
+
+// By the number of the letter, as they are asked for each message.
+const mostBytes = new Uint32Array(256);
+for (const type of names.keys()) mostBytes[type] = longest[String.fromCharCode(type)] ?? longestShort;
+const marked = (letters: string) => {
+  const table = new Uint8Array(256);
+  for (const letter of letters) table[typeOf(letter)] = 1;
+  return table;
+};
+/** What the parser of `pg` would search for an end in. All others end in an exception at the worst, which is caught. */
+const lookedInto = marked('RKSZENATC');
+const beforeAdmission = marked('REN');
+
+const headBytes = 5;
+const columnBytes = 18;
+const nothing = Symbol('nothing');
+const watched = new WeakSet<object>();
+
+interface GuardedClient {
+  readonly _connected?: boolean;
+  readonly connection?: {
+    emit(this: unknown, name: string, value?: unknown): boolean;
+    attachListeners(this: unknown, stream: Readable): unknown;
+    readonly stream: { destroy(): void };
+  };
+}
+
+interface Readable {
+  on(event: string, listener: (chunk: Buffer) => void): unknown;
+}
