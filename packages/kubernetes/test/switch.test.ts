@@ -386,6 +386,14 @@ describe('what an attacker may have written into the Service', () => {
     expect((await switchTarget(options())).by).toBe('eve\\u{1b}[2J ');
   });
 
+  it('is not the token, though the API says it back', async () => {
+    const message = 'no, Bearer correct-horse is not taken';
+    api.answerWith(() => ({ status: 422, body: status(422, 'Invalid', message) }));
+    const error = await failure(switchTarget(options({ kubeConfig: api.kubeConfig(() => 'correct-horse') })));
+    expect(error.message).toContain('no, Bearer [hidden] is not taken');
+    expect(JSON.stringify([error.report, error.cause, String(error.stack)])).not.toContain('correct-horse');
+  });
+
   it('is not the Service of the same name in another namespace', async () => {
     api.answerWith((request) =>
       request.method === 'GET'

@@ -1,7 +1,85 @@
+import { inspect } from 'node:util';
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { clientOptions, type PoolOptions, poolSettings } from './options.ts';
+import { clientOptions, demandsOf, hideSecrets, type PoolOptions, poolSettings } from './options.ts';
 
-const service = { service: 'webscaler-db', allowedTargets: ['primary-db.example.com'], database: 'app' } as const;
+const service: PoolOptions = {
+  service: 'webscaler-db',
+  allowedTargets: ['primary-db.example.com'],
+  password: 'hunter2',
+};
+
+function accepted(options: PoolOptions): readonly string[] | undefined {
+  const settings = poolSettings(options, {});
+  return demandsOf(settings, new pg.Client({ password: options.password }), 'here').accepted;
+}
+
+describe('requireAuth', () => {
+  it.each<[string, PoolOptions, readonly string[] | undefined]>([
+    ['by default over verified TLS', service, ['scram-sha-256', 'md5', 'password']],
+    ['by default without TLS', { ...service, ssl: false }, ['scram-sha-256']],
+    ['!md5 over verified TLS', { ...service, requireAuth: '!md5' }, ['scram-sha-256', 'password']],
+    ['!md5 without TLS: no cleartext either', { ...service, ssl: false, requireAuth: '!md5' }, ['scram-sha-256']],
+    [
+      '!none, which a password had ruled out',
+      { ...service, requireAuth: '!none' },
+      ['scram-sha-256', 'md5', 'password'],
+    ],
+    ['a list', { ...service, requireAuth: ['md5', 'none'] }, ['md5', 'none']],
+    ['!password for a plain host', { host: 'a', requireAuth: '!password,!md5' }, ['scram-sha-256', 'none']],
+    ['nothing for a plain host', { host: 'a' }, undefined],
+  ])('%s', (_, options, methods) => {
+    expect(accepted(options)).toEqual(methods);
+  });
+});
+
+describe('EXTERNALNAME_ALLOWED_TARGETS', () => {
+  it.each(['', '  ', ',', ' , ,'])(
+    'set to %j is an error, and no protection turned off',
+    (EXTERNALNAME_ALLOWED_TARGETS) => {
+      expect(() => poolSettings({ host: 'webscaler-db' }, { EXTERNALNAME_ALLOWED_TARGETS })).toThrow(
+        expect.objectContaining({ argument: 'EXTERNALNAME_ALLOWED_TARGETS' }),
+      );
+      expect(poolSettings(service, { EXTERNALNAME_ALLOWED_TARGETS }).allowedTargets).toEqual(service.allowedTargets);
+    },
+  );
+});
+
+describe('TLS for a Service', () => {
+  it.each([
+    ['postgres://app@webscaler-db/app#?sslmode=disable', 'verified'],
+    ['postgres://app@webscaler-db/app?application_name=a#&sslmode=disable', 'verified'],
+    ['postgres://app@webscaler-db/app?sslmode=disable', 'off'],
+  ])('of %s is %s', (connectionString, tls) => {
+    expect(poolSettings({ ...service, connectionString }, {}).tls).toBe(tls);
+  });
+
+  it.each([{ session: Buffer.alloc(1) }, { pskCallback: () => null }])(
+    'refuses what lets a server in without a certificate of its own: %j',
+    (ssl) => {
+      expect(() => poolSettings({ ...service, ssl: ssl as never }, {})).toThrow(/is refused for a Service/);
+      expect(() => poolSettings({ host: 'plain', ssl: ssl as never }, {})).not.toThrow();
+    },
+  );
+});
+
+describe('the options of a pool', () => {
+  it('show no secret, printed or as JSON', () => {
+    const options: PoolOptions = {
+      connectionString: 'postgres://app:hunter2@webscaler-db/app',
+      ssl: { key: 'hunter2-key', passphrase: 'hunter2-passphrase', pfx: 'hunter2-pfx', ca: 'ca' },
+      max: 3,
+    };
+    hideSecrets(options);
+    for (const text of [inspect(options, { depth: 9 }), JSON.stringify(options), JSON.stringify({ pool: options })]) {
+      expect(text).not.toContain('hunter2');
+      expect(text).toContain('3');
+    }
+    expect(options.connectionString).toContain('hunter2');
+    expect({ ...options }).toMatchObject({ max: 3 });
+  });
+});
+
 const clientOptionsOf = (options: PoolOptions) => clientOptions(options, poolSettings(options, {}));
 
 describe('TCP keepalive', () => {

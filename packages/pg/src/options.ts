@@ -90,7 +90,7 @@ export interface PoolOptions extends pg.PoolConfig {
   maxWaiting?: number | undefined;
   /**
    * The authentication methods that are accepted (libpq's `require_auth`): `scram-sha-256`, `md5`, `password`, `none`,
-   * or the same with `!` before each to name what is not.
+   * or the same with `!` before each, which takes them out of the default.
    * @defaultValue for a Service: SCRAM; over verified TLS also the others, but for `none` where a password is given
    */
   requireAuth?: string | readonly string[] | undefined;
@@ -127,6 +127,8 @@ export interface PoolSettings {
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
   readonly requireAuth: readonly AuthenticationMethod[] | undefined;
+  /** What is left out of whatever is accepted. */
+  readonly refusedAuth: readonly AuthenticationMethod[];
   readonly channelBinding: 'disable' | 'prefer' | 'require';
   /** What must never be shown, as far as it is known from the start. Not enumerable. */
   readonly secrets: readonly string[];
@@ -172,7 +174,7 @@ export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEn
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
     liveness: follows ? livenessSettings(options.liveness) : undefined,
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
-    requireAuth: authenticationMethods(options.requireAuth),
+    ...authenticationMethods(options.requireAuth),
     channelBinding: oneOf(options, 'channelBinding', bindings, follows ? 'prefer' : 'disable'),
   };
   if (settings.channelBinding === 'require' && settings.tls === 'off') {
@@ -233,6 +235,7 @@ export function hideSecrets(options: object): void {
     return shown;
   };
   Object.defineProperty(options, inspect.custom, { value: print, enumerable: false, configurable: true });
+  Object.defineProperty(options, 'toJSON', { value: print, enumerable: false, configurable: true, writable: true });
 }
 
 /**
@@ -260,14 +263,17 @@ export function clientOptions(options: PoolOptions, settings: PoolSettings): Poo
  */
 export function demandsOf(settings: PoolSettings, client: pg.Client, where: string): AuthenticationDemands {
   const requireChannelBinding = settings.channelBinding === 'require';
-  if (settings.requireAuth !== undefined || !settings.follows) {
-    return { where, accepted: settings.requireAuth, requireChannelBinding };
+  const { requireAuth, refusedAuth } = settings;
+  const without = (all: readonly AuthenticationMethod[]) => all.filter((method) => !refusedAuth.includes(method));
+  if (requireAuth !== undefined) return { where, accepted: requireAuth, requireChannelBinding };
+  if (!settings.follows) {
+    return { where, accepted: refusedAuth.length > 0 ? without(methods) : undefined, requireChannelBinding };
   }
   const password = passwordOf(client);
   const accepted: AuthenticationMethod[] = ['scram-sha-256'];
   if (settings.tls === 'verified') accepted.push('md5', 'password');
   if (password === null || password === undefined) accepted.push('none');
-  return { where, accepted, requireChannelBinding };
+  return { where, accepted: without(accepted), requireChannelBinding };
 }
 
 // The options of another pool have their password hidden, and a spread would lose it.
@@ -300,6 +306,13 @@ function tlsMode(
       ['false', '0'].includes(parameters?.get('ssl') ?? '');
     return follows && !spelledOut ? 'verified' : 'off';
   }
+  const skipping = typeof ssl === 'object' && follows ? skipsIdentity.find((name) => name in ssl) : undefined;
+  if (skipping !== undefined) {
+    throw new InvalidArgumentError(
+      `ssl.${skipping}`,
+      'is refused for a Service: with it, a server is believed that has not shown a certificate for the name behind it',
+    );
+  }
   const weakened =
     typeof ssl === 'object' && (ssl.rejectUnauthorized === false || ssl.checkServerIdentity !== undefined);
   if (!weakened) return 'verified';
@@ -313,18 +326,29 @@ function tlsMode(
   return 'unverified';
 }
 
+// Node.js checks no certificate of a session that is resumed, nor of one with a shared key, and a context may bring either.
+const skipsIdentity = ['session', 'pskCallback'] as const;
+
 function parametersOf(connectionString: string | undefined): URLSearchParams | undefined {
-  const query = connectionString?.indexOf('?') ?? -1;
-  return connectionString === undefined || query < 0 ? undefined : new URLSearchParams(connectionString.slice(query));
+  // What is behind # is no query, and pg does not read it either.
+  const url = connectionString?.split('#', 1)[0];
+  const query = url?.indexOf('?') ?? -1;
+  return url === undefined || query < 0 ? undefined : new URLSearchParams(url.slice(query));
 }
 
 function listFrom(text: string | undefined): readonly string[] | 'any' | undefined {
-  if (text === undefined || text.trim() === '') return undefined;
+  if (text === undefined) return undefined;
   if (text.trim() === 'any') return 'any';
-  return text
+  const entries = text
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
+  if (entries.length > 0) return entries;
+  // A template that was filled with nothing would turn the protection off, and nobody would notice.
+  throw new InvalidArgumentError(
+    'EXTERNALNAME_ALLOWED_TARGETS',
+    'is set and names no host: name the hosts that the Service may lead to, or unset it',
+  );
 }
 
 type NumberOption = {
@@ -389,8 +413,8 @@ function oneOf<const T extends string>(
 
 function authenticationMethods(
   value: string | readonly string[] | undefined,
-): readonly AuthenticationMethod[] | undefined {
-  if (value === undefined) return undefined;
+): Pick<PoolSettings, 'requireAuth' | 'refusedAuth'> {
+  if (value === undefined) return { requireAuth: undefined, refusedAuth: [] };
   const entries = (typeof value === 'string' ? value.split(',') : value).map((entry) => entry.trim());
   const negated = entries.filter((entry) => entry.startsWith('!'));
   if (negated.length > 0 && negated.length < entries.length) {
@@ -404,5 +428,6 @@ function authenticationMethods(
     }
     return method;
   });
-  return negated.length > 0 ? methods.filter((method) => !named.includes(method)) : named;
+  // What is not accepted leaves the rest as it is by default, and allows nothing that was not allowed.
+  return negated.length > 0 ? { requireAuth: undefined, refusedAuth: named } : { requireAuth: named, refusedAuth: [] };
 }

@@ -5,7 +5,12 @@
  * @param secrets passwords and the like, as they are; those that are no text are left out
  */
 export function maskSecrets(text: string, secrets: readonly unknown[] = []): string {
-  let masked = text;
+  // Cut before it is searched: who wrote it may have made it long, to keep this process busy. A secret that begins in what is
+  // kept is searched for whole.
+  const lengths = secrets.map((secret) => (typeof secret === 'string' ? 3 * Buffer.byteLength(secret) : 0));
+  const longest = Math.max(0, ...lengths);
+  const isLong = text.length > longestMasked + longest;
+  let masked = isLong ? text.slice(0, longestMasked + longest) : text;
   for (const secret of secrets) {
     if (typeof secret !== 'string' || secret === '') continue;
     for (const form of new Set([secret, encodeURIComponent(Buffer.from(secret).toString())])) {
@@ -15,14 +20,20 @@ export function maskSecrets(text: string, secrets: readonly unknown[] = []): str
       masked = masked.replaceAll(form, hidden);
     }
   }
-  return masked
+  masked = masked
     .replace(keyBlock, hidden)
     .replace(userInfo, `$1${hidden}@`)
     .replace(bearer, `$1 ${hidden}`)
     .replace(namedSecret, `$1$2${hidden}`);
+  // The first half of a secret may stand at the end of what was looked at.
+  return isLong ? `${masked.slice(0, Math.max(0, Math.min(longestMasked, masked.length - longest)))}...` : masked;
 }
 
-const hidden = '[hidden]';
+/** Characters of a text that are kept. */
+const longestMasked = 2_000;
+
+/** Stands where a secret stood. */
+export const hidden = '[hidden]';
 const shortestToCutOut = 4;
 
 const keyBlock = /-----BEGIN [^-]*-----[\s\S]*?(?:-----END [^-]*-----|$)/g;

@@ -275,8 +275,8 @@ function poolThatLosesTheAnswerToCommit(meanwhile?: () => Promise<void>, options
       const result = query(...args);
       const executed = meanwhile ?? (() => expect.poll(() => writes(), { interval: 20 }).toBeGreaterThan(0));
       Promise.resolve(executed())
-        .finally(() => connection.reset())
-        .catch(() => undefined);
+        .catch(() => undefined)
+        .finally(() => connection.reset());
       return result;
     };
     Object.assign(client, { query: faulty });

@@ -107,13 +107,28 @@ export class KubernetesApi {
     if (status >= 200 && status < 300) return response;
     const error = errorForStatus(
       request.attempt,
-      readStatus(status, response.headers['retry-after'], await readAll(response, signal, request)),
+      readStatus(
+        status,
+        response.headers['retry-after'],
+        withoutToken(await readAll(response, signal, request), options),
+      ),
       outcomeOf(request),
     );
     // What was read from disk may have been rotated there since: read it again before the next request.
     if (status === 401) this.#loader.forget();
     throw error;
   }
+}
+
+/** A server, or a proxy before it, may say back what it was sent, and what it says is logged. */
+function withoutToken(text: string, { headers, auth }: RequestOptions): string {
+  const authorization = (headers as Record<string, unknown> | undefined)?.['Authorization'];
+  const [, token] = typeof authorization === 'string' ? authorization.split(' ') : [];
+  const [, password] = typeof auth === 'string' ? auth.split(':') : [];
+  return [token, password].reduce<string>(
+    (masked, secret) => (secret !== undefined && secret.length >= 6 ? masked.replaceAll(secret, '[hidden]') : masked),
+    text,
+  );
 }
 
 /** Reads a `Status` object; anything else still gives what can be known from the HTTP status. */

@@ -8,6 +8,7 @@ import { checkRole, describeRole, RoleReports, roleFits } from '../connect/sessi
 import { requestCancel } from '../driver/cancel-request.ts';
 import { endWaitForReady, isUsable, onEnd, onMessage, onReadyForQuery } from '../driver/client-internals.ts';
 import { destroyClient, silenceClient } from '../driver/closing.ts';
+import { hideClientSecrets } from '../driver/concealed-client.ts';
 import { describeEndpoint } from '../driver/dial.ts';
 import { type HeldQuery, holdQuery, type QueryArguments } from '../driver/query-forms.ts';
 import { sendWatched } from '../driver/query-timeout.ts';
@@ -57,6 +58,7 @@ export class Client extends pg.Client {
     const settings = poolSettings(options);
     const passed = clientOptions(options, settings);
     super(passed as pg.ClientConfig);
+    hideClientSecrets(this);
     this.#settings = settings;
     // Hidden, as it holds the password.
     this.#options = passed;

@@ -5,6 +5,7 @@ import {
   authenticationOf,
   type HandlerName,
 } from '../driver/authentication-handlers.ts';
+import { hideClientSecrets, hideEchoes } from '../driver/concealed-client.ts';
 import { guardMessages } from '../driver/message-guard.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
 import { tlsServerEndPoint } from './channel-binding.ts';
@@ -33,6 +34,8 @@ export interface AuthenticationDemands {
  */
 export function guardAuthentication(client: pg.Client, demands: AuthenticationDemands): void {
   guardMessages(client, demands.where);
+  hideEchoes(client);
+  hideClientSecrets(client);
   const { accepted } = demands;
   if (accepted === undefined && !demands.requireChannelBinding) return;
   const guarded = authenticationOf(client);

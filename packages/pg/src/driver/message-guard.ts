@@ -43,6 +43,13 @@ export function guardMessages(client: pg.Client, where: string): void {
   const attachListeners = connection.attachListeners;
   connection.attachListeners = function (this: unknown, stream) {
     const reader = new MessageReader();
+    if (connection.sslNegotiation === 'direct') {
+      // Without ALPN, a server of another protocol could be talked into taking our bytes for its own (libpq demands it, too).
+      stream.on('secureConnect', () => {
+        if (stream.alpnProtocol === 'postgresql') return;
+        fail({ reason: 'accepted direct TLS without naming its protocol (ALPN)', authentication: true });
+      });
+    }
     const guard = (chunk: Buffer, parse: (chunk: Buffer) => void) => {
       if (over) return;
       thrownByListener = nothing;
@@ -322,10 +329,12 @@ interface GuardedClient {
   readonly connection?: {
     emit(this: unknown, name: string, value?: unknown): boolean;
     attachListeners(this: unknown, stream: Readable): unknown;
+    readonly sslNegotiation?: string;
     readonly stream: { destroy(): void };
   };
 }
 
 interface Readable {
+  readonly alpnProtocol?: string | false | null;
   on(event: string, listener: (chunk: Buffer) => void): unknown;
 }

@@ -131,15 +131,15 @@ function readToken(text: string, index: number, backslashes: boolean): { word: s
   const prefix = match(stringPrefix, text, index);
   if (prefix > index) {
     const escapes = /e/i.test(character) || (backslashes && !/[bxu]/i.test(character));
-    return { word: singleQuote, end: endOfString(text, prefix, escapes) };
+    return { word: quotedText, end: endOfString(text, prefix, escapes) };
   }
-  if (character === '"') return { word: singleQuote, end: endOfQuotes(text, index + 1, '"') };
+  if (character === '"') return { word: quotedText, end: endOfQuotes(text, index + 1, '"') };
   if (character === '$') {
     const tagEnd = match(dollarTag, text, index);
     if (tagEnd === index) return { word: character, end: index + 1 };
     const tag = text.slice(index, tagEnd);
     const closing = text.indexOf(tag, tagEnd);
-    return { word: singleQuote, end: closing < 0 ? text.length : closing + tag.length };
+    return { word: quotedText, end: closing < 0 ? text.length : closing + tag.length };
   }
   const wordEnd = match(identifier, text, index);
   if (wordEnd > index) return { word: text.slice(index, Math.min(wordEnd, index + 64)).toLowerCase(), end: wordEnd };
@@ -206,5 +206,5 @@ const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 const stringPrefix = /(?:[ebxn]|u&)?'/iy;
 
 /** Stands for what is no word: a string, or a name in quotes. */
-const singleQuote = "'";
+const quotedText = "'";
 const wordsKept = 3;

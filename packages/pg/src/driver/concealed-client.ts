@@ -1,0 +1,62 @@
+import { type InspectOptions, inspect } from 'node:util';
+import type * as pg from 'pg';
+import { hidden } from '../secrets.ts';
+
+/**
+ * Takes the client's own password and passphrase out of what its server says: one that asks for the password may say it back, in the
+ * message of an error that is logged. Not a password of fewer than six characters, nor one that is the user's or the database's
+ * name, as those words stand in half of what a server says.
+ */
+export function hideEchoes(client: pg.ClientBase): void {
+  const { connection } = client as unknown as { connection?: NodeJS.EventEmitter };
+  for (const event of ['errorMessage', 'notice']) {
+    connection?.prependListener(event, (message: Record<string, unknown>) => {
+      const { password, ssl, user, database } = client as unknown as Record<string, unknown>;
+      const passphrase = typeof ssl === 'object' ? (ssl as { passphrase?: unknown } | null)?.passphrase : undefined;
+      for (const secret of [password, passphrase]) {
+        if (typeof secret !== 'string' || secret.length < shortestEcho || secret === user || secret === database)
+          continue;
+        for (const field of spokenFields) {
+          const text = message[field];
+          if (typeof text === 'string' && text.includes(secret)) message[field] = text.replaceAll(secret, hidden);
+        }
+      }
+    });
+  }
+}
+
+const shortestEcho = 6;
+const spokenFields = [
+  'message',
+  'stack',
+  'detail',
+  'hint',
+  'where',
+  'internalQuery',
+  'schema',
+  'table',
+  'column',
+] as const;
+
+/**
+ * Keeps passwords, passphrases and keys out of what `console.log` and `JSON.stringify` make of a client, at every depth. `pg` hides the
+ * password and the key, but neither the passphrase nor what TLS was made from.
+ */
+export function hideClientSecrets(client: pg.ClientBase): void {
+  const facts = () => {
+    const { user, host, port, database, processID } = client as unknown as Record<string, unknown>;
+    return { user, host, port, database, processID };
+  };
+  const parts = client as unknown as { connection?: object; connectionParameters?: object };
+  for (const part of [client, parts.connection, parts.connectionParameters]) {
+    if (part === undefined) continue;
+    const name = part.constructor.name;
+    Object.defineProperties(part, {
+      [inspect.custom]: {
+        value: (_depth: number, options: InspectOptions) => `${name} ${inspect(facts(), options)}`,
+        configurable: true,
+      },
+      toJSON: { value: facts, configurable: true, writable: true },
+    });
+  }
+}
