@@ -167,6 +167,7 @@ export class Client extends pg.Client {
         scout.on('error', ignore);
         return scout;
       },
+      login: { user: this.user, database: this.database },
       retire: (target) => this.#retire(target),
     };
     const shared = SharedConnections.join(this.#settings, sharing);

@@ -16,13 +16,18 @@ import { serviceDialer } from './service-dialer.ts';
 export interface SharingClient {
   /** Makes a client of the same options, to look at a target with. */
   createScout(): pg.Client;
+  /** Who it logs in as, and where to. */
+  readonly login: { readonly user: string | undefined; readonly database: string | undefined };
   /** The Service points elsewhere now. */
   retire(target: Target): 'no work' | 'work' | undefined;
 }
 
 /**
- * One factory for all clients of the same options: fifty clients of one ORM's pool are one watcher of their Service, and
+ * One factory for all clients of the same options, user and database: fifty clients of one ORM's pool are one watcher of their Service, and
  * together make no more attempts in an outage than one pool would. Begins with the first client and ends with the last.
+ *
+ * Whether a new target serves is found out by the credentials of one of them, so clients of another user or database have one of
+ * their own: a tenant whom the new server does not let in keeps no other tenant on the old one.
  */
 export class SharedConnections {
   readonly #key: string;
@@ -58,7 +63,7 @@ export class SharedConnections {
    * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
    */
   static join(settings: PoolSettings, client: SharingClient): SharedConnections {
-    const key = sharingKeyOf(settings);
+    const key = sharingKeyOf(settings, client);
     let shared = allShared.get(key);
     if (shared === undefined) {
       shared = new SharedConnections(key, settings, { clock: systemClock, random: systemRandom });
@@ -125,9 +130,10 @@ export class SharedConnections {
 export const allShared: Map<string, SharedConnections> = new Map();
 
 // Everything that decides where connections lead and which of them do. Secrets are no part of it.
-function sharingKeyOf(settings: PoolSettings): string {
+function sharingKeyOf(settings: PoolSettings, { login }: SharingClient): string {
   const { source, dns, ...plain } = settings;
-  return JSON.stringify({ ...plain, source: identityOf(source), dns: isPlainObject(dns) ? dns : identityOf(dns) });
+  const shared = { login, ...plain, source: identityOf(source), dns: isPlainObject(dns) ? dns : identityOf(dns) };
+  return JSON.stringify(shared);
 }
 
 function isPlainObject(value: unknown): boolean {
