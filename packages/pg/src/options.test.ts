@@ -64,6 +64,17 @@ describe('TLS for a Service', () => {
 });
 
 describe('the options of a pool', () => {
+  it('are those that were given, and none that stand on a prototype', () => {
+    const polluted = Object.assign(Object.create({ allowedTargets: 'any', ssl: false, requireAuth: 'none' }), {
+      service: 'webscaler-db',
+    });
+    expect(poolSettings(polluted, {})).toMatchObject({
+      allowedTargets: undefined,
+      tls: 'verified',
+      requireAuth: undefined,
+    });
+  });
+
   it('show no secret, printed or as JSON', () => {
     const options: PoolOptions = {
       connectionString: 'postgres://app:hunter2@webscaler-db/app',

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { inspect } from 'node:util';
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
+import { ownOptions } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import type { AuthenticationDemands, AuthenticationMethod } from './connect/authentication.ts';
@@ -139,7 +140,8 @@ export interface PoolSettings {
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
  */
-export function poolSettings(options: PoolOptions, environment: NodeJS.ProcessEnv = process.env): PoolSettings {
+export function poolSettings(given: PoolOptions, environment: NodeJS.ProcessEnv = process.env): PoolSettings {
+  const options = ownOptions(given);
   const allowedTargets = options.allowedTargets ?? listFrom(environment['EXTERNALNAME_ALLOWED_TARGETS']);
   const follows = options.service !== undefined || allowedTargets !== undefined || options.source !== undefined;
   const service = options.service ?? undefined;
