@@ -9,6 +9,13 @@ const via = ['webscaler-db.default.svc.cluster.local'];
 const primary = { externalName: 'primary-db.example.com', via };
 const allowedTargets = ['primary-db.example.com', 'secondary-db.example.com'];
 
+it('the options of a policy are those that were given, and none that stand on a prototype', () => {
+  const polluted = Object.assign(Object.create({ allowedTargets: 'any', allowedNetworks: 'any' }), { service: 'db' });
+  expect(() => createTargetPolicy(polluted)).toThrow(
+    expect.objectContaining({ code: 'ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED' }),
+  );
+});
+
 describe('the policy of a Service', () => {
   const policy = createTargetPolicy({ service, allowedTargets });
 
