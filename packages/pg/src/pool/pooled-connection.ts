@@ -199,7 +199,11 @@ export class PooledConnection {
 
   // ---- Its end
 
-  /** Ends it. Idempotent. `unannounced` where the application was never told of it. */
+  /**
+   * Ends it. Idempotent.
+   *
+   * @param announced whether the application knows of it, and is to be told of its end
+   */
   close(how: 'politely' | 'broken' = 'politely', announced = true): void {
     if (this.isOver) return;
     const was = this.#host.forget(this);
