@@ -5,10 +5,11 @@
  *
  * pnpm fuzz:dns --minutes 10
  */
+
+import { type FuzzRandom, fuzz } from '../../../../test/fuzz/campaign.ts';
 import { mostAddresses, readAnswer } from '../../src/dns/chain.ts';
 import { decodeResponse, MalformedMessageError } from '../../src/dns/message.ts';
 import { mutationRun } from '../dns-mutations.ts';
-import { type FuzzRandom, fuzz } from './campaign.ts';
 
 await fuzz(import.meta.url, () => async (random) => {
   await checkMutations(random.below(2 ** 31));

@@ -4,8 +4,9 @@
  *
  * pnpm fuzz:yaml --minutes 10
  */
+
+import { type FuzzRandom, fuzz } from '../../../../test/fuzz/campaign.ts';
 import { isExternalNameError, parseManifests, validate } from '../../src/index.ts';
-import { type FuzzRandom, fuzz } from './campaign.ts';
 
 const parts = [
   ...['[', ']', '{', '}', ',', ':', '-', '?', '- ', '? ', ': ', '\n', ' ', '  ', '\t', '\r', '"', "'", '#', ' # x\n'],

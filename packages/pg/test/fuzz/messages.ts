@@ -5,7 +5,7 @@
  *
  * pnpm fuzz:messages --minutes 10
  */
-import { type FuzzRandom, fuzz } from '../../../core/test/fuzz/campaign.ts';
+import { type FuzzRandom, fuzz } from '../../../../test/fuzz/campaign.ts';
 import { Pool } from '../../src/index.ts';
 import {
   authentication,

@@ -7,7 +7,7 @@
  */
 import { PostgresPair } from '@externalname/testing';
 import pg from 'pg';
-import { type FuzzRandom, fuzz } from '../../../core/test/fuzz/campaign.ts';
+import { type FuzzRandom, fuzz } from '../../../../test/fuzz/campaign.ts';
 import { mayCommitWithin, mayEndTransaction } from '../../src/driver/statement.ts';
 
 const mark = 'insert into marks values (1)';
