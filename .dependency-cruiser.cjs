@@ -191,13 +191,7 @@ module.exports = {
       from: { path: '^(packages|examples|test)/([^/]+)/' },
       to: {
         path: '^packages/[^/]+/',
-        pathNot: [
-          '^$1/$2/',
-          '^packages/[^/]+/src/(index|internal)\\.ts$',
-          '^packages/[^/]+/package\\.json$',
-          // What the fuzz programs of all packages share.
-          '^packages/core/test/fuzz/campaign\\.ts$',
-        ],
+        pathNot: ['^$1/$2/', '^packages/[^/]+/src/(index|internal)\\.ts$', '^packages/[^/]+/package\\.json$'],
       },
     },
     {
