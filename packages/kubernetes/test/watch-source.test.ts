@@ -48,6 +48,19 @@ async function followed(options: Partial<KubernetesSourceOptions> = {}) {
 }
 
 describe('a Service followed through the Kubernetes API', () => {
+  it('tells no token that the API says back in an event', async () => {
+    const reasons: unknown[] = [];
+    const stop = sourceDegraded.subscribe(({ error }) => reasons.push(error));
+    const paused = { reconnectInitialMillis: 5_000, reconnectMaxMillis: 5_000 };
+    await followed({ kubeConfig: api.kubeConfig(() => 'correct-horse'), ...paused });
+    await until('the watch is open', () => api.watching > 0);
+    api.sendToWatches({ type: 'ERROR', object: status(403, 'Forbidden', 'Bearer correct-horse may not watch') });
+    await until('the source is degraded', () => reasons.length > 0);
+    stop();
+    expect(String(reasons[0])).toContain('[hidden] may not watch');
+    expect(JSON.stringify(reasons.map((error) => [String(error), (error as Error).stack]))).not.toContain('horse');
+  });
+
   it('is not one of the same name in another namespace, in whatever answer it comes', async () => {
     const { told, names } = await followed();
     const elsewhere = (externalName: string, version: string) => ({

@@ -7,6 +7,7 @@ import {
   systemClock,
   type Timer,
 } from '@externalname/core';
+import { ownOptions } from '@externalname/core/internal';
 import { randomLoopbackAddress, randomServerPort } from './loopback.ts';
 
 /** Which way bytes go through a {@link FaultProxy}. */
@@ -135,7 +136,8 @@ export class FaultProxy implements Faults, AsyncDisposable {
    * @throws {@link InvalidArgumentError} (`ERR_EXTERNALNAME_INVALID_ARGUMENT`)
    * @throws {@link ProxyListenError} (`ERR_EXTERNALNAME_PROXY_LISTEN`)
    */
-  static async start(options: FaultProxyOptions): Promise<FaultProxy> {
+  static async start(given: FaultProxyOptions): Promise<FaultProxy> {
+    const options = ownOptions(given);
     const { clock = systemClock } = options;
     const target = checkTarget(options.target);
     if (options.port !== undefined) checkPort('port', options.port);

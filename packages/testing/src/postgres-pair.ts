@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError, parseHostName } from '@externalname/core';
-import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, ownOptions, sleep, withDeadline } from '@externalname/core/internal';
 import type { RunStatement } from './administration.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
 import { concealed } from './concealed.ts';
@@ -159,7 +159,8 @@ export class PostgresPair implements AsyncDisposable {
    * @throws {@link PostgresServerError} (`ERR_EXTERNALNAME_POSTGRES_SERVER`) where one does not start.
    * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`)
    */
-  static async start(options: PostgresPairOptions = {}): Promise<PostgresPair> {
+  static async start(given: PostgresPairOptions = {}): Promise<PostgresPair> {
+    const options = ownOptions(given);
     const settings = pairSettings(options);
     const { timeoutMillis = 60_000, signal } = options;
     const begun: { work?: Promise<PostgresPair> } = {};

@@ -183,3 +183,11 @@ describe('an endpoint that failed', () => {
     expect(order()).toEqual([1, 2, 3]);
   });
 });
+
+it('the options of a balancer are those that were given, and none that stand on a prototype', () => {
+  const polluted = Object.create({ balancing: 'nonsense', failureMemoryMillis: -1, comeBackAfterMillis: -1 });
+  expect(() => new Balancer(polluted)).not.toThrow();
+  expect(() => new Balancer({ balancing: 'toString' as never })).toThrow(
+    expect.objectContaining({ argument: 'balancing' }),
+  );
+});

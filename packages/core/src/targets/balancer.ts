@@ -1,5 +1,6 @@
 import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts';
 import { InvalidArgumentError } from '../errors.ts';
+import { ownOptions } from '../input.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /**
@@ -58,8 +59,8 @@ export class Balancer {
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
   constructor(options: BalancerOptions = {}, { clock, random }: BalancerDependencies = system) {
-    const { balancing = 'ordered', failureMemoryMillis = defaultFailureMemoryMillis } = options;
-    if (!(balancing in arrange)) {
+    const { balancing = 'ordered', failureMemoryMillis = defaultFailureMemoryMillis } = ownOptions(options);
+    if (!Object.hasOwn(arrange, balancing)) {
       const known = Object.keys(arrange).join(', ');
       throw new InvalidArgumentError('balancing', `${JSON.stringify(balancing)} is none of ${known}`);
     }

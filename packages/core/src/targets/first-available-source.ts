@@ -2,6 +2,7 @@ import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { abortable, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError, ExternalNameError, InvalidArgumentError } from '../errors.ts';
 import { answerIgnored } from '../events/index.ts';
+import { ownOptions } from '../input.ts';
 import { NewestTruth } from './newest-truth.ts';
 import { TargetFeed } from './target-feed.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
@@ -62,7 +63,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     options: FirstAvailableOptions = {},
     { clock }: { clock: Clock } = { clock: systemClock },
   ) {
-    const { settleMillis = defaultSettleMillis, timeoutMillis = defaultTimeoutMillis } = options;
+    const { settleMillis = defaultSettleMillis, timeoutMillis = defaultTimeoutMillis } = ownOptions(options);
     if (sources.length === 0) throw new InvalidArgumentError('sources', 'name one at least');
     if (!(settleMillis >= 0)) throw new InvalidArgumentError('settleMillis', `${settleMillis} is no time: 0 or more`);
     if (!(timeoutMillis > 0)) throw new InvalidArgumentError('timeoutMillis', `${timeoutMillis} is no time`);

@@ -1,5 +1,6 @@
 import { type Random, systemClock, systemRandom } from '../clock.ts';
 import { InvalidArgumentError } from '../errors.ts';
+import { ownOptions } from '../input.ts';
 import type { BalancerDependencies } from './balancer.ts';
 
 /** One of several Services (or sources, or hosts) that can do the same work. */
@@ -50,9 +51,10 @@ export class ServiceBalancer {
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
   constructor(
     services: readonly BalancedService[],
-    options: ServiceBalancerOptions = {},
+    given: ServiceBalancerOptions = {},
     dependencies: BalancerDependencies = system,
   ) {
+    const options = ownOptions(given);
     const { comeBackAfterMillis = defaultComeBackMillis } = options;
     const after = comeBackAfterMillis === 'by-hand' ? Number.POSITIVE_INFINITY : comeBackAfterMillis;
     if (!(after >= 0)) throw new InvalidArgumentError('comeBackAfterMillis', `${after} is no time: 0 or more`);

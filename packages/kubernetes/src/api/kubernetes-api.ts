@@ -25,6 +25,8 @@ export interface ApiLines {
   next(): Promise<string | undefined>;
   /** Drops the connection. Idempotent. */
   close(): void;
+  /** A line without the token that was sent: for what is logged. A token may also stand in a name by chance, so not for what is used. */
+  conceal(line: string): string;
 }
 
 /**
@@ -55,7 +57,7 @@ export class KubernetesApi {
   async json(request: ApiRequest): Promise<unknown> {
     return withDeadline(
       async (signal) => {
-        const response = await this.#open(request, signal);
+        const { response } = await this.#open(request, signal);
         const text = await readAll(response, signal, request);
         try {
           return JSON.parse(text);
@@ -82,13 +84,14 @@ export class KubernetesApi {
     request.signal?.addEventListener('abort', onAbort, { once: true });
     const end = () => request.signal?.removeEventListener('abort', onAbort);
     try {
-      const response = await withDeadline(() => this.#open(request, life.signal), {
+      const { response, options } = await withDeadline(() => this.#open(request, life.signal), {
         signal: request.signal,
         timeoutMillis: request.timeoutMillis,
         clock: this.#clock,
         onTimeout: () => unavailable(request, `gave no answer within ${request.timeoutMillis} ms`),
       });
-      return new Lines(response, request, this.#clock, () => {
+      const conceal = (line: string) => withoutToken(line, options);
+      return new Lines(response, request, this.#clock, conceal, () => {
         end();
         life.abort(new Error('closed'));
       });
@@ -99,12 +102,15 @@ export class KubernetesApi {
     }
   }
 
-  async #open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  async #open(
+    request: ApiRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly response: IncomingMessage; readonly options: RequestOptions }> {
     const config = await abortable(this.#loader.load(), signal);
     const { url, options, body } = await abortable(prepare(config, request), signal);
     const response = await send(url, options, body, request, signal);
     const status = response.statusCode ?? 0;
-    if (status >= 200 && status < 300) return response;
+    if (status >= 200 && status < 300) return { response, options };
     const error = errorForStatus(
       request.attempt,
       readStatus(
@@ -157,6 +163,7 @@ class Lines implements ApiLines {
   #ended: { error?: unknown } | undefined;
   #wake: (() => void) | undefined;
   /** The parts of a line whose end has not come yet. */
+  readonly conceal: (line: string) => string;
   #rest: string[] = [];
   #restLength = 0;
   #closed = false;
@@ -165,9 +172,11 @@ class Lines implements ApiLines {
     response: IncomingMessage,
     request: ApiRequest & { silenceMillis: number },
     clock: Clock,
+    conceal: (line: string) => string,
     close: () => void,
   ) {
     this.#response = response;
+    this.conceal = conceal;
     this.#close = close;
     const decoder = new StringDecoder('utf8');
     const silence = () =>

@@ -172,17 +172,20 @@ export class ServiceWatch {
       for (;;) {
         const line = await lines.next();
         if (line === undefined || signal.aborted) return;
-        this.#take(line, reference, position, attempt);
+        this.#take(line, reference, position, attempt, lines);
       }
     } finally {
       lines.close();
     }
   }
 
-  #take(line: string, reference: ServiceReference, position: Position, attempt: AccessAttempt): void {
+  #take(line: string, reference: ServiceReference, position: Position, attempt: AccessAttempt, lines: ApiLines): void {
     const event = readWatchEvent(line);
     if (event === undefined) return; // A kind of event that is not known yet carries nothing that is needed.
-    if (event.kind === 'error') throw errorForStatus(attempt, event.status, 'not-executed');
+    if (event.kind === 'error') {
+      const told = readWatchEvent(lines.conceal(line));
+      throw errorForStatus(attempt, told?.kind === 'error' ? told.status : event.status, 'not-executed');
+    }
     if (event.kind === 'bookmark') {
       position.resourceVersion = event.resourceVersion;
       return;

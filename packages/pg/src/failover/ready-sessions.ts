@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, isExternalNameError, type Target, type Timer } from '@externalname/core';
 import type * as pg from 'pg';
 import { inBackground } from '../background.ts';
@@ -41,6 +42,8 @@ export class ReadySessions {
 
   constructor(settings: ReadySessionsSettings, dependencies: ReadySessionsDependencies) {
     this.#settings = settings;
+    // Each session that is being opened listens to it.
+    setMaxListeners(0, this.#closing.signal);
     this.#dependencies = dependencies;
     for (const target of settings.targets) {
       this.#rooms.set(target.externalName, { target, sessions: [], opening: 0, failures: 0, timer: undefined });
