@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { validate } from './index.ts';
+import { validate } from '../src/validation/index.ts';
 
 const patient = 240_000; // Three sizes of each shape take seconds; a busy machine may take longer.
 
