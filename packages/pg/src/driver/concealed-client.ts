@@ -16,6 +16,11 @@ export function hideEchoes(client: pg.ClientBase): void {
       for (const secret of [password, passphrase]) {
         if (typeof secret !== 'string' || secret.length < shortestEcho || secret === user || secret === database)
           continue;
+        // The stack begins with the message, and costs more than all the rest to look at.
+        const isInStack = typeof message['message'] === 'string' && message['message'].includes(secret);
+        if (isInStack && typeof message['stack'] === 'string') {
+          message['stack'] = message['stack'].replaceAll(secret, hidden);
+        }
         for (const field of spokenFields) {
           const text = message[field];
           if (typeof text === 'string' && text.includes(secret)) message[field] = text.replaceAll(secret, hidden);
@@ -26,17 +31,7 @@ export function hideEchoes(client: pg.ClientBase): void {
 }
 
 const shortestEcho = 6;
-const spokenFields = [
-  'message',
-  'stack',
-  'detail',
-  'hint',
-  'where',
-  'internalQuery',
-  'schema',
-  'table',
-  'column',
-] as const;
+const spokenFields = ['message', 'detail', 'hint', 'where', 'internalQuery', 'schema', 'table', 'column'] as const;
 
 /**
  * Keeps passwords, passphrases and keys out of what `console.log` and `JSON.stringify` make of a client, at every depth. `pg` hides the
