@@ -95,6 +95,19 @@ describe('sessions that are kept ready', () => {
     expect(sessions.waitingAt(secondary)).toBe(1);
   });
 
+  it('are closed where the pool ended while they were asked, whatever the server has said', async () => {
+    const { clients, log, servers, sessions } = rig(1);
+    sessions.poolIsAt(primary);
+    await settled();
+    servers.proves = async () => {
+      sessions.close();
+      throw new ExternalNameError('ERR_EXTERNALNAME_SERVER_ROLE', 'a standby in recovery');
+    };
+    await expect(sessions.take(secondary, never)).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_SERVER_ROLE' });
+    expect(log).toContain(`close ${clients[0]?.name}`);
+    expect(sessions.waitingAt(secondary)).toBe(0);
+  });
+
   it('are closed where they do not answer, and the next one is asked', async () => {
     const { clients, log, servers, sessions } = rig();
     sessions.poolIsAt(primary);

@@ -77,12 +77,12 @@ export class ReadySessions {
         session.leave();
         return session.connection;
       } catch (error) {
-        // It answered: the session is as good as it was, and the server is not what is asked for yet.
-        if (isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE') {
-          room.sessions.push(session);
-          throw error;
-        }
-        session.end();
+        const hasOtherRole = isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE';
+        // It answered: the session is as good as it was, and the server is not what is asked for yet. While it was asked, it was in
+        // no room, so a pool that closed meanwhile has not ended it.
+        if (hasOtherRole && !this.#closing.signal.aborted) room.sessions.push(session);
+        else session.end();
+        if (hasOtherRole) throw error;
         signal.throwIfAborted();
       }
     }
