@@ -97,8 +97,19 @@ export class DemoProcess implements AsyncDisposable {
     this.#child.kill('SIGKILL');
   }
 
-  /** The demo's process and all that it started, and these started, down to the last one. */
+  /**
+   * The demo's process and all that it started, and these started, down to the last one. Waits until there is one besides
+   * the demo's own, for at most ten seconds: a line on the terminal may come before the process that it speaks of.
+   */
   async processes(): Promise<readonly number[]> {
+    for (let tries = 1; ; tries++) {
+      const found = await this.#descendants();
+      if (found.length > 1 || tries === 500) return found;
+      await pause(20);
+    }
+  }
+
+  async #descendants(): Promise<readonly number[]> {
     const rows = await processTable();
     const found = new Set([this.#child.pid]);
     for (let grown = true; grown; ) {
