@@ -81,6 +81,7 @@ describe('what a server sends', () => {
     expect(judge(admitted(bytes))).toMatch(reason);
     const cuts = Array.from({ length: bytes.length + ok.length }, (__, index) => index);
     expect(judge(admitted(bytes), { cuts })).toMatch(reason);
+    expect(judge(admitted(...honest.slice(4), bytes), { cuts: [ok.length] })).toMatch(reason);
     // And what follows it makes no difference.
     expect(judge(admitted(bytes, ...honest.slice(4)))).toMatch(reason);
   });
@@ -114,6 +115,20 @@ describe('what a server sends', () => {
     const begun = performance.now();
     expect(judge(long, { cuts: Array.from({ length: 40_000 }, (_, index) => index * 100) })).toBeUndefined();
     expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
+  it('is judged the same in one piece and byte by byte', () => {
+    const inOrder = Buffer.concat(honest.slice(4));
+    const mutation = fc.tuple(fc.nat(inOrder.length - 1), fc.nat(255));
+    fc.assert(
+      fc.property(fc.array(mutation, { maxLength: 4 }), (mutations) => {
+        const bytes = admitted(inOrder);
+        for (const [at, value] of mutations) bytes[ok.length + at] = value;
+        const byByte = judge(bytes, { cuts: Array.from(bytes.keys()) });
+        expect(judge(bytes, { cuts: [ok.length] })).toBe(byByte);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   it('never makes it throw', () => {

@@ -97,7 +97,8 @@ export class MessageReader {
   #stage: 'asked' | 'password' | 'sasl' | 'admitted' = 'asked';
 
   read(chunk: Buffer, connected: boolean): Violation | undefined {
-    let at = 0;
+    const isAtHead = this.#toSkip === 0 && this.#heldBytes === 0;
+    let at = connected && isAtHead && this.#stage === 'admitted' ? endOfWholeMessages(chunk) : 0;
     while (at < chunk.length) {
       if (this.#toSkip > 0) {
         const skipped = Math.min(this.#toSkip, chunk.length - at);
@@ -169,8 +170,10 @@ export class MessageReader {
   }
 
   #judgeBody(type: number, body: Buffer): Fault | undefined {
-    if (type === typeOf('R')) return this.#judgeAuthentication(body);
-    return isWellFormed(type, body) ? undefined : { reason: `sent a ${names.get(type)} that is cut off` };
+    if (type === authenticationRequest) return this.#judgeAuthentication(body);
+    return isWellFormed(type, body, 0, body.length)
+      ? undefined
+      : { reason: `sent a ${names.get(type)} that is cut off` };
   }
 
   #judgeAuthentication(body: Buffer): Fault | undefined {
@@ -197,73 +200,99 @@ function outOfTurn(reason: string): Fault {
   return { reason, authentication: true };
 }
 
-function isWellFormed(type: number, body: Buffer): boolean {
-  switch (String.fromCharCode(type)) {
-    case 'E':
-    case 'N':
-      return isListOfFields(body);
-    case 'C':
-      return textsEnd(body, 0, 1) >= 0;
-    case 'S':
-      return textsEnd(body, 0, 2) >= 0;
-    case 'A':
-      return textsEnd(body, 4, 2) >= 0;
-    case 'T':
-      return isRowDescription(body);
-    case 'Z':
-      return body.length === 1;
-    case 'K':
-      return body.length >= 8;
+/**
+ * Where the first message begins that is not whole, or not in order; the chunk's length if there is none. For a client that is
+ * connected. Nearly all messages are whole: each of them costs every query, so they are read without a copy or an object.
+ */
+function endOfWholeMessages(chunk: Buffer): number {
+  let at = 0;
+  while (at + headBytes <= chunk.length) {
+    const type = chunk[at] ?? 0;
+    const length = chunk.readUInt32BE(at + 1);
+    const end = at + 1 + length;
+    if (end > chunk.length || length < 4 || length > (mostBytes[type] ?? 0) || type === authenticationRequest) break;
+    if (lookedInto[type] === 1 && !isWellFormed(type, chunk, at + headBytes, end)) break;
+    at = end;
+  }
+  return at;
+}
+
+// The body of a message is what stands in `bytes` from `start` to before `end`.
+function isWellFormed(type: number, bytes: Buffer, start: number, end: number): boolean {
+  switch (type) {
+    case rowDescription:
+      return isRowDescription(bytes, start, end);
+    case commandComplete:
+      return textsEnd(bytes, start, end, 1) >= 0;
+    case readyForQuery:
+      return end - start === 1;
+    case parameterStatus:
+      return textsEnd(bytes, start, end, 2) >= 0;
+    case notificationResponse:
+      return textsEnd(bytes, start + 4, end, 2) >= 0;
+    case errorResponse:
+    case noticeResponse:
+      return isListOfFields(bytes, start, end);
+    case backendKeyData:
+      return end - start >= 8;
     default:
       return true;
   }
 }
 
 /** Where the last of `count` texts ends; -1 where one of them does not. */
-function textsEnd(body: Buffer, start: number, count: number): number {
+function textsEnd(bytes: Buffer, start: number, end: number, count: number): number {
   let at = start;
   for (let index = 0; index < count; index += 1) {
-    const end = at <= body.length ? body.indexOf(0, at) : -1;
-    if (end < 0) return -1;
-    at = end + 1;
+    while (at < end && bytes[at] !== 0) at += 1;
+    if (at >= end) return -1;
+    at += 1;
   }
   return at;
 }
 
 // Each field has a letter and a text. A letter of 0 ends the list.
-function isListOfFields(body: Buffer): boolean {
-  let at = 0;
-  while (body[at] !== 0) {
-    if (at >= body.length) return false;
-    at = textsEnd(body, at + 1, 1);
+function isListOfFields(bytes: Buffer, start: number, end: number): boolean {
+  let at = start;
+  while (at < end && bytes[at] !== 0) {
+    at = textsEnd(bytes, at + 1, end, 1);
     if (at < 0) return false;
   }
-  return true;
+  return at < end;
 }
 
 // An empty text ends the list.
-function isListOfTexts(body: Buffer): boolean {
+function isListOfTexts(bytes: Buffer): boolean {
   let at = 0;
-  while (body[at] !== 0) {
-    at = at < body.length ? textsEnd(body, at, 1) : -1;
+  while (at < bytes.length && bytes[at] !== 0) {
+    at = textsEnd(bytes, at, bytes.length, 1);
     if (at < 0) return false;
   }
-  return true;
+  return at < bytes.length;
 }
 
-function isRowDescription(body: Buffer): boolean {
-  if (body.length < 2) return false;
-  const count = body.readInt16BE(0);
-  let at = 2;
+function isRowDescription(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start < 2) return false;
+  const count = bytes.readInt16BE(start);
+  let at = start + 2;
   for (let index = 0; index < count; index += 1) {
-    at = textsEnd(body, at, 1);
-    if (at < 0 || at + columnBytes > body.length) return false;
+    at = textsEnd(bytes, at, end, 1);
+    if (at < 0 || at + columnBytes > end) return false;
     at += columnBytes;
   }
   return count >= 0;
 }
 
 const typeOf = (letter: string) => letter.charCodeAt(0);
+const authenticationRequest = typeOf('R');
+const backendKeyData = typeOf('K');
+const parameterStatus = typeOf('S');
+const readyForQuery = typeOf('Z');
+const errorResponse = typeOf('E');
+const noticeResponse = typeOf('N');
+const notificationResponse = typeOf('A');
+const rowDescription = typeOf('T');
+const commandComplete = typeOf('C');
 
 const names: ReadonlyMap<number, string> = new Map(
   Object.entries({
