@@ -3,17 +3,20 @@ import { DnsResolver, DnsTargetSource, type TargetSource } from '@externalname/c
 import { kubernetesSource } from '@externalname/kubernetes';
 import { Pool } from '@externalname/pg';
 import { now } from '../../examples/webscaler/src/writer-messages.ts';
-import type { MovedMessage, WorkerAssignment } from './site-switch.ts';
+import type { MovedMessage, Question, WorkerAssignment } from './site-switch.ts';
 
 const seen = new Map<number, { address: string; since: number }>();
 let waitedFor: string | undefined;
+let pool: Pool | undefined;
+let kept = 0;
 
 process.on('disconnect', () => process.exit());
-process.on('message', (message: WorkerAssignment | { readonly moveTo: string }) => {
+process.on('message', (message: WorkerAssignment | Question) => {
   if ('moveTo' in message) {
     waitedFor = message.moveTo;
     look(message.moveTo);
-  } else run(message);
+  } else if ('readyExceptAt' in message) tellWhenReady(message.readyExceptAt);
+  else run(message);
 });
 
 function run({ pushed, workers, pool: options, nameserver, kubeConfig }: WorkerAssignment): void {
@@ -22,14 +25,22 @@ function run({ pushed, workers, pool: options, nameserver, kubeConfig }: WorkerA
   const source: TargetSource = pushed
     ? kubernetesSource({ service, ...(kubeConfig === undefined ? {} : { kubeConfig }) })
     : new DnsTargetSource({ service, resolver });
-  const pool = new Pool({ ...options, source, dns: resolver, max: workers });
-  pool.on('error', () => undefined);
+  kept = options.readySessions ?? 0;
+  const working = new Pool({ ...options, source, dns: resolver, max: workers });
+  working.on('error', () => undefined);
+  pool = working;
   for (let worker = 0; worker < workers; worker++) {
-    work(pool, worker, workers).catch((error: unknown) => {
+    work(working, worker, workers).catch((error: unknown) => {
       console.error(error);
       process.exit(1);
     });
   }
+}
+
+function tellWhenReady(except: string): void {
+  const waiting = Object.entries(pool?.status().readySessions ?? {}).filter(([hostName]) => hostName !== except);
+  if (waiting.every(([, count]) => count >= kept)) process.send?.('ready');
+  else setTimeout(() => tellWhenReady(except), 10);
 }
 
 async function work(pool: Pool, worker: number, workers: number): Promise<void> {

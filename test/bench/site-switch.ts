@@ -6,17 +6,21 @@
  *   pnpm bench:site [--switches=50] [--workers=20] [--ttl=1] [--round-trip=50] [--ready=4]
  *
  * Two real PostgreSQL servers, both of which take writes (so that one can go back and forth), and a LocalCluster. Each worker inserts
- * one row after the other. The time starts when the patch is sent. A round trip is the proxy's: TCP's own handshake is not delayed.
+ * one row after the other. The time starts when the patch is sent. Before each switch all sessions that are to be ready are ready. A
+ * round trip is the proxy's: TCP's own handshake is not delayed.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { PoolOptions } from '@externalname/pg';
-import { FaultProxy } from '@externalname/testing';
 import { isInOwnNetwork, networkProblem, runInOwnNetwork } from '../../examples/webscaler/src/network/enter.ts';
-import { Network, site as places } from '../../examples/webscaler/src/network/network.ts';
-import { grantReading, startWebscalerSite } from '../../examples/webscaler/src/network/webscaler-site.ts';
+import { Network } from '../../examples/webscaler/src/network/network.ts';
+import {
+  delayDatabases,
+  grantReading,
+  startWebscalerSite,
+} from '../../examples/webscaler/src/network/webscaler-site.ts';
 import { makeTable } from '../../examples/webscaler/src/rows.ts';
 import { now } from '../../examples/webscaler/src/writer-messages.ts';
 
@@ -29,6 +33,9 @@ export interface WorkerAssignment {
   readonly nameserver?: string | undefined;
   readonly kubeConfig?: string | undefined;
 }
+
+/** What a process of workers is asked: to say when all of them have written at that address, or when the pool's sessions are ready. */
+export type Question = { readonly moveTo: string } | { readonly readyExceptAt: string };
 
 /** When the first worker, and when the last one, had written on the server that was asked about. */
 export interface MovedMessage {
@@ -69,17 +76,6 @@ async function main(): Promise<void> {
     nameserver: cluster.nameserver,
     kubeConfig: await cluster.writeKubeconfig(await grantReading(cluster)),
   };
-  const proxies: FaultProxy[] = [];
-  const delay = async () => {
-    for (const [index, { ipv4 }] of Object.values(places.databases).entries()) {
-      const address = `198.51.100.${101 + index}`;
-      await network.addToSite(address);
-      const proxy = await FaultProxy.start({ target: { host: ipv4, port: 5432 }, address, port: 5432 });
-      proxy.latency(roundTripMillis / 2);
-      proxies.push(proxy);
-      await network.translate(`${ipv4}:5432`, `${address}:5432`);
-    }
-  };
   const stages = [
     { name: 'loopback', launch: (program: string) => fork(program), reach: here },
     { name: 'another machine', launch: (program: string) => pod.fork(program), reach: {} },
@@ -87,7 +83,7 @@ async function main(): Promise<void> {
       name: `another machine, ${roundTripMillis} ms`,
       launch: (program: string) => pod.fork(program),
       reach: {},
-      before: delay,
+      delayed: true,
     },
   ];
   const pool: PoolOptions = {
@@ -100,8 +96,8 @@ async function main(): Promise<void> {
     ssl: { ca: pair.ca },
   };
   const table: Record<string, Record<string, number>> = {};
-  for (const { name, launch, reach, before } of stages) {
-    await before?.();
+  for (const { name, launch, reach, delayed } of stages) {
+    await using _line = delayed ? await delayDatabases(network, roundTripMillis) : undefined;
     for (const [how, pushed, readySessions] of [
       ['pushed', true, 0],
       [`pushed, ${readyCount} sessions ready`, true, readyCount],
@@ -122,7 +118,6 @@ async function main(): Promise<void> {
       console.error(row, table[row]);
     }
   }
-  for (const proxy of proxies) await proxy.close();
   console.log(`${switches} switches, ${workers} workers, TTL ${ttlSeconds} s; from the patch, in milliseconds`);
   console.table(table);
 
@@ -134,6 +129,8 @@ async function main(): Promise<void> {
     await moved(child, current.address);
     for (let done = 0; done < count; done++) {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * ttl * 1000));
+      child.send({ readyExceptAt: current.hostName } satisfies Question);
+      await once(child, 'message', { signal: AbortSignal.timeout(60_000) });
       [current, other] = [other, current];
       const startedAt = now();
       const moving = moved(child, current.address);
@@ -147,7 +144,7 @@ async function main(): Promise<void> {
 }
 
 async function moved(child: ChildProcess, address: string): Promise<MovedMessage> {
-  child.send({ moveTo: address });
+  child.send({ moveTo: address } satisfies Question);
   const [message] = (await once(child, 'message', { signal: AbortSignal.timeout(60_000) })) as [MovedMessage];
   return message;
 }

@@ -1,6 +1,5 @@
-import { FaultProxy } from '@externalname/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { site as places } from '../../examples/webscaler/src/network/network.ts';
+import { delayDatabases } from '../../examples/webscaler/src/network/webscaler-site.ts';
 import { expectNothingLost, openTestSite, type TestSite } from './support/site.ts';
 
 let site: TestSite;
@@ -22,20 +21,9 @@ afterAll(() => site?.[Symbol.asyncDispose]());
 const whereIs = async () =>
   (await site.app.call('query', 'pool', 'select host(inet_server_addr()) as address'))[0]?.['address'];
 
-/** Puts so many milliseconds between the pod and both databases, there and back together. */
-async function delay(roundTripMillis: number): Promise<void> {
-  for (const [index, { ipv4 }] of Object.values(places.databases).entries()) {
-    const address = `198.51.100.${101 + index}`;
-    await site.network.addToSite(address);
-    const proxy = await FaultProxy.start({ target: { host: ipv4, port: 5432 }, address, port: 5432 });
-    proxy.latency(roundTripMillis / 2);
-    undo.push(proxy, await site.network.translate(`${ipv4}:5432`, `${address}:5432`));
-  }
-}
-
 describe.each([50, 250])('a database that is %i ms away', (millis) => {
   it('is written to, left in a planned switch, and nothing fails', async () => {
-    await delay(millis);
+    undo.push(await delayDatabases(site.network, millis));
     await site.app.call('open', 'pool', site.poolOptions({ watch: true }));
     await site.app.call('startWriting', 'pool');
     expect(await whereIs()).toBe(site.pair.primary.address);
@@ -49,7 +37,7 @@ describe.each([50, 250])('a database that is %i ms away', (millis) => {
   });
 
   it('is not taken for dead, and is found dead when it is', async () => {
-    await delay(millis);
+    undo.push(await delayDatabases(site.network, millis));
     await site.app.call('open', 'pool', site.poolOptions({ watch: true }));
     await site.app.call('startWriting', 'pool');
     await site.app.call('query', 'pool', 'select pg_sleep(2)');

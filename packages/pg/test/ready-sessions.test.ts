@@ -40,6 +40,15 @@ describe('a pool that keeps sessions ready', () => {
     expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([1, 1, 0]);
   });
 
+  it('says in its status how many wait at each host that the Service may come to point at', async () => {
+    const { primary, standby } = webscaler.pair;
+    const pool = poolWith(3);
+    expect(pool.status().readySessions).toEqual({ [primary.hostName]: 0, [standby.hostName]: 0 });
+    await pool.query('select 1');
+    await expect.poll(() => pool.status().readySessions).toEqual({ [primary.hostName]: 0, [standby.hostName]: 3 });
+    expect(poolWith(0).status().readySessions).toEqual({});
+  });
+
   it('keeps none by default, and none where the allow-list names no host', async () => {
     await poolWith(0).query('select 1');
     await poolWith(3, ['*.example.com']).query('select 1');

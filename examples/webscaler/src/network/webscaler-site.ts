@@ -1,5 +1,11 @@
 import { externalNameService, serviceReaderRole } from '@externalname/core';
-import { LocalCluster, type LocalClusterOptions, PostgresPair, type PostgresPairOptions } from '@externalname/testing';
+import {
+  FaultProxy,
+  LocalCluster,
+  type LocalClusterOptions,
+  PostgresPair,
+  type PostgresPairOptions,
+} from '@externalname/testing';
 import { apiPort, clusterAddresses, type Network, type Pod, type PodOptions, site } from './network.ts';
 
 /** See {@link startWebscalerSite}. */
@@ -65,6 +71,33 @@ export async function startWebscalerSite(network: Network, options: WebscalerSit
     };
   } catch (error) {
     await pair.close();
+    throw error;
+  }
+}
+
+/**
+ * Puts so many milliseconds between pods and both databases, there and back together, until it is disposed. The handshake of TCP
+ * is not delayed.
+ */
+export async function delayDatabases(network: Network, roundTripMillis: number): Promise<AsyncDisposable> {
+  const undo: AsyncDisposable[] = [];
+  const line = {
+    async [Symbol.asyncDispose]() {
+      for (const one of undo.splice(0).reverse()) await one[Symbol.asyncDispose]();
+    },
+  };
+  try {
+    for (const [index, { ipv4 }] of Object.values(site.databases).entries()) {
+      const address = `198.51.100.${101 + index}`;
+      await network.addToSite(address);
+      const proxy = await FaultProxy.start({ target: { host: ipv4, port: 5432 }, address, port: 5432 });
+      undo.push(proxy);
+      proxy.latency(roundTripMillis / 2);
+      undo.push(await network.translate(`${ipv4}:5432`, `${address}:5432`));
+    }
+    return line;
+  } catch (error) {
+    await line[Symbol.asyncDispose]();
     throw error;
   }
 }

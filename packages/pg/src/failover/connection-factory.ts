@@ -57,6 +57,8 @@ export interface ConnectionFactory {
   readonly target: Target | undefined;
   readonly candidate: Target | undefined;
   readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
+  /** Sessions that wait at each host that the Service may come to point at, by its name. */
+  readonly readySessions: Readonly<Record<string, number>>;
   /** What was done and met last on the way to a server. */
   readonly recentEvents: readonly RecentEvent[];
 }

@@ -20,6 +20,7 @@ export class HostConnections implements ConnectionFactory {
   readonly target = undefined;
   readonly candidate = undefined;
   readonly refusal = undefined;
+  readonly readySessions = {};
   readonly #settings: PoolSettings;
   readonly #host: FactoryHost;
   readonly #clock: Clock;

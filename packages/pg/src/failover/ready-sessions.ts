@@ -55,6 +55,12 @@ export class ReadySessions {
     return this.#rooms.get(externalName)?.sessions.length ?? 0;
   }
 
+  /** How many wait at each target, by its `externalName`. Empty if none are to be kept. */
+  counts(): Readonly<Record<string, number>> {
+    if (this.#settings.count === 0) return {};
+    return Object.fromEntries([...this.#rooms].map(([externalName, { sessions }]) => [externalName, sessions.length]));
+  }
+
   /** The pool is at that target: sessions are kept at all others. What is left there waits for its turn in {@link take}. */
   poolIsAt(externalName: string): void {
     if (this.#current === externalName || this.#closing.signal.aborted) return;

@@ -153,6 +153,10 @@ export class ServiceConnections implements ConnectionFactory {
     return this.#pacing.inOutage;
   }
 
+  get readySessions(): Readonly<Record<string, number>> {
+    return this.#ready.counts();
+  }
+
   get suspectedAt(): number {
     return this.#health.suspectedAt;
   }

@@ -75,6 +75,8 @@ export interface PoolStatus {
   readonly waiting: number;
   /** Connections to earlier targets that are still in use. */
   readonly draining: number;
+  /** Sessions that wait at each host that the Service may come to point at, by its name (the option `readySessions`). */
+  readonly readySessions: Readonly<Record<string, number>>;
 }
 
 /** What a test may own. */
@@ -254,6 +256,7 @@ export class Pool extends pg.Pool {
       idle: this.idleCount,
       waiting: this.#queue.size,
       draining: this.#connections.drainingCount,
+      readySessions: this.#factory.readySessions,
     };
   }
 
