@@ -1,41 +1,5 @@
-export { Client, type ClientOptions } from './client/client.ts';
-export type { AuthenticationMethod } from './connect/authentication.ts';
-export type { SessionRole, TargetSessionAttrs } from './connect/session-role.ts';
-export {
-  AuthenticationRefusedError,
-  CommitOutcomeUnknownError,
-  ConnectError,
-  ConnectionLostError,
-  ConnectTimeoutError,
-  FailoverTimeoutError,
-  PeerSilentError,
-  ProtocolViolationError,
-  ServerRoleError,
-  TargetRetiredError,
-  TooManyWaitingError,
-  TransactionEndedEarlyError,
-  TransactionRolledBackError,
-  UnknownBackendError,
-} from './errors.ts';
-export {
-  type ConnectEvent,
-  connected,
-  type DrainedEvent,
-  drained,
-  type RetryEvent,
-  retried,
-  type SwitchEvent,
-  switched,
-  type TargetRefusedEvent,
-  targetNotFollowed,
-} from './events.ts';
-export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures/classify.ts';
-export type { LivenessOptions } from './liveness/liveness.ts';
-export type { PoolOptions } from './options.ts';
-export { type PgModule, pgModule } from './pg-module.ts';
-export type { ListenOptions, Notification, Reconnection, Subscription } from './pool/listening.ts';
-export { Pool, type PoolDependencies, type PoolStatus } from './pool/pool.ts';
-export type { Repeatable } from './pool/query.ts';
-export { type RecentEvent, recentEventsOf } from './recent-events.ts';
-export type { Transaction } from './transaction/scope.ts';
-export type { IsolationLevel, TransactionOptions } from './transaction/settings.ts';
+import * as everything from './public.ts';
+
+export * from './public.ts';
+// `import pg from '@externalname/pg'`, as `import pg from 'pg'`: values and types.
+export { everything as default };

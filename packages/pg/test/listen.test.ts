@@ -1,6 +1,6 @@
 import { FaultProxy } from '@externalname/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Notification, Pool, type PoolOptions, type Reconnection } from '../src/index.ts';
+import { type ListenNotification, Pool, type PoolOptions, type Reconnection } from '../src/index.ts';
 import { obliging, startFakePostgres } from './support/fake-postgres.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
@@ -20,7 +20,7 @@ afterAll(async () => {
 
 /** A subscription, what it heard, and how often it was told to catch up. */
 async function listenTo(pool: Pool, channel: string) {
-  const heard: Notification[] = [];
+  const heard: ListenNotification[] = [];
   const reconnections: Reconnection[] = [];
   const subscription = await pool.listen(channel, (notification) => heard.push(notification), {
     onReconnect: (reconnection) => reconnections.push(reconnection),

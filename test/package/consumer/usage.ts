@@ -10,12 +10,14 @@ import {
   switchJsonPatch,
 } from '@externalname/core';
 import { kubernetesSource, type NotExternalNameError } from '@externalname/kubernetes';
-import { Pool, type PoolOptions } from '@externalname/pg';
+import ourPg, { Pool, type PoolOptions } from '@externalname/pg';
 import { LocalCluster, PostgresPair } from '@externalname/testing';
 import { Pool as PgPool } from 'pg';
 
 async function main(): Promise<void> {
   assert.equal(parseServiceReference('webscaler-db.default').name, 'webscaler-db');
+  const named: ourPg.PoolClient['release'] | undefined = undefined;
+  assert.deepEqual([ourPg.Pool, ourPg.Pool.name, ourPg.Client.name, named], [Pool, 'Pool', 'Client', undefined]);
   assert.throws(() => new Pool({ service: 'webscaler-db' }), hasCode('ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED'));
 
   const lost = kubernetesSource({ service: 'webscaler-db', kubeConfig: '/nowhere/kubeconfig' });

@@ -86,6 +86,8 @@ export class Client extends pg.Client {
   }
 
   static {
+    // Bundlers rename the class.
+    Object.defineProperty(Client, 'name', { value: 'Client' });
     // Not as a method, whose many forms the types of pg have already. What is asked before there is a connection waits.
     Object.defineProperty(Client.prototype, 'query', {
       configurable: true,

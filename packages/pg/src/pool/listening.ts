@@ -12,7 +12,7 @@ import { type Pauses, repeat } from '../failures/retry.ts';
 import type { RecentEvent } from '../recent-events.ts';
 
 /** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
-export interface Notification {
+export interface ListenNotification {
   readonly channel: string;
   /** Empty where none was given. At most 8000 bytes. */
   readonly payload: string;
@@ -108,7 +108,7 @@ export class Listening {
   /** See {@link Pool.listen}. */
   async listen(
     channel: string,
-    handle: (notification: Notification) => void,
+    handle: (notification: ListenNotification) => void,
     options: ListenOptions = {},
   ): Promise<Subscription> {
     checkChannel(channel);
@@ -381,7 +381,7 @@ class ListeningConnection {
 }
 
 interface Handler {
-  readonly handle: (notification: Notification) => void;
+  readonly handle: (notification: ListenNotification) => void;
   readonly onReconnect: ListenOptions['onReconnect'];
   /** Resolves when the server has taken its LISTEN. */
   readonly heard: Deferred;

@@ -44,8 +44,8 @@ import { Lending } from './lending.ts';
 import {
   Listening,
   type ListeningHost,
+  type ListenNotification,
   type ListenOptions,
-  type Notification,
   type Subscription,
 } from './listening.ts';
 import { type PendingItem, type PgPool, pgPoolOf, poolEndedError, throwLater } from './pg-pool.ts';
@@ -224,6 +224,8 @@ export class Pool extends pg.Pool {
   }
 
   static {
+    // Bundlers rename the class.
+    Object.defineProperty(Pool, 'name', { value: 'Pool' });
     // Getters, as in pg-pool, whose types call them properties. They answer on any object, because instrumentations ask
     // the bare prototype.
     const count = (name: string, of: (pool: Pool) => number) =>
@@ -364,7 +366,7 @@ export class Pool extends pg.Pool {
    */
   listen(
     channel: string,
-    handler: (notification: Notification) => void,
+    handler: (notification: ListenNotification) => void,
     options?: ListenOptions,
   ): Promise<Subscription> {
     if (this.ending) return Promise.reject(poolEndedError());
