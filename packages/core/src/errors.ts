@@ -1,3 +1,8 @@
+import { requireSupportedNode } from './supported-node.ts';
+
+// Every entry point of every package comes by here.
+requireSupportedNode(process.versions.node);
+
 /**
  * What is known of the work that an error interrupted.
  *

@@ -3,7 +3,7 @@ import { abortable, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { guardAuthentication } from '../connect/authentication.ts';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from '../connect/session-role.ts';
 import { requestCancel } from '../driver/cancel-request.ts';
 import { endWaitForReady, isUsable, onEnd, onMessage, onReadyForQuery } from '../driver/client-internals.ts';
@@ -203,7 +203,7 @@ export class Client extends pg.Client {
     request: ConnectionRequest,
     controller: AbortController,
     shared: SharedConnections,
-  ): Promise<Connection> {
+  ): Promise<OpenConnection> {
     const { connectionTimeoutMillis, failoverTimeoutMillis, name } = this.#settings;
     const timeoutMillis = connectionTimeoutMillis || failoverTimeoutMillis || Number.POSITIVE_INFINITY;
     return await withDeadline(
@@ -237,7 +237,7 @@ export class Client extends pg.Client {
     });
   }
 
-  #becomeReady({ endpoint, roles }: Connection, shared: SharedConnections, leave: () => Promise<void>): void {
+  #becomeReady({ endpoint, roles }: OpenConnection, shared: SharedConnections, leave: () => Promise<void>): void {
     if (endpoint === undefined || !isUsable(this)) throw new ConnectionLostError(this.#settings.name);
     const { targetSessionAttrs } = this.#settings;
     const where = describeEndpoint(endpoint);

@@ -1,7 +1,7 @@
 import { type Clock, type Endpoint, InvalidArgumentError } from '@externalname/core';
 import { abortable, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import { signalledProcesses } from '../driver/backend-signal.ts';
 import { serverAddressOf } from '../driver/cancel-request.ts';
 import { isUsable, processIdOf } from '../driver/client-internals.ts';
@@ -19,7 +19,7 @@ export interface ControlHost {
   /** Where the pool's connections lead that a process of this id serves. Several servers may have given the same id. */
   endpointsOf(processId: number): readonly Endpoint[];
   /** Opens a session to an endpoint, whatever the server's role. */
-  connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient: () => pg.Client): Promise<Connection>;
+  connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient: () => pg.Client): Promise<OpenConnection>;
 }
 
 /**

@@ -21,7 +21,7 @@ import type { ScramKeyCache } from './scram-key-cache.ts';
 import { checkRole, isPreferred, RoleReports, type TargetSessionAttrs } from './session-role.ts';
 
 /** A client that is ready, and what is known of the server behind it. */
-export interface Connection {
+export interface OpenConnection {
   readonly client: pg.Client;
   /** Where it leads; `undefined` for a plain host, which `pg` dials itself. */
   readonly endpoint: Endpoint | undefined;
@@ -89,7 +89,7 @@ export class Connector {
    * @throws ResolutionError, the policy's errors, or ConnectError with one entry an address. The error of the only
    * address is raised as it is.
    */
-  async connect(target: Target, options: ConnectOptions): Promise<Connection> {
+  async connect(target: Target, options: ConnectOptions): Promise<OpenConnection> {
     const endpoints = await this.#resolve(target, options);
     const errors: unknown[] = [];
     const passedOver: Endpoint[] = [];
@@ -109,7 +109,7 @@ export class Connector {
     { signal, createClient = this.#settings.createClient }: ConnectOptions,
     errors: unknown[],
     passedOver: Endpoint[] | undefined,
-  ): Promise<Connection | undefined> {
+  ): Promise<OpenConnection | undefined> {
     const { recent, targetSessionAttrs } = this.#settings;
     let left = endpoints;
     while (left.length > 0) {
@@ -158,7 +158,11 @@ export class Connector {
   }
 
   /** Opens a session to one endpoint, to look at its server from the side, whatever its role: for monitoring and cancelling, not for work, and not in any pool. */
-  async connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
+  async connectMonitor(
+    endpoint: Endpoint,
+    signal: AbortSignal,
+    createClient?: () => pg.Client,
+  ): Promise<OpenConnection> {
     const { socket } = await this.#dial([endpoint], signal);
     try {
       const client = (createClient ?? this.#settings.createClient)();
@@ -208,7 +212,7 @@ export class Connector {
     endpoint: Endpoint,
     signal: AbortSignal,
     targetSessionAttrs = this.#settings.targetSessionAttrs,
-  ): Promise<Connection> {
+  ): Promise<OpenConnection> {
     const { attemptTimeoutMillis, clock } = this.#settings;
     const where = describeEndpoint(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);

@@ -1,4 +1,8 @@
-import type * as pg from 'pg';
+import * as pg from 'pg';
+import { requireSupportedPg } from './supported-pg.ts';
+
+// Every class that extends one of `pg`'s comes by here first.
+requireSupportedPg(pg);
 
 // What `pg` knows about a client and does not say. A client of another make (pg-native) has no `connection`: it is taken
 // as it shows itself, quiet and without transactions.

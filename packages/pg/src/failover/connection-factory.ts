@@ -1,7 +1,7 @@
 import type { Target } from '@externalname/core';
 import type * as pg from 'pg';
 import type { AuthenticationDemands } from '../connect/authentication.ts';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import type { RecentEvent } from '../recent-events.ts';
 
 /**
@@ -16,7 +16,7 @@ export interface Epoch {
 }
 
 /** A new connection, and the epoch that it was made in. */
-export interface MadeConnection extends Connection {
+export interface MadeConnection extends OpenConnection {
   readonly epoch: Epoch;
 }
 

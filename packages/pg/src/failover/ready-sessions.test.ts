@@ -3,7 +3,7 @@ import { ExternalNameError, type Target } from '@externalname/core';
 import { ManualClock } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import { ReadySessions } from './ready-sessions.ts';
 
 const [primary, secondary] = ['primary-db.example.com', 'secondary-db.example.com'] as const;
@@ -31,7 +31,7 @@ function rig(count = 2) {
           client: client as unknown as pg.Client,
           endpoint: undefined,
           roles: undefined,
-        } as unknown as Connection;
+        } as unknown as OpenConnection;
       },
       prove: () => servers.proves(),
       close: (client) => {

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { type Clock, isExternalNameError, type Target, type Timer } from '@externalname/core';
 import type * as pg from 'pg';
 import { inBackground } from '../background.ts';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 
 /** See {@link ReadySessions}. */
 export interface ReadySessionsSettings {
@@ -15,9 +15,9 @@ export interface ReadySessionsSettings {
 /** What {@link ReadySessions} needs from outside. */
 export interface ReadySessionsDependencies {
   /** Opens a session to a target, whatever the role of its server. */
-  readonly open: (target: Target, signal: AbortSignal) => Promise<Connection>;
+  readonly open: (target: Target, signal: AbortSignal) => Promise<OpenConnection>;
   /** Resolves if the server answers in this session, and has the role that is asked for now. */
-  readonly prove: (connection: Connection, signal: AbortSignal) => Promise<void>;
+  readonly prove: (connection: OpenConnection, signal: AbortSignal) => Promise<void>;
   /** Ends a session. */
   readonly close: (client: pg.Client) => void;
   readonly clock: Clock;
@@ -38,7 +38,7 @@ export class ReadySessions {
   readonly #closing = new AbortController();
   /** Where the pool is: there it makes its own connections. */
   #current: string | undefined;
-  #vetted: Connection | undefined;
+  #vetted: OpenConnection | undefined;
 
   constructor(settings: ReadySessionsSettings, dependencies: ReadySessionsDependencies) {
     this.#settings = settings;
@@ -73,7 +73,7 @@ export class ReadySessions {
    *
    * @throws why the server there is not what is asked for. Its session goes on waiting.
    */
-  async take(externalName: string, signal: AbortSignal): Promise<Connection | undefined> {
+  async take(externalName: string, signal: AbortSignal): Promise<OpenConnection | undefined> {
     const room = this.#rooms.get(externalName);
     for (;;) {
       const session = room?.sessions.shift();
@@ -95,12 +95,12 @@ export class ReadySessions {
   }
 
   /** Keeps the connection that has shown that the next target serves, until the pool moves there. */
-  keepVetted(connection: Connection): void {
+  keepVetted(connection: OpenConnection): void {
     this.#vetted = connection;
   }
 
   /** That connection, which is the caller's from now on. */
-  takeVetted(): Connection | undefined {
+  takeVetted(): OpenConnection | undefined {
     const vetted = this.#vetted;
     this.#vetted = undefined;
     return vetted;
@@ -143,7 +143,7 @@ export class ReadySessions {
 
   async #open(room: WaitingRoom): Promise<void> {
     const { signal } = this.#closing;
-    let connection: Connection;
+    let connection: OpenConnection;
     try {
       connection = await this.#dependencies.open(room.target, signal);
     } finally {
@@ -155,7 +155,7 @@ export class ReadySessions {
     else room.sessions.push(this.#session(room, connection));
   }
 
-  #session(room: WaitingRoom, connection: Connection): Session {
+  #session(room: WaitingRoom, connection: OpenConnection): Session {
     const { clock, close } = this.#dependencies;
     const { client } = connection;
     const gone = () => {
@@ -206,7 +206,7 @@ interface WaitingRoom {
 }
 
 interface Session {
-  readonly connection: Connection;
+  readonly connection: OpenConnection;
   /** It is not this object's any more. */
   leave(): void;
   end(): void;

@@ -11,7 +11,7 @@ import {
 } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { type Connection, Connector } from '../connect/connector.ts';
+import { Connector, type OpenConnection } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
 import { checkRole } from '../connect/session-role.ts';
 import { closeClient } from '../driver/closing.ts';
@@ -175,7 +175,7 @@ export class ServiceConnections implements ConnectionFactory {
   }
 
   /** Opens a session beside the pool, to look at a server from the side, whatever its role. */
-  connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
+  connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<OpenConnection> {
     return this.#connector.connectMonitor(endpoint, signal, createClient);
   }
 
@@ -289,7 +289,7 @@ export class ServiceConnections implements ConnectionFactory {
     return undefined;
   }
 
-  async #connectTo(target: Target, signal: AbortSignal, createClient?: () => pg.Client): Promise<Connection> {
+  async #connectTo(target: Target, signal: AbortSignal, createClient?: () => pg.Client): Promise<OpenConnection> {
     const startedAt = this.#clock.now();
     const report = (outcome: { address?: string; error?: unknown }) =>
       connected.publish(() => ({
@@ -323,7 +323,7 @@ export class ServiceConnections implements ConnectionFactory {
     const isOfUse = request.createClient === undefined && !this.#pacing.inOutage;
     if (!isOfUse || this.#ready.waitingAt(externalName) === 0) return undefined;
     const { epoch } = this.#epoch;
-    let connection: Connection | undefined;
+    let connection: OpenConnection | undefined;
     try {
       connection = await this.#ready.take(externalName, request.signal);
     } catch {
@@ -339,7 +339,7 @@ export class ServiceConnections implements ConnectionFactory {
     return undefined;
   }
 
-  async #openReady(target: Target, signal: AbortSignal): Promise<Connection> {
+  async #openReady(target: Target, signal: AbortSignal): Promise<OpenConnection> {
     const endpoints = await this.#dialer.endpoints(target, { signal });
     const errors: unknown[] = [];
     for (const endpoint of endpoints) {
@@ -354,7 +354,7 @@ export class ServiceConnections implements ConnectionFactory {
   }
 
   // The role of a session is that of the time when it was opened, until its server has answered something.
-  async #proveReady({ client, roles, endpoint }: Connection, signal: AbortSignal): Promise<void> {
+  async #proveReady({ client, roles, endpoint }: OpenConnection, signal: AbortSignal): Promise<void> {
     const where = endpoint === undefined ? this.#settings.name : describeEndpoint(endpoint);
     const { targetSessionAttrs } = this.#settings;
     await withDeadline(

@@ -1,6 +1,6 @@
 import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import type * as pg from 'pg';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import { closeClient } from '../driver/closing.ts';
 import { switched } from '../events.ts';
 import type { Liveness } from '../liveness/liveness.ts';
@@ -81,7 +81,7 @@ export class SharedConnections {
   }
 
   /** Makes a connection, by the request's own client. */
-  connect(request: ConnectionRequest): Promise<Connection> {
+  connect(request: ConnectionRequest): Promise<OpenConnection> {
     return this.#service.connect(request);
   }
 

@@ -1,6 +1,6 @@
 import type { Clock, Endpoint } from '@externalname/core';
 import type * as pg from 'pg';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import { bytesRead, bytesWritten, hasWork, processIdOf } from '../driver/client-internals.ts';
 import { destroyClient } from '../driver/closing.ts';
 import { describeEndpoint } from '../driver/dial.ts';
@@ -13,7 +13,7 @@ import type { WatchedConnection } from './silence.ts';
 export function postgresLiveness(
   settings: LivenessSettings,
   clock: Clock,
-  connectMonitor: (endpoint: Endpoint, signal: AbortSignal) => Promise<Connection>,
+  connectMonitor: (endpoint: Endpoint, signal: AbortSignal) => Promise<OpenConnection>,
 ): Liveness {
   return new Liveness(settings, {
     clock,

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import type { Clock, Endpoint } from '@externalname/core';
 import type * as pg from 'pg';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import { isUsable, keepProcess, processIdOf } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
 
@@ -50,7 +50,7 @@ export interface MonitoringSession {
 }
 
 /** Makes a monitoring session of a connection. The process may end while it is open. */
-export function monitoringSession(connection: Connection, clock: Clock): MonitoringSession {
+export function monitoringSession(connection: OpenConnection, clock: Clock): MonitoringSession {
   const { client, endpoint } = connection;
   keepProcess(client, false);
   let closed: Promise<void> | undefined;

@@ -2,7 +2,7 @@ import { type Clock, ClosedError, InvalidArgumentError, type Random } from '@ext
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import { inBackground } from '../background.ts';
-import type { Connection } from '../connect/connector.ts';
+import type { OpenConnection } from '../connect/connector.ts';
 import { isUsable, onEnd } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, PeerSilentError } from '../errors.ts';
@@ -53,9 +53,9 @@ export interface ListeningHost {
   /** Longest time for the first connection of a subscription, in milliseconds; 0 sets no limit. */
   readonly timeoutMillis: number;
   /** Makes a connection beside those of the pool. */
-  connect(request: { readonly signal: AbortSignal; lastError: unknown }): Promise<Connection>;
+  connect(request: { readonly signal: AbortSignal; lastError: unknown }): Promise<OpenConnection>;
   /** Whether the server that a connection leads to is still what was asked for, as far as it has said. */
-  fits(connection: Connection): boolean;
+  fits(connection: OpenConnection): boolean;
   /** The connection was lost, and its server is in doubt. */
   suspect(reason: unknown): void;
   /** What was tried last on the way to a server. */
@@ -245,11 +245,11 @@ export class Listening {
     this.#deafSince = undefined;
   }
 
-  async #connect(signal: AbortSignal): Promise<Connection> {
+  async #connect(signal: AbortSignal): Promise<OpenConnection> {
     const request = { signal, lastError: undefined as unknown };
     this.#request = request;
     const { name } = this.#host;
-    let made: Connection | undefined;
+    let made: OpenConnection | undefined;
     try {
       return await repeat(
         async () => {
@@ -281,7 +281,7 @@ export class Listening {
     }
   }
 
-  async #use(connection: Connection): Promise<void> {
+  async #use(connection: OpenConnection): Promise<void> {
     const { client } = connection;
     const line = new ListeningConnection(connection);
     this.#line = line;
@@ -310,7 +310,7 @@ export class Listening {
     line.end(this.#clock, () => this.#ends.delete(line.ended));
   }
 
-  #tellAll(channels: readonly (readonly [string, Set<Handler>])[], { endpoint }: Connection): void {
+  #tellAll(channels: readonly (readonly [string, Set<Handler>])[], { endpoint }: OpenConnection): void {
     const gapMillis = this.#deafSince === undefined ? undefined : this.#clock.now() - this.#deafSince;
     this.#deafSince = undefined;
     for (const [channel, handlers] of channels) {
@@ -340,7 +340,7 @@ export class Listening {
 
 /** The connection, and when and why it is over. */
 class ListeningConnection {
-  readonly connection: Connection;
+  readonly connection: OpenConnection;
   readonly client: pg.Client;
   readonly #over = new AbortController();
   /** Resolves when it is closed. */
@@ -349,7 +349,7 @@ class ListeningConnection {
   /** Why the connection is gone; `undefined` where we ended it. */
   lostBy: Error | undefined;
 
-  constructor(connection: Connection) {
+  constructor(connection: OpenConnection) {
     this.connection = connection;
     this.client = connection.client;
     this.ended = new Promise((resolve) => {
