@@ -1,4 +1,4 @@
-// Builds kube-apiserver, etcd and CoreDNS from their own Go modules, for the real half of test/contract.
+// Builds kube-apiserver, etcd, CoreDNS and kubectl from their own Go modules, for the real half of test/contract.
 //
 //   node test/controlplane/build.mjs            builds what is missing, then prints: export KUBEBUILDER_ASSETS=<folder>
 //   node test/controlplane/build.mjs --where    prints the folder only, builds nothing
@@ -16,9 +16,19 @@ const binaries = [
   { name: 'etcd', module: 'go.etcd.io/etcd/server/v3' },
   { name: 'kube-apiserver', module: 'k8s.io/kubernetes' },
   { name: 'coredns', module: 'github.com/coredns/coredns' },
+  { name: 'kubectl', module: 'k8s.io/kubectl' },
 ].map((binary) => ({ ...binary, version: requiredVersion(binary.name, binary.module) }));
 
-const versions = binaries.map(({ name, version }) => `${name}-${version}`).join('_');
+// kubectl is of the API server's release, so that the folder's name speaks for it too.
+const { 'kube-apiserver': apiServer, kubectl } = Object.fromEntries(
+  binaries.map(({ name, version }) => [name, version]),
+);
+if (kubectl !== apiServer) fail(`kubectl/go.mod requires ${kubectl}, kube-apiserver/go.mod ${apiServer}`);
+
+const versions = binaries
+  .filter(({ name }) => name !== 'kubectl')
+  .map(({ name, version }) => `${name}-${version}`)
+  .join('_');
 const folder = join(
   process.env.EXTERNALNAME_CACHE ?? join(homedir(), '.cache', 'externalname'),
   'controlplane',
@@ -51,13 +61,15 @@ console.log(`export KUBEBUILDER_ASSETS=${folder}`);
 function requiredVersion(name, module) {
   const text = readFileSync(join(here, name, 'go.mod'), 'utf8');
   const version = new RegExp(`^(?:require )?\\s*${module.replaceAll('.', '\\.')} (v\\S+)`, 'm').exec(text)?.[1];
-  return version ?? fail(`${name}/go.mod does not require ${module}`);
+  if (version === undefined) fail(`${name}/go.mod does not require ${module}`);
+  // A staging module of Kubernetes counts v0.37.2 where the release is v1.37.2.
+  return module === 'k8s.io/kubectl' ? version.replace(/^v0\./, 'v1.') : version;
 }
 
-// A module does not know its own release; upstream's build tells the server in the same way.
+// A module does not know its own release; upstream's build tells the server and kubectl in the same way.
 function linkerFlags(name, version) {
   const flags = ['-s', '-w'];
-  if (name === 'kube-apiserver') {
+  if (name === 'kube-apiserver' || name === 'kubectl') {
     const [major, minor] = version.slice(1).split('.');
     const facts = { gitVersion: version, gitMajor: major, gitMinor: minor, gitTreeState: 'clean' };
     for (const [fact, value] of Object.entries(facts))
