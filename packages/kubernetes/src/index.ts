@@ -1,5 +1,6 @@
 export {
   type AccessAttempt,
+  type KubernetesErrorOptions,
   KubernetesForbiddenError,
   KubernetesRefusedError,
   KubernetesUnauthorizedError,
@@ -7,8 +8,11 @@ export {
   ServiceNotFoundError,
   type StatusCause,
 } from './api/errors.ts';
-export { type KubeConfigLike, type KubeConfigOption, KubernetesConfigError } from './api/kube-config.ts';
+export type { KubeConfigOption } from './api/kube-config.ts';
 export { NotExternalNameError } from './errors.ts';
+export type { ClusterName } from './kubeconfig/cluster-name.ts';
+export { KubernetesConfigError } from './kubeconfig/errors.ts';
+export type { KubeConfigLike } from './kubeconfig/kube-config-like.ts';
 export {
   type NetworkProbeOptions,
   resolvesProbe,

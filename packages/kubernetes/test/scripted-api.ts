@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { IssuedCertificate } from '@externalname/testing';
 import type { KubeConfigLike } from '../src/index.ts';
 
 /** A Service as the scripted server stores it. */
@@ -45,10 +47,15 @@ export class ScriptedApi {
   readonly events: Record<string, unknown>[] = [];
   port = 0;
 
-  constructor() {
-    this.#server = createServer((request, response) => {
+  /** @param tls speaks TLS with it */
+  constructor(tls?: IssuedCertificate) {
+    const handle = (request: IncomingMessage, response: ServerResponse) => {
       this.#handle(request, response).catch(() => response.destroy());
-    });
+    };
+    this.#server =
+      tls === undefined
+        ? createServer(handle)
+        : createTlsServer({ cert: tls.certificate, key: tls.privateKey }, handle);
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));

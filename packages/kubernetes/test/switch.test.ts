@@ -1,3 +1,7 @@
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type PostgresState,
@@ -145,6 +149,78 @@ describe('a switch', () => {
     expect((await switchTarget(options())).warnings).toEqual([]);
   });
 });
+
+describe('the cluster of a switch', () => {
+  const where = () => ({ context: 'scripted', name: 'scripted', server: `http://127.0.0.1:${api.port}` });
+  const inWords = () => `http://127.0.0.1:${api.port} (context scripted, cluster scripted)`;
+
+  it('stands in its report', async () => {
+    expect((await switchTarget(options())).cluster).toEqual(where());
+    expect((await rollback(options())).cluster).toEqual(where());
+    expect((await switchTarget(options({ dryRun: true }))).cluster).toEqual(where());
+  });
+
+  it('stands in a refusal', async () => {
+    const error = await failure(switchTarget(options({ expect: 'tertiary-db.example.com' })));
+    expect(error).toBeInstanceOf(SwitchRefusedError);
+    expect(error.message).toContain(inWords());
+    expect(error.report.cluster).toEqual(where());
+  });
+
+  it('stands in a failure, and in what led to it', async () => {
+    api.answerWith((request) => (request.method === 'PATCH' ? forbidden('patch') : undefined));
+    const error = await failure(switchTarget(options()));
+    expect(error).toBeInstanceOf(SwitchFailedError);
+    expect(error.message).toContain(`to secondary-db.example.com at ${inWords()} failed`);
+    expect((error.cause as Error).message).toContain(inWords());
+    expect(error.report.cluster).toEqual(where());
+  });
+
+  it('is not told with the credentials of its URL', async () => {
+    const kubeConfig = api.kubeConfig();
+    kubeConfig.getCurrentCluster = () => ({ name: 'c', server: `http://operator:sesame@127.0.0.1:${api.port}/` });
+    const report = await switchTarget(options({ kubeConfig, dryRun: true }));
+    expect(report.cluster?.server).toBe(`http://127.0.0.1:${api.port}`);
+    expect(JSON.stringify(report)).not.toContain('sesame');
+  });
+
+  it('stays the one that was read, though another context is current by the time of the patch', async () => {
+    await using other = await startedApi();
+    other.put('primary-db.example.com');
+    const folder = await mkdtemp(join(tmpdir(), 'externalname-kubeconfig-'));
+    const file = join(folder, 'config');
+    const write = (current: string) =>
+      writeFileSync(
+        file,
+        JSON.stringify({
+          clusters: [api, other].map(({ port }, index) => ({
+            name: `c${index}`,
+            cluster: { server: `http://127.0.0.1:${port}` },
+          })),
+          contexts: ['staging', 'production'].map((name, index) => ({ name, context: { cluster: `c${index}` } })),
+          'current-context': current,
+        }),
+      );
+    write('staging');
+    // A refused login has the file read again.
+    api.answerWith((request) => {
+      if (request.method !== 'POST') return undefined;
+      write('production');
+      return { status: 401, body: status(401, 'Unauthorized', 'Unauthorized') };
+    });
+    const report = await switchTarget(options({ kubeConfig: file }));
+    expect(report).toMatchObject({ result: 'switched', cluster: { context: 'staging', name: 'c0' } });
+    expect(api.service?.spec.externalName).toBe('secondary-db.example.com');
+    expect(other.requests).toEqual([]);
+    await rm(folder, { recursive: true });
+  });
+});
+
+/** A second API, which is stopped at the end of the block. */
+async function startedApi(): Promise<ScriptedApi & AsyncDisposable> {
+  const started = await new ScriptedApi().start();
+  return Object.assign(started, { [Symbol.asyncDispose]: () => started.stop() });
+}
 
 describe('a switch that is refused', () => {
   it.each([

@@ -8,6 +8,7 @@ import {
   type TargetSourceHarness,
   targetSourceContract,
 } from '@externalname/core/internal';
+import { createCertificateAuthority } from '@externalname/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type KubernetesSourceOptions, kubernetesSource } from '../src/index.ts';
 import { expired, forbidden, ScriptedApi, status, until } from './scripted-api.ts';
@@ -36,6 +37,29 @@ function source(options: Partial<KubernetesSourceOptions> = {}): TargetSource {
   });
   sources.push(made);
   return made;
+}
+
+/** Has the API speak TLS from now on. Resolves with the certificate of its authority. */
+async function useTls(): Promise<string> {
+  const authority = await createCertificateAuthority();
+  await api.stop();
+  api = await new ScriptedApi(await authority.issue({ hostNames: [], addresses: ['127.0.0.1'] })).start();
+  api.put('primary-db.example.com');
+  return authority.certificate;
+}
+
+/** A kubeconfig that leads to the API by TLS. */
+function kubeconfig(ca: string, user: object): string {
+  const cluster = {
+    server: `https://127.0.0.1:${api.port}`,
+    'certificate-authority-data': Buffer.from(ca).toString('base64'),
+  };
+  return JSON.stringify({
+    clusters: [{ name: 'c', cluster }],
+    users: [{ name: 'u', user }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  });
 }
 
 /** A source that is followed, and what it told. */
@@ -407,20 +431,10 @@ describe('an API server that does not serve', () => {
   });
 
   it('is asked with the new token as soon as the old one is not accepted any more', async () => {
+    const ca = await useTls();
     const folder = await mkdtemp(join(tmpdir(), 'externalname-kubeconfig-'));
     const file = join(folder, 'config');
-    const write = (token: string) =>
-      writeFile(
-        file,
-        JSON.stringify({
-          clusters: [
-            { name: 'c', cluster: { server: `http://127.0.0.1:${api.port}`, 'insecure-skip-tls-verify': true } },
-          ],
-          users: [{ name: 'u', user: { token } }],
-          contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-          'current-context': 'x',
-        }),
-      );
+    const write = (token: string) => writeFile(file, kubeconfig(ca, { token }));
     await write('first');
     const { names } = await followed({ kubeConfig: file });
     await until('the watch', () => api.watching === 1);
@@ -435,6 +449,30 @@ describe('an API server that does not serve', () => {
     await until('the switch', () => names().includes('secondary-db.example.com'));
     expect(api.tokens.at(-1)).toBe('second');
     await rm(folder, { recursive: true });
+  });
+
+  it('is asked with the token that stands in the token file by then', async () => {
+    const ca = await useTls();
+    const folder = await mkdtemp(join(tmpdir(), 'externalname-kubeconfig-'));
+    const file = join(folder, 'config');
+    await writeFile(file, kubeconfig(ca, { tokenFile: 'token' }));
+    await writeFile(join(folder, 'token'), 'first\n');
+    const made = source({ kubeConfig: file });
+    await made.current();
+    await writeFile(join(folder, 'token'), 'second\n');
+    await made.current({ fresh: true });
+    // What it said last counts while it is away.
+    await rm(join(folder, 'token'));
+    await made.current({ fresh: true });
+    expect(api.tokens).toEqual(['first', 'second', 'second']);
+    await rm(folder, { recursive: true });
+  });
+
+  it('is named by the error, with context and cluster', async () => {
+    api.answerWith(() => ({ status: 401, body: status(401, 'Unauthorized', 'Unauthorized') }));
+    await expect(source().current()).rejects.toMatchObject({
+      message: expect.stringContaining(`http://127.0.0.1:${api.port} (context scripted, cluster scripted)`),
+    });
   });
 
   it('may answer with something else than JSON', async () => {

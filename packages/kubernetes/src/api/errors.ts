@@ -31,6 +31,12 @@ export interface ApiStatus {
   readonly retryAfterSeconds: number | undefined;
 }
 
+/** What errors of the Kubernetes API take besides. */
+export interface KubernetesErrorOptions extends ExternalNameErrorOptions {
+  /** Which API it was, for the message. @defaultValue `the Kubernetes API` */
+  api?: string | undefined;
+}
+
 /**
  * The Kubernetes API gave no answer, or said that it cannot serve now (429, 5xx).
  * Code `ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE`.
@@ -63,10 +69,10 @@ interface UnavailableOptions extends ExternalNameErrorOptions {
 export class KubernetesUnauthorizedError extends ExternalNameError {
   override readonly outcome = 'not-executed';
 
-  constructor(attempt: AccessAttempt, options?: ExternalNameErrorOptions) {
+  constructor(attempt: AccessAttempt, options?: KubernetesErrorOptions) {
     super(
       'ERR_EXTERNALNAME_KUBERNETES_UNAUTHORIZED',
-      `the Kubernetes API does not accept the credentials (401) to ${describe(attempt)}: ` +
+      `${apiOf(options)} does not accept the credentials (401) to ${describe(attempt)}: ` +
         'the token is missing, wrong or expired. In a pod, see that a service account token is mounted; ' +
         'elsewhere, log in again',
       options,
@@ -84,11 +90,11 @@ export class KubernetesForbiddenError extends ExternalNameError {
   /** The rule to add to the Role, as YAML. */
   readonly missingRule: string;
 
-  constructor(attempt: AccessAttempt, serverMessage: string, options?: ExternalNameErrorOptions) {
+  constructor(attempt: AccessAttempt, serverMessage: string, options?: KubernetesErrorOptions) {
     const missingRule = ruleFor(attempt);
     super(
       'ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN',
-      `the Kubernetes API forbids to ${describe(attempt)} (${serverMessage}). ` +
+      `${apiOf(options)} forbids to ${describe(attempt)} (${serverMessage}). ` +
         `Add this rule to a ${attempt.namespace === undefined ? 'ClusterRole' : 'Role'} of that user:\n${missingRule}`,
       options,
     );
@@ -107,10 +113,10 @@ export class KubernetesRefusedError extends ExternalNameError {
   readonly reason: string;
   readonly causes: readonly StatusCause[];
 
-  constructor(attempt: AccessAttempt, status: ApiStatus, options?: ExternalNameErrorOptions) {
+  constructor(attempt: AccessAttempt, status: ApiStatus, options?: KubernetesErrorOptions) {
     super(
       'ERR_EXTERNALNAME_KUBERNETES_REFUSED',
-      `the Kubernetes API refused to ${describe(attempt)}: ${status.message || `HTTP ${status.status}`}`,
+      `${apiOf(options)} refused to ${describe(attempt)}: ${status.message || `HTTP ${status.status}`}`,
       options,
     );
     this.status = status.status;
@@ -123,29 +129,33 @@ export class KubernetesRefusedError extends ExternalNameError {
 export class ServiceNotFoundError extends ExternalNameError {
   override readonly outcome = 'not-executed';
 
-  constructor(name: string, namespace: string, options?: ExternalNameErrorOptions) {
+  constructor(name: string, namespace: string, options?: KubernetesErrorOptions) {
     super(
       'ERR_EXTERNALNAME_SERVICE_NOT_FOUND',
-      `there is no Service ${name} in namespace ${namespace}: create it, or correct the name`,
+      `there is no Service ${name} in namespace ${namespace}${options?.api === undefined ? '' : ` of ${options.api}`}: create it, or correct the name`,
       options,
     );
   }
 }
 
 /** Turns an answer that is not 2xx into the error that tells what to do. */
-export function errorForStatus(attempt: AccessAttempt, status: ApiStatus, outcome: Outcome): ExternalNameError {
+export function errorForStatus(
+  attempt: AccessAttempt,
+  status: ApiStatus,
+  { outcome, api }: { outcome: Outcome; api?: string | undefined },
+): ExternalNameError {
   const cause = new Error(`HTTP ${status.status}${status.reason && ` ${status.reason}`}: ${status.message}`);
-  if (status.status === 401) return new KubernetesUnauthorizedError(attempt, { cause });
+  if (status.status === 401) return new KubernetesUnauthorizedError(attempt, { cause, api });
   // An admission plugin may say 403 as well; only the authorizer names the resource it guards.
   if (status.status === 403 && /cannot \w+ resource/.test(status.message)) {
-    return new KubernetesForbiddenError(attempt, status.message, { cause });
+    return new KubernetesForbiddenError(attempt, status.message, { cause, api });
   }
   if (status.status === 404 && attempt.resource === 'services' && attempt.name && attempt.namespace) {
-    return new ServiceNotFoundError(attempt.name, attempt.namespace, { cause });
+    return new ServiceNotFoundError(attempt.name, attempt.namespace, { cause, api });
   }
   if (status.status === 429 || status.status >= 500) {
     return new KubernetesUnavailableError(
-      `the Kubernetes API cannot ${describe(attempt)} now: HTTP ${status.status} ${status.message}`.trim(),
+      `${apiOf({ api })} cannot ${describe(attempt)} now: HTTP ${status.status} ${status.message}`.trim(),
       // 429 is said before anything is done; after a 5xx the write may still have happened.
       {
         cause,
@@ -156,9 +166,13 @@ export function errorForStatus(attempt: AccessAttempt, status: ApiStatus, outcom
     );
   }
   if (status.status === 403 && status.reason === '' && status.message === '') {
-    return new KubernetesForbiddenError(attempt, 'HTTP 403', { cause });
+    return new KubernetesForbiddenError(attempt, 'HTTP 403', { cause, api });
   }
-  return new KubernetesRefusedError(attempt, status, { cause });
+  return new KubernetesRefusedError(attempt, status, { cause, api });
+}
+
+function apiOf(options: KubernetesErrorOptions | undefined): string {
+  return options?.api ?? 'the Kubernetes API';
 }
 
 function describe(attempt: AccessAttempt): string {

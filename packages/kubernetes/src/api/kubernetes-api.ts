@@ -3,8 +3,11 @@ import https, { type RequestOptions } from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
 import { type Clock, isExternalNameError, type Outcome, type WaitOptions } from '@externalname/core';
 import { abortable, printable, withDeadline } from '@externalname/core/internal';
+import { type ClusterName, clusterOf, describeCluster } from '../kubeconfig/cluster-name.ts';
+import { KubernetesConfigError } from '../kubeconfig/errors.ts';
+import type { KubeConfigLike } from '../kubeconfig/kube-config-like.ts';
 import { type AccessAttempt, type ApiStatus, errorForStatus, KubernetesUnavailableError } from './errors.ts';
-import { type KubeConfigLike, KubeConfigLoader, type KubeConfigOption, KubernetesConfigError } from './kube-config.ts';
+import { KubeConfigLoader, type KubeConfigOption } from './kube-config.ts';
 
 /** One request to the API server. */
 export interface ApiRequest extends WaitOptions {
@@ -25,8 +28,15 @@ export interface ApiLines {
   next(): Promise<string | undefined>;
   /** Drops the connection. Idempotent. */
   close(): void;
+  /** Which API answers, for errors. */
+  readonly api: string | undefined;
   /** A line without the token that was sent: for what is logged. A token may also stand in a name by chance, so not for what is used. */
   conceal(line: string): string;
+}
+
+/** A request, and which API it goes to as soon as that is known. */
+interface NamedRequest extends ApiRequest {
+  api?: string | undefined;
 }
 
 /**
@@ -48,13 +58,24 @@ export class KubernetesApi {
     return config.getContextObject(config.getCurrentContext())?.namespace?.trim() || undefined;
   }
 
+  /** Where requests go. */
+  async cluster(): Promise<ClusterName | undefined> {
+    return clusterOf(await this.#loader.load());
+  }
+
+  /** The configuration that requests are made with now. */
+  config(): Promise<KubeConfigLike> {
+    return this.#loader.load();
+  }
+
   /** The user's name in the kubeconfig: what it is called there, not what the server calls it. */
   async userName(): Promise<string | undefined> {
     return (await this.#loader.load()).getCurrentUser()?.name;
   }
 
   /** The whole answer, parsed. */
-  async json(request: ApiRequest): Promise<unknown> {
+  async json(given: ApiRequest): Promise<unknown> {
+    const request: NamedRequest = { ...given };
     return withDeadline(
       async (signal) => {
         const { response } = await this.#open(request, signal);
@@ -78,7 +99,8 @@ export class KubernetesApi {
    * Opens an answer that goes on. Every byte restarts the deadline on silence, `silenceMillis`: a TCP connection whose
    * peer is gone without a word says nothing at all, for minutes.
    */
-  async lines(request: ApiRequest & { silenceMillis: number }): Promise<ApiLines> {
+  async lines(given: ApiRequest & { silenceMillis: number }): Promise<ApiLines> {
+    const request: NamedRequest & { silenceMillis: number } = { ...given };
     const life = new AbortController();
     const onAbort = () => life.abort(request.signal?.reason);
     request.signal?.addEventListener('abort', onAbort, { once: true });
@@ -103,10 +125,12 @@ export class KubernetesApi {
   }
 
   async #open(
-    request: ApiRequest,
+    request: NamedRequest,
     signal: AbortSignal,
   ): Promise<{ readonly response: IncomingMessage; readonly options: RequestOptions }> {
     const config = await abortable(this.#loader.load(), signal);
+    const cluster = clusterOf(config);
+    if (cluster !== undefined) request.api = `the Kubernetes API at ${describeCluster(cluster)}`;
     const { url, options, body } = await abortable(prepare(config, request), signal);
     const response = await send(url, options, body, request, signal);
     const status = response.statusCode ?? 0;
@@ -118,7 +142,7 @@ export class KubernetesApi {
         response.headers['retry-after'],
         withoutToken(await readAll(response, signal, request), options),
       ),
-      outcomeOf(request),
+      { outcome: outcomeOf(request), api: request.api },
     );
     // What was read from disk may have been rotated there since: read it again before the next request.
     if (status === 401) this.#loader.forget();
@@ -164,19 +188,21 @@ class Lines implements ApiLines {
   #wake: (() => void) | undefined;
   /** The parts of a line whose end has not come yet. */
   readonly conceal: (line: string) => string;
+  readonly api: string | undefined;
   #rest: string[] = [];
   #restLength = 0;
   #closed = false;
 
   constructor(
     response: IncomingMessage,
-    request: ApiRequest & { silenceMillis: number },
+    request: NamedRequest & { silenceMillis: number },
     clock: Clock,
     conceal: (line: string) => string,
     close: () => void,
   ) {
     this.#response = response;
     this.conceal = conceal;
+    this.api = request.api;
     this.#close = close;
     const decoder = new StringDecoder('utf8');
     const silence = () =>
@@ -217,7 +243,7 @@ class Lines implements ApiLines {
     this.#end({});
   }
 
-  #take(text: string, request: ApiRequest): void {
+  #take(text: string, request: NamedRequest): void {
     const [first = '', ...others] = text.split('\n');
     this.#add(first);
     for (const part of others) {
@@ -251,13 +277,13 @@ class Lines implements ApiLines {
 
 async function prepare(
   config: KubeConfigLike,
-  request: ApiRequest,
+  request: NamedRequest,
 ): Promise<{ url: URL; options: RequestOptions; body: string | undefined }> {
   const cluster = config.getCurrentCluster();
   if (cluster === null) {
     throw new KubernetesConfigError('the kubeconfig has no current cluster: set current-context, or name another file');
   }
-  const url = new URL(cluster.server.replace(/\/+$/, '') + request.path);
+  const url = urlOf(cluster.server, request.path);
   for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
   const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': 'externalname' };
@@ -269,18 +295,30 @@ async function prepare(
   try {
     await config.applyToHTTPSOptions(options);
   } catch (error) {
-    throw new KubernetesConfigError('cannot get the credentials for the Kubernetes API that the kubeconfig speaks of', {
+    const where = clusterOf(config);
+    const at = where === undefined ? '' : ` at ${describeCluster(where)}`;
+    const detail = error instanceof KubernetesConfigError ? `: ${error.message}` : '';
+    throw new KubernetesConfigError(`cannot log in to the Kubernetes API${at} by what the kubeconfig says${detail}`, {
       cause: error,
     });
   }
   return { url, options, body };
 }
 
+function urlOf(server: string, path: string): URL {
+  try {
+    return new URL(server.replace(/\/+$/, '') + path);
+  } catch {
+    // Without the cause, which has the whole text: a password may stand in it.
+    throw new KubernetesConfigError('the server of the current cluster is not a URL: correct it in the kubeconfig');
+  }
+}
+
 function send(
   url: URL,
   options: RequestOptions,
   body: string | undefined,
-  request: ApiRequest,
+  request: NamedRequest,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -293,13 +331,13 @@ function send(
     outgoing.once('socket', (socket) => socket.setKeepAlive(true, 15_000));
     outgoing.once('response', resolve);
     outgoing.on('error', (error) => {
-      reject(signal.aborted ? signal.reason : unavailable(request, `cannot be reached at ${url.host}`, error));
+      reject(signal.aborted ? signal.reason : unavailable(request, 'cannot be reached', error));
     });
     outgoing.end(body);
   });
 }
 
-async function readAll(response: IncomingMessage, signal: AbortSignal, request: ApiRequest): Promise<string> {
+async function readAll(response: IncomingMessage, signal: AbortSignal, request: NamedRequest): Promise<string> {
   try {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -315,12 +353,12 @@ async function readAll(response: IncomingMessage, signal: AbortSignal, request: 
   }
 }
 
-function unavailable(request: ApiRequest, what: string, cause?: unknown): KubernetesUnavailableError {
+function unavailable(request: NamedRequest, what: string, cause?: unknown): KubernetesUnavailableError {
   const detail = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
   // Nothing was sent where no connection came about.
   const syscall = cause instanceof Error && 'syscall' in cause ? cause.syscall : undefined;
   const outcome = syscall === 'connect' || syscall === 'getaddrinfo' ? 'not-executed' : outcomeOf(request);
-  return new KubernetesUnavailableError(`the Kubernetes API ${what}${detail}`, { cause, outcome });
+  return new KubernetesUnavailableError(`${request.api ?? 'the Kubernetes API'} ${what}${detail}`, { cause, outcome });
 }
 
 function outcomeOf(request: ApiRequest): Outcome {

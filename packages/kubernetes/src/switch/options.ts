@@ -22,7 +22,7 @@ export interface SwitchOptions extends WaitOptions {
   namespace?: string | undefined;
   /** @defaultValue the one in `service`, else that of resolv.conf, else `cluster.local` */
   clusterDomain?: string | undefined;
-  /** @defaultValue `KUBECONFIG`, else the pod's service account, else `~/.kube/config` */
+  /** @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
   kubeConfig?: KubeConfigOption | undefined;
   /** The hosts that the Service may point to, as the applications have them; `'any'` must be spelled out. */
   allowedTargets: readonly string[] | 'any';

@@ -1,4 +1,5 @@
 import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '@externalname/core';
+import { type ClusterName, describeCluster } from '../kubeconfig/cluster-name.ts';
 import type { Objection } from '../probes/postgres-state.ts';
 import type { ProbeResult } from '../probes/probe.ts';
 
@@ -39,6 +40,8 @@ export interface DnsPropagation {
 export interface SwitchReport {
   /** `<name>.<namespace>.svc.<cluster domain>` */
   readonly service: string;
+  /** Where that Service is; undefined if no configuration of the Kubernetes API could be read. */
+  readonly cluster: ClusterName | undefined;
   /** Where it pointed before; undefined where it could not be read. */
   readonly from: string | undefined;
   /** Where it was to point. */
@@ -78,7 +81,7 @@ export class SwitchRefusedError extends ExternalNameError {
     const reasons = objections.map(({ kind, message }) => `${message} (${kind})`).join('; ');
     super(
       'ERR_EXTERNALNAME_SWITCH_REFUSED',
-      `refused to switch ${report.service} to ${report.to}: ${reasons}`,
+      `refused to switch ${report.service} to ${report.to}${inCluster(report)}: ${reasons}`,
       options,
     );
     this.objections = objections;
@@ -112,9 +115,13 @@ function failureMessage(report: SwitchReport, cause: unknown): string {
       .join(', ') || 'nothing';
   const reason = cause instanceof Error ? cause.message : String(cause);
   return (
-    `the switch of ${report.service} to ${report.to} failed at ${failed?.step ?? 'its start'}: ${reason}. ` +
+    `the switch of ${report.service} to ${report.to}${inCluster(report)} failed at ${failed?.step ?? 'its start'}: ${reason}. ` +
     `${stateOfService(report)} Done: ${list('done')}. Not done: ${list('not-reached')}`
   );
+}
+
+function inCluster({ cluster }: SwitchReport): string {
+  return cluster === undefined ? '' : ` at ${describeCluster(cluster)}`;
 }
 
 function stateOfService({ result, from, to }: SwitchReport): string {

@@ -23,6 +23,7 @@ export class SwitchLog {
     this.#clock = clock;
     this.facts = {
       service: about.service,
+      cluster: undefined,
       from: undefined,
       to: '',
       result: 'not-switched',

@@ -157,7 +157,7 @@ class Switch {
       this.#log.skip(['patch', 'event', 'watch', 'dns'], 'a dry run changes nothing');
       return this.#log.report();
     }
-    await using watch = await waitForWatch(this.#options, this.#settings, to);
+    await using watch = await waitForWatch(await this.#api.config(), this.#options, this.#settings, to);
     await this.#patch(reference, service, record);
     watch.start();
     await this.#writeEvent(reference, service, record);
@@ -180,6 +180,7 @@ class Switch {
 
   #read(): Promise<{ reference: ServiceReference; service: ServiceToSwitch }> {
     return this.#log.step('read', async (step) => {
+      this.#log.facts.cluster = await this.#api.cluster();
       const reference = await this.#complete();
       this.#log.facts.service = reference.fullName;
       const service = await this.#get(reference);

@@ -1,5 +1,6 @@
 import { DeadlineError } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
+import type { KubeConfigLike } from '../kubeconfig/kube-config-like.ts';
 import { kubernetesSource } from '../watch/watch-source.ts';
 import type { SwitchOptions, SwitchSettings } from './options.ts';
 
@@ -11,13 +12,14 @@ export interface WatchPropagation extends AsyncDisposable {
   seen(signal: AbortSignal | undefined): Promise<number>;
 }
 
-/** Starts to watch the Service, so that the switch to `to` is seen as every pool with a watch sees it. */
+/** Starts to watch the Service in the cluster of the switch, so that the switch to `to` is seen as every pool with a watch sees it. */
 export async function waitForWatch(
+  kubeConfig: KubeConfigLike,
   options: SwitchOptions,
   settings: SwitchSettings,
   to: string,
 ): Promise<WatchPropagation> {
-  const { service, namespace, clusterDomain, kubeConfig, signal: switchSignal } = options;
+  const { service, namespace, clusterDomain, signal: switchSignal } = options;
   const { requestTimeoutMillis, propagationTimeoutMillis, clock, random } = settings;
   const source = kubernetesSource({
     service,

@@ -184,7 +184,10 @@ export class ServiceWatch {
     if (event === undefined) return; // A kind of event that is not known yet carries nothing that is needed.
     if (event.kind === 'error') {
       const told = readWatchEvent(lines.conceal(line));
-      throw errorForStatus(attempt, told?.kind === 'error' ? told.status : event.status, 'not-executed');
+      throw errorForStatus(attempt, told?.kind === 'error' ? told.status : event.status, {
+        outcome: 'not-executed',
+        api: lines.api,
+      });
     }
     if (event.kind === 'bookmark') {
       position.resourceVersion = event.resourceVersion;

@@ -36,7 +36,7 @@ export interface KubernetesSourceOptions {
   namespace?: string | undefined;
   /** The cluster's DNS domain. @defaultValue the one in `service`, else that of resolv.conf, else `cluster.local` */
   clusterDomain?: string | undefined;
-  /** @defaultValue `KUBECONFIG`, else the pod's service account, else `~/.kube/config` */
+  /** @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
   kubeConfig?: KubeConfigOption | undefined;
   /** Longest time for one request, and until a watch begins. Milliseconds, 100 to 60000. @defaultValue 10000 */
   requestTimeoutMillis?: number | undefined;
