@@ -95,6 +95,15 @@ export class DnsTargetSource implements TargetSource {
     return known ?? abortable(this.#ask(fresh), signal);
   }
 
+  get known(): Target | undefined {
+    const state = this.#state;
+    const answer = lastAnswer(state);
+    if (answer === undefined) return undefined;
+    // While nobody follows it, nobody confirms it either.
+    const isOver = !this.#feed.isFollowed && this.#clock.now() >= answer.validUntil;
+    return isOver && !answer.target.stale ? { ...answer.target, stale: true } : answer.target;
+  }
+
   subscribe(listener: (target: Target) => void): () => void {
     if (this.#state.state === 'closed') throw new ClosedError('the target source');
     const unsubscribe = this.#feed.subscribe(listener, lastAnswer(this.#state)?.target);

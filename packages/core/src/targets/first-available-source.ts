@@ -51,6 +51,8 @@ export class FirstAvailableTargetSource implements TargetSource {
   readonly #closing = new AbortController();
   /** What each source, by its rank, has pushed last. */
   readonly #heard = new Map<number, Target>();
+  /** What each source, by its rank, answered last; absent where it did not. */
+  readonly #answered = new Map<number, Target>();
   /** Rounds that a caller may still join. */
   readonly #joinable = new Map<RoundKind, Promise<Target>>();
   readonly #rounds = new Set<Promise<Target>>();
@@ -78,6 +80,17 @@ export class FirstAvailableTargetSource implements TargetSource {
     const { fresh = false, signal } = options;
     signal?.throwIfAborted();
     return abortable(this.#round(fresh ? 'fresh' : 'known'), signal);
+  }
+
+  get known(): Target | undefined {
+    const held = this.#truth.target;
+    if (held === undefined || this.#closing.signal.aborted) return undefined;
+    const stale = !this.#sources.some((source, rank) => {
+      // One that does not say so by itself counts by what it answered last.
+      const known = 'known' in source ? source.known : this.#answered.get(rank);
+      return known?.externalName === held.externalName && !known.stale;
+    });
+    return held.stale === stale ? held : { ...held, stale };
   }
 
   subscribe(listener: (target: Target) => void): () => void {
@@ -140,9 +153,11 @@ export class FirstAvailableTargetSource implements TargetSource {
     for (const [rank, source] of this.#sources.slice(0, limit).entries()) {
       try {
         const target = await this.#askOne(source, kind);
+        this.#answered.set(rank, target);
         if (this.#judge(rank, target) && !target.stale) return { target: this.#truth.target, errors };
       } catch (error) {
         this.#closing.signal.throwIfAborted();
+        this.#answered.delete(rank);
         errors.push(error);
       }
     }
@@ -162,6 +177,7 @@ export class FirstAvailableTargetSource implements TargetSource {
   /** A source pushed. A lower one is only believed where no better one has a good answer. */
   #hear(rank: number, target: Target): void {
     this.#heard.set(rank, target);
+    this.#answered.set(rank, target);
     const weigh = async () => {
       const { target: better } = await this.#consult(rank, 'background');
       const latest = this.#heard.get(rank) ?? target;

@@ -35,6 +35,10 @@ export class StaticTargetSource implements TargetSource {
     return this.#target;
   }
 
+  get known(): Target | undefined {
+    return this.#closed ? undefined : this.#target;
+  }
+
   subscribe(listener: (target: Target) => void): () => void {
     if (this.#closed) throw new ClosedError('the target source');
     return this.#feed.subscribe(listener, this.#target);

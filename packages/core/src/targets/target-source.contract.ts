@@ -209,6 +209,33 @@ export const targetSourceContract: readonly TargetSourcePromise[] = [
     assert.deepEqual(told, []);
   }),
 
+  kept('says what it knows without asking, and that is what it would answer', async (harness) => {
+    const { source } = harness;
+    const first = await source.current();
+    assert.deepEqual(source.known, first);
+    source.subscribe(() => {});
+    await harness.change(secondary);
+    await harness.settle();
+    assert.equal(source.known?.externalName, secondary);
+    assert.deepEqual(source.known, await source.current());
+    await source.close();
+    assert.equal(source.known, undefined);
+  }),
+
+  keptInFailure('says by itself that what it knows is stale, and that it is not any more', async (harness) => {
+    const { source } = harness;
+    const good = await source.current();
+    source.subscribe(() => {});
+    await harness.settle();
+    assert.deepEqual(source.known, good);
+    await harness.fail?.();
+    await harness.settle();
+    assert.deepEqual(source.known, { ...good, stale: true });
+    await harness.recover?.();
+    await harness.settle();
+    assert.deepEqual(source.known, good);
+  }),
+
   keptInFailure(
     'has a good target again, and tells what changed meanwhile, when its authority is back',
     async (harness) => {

@@ -31,6 +31,11 @@ export interface TargetSource extends AsyncDisposable {
    * Rejects where there is no target and never was one: `ResolutionError`, `NotExternalNameError` and the like.
    */
   current(options?: CurrentOptions): Promise<Target>;
+  /**
+   * What is known at this moment, and whether it can be confirmed (`stale`). Makes no request. Undefined before the first answer
+   * and after the end. A source may leave it out: then nobody sees that it has gone stale before it is asked.
+   */
+  readonly known?: Target | undefined;
   /** Calls back whenever the target changes (not when only its addresses do). Returns the function that ends it. */
   subscribe(listener: (target: Target) => void): () => void;
   /** Ends subscriptions, timers and queries. Idempotent. */

@@ -139,6 +139,13 @@ class KubernetesTargetSource implements TargetSource {
     return this.#answer(problem ?? innerProblem);
   }
 
+  get known(): Target | undefined {
+    if (this.#known === undefined || this.#closing.signal.aborted) return undefined;
+    const inner = this.#inner?.known;
+    const innerProblem = inner?.stale ? { error: new Error('the rest of the chain cannot be confirmed') } : undefined;
+    return this.#answer(this.#problem() ?? innerProblem);
+  }
+
   subscribe(listener: (target: Target) => void): () => void {
     this.#throwIfClosed();
     if (this.#watch === undefined) this.#follow();

@@ -52,6 +52,8 @@ export interface ConnectionFactory {
   readonly suspectedAt: number;
   readonly epoch: Epoch;
   readonly serving: boolean;
+  /** When the current server was last heard from, in `now()` milliseconds. */
+  readonly servedAt: number | undefined;
   /** Whether the last attempt to connect failed and none has succeeded since. */
   readonly inOutage: boolean;
   readonly target: Target | undefined;

@@ -40,6 +40,10 @@ export class HostConnections implements ConnectionFactory {
     return this.#health.serving;
   }
 
+  get servedAt(): number | undefined {
+    return this.#health.servedAt;
+  }
+
   get recentEvents(): readonly RecentEvent[] {
     return this.#recent.list();
   }

@@ -14,6 +14,7 @@ export class ServerHealth {
   #state: 'untried' | 'serving' | 'suspected' = 'untried';
   #suspectedAt = Number.NEGATIVE_INFINITY;
   #everServed = false;
+  #servedAt: number | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,6 +29,11 @@ export class ServerHealth {
     return this.#suspectedAt;
   }
 
+  /** When this epoch's server was last heard from, in `now()` milliseconds. */
+  get servedAt(): number | undefined {
+    return this.#servedAt;
+  }
+
   /** Whether any server ever served. Before that, a name that does not resolve is an error and not an outage. */
   get everServed(): boolean {
     return this.#everServed;
@@ -36,12 +42,13 @@ export class ServerHealth {
   /** A connection was made. */
   reached(): void {
     this.#everServed = true;
-    this.#state = 'serving';
+    this.confirmed();
   }
 
   /** A connection was used, and its server is what was asked for. */
   confirmed(): void {
     this.#state = 'serving';
+    this.#servedAt = this.#clock.now();
   }
 
   suspect(): void {
@@ -52,6 +59,7 @@ export class ServerHealth {
   /** It is another server from now on; `serving` if a connection to it was made already. */
   targetChanged(serving: boolean): void {
     this.#state = serving ? 'serving' : 'untried';
+    this.#servedAt = serving ? this.#clock.now() : undefined;
     this.#suspectedAt = Number.NEGATIVE_INFINITY;
   }
 }

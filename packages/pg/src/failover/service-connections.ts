@@ -121,6 +121,9 @@ export class ServiceConnections implements ConnectionFactory {
         vet: (target, signal) => this.#vet(target, signal),
         move: (target, previous) => this.#move(target, previous),
         currentServes: () => this.#health.serving,
+        accepted: () => {
+          this.#refusal = undefined;
+        },
         refused: (target, error) => this.#refused(target, error),
         candidateDropped: () => host.candidateDropped?.(),
         looked: (answer) => this.#recent.record({ event: 'source', ...answer }),
@@ -147,6 +150,10 @@ export class ServiceConnections implements ConnectionFactory {
 
   get serving(): boolean {
     return this.#health.serving;
+  }
+
+  get servedAt(): number | undefined {
+    return this.#health.servedAt;
   }
 
   get inOutage(): boolean {

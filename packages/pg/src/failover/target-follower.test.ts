@@ -29,6 +29,8 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
   let listener: (next: Target) => void = () => {};
   let subscriptions = 0;
   let dropped = 0;
+  const accepted: string[] = [];
+  const knowing: { known?: Target | undefined } = {};
   const source: TargetSource = {
     current: async () => state.now,
     subscribe(next) {
@@ -55,6 +57,7 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
       move: (to, from) => moves.push(`${from?.externalName ?? ''} -> ${to.externalName}`),
       currentServes: () => state.serves,
       refused: (each, error) => refusals.push([each.externalName, error]),
+      accepted: ({ externalName }) => accepted.push(externalName),
       candidateDropped: () => {
         dropped += 1;
       },
@@ -70,9 +73,16 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
     await clock.advance(0);
   };
   const start = () => follower.current(new AbortController().signal);
+  /** From now on the source says so without being asked. */
+  const knows = (known: Target | undefined) => {
+    if (!('known' in source)) Object.defineProperty(source, 'known', { get: () => knowing.known });
+    knowing.known = known;
+  };
   return {
     clock,
     follower,
+    knows,
+    accepted,
     answers,
     state,
     moves,
@@ -86,6 +96,55 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
     subscriptions: () => subscriptions,
   };
 }
+
+describe('what a follower says of its target', () => {
+  it('is what the source knows at this moment, and not what it said when the pool moved', async () => {
+    const { follower, start, knows } = setUp();
+    knows(primary);
+    await start();
+    expect(follower.target).toEqual(primary);
+    knows(target('primary-db.example.com', true));
+    expect(follower.target?.stale).toBe(true);
+    knows(primary);
+    expect(follower.target?.stale).toBe(false);
+  });
+
+  it('is stale if the source cannot confirm where the Service points, wherever that was last', async () => {
+    const { follower, start, knows, announce, answers } = setUp();
+    answers['secondary-db.example.com'] = otherCertificate;
+    await start();
+    await announce(secondary);
+    knows(secondary);
+    expect(follower).toMatchObject({ target: primary, candidate: secondary });
+    knows(target('secondary-db.example.com', true));
+    expect(follower).toMatchObject({
+      target: { externalName: 'primary-db.example.com', stale: true },
+      candidate: { externalName: 'secondary-db.example.com', stale: true },
+    });
+    follower.close();
+  });
+
+  it('stands after the source was closed', async () => {
+    const { follower, start, knows } = setUp();
+    await start();
+    knows(undefined);
+    expect(follower.target).toEqual(primary);
+  });
+
+  it('is stale once a source that says nothing by itself was asked in vain, until it answers again', async () => {
+    const { follower, start, source } = setUp();
+    await start();
+    const answer = source.current;
+    source.current = async () => {
+      throw new Error('no answer');
+    };
+    await follower.refresh();
+    expect(follower.target?.stale).toBe(true);
+    source.current = answer;
+    await follower.refresh();
+    expect(follower.target?.stale).toBe(false);
+  });
+});
 
 describe('a follower', () => {
   it('asks for the first target once, however many ask, and then subscribes', async () => {
@@ -169,6 +228,21 @@ describe('a follower', () => {
     expect([refusals.length, dropped()]).toEqual([before, 0]);
     await clock.advance(0);
     expect([refusals.length, dropped()]).toEqual([before + 1, 1]);
+  });
+
+  it('tells when the Service points at nothing any more that was refused', async () => {
+    const { announce, start, accepted, answers } = setUp();
+    answers['secondary-db.example.com'] = refused;
+    await start();
+    await announce(target('evil.example.org'));
+    expect(accepted).toEqual([]);
+    await announce(target('primary-db.example.com', true));
+    expect(accepted).toEqual([]);
+    await announce(primary);
+    expect(accepted).toEqual(['primary-db.example.com']);
+    await announce(target('evil.example.org'));
+    await announce(secondary);
+    expect(accepted).toEqual(['primary-db.example.com', 'secondary-db.example.com']);
   });
 
   it('does not follow a target outside the allow-list, and says so', async () => {

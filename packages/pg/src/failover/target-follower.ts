@@ -24,6 +24,11 @@ export interface FollowerHost {
   move(target: Target, previous: Target | undefined): void;
   /** Whether the current target serves: a connection to it was made or used, and none has failed since. */
   currentServes(): boolean;
+  /**
+   * Told when the source can confirm a target that nothing speaks against yet: the one where the pool is, or one that it begins to
+   * try. What was refused before is not where the Service points any more.
+   */
+  accepted?(target: Target): void;
   /** Told when a target is not followed, or not yet, and why. */
   refused(target: Target, error: unknown): void;
   /** Told what the source answered when it was asked past its caches. */
@@ -61,6 +66,8 @@ export class TargetFollower {
   #candidate: { readonly target: Target; readonly controller: AbortController } | undefined;
   #first: Promise<Target> | undefined;
   #refreshing: Promise<void> | undefined;
+  /** Whether the source gave no answer when it was asked last. */
+  #unanswered = false;
   #unsubscribe: (() => void) | undefined;
   readonly #leftAt = new Map<string, number>();
   readonly #closing = new AbortController();
@@ -72,14 +79,17 @@ export class TargetFollower {
     this.#clock = clock;
   }
 
-  /** Where the pool points now; `undefined` before the first answer. */
+  /**
+   * Where the pool points now; `undefined` before the first answer. Stale if the source cannot confirm at this moment where the
+   * Service points: then a switch would not be seen.
+   */
   get target(): Target | undefined {
-    return this.#current;
+    return this.#asKnown(this.#current);
   }
 
-  /** A target that the source names and the pool has not moved to (yet). */
+  /** A target that the source names and the pool has not moved to (yet). Stale as `target` is. */
   get candidate(): Target | undefined {
-    return this.#candidate?.target;
+    return this.#asKnown(this.#candidate?.target);
   }
 
   /**
@@ -112,10 +122,12 @@ export class TargetFollower {
     })
       .then(
         (target) => {
+          this.#unanswered = false;
           if (!this.#closed) this.#host.looked?.({ target: target.externalName, source: target.source });
           this.#consider(target);
         },
         (error: unknown) => {
+          this.#unanswered = true;
           if (!this.#closed) this.#host.looked?.({ error });
         },
       )
@@ -147,6 +159,18 @@ export class TargetFollower {
     this.#giveUpCandidate();
   }
 
+  /** What is held, with what the source says of it now. */
+  #asKnown(held: Target | undefined): Target | undefined {
+    const { source } = this.#settings;
+    if (held === undefined) return undefined;
+    // One that says nothing by itself: what it said last, and whether it was asked in vain since.
+    if (!('known' in source)) return held.stale || !this.#unanswered ? held : { ...held, stale: true };
+    const { known } = source;
+    if (known === undefined) return held;
+    if (known.externalName === held.externalName) return known;
+    return held.stale === known.stale ? held : { ...held, stale: known.stale };
+  }
+
   #lastVetKind: FailureKind | undefined;
 
   async #begin(): Promise<Target> {
@@ -166,6 +190,7 @@ export class TargetFollower {
       // Back where the pool is: whatever was to replace it is off.
       this.#current = target;
       this.#giveUpCandidate();
+      if (!target.stale) later(() => this.#host.accepted?.(target));
       return;
     }
     if (target.stale || target.externalName === this.#candidate?.target.externalName) return;
@@ -180,6 +205,7 @@ export class TargetFollower {
     const controller = new AbortController();
     this.#candidate = { target, controller };
     this.#lastVetKind = undefined;
+    later(() => this.#host.accepted?.(target));
     inBackground(() => this.#tryCandidate(target, controller.signal)).catch((error: unknown) =>
       this.#host.refused(target, error),
     );

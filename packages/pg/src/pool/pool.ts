@@ -58,16 +58,21 @@ import { Switching } from './switching.ts';
 export interface PoolStatus {
   /** The Service or host that the pool was made for. */
   readonly name: string;
-  /** Where it points now; `undefined` before the first connection, and for a plain host. */
+  /**
+   * Where it points now; `undefined` before the first connection, and for a plain host. `stale` says whether a switch would go
+   * unseen at this moment: the source cannot confirm where the Service points (the API or DNS does not answer, or the Service is gone).
+   */
   readonly target: Target | undefined;
-  /** A target that the source names and the pool has not moved to. */
+  /** A target that the source names and the pool has not moved to. `stale` as in `target`. */
   readonly candidate: Target | undefined;
-  /** Why the candidate, or the last target that was refused, is not followed. */
+  /** Why the candidate, or the target that the Service points at now, is not followed. */
   readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
   /** How often the pool has moved. */
   readonly epoch: number;
-  /** Whether the current target served when it was last used. */
+  /** Whether the current target served when it was last used, `servedMillisAgo`. */
   readonly serving: boolean;
+  /** How long ago the current target was last heard from, in milliseconds; `undefined` if it never was. Long in an idle pool. */
+  readonly servedMillisAgo: number | undefined;
   /** Connections to the current target. */
   readonly total: number;
   readonly idle: number;
@@ -246,7 +251,7 @@ export class Pool extends pg.Pool {
 
   /** Where the pool points and how it does, for a health endpoint. Makes no request, and tells no secret. */
   status(): PoolStatus {
-    const { target, candidate, refusal, serving } = this.#factory;
+    const { target, candidate, refusal, serving, servedAt } = this.#factory;
     return {
       name: this.#settings.name,
       target,
@@ -254,6 +259,7 @@ export class Pool extends pg.Pool {
       refusal,
       epoch: this.#connections.epoch.number,
       serving,
+      servedMillisAgo: servedAt === undefined ? undefined : this.#clock.now() - servedAt,
       total: this.totalCount,
       idle: this.idleCount,
       waiting: this.#queue.size,
