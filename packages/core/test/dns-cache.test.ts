@@ -57,6 +57,51 @@ describe('10,000 lookups of one name at once', () => {
   });
 });
 
+describe('"does not exist", said to a question for one family (issue 14)', () => {
+  // RFC 4074 section 4.2: servers that say NXDOMAIN for AAAA of a name which has an A record.
+  const confused: Script = ({ name, type }) =>
+    type === 'A' && name === 'db.example.com'
+      ? { answers: [a(name, '192.0.2.10', 5)] }
+      : { rcode: rcodes.nxdomain, authority: [soa('example.com')] };
+
+  it('hides no address of the other', async () => {
+    const { resolver } = await resolverOf(confused);
+    await expect(resolver.resolve('db.example.com', { family: 6 })).rejects.toMatchObject({ failure: 'not-found' });
+    for (const family of [4, 0] as const) {
+      const { addresses } = await resolver.resolve('db.example.com', { family });
+      expect(addresses).toMatchObject([{ address: '192.0.2.10' }]);
+    }
+  });
+
+  it('takes no address of the other out of the cache', async () => {
+    const { server, resolver } = await resolverOf(confused);
+    await resolver.resolve('db.example.com', { family: 4 });
+    await expect(resolver.resolve('db.example.com', { family: 6 })).rejects.toMatchObject({ failure: 'not-found' });
+    const sent = server.queries.length;
+    await resolver.resolve('db.example.com', { family: 4 });
+    expect(server.queries).toHaveLength(sent);
+  });
+
+  it('is kept for that family, as what it is', async () => {
+    const { server, resolver } = await resolverOf(confused);
+    const ask = () => resolver.resolve('db.example.com', { family: 6 });
+    await expect(ask()).rejects.toMatchObject({ failure: 'not-found' });
+    const sent = server.queries.length;
+    await expect(ask()).rejects.toMatchObject({ failure: 'not-found' });
+    expect(server.queries).toHaveLength(sent);
+  });
+
+  it('of a name that has none of either is "does not exist" for both together', async () => {
+    const { server, resolver } = await resolverOf(confused);
+    for (const family of [6, 4] as const) {
+      await expect(resolver.resolve('no.example.com', { family })).rejects.toMatchObject({ failure: 'not-found' });
+    }
+    const sent = server.queries.length;
+    await expect(resolver.resolve('no.example.com')).rejects.toMatchObject({ failure: 'not-found' });
+    expect(server.queries).toHaveLength(sent);
+  });
+});
+
 describe('a kept answer', () => {
   it('serves without a query until its first record ends', async () => {
     const { server, resolver, clock } = await resolverOf(toPrimary, { cache: { prefetch: false } });

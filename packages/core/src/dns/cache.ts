@@ -101,6 +101,7 @@ export class DnsCache {
     const chains = asked.map(({ answer }) => ('chain' in answer ? answer.chain : []));
     const longest = chains.reduce((one, other) => (other.length > one.length ? other : one), []);
     const positive = asked.some(({ answer }) => answer.kind === 'addresses');
+    const bothAsked = bothTypes.every((type) => stored.asked.some(({ question }) => question.type === type));
     for (const hop of chains.flat()) this.#putAlias(hop, askedAt, now);
     for (const { question, answer } of asked) {
       if (answer.kind === 'failed' || answer.kind === 'unusable' || question.type === 'CNAME') continue;
@@ -117,6 +118,10 @@ export class DnsCache {
       } else if (answer.kind === 'no-data' || (answer.kind === 'no-name' && positive)) {
         const expiresAt = now + this.#keptNegative(answer.ttlSeconds);
         this.#putAddresses(end, question.type, { kind: 'none', expiresAt, askedAt, now });
+      } else if (answer.kind === 'no-name' && !bothAsked) {
+        // Some servers say so of a name that has addresses of the other family (RFC 4074 section 4.2).
+        const expiresAt = now + this.#keptNegative(answer.ttlSeconds);
+        this.#putAddresses(end, question.type, { kind: 'missing', expiresAt, askedAt, now });
       } else if (answer.kind === 'no-name') {
         this.#putMissing(end, { expiresAt: now + this.#keptNegative(answer.ttlSeconds), askedAt, now });
       }
@@ -284,7 +289,8 @@ export class DnsCache {
       const { detail, cause } = node.failure;
       return this.#found(name, { kind: 'unavailable', chain, detail, cause }, times, now);
     }
-    return this.#found(name, { kind: 'no-address', chain, ttlSeconds: 0 }, times, now);
+    const kind = wanted.every((type) => node[type]?.kind === 'missing') ? 'not-found' : 'no-address';
+    return this.#found(name, { kind, chain, ttlSeconds: 0 }, times, now);
   }
 
   #found(name: string, outcome: Outcome, times: Times, now: number): Found {
@@ -346,6 +352,8 @@ type AddressEntry = Kept &
   (
     | { readonly kind: 'addresses'; readonly addresses: readonly ResolvedAddress[] }
     | { readonly kind: 'none' }
+    /** "Does not exist", where this family alone was asked for. */
+    | { readonly kind: 'missing' }
     /** Not answered while the other family was. */
     | { readonly kind: 'skipped' }
   );
