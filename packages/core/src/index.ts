@@ -13,6 +13,7 @@ export {
   dnsAddressesChangedChannel,
   dnsChainChangedChannel,
   dnsQueryChannel,
+  dnsSearchDomainFailedChannel,
   type Hop,
   type HostResolver,
   type LookupFunction,
@@ -27,6 +28,7 @@ export {
   type ResolvedAddress,
   type ResolveOptions,
   type Resolver,
+  type SearchDomainFailedEvent,
   type SearchSettings,
   searchCandidates,
 } from './dns/index.ts';

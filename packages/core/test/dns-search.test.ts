@@ -1,9 +1,24 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
+import {
+  DnsResolver,
+  type DnsResolverOptions,
+  dnsSearchDomainFailedChannel,
+  type SearchDomainFailedEvent,
+  systemClock,
+} from '@externalname/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { a, cname, rcodes, type Script, ScriptedDnsServer, zoneScript } from './scripted-dns-server.ts';
+import {
+  a,
+  aaaa,
+  cname,
+  rcodes,
+  type Script,
+  ScriptedDnsServer,
+  type ScriptedReply,
+  zoneScript,
+} from './scripted-dns-server.ts';
 
 const service = 'webscaler-db.default.svc.cluster.local';
 const primary = 'primary-db.example.com';
@@ -124,6 +139,110 @@ describe('a plain host name', () => {
     await expect(resolver.resolveHost('webscaler-db.default', { fresh: true })).rejects.toMatchObject({
       failure: 'unavailable',
     });
+  });
+
+  describe('if a search domain does not answer (issue 14)', () => {
+    const nodes = 'eu-west-1.compute.internal';
+    const searchDomains = [...(pod.searchDomains ?? []), nodes];
+    const zone = zoneScript([...records, a(`webscaler-db.${nodes}`, '203.0.113.66')]);
+    const failingIn =
+      (domain: string, reply: ScriptedReply | undefined): Script =>
+      (query) =>
+        query.name.endsWith(`.${domain}`) && !query.name.endsWith(`svc.${domain}`) ? reply : zone(query);
+
+    it.each<[string, string, ScriptedReply | undefined]>([
+      ['SERVFAIL', nodes, { rcode: rcodes.servfail }],
+      ['REFUSED', nodes, { rcode: rcodes.refused }],
+      ['silence', nodes, undefined],
+      ['SERVFAIL', 'cluster.local', { rcode: rcodes.servfail }],
+      ['REFUSED', 'default.svc.cluster.local', { rcode: rcodes.refused }],
+    ])('an external name is found as it is: %s for %s', async (_what, domain, reply) => {
+      const { resolver } = await resolverOf({ searchDomains, timeoutMillis: 100 }, failingIn(domain, reply));
+      expect(await resolver.resolveHost('orders.example.com')).toMatchObject({
+        name: 'orders.example.com',
+        addresses: [{ address: '192.0.2.30' }],
+      });
+    });
+
+    it('one that is silent for long leaves half of the time for the name as it is', async () => {
+      const { resolver } = await resolverOf({ searchDomains, attempts: 5 }, failingIn(nodes, undefined));
+      const found = await resolver.resolveHost('orders.example.com', { family: 4, timeoutMillis: 600 });
+      expect(found.addresses).toMatchObject([{ address: '192.0.2.30' }]);
+    });
+
+    it('is told on a channel, with the domain and the name that was taken', async () => {
+      const { resolver } = await resolverOf({ searchDomains }, failingIn(nodes, { rcode: rcodes.servfail }));
+      const told: SearchDomainFailedEvent[] = [];
+      const stop = dnsSearchDomainFailedChannel.subscribe((event) => told.push(event));
+      try {
+        await resolver.resolveHost('orders.example.com', { family: 4 });
+      } finally {
+        stop();
+      }
+      expect(told).toMatchObject([
+        {
+          hostname: 'orders.example.com',
+          failed: `orders.example.com.${nodes}`,
+          name: 'orders.example.com',
+          error: { failure: 'unavailable' },
+        },
+      ]);
+    });
+
+    it('no later search domain is asked: it may have another host of that name', async () => {
+      const { server, resolver } = await resolverOf(
+        { searchDomains },
+        failingIn('default.svc.cluster.local', { rcode: rcodes.servfail }),
+      );
+      await expect(resolver.resolveHost('webscaler-db')).rejects.toMatchObject({ failure: 'unavailable' });
+      expect(server.asked).not.toContain(`A webscaler-db.${nodes}`);
+      expect(server.asked).not.toContain('A webscaler-db');
+    });
+
+    it('a name that does not exist as it is may exist in that domain: the error says to try again', async () => {
+      const { resolver } = await resolverOf({ searchDomains }, failingIn(nodes, { rcode: rcodes.servfail }));
+      await expect(resolver.resolveHost('nowhere.example.com')).rejects.toMatchObject({
+        failure: 'unavailable',
+        hostname: `nowhere.example.com.${nodes}`,
+      });
+    });
+
+    it('a name that was found in a search domain before is not taken as it is', async () => {
+      let shift = 0;
+      const clock = { ...systemClock, now: () => performance.now() + shift };
+      const both = [a('db.dev.svc.cluster.local', '10.96.0.7'), a('db.dev', '203.0.113.66')];
+      const { server, resolver } = await resolverOf({ cache: { maxStaleSeconds: 0 } }, zoneScript(both), clock);
+      expect(await resolver.resolveHost('db.dev')).toMatchObject({ name: 'db.dev.svc.cluster.local' });
+      server.script = (query) =>
+        query.name.endsWith('cluster.local') ? { rcode: rcodes.servfail } : zoneScript(both)(query);
+      shift = 100_000; // The answer is over, and so is the memory of which candidate is asked first.
+      await expect(resolver.resolveHost('db.dev')).rejects.toMatchObject({ failure: 'unavailable' });
+    });
+
+    it('the domain is asked again after ten seconds, and what it has counts then', async () => {
+      let shift = 0;
+      const clock = { ...systemClock, now: () => performance.now() + shift };
+      const both = [a('db.dev.svc.cluster.local', '10.96.0.7'), a('db.dev', '192.0.2.30')];
+      const { server, resolver } = await resolverOf(
+        {},
+        (query) => (query.name.endsWith('cluster.local') ? { rcode: rcodes.servfail } : zoneScript(both)(query)),
+        clock,
+      );
+      expect(await resolver.resolveHost('db.dev')).toMatchObject({ name: 'db.dev' });
+      server.script = zoneScript(both);
+      shift = 10_001;
+      expect(await resolver.resolveHost('db.dev')).toMatchObject({ name: 'db.dev.svc.cluster.local' });
+    });
+  });
+
+  it('a candidate that matched for IPv6 is not the one that is meant for IPv4 (issue 14)', async () => {
+    const { resolver } = await resolverOf(
+      { searchDomains: ['a.example', 'b.example'] },
+      zoneScript([a('db.a.example', '192.0.2.1'), aaaa('db.b.example', '2001:db8::2'), a('db.b.example', '192.0.2.2')]),
+    );
+    expect(await resolver.resolveHost('db', { family: 6 })).toMatchObject({ name: 'db.b.example' });
+    expect(await resolver.resolveHost('db', { family: 4 })).toMatchObject({ name: 'db.a.example' });
+    expect(await resolver.resolveHost('db')).toMatchObject({ name: 'db.a.example' });
   });
 
   it.each(['', '.', 'a..b', ' '])('%j is refused before any query', async (host) => {

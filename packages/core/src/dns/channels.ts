@@ -1,4 +1,5 @@
 import { EventChannel } from '../events/index.ts';
+import type { ResolutionError } from './errors.ts';
 import type { Resolution } from './resolution.ts';
 
 /** One query to one server is over. See {@link dnsQueryChannel}. */
@@ -30,3 +31,23 @@ export const dnsAddressesChangedChannel = new EventChannel<DnsChangeEvent>('exte
 
 /** Published as `externalname:dns:chain-changed` when a name leads to other names than when the servers were last asked. */
 export const dnsChainChangedChannel = new EventChannel<DnsChangeEvent>('externalname:dns:chain-changed');
+
+/** A host name was taken as it is, past a search domain for which no server answered. See {@link dnsSearchDomainFailedChannel}. */
+export interface SearchDomainFailedEvent {
+  /** The host name as the application wrote it. */
+  readonly hostname: string;
+  /** The name in the search domain, for which no server answered. */
+  readonly failed: string;
+  /** The name that was taken. */
+  readonly name: string;
+  /** Why the search domain does not count: SERVFAIL, REFUSED or silence. */
+  readonly error: ResolutionError;
+}
+
+/**
+ * Published as `externalname:dns:search-domain-failed` when a host name was resolved as it is although no server answered for it in a
+ * search domain. If the host was meant to be found there, this is the one sign that it was not.
+ */
+export const dnsSearchDomainFailedChannel = new EventChannel<SearchDomainFailedEvent>(
+  'externalname:dns:search-domain-failed',
+);

@@ -4,6 +4,8 @@ export {
   dnsAddressesChangedChannel,
   dnsChainChangedChannel,
   dnsQueryChannel,
+  dnsSearchDomainFailedChannel,
+  type SearchDomainFailedEvent,
 } from './channels.ts';
 export {
   DnsQueryError,

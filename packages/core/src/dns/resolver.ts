@@ -9,13 +9,13 @@ import { dnsAddressesChangedChannel, dnsChainChangedChannel } from './channels.t
 import { ResolutionError } from './errors.ts';
 import { type Flight, Flights, type Launch } from './flights.ts';
 import { ChainFollower } from './follower.ts';
+import { HostSearch, isMiss } from './host-search.ts';
 import { type Hosts, isLocalhost, lookupHosts, loopback, parseHosts } from './hosts-file.ts';
 import { isQueryName } from './message.ts';
 import { type DnsResolverOptions, type DnsResolverSettings, resolverSettings } from './options.ts';
 import { type AskSettings, Questioner } from './questioner.ts';
 import type { Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
 import { parseResolvConf, type ResolvConf } from './resolv-conf.ts';
-import { searchCandidates } from './search-list.ts';
 import { parseServerAddress, type ServerAddress } from './server-address.ts';
 import { DnsCounters, type DnsStatistics } from './statistics.ts';
 import { Transport } from './transport.ts';
@@ -54,7 +54,7 @@ export class DnsResolver implements Resolver {
   readonly #resolvConf: WatchedFile<ResolvConf>;
   readonly #hosts: WatchedFile<Hosts>;
   readonly #flights: Flights;
-  readonly #matched = new Map<string, Match>();
+  readonly #hostSearch: HostSearch;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
   #nameservers: { readonly from: readonly string[]; readonly parsed: readonly ServerAddress[] } | undefined;
@@ -69,6 +69,7 @@ export class DnsResolver implements Resolver {
     setMaxListeners(0, this.#closing.signal);
     this.#transport = new Transport(clock, this.#counters);
     this.#flights = new Flights(clock);
+    this.#hostSearch = new HostSearch({ clock, resolve: (name, asked) => this.resolve(name, asked) });
     this.#follower = new ChainFollower({
       questioner: new Questioner(this.#transport, clock, this.#counters),
       cache: this.#cache,
@@ -124,9 +125,12 @@ export class DnsResolver implements Resolver {
    * and a name without a trailing dot is completed from the search list (`search` and `ndots` of resolv.conf(5)).
    * `name` of the result is the candidate that matched.
    *
-   * Two differences from glibc, both so that trouble with one name never leads to another host: the search ends at a candidate
-   * that no server answered for, and at one that exists as an alias, wherever that leads. The candidate that matched is asked
-   * first for the next 60 s.
+   * Two differences from glibc, both so that trouble with one name never leads to another host. The search ends at a candidate that
+   * exists as an alias, wherever that leads. And no search domain is asked after one that no server answered for (SERVFAIL, REFUSED,
+   * silence): then only the name as it is counts, if it has a dot and has not stood for another one in this process. Channel
+   * `externalname:dns:search-domain-failed` tells of it.
+   *
+   * The candidate that matched is asked first for the next 60 s; 10 s if a search domain did not answer.
    *
    * @throws ResolutionError of the candidate that came closest, or of the name itself where none exists.
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
@@ -137,13 +141,13 @@ export class DnsResolver implements Resolver {
     this.#check(options);
     const local = this.#localHost(hostname, family);
     if (local !== undefined) return local;
-    const known = fresh ? undefined : this.#matchOf(hostname);
+    const known = fresh ? undefined : this.#hostSearch.current(hostname, family);
     if (known !== undefined) {
       try {
-        return await this.resolve(known, options);
+        return await this.resolve(known.candidate, options);
       } catch (error) {
         if (!isMiss(error)) throw error;
-        this.#matched.delete(hostname);
+        this.#hostSearch.forget(hostname, family);
       }
     }
     try {
@@ -162,7 +166,7 @@ export class DnsResolver implements Resolver {
    * @internal
    */
   knownHost(hostname: string, family: 0 | 4 | 6): Resolution | undefined {
-    const match = this.#matched.get(hostname);
+    const match = this.#hostSearch.last(hostname, family);
     if (match === undefined || this.#closed !== undefined) return undefined;
     const now = this.#clock.now();
     if (now >= match.until || this.#hosts.current(now).has(match.canonical)) return undefined;
@@ -182,10 +186,10 @@ export class DnsResolver implements Resolver {
   invalidate(name?: string): void {
     if (name === undefined) {
       this.#cache?.clear();
-      this.#matched.clear();
+      this.#hostSearch.forget();
     } else {
       this.#cache?.invalidate(canonicalName(name));
-      this.#matched.delete(name);
+      this.#hostSearch.forget(name);
     }
     this.#flights.abandon();
   }
@@ -331,46 +335,13 @@ export class DnsResolver implements Resolver {
   async #search(hostname: string, options: ResolveOptions): Promise<Resolution> {
     const { timeoutMillis = this.#settings.totalTimeoutMillis } = options;
     const ndots = this.#settings.ndots ?? this.#resolvConf.current().ndots;
-    const candidates = searchCandidates(hostname, { searchDomains: this.searchDomains, ndots }).filter(isQueryName);
-    if (candidates.length === 0) {
-      throw new InvalidArgumentError('hostname', `${JSON.stringify(hostname.slice(0, 300))} is no host name`);
-    }
-    const deadline = this.#clock.now() + timeoutMillis;
-    let closest: ResolutionError | undefined;
-    for (const candidate of candidates) {
-      // One deadline for the whole search.
-      const left = Math.max(Math.ceil(deadline - this.#clock.now()), 0);
-      try {
-        const resolution = await this.resolve(candidate, { ...options, timeoutMillis: left });
-        this.#remember(hostname, candidate);
-        return resolution;
-      } catch (error) {
-        if (!isMiss(error)) throw error;
-        if (closest === undefined || (closest.failure === 'not-found' && error.failure === 'no-address'))
-          closest = error;
-      }
-    }
-    const failure = closest?.failure ?? 'not-found';
-    const tried = candidates.length > 1 ? `, tried as ${candidates.join(', ')}` : '';
-    const detail = `${failure === 'no-address' ? 'no address' : 'NXDOMAIN'}${tried}`;
-    throw new ResolutionError(failure, canonicalName(hostname), { detail, cause: closest });
+    return this.#hostSearch.find(hostname, { searchDomains: this.searchDomains, ndots }, { ...options, timeoutMillis });
   }
 
   // No server answers for the first candidate, as no server answers for any. The one that matched last time is the one meant.
   #staleHost(hostname: string, family: 0 | 4 | 6, options: ResolveOptions): Resolution | undefined {
-    const match = this.#matched.get(hostname);
+    const match = this.#hostSearch.last(hostname, family);
     return match === undefined ? undefined : this.#stale(match.candidate, family, options);
-  }
-
-  #remember(hostname: string, candidate: string): void {
-    if (this.#matched.size >= mostRemembered) this.#matched.clear();
-    const until = this.#clock.now() + matchMemoryMillis;
-    this.#matched.set(hostname, { canonical: canonicalName(hostname), candidate, until });
-  }
-
-  #matchOf(hostname: string): string | undefined {
-    const match = this.#matched.get(hostname);
-    return match !== undefined && this.#clock.now() < match.until ? match.candidate : undefined;
   }
 
   #localHost(hostname: string, family: 0 | 4 | 6): Resolution | undefined {
@@ -415,25 +386,8 @@ export class DnsResolver implements Resolver {
   }
 }
 
-/** The candidate of the search list that a host name stood for. */
-interface Match {
-  /** The host name, canonical. */
-  readonly canonical: string;
-  readonly candidate: string;
-  readonly until: number;
-}
-
 function flightKey(name: string, family: 0 | 4 | 6): string {
   return `${family} ${name}`;
-}
-
-// The candidate is no host: the next one may be. One with aliases exists, and its trouble is its own.
-function isMiss(error: unknown): error is ResolutionError {
-  return (
-    error instanceof ResolutionError &&
-    (error.failure === 'not-found' || error.failure === 'no-address') &&
-    error.chain.length === 0
-  );
 }
 
 function isUnavailable(error: unknown): boolean {
@@ -467,11 +421,6 @@ const prefetchPauseMillis = 1000;
 
 /** As long as a timer can be. */
 const longestTimeoutMillis = 2 ** 31 - 1;
-
-/** How long the matching candidate of a host name is asked first. */
-const matchMemoryMillis = 60_000;
-
-const mostRemembered = 10_000;
 
 /** How often the hosts file is looked at. */
 const localTtlSeconds = 5;
