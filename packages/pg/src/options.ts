@@ -38,7 +38,11 @@ export interface PoolOptions extends pg.PoolConfig {
   clusterDomain?: string | undefined;
   /** How the pool learns where the Service points. Yours to close. @defaultValue DNS */
   source?: TargetSource | undefined;
-  /** Settings of the pool's own DNS resolver, or a resolver of yours that several pools share. */
+  /**
+   * Settings of the DNS resolver, or a resolver of yours, which stays yours to close. Pools and clients of one process whose settings
+   * are equal share a resolver, with its cache, and one question a TTL for each Service that they follow. What else a pool has is its
+   * own: policy, errors, connections. @defaultValue resolv.conf
+   */
   dns?: DnsResolverOptions | Resolver | undefined;
 
   /**

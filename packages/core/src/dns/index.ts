@@ -15,7 +15,7 @@ export {
   type ResolutionFailure,
 } from './errors.ts';
 export { createLookup, type HostResolver, type LookupFunction } from './lookup.ts';
-export type { CacheOptions, DnsResolverOptions } from './options.ts';
+export { type CacheOptions, type DnsResolverOptions, resolverSettings } from './options.ts';
 export type { Hop, Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
 export { parseResolvConf, type ResolvConf, type ResolvConfContext } from './resolv-conf.ts';
 export { DnsResolver, type DnsResolverDependencies } from './resolver.ts';

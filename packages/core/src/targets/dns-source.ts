@@ -434,7 +434,14 @@ function shortestTtl(records: readonly { readonly ttlSeconds: number }[]): numbe
   return records.length === 0 ? unknownTtlSeconds : Math.min(...records.map((record) => record.ttlSeconds));
 }
 
-function followedName(options: DnsTargetSourceOptions): { name: string; clusterDomain: string } {
+/** The name that a source asks for, and the domain of the cluster in which it does. */
+export interface FollowedName {
+  readonly name: string;
+  readonly clusterDomain: string;
+}
+
+/** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
+export function followedName(options: Omit<DnsTargetSourceOptions, 'resolver'>): FollowedName {
   const { service, name, namespace, clusterDomain = 'cluster.local' } = options;
   if ((service === undefined) === (name === undefined)) {
     throw new InvalidArgumentError('service', 'give either service or name');

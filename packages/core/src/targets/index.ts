@@ -21,6 +21,7 @@ export {
 } from './refusals.ts';
 export { type ResolveEndpointsOptions, resolveEndpoints } from './resolve-endpoints.ts';
 export { type BalancedService, ServiceBalancer, type ServiceBalancerOptions } from './service-balancer.ts';
+export { type SharedDns, shareDns, sharedDnsCount } from './shared-dns.ts';
 export { StaticTargetSource } from './static-source.ts';
 export { isSameTarget, TargetFeed } from './target-feed.ts';
 export { type TargetOfChainOptions, targetOfChain } from './target-of-chain.ts';

@@ -3,14 +3,11 @@ import {
   Balancer,
   type Clock,
   createTargetPolicy,
-  DnsResolver,
-  DnsTargetSource,
   discoverClusterContext,
   type Endpoint,
   parseServiceReference,
   type Random,
   ResolutionError,
-  type Resolver,
   raceEndpoints,
   resolveEndpoints,
   type ServiceReference,
@@ -19,6 +16,7 @@ import {
   type TargetSource,
   tlsIdentity,
 } from '@externalname/core';
+import { type SharedDns, shareDns } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { Dialer } from '../connect/connector.ts';
 import { SharedSecureContext } from '../connect/secure-context.ts';
@@ -29,13 +27,14 @@ import type { PoolSettings } from '../options.ts';
 export interface ServiceDialer extends Dialer {
   readonly source: TargetSource;
   readonly policy: TargetPolicy;
-  /** Closes what the pool opened; what was given to it stays open. */
+  /** Ends the pool's part in what it shares with others; what was given to it stays open. */
   close(): Promise<void>;
 }
 
 /**
  * Puts together resolver, source, policy and balancer for a pool that follows a Service. Does no I/O but to read
- * resolv.conf and the service account's namespace.
+ * resolv.conf and the service account's namespace. Resolver and source are shared with the pools of this process that have the same
+ * `dns`; policy and balancer are the pool's own.
  *
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` where there is no allow-list
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry or a name that cannot be read
@@ -47,20 +46,17 @@ export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clo
     allowedTargets: settings.allowedTargets,
     allowedNetworks: settings.allowedNetworks,
   });
-  const given = isResolver(settings.dns) ? settings.dns : undefined;
-  const own =
-    given === undefined ? new DnsResolver(isResolver(settings.dns) ? {} : settings.dns, dependencies) : undefined;
-  const resolver: Resolver = given ?? (own as DnsResolver);
-  const ownSource =
-    settings.source === undefined ? dnsSource(settings, policy, resolver, own, dependencies) : undefined;
+  const dns = shareDns(settings.dns, dependencies);
+  const source = settings.source ?? dnsSource(settings, policy, dns);
   const balancer = new Balancer({}, dependencies);
   const secureContext = new SharedSecureContext();
 
   return {
-    source: settings.source ?? (ownSource as TargetSource),
+    source,
     policy,
     async endpoints(target, options) {
       try {
+        const { resolver } = dns;
         return balancer.order(await resolveEndpoints(target, { ...options, resolver, policy, port: settings.port }));
       } catch (error) {
         throw withWholeChain(error, target);
@@ -79,10 +75,7 @@ export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clo
       if (failed) balancer.failed(endpoint);
       else balancer.succeeded(endpoint);
     },
-    async close() {
-      await ownSource?.close();
-      await own?.close();
-    },
+    close: () => dns.close(),
   };
 }
 
@@ -93,18 +86,12 @@ function withWholeChain(error: unknown, target: Target): unknown {
   return new ResolutionError(failure, hostname, { via: target.via, chain, detail, cause });
 }
 
-function dnsSource(
-  settings: PoolSettings,
-  policy: TargetPolicy,
-  resolver: Resolver,
-  own: DnsResolver | undefined,
-  dependencies: { clock: Clock; random: Random },
-): TargetSource {
-  const context = discoverClusterContext({ searchDomains: own?.searchDomains ?? [] });
+function dnsSource(settings: PoolSettings, policy: TargetPolicy, dns: SharedDns): TargetSource {
+  const context = discoverClusterContext({ searchDomains: dns.searchDomains });
   const clusterDomain = settings.clusterDomain ?? context.clusterDomain;
   const namespace = settings.namespace ?? context.namespace;
   const followed = followedName(settings, policy, { namespace, clusterDomain });
-  return new DnsTargetSource({ ...followed, resolver, clusterDomain }, dependencies);
+  return dns.follow({ ...followed, clusterDomain });
 }
 
 // A host that stands on the allow-list itself is a host; any other is the name of a Service.
@@ -140,8 +127,4 @@ function tlsOptions(
   if (context !== undefined) Object.assign(options, { secureContext: context });
   if (settings.tls === 'unverified') return Object.assign(options, { servername: identity.servername });
   return Object.assign(options, identity, { rejectUnauthorized: true });
-}
-
-function isResolver(dns: PoolSettings['dns']): dns is Resolver {
-  return dns !== undefined && typeof (dns as Partial<Resolver>).resolve === 'function';
 }

@@ -1,0 +1,250 @@
+import { setMaxListeners } from 'node:events';
+import type { Clock, Random } from '../clock.ts';
+import { abortable } from '../deadline.ts';
+import {
+  DnsResolver,
+  type DnsResolverOptions,
+  ResolutionError,
+  type Resolver,
+  resolverSettings,
+} from '../dns/index.ts';
+import { ClosedError } from '../errors.ts';
+import { DnsTargetSource, type DnsTargetSourceOptions, type FollowedName, followedName } from './dns-source.ts';
+import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
+
+/** One user's part in a resolver, and in what follows names with it, that others of this process have a part in as well. */
+export interface SharedDns extends AsyncDisposable {
+  /**
+   * The resolver, from the first use on.
+   *
+   * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
+   */
+  readonly resolver: Resolver;
+  /** The domains that complete a plain name; none where the resolver was given. */
+  readonly searchDomains: readonly string[];
+  /** A source of the user's own, behind which there is one for all that follow the same name. Ends with this. */
+  follow(options: FollowOptions): TargetSource;
+  /** Ends this user's part. Resolves when what it was the last user of is closed. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What a source of {@link SharedDns} takes. */
+export type FollowOptions = Omit<DnsTargetSourceOptions, 'resolver'>;
+
+/**
+ * Joins those of this process that ask DNS in the same way: the same options (or the same resolver, which stays its owner's) and the
+ * same clock. Fifty pools that read one resolv.conf have one cache, and one question a TTL for each name that they follow.
+ *
+ * Only what DNS says is shared. Each user has its own policy, subscriptions and errors, and a wait that ends with it. A user joins when
+ * it first asks: one that is made and never used leaves nothing behind.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the option at fault
+ *
+ * @internal
+ */
+export function shareDns(
+  dns: Resolver | DnsResolverOptions | undefined,
+  dependencies: { clock: Clock; random: Random },
+): SharedDns {
+  const { clock, random } = dependencies;
+  const identity = isResolver(dns) ? numberOf(dns) : resolverSettings(dns);
+  const key = JSON.stringify([identity, numberOf(clock), numberOf(random)]);
+  return new DnsPart(
+    () => asking.join(key, () => new Asking(dns, dependencies)),
+    () => (isResolver(dns) ? [] : new DnsResolver(dns, dependencies).searchDomains),
+  );
+}
+
+/** How many resolvers are shared in this process now: for tests of their end. */
+export function sharedDnsCount(): number {
+  return asking.size;
+}
+
+/** What a user has of a shared thing. */
+interface Part<Thing> {
+  readonly thing: Thing;
+  /** Resolves when the thing is closed, if this user was the last. Idempotent. */
+  leave(): Promise<void>;
+}
+
+/** What is made for the first user of a key, and closed when the last one leaves. */
+class Shared<Thing extends { close(): Promise<void> }> {
+  readonly #kept = new Map<string, { readonly thing: Thing; users: number }>();
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  join(key: string, make: () => Thing): Part<Thing> {
+    const kept = this.#kept.get(key) ?? { thing: make(), users: 0 };
+    this.#kept.set(key, kept);
+    kept.users += 1;
+    let left: Promise<void> | undefined;
+    const leave = async () => {
+      kept.users -= 1;
+      if (kept.users > 0) return;
+      // The next one to come has one made anew, and does not wait for this one to close.
+      this.#kept.delete(key);
+      await kept.thing.close();
+    };
+    return {
+      thing: kept.thing,
+      leave: () => {
+        left ??= leave();
+        return left;
+      },
+    };
+  }
+}
+
+/** A resolver, and what follows names with it. */
+class Asking {
+  readonly resolver: Resolver;
+  readonly sources = new Shared<DnsTargetSource>();
+  #own: DnsResolver | undefined;
+  readonly #dependencies: { clock: Clock; random: Random };
+
+  constructor(dns: Resolver | DnsResolverOptions | undefined, dependencies: { clock: Clock; random: Random }) {
+    this.#dependencies = dependencies;
+    if (isResolver(dns)) this.resolver = dns;
+    else this.resolver = this.#own = new DnsResolver(dns, dependencies);
+  }
+
+  joinSource(options: FollowOptions, { name, clusterDomain }: FollowedName): Part<DnsTargetSource> {
+    const key = JSON.stringify([name, clusterDomain, options.timeoutMillis ?? null]);
+    const make = () => new DnsTargetSource({ ...options, resolver: this.resolver }, this.#dependencies);
+    return this.sources.join(key, make);
+  }
+
+  async close(): Promise<void> {
+    await this.#own?.close();
+  }
+}
+
+class DnsPart implements SharedDns {
+  readonly #join: () => Part<Asking>;
+  readonly #readSearchDomains: () => readonly string[];
+  readonly #sources: TargetSource[] = [];
+  #part: Part<Asking> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(join: () => Part<Asking>, readSearchDomains: () => readonly string[]) {
+    this.#join = join;
+    this.#readSearchDomains = readSearchDomains;
+  }
+
+  get resolver(): Resolver {
+    return this.#joined().resolver;
+  }
+
+  get searchDomains(): readonly string[] {
+    return this.#readSearchDomains();
+  }
+
+  follow(options: FollowOptions): TargetSource {
+    const followed = followedName(options);
+    const source = new SourcePart(() => this.#joined().joinSource(options, followed));
+    this.#sources.push(source);
+    return source;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #joined(): Asking {
+    if (this.#closed !== undefined) throw new ClosedError('the DNS resolver');
+    this.#part ??= this.#join();
+    return this.#part.thing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#sources.map((source) => source.close()));
+    await this.#part?.leave();
+  }
+}
+
+/** One user's part in a source. Its end ends the user's subscriptions and waits, and nothing of the others. */
+class SourcePart implements TargetSource {
+  readonly #join: () => Part<TargetSource>;
+  readonly #subscriptions = new Set<() => void>();
+  readonly #closing = new AbortController();
+  #part: Part<TargetSource> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(join: () => Part<TargetSource>) {
+    this.#join = join;
+    // One listener a wait under way is no leak.
+    setMaxListeners(0, this.#closing.signal);
+  }
+
+  async current(options: CurrentOptions = {}): Promise<Target> {
+    options.signal?.throwIfAborted();
+    const source = this.#joined();
+    try {
+      return await abortable(source.current(options), this.#closing.signal);
+    } catch (error) {
+      throw ownCopy(error);
+    }
+  }
+
+  subscribe(listener: (target: Target) => void): () => void {
+    const unsubscribe = this.#joined().subscribe(listener);
+    this.#subscriptions.add(unsubscribe);
+    return () => {
+      this.#subscriptions.delete(unsubscribe);
+      unsubscribe();
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #joined(): TargetSource {
+    if (this.#closed !== undefined) throw new ClosedError('the target source');
+    this.#part ??= this.#join();
+    return this.#part.thing;
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new ClosedError('the target source'));
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
+    this.#subscriptions.clear();
+    await this.#part?.leave();
+  }
+}
+
+// One question may have many who wait for it, and an error is written on on its way up: what its pool met, and whose it was.
+function ownCopy(error: unknown): unknown {
+  if (!(error instanceof ResolutionError)) return error;
+  const { failure, hostname, chain, detail, cause } = error;
+  return new ResolutionError(failure, hostname, { chain, detail, cause });
+}
+
+function isResolver(dns: Resolver | DnsResolverOptions | undefined): dns is Resolver {
+  return dns !== undefined && typeof (dns as Partial<Resolver>).resolve === 'function';
+}
+
+const asking = new Shared<Asking>();
+
+function numberOf(object: object): number {
+  const known = numbers.get(object);
+  if (known !== undefined) return known;
+  lastNumber += 1;
+  numbers.set(object, lastNumber);
+  return lastNumber;
+}
+
+const numbers = new WeakMap<object, number>();
+let lastNumber = 0;
