@@ -9,7 +9,7 @@ export { explainCertificateFailure } from './identity/index.ts';
 export { isPrintable, ownOptions, printable } from './input.ts';
 export { ManualClock } from './manual-clock.ts';
 export { readYaml, type YamlDocument, type YamlProblem } from './objects/index.ts';
-export { type SharedDns, shareDns, sharedDnsCount, TargetFeed } from './targets/index.ts';
+export { type AddressUser, type SharedDns, shareDns, sharedDnsCount, TargetFeed } from './targets/index.ts';
 // Past the room's face, so that the contract and node:assert are not loaded with the package.
 export {
   checkTargetSource,

@@ -2,9 +2,11 @@ import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
 import { hostname as machineName } from 'node:os';
 import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
+import { type WaitOptions, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
+import type { Outcome } from './chain.ts';
 import { dnsAddressesChangedChannel, dnsChainChangedChannel } from './channels.ts';
 import { ResolutionError } from './errors.ts';
 import { type Flight, Flights, type Launch } from './flights.ts';
@@ -26,6 +28,20 @@ export interface DnsResolverDependencies {
   clock?: Clock | undefined;
   /** For jitter. Query ids come from the system's secure randomness, always. */
   random?: Random | undefined;
+}
+
+/** See {@link DnsResolver.resolveAtEach}. */
+export interface ResolveAtEachOptions extends WaitOptions {
+  readonly family: 0 | 4 | 6;
+  readonly timeoutMillis: number;
+}
+
+/** What one server says of a name. */
+export interface ServerAnswer {
+  /** `address:port` */
+  readonly server: string;
+  /** `undefined` if it gave no answer. */
+  readonly addresses: readonly ResolvedAddress[] | undefined;
 }
 
 /**
@@ -50,6 +66,7 @@ export class DnsResolver implements Resolver {
   readonly #counters = new DnsCounters();
   readonly #cache: DnsCache | undefined;
   readonly #transport: Transport;
+  readonly #questioner: Questioner;
   readonly #follower: ChainFollower;
   readonly #resolvConf: WatchedFile<ResolvConf>;
   readonly #hosts: WatchedFile<Hosts>;
@@ -70,8 +87,9 @@ export class DnsResolver implements Resolver {
     this.#transport = new Transport(clock, this.#counters);
     this.#flights = new Flights(clock);
     this.#hostSearch = new HostSearch({ clock, resolve: (name, asked) => this.resolve(name, asked) });
+    this.#questioner = new Questioner(this.#transport, clock, this.#counters);
     this.#follower = new ChainFollower({
-      questioner: new Questioner(this.#transport, clock, this.#counters),
+      questioner: this.#questioner,
       cache: this.#cache,
       clock,
       settings: () => this.#askSettings(),
@@ -172,6 +190,28 @@ export class DnsResolver implements Resolver {
     if (now >= match.until || this.#hosts.current(now).has(match.canonical)) return undefined;
     const settled = this.#find(match.candidate, family, now);
     return settled !== undefined && isResolution(settled) ? settled : undefined;
+  }
+
+  /**
+   * Asks each server by itself, side by side, past the cache and without keeping what they say: for what must not hang on the word
+   * of one of them. An answer without an address is an answer; a server that gives none within `timeoutMillis` has `undefined`.
+   *
+   * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`, or the signal's reason
+   *
+   * @internal
+   */
+  async resolveAtEach(name: string, options: ResolveAtEachOptions): Promise<readonly ServerAnswer[]> {
+    const { family, timeoutMillis, signal } = options;
+    this.#check(options);
+    const servers = new Map(this.#servers().map((server) => [server.text, server]));
+    return Promise.all(
+      [...servers.values()].map(async (server): Promise<ServerAnswer> => {
+        const outcome = await this.#resolveAt(server, canonicalName(name), family, timeoutMillis, signal);
+        if (outcome === undefined || outcome.kind === 'unavailable')
+          return { server: server.text, addresses: undefined };
+        return { server: server.text, addresses: outcome.kind === 'addresses' ? outcome.addresses : [] };
+      }),
+    );
   }
 
   /** Counts since the resolver was made. */
@@ -317,6 +357,46 @@ export class DnsResolver implements Resolver {
     const staleAfterMillis = this.#settings.cache?.staleAfterMillis ?? 0;
     const waitMillis = this.#cache.hasFailed(name) ? 0 : flight.begunAt + staleAfterMillis - now;
     return this.#clock.schedule(serveStale, waitMillis, { background: true });
+  }
+
+  async #resolveAt(
+    server: ServerAddress,
+    name: string,
+    family: 0 | 4 | 6,
+    timeoutMillis: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Outcome | undefined> {
+    const tooLate = new DeadlineError(`asking ${server.text}`, timeoutMillis);
+    const ask = (ending: AbortSignal) => {
+      const follower = new ChainFollower({
+        questioner: this.#questioner,
+        cache: undefined,
+        clock: this.#clock,
+        settings: () => ({ ...this.#askSettings(), nameservers: [server], attempts: 1, timeoutMillis }),
+        closing: ending,
+      });
+      return follower.follow(name, family, { begunAt: this.#clock.now(), sent: false, obsolete: false, chain: [] });
+    };
+    const end = () => controller.abort(this.#closing.signal.reason);
+    const abandon = () => controller.abort(signal?.reason);
+    const controller = new AbortController();
+    this.#closing.signal.addEventListener('abort', end, { once: true });
+    signal?.addEventListener('abort', abandon, { once: true });
+    try {
+      return await withDeadline(ask, {
+        signal: controller.signal,
+        timeoutMillis,
+        onTimeout: () => tooLate,
+        clock: this.#clock,
+        background: true,
+      });
+    } catch (error) {
+      if (error === tooLate) return undefined;
+      throw error;
+    } finally {
+      this.#closing.signal.removeEventListener('abort', end);
+      signal?.removeEventListener('abort', abandon);
+    }
   }
 
   #launch(name: string, family: 0 | 4 | 6): Launch {

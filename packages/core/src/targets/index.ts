@@ -1,3 +1,4 @@
+export type { AddressUser } from './address-watch.ts';
 export { Balancer, type BalancerDependencies, type BalancerOptions, type Balancing } from './balancer.ts';
 export { DnsTargetSource, type DnsTargetSourceOptions, type TargetSourceDependencies } from './dns-source.ts';
 export type { Endpoint } from './endpoint.ts';

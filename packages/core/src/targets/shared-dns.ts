@@ -9,6 +9,7 @@ import {
   resolverSettings,
 } from '../dns/index.ts';
 import { ClosedError } from '../errors.ts';
+import { type AddressUser, AddressWatch } from './address-watch.ts';
 import { DnsTargetSource, type DnsTargetSourceOptions, type FollowedName, followedName } from './dns-source.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
 
@@ -24,6 +25,8 @@ export interface SharedDns extends AsyncDisposable {
   readonly searchDomains: readonly string[];
   /** A source of the user's own, behind which there is one for all that follow the same name. Ends with this. */
   follow(options: FollowOptions): TargetSource;
+  /** Tells the user of addresses that have left a name, until the function is called that is returned, or this ends. */
+  watchAddresses(name: string, user: AddressUser): () => void;
   /** Ends this user's part. Resolves when what it was the last user of is closed. Idempotent. */
   close(): Promise<void>;
 }
@@ -101,6 +104,7 @@ class Shared<Thing extends { close(): Promise<void> }> {
 class Asking {
   readonly resolver: Resolver;
   readonly sources = new Shared<DnsTargetSource>();
+  readonly watches = new Shared<AddressWatch>();
   #own: DnsResolver | undefined;
   readonly #dependencies: { clock: Clock; random: Random };
 
@@ -116,6 +120,10 @@ class Asking {
     return this.sources.join(key, make);
   }
 
+  joinWatch(name: string): Part<AddressWatch> {
+    return this.watches.join(name, () => new AddressWatch(name, this.resolver, this.#dependencies.clock));
+  }
+
   async close(): Promise<void> {
     await this.#own?.close();
   }
@@ -125,6 +133,7 @@ class DnsPart implements SharedDns {
   readonly #join: () => Part<Asking>;
   readonly #readSearchDomains: () => readonly string[];
   readonly #sources: TargetSource[] = [];
+  readonly #watches = new Set<() => Promise<void>>();
   #part: Part<Asking> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -148,6 +157,21 @@ class DnsPart implements SharedDns {
     return source;
   }
 
+  watchAddresses(name: string, user: AddressUser): () => void {
+    const { thing, leave } = this.#joined().joinWatch(name);
+    const stop = thing.join(user);
+    const end = () => {
+      stop();
+      this.#watches.delete(end);
+      return leave();
+    };
+    this.#watches.add(end);
+    return () => {
+      // Never rejects.
+      end().catch(() => undefined);
+    };
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -164,7 +188,7 @@ class DnsPart implements SharedDns {
   }
 
   async #close(): Promise<void> {
-    await Promise.all(this.#sources.map((source) => source.close()));
+    await Promise.all([...this.#sources.map((source) => source.close()), ...[...this.#watches].map((end) => end())]);
     await this.#part?.leave();
   }
 }

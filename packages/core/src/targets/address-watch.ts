@@ -1,0 +1,253 @@
+import { setMaxListeners } from 'node:events';
+import { isIP } from 'node:net';
+import type { Clock, Timer } from '../clock.ts';
+import type { Resolution, ResolveAtEachOptions, ResolvedAddress, Resolver, ServerAnswer } from '../dns/index.ts';
+import { ClosedError } from '../errors.ts';
+import { AddressHistory } from './address-history.ts';
+
+/** Who wants to know of addresses that have left a name. */
+export interface AddressUser {
+  /** The addresses that it has connections to now. */
+  inUse(): Iterable<string>;
+  /** Told of those among them that have left the name, with each answer for as long as there are any. Outside of every call made to the watch. */
+  left(addresses: ReadonlySet<string>): void;
+}
+
+/** Asks each DNS server by itself. A `DnsResolver` does. */
+interface AsksEach {
+  resolveAtEach(name: string, options: ResolveAtEachOptions): Promise<readonly ServerAnswer[]>;
+}
+
+/**
+ * Finds out which addresses that connections lead to have left their name.
+ *
+ * It looks at the name's addresses once a TTL, a little later than whoever follows the name, so that the resolver's cache has the answer. As
+ * long as an address in use is missing it asks past the cache, once a second if the name does not rotate; {@link AddressHistory} says when the
+ * answers make up a change. Then the change is put to the proof: each DNS server is asked by itself, seven questions at least in all, so that
+ * whichever of several servers behind one address has not heard of it is come upon. An address has left if nobody names it and
+ *
+ * - each server that answers names other addresses of its family: an empty answer proves nothing, and neither does an error;
+ * - two servers answered, where two are configured.
+ *
+ * One for each name, whoever wants to know. Asks nothing while no address is in use. Its timer does not keep the process alive.
+ *
+ * @internal
+ */
+export class AddressWatch {
+  readonly #name: string;
+  readonly #resolver: Resolver & Partial<AsksEach>;
+  readonly #clock: Clock;
+  readonly #users = new Set<AddressUser>();
+  readonly #histories = { 4: new AddressHistory(), 6: new AddressHistory() };
+  readonly #left = new Set<string>();
+  readonly #closing = new AbortController();
+  #timer: Timer | undefined;
+  #looking: Promise<void> | undefined;
+  /** When a proof that failed may be tried again, and how often it has failed in a row. */
+  #proveAgainAt = 0;
+  #failedProofs = 0;
+
+  constructor(name: string, resolver: Resolver, clock: Clock) {
+    this.#name = name;
+    this.#resolver = resolver;
+    this.#clock = clock;
+    // One listener a question under way is no leak.
+    setMaxListeners(0, this.#closing.signal);
+  }
+
+  /** Tells the user from now on. Returns the function that ends it. */
+  join(user: AddressUser): () => void {
+    if (this.#closing.signal.aborted) throw new ClosedError('the watch of addresses');
+    this.#users.add(user);
+    if (this.#timer === undefined && this.#looking === undefined) this.#lookAfter(shortestPauseMillis);
+    return () => {
+      this.#users.delete(user);
+      if (this.#users.size === 0) this.#stop();
+    };
+  }
+
+  /** Resolves when nothing is under way any more. Idempotent. */
+  async close(): Promise<void> {
+    this.#users.clear();
+    this.#stop();
+    this.#closing.abort(new ClosedError('the watch of addresses'));
+    await this.#looking;
+  }
+
+  #stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #lookAfter(pauseMillis: number): void {
+    this.#stop();
+    if (this.#users.size === 0) return;
+    const look = () => {
+      this.#timer = undefined;
+      this.#looking = this.#look().then((nextMillis) => {
+        this.#looking = undefined;
+        this.#lookAfter(nextMillis);
+      });
+    };
+    this.#timer = this.#clock.schedule(look, pauseMillis, { background: true });
+  }
+
+  /** Looks once; says when to look again. Never rejects. */
+  async #look(): Promise<number> {
+    const inUse = this.#inUse();
+    for (const address of this.#left) if (!inUse.has(address)) this.#left.delete(address);
+    if (inUse.size === 0) return idlePauseMillis;
+    const missing = this.#missing(inUse);
+    const fresh = missing.length > 0;
+    let resolution: Resolution;
+    try {
+      resolution = await this.#resolver.resolve(this.#name, {
+        fresh,
+        family: fresh ? familyOf(missing) : 0,
+        timeoutMillis: questionTimeoutMillis,
+        signal: this.#closing.signal,
+      });
+    } catch {
+      // Neither "no such host" nor silence says where the name has gone.
+      return failurePauseMillis;
+    }
+    if (resolution.stale) return failurePauseMillis;
+    this.#take(resolution.addresses, fresh ? undefined : resolution.expiresAt);
+    await this.#judge(this.#missing(this.#inUse()));
+    this.#tell();
+    return this.#pauseAfter(resolution);
+  }
+
+  async #judge(missing: readonly string[]): Promise<void> {
+    const now = this.#clock.now();
+    if (now < this.#proveAgainAt) return;
+    for (const family of [4, 6] as const) {
+      const due = missing.filter(
+        (address) => isIP(address) === family && this.#histories[family].hasLeft(address, now),
+      );
+      if (due.length === 0) continue;
+      const named = await this.#proof(family);
+      if (named === undefined) {
+        this.#failedProofs += 1;
+        const pauseMillis = Math.min(failurePauseMillis * 2 ** (this.#failedProofs - 1), longestProofPauseMillis);
+        this.#proveAgainAt = this.#clock.now() + pauseMillis;
+        continue;
+      }
+      this.#failedProofs = 0;
+      for (const address of due) if (!named.has(address)) this.#left.add(address);
+    }
+  }
+
+  /** Every address that a server names for the family; `undefined` if that proves nothing. */
+  async #proof(family: 4 | 6): Promise<ReadonlySet<string> | undefined> {
+    const named = new Set<string>();
+    const answered = new Set<string>();
+    const until = this.#clock.now() + longestProofMillis;
+    let servers = 1;
+    for (let questions = 0; questions < proofQuestions && this.#clock.now() < until; ) {
+      let answers: readonly ServerAnswer[];
+      try {
+        answers = await this.#askEach(family);
+      } catch {
+        return undefined;
+      }
+      servers = answers.length;
+      const given = answers.filter(({ addresses }) => addresses !== undefined);
+      for (const { server, addresses = [] } of given) {
+        const ofFamily = addresses.filter((each) => each.family === family);
+        if (ofFamily.length === 0) return undefined;
+        this.#take(ofFamily, undefined);
+        for (const { address } of ofFamily) named.add(address);
+        answered.add(server);
+      }
+      if (given.length === 0) return undefined;
+      questions += given.length;
+    }
+    return answered.size >= Math.min(2, servers) ? named : undefined;
+  }
+
+  async #askEach(family: 4 | 6): Promise<readonly ServerAnswer[]> {
+    const { signal } = this.#closing;
+    const asked = { family, signal, timeoutMillis: proofTimeoutMillis };
+    if (this.#resolver.resolveAtEach !== undefined) return await this.#resolver.resolveAtEach(this.#name, asked);
+    const { addresses, stale } = await this.#resolver.resolve(this.#name, { ...asked, fresh: true });
+    return [{ server: '', addresses: stale ? undefined : addresses }];
+  }
+
+  // Without `expiresAt`, the answer comes from a server and not from the resolver's cache.
+  #take(addresses: readonly ResolvedAddress[], expiresAt: number | undefined): void {
+    const now = this.#clock.now();
+    for (const family of [4, 6] as const) {
+      const ofFamily = addresses.filter((each) => each.family === family);
+      if (ofFamily.length === 0) continue;
+      const ttlMillis = Math.min(...ofFamily.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
+      const named = ofFamily.map(({ address }) => address);
+      this.#histories[family].add({ addresses: named, expiresAt: expiresAt ?? now + ttlMillis, ttlMillis }, now);
+      for (const address of named) this.#left.delete(address);
+    }
+  }
+
+  #tell(): void {
+    for (const user of [...this.#users]) {
+      const left = new Set([...user.inUse()].filter((address) => this.#left.has(address)));
+      if (left.size > 0) user.left(left);
+    }
+  }
+
+  #inUse(): ReadonlySet<string> {
+    return new Set([...this.#users].flatMap((user) => [...user.inUse()]));
+  }
+
+  // In use, not named, and not known to have left.
+  #missing(inUse: ReadonlySet<string>): readonly string[] {
+    return [...inUse].filter((address) => {
+      const family = isIP(address);
+      if ((family !== 4 && family !== 6) || this.#left.has(address)) return false;
+      return this.#histories[family].isBegun && !this.#histories[family].names(address);
+    });
+  }
+
+  #pauseAfter({ addresses, expiresAt }: Resolution): number {
+    const now = this.#clock.now();
+    const isHurried = this.#missing(this.#inUse()).some((address) => {
+      const history = this.#histories[isIP(address) === 6 ? 6 : 4];
+      return !history.rotates(now) && !history.hasLeft(address, now);
+    });
+    if (isHurried) return hurriedPauseMillis;
+    const lifeMillis = Math.min(...addresses.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
+    // After whoever follows the name has asked again, whose answer is in the cache then.
+    const laterMillis = Math.min(lifeMillis / 10, 1000) + 250;
+    return Math.min(Math.max(expiresAt - now + laterMillis, shortestPauseMillis), longestPauseMillis);
+  }
+}
+
+function familyOf(addresses: readonly string[]): 0 | 4 | 6 {
+  const families = new Set(addresses.map((address) => isIP(address)));
+  return families.size > 1 ? 0 : families.has(6) ? 6 : 4;
+}
+
+/** No name is asked for more often. */
+const shortestPauseMillis = 1000;
+
+/** Longer than a TTL's step, so that answers of a server without a cache can be told from copies. */
+const hurriedPauseMillis = 1100;
+
+const longestPauseMillis = 300_000;
+
+/** After a question that brought nothing, and after a proof that failed. */
+const failurePauseMillis = 5000;
+
+/** A nameserver that is dead stays so for long. */
+const longestProofPauseMillis = 60_000;
+
+/** How often it is looked whether an address is in use. */
+const idlePauseMillis = 1000;
+
+const questionTimeoutMillis = 5000;
+
+/** As many as `DnsTargetSource` asks: with one of two servers behind, all come to the other once in 128 times. */
+const proofQuestions = 7;
+
+const proofTimeoutMillis = 1000;
+
+const longestProofMillis = 3000;
