@@ -1,11 +1,114 @@
+import { InvalidArgumentError } from './errors.ts';
+
 /**
  * The options that the caller set, and no others: what stands on a prototype is left out, so that a polluted
  * `Object.prototype` (`allowedTargets: 'any'`) decides nothing. Properties that are not enumerable come along, because a
  * `pg.Pool` hides its password so.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where that is not an object
  */
-export function ownOptions<T extends object>(options: T): T {
+export function ownOptions<T extends object>(options: T, argument = 'options'): T {
+  checkObject(argument, options);
   return Object.create(null, Object.getOwnPropertyDescriptors(options)) as T;
 }
+
+/** @throws InvalidArgumentError for anything but an object; a list is not one */
+export function checkObject(argument: string, value: unknown): asserts value is object {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  throw new InvalidArgumentError(argument, `must be an object, got ${describeValue(value)}`);
+}
+
+/** @throws InvalidArgumentError for anything but a text */
+export function checkText(argument: string, value: unknown): asserts value is string {
+  if (typeof value === 'string') return;
+  throw new InvalidArgumentError(argument, `must be a string, got ${describeValue(value)}`);
+}
+
+/** @throws InvalidArgumentError for anything but a list */
+export function checkList(argument: string, value: unknown): asserts value is readonly unknown[] {
+  if (Array.isArray(value)) return;
+  const advice = typeof value === 'string' && value.includes(',') ? ": split it, with value.split(',')" : '';
+  throw new InvalidArgumentError(argument, `must be an array, got ${describeValue(value)}${advice}`);
+}
+
+/** @throws InvalidArgumentError naming the entry that is not a text */
+export function checkTexts(argument: string, value: unknown): asserts value is readonly string[] {
+  checkList(argument, value);
+  // By index, as forEach passes over holes.
+  for (let index = 0; index < value.length; index++) checkText(`${argument}[${index}]`, value[index]);
+}
+
+/** @throws InvalidArgumentError for anything but a function */
+export function checkFunction(
+  argument: string,
+  value: unknown,
+): asserts value is (...values: readonly unknown[]) => unknown {
+  if (typeof value === 'function') return;
+  throw new InvalidArgumentError(argument, `must be a function, got ${describeValue(value)}`);
+}
+
+/** @throws InvalidArgumentError where an object lacks one of these methods */
+export function checkMethods(argument: string, value: unknown, methods: readonly string[]): void {
+  checkObject(argument, value);
+  for (const name of methods) checkFunction(`${argument}.${name}`, (value as Record<string, unknown>)[name]);
+}
+
+/** Bounds of a number: both belong to it. */
+export interface NumberBounds {
+  readonly least?: number;
+  readonly most?: number;
+  readonly whole?: boolean;
+}
+
+/** @throws InvalidArgumentError for anything but a number within the bounds */
+export function checkNumber(argument: string, value: unknown, bounds: NumberBounds = {}): asserts value is number {
+  const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY, whole = false } = bounds;
+  const fits = typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value));
+  if (fits) return;
+  const range =
+    most !== Number.POSITIVE_INFINITY
+      ? ` from ${least} to ${most}`
+      : Number.isFinite(least)
+        ? ` of at least ${least}`
+        : '';
+  throw new InvalidArgumentError(
+    argument,
+    `must be a ${whole ? 'whole ' : ''}number${range}, got ${describeValue(value)}`,
+  );
+}
+
+/** @throws InvalidArgumentError for anything but `true` and `false` */
+export function checkBoolean(argument: string, value: unknown): asserts value is boolean {
+  if (typeof value === 'boolean') return;
+  throw new InvalidArgumentError(argument, `must be true or false, got ${describeValue(value)}`);
+}
+
+/** @throws InvalidArgumentError for anything but an AbortSignal, of whatever make, or `undefined` */
+export function checkSignal(argument: string, value: unknown): void {
+  if (value === undefined) return;
+  const { aborted, addEventListener } = (value ?? {}) as { aborted?: unknown; addEventListener?: unknown };
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return;
+  throw new InvalidArgumentError(argument, `must be an AbortSignal, got ${describeValue(value)}`);
+}
+
+/** What a value is called in the message that refuses it. A text is shown in part, anything with parts by its kind alone. */
+export function describeValue(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return value.length > 0 ? `the string ${JSON.stringify(value.slice(0, longestShown))}` : 'an empty string';
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+    case 'bigint':
+      return String(value);
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
+const longestShown = 100;
 
 /**
  * Text that came from elsewhere (a server, an annotation), fit for one line of a log, a terminal or an Event: no line

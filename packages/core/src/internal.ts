@@ -6,7 +6,22 @@
  */
 export { abortable, type DeadlineOptions, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 export { explainCertificateFailure } from './identity/index.ts';
-export { isPrintable, ownOptions, printable } from './input.ts';
+export {
+  checkBoolean,
+  checkFunction,
+  checkList,
+  checkMethods,
+  checkNumber,
+  checkObject,
+  checkSignal,
+  checkText,
+  checkTexts,
+  describeValue,
+  isPrintable,
+  type NumberBounds,
+  ownOptions,
+  printable,
+} from './input.ts';
 export { ManualClock } from './manual-clock.ts';
 export { readYaml, type YamlDocument, type YamlProblem } from './objects/index.ts';
 export { type AddressUser, type SharedDns, shareDns, sharedDnsCount, TargetFeed } from './targets/index.ts';
