@@ -33,6 +33,7 @@ const ground = ['errors', 'clock', 'deadline', 'input'];
 // room of pg -> the rooms that it may import
 const pgRooms = {
   failures: [],
+  settings: [],
   driver: ['failures'],
   connect: ['driver', 'failures'],
   liveness: ['connect', 'driver', 'failures'],
@@ -46,7 +47,7 @@ const pgRooms = {
 const pgGround = ['errors', 'events', 'recent-events', 'secrets', 'background'];
 
 // Settings are made of what the rooms below want to know, and used by those that read them.
-const pgOptions = { below: ['connect', 'liveness', 'driver'], above: ['failover', 'client', 'pool'] };
+const pgOptions = { below: ['settings', 'connect', 'liveness', 'driver'], above: ['failover', 'client', 'pool'] };
 
 const oneOf = (names) => `(${names.join('|')})`;
 
@@ -128,10 +129,13 @@ module.exports = {
     },
     {
       name: 'pg-options',
-      comment: `options.ts of pg may import ${pgOptions.below.join(', ')}, whose settings it makes.`,
+      comment: `options.ts of pg may import ${pgOptions.below.join(', ')}, whose settings it makes, and ${pgGround.join(', ')}.`,
       severity: 'error',
       from: { path: '^packages/pg/src/options\\.ts$' },
-      to: { path: '^packages/pg/src/', pathNot: `^packages/pg/src/${oneOf(pgOptions.below)}/` },
+      to: {
+        path: '^packages/pg/src/',
+        pathNot: [`^packages/pg/src/${oneOf(pgOptions.below)}/`, `^packages/pg/src/${oneOf(pgGround)}\\.ts$`],
+      },
     },
     {
       name: 'generic-pool-in-one-place',

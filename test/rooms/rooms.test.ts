@@ -34,6 +34,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['resolvable', 'packages/pg/src/g.ts', `import { x } from 'nowhere';`],
   ['dns-packet-in-one-place', 'packages/core/src/dns/d.ts', `import { x } from 'dns-packet';`],
   ['pg-room-failures', 'packages/pg/src/failures/a.ts', `import { x } from '../driver/a.ts';`],
+  ['pg-room-settings', 'packages/pg/src/settings/a.ts', `import { x } from '../driver/a.ts';`],
   ['pg-room-driver', 'packages/pg/src/driver/b.ts', `import type { X } from '../connect/a.ts';`],
   ['pg-room-connect', 'packages/pg/src/connect/b.ts', `import { x } from '../options.ts';`],
   ['pg-room-liveness', 'packages/pg/src/liveness/b.ts', `import { x } from '../failover/a.ts';`],
@@ -123,7 +124,8 @@ async function plant(tree: string): Promise<void> {
   for (const room of ['objects', 'names', 'events', 'identity', 'validation', 'manifests', 'dns', 'targets', 'utils']) {
     await write(`packages/core/src/${room}/index.ts`, face);
   }
-  for (const room of ['failures', 'driver', 'connect', 'liveness', 'transaction', 'failover', 'client', 'pool']) {
+  const lowerRooms = ['failures', 'settings', 'driver', 'connect', 'liveness'];
+  for (const room of [...lowerRooms, 'transaction', 'failover', 'client', 'pool']) {
     await write(`packages/pg/src/${room}/a.ts`, face);
   }
   await write('packages/pg/src/helpers.ts', face);

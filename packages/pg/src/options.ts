@@ -1,13 +1,30 @@
 import net from 'node:net';
 import { inspect } from 'node:util';
-import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
-import { ownOptions } from '@externalname/core/internal';
+import {
+  canonicalName,
+  type DnsResolverOptions,
+  InvalidArgumentError,
+  parseHostName,
+  type Resolver,
+  type TargetSource,
+} from '@externalname/core';
+import {
+  checkMethods,
+  checkNumber,
+  checkObject,
+  checkText,
+  checkTexts,
+  describeValue,
+  ownOptions,
+} from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import type { AuthenticationDemands, AuthenticationMethod } from './connect/authentication.ts';
 import type { TargetSessionAttrs } from './connect/session-role.ts';
 import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
+import { maskSecrets } from './secrets.ts';
+import { checkOptionsOfPg, checkPort } from './settings/options-of-pg.ts';
 
 /**
  * Options of {@link Pool}: those of `pg.Pool`, and what connecting through a Service adds.
@@ -144,17 +161,21 @@ export interface PoolSettings {
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
  */
-export function poolSettings(given: PoolOptions, environment: NodeJS.ProcessEnv = process.env): PoolSettings {
-  const options = ownOptions(given);
+export function poolSettings(given: PoolOptions | null, environment: NodeJS.ProcessEnv = process.env): PoolSettings {
+  const options = ownOptions(given ?? {});
+  checkOptionsOfPg(options);
   const allowedTargets = options.allowedTargets ?? listFrom(environment['EXTERNALNAME_ALLOWED_TARGETS']);
   const follows = options.service !== undefined || allowedTargets !== undefined || options.source !== undefined;
-  const service = options.service ?? undefined;
+  const { service } = options;
   if (service !== undefined && (typeof service !== 'string' || service === '')) {
-    throw new InvalidArgumentError('service', 'write the name of a Service');
+    throw new InvalidArgumentError('service', `write the name of a Service, got ${describeValue(service)}`);
   }
+  checkServiceOptions(options);
   if (follows) refuseNative((options as { Client?: unknown }).Client ?? pg.Client);
   // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
-  const probe = new pg.Client(probeOptions(options, follows, environment));
+  if (service !== undefined) refuseOtherHost(options, service);
+  const probe = probeClient(options, follows, environment);
+  checkPort(probe.port, options);
   const settings: Omit<PoolSettings, 'secrets'> = {
     follows,
     name: service ?? probe.host,
@@ -170,7 +191,8 @@ export function poolSettings(given: PoolOptions, environment: NodeJS.ProcessEnv 
     tls: tlsMode(options, probe, follows, environment),
     targetSessionAttrs: oneOf(options, 'targetSessionAttrs', sessionAttrs, follows ? 'read-write' : 'any'),
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
-    connectionTimeoutMillis: millis(options, 'connectionTimeoutMillis', 0),
+    // Falsy is not set for pg, whatever it is.
+    connectionTimeoutMillis: timerMillis(Number(options.connectionTimeoutMillis || 0)),
     drainTimeoutMillis: Math.min(millis(options, 'drainTimeoutMillis', 250), longestTimerMillis),
     readySessions: sessionCount(options.readySessions),
     reconnectSpreadMillis: millis(options, 'reconnectSpreadMillis', 200),
@@ -210,19 +232,76 @@ function refuseNative(Client: unknown): void {
   );
 }
 
+// What is not said by a type of TypeScript, to a user of JavaScript.
+function checkServiceOptions(options: PoolOptions): void {
+  const { allowedTargets, allowedNetworks, namespace, clusterDomain, source, dns } = options;
+  if (allowedTargets !== undefined && allowedTargets !== 'any') checkTexts('allowedTargets', allowedTargets);
+  if (allowedNetworks !== undefined && allowedNetworks !== 'any') checkTexts('allowedNetworks', allowedNetworks);
+  if (namespace !== undefined) checkName('namespace', namespace);
+  if (clusterDomain !== undefined) checkName('clusterDomain', clusterDomain);
+  if (source !== undefined) checkMethods('source', source, ['current', 'subscribe']);
+  if (dns !== undefined) checkObject('dns', dns);
+}
+
+function checkName(argument: 'namespace' | 'clusterDomain', value: string): void {
+  checkText(argument, value);
+  // cluster.local is also written with a dot before it.
+  parseHostName(value.replace(/^\.+/, ''), argument);
+}
+
+// It would be ignored: the Service decides where connections lead.
+function refuseOtherHost({ host, connectionString }: PoolOptions, service: string): void {
+  const written = { host, connectionString: connectionString && hostOf(connectionString) };
+  for (const [argument, name] of Object.entries(written)) {
+    if (!name || canonicalName(name) === canonicalName(service)) continue;
+    throw new InvalidArgumentError(
+      argument,
+      `names the host ${JSON.stringify(name)} beside the service ${JSON.stringify(service)}: leave one of them out`,
+    );
+  }
+}
+
+// As `pg` reads it: a path is that of a Unix socket, and a parameter outweighs what stands before the path.
+function hostOf(connectionString: string): string | undefined {
+  if (connectionString.startsWith('/')) return connectionString.split(' ', 1)[0];
+  const parameter = parametersOf(connectionString)?.get('host');
+  if (parameter) return parameter;
+  try {
+    return decodeURIComponent(new URL(connectionString, 'postgres://base').hostname);
+  } catch {
+    // `user@/database` has no host.
+    return undefined;
+  }
+}
+
 // Only to be read from. A socket that is never used keeps the application's own `stream` from being made for it.
-function probeOptions(options: PoolOptions, follows: boolean, environment: NodeJS.ProcessEnv): pg.ClientConfig {
+function probeClient(options: PoolOptions, follows: boolean, environment: NodeJS.ProcessEnv): pg.Client {
   if (follows && options.stream !== undefined) {
     throw new InvalidArgumentError('stream', 'a Service is dialled by the pool itself, after its policy: leave it out');
   }
-  const result: pg.ClientConfig = { ...options, stream: () => new net.Socket() };
+  const probed: pg.ClientConfig = { ...options, stream: () => new net.Socket() };
   const direct =
     (parametersOf(options.connectionString)?.get('sslnegotiation') ??
       (options as { sslnegotiation?: unknown }).sslnegotiation ??
       environment['PGSSLNEGOTIATION']) === 'direct';
   // TLS is on for a Service, which `pg` wants to hear before it begins with it.
-  if (follows && direct && options.ssl === undefined && environment['PGSSLMODE'] !== 'disable') result.ssl = true;
-  return result;
+  if (follows && direct && options.ssl === undefined && environment['PGSSLMODE'] !== 'disable') probed.ssl = true;
+  try {
+    return new pg.Client(probed);
+  } catch (error) {
+    // It throws for a connection string that it cannot read, a file that is named in there, and sslnegotiation.
+    const argument = options.connectionString ? 'connectionString' : 'options';
+    const { message = String(error) } = error as Partial<Error>;
+    throw new InvalidArgumentError(argument, maskSecrets(message, [options.connectionString, options.password]), {
+      cause: withoutInput(error),
+    });
+  }
+}
+
+// An error about a URL brings it along, with the password.
+function withoutInput(error: unknown): unknown {
+  if (typeof error === 'object' && error !== null && 'input' in error) delete error.input;
+  return error;
 }
 
 /**
@@ -247,12 +326,19 @@ export function hideSecrets(options: object): void {
 /**
  * The options as `pg` gets them. Nothing of the caller's object is changed, and its secrets stay hidden.
  */
-export function clientOptions(options: PoolOptions, settings: PoolSettings): PoolOptions {
+export function clientOptions(given: PoolOptions | null, settings: PoolSettings): PoolOptions {
+  const options = given ?? {};
+  // What came as text; and without an end there is one that no process comes to, as permits are counted.
+  const numbers = {
+    ...checkOptionsOfPg(options),
+    ...(options.max === Number.POSITIVE_INFINITY && { max: mostPermits }),
+  };
   if (!settings.follows) {
-    if (settings.channelBinding === 'disable') return options;
-    return Object.assign(copyOf(options), { enableChannelBinding: true });
+    if (settings.channelBinding === 'disable' && Object.keys(numbers).length === 0) return options;
+    const bound = settings.channelBinding === 'disable' ? {} : { enableChannelBinding: true };
+    return Object.assign(copyOf(options), numbers, bound);
   }
-  const result = copyOf(options);
+  const result = Object.assign(copyOf(options), numbers);
   // Those who show or trace a pool call it by its host. Where a connection leads to is decided when it is made.
   if (options.host === undefined && options.connectionString === undefined) result.host = settings.name;
   if (options.keepAlive === undefined) result.keepAlive = true;
@@ -290,6 +376,7 @@ function copyOf(options: PoolOptions): PoolOptions {
 }
 
 const keepAliveDelayMillis = 60_000;
+const mostPermits = 1_000_000;
 
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 const bindings = ['disable', 'prefer', 'require'] as const;
@@ -363,19 +450,17 @@ type NumberOption = {
 
 function millis(options: PoolOptions, name: NumberOption, defaultValue: number): number {
   const value: unknown = options[name] ?? defaultValue;
-  if (typeof value !== 'number' || Number.isNaN(value) || value < 0) {
-    throw new InvalidArgumentError(name, `${String(value)} is no number of 0 or more`);
-  }
+  checkNumber(name, value, { least: 0 });
+  return timerMillis(value);
+}
+
+function timerMillis(value: number): number {
   return value > longestTimerMillis ? Number.POSITIVE_INFINITY : value;
 }
 
 function sessionCount(value: unknown = 0): number {
-  if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= mostReadySessions) return Number(value);
-  const given = typeof value === 'string' ? `the string '${value}'` : String(value);
-  throw new InvalidArgumentError(
-    'readySessions',
-    `must be a whole number from 0 to ${mostReadySessions}, got ${given}`,
-  );
+  checkNumber('readySessions', value, { least: 0, most: mostReadySessions, whole: true });
+  return value;
 }
 
 const mostReadySessions = 100;
@@ -383,7 +468,7 @@ const mostReadySessions = 100;
 function millisAboveZero(options: PoolOptions, name: NumberOption, defaultValue: number): number {
   const value = millis(options, name, defaultValue);
   if (value > 0) return Math.min(value, longestTimerMillis);
-  throw new InvalidArgumentError(name, `${String(value)} is no number above 0`);
+  throw new InvalidArgumentError(name, `must be a number above 0, got ${describeValue(value)}`);
 }
 
 // Timers of Node take no more: what is longer fires at once. 24 days are as good as for ever.
@@ -391,10 +476,11 @@ const longestTimerMillis = 2 ** 31 - 1;
 
 function livenessSettings(options: LivenessOptions | false = {}): LivenessSettings | undefined {
   if (options === false) return undefined;
+  checkObject('liveness', options);
   const positive = (name: keyof LivenessOptions, fallback: number): number => {
     const value: unknown = options[name] ?? fallback;
     if (typeof value === 'number' && value > 0) return value;
-    throw new InvalidArgumentError(`liveness.${name}`, `${String(value)} is no number above 0`);
+    throw new InvalidArgumentError(`liveness.${name}`, `must be a number above 0, got ${describeValue(value)}`);
   };
   return {
     afterMillis: positive('afterMillis', 1_000),
@@ -409,10 +495,10 @@ function oneOf<const T extends string>(
   values: readonly T[],
   defaultValue: T,
 ): T {
-  const value: string = options[name] ?? defaultValue;
+  const value: unknown = options[name] ?? defaultValue;
   const found = values.find((each) => each === value);
   if (found === undefined) {
-    throw new InvalidArgumentError(name, `${JSON.stringify(value)} is none of ${values.join(', ')}`);
+    throw new InvalidArgumentError(name, `must be one of ${values.join(', ')}, got ${describeValue(value)}`);
   }
   return found;
 }
@@ -421,6 +507,7 @@ function authenticationMethods(
   value: string | readonly string[] | undefined,
 ): Pick<PoolSettings, 'requireAuth' | 'refusedAuth'> {
   if (value === undefined) return { requireAuth: undefined, refusedAuth: [] };
+  if (typeof value !== 'string') checkTexts('requireAuth', value);
   const entries = (typeof value === 'string' ? value.split(',') : value).map((entry) => entry.trim());
   const negated = entries.filter((entry) => entry.startsWith('!'));
   if (negated.length > 0 && negated.length < entries.length) {
@@ -430,7 +517,10 @@ function authenticationMethods(
     const name = entry.replace(/^!/, '');
     const method = methods.find((each) => each === name);
     if (method === undefined) {
-      throw new InvalidArgumentError('requireAuth', `${JSON.stringify(entry)} is none of ${methods.join(', ')}`);
+      throw new InvalidArgumentError(
+        'requireAuth',
+        `each method must be one of ${methods.join(', ')}, got ${describeValue(entry)}`,
+      );
     }
     return method;
   });

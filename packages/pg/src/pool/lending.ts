@@ -58,7 +58,7 @@ export class Lending {
     connection.lend(checkout.borrower, permit);
     const release = this.#releaseOnce(connection, checkout.borrower);
     (client as pg.PoolClient).release = release;
-    if (connection.isVerified || verify === undefined) {
+    if (connection.isVerified || !verify) {
       this.#deliver(connection, checkout, release);
       return;
     }

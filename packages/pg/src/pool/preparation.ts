@@ -135,7 +135,7 @@ export class Preparation {
     const { onConnect, maxLifetimeSeconds } = pool.options;
     const { client } = connection;
     try {
-      if (onConnect !== undefined) await whileOpen(client, async () => onConnect(client));
+      if (onConnect) await whileOpen(client, async () => onConnect(client));
     } catch (error) {
       const lost =
         (!connection.isUsable && !connection.isAbandoned) ||

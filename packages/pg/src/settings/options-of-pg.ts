@@ -1,0 +1,87 @@
+import { InvalidArgumentError } from '@externalname/core';
+import { checkFunction, checkText, describeValue } from '@externalname/core/internal';
+import type * as pg from 'pg';
+
+/**
+ * Checks those options of `pg` that it would take and could not use: it would wait for ever, open connections without end, or
+ * fail with a TypeError when it connects. What works there is taken, numbers as text included. A value that is falsy is not set.
+ *
+ * @returns the numbers that came as text
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
+ */
+export function checkOptionsOfPg(options: pg.PoolConfig): Readonly<Record<string, number>> {
+  const given = options as Readonly<Record<string, unknown>>;
+  const numbers: Record<string, number> = {};
+  for (const [name, least] of Object.entries(leastNumbers)) {
+    const value = given[name];
+    const number = numberOfPg(name, value, least);
+    if (number !== undefined && number !== value) numbers[name] = number;
+  }
+  for (const name of sessionTimeouts) checkSessionTimeout(name, given[name]);
+  for (const name of texts) {
+    if (given[name]) checkText(name, given[name]);
+  }
+  for (const name of functions) {
+    if (given[name]) checkFunction(name, given[name]);
+  }
+  if (given['types']) checkFunction('types.getTypeParser', Object(given['types']).getTypeParser);
+  checkTlsOption(given['ssl']);
+  return numbers;
+}
+
+/** @throws InvalidArgumentError for what is no port, as `pg` has read it from options, connection string or environment */
+export function checkPort(port: number, options: pg.PoolConfig): void {
+  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return;
+  const argument = options.port ? 'port' : options.connectionString ? 'connectionString' : 'PGPORT';
+  throw new InvalidArgumentError(argument, `must give a port from 1 to 65535, got ${describeValue(port)}`);
+}
+
+function numberOfPg(name: string, value: unknown, least: number): number | undefined {
+  if (!value) return undefined;
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof number === 'number' && number >= least) return number;
+  const range = Number.isFinite(least) ? ` of at least ${least}` : '';
+  throw new InvalidArgumentError(name, `must be a number${range}, got ${describeValue(value)}`);
+}
+
+// Sent to the server when the session starts, as the whole number that the text begins with.
+function checkSessionTimeout(name: string, value: unknown): void {
+  if (!value) return;
+  const isNumeric = typeof value === 'number' || typeof value === 'string';
+  if (isNumeric && Number.parseInt(String(value), 10) >= 0) return;
+  throw new InvalidArgumentError(name, `must be a number of milliseconds of at least 0, got ${describeValue(value)}`);
+}
+
+function checkTlsOption(ssl: unknown): void {
+  if (!ssl || ssl === true || typeof ssl === 'object' || ssl === 'true' || ssl === 'no-verify') return;
+  // Not shown: a text may be a key that was put in the wrong place.
+  throw new InvalidArgumentError(
+    'ssl',
+    `must be true, false or an object of TLS options like { ca }, got a ${typeof ssl}. A mode like "require" is written as sslmode in ` +
+      'the connection string, or as PGSSLMODE',
+  );
+}
+
+// How little each may be. Below 0 `pg` waits without end, or not at all.
+const leastNumbers: Readonly<Record<string, number>> = {
+  max: 0,
+  poolSize: 0,
+  connectionTimeoutMillis: 0,
+  query_timeout: 0,
+  min: Number.NEGATIVE_INFINITY,
+  idleTimeoutMillis: Number.NEGATIVE_INFINITY,
+  maxUses: Number.NEGATIVE_INFINITY,
+  maxLifetimeSeconds: Number.NEGATIVE_INFINITY,
+  keepAliveInitialDelayMillis: Number.NEGATIVE_INFINITY,
+};
+const sessionTimeouts = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
+const texts = [
+  'host',
+  'user',
+  'database',
+  'connectionString',
+  'application_name',
+  'fallback_application_name',
+  'options',
+];
+const functions = ['Client', 'log', 'onConnect', 'verify', 'Promise'];
