@@ -13,6 +13,7 @@ import { passwordOf } from '../driver/client-internals.ts';
 import { closeClient } from '../driver/closing.ts';
 import { aim, canBeAimed, connectClient } from '../driver/connecting.ts';
 import { addressOf, describeEndpoint, dial } from '../driver/dial.ts';
+import { searchPasswordFileFor } from '../driver/password-file.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError } from '../errors.ts';
 import { classifyFailure, recordOutcome } from '../failures/classify.ts';
 import type { RecentEvents } from '../recent-events.ts';
@@ -36,6 +37,8 @@ export interface ConnectorSettings {
   /** Longest time for one address, from its TCP connection to the first ReadyForQuery, in milliseconds. */
   readonly attemptTimeoutMillis: number;
   readonly demands: (client: pg.Client, where: string) => AuthenticationDemands;
+  /** The Service or host as it was written, which a line of the password file is for. */
+  readonly name: string;
   /** Where connections find the keys of their password. */
   readonly scramKeys: ScramKeyCache;
   /** Told of what is tried, and how it goes. */
@@ -224,6 +227,7 @@ export class Connector {
     }
     aim(client, endpoint, socket, this.#dialer.tls(endpoint.target, client));
     guardAuthentication(client, this.#settings.demands(client, where));
+    searchPasswordFileFor(client, [this.#settings.name, endpoint.target.externalName]);
     answerScramFrom(client, this.#settings.scramKeys);
     const roles = new RoleReports();
     roles.track(client);

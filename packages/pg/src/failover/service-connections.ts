@@ -97,6 +97,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#connector = new Connector(
       {
         createClient: () => host.createClient(),
+        name: settings.name,
         targetSessionAttrs: settings.targetSessionAttrs,
         attemptTimeoutMillis: settings.attemptTimeoutMillis,
         demands: (client, where) => host.demands(client, where),

@@ -1,0 +1,53 @@
+import type * as pg from 'pg';
+
+/**
+ * Makes a client that was given no password search its password file (PostgreSQL documentation, "The Password File") for these
+ * hosts, one after the other. `pg` reads the file, and looks for the host that the client leads to: that is the target, and the
+ * user of a file has written the Service's name, as for psql.
+ */
+export function searchPasswordFileFor(client: pg.Client, hosts: readonly string[]): void {
+  const searching = client as unknown as SearchingClient;
+  // That of its class: its own may be what an earlier attempt has put there.
+  const original = (Object.getPrototypeOf(client) as SearchingClient)._getPassword;
+  if (original === undefined) return;
+  searching._getPassword = function (this: SearchingClient, callback) {
+    // A function is asked by `pg`, with the target's parameters: a token may be for that host alone.
+    if (this.password !== null) {
+      original.call(this, callback);
+      return;
+    }
+    const search = ([host, ...others]: readonly string[]): void => {
+      if (host === undefined) {
+        callback();
+        return;
+      }
+      const view = viewWithHost(this, host);
+      original.call(view, () => {
+        if (typeof view.password !== 'string') {
+          search(others);
+          return;
+        }
+        this.password = view.password;
+        this.connectionParameters.password = view.password;
+        callback();
+      });
+    };
+    search([...new Set(hosts)]);
+  };
+}
+
+// The client itself shows its target to all others.
+function viewWithHost(client: SearchingClient, host: string): SearchingClient {
+  const connectionParameters = Object.create(client.connectionParameters, { host: { value: host } });
+  return Object.create(client, {
+    connectionParameters: { value: connectionParameters },
+    password: { value: null, writable: true },
+    emit: { value: client.emit.bind(client) },
+  });
+}
+
+interface SearchingClient extends NodeJS.EventEmitter {
+  password: unknown;
+  readonly connectionParameters: { password: unknown };
+  _getPassword?(callback: () => void): void;
+}
