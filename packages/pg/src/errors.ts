@@ -50,9 +50,17 @@ export class TargetRetiredError extends ExternalNameError {
 /** The server's role is not what `targetSessionAttrs` asks for. Code `ERR_EXTERNALNAME_SERVER_ROLE`. */
 export class ServerRoleError extends ExternalNameError {
   override readonly outcome = 'not-executed';
+  /** Whether it is the session's own setting, which no other server and no time changes. */
+  readonly isLasting: boolean;
 
-  constructor(where: string, wanted: string, found: string, options?: ExternalNameErrorOptions) {
+  constructor(
+    where: string,
+    wanted: string,
+    found: string,
+    options: ExternalNameErrorOptions & { isLasting?: boolean | undefined } = {},
+  ) {
     super('ERR_EXTERNALNAME_SERVER_ROLE', `${where} is ${found}, and targetSessionAttrs asks for ${wanted}`, options);
+    this.isLasting = options.isLasting ?? false;
   }
 }
 

@@ -66,7 +66,8 @@ export interface PoolOptions extends pg.PoolConfig {
    * The role that a server must have (libpq's `target_session_attrs`), known from its start-up parameters. `prefer-standby`
    * chooses, for each new connection, a standby among the addresses of the target's name, and any server if none is one; for a
    * plain host, which has one address, it is `any`.
-   * @defaultValue `read-write` for a Service, `any` for a plain host
+   * @defaultValue `any` for a plain host; `read-write` for a Service, where a session will do, too, that is read-only by its own setting
+   * (`ALTER ROLE ... SET default_transaction_read_only`, or `options`), on a server that is not a standby
    */
   targetSessionAttrs?: TargetSessionAttrs | undefined;
   /**
@@ -137,6 +138,8 @@ export interface PoolSettings {
   readonly dns: DnsResolverOptions | Resolver | undefined;
   readonly tls: 'verified' | 'unverified' | 'off';
   readonly targetSessionAttrs: TargetSessionAttrs;
+  /** Whether nobody asked for `read-write` in so many words: see `WantedRole`. */
+  readonly takesOwnReadOnly: boolean;
   readonly failoverTimeoutMillis: number;
   readonly connectionTimeoutMillis: number;
   readonly drainTimeoutMillis: number;
@@ -190,6 +193,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     dns: options.dns,
     tls: tlsMode(options, probe, follows, environment),
     targetSessionAttrs: oneOf(options, 'targetSessionAttrs', sessionAttrs, follows ? 'read-write' : 'any'),
+    takesOwnReadOnly: follows && options.targetSessionAttrs === undefined,
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
     // Falsy is not set for pg, whatever it is.
     connectionTimeoutMillis: timerMillis(Number(options.connectionTimeoutMillis || 0)),

@@ -137,7 +137,7 @@ export class Client extends pg.Client {
   // ---- Connecting
 
   async #connectPlainly(): Promise<pg.Client> {
-    const { name, targetSessionAttrs } = this.#settings;
+    const { name } = this.#settings;
     const roles = new RoleReports();
     this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: ignore };
     guardAuthentication(this, demandsOf(this.#settings, this, name));
@@ -146,7 +146,7 @@ export class Client extends pg.Client {
     await super.connect();
     recordStatementOutcomes(this);
     try {
-      await checkRole(this, roles, name, targetSessionAttrs);
+      await checkRole(this, roles, name, this.#settings);
     } catch (error) {
       if (error instanceof ServerRoleError) await super.end();
       throw error;

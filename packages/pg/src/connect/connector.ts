@@ -19,7 +19,7 @@ import { classifyFailure, recordOutcome } from '../failures/classify.ts';
 import type { RecentEvents } from '../recent-events.ts';
 import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from './authentication.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';
-import { checkRole, isPreferred, RoleReports, type TargetSessionAttrs } from './session-role.ts';
+import { checkRole, isPreferred, RoleReports, type WantedRole } from './session-role.ts';
 
 /** A client that is ready, and what is known of the server behind it. */
 export interface OpenConnection {
@@ -33,7 +33,7 @@ export interface OpenConnection {
 export interface ConnectorSettings {
   /** Makes a client that has not connected yet. */
   readonly createClient: () => pg.Client;
-  readonly targetSessionAttrs: TargetSessionAttrs;
+  readonly wanted: WantedRole;
   /** Longest time for one address, from its TCP connection to the first ReadyForQuery, in milliseconds. */
   readonly attemptTimeoutMillis: number;
   readonly demands: (client: pg.Client, where: string) => AuthenticationDemands;
@@ -113,7 +113,7 @@ export class Connector {
     errors: unknown[],
     passedOver: Endpoint[] | undefined,
   ): Promise<OpenConnection | undefined> {
-    const { recent, targetSessionAttrs } = this.#settings;
+    const { recent, wanted } = this.#settings;
     let left = endpoints;
     while (left.length > 0) {
       signal.throwIfAborted();
@@ -142,7 +142,7 @@ export class Connector {
         this.#dialer.report(endpoint, false);
         recent.record({ ...attemptAt([endpoint]), millis: dialMillis + started() });
         const isOnlyOne = passedOver === undefined || left.length === 1;
-        if (isOnlyOne || isPreferred(connection.roles.role, targetSessionAttrs)) return connection;
+        if (isOnlyOne || isPreferred(connection.roles.role, wanted.targetSessionAttrs)) return connection;
         closeClient(client, this.#settings.clock);
         passedOver.push(endpoint);
       } catch (error) {
@@ -169,7 +169,7 @@ export class Connector {
     const { socket } = await this.#dial([endpoint], signal);
     try {
       const client = (createClient ?? this.#settings.createClient)();
-      return await this.#start(client, socket, endpoint, signal, 'any');
+      return await this.#start(client, socket, endpoint, signal, anyRole);
     } catch (error) {
       socket.destroy();
       throw error;
@@ -214,7 +214,7 @@ export class Connector {
     socket: net.Socket,
     endpoint: Endpoint,
     signal: AbortSignal,
-    targetSessionAttrs = this.#settings.targetSessionAttrs,
+    wanted = this.#settings.wanted,
   ): Promise<OpenConnection> {
     const { attemptTimeoutMillis, clock } = this.#settings;
     const where = describeEndpoint(endpoint);
@@ -242,7 +242,7 @@ export class Connector {
       throw explainCertificateFailure(endpoint.target, error, clock.date());
     }
     try {
-      await withDeadline(() => checkRole(client, roles, where, targetSessionAttrs), {
+      await withDeadline(() => checkRole(client, roles, where, wanted), {
         signal,
         clock,
         timeoutMillis: attemptTimeoutMillis,
@@ -255,6 +255,8 @@ export class Connector {
     return { client, endpoint, roles };
   }
 }
+
+const anyRole: WantedRole = { targetSessionAttrs: 'any', takesOwnReadOnly: false };
 
 function attemptAt(endpoints: readonly Endpoint[]) {
   const [first] = endpoints;

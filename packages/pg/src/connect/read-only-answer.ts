@@ -37,7 +37,7 @@ export async function judgeReadOnlyAnswer(
     const role = await askRole(client);
     if (role === undefined) return 'server';
     roles.learn(role);
-    return roleFits(wanted, role) === false ? 'server' : 'caller';
+    return roleFits(wanted, roles.role) === false ? 'server' : 'caller';
   };
   try {
     return await withDeadline(judge, {

@@ -19,6 +19,7 @@ export interface SessionRole {
 export class RoleReports {
   #inHotStandby: boolean | undefined;
   #defaultReadOnly: boolean | undefined;
+  #isOwnReadOnly = false;
 
   /** Begins to track it. To be called before the client connects. */
   track(client: pg.Client): void {
@@ -31,7 +32,12 @@ export class RoleReports {
   }
 
   get role(): SessionRole {
-    return { inHotStandby: this.#inHotStandby, defaultReadOnly: this.#defaultReadOnly };
+    return { inHotStandby: this.#inHotStandby, defaultReadOnly: this.#isOwnReadOnly ? false : this.#defaultReadOnly };
+  }
+
+  /** From now on `default_transaction_read_only` says nothing about the server, as it is the session's own. */
+  ignoreReadOnlyDefault(): void {
+    this.#isOwnReadOnly = true;
   }
 
   /** Records what a query found out, on servers that do not report it. */
@@ -66,6 +72,16 @@ export function isPreferred(role: SessionRole, wanted: TargetSessionAttrs): bool
   return wanted !== 'prefer-standby' || role.inHotStandby === true;
 }
 
+/** The role that a session must have. */
+export interface WantedRole {
+  readonly targetSessionAttrs: TargetSessionAttrs;
+  /**
+   * Whether `read-write` is the default and was not asked for. A session that is read-only by its own setting will do then, on a
+   * server that is no standby: an application that only reads has never asked for more.
+   */
+  readonly takesOwnReadOnly: boolean;
+}
+
 /**
  * Makes sure that a session has the role that was asked for, and asks the server where it has not said.
  *
@@ -75,12 +91,27 @@ export async function checkRole(
   client: pg.Client,
   roles: RoleReports,
   where: string,
-  wanted: TargetSessionAttrs,
+  { targetSessionAttrs: wanted, takesOwnReadOnly }: WantedRole,
 ): Promise<void> {
   const isUnknown =
     wanted === 'prefer-standby' ? roles.role.inHotStandby === undefined : roleFits(wanted, roles.role) === undefined;
   if (isUnknown) roles.learn((await askRole(client)) ?? primaryRole);
-  if (roleFits(wanted, roles.role) === false) throw new ServerRoleError(where, wanted, describeRole(roles.role));
+  if (roleFits(wanted, roles.role) !== false) return;
+  const mayBeOwn = wanted === 'read-write' && roles.role.inHotStandby === false;
+  if (!mayBeOwn || !(await isOwnReadOnly(client))) {
+    throw new ServerRoleError(where, wanted, describeRole(roles.role));
+  }
+  if (!takesOwnReadOnly) throw new ServerRoleError(where, wanted, ownReadOnlyRole, { isLasting: true });
+  roles.ignoreReadOnlyDefault();
+}
+
+/**
+ * Whether `default_transaction_read_only` is on for this session alone: by ALTER ROLE, or by the options that it was started with.
+ * The server's own and the whole database's (`ALTER SYSTEM`, `ALTER DATABASE`) are how a server is fenced.
+ */
+async function isOwnReadOnly(client: pg.ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ source: string }>(readOnlySourceQuery);
+  return ownSources.has(rows[0]?.source ?? '');
 }
 
 /**
@@ -101,6 +132,14 @@ export function describeRole(role: SessionRole): string {
   if (role.defaultReadOnly === true) return 'read-only (default_transaction_read_only is on)';
   return 'a primary that takes writes';
 }
+
+const ownReadOnlyRole =
+  'a primary, and the session read-only by its own setting (default_transaction_read_only is on for its role, or in its options; ' +
+  "targetSessionAttrs: 'primary' takes it)";
+
+// `pg_settings.source` (PostgreSQL documentation, "pg_settings").
+const ownSources: ReadonlySet<string> = new Set(['user', 'database user', 'client']);
+const readOnlySourceQuery = "SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'";
 
 const primaryRole = { inHotStandby: false, defaultReadOnly: false };
 

@@ -53,7 +53,7 @@ export class HostConnections implements ConnectionFactory {
   }
 
   async connect(request: ConnectionRequest): Promise<MadeConnection> {
-    const { targetSessionAttrs, name } = this.#settings;
+    const { name } = this.#settings;
     const client = this.#host.createClient();
     guardAuthentication(client, this.#host.demands(client, name));
     const roles = new RoleReports();
@@ -63,7 +63,7 @@ export class HostConnections implements ConnectionFactory {
     const connected = this.#recent.begin(happening);
     try {
       await connectClient(client, request.signal);
-      await checkRole(client, roles, name, targetSessionAttrs).catch((error: unknown) => {
+      await checkRole(client, roles, name, this.#settings).catch((error: unknown) => {
         closeClient(client, this.#clock);
         throw error;
       });

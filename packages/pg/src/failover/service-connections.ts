@@ -98,7 +98,7 @@ export class ServiceConnections implements ConnectionFactory {
       {
         createClient: () => host.createClient(),
         name: settings.name,
-        targetSessionAttrs: settings.targetSessionAttrs,
+        wanted: settings,
         attemptTimeoutMillis: settings.attemptTimeoutMillis,
         demands: (client, where) => host.demands(client, where),
         scramKeys: new ScramKeyCache(),
@@ -364,11 +364,10 @@ export class ServiceConnections implements ConnectionFactory {
   // The role of a session is that of the time when it was opened, until its server has answered something.
   async #proveReady({ client, roles, endpoint }: OpenConnection, signal: AbortSignal): Promise<void> {
     const where = endpoint === undefined ? this.#settings.name : describeEndpoint(endpoint);
-    const { targetSessionAttrs } = this.#settings;
     await withDeadline(
       async () => {
         await client.query('');
-        await checkRole(client, roles, where, targetSessionAttrs);
+        await checkRole(client, roles, where, this.#settings);
       },
       {
         signal,

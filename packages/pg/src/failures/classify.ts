@@ -75,8 +75,13 @@ export interface Failure {
  */
 export function classifyFailure(error: unknown, phase: Phase): Failure {
   const kind = kindOf(error, phase);
-  const consequence = consequences[kind];
+  const consequence = isLastingRole(error) ? evict : consequences[kind];
   return { kind, outcome: outcomeFor(error, kind, phase), ...consequence };
+}
+
+// A session that is read-only by its own setting is so on every server, and tomorrow.
+function isLastingRole(error: unknown): boolean {
+  return isExternalNameError(error) && (error as { isLasting?: unknown }).isLasting === true;
 }
 
 /** The outcome that was recorded on an error, ours or one that passed through the pool. */
