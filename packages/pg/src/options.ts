@@ -117,7 +117,10 @@ export interface PoolOptions extends pg.PoolConfig {
    * @defaultValue for a Service: SCRAM; over verified TLS also the others, but for `none` where a password is given
    */
   requireAuth?: string | readonly string[] | undefined;
-  /** Whether SCRAM is bound to the TLS channel (libpq's `channel_binding`). @defaultValue `prefer` for a Service, `disable` for a plain host */
+  /**
+   * Whether SCRAM is bound to the TLS channel (libpq's `channel_binding`). `prefer` does without where the server offers none, or its
+   * certificate allows none (Ed25519, Ed448). @defaultValue `prefer` for a Service, `disable` for a plain host
+   */
   channelBinding?: 'disable' | 'prefer' | 'require' | undefined;
 }
 
@@ -358,18 +361,21 @@ export function clientOptions(given: PoolOptions | null, settings: PoolSettings)
  * nothing. Over a connection that is not verified, only SCRAM keeps the password from whoever is at the other end.
  */
 export function demandsOf(settings: PoolSettings, client: pg.Client, where: string): AuthenticationDemands {
-  const requireChannelBinding = settings.channelBinding === 'require';
+  const binding = {
+    channelBinding: settings.channelBinding !== 'disable',
+    requireChannelBinding: settings.channelBinding === 'require',
+  };
   const { requireAuth, refusedAuth } = settings;
   const without = (all: readonly AuthenticationMethod[]) => all.filter((method) => !refusedAuth.includes(method));
-  if (requireAuth !== undefined) return { where, accepted: requireAuth, requireChannelBinding };
+  if (requireAuth !== undefined) return { where, accepted: requireAuth, ...binding };
   if (!settings.follows) {
-    return { where, accepted: refusedAuth.length > 0 ? without(methods) : undefined, requireChannelBinding };
+    return { where, accepted: refusedAuth.length > 0 ? without(methods) : undefined, ...binding };
   }
   const password = passwordOf(client);
   const accepted: AuthenticationMethod[] = ['scram-sha-256'];
   if (settings.tls === 'verified') accepted.push('md5', 'password');
   if (password === null || password === undefined) accepted.push('none');
-  return { where, accepted: without(accepted), requireChannelBinding };
+  return { where, accepted: without(accepted), ...binding };
 }
 
 // The options of another pool have their password hidden, and a spread would lose it.

@@ -2,8 +2,9 @@ import { type Endpoint, isExternalNameError, systemClock, type Target } from '@e
 import { abortable, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
-import { guardAuthentication } from '../connect/authentication.ts';
+import { answerScramFrom, guardAuthentication } from '../connect/authentication.ts';
 import type { OpenConnection } from '../connect/connector.ts';
+import { ScramKeyCache } from '../connect/scram-key-cache.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from '../connect/session-role.ts';
 import { requestCancel } from '../driver/cancel-request.ts';
 import { endWaitForReady, isUsable, onEnd, onMessage, onReadyForQuery } from '../driver/client-internals.ts';
@@ -141,9 +142,15 @@ export class Client extends pg.Client {
     const roles = new RoleReports();
     this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: ignore };
     guardAuthentication(this, demandsOf(this.#settings, this, name));
+    const scramKeys = new ScramKeyCache();
+    if (this.#settings.channelBinding !== 'disable') answerScramFrom(this, scramKeys);
     roles.track(this);
     endWaitForReady(this);
-    await super.connect();
+    try {
+      await super.connect();
+    } finally {
+      scramKeys.close();
+    }
     recordStatementOutcomes(this);
     try {
       await checkRole(this, roles, name, this.#settings);

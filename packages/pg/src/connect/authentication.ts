@@ -1,5 +1,6 @@
 import type * as pg from 'pg';
 import {
+  type AuthenticatingClient,
   type AuthenticationMessage,
   type AuthenticationStream,
   authenticationOf,
@@ -8,7 +9,7 @@ import {
 import { hideClientSecrets, hideEchoes } from '../driver/concealed-client.ts';
 import { guardMessages } from '../driver/message-guard.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
-import { tlsServerEndPoint } from './channel-binding.ts';
+import { canBind, tlsServerEndPoint } from './channel-binding.ts';
 import { proveKeys, readChallenge } from './scram.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';
 
@@ -21,7 +22,9 @@ export interface AuthenticationDemands {
   readonly where: string;
   /** The methods that are accepted; `undefined` leaves it to `pg`. */
   readonly accepted: readonly AuthenticationMethod[] | undefined;
-  /** Whether SCRAM must be bound to the TLS channel. */
+  /** Whether SCRAM is bound to the TLS channel, if the server offers it and its certificate allows it. */
+  readonly channelBinding: boolean;
+  /** Whether it must be. */
   readonly requireChannelBinding: boolean;
 }
 
@@ -37,11 +40,11 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   hideEchoes(client);
   hideClientSecrets(client);
   const { accepted } = demands;
-  if (accepted === undefined && !demands.requireChannelBinding) return;
   const guarded = authenticationOf(client);
   const { connection } = guarded;
   // pg-native authenticates inside libpq, which has options of its own for this.
   if (connection === undefined) return;
+  if (accepted === undefined && !demands.channelBinding) return;
   let used: AuthenticationMethod = 'none';
   let proved = false;
   let admitted = false;
@@ -80,6 +83,16 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
       refuse('offers no channel binding, and channelBinding: require was asked for');
       return false;
     }
+    if (!demands.channelBinding || canBind(certificateOf(connection.stream, guarded))) return true;
+    if (demands.requireChannelBinding) {
+      refuse(
+        'has a certificate that no channel can be bound to, because its signature names no hash function (Ed25519, Ed448), and ' +
+          'channelBinding: require was asked for: issue one that is signed with RSA or ECDSA',
+      );
+      return false;
+    }
+    // As a client that knows no channel binding, which is what `prefer` allows.
+    guarded.enableChannelBinding = false;
     return true;
   });
   intercept(
@@ -123,7 +136,7 @@ export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
         throw new Error('SASL: Last message was not SASLInitialResponse');
       }
       answered = session;
-      const proof = await prove(session, guarded.password, message.data, stream, cache);
+      const proof = await prove(session, guarded, message.data, stream, cache);
       // The attempt may be over, and the client in use for the next one.
       if (guarded.saslSession !== session) return;
       session.message = 'SASLResponse';
@@ -137,11 +150,12 @@ export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
 
 async function prove(
   session: ScramSession,
-  password: unknown,
+  client: AuthenticatingClient,
   data: unknown,
   stream: AuthenticationStream,
   cache: ScramKeyCache,
 ) {
+  const { password } = client;
   const refuse = (what: string) => new Error(`SASL: SCRAM-SERVER-FIRST-MESSAGE: ${what}`);
   if (typeof password !== 'string') throw refuse('client password must be a string');
   if (password === '') throw refuse('client password must be a non-empty string');
@@ -154,14 +168,27 @@ async function prove(
   if (scramMaxIterations !== 0 && challenge.iterations > scramMaxIterations) {
     throw refuse(`iteration count ${challenge.iterations} exceeds scramMaxIterations of ${scramMaxIterations}`);
   }
-  const channelBinding = mechanism === 'SCRAM-SHA-256-PLUS' ? bindingOf(stream) : undefined;
+  const channelBinding = mechanism === 'SCRAM-SHA-256-PLUS' ? bindingOf(stream, client) : undefined;
   const keys = await cache.keysOf(password, challenge);
   return proveKeys(keys, { clientFirst: response, challenge, channelBinding });
 }
 
-function bindingOf(stream: AuthenticationStream): Uint8Array {
-  // The second one also reads all that the certificate says, which takes longer.
-  const certificate = (stream.getPeerX509Certificate?.() ?? stream.getPeerCertificate?.())?.raw;
+function certificateOf(stream: AuthenticationStream, client: AuthenticatingClient): Uint8Array | undefined {
+  const known = certificates.get(stream);
+  if (known !== undefined) return known;
+  // Node.js 20 hands it out in this way once, and in no other afterwards, so `pg` must not need it: before 8.21 it answers by
+  // itself. The other way also reads all that the certificate says, which takes longer.
+  const isOurs = client.scramMaxIterations !== undefined;
+  const first = isOurs ? stream.getPeerX509Certificate?.() : undefined;
+  const certificate = (first ?? stream.getPeerCertificate?.())?.raw;
+  if (certificate !== undefined) certificates.set(stream, certificate);
+  return certificate;
+}
+
+const certificates = new WeakMap<AuthenticationStream, Uint8Array>();
+
+function bindingOf(stream: AuthenticationStream, client: AuthenticatingClient): Uint8Array {
+  const certificate = certificateOf(stream, client);
   if (certificate === undefined) throw new Error('SASL: Mechanism SCRAM-SHA-256-PLUS requires a certificate');
   return tlsServerEndPoint(certificate);
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { createCertificateAuthority } from '@externalname/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hashOfSignature, tlsServerEndPoint } from './channel-binding.ts';
+import { canBind, hashOfSignature, tlsServerEndPoint } from './channel-binding.ts';
 
 const require = createRequire(import.meta.url);
 const { signatureAlgorithmHashFromCertificate: hashByPg } = require(
@@ -56,7 +56,6 @@ describe('the digest that SCRAM is bound to', () => {
     ['ECDSA with SHA-256', '1.2.840.10045.4.3.2', 'sha256'],
     ['ECDSA with SHA-384', '1.2.840.10045.4.3.3', 'sha384'],
     ['ECDSA with SHA-512', '1.2.840.10045.4.3.4', 'sha512'],
-    ['Ed25519', '1.3.101.112', 'sha512'],
   ])('follows the signature, as with pg: %s', (_, identifier, hash) => {
     const certificate = signedBy(identifier);
     expect(hashOfSignature(certificate)).toBe(hash);
@@ -75,15 +74,36 @@ describe('the digest that SCRAM is bound to', () => {
     expect(inNodesWords(hashByPg(certificate))).toBe(hash);
   });
 
+  it.each([
+    ['RSA with SHA3-256', signedBy('2.16.840.1.101.3.4.3.14'), 'sha3-256'],
+    ['RSA with SHA3-512', signedBy('2.16.840.1.101.3.4.3.16'), 'sha3-512'],
+    ['ECDSA with SHA3-384', signedBy('2.16.840.1.101.3.4.3.11'), 'sha3-384'],
+    ['RSASSA-PSS with SHA-224', signedByRsaPss(pssHash('2.16.840.1.101.3.4.2.4')), 'sha224'],
+    ['RSASSA-PSS with SHA3-256', signedByRsaPss(pssHash('2.16.840.1.101.3.4.2.8')), 'sha3-256'],
+  ])('is found where pg finds none: %s', (_, certificate, hash) => {
+    expect(hashOfSignature(certificate)).toBe(hash);
+    expect(tlsServerEndPoint(certificate)).toEqual(createHash(hash).update(certificate).digest());
+    expect(canBind(certificate)).toBe(true);
+    expect(() => inNodesWords(hashByPg(certificate))).toThrow();
+  });
+
   it('is by SHA-256 where RSASSA-PSS names no hash function, which stands for SHA-1', () => {
     expect(hashOfSignature(signedByRsaPss())).toBe('sha256');
     expect(hashOfSignature(signedByRsaPss(sequence()))).toBe('sha256');
     expect(hashOfSignature(signedByRsaPss(sequence(element(0xa2, element(2, Buffer.from([32]))))))).toBe('sha256');
   });
 
-  it.each(['1.3.101.113', '1.2.3.4.5'])('is not guessed for an algorithm without one (%s)', (identifier) => {
+  it.each([
+    ['Ed25519', '1.3.101.112'],
+    ['Ed448', '1.3.101.113'],
+    ['one that is not known', '1.2.3.4.5'],
+  ])('is not guessed for an algorithm without one: %s', (_, identifier) => {
     expect(() => hashOfSignature(signedBy(identifier))).toThrow(/^SASL channel binding: .*parsing public certificate/);
-    expect(() => hashByPg(signedBy(identifier))).toThrow();
+    expect(canBind(signedBy(identifier))).toBe(false);
+  });
+
+  it('cannot be had without a certificate', () => {
+    expect(canBind(undefined)).toBe(false);
   });
 
   it('is found or refused for whatever bytes come, and never anything else', () => {

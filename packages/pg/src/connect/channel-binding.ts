@@ -11,6 +11,16 @@ export function tlsServerEndPoint(certificate: Uint8Array): Buffer {
   return createHash(hashOfSignature(certificate)).update(certificate).digest();
 }
 
+/** Whether a channel can be bound to that certificate. PostgreSQL itself cannot where the signature names no hash function. */
+export function canBind(certificate: Uint8Array | undefined): boolean {
+  if (certificate === undefined) return false;
+  try {
+    return tlsServerEndPoint(certificate).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The hash function to bind by, as `node:crypto` calls it. */
 export function hashOfSignature(certificate: Uint8Array): string {
   const reader = new DerReader(certificate);
@@ -22,7 +32,7 @@ export function hashOfSignature(certificate: Uint8Array): string {
   const hash = algorithm === rsaPss ? hashOfRsaPss(reader, end) : hashes[algorithm];
   if (hash === undefined) throw bindingError(`unknown OID ${algorithm}`, certificate);
   if (hash === unsupported) {
-    throw bindingError('Ed448 certificate channel binding is not currently supported by Postgres', certificate);
+    throw bindingError('Ed25519 and Ed448 certificate channel binding is not supported by PostgreSQL', certificate);
   }
   return hash;
 }
@@ -124,8 +134,18 @@ const hashes: Readonly<Record<string, string | undefined>> = {
   '1.2.840.10045.4.3.2': 'sha256',
   '1.2.840.10045.4.3.3': 'sha384',
   '1.2.840.10045.4.3.4': 'sha512',
-  '1.3.101.110': 'sha512', // Ed25519
-  '1.3.101.112': 'sha512',
+  '2.16.840.1.101.3.4.3.9': 'sha3-224', // ECDSA with SHA-3
+  '2.16.840.1.101.3.4.3.10': 'sha3-256',
+  '2.16.840.1.101.3.4.3.11': 'sha3-384',
+  '2.16.840.1.101.3.4.3.12': 'sha3-512',
+  '2.16.840.1.101.3.4.3.13': 'sha3-224', // RSA with SHA-3
+  '2.16.840.1.101.3.4.3.14': 'sha3-256',
+  '2.16.840.1.101.3.4.3.15': 'sha3-384',
+  '2.16.840.1.101.3.4.3.16': 'sha3-512',
+  // Their signatures have no hash function of their own. pg takes SHA-512 for Ed25519, which no server does: it ends the session
+  // with "could not find digest for NID UNDEF".
+  '1.3.101.110': unsupported, // Ed25519
+  '1.3.101.112': unsupported,
   '1.3.101.111': unsupported, // Ed448
   '1.3.101.113': unsupported,
 };
@@ -136,4 +156,9 @@ const digests: Readonly<Record<string, string | undefined>> = {
   '2.16.840.1.101.3.4.2.1': 'sha256',
   '2.16.840.1.101.3.4.2.2': 'sha384',
   '2.16.840.1.101.3.4.2.3': 'sha512',
+  '2.16.840.1.101.3.4.2.4': 'sha224',
+  '2.16.840.1.101.3.4.2.7': 'sha3-224',
+  '2.16.840.1.101.3.4.2.8': 'sha3-256',
+  '2.16.840.1.101.3.4.2.9': 'sha3-384',
+  '2.16.840.1.101.3.4.2.10': 'sha3-512',
 };

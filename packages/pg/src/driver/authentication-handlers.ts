@@ -28,6 +28,10 @@ export interface AuthenticationStream {
 /** What of a client takes part in authentication. `connection` is missing where it is of another make (pg-native). */
 export type AuthenticatingClient = Record<HandlerName, (message: AuthenticationMessage) => unknown> & {
   readonly password?: unknown;
+  /** Whether SCRAM is bound to the channel if the server offers it. `pg` before 8.15 knows nothing of it. */
+  enableChannelBinding?: boolean;
+  /** Since `pg` 8.21. */
+  readonly scramMaxIterations?: number;
   saslSession?: unknown;
   readonly connection?: NodeJS.EventEmitter & {
     readonly stream: AuthenticationStream;

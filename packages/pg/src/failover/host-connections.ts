@@ -1,6 +1,7 @@
 import type { Clock } from '@externalname/core';
 import type * as pg from 'pg';
-import { guardAuthentication } from '../connect/authentication.ts';
+import { answerScramFrom, guardAuthentication } from '../connect/authentication.ts';
+import { ScramKeyCache } from '../connect/scram-key-cache.ts';
 import { checkRole, RoleReports } from '../connect/session-role.ts';
 import { passwordOf } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
@@ -25,6 +26,7 @@ export class HostConnections implements ConnectionFactory {
   readonly #host: FactoryHost;
   readonly #clock: Clock;
   readonly #connecting = new Set<pg.Client>();
+  readonly #scramKeys = new ScramKeyCache();
   readonly #recent: RecentEvents;
   readonly #health: ServerHealth;
 
@@ -56,6 +58,8 @@ export class HostConnections implements ConnectionFactory {
     const { name } = this.#settings;
     const client = this.#host.createClient();
     guardAuthentication(client, this.#host.demands(client, name));
+    // What a channel is bound to is found in one place, here as for a Service.
+    if (this.#settings.channelBinding !== 'disable') answerScramFrom(client, this.#scramKeys);
     const roles = new RoleReports();
     roles.track(client);
     this.#connecting.add(client);
@@ -92,5 +96,6 @@ export class HostConnections implements ConnectionFactory {
 
   async close(): Promise<void> {
     for (const client of this.#connecting) destroyClient(client);
+    this.#scramKeys.close();
   }
 }
