@@ -1,7 +1,10 @@
 import { Pool, type Transaction } from '@externalname/pg';
+import { sql } from 'drizzle-orm';
 import { drizzle, type NodePgClient, type NodePgDatabase } from 'drizzle-orm/node-postgres';
-import { pgTable, text } from 'drizzle-orm/pg-core';
+import { integer, pgTable, text } from 'drizzle-orm/pg-core';
+import { describe, expect, it } from 'vitest';
 import { specify } from './support/specification.ts';
+import { startWebscaler } from './support/webscaler.ts';
 
 const writes = pgTable('writes', { id: text('id').notNull() });
 
@@ -25,4 +28,25 @@ specify<NodePgDatabase & { $client: Pool }>({
   close: (database) => database.$client.end(),
   repeatsStatements: true,
   repeatsTransactions: true,
+});
+
+describe('a statement that Drizzle has prepared', () => {
+  const items = pgTable('items', { id: integer('id').notNull() });
+
+  it('goes on after a migration and after DISCARD ALL, in a transaction of Drizzle from the next one on', async () => {
+    await using webscaler = await startWebscaler();
+    await using pool = new Pool(webscaler.options({ max: 1 }));
+    const database = drizzle({ client: pool });
+    await database.execute(sql`create table items (id integer)`);
+    const all = database.select().from(items).prepare('all_items');
+    await all.execute();
+    await database.execute(sql`alter table items alter column id type bigint`);
+    await all.execute();
+    await database.execute(sql`discard all`);
+    await all.execute();
+    await database.execute(sql`discard all`);
+    const within = () => database.transaction((tx) => tx.select().from(items).prepare('all_items').execute());
+    await expect(within()).rejects.toMatchObject({ cause: { code: '26000', outcome: 'not-executed' } });
+    expect(await within()).toEqual([]);
+  });
 });

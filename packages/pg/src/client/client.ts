@@ -11,6 +11,7 @@ import { endWaitForReady, isUsable, onEnd, onMessage, onReadyForQuery } from '..
 import { destroyClient, silenceClient } from '../driver/closing.ts';
 import { hideClientSecrets } from '../driver/concealed-client.ts';
 import { describeEndpoint } from '../driver/dial.ts';
+import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
 import { type HeldQuery, holdQuery, type QueryArguments } from '../driver/query-forms.ts';
 import { sendWatched } from '../driver/query-timeout.ts';
 import { type Retirement, retireClient } from '../driver/retire.ts';
@@ -152,6 +153,7 @@ export class Client extends pg.Client {
       scramKeys.close();
     }
     recordStatementOutcomes(this);
+    recoverPreparedStatements(this);
     try {
       await checkRole(this, roles, name, this.#settings);
     } catch (error) {
@@ -250,6 +252,7 @@ export class Client extends pg.Client {
     const where = describeEndpoint(endpoint);
     const stopLiveness = shared.watch(monitoredClient(this, endpoint));
     recordStatementOutcomes(this);
+    recoverPreparedStatements(this);
     onMessage<{ code?: string }>(this, 'errorMessage', (message) => {
       if (message.code === '25006') shared.suspect(message);
     });

@@ -11,12 +11,13 @@ interface ClientInternals {
   readonly _queryable: boolean;
   _ending: boolean;
   readonly _activeQuery: unknown;
-  readonly _queryQueue?: { handleError(error: Error, connection: unknown): void }[];
+  readonly _queryQueue?: QueuedStatement[];
   readonly _sentQueryQueue?: readonly unknown[];
   readonly readyForQuery?: boolean;
   readonly _txStatus?: string | null;
   readonly processID?: number | null;
   readonly connection?: NodeJS.EventEmitter & {
+    readonly parsedStatements?: Record<string, string | undefined>;
     stream: { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
     attachListeners(stream: ReadableEvents): unknown;
   };
@@ -28,6 +29,10 @@ interface ClientInternals {
   readonly connectionParameters?: { readonly query_timeout?: number | string | false };
   _errorAllQueries?(this: unknown, error: Error): void;
   _poolUseCount?: number;
+}
+
+interface QueuedStatement {
+  handleError(error: Error, connection: unknown): void;
 }
 
 interface ReadableEvents {
@@ -49,6 +54,24 @@ export function activeStatement(client: pg.ClientBase): unknown {
 export function hasSentWork(client: pg.ClientBase): boolean {
   const { _activeQuery, _sentQueryQueue } = internalsOf(client);
   return Boolean(_activeQuery) || (_sentQueryQueue?.length ?? 0) > 0;
+}
+
+/** Whether statements were sent behind the one that the server is answering (`pipeline`). */
+export function hasSentBehind(client: pg.ClientBase): boolean {
+  return (internalsOf(client)._sentQueryQueue?.length ?? 0) > 0;
+}
+
+/** Sends a statement before all that wait in the client, as soon as the server is ready. */
+export function sendNext(client: pg.ClientBase, statement: object): void {
+  internalsOf(client)._queryQueue?.unshift(statement as QueuedStatement);
+}
+
+/** Forgets that a statement of that name was prepared on the connection. Returns its text, if it was. */
+export function forgetPrepared(client: pg.ClientBase, name: string): string | undefined {
+  const prepared = internalsOf(client).connection?.parsedStatements;
+  const text = prepared?.[name];
+  if (prepared !== undefined) Reflect.deleteProperty(prepared, name);
+  return text;
 }
 
 /** Calls back with each error of the server, before the statement's caller gets it. */

@@ -6,6 +6,7 @@ import { classifyFailure, outcomeOf, type Phase, recordOutcome } from './classif
 
 const fromServer = (code: string, severity = 'ERROR') =>
   Object.assign(new pg.DatabaseError(`SQLSTATE ${code}`, 0, 'error'), { code, severity });
+const raisedIn = (code: string, routine: string) => Object.assign(fromServer(code), { routine });
 const poolEnded = new Error('Cannot use a pool after calling end on the pool');
 const fromNode = (code: string) => Object.assign(new Error(code), { code });
 const fromConnect = (code: string) =>
@@ -18,6 +19,26 @@ describe('what an error means for the statement that met it', () => {
     ['a full disk', fromServer('53100'), 'connected', 'statement', 'not-executed'],
     ['a serialization failure', fromServer('40001'), 'connected', 'conflict', 'not-executed'],
     ['a deadlock', fromServer('40P01'), 'connected', 'conflict', 'not-executed'],
+    ['a prepared statement that is lost', fromServer('26000'), 'connected', 'session-state', 'not-executed'],
+    ['a prepared statement that is there', fromServer('42P05'), 'connected', 'session-state', 'not-executed'],
+    ['a cursor that is there', fromServer('42P03'), 'connected', 'session-state', 'not-executed'],
+    ["a table that may be the session's own", fromServer('42P07'), 'connected', 'session-state', 'not-executed'],
+    [
+      'a plan that does not fit',
+      raisedIn('0A000', 'RevalidateCachedQuery'),
+      'connected',
+      'session-state',
+      'not-executed',
+    ],
+    ['what is not supported', raisedIn('0A000', 'transformStmt'), 'connected', 'statement', 'not-executed'],
+    [
+      'a plan of PL/pgSQL that does not fit',
+      raisedIn('42804', 'plpgsql_param_eval_recfield'),
+      'connected',
+      'session-state',
+      'not-executed',
+    ],
+    ['a type that does not fit', raisedIn('42804', 'transformAssignedExpr'), 'connected', 'statement', 'not-executed'],
     ['a read-only server', fromServer('25006'), 'connected', 'read-only', 'not-executed'],
     ['a shutdown by the administrator', fromServer('57P01', 'FATAL'), 'connected', 'server-lost', 'unknown'],
     ['a crash', fromServer('57P02', 'FATAL'), 'connected', 'server-lost', 'unknown'],

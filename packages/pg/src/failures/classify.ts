@@ -9,6 +9,11 @@ export type FailureKind =
   | 'statement'
   /** 40001, 40P01: the transaction was rolled back and would probably succeed if done again. */
   | 'conflict'
+  /**
+   * What the session keeps is in the way, and not the statement: a prepared statement (26000, 42P05, a cached plan that does not
+   * fit any more), a cursor or a table of its own (42P03, 42P07), a plan of PL/pgSQL. A new session does not have it.
+   */
+  | 'session-state'
   /** 25006: the server takes no writes (any more). */
   | 'read-only'
   /** 57P03: starting up, shutting down, or in recovery without hot standby. */
@@ -113,6 +118,7 @@ const evict: Consequence = { ...keep, keepConnection: false };
 const consequences: Record<FailureKind, Consequence> = {
   statement: keep,
   conflict: keep,
+  'session-state': evict,
   'read-only': { ...evict, condemnsServer: true, retryable: true },
   'not-accepting': { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
   // Condemning or moving away from a server that is merely full would spread the storm to the next one.
@@ -158,7 +164,7 @@ function kindOf(error: unknown, phase: Phase): FailureKind {
   if (!(error instanceof Error)) return 'other';
   if (isExternalNameError(error)) return kindOfOurs(error, phase);
   const code = (error as { code?: unknown }).code;
-  if (isDatabaseError(error)) return kindOfSqlState(error.code, error.severity, phase);
+  if (isDatabaseError(error)) return kindOfDatabaseError(error, phase);
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'deadline';
   if (typeof code === 'string') {
     const kind = kindOfNodeCode(error, code, phase);
@@ -195,6 +201,38 @@ const ours: Record<string, FailureKind | undefined> = {
 interface DatabaseErrorLike extends Error {
   readonly code: string;
   readonly severity: string | undefined;
+  /** Where in its source the server raised it, and inside what. */
+  readonly routine?: string | undefined;
+  readonly where?: string | undefined;
+}
+
+/**
+ * What is wrong with the prepared statement of that name, if an error is about it: its plan is `stale`, the session has `lost` it,
+ * or the name is `taken`. Nothing was executed then.
+ */
+export function preparedStatementProblem(error: unknown, name: string): 'stale' | 'lost' | 'taken' | undefined {
+  // From inside a function it is about a statement that somebody else has prepared.
+  if (!isDatabaseError(error) || error.where !== undefined) return undefined;
+  if (isStalePlan(error)) return 'stale';
+  // In every language the message has the name, and not that of another statement (EXECUTE).
+  if (!error.message.includes(name)) return undefined;
+  if (error.code === '26000') return 'lost';
+  return error.code === '42P05' ? 'taken' : undefined;
+}
+
+// Many things are not supported (0A000), and messages are translated. The routine is the same in all versions and languages.
+function isStalePlan({ code, routine }: DatabaseErrorLike): boolean {
+  return code === '0A000' && routine === 'RevalidateCachedQuery';
+}
+
+/**
+ * Whether an error comes again for as long as the session lasts, whatever is at fault. Some of these codes also tell of an object that
+ * all sessions share (42P07): then a connection is made for nothing, as `pg` does after every error.
+ */
+function isAboutSession(error: DatabaseErrorLike): boolean {
+  if (['26000', '42P05', '42P03', '42P07'].includes(error.code) || isStalePlan(error)) return true;
+  // "type of parameter 4 (text) does not match that when preparing the plan (integer)": PL/pgSQL keeps its plans with the session.
+  return error.code === '42804' && error.routine?.startsWith('plpgsql_param_eval') === true;
 }
 
 /** Whether the server said it. By shape, not by class: an application may have two copies of pg-protocol. */
@@ -204,7 +242,8 @@ export function isDatabaseError(error: unknown): error is DatabaseErrorLike {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && typeof severity === 'string';
 }
 
-function kindOfSqlState(code: string, severity: string | undefined, phase: Phase): FailureKind {
+function kindOfDatabaseError(error: DatabaseErrorLike, phase: Phase): FailureKind {
+  const { code, severity } = error;
   // A server panics where it cannot undo what it did: what it had written of a commit counts when it is back.
   if (severity === 'PANIC' && phase === 'connected') return 'server-lost';
   // Any function may raise any of these codes as an ERROR. From the server they come with the end of the session.
@@ -212,6 +251,7 @@ function kindOfSqlState(code: string, severity: string | undefined, phase: Phase
     // Said of itself, it is not known whether the statement was completed.
     return code === '40003' ? 'other' : 'statement';
   }
+  if (phase === 'connected' && isAboutSession(error)) return 'session-state';
   const exact = sqlStates[code];
   if (exact !== undefined) return exact;
   if (phase === 'connecting') {

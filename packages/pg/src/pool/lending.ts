@@ -2,6 +2,7 @@ import type { Clock } from '@externalname/core';
 import type * as pg from 'pg';
 import { judgeReadOnlyAnswer } from '../connect/read-only-answer.ts';
 import { countUse, isInTransaction, isQuiet, keepProcess, whenQuiet } from '../driver/client-internals.ts';
+import { isForgotten } from '../driver/prepared-statements.ts';
 import { type ConnectionFactory, proofTimeoutMillis } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
@@ -201,7 +202,8 @@ export class Lending {
     }
     if (failure?.condemnsServer) factory.suspect(error);
     // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
-    const isUnwanted = Boolean(error) && !(fromQuery && failure?.keepConnection && !halfSent);
+    const isInOrder = failure?.keepConnection === true || isForgotten(error);
+    const isUnwanted = Boolean(error) && !(fromQuery && isInOrder && !halfSent);
     if (uses >= maxUses) pool.log('remove expended client');
     if (connection.isExpired) pool.log('remove expired client');
     if (isUnwanted || this.isOver || !connection.isUsable || uses >= maxUses || connection.isExpired) {

@@ -3,6 +3,7 @@ import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { describeRole, roleFits } from '../connect/session-role.ts';
 import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
 import { describeEndpoint } from '../driver/dial.ts';
+import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
 import { watchQueryTimeouts } from '../driver/query-timeout.ts';
 import { recordStatementOutcomes } from '../driver/statement-outcome.ts';
 import { ConnectTimeoutError, ServerRoleError } from '../errors.ts';
@@ -120,6 +121,7 @@ export class Preparation {
     });
     onEnd(client, () => this.#ended(connection));
     recordStatementOutcomes(client);
+    recoverPreparedStatements(client);
     if (settings.follows) watchQueryTimeouts(client, () => connection.abandon());
     if (endpoint !== undefined) connection.stopLiveness = liveness?.watch(monitoredClient(client, endpoint));
     return connection;

@@ -19,6 +19,11 @@ describe('a transaction that was rolled back', () => {
     expect(repeatReason(kind, here)).toBe(reason);
   });
 
+  it('is repeated after a statement that its session had lost, and not for what else a session keeps', () => {
+    expect(repeatReason('session-state', { ...here, forgotten: true })).toBe('conflict');
+    expect(repeatReason('session-state', here)).toBeUndefined();
+  });
+
   it('is not repeated for being read-only where the application asked for that', () => {
     expect(repeatReason('read-only', { readOnly: true, demoted: true })).toBeUndefined();
     expect(repeatReason('read-only', { readOnly: false, demoted: false })).toBeUndefined();

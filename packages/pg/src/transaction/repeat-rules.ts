@@ -12,11 +12,14 @@ export type RepeatReason = 'conflict' | 'server' | undefined;
  */
 export function repeatReason(
   kind: FailureKind,
-  circumstances: { readonly readOnly: boolean; readonly demoted: boolean },
+  circumstances: { readonly readOnly: boolean; readonly demoted: boolean; readonly forgotten?: boolean },
 ): RepeatReason {
   switch (kind) {
     case 'conflict':
       return 'conflict';
+    case 'session-state':
+      // A prepared statement that its session had lost, which is known now.
+      return circumstances.forgotten === true ? 'conflict' : undefined;
     case 'read-only':
       return circumstances.demoted && !circumstances.readOnly ? 'server' : undefined;
     case 'server-lost':

@@ -4,6 +4,7 @@ import type * as pg from 'pg';
 import { askRole } from '../connect/session-role.ts';
 import { hasWork, isUsable } from '../driver/client-internals.ts';
 import { destroyClient } from '../driver/closing.ts';
+import { isForgotten } from '../driver/prepared-statements.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { Scope } from './scope.ts';
@@ -54,7 +55,8 @@ export async function endTransaction(
     client.release(scope.failure instanceof Error ? scope.failure : broken);
     return demoted;
   }
-  const keep = failure === undefined || failure.keepConnection || (failure.kind === 'read-only' && !demoted);
+  const isInOrder = failure === undefined || failure.keepConnection || isForgotten(scope.failure);
+  const keep = isInOrder || (failure.kind === 'read-only' && !demoted);
   client.release(keep ? undefined : (scope.failure as Error));
   return demoted;
 }

@@ -1,6 +1,7 @@
 import { ClosedError, InvalidArgumentError } from '@externalname/core';
 import type * as pg from 'pg';
 import { isUsable, onReadyForQuery } from '../driver/client-internals.ts';
+import { withoutName } from '../driver/prepared-statements.ts';
 import { type QueryArguments, refuseQuery, sendObserved } from '../driver/query-forms.ts';
 import { mayEndTransaction, textOf } from '../driver/statement.ts';
 import { TransactionEndedEarlyError, TransactionRolledBackError } from '../errors.ts';
@@ -21,6 +22,7 @@ export interface Transaction {
 export class Scope {
   readonly root: Transaction;
   readonly #client: pg.ClientBase;
+  readonly #withoutNames: boolean;
   /** The innermost open part. Only that takes statements. `undefined` when all is over. */
   #innermost: object | undefined;
   #depth = 0;
@@ -30,8 +32,10 @@ export class Scope {
   #unknownInFlight = false;
   #stopWatching: (() => void) | undefined;
 
-  constructor(client: pg.ClientBase) {
+  /** @param withoutNames whether prepared statements are sent without their names, for any session to know them */
+  constructor(client: pg.ClientBase, { withoutNames = false } = {}) {
     this.#client = client;
+    this.#withoutNames = withoutNames;
     this.root = this.#makePart();
     this.#innermost = this.root;
   }
@@ -108,7 +112,7 @@ export class Scope {
     if (textOf(asked) === undefined) this.#unknownInFlight = true;
     else if (mayEndTransaction(asked)) this.#endingSent = true;
     const send = (sent: QueryArguments) => Reflect.apply(this.#client.query, this.#client, sent);
-    return sendObserved(query, send, (error) => this.#record(error));
+    return sendObserved(this.#withoutNames ? withoutName(query) : query, send, (error) => this.#record(error));
   }
 
   async #nest<T>(part: Transaction, work: (tx: Transaction) => T | Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '@externalname/core';
 import { abortable } from '@externalname/core/internal';
 import type * as pg from 'pg';
+import { isForgotten } from '../driver/prepared-statements.ts';
 import {
   CommitOutcomeUnknownError,
   FailoverTimeoutError,
@@ -66,6 +67,8 @@ class TransactionRun<T> {
   #repeats = 0;
   #conflicts = 0;
   #readOnlyAnswers = 0;
+  /** Set when a session had lost a prepared statement: the next one may have, too. */
+  #withoutNames = false;
   #lastError: unknown;
 
   constructor(host: TransactionHost, work: (tx: Transaction) => T | Promise<T>, settings: TransactionSettings) {
@@ -83,7 +86,7 @@ class TransactionRun<T> {
     } catch (error) {
       return { error };
     }
-    const scope = new Scope(client);
+    const scope = new Scope(client, { withoutNames: this.#withoutNames });
     try {
       return await this.#perform(client, scope);
     } finally {
@@ -158,7 +161,9 @@ class TransactionRun<T> {
     const kind = failure === undefined ? 'statement' : classifyFailure(failure, 'connected').kind;
     const demoted = await endTransaction(this.#host, client, scope, error);
     if (kind === 'read-only') this.#readOnlyAnswers += 1;
-    const reason = repeatReason(kind, { readOnly, demoted });
+    const forgotten = isForgotten(failure);
+    if (forgotten) this.#withoutNames = true;
+    const reason = repeatReason(kind, { readOnly, demoted, forgotten });
     return this.#repeatOrFail(reason, asRolledBack(error, failure), failure ?? error);
   }
 
