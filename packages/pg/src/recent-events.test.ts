@@ -14,7 +14,7 @@ function recorder(secrets: readonly string[] = []) {
   const startedAt = clock.date().getTime();
   return {
     clock,
-    recent: new RecentEvents(clock, secrets),
+    recent: new RecentEvents('webscaler-db', clock, secrets),
     at: (millis: number) => new Date(startedAt + millis).toISOString(),
   };
 }

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import type { Clock } from '@externalname/core';
+import { type Clock, EventChannel } from '@externalname/core';
 import { maskSecrets } from './secrets.ts';
 
 /**
@@ -42,6 +42,18 @@ export interface RecentEvent {
   readonly underWay?: true;
 }
 
+/**
+ * One step of a pool on its way to a server: what it asked, tried, met or decided. No statement is one. Channel
+ * `externalname:pg:step`.
+ */
+export interface StepEvent extends Omit<RecentEvent, 'times' | 'since' | 'underWay'> {
+  /** The Service or host that the pool was made for. */
+  readonly name: string;
+}
+
+/** A pool has made one step on its way to a server. See {@link StepEvent}. */
+export const stepTaken = new EventChannel<StepEvent>('externalname:pg:step');
+
 /** What to record. The rest is added. */
 export interface Happening extends Omit<RecentEvent, 'time' | 'code' | 'message' | 'times' | 'since' | 'underWay'> {
   readonly error?: unknown;
@@ -56,6 +68,7 @@ export interface Happening extends Omit<RecentEvent, 'time' | 'code' | 'message'
  * What happens again and again is one entry with a number: an outage of a minute must not push out how it began.
  */
 export class RecentEvents {
+  readonly #name: string;
   readonly #clock: Pick<Clock, 'now' | 'date'>;
   readonly #secrets: readonly string[];
   /** By what they say, the latest last. */
@@ -63,8 +76,12 @@ export class RecentEvents {
   readonly #underWay = new Set<() => RecentEvent>();
   #list: readonly RecentEvent[] | undefined;
 
-  /** @param secrets what the pool was given and must never show */
-  constructor(clock: Pick<Clock, 'now' | 'date'>, secrets: readonly string[] = []) {
+  /**
+   * @param name of the Service or host that the pool was made for
+   * @param secrets what the pool was given and must never show
+   */
+  constructor(name: string, clock: Pick<Clock, 'now' | 'date'>, secrets: readonly string[] = []) {
+    this.#name = name;
     this.#clock = clock;
     this.#secrets = secrets;
   }
@@ -94,18 +111,15 @@ export class RecentEvents {
     const again = known !== undefined && now - known.at < sameOccasionMillis ? known : undefined;
     const times = (again?.times ?? 0) + 1;
     const since = again?.since ?? time;
-    const event: RecentEvent = {
-      time,
-      ...what,
-      ...(millis === undefined ? {} : { millis }),
-      ...(times > 1 ? { times, since } : {}),
-    };
+    const step: RecentEvent = { time, ...what, ...(millis === undefined ? {} : { millis }) };
+    const event: RecentEvent = { ...step, ...(times > 1 ? { times, since } : {}) };
     // So that it comes last.
     this.#entries.delete(key);
     this.#entries.set(key, { event: Object.freeze(event), at: now, times, since });
     const [oldest] = this.#entries.keys();
     if (this.#entries.size > capacity && oldest !== undefined) this.#entries.delete(oldest);
     this.#list = undefined;
+    stepTaken.publish(() => ({ name: this.#name, ...step }));
   }
 
   /** The events, the latest last, and what is under way after them. */
@@ -152,11 +166,13 @@ export function attachRecentEvents(error: Error, events: readonly RecentEvent[])
 // A log of an error prints its properties. Field by field this would fill a screen; a line for each is what one reads.
 function printableText(events: readonly RecentEvent[]): readonly RecentEvent[] {
   const list = [...events];
-  const print = () => (list.length === 0 ? '[]' : `[\n${list.map((event) => `  ${lineOf(event)}`).join('\n')}\n]`);
+  const print = () =>
+    list.length === 0 ? '[]' : `[\n${list.map((event) => `  ${describeEvent(event)}`).join('\n')}\n]`;
   return Object.freeze(Object.defineProperty(list, inspect.custom, { value: print }));
 }
 
-function lineOf({ time, event, target, source, from, address, addresses, ...rest }: RecentEvent): string {
+/** An event in one line. */
+export function describeEvent({ time, event, target, source, from, address, addresses, ...rest }: RecentEvent): string {
   const { code, message, millis, times, since, underWay } = rest;
   const words: string[] = [time, event];
   if (target !== undefined) words.push(target);

@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
+import { printIfAsked } from './debug-log.ts';
 
 /**
  * A `node:diagnostics_channel` channel with a typed payload. The payload is only built where somebody listens.
@@ -11,6 +12,7 @@ export class EventChannel<Payload extends object> {
   constructor(name: `externalname:${string}`) {
     this.name = name;
     this.#channel = channel(name);
+    printIfAsked(name);
   }
 
   /** Publishes what `payload` makes, if anybody listens. */

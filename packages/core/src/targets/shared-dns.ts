@@ -207,6 +207,10 @@ class SourcePart implements TargetSource {
     setMaxListeners(0, this.#closing.signal);
   }
 
+  get known(): Target | undefined {
+    return this.#closed === undefined ? this.#part?.thing.known : undefined;
+  }
+
   async current(options: CurrentOptions = {}): Promise<Target> {
     options.signal?.throwIfAborted();
     const source = this.#joined();

@@ -51,6 +51,7 @@ export interface ConnectionFactory {
   /** When the server was last suspected, in `now()` milliseconds: what was idle before must prove itself. */
   readonly suspectedAt: number;
   readonly epoch: Epoch;
+  /** Whether nothing speaks against the current server; before the first attempt nothing does. */
   readonly serving: boolean;
   /** When the current server was last heard from, in `now()` milliseconds. */
   readonly servedAt: number | undefined;

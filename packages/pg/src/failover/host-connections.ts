@@ -34,12 +34,12 @@ export class HostConnections implements ConnectionFactory {
     this.#settings = settings;
     this.#host = host;
     this.#clock = clock;
-    this.#recent = new RecentEvents(clock, settings.secrets);
+    this.#recent = new RecentEvents(settings.name, clock, settings.secrets);
     this.#health = new ServerHealth(clock);
   }
 
   get serving(): boolean {
-    return this.#health.serving;
+    return this.#health.seemsToServe;
   }
 
   get servedAt(): number | undefined {
@@ -73,6 +73,7 @@ export class HostConnections implements ConnectionFactory {
       });
       this.#recent.record({ ...happening, millis: connected() });
     } catch (error) {
+      this.#health.failed();
       this.#recent.record({ ...happening, millis: connected(), error, secrets: [passwordOf(client)] });
       throw error;
     } finally {

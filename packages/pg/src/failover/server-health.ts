@@ -5,13 +5,14 @@ import type { Clock } from '@externalname/core';
  *
  * | state | the server |
  * | --- | --- |
- * | `untried` | of this epoch has not been reached yet |
+ * | `unknown` | was never asked for anything |
+ * | `untried` | of this epoch has not been reached yet, and may not be there |
  * | `serving` | was reached or used, and nothing has failed since |
  * | `suspected` | gave cause for doubt: what was idle then must prove itself |
  */
 export class ServerHealth {
   readonly #clock: Clock;
-  #state: 'untried' | 'serving' | 'suspected' = 'untried';
+  #state: 'unknown' | 'untried' | 'serving' | 'suspected' = 'unknown';
   #suspectedAt = Number.NEGATIVE_INFINITY;
   #everServed = false;
   #servedAt: number | undefined;
@@ -22,6 +23,11 @@ export class ServerHealth {
 
   get serving(): boolean {
     return this.#state === 'serving';
+  }
+
+  /** Whether nothing speaks against it: also before the first attempt, or a check of a pod's readiness would never let a request in. */
+  get seemsToServe(): boolean {
+    return this.#state === 'serving' || this.#state === 'unknown';
   }
 
   /** When this epoch's server was last suspected, in `now()` milliseconds; also if it serves again. */
@@ -49,6 +55,11 @@ export class ServerHealth {
   confirmed(): void {
     this.#state = 'serving';
     this.#servedAt = this.#clock.now();
+  }
+
+  /** No connection could be made. */
+  failed(): void {
+    if (this.#state === 'unknown') this.#state = 'untried';
   }
 
   suspect(): void {

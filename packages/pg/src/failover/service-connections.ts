@@ -7,7 +7,6 @@ import {
   type Random,
   ResolutionError,
   type Target,
-  type Timer,
 } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
@@ -20,7 +19,8 @@ import { ConnectError, ConnectTimeoutError } from '../errors.ts';
 import { connected, targetNotFollowed } from '../events.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
-import { type RecentEvent, RecentEvents } from '../recent-events.ts';
+import { describeEvent, type RecentEvent, RecentEvents } from '../recent-events.ts';
+import { warn } from '../warnings.ts';
 import {
   type ConnectionFactory,
   type ConnectionRequest,
@@ -29,6 +29,7 @@ import {
   type MadeConnection,
   proofTimeoutMillis,
 } from './connection-factory.ts';
+import { Outage } from './outage.ts';
 import { ReadySessions } from './ready-sessions.ts';
 import { ConnectionPacing } from './reconnect-pacing.ts';
 import { ServerHealth } from './server-health.ts';
@@ -70,9 +71,7 @@ export class ServiceConnections implements ConnectionFactory {
   #epoch = beginEpoch(0);
   #refusal: { readonly target: string; readonly error: unknown } | undefined;
   #closed = false;
-  /** Callers for whom a connection is being made. */
-  #requests = 0;
-  #lookTimer: Timer | undefined;
+  readonly #outage: Outage;
 
   constructor(
     settings: PoolSettings,
@@ -85,7 +84,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#clock = dependencies.clock;
     this.#dialer = dialer;
     this.#health = new ServerHealth(dependencies.clock);
-    this.#recent = new RecentEvents(dependencies.clock, settings.secrets);
+    this.#recent = new RecentEvents(settings.name, dependencies.clock, settings.secrets);
     this.#pacing = new ConnectionPacing(
       {
         spreadMillis: settings.reconnectSpreadMillis,
@@ -107,6 +106,14 @@ export class ServiceConnections implements ConnectionFactory {
       },
       dialer,
     );
+    this.#outage = new Outage({
+      clock: this.#clock,
+      serving: () => this.#health.serving,
+      // Never rejects, and nobody waits for it: a new target arrives by itself.
+      look: () => void this.#follower.refresh().catch(() => undefined),
+      tryAgain: (signal) => this.#tryAgain(signal),
+      waitedLong: (millis) => this.#warnOfWait(millis),
+    });
     this.#ready = new ReadySessions(
       { targets: exactTargets(settings), count: settings.readySessions },
       {
@@ -150,7 +157,7 @@ export class ServiceConnections implements ConnectionFactory {
   }
 
   get serving(): boolean {
-    return this.#health.serving;
+    return this.#health.seemsToServe;
   }
 
   get servedAt(): number | undefined {
@@ -196,7 +203,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#health.suspect();
     this.#pacing.suspected();
     this.#follower.currentLost();
-    this.#lookAgain();
+    this.#outage.begin();
   }
 
   confirmed(): void {
@@ -206,7 +213,7 @@ export class ServiceConnections implements ConnectionFactory {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#lookTimer?.cancel();
+    this.#outage.close();
     this.#follower.close();
     this.#epoch.end(new ClosedError('the pool'));
     this.#ready.close();
@@ -218,11 +225,11 @@ export class ServiceConnections implements ConnectionFactory {
     request: ConnectionRequest,
     needed: (() => boolean) | undefined,
   ): Promise<MadeConnection | undefined> {
-    this.#requests += 1;
+    const served = this.#outage.callerWaits();
     try {
       return await this.#connectInTime(request, needed);
     } finally {
-      this.#requests -= 1;
+      served();
     }
   }
 
@@ -247,6 +254,7 @@ export class ServiceConnections implements ConnectionFactory {
         const made = await this.#attempt(this.#follower.target ?? known, request.createClient);
         if (made !== undefined) return made;
       } catch (error) {
+        this.#health.failed();
         const another = this.#worthAnother(error, classifyFailure(error, 'connecting'));
         // A turn is given back whatever became of the caller, or nobody would ever have the next one.
         if (hasTurn && !another) this.#pacing.passed();
@@ -262,20 +270,26 @@ export class ServiceConnections implements ConnectionFactory {
     }
   }
 
-  // Callers wait for the Service to point at a server that serves. Its name is asked for more often than connections are
-  // tried: a question to the cluster's DNS is cheap, and its answer ends the outage.
-  #lookAgain(): void {
-    // Never rejects, and nobody waits for it: a new target arrives by itself.
-    this.#follower.refresh().catch(() => undefined);
-    if (this.#lookTimer !== undefined) return;
-    this.#lookTimer = this.#clock.schedule(
-      () => {
-        this.#lookTimer = undefined;
-        if (!this.#closed && !this.serving && this.#requests > 0) this.#lookAgain();
-      },
-      outageLookMillis,
-      { background: true },
-    );
+  // For no caller: only to know whether a server serves again.
+  async #tryAgain(signal: AbortSignal): Promise<void> {
+    try {
+      const known = await this.#follower.current(signal);
+      await this.#pacing.turn(signal);
+      // A caller may have found it meanwhile.
+      if (this.#health.serving) {
+        this.#pacing.passed();
+        return;
+      }
+      try {
+        const made = await this.#attempt(this.#follower.target ?? known);
+        if (made !== undefined) closeClient(made.client, this.#clock);
+      } catch (error) {
+        const { retryable } = classifyFailure(error, 'connecting');
+        if (retryable) this.#pacing.failed();
+        else this.#pacing.passed();
+      }
+      // What was met is recorded where it was made.
+    } catch {}
   }
 
   // `undefined` if the Service points elsewhere now: begin again.
@@ -408,6 +422,17 @@ export class ServiceConnections implements ConnectionFactory {
     else this.#pacing.hurry();
   }
 
+  #warnOfWait(waitedMillis: number): void {
+    const { name, failoverTimeoutMillis } = this.#settings;
+    const tried = this.#recent.list().slice(-3).map(describeEvent);
+    warn(
+      'EXTERNALNAME_NO_SERVER',
+      `${name}: callers have waited for ${Math.round(waitedMillis / 1_000)} s, as no server was found that can be used. ` +
+        `Each waits for up to ${failoverTimeoutMillis} ms. NODE_DEBUG=externalname prints each step.`,
+      tried.length === 0 ? undefined : ['What was tried last:', ...tried].join('\n'),
+    );
+  }
+
   #refused(target: Target, error: unknown): void {
     this.#refusal = { target: target.externalName, error };
     const stays = this.target?.externalName;
@@ -441,6 +466,3 @@ function beginEpoch(number: number): { readonly epoch: Epoch; readonly end: (rea
 // With the jitter that pacing adds, three attempts a second at the most.
 const outageIntervalMillis = 334;
 const longestOutageIntervalMillis = 1_000;
-
-// How often cluster DNS is asked while callers wait. A thousand pods make two thousand questions a second of it.
-const outageLookMillis = 500;

@@ -5,7 +5,6 @@ import {
   type Random,
   systemClock,
   systemRandom,
-  type Target,
 } from '@externalname/core';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
@@ -49,40 +48,11 @@ import {
   type Subscription,
 } from './listening.ts';
 import { type PendingItem, type PgPool, pgPoolOf, poolEndedError, throwLater } from './pg-pool.ts';
+import type { PoolStatus } from './pool-status.ts';
 import type { ConnectionHost, PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
 import { Queries, type Repeatable } from './query.ts';
 import { Switching } from './switching.ts';
-
-/** What {@link Pool.status} tells. Holds no secret. */
-export interface PoolStatus {
-  /** The Service or host that the pool was made for. */
-  readonly name: string;
-  /**
-   * Where it points now; `undefined` before the first connection, and for a plain host. `stale` says whether a switch would go
-   * unseen at this moment: the source cannot confirm where the Service points (the API or DNS does not answer, or the Service is gone).
-   */
-  readonly target: Target | undefined;
-  /** A target that the source names and the pool has not moved to. `stale` as in `target`. */
-  readonly candidate: Target | undefined;
-  /** Why the candidate, or the target that the Service points at now, is not followed. */
-  readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
-  /** How often the pool has moved. */
-  readonly epoch: number;
-  /** Whether the current target served when it was last used, `servedMillisAgo`. */
-  readonly serving: boolean;
-  /** How long ago the current target was last heard from, in milliseconds; `undefined` if it never was. Long in an idle pool. */
-  readonly servedMillisAgo: number | undefined;
-  /** Connections to the current target. */
-  readonly total: number;
-  readonly idle: number;
-  /** Callers without a connection. */
-  readonly waiting: number;
-  /** Connections to earlier targets that are still in use. */
-  readonly draining: number;
-  /** Sessions that wait at each host that the Service may come to point at, by its name (the option `readySessions`). */
-  readonly readySessions: Readonly<Record<string, number>>;
-}
 
 /** What a test may own. */
 export interface PoolDependencies {
@@ -258,7 +228,7 @@ export class Pool extends pg.Pool {
       candidate,
       refusal,
       epoch: this.#connections.epoch.number,
-      serving,
+      serving: serving && !this.ending,
       servedMillisAgo: servedAt === undefined ? undefined : this.#clock.now() - servedAt,
       total: this.totalCount,
       idle: this.idleCount,
@@ -266,6 +236,18 @@ export class Pool extends pg.Pool {
       draining: this.#connections.drainingCount,
       readySessions: this.#factory.readySessions,
     };
+  }
+
+  /**
+   * Resolves when the pool can serve: the target is found, allowed and verified, and its server has answered within the last second.
+   * Makes a connection where there is none. For the readiness check of a pod, and to begin before the first request comes.
+   *
+   * Waits for a server like any caller of `query()`, and rejects as that does; however many ask at a time, they share one statement.
+   *
+   * @throws the reason of `signal` when that fires
+   */
+  ready(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#queries.ready(options.signal);
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Clock, Random } from '@externalname/core';
+import { abortable } from '@externalname/core/internal';
 import { callbackAmong, isSubmitted, nullQueryError, refuseQuery, replyByCallback } from '../driver/query-forms.ts';
 import { mayCommitWithin } from '../driver/statement.ts';
 import { retried } from '../events.ts';
@@ -7,7 +8,7 @@ import { classifyFailure, isDatabaseError, recordOutcome } from '../failures/cla
 import { mayRetry, retryNotExecuted } from '../failures/retry.ts';
 import type { PoolSettings } from '../options.ts';
 import { type FailedAnswers, isFinal } from './failed-answers.ts';
-import type { PgPool } from './pg-pool.ts';
+import { type PgPool, poolEndedError } from './pg-pool.ts';
 
 /** What `pool.query()` takes in a query's config beside what `pg` does. */
 export interface Repeatable {
@@ -34,8 +35,29 @@ export interface QueriesParts {
 export class Queries {
   readonly #parts: QueriesParts;
 
+  /** The statement that `ready()` waits for, while it is under way. */
+  #proof: Promise<unknown> | undefined;
+
   constructor(parts: QueriesParts) {
     this.#parts = parts;
+  }
+
+  /** See `pool.ready()`. */
+  ready(signal: AbortSignal | undefined): Promise<void> {
+    const { pool, factory, clock } = this.#parts;
+    if (pool.ending) return Promise.reject(poolEndedError());
+    // In a busy pool the callers have proven it, and a check that waits in line behind them would call it dead.
+    const { serving, servedAt = Number.NEGATIVE_INFINITY } = factory;
+    const isProven = serving && clock.now() - servedAt <= freshProofMillis;
+    if (!isProven && this.#proof === undefined) {
+      const proof = this.query({ text: '', idempotent: true }, undefined, undefined) as Promise<unknown>;
+      const over = () => {
+        this.#proof = undefined;
+      };
+      proof.then(over, over);
+      this.#proof = proof;
+    }
+    return abortable(isProven ? Promise.resolve() : Promise.resolve(this.#proof), signal).then(() => undefined);
   }
 
   query(text: unknown, values: unknown, callback: unknown): unknown {
@@ -89,6 +111,9 @@ export class Queries {
     });
   }
 }
+
+// A pool that was heard from so lately need not be asked again.
+const freshProofMillis = 1_000;
 
 function isIdempotent(query: unknown): boolean {
   return typeof query === 'object' && (query as { idempotent?: unknown }).idempotent === true;
