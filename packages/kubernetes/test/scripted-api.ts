@@ -266,7 +266,7 @@ export function forbidden(verb: string): Answer {
   return { status: 403, body: status(403, 'Forbidden', message) };
 }
 
-export function expired(from: number, oldest: number): Answer {
+export function expired(from: number, oldest: number | string): Answer {
   return { status: 410, body: status(410, 'Expired', `too old resource version: ${from} (${oldest})`) };
 }
 

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sourceDegraded, sourceRecovered, type Target, type TargetSource } from '@externalname/core';
@@ -383,6 +384,65 @@ describe('an API server that does not serve', () => {
     expect((await made.current()).stale).toBe(false);
     expect(events).toEqual(['degraded kubernetes ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE', 'recovered kubernetes']);
     for (const end of stop) end();
+  });
+
+  it.each([
+    [
+      'its answer',
+      (_: IncomingMessage, url: URL) => (url.searchParams.has('watch') ? expired(1, api.version) : undefined),
+    ],
+    ['an event', undefined],
+  ])('is told of once while every watch ends in %s, and follows by its lists meanwhile', async (_, answer) => {
+    const events: string[] = [];
+    const stop = [
+      sourceDegraded.subscribe(() => events.push('degraded')),
+      sourceRecovered.subscribe(() => events.push('recovered')),
+    ];
+    api.answerWith(answer);
+    const clock = new ManualClock();
+    const { source: made, names } = await followed({
+      clock,
+      random: () => 1,
+      requestTimeoutMillis: 60_000,
+      silenceMillis: 600_000,
+      reconnectInitialMillis: 200,
+      reconnectMaxMillis: 15_000,
+    });
+    const lists = () => api.requests.filter((request) => request.startsWith('list')).length;
+    await until('many tries', async () => {
+      if (answer === undefined) api.sendToWatches({ type: 'ERROR', object: expired(101, 102).body });
+      await clock.advance(200);
+      return lists() > 10;
+    });
+    expect(events).toEqual(['degraded']);
+    expect(made.known).toMatchObject({ externalName: 'primary-db.example.com', stale: true });
+    api.put('secondary-db.example.com');
+    await until('the switch', async () => {
+      await clock.advance(200);
+      return names().includes('secondary-db.example.com');
+    });
+    expect(events).toEqual(['degraded']);
+    api.answerWith();
+    await until('the watch that holds', async () => {
+      await clock.advance(200);
+      return made.known?.stale === false;
+    });
+    expect(events).toEqual(['degraded', 'recovered']);
+    for (const end of stop) end();
+  });
+
+  it('is not told of for one version that has expired: the list that follows is the answer', async () => {
+    const events: string[] = [];
+    const stop = sourceDegraded.subscribe(({ code }) => events.push(String(code)));
+    const { names } = await followed();
+    await until('the watch', () => api.watching === 1);
+    api.answerWith((_, url) => (url.searchParams.get('resourceVersion') === '101' ? expired(101, '102') : undefined));
+    api.cut();
+    api.put('secondary-db.example.com');
+    await until('the switch', () => names().includes('secondary-db.example.com'));
+    expect(api.requests.filter((request) => request.startsWith('list')).length).toBeGreaterThan(1);
+    expect(events).toEqual([]);
+    stop();
   });
 
   it('may be stopped and started: the switch that was made meanwhile is seen', async () => {

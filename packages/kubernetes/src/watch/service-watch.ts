@@ -33,8 +33,11 @@ export interface ServiceWatchListener {
   observed(observation: Observation): void;
   /** The watch stands: what was observed last is what the server holds. */
   connected(): void;
-  /** What was observed last can no longer be confirmed. Called for each failed try. */
-  unavailable(error: unknown): void;
+  /**
+   * What was observed last can no longer be confirmed. Called for each failed try, with what failed: a list that succeeds says
+   * nothing of a watch that does not.
+   */
+  unavailable(error: unknown, failed: 'list' | 'watch'): void;
 }
 
 /**
@@ -90,15 +93,16 @@ export class ServiceWatch {
 
   async #run(signal: AbortSignal): Promise<void> {
     let failures = 0;
-    const position: Position = { resourceVersion: undefined, reset: false };
+    const position: Position = { resourceVersion: undefined, reset: false, mustHold: false };
     await Promise.resolve(); // The listener is never called from inside start().
     while (!signal.aborted) {
       const startedAt = this.#clock.now();
-      const connection: Connection = { connected: false };
+      const connection: Connection = { step: 'list', connected: false };
       let failure: unknown;
       try {
         const reference = await this.#reference();
         if (position.resourceVersion === undefined) await this.#list(reference, position, signal);
+        connection.step = 'watch';
         await this.#follow(reference, position, connection, signal);
       } catch (error) {
         failure = error;
@@ -106,16 +110,22 @@ export class ServiceWatch {
         if (isFromTheFuture(error)) position.reset = true;
       }
       if (signal.aborted) return;
+      const lastedMillis = this.#clock.now() - startedAt;
+      const wasShort = failure !== undefined && lastedMillis < this.#settings.reconnect.stableMillis;
+      // A server that is away in between begins anew when it is back.
+      position.mustHold = connection.connected ? wasShort : position.mustHold && isExpired(failure);
       const next = nextConnection(
         failures,
-        { lastedMillis: this.#clock.now() - startedAt, retryAfterSeconds: retryAfterOf(failure) },
+        { lastedMillis, retryAfterSeconds: retryAfterOf(failure) },
         this.#settings.reconnect,
         this.#random,
       );
       failures = next.failures;
-      // A watch that ended and comes back at once has missed nothing, and says nothing.
-      if (failure !== undefined && (!connection.connected || next.delayMillis > graceMillis)) {
-        this.#listener.unavailable(failure);
+      // A watch that ended and comes back at once has missed nothing, and says nothing. Nor does a version that has expired: the
+      // server answers, and the list that follows has it all.
+      const mayPass = connection.connected || isExpired(failure);
+      if (failure !== undefined && (!mayPass || next.delayMillis > graceMillis)) {
+        this.#listener.unavailable(failure, connection.step);
       }
       await sleep(next.delayMillis, { signal, clock: this.#clock }).catch(() => undefined);
     }
@@ -166,15 +176,22 @@ export class ServiceWatch {
       silenceMillis,
       signal,
     });
-    try {
-      connection.connected = true;
+    connection.connected = true;
+    const stands = () => {
       if (!signal.aborted) this.#listener.connected();
+    };
+    const held = position.mustHold
+      ? this.#clock.schedule(stands, this.#settings.reconnect.stableMillis, { background: true })
+      : undefined;
+    try {
+      if (held === undefined) stands();
       for (;;) {
         const line = await lines.next();
         if (line === undefined || signal.aborted) return;
         this.#take(line, reference, position, attempt, lines);
       }
     } finally {
+      held?.cancel();
       lines.close();
     }
   }
@@ -211,9 +228,12 @@ interface Position {
   resourceVersion: string | undefined;
   /** Whether the next list starts a new history. */
   reset: boolean;
+  /** Whether the last watch broke soon after it had begun: the next one only counts once it has held for longer. */
+  mustHold: boolean;
 }
 
 interface Connection {
+  step: 'list' | 'watch';
   connected: boolean;
 }
 

@@ -8,7 +8,7 @@ export interface WatchedState {
   /** What was observed last; absent before the first answer. */
   readonly last?: Observation;
   /** Why `last` cannot be confirmed now; absent while the watch stands. */
-  readonly failure?: { readonly error: unknown };
+  readonly failure?: { readonly error: unknown; readonly failed: 'list' | 'watch' };
 }
 
 /** What identifies a watch: the same cluster, Service and times share one. */
@@ -33,11 +33,14 @@ export class SharedWatch {
 
   constructor(identity: WatchIdentity, api: KubernetesApi, reference: () => Promise<ServiceReference>) {
     const listener: ServiceWatchListener = {
-      observed: (last) => this.#change({ last }),
+      observed: (last) => {
+        const { failure } = this.#state;
+        this.#change({ last, ...(failure?.failed === 'watch' && { failure }) });
+      },
       connected: () => {
         if (this.#state.failure !== undefined) this.#change(withoutFailure(this.#state));
       },
-      unavailable: (error) => this.#change({ ...this.#state, failure: { error } }),
+      unavailable: (error, failed) => this.#change({ ...this.#state, failure: { error, failed } }),
     };
     const { settings, clock, random } = identity;
     this.#watch = new ServiceWatch({ api, reference, settings, clock, random }, listener);
