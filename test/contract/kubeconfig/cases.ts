@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import type { Places, SeenRequest } from './api-servers.ts';
 
 /** Files, environment and flag that kubectl and we are given alike. */
@@ -194,6 +195,19 @@ export const cases: readonly KubeconfigCase[] = [
     given: (places) => ({
       files: { config: staging(places) },
       environment: { KUBECONFIG: `${places.folder}/config:${places.folder}/config` },
+    }),
+    kubectl: seen('staging'),
+  },
+  {
+    name: 'a path from the working directory',
+    given: (places) => ({
+      files: {
+        'pki/config': config('staging', places, {
+          cluster: { 'certificate-authority-data': undefined, 'certificate-authority': 'ca.crt' },
+        }),
+        'pki/ca.crt': places.ca,
+      },
+      environment: { KUBECONFIG: relative(process.cwd(), `${places.folder}/pki/config`) },
     }),
     kubectl: seen('staging'),
   },
@@ -749,6 +763,21 @@ export const cases: readonly KubeconfigCase[] = [
     name: 'proxy-url of another scheme',
     given: withCluster(({ httpProxy }) => ({ 'proxy-url': httpProxy.replace('http', 'ftp') })),
     kubectl: { refuses: 'unsupported scheme "ftp"' },
+  },
+  {
+    name: 'proxy-url with credentials that cannot be read',
+    given: withCluster(({ httpProxy }) => ({ 'proxy-url': httpProxy.replace('://', '://operator:100%@') })),
+    kubectl: { refuses: 'could not parse' },
+  },
+  {
+    name: 'HTTPS_PROXY with credentials',
+    given: throughProxy(({ httpProxy }) => ({ HTTPS_PROXY: httpProxy.replace('://', '://operator:sesame@') })),
+    kubectl: { ...proxied, proxyAuthorization: `Basic ${base64('operator:sesame')}` },
+  },
+  {
+    name: 'an HTTPS_PROXY that is not a URL: none',
+    given: throughProxy(({ httpProxy }) => ({ HTTPS_PROXY: httpProxy.replace('://', '://operator:100%@') })),
+    kubectl: seen('staging', named),
   },
   {
     name: 'a proxy that refuses',

@@ -31,10 +31,13 @@ export async function namedContext(
   const context = config.contexts.get(name);
   if (context === undefined) throw new KubernetesConfigError(`${from}: there is no context "${name}"`);
   const cluster = context.cluster === undefined ? undefined : config.clusters.get(context.cluster);
-  const wrong = (what: string, cause?: unknown) =>
-    new KubernetesConfigError(`${from}: context "${name}" cannot be used: ${what}`, { cause });
-  if (cluster === undefined) throw wrong(`there is no cluster "${context.cluster ?? ''}"`);
-  const server = serverOf(cluster, wrong);
+  const wrongAt =
+    (where: string): Wrong =>
+    (what, cause) =>
+      new KubernetesConfigError(`${from}: context "${name}"${where} cannot be used: ${what}`, { cause });
+  if (cluster === undefined) throw wrongAt('')(`there is no cluster "${context.cluster ?? ''}"`);
+  const server = serverOf(cluster, wrongAt(''));
+  const wrong = wrongAt(` (cluster "${cluster.name}", ${server.origin})`);
   await checkCluster(cluster, wrong);
   const user = context.user === undefined ? undefined : config.users.get(context.user);
   if (user !== undefined) await checkUser(user, wrong);
@@ -59,8 +62,9 @@ function serverOf({ name, server }: Cluster, wrong: Wrong): URL {
     url.search = '';
     url.hash = '';
     return url;
-  } catch (error) {
-    throw wrong(`the server of cluster "${name}" is not a URL of https or http`, error);
+  } catch {
+    // Without the cause, which has the URL: a password may stand in it.
+    throw wrong(`the server of cluster "${name}" is not a URL of https or http`);
   }
 }
 

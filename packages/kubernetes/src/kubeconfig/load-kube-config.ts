@@ -31,9 +31,9 @@ export async function loadKubeConfig(options: LoadOptions): Promise<LoadedKubeCo
   }
   if (files.length === 0) {
     throw new KubernetesConfigError(
-      `there is no configuration of the Kubernetes API: ${wanted.join(', ') || 'KUBECONFIG'} ${
-        wanted.length === 1 ? 'does' : 'do'
-      } not exist, and this process has no service account of a pod. Name a kubeconfig in KUBECONFIG or in kubeConfig`,
+      `there is no configuration of the Kubernetes API: ${
+        wanted.length === 0 ? 'KUBECONFIG lists no file' : `there is no file ${wanted.join(', ')}`
+      }, and this process has no service account of a pod. Name a kubeconfig in KUBECONFIG or in kubeConfig`,
     );
   }
   const context = await namedContext(config, name, files.join(', '));

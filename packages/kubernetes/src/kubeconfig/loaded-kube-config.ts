@@ -124,9 +124,12 @@ export class LoadedKubeConfig implements KubeConfigLike {
   }
 }
 
-function parseProxyUrl(url: string, cluster: string): URL {
+function parseProxyUrl(text: string, cluster: string): URL {
   try {
-    return new URL(url);
+    const url = new URL(text);
+    // So that credentials that cannot be read are found here.
+    decodeURIComponent(url.username + url.password);
+    return url;
   } catch {
     // Without the cause, which has the URL: a password may stand in it.
     throw new KubernetesConfigError(`proxy-url of cluster "${cluster}" is not a URL`);

@@ -49,9 +49,12 @@ export class ProxyAgent extends http.Agent {
       timeout: silenceMillis,
       ...(proxy.protocol === 'https:' && { ca, rejectUnauthorized }),
     });
+    // Who waits for the answer keeps the process alive; a proxy that says nothing to nobody must not.
+    request.once('socket', (socket) => socket.unref());
     return new Promise((resolve, reject) => {
       request.once('connect', (response: IncomingMessage, socket: Socket, head: Buffer) => {
         socket.setTimeout(0);
+        socket.ref();
         if (response.statusCode === 200) {
           if (head.length > 0) socket.unshift(head);
           return resolve(socket);

@@ -24,7 +24,9 @@ function eitherCase(environment: Environment, name: string): string {
 function parseProxy(text: string): URL | undefined {
   if (text === '') return undefined;
   try {
-    return new URL(/^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+    const url = new URL(/^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+    decodeURIComponent(url.username + url.password);
+    return url;
   } catch {
     return undefined;
   }
