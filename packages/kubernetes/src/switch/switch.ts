@@ -5,6 +5,7 @@ import { KubernetesRefusedError, KubernetesUnavailableError } from '../api/error
 import { KubernetesApi } from '../api/kubernetes-api.ts';
 import { pendingReference } from '../api/reference.ts';
 import { NotExternalNameError } from '../errors.ts';
+import { describeCluster } from '../kubeconfig/cluster-name.ts';
 import type { Objection } from '../probes/postgres-state.ts';
 import { runProbes } from '../probes/run-probes.ts';
 import { attemptTo, pathOf } from '../watch/service-watch.ts';
@@ -171,11 +172,18 @@ class Switch {
     try {
       return await work();
     } catch (error) {
+      if (error instanceof TargetRefusedError) this.#sayWhere(error);
       if (error instanceof SwitchRefusedError || error instanceof TargetRefusedError) throw error;
       // Given up before anything was changed: there is nothing to tell but the reason.
       if (this.#signal?.aborted && this.#log.facts.result === 'not-switched') throw error;
       throw new SwitchFailedError(this.#log.report(), { cause: error });
     }
+  }
+
+  /** For an error of core, which knows nothing of clusters. */
+  #sayWhere(error: Error): void {
+    const { cluster, service } = this.#log.facts;
+    if (cluster !== undefined) error.message += `. The Service is ${service} at ${describeCluster(cluster)}`;
   }
 
   #read(): Promise<{ reference: ServiceReference; service: ServiceToSwitch }> {
