@@ -28,7 +28,7 @@ export class FailoverTimeoutError extends ExternalNameError {
   }
 }
 
-/** The connection was closed because its Service points elsewhere now. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
+/** The connection was closed because its Service points elsewhere now, or its address has left the target's name. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
 export class TargetRetiredError extends ExternalNameError {
   override readonly outcome: Outcome;
   /** The host that the connection led to. */
@@ -39,7 +39,7 @@ export class TargetRetiredError extends ExternalNameError {
       'ERR_EXTERNALNAME_TARGET_RETIRED',
       outcome === 'unknown'
         ? `connection to ${target} was cut when its drain time ended, with a statement in flight: whether it was executed is unknown`
-        : `connection to ${target} is closed, as the Service points elsewhere now: take another one from the pool`,
+        : `connection to ${target} is closed, as its Service or its name leads elsewhere now: take another one from the pool`,
       options,
     );
     this.target = target;

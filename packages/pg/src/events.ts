@@ -25,6 +25,18 @@ export interface DrainedEvent {
   readonly durationMillis: number;
 }
 
+/** Addresses that connections led to have left the target's name. Channel `externalname:pg:addresses-left`. */
+export interface AddressesLeftEvent {
+  readonly name: string;
+  readonly target: string;
+  /** The addresses that have left, as far as connections led there. */
+  readonly addresses: readonly string[];
+  /** Idle connections that were closed at once. */
+  readonly idle: number;
+  /** Connections in use, which are closed when they are given back, or drain. */
+  readonly inUse: number;
+}
+
 /** A target is not followed, or not yet. Channel `externalname:pg:target-refused`. */
 export interface TargetRefusedEvent {
   readonly name: string;
@@ -57,6 +69,8 @@ export interface RetryEvent {
 export const switched = new EventChannel<SwitchEvent>('externalname:pg:switch');
 /** Nothing is left on earlier targets. See {@link DrainedEvent}. */
 export const drained = new EventChannel<DrainedEvent>('externalname:pg:drained');
+/** Addresses that connections led to have left the target's name. See {@link AddressesLeftEvent}. */
+export const addressesLeft = new EventChannel<AddressesLeftEvent>('externalname:pg:addresses-left');
 /** A target is not followed, or not yet. See {@link TargetRefusedEvent}. */
 export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
 /** A connection was made or could not be made. See {@link ConnectEvent}. */

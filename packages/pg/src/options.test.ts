@@ -116,4 +116,15 @@ describe('a connection that was idle', () => {
     expect(poolSettings({ host: 'localhost' }, {}).idleCheckMillis).toBe(Number.POSITIVE_INFINITY);
     expect(poolSettings({ ...service, idleCheckMillis: 0 }, {}).idleCheckMillis).toBe(0);
   });
+
+  it.each([['idle'], ['all'], [false]] as const)('retireOnAddressChange takes %s', (value) => {
+    expect(poolSettings({ retireOnAddressChange: value }, {}).retireOnAddressChange).toBe(value);
+    expect(poolSettings({}, {}).retireOnAddressChange).toBe('idle');
+  });
+
+  it.each([[true], ['none'], [0], [null]])('retireOnAddressChange refuses %s', (value) => {
+    expect(() => poolSettings({ retireOnAddressChange: value as never }, {})).toThrow(
+      expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument: 'retireOnAddressChange' }),
+    );
+  });
 });

@@ -109,6 +109,18 @@ export interface PoolOptions extends pg.PoolConfig {
    * Milliseconds. @defaultValue 10000 for a Service, `Infinity` for a plain host
    */
   idleCheckMillis?: number | undefined;
+  /**
+   * What becomes of connections to an address that has left the target's name: the name is the same, and stands for another server now (RDS
+   * Multi-AZ, a headless Service, labels that move), while the old one may still take writes. `'idle'` closes those that are idle at once, and
+   * those in use when they are given back. `'all'` treats those in use as in a switch, too: they end with their statement or transaction, or at
+   * `drainTimeoutMillis`. `false` leaves them.
+   *
+   * An address has left if the answers changed once and stay the same, and then every nameserver, asked by itself, names others. One
+   * nameserver's word, an empty answer, or an answer that names a part of the addresses each time (round robin, RDS Proxy, Aurora readers) does not
+   * count; see `docs/guides/pool.md`. A connection of `listen()` goes along with the idle ones. Plain hosts are left to `pg`.
+   * @defaultValue `'idle'`
+   */
+  retireOnAddressChange?: 'idle' | 'all' | false | undefined;
   /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
   maxWaiting?: number | undefined;
   /**
@@ -151,6 +163,7 @@ export interface PoolSettings {
   readonly attemptTimeoutMillis: number;
   readonly endTimeoutMillis: number;
   readonly idleCheckMillis: number;
+  readonly retireOnAddressChange: 'idle' | 'all' | false;
   readonly maxWaiting: number;
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
@@ -207,6 +220,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
     idleCheckMillis: millis(options, 'idleCheckMillis', follows ? 10_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
+    retireOnAddressChange: addressChange(options.retireOnAddressChange),
     liveness: follows ? livenessSettings(options.liveness) : undefined,
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
     ...authenticationMethods(options.requireAuth),
@@ -466,6 +480,12 @@ function millis(options: PoolOptions, name: NumberOption, defaultValue: number):
 
 function timerMillis(value: number): number {
   return value > longestTimerMillis ? Number.POSITIVE_INFINITY : value;
+}
+
+function addressChange(value: unknown = 'idle'): PoolSettings['retireOnAddressChange'] {
+  if (value === 'idle' || value === 'all' || value === false) return value;
+  const given = typeof value === 'string' ? `the string '${value}'` : String(value);
+  throw new InvalidArgumentError('retireOnAddressChange', `must be 'idle', 'all' or false, got ${given}`);
 }
 
 function sessionCount(value: unknown = 0): number {

@@ -18,6 +18,8 @@ export {
   UnknownBackendError,
 } from './errors.ts';
 export {
+  type AddressesLeftEvent,
+  addressesLeft,
   type ConnectEvent,
   connected,
   type DrainedEvent,

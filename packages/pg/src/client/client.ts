@@ -68,7 +68,11 @@ export class Client extends pg.Client {
 
   /** Where it leads; `undefined` before it is connected, and for a plain host. */
   get target(): Target | undefined {
-    return this.#state.name === 'ready' ? this.#state.endpoint?.target : undefined;
+    return this.#endpoint?.target;
+  }
+
+  get #endpoint(): Endpoint | undefined {
+    return this.#state.name === 'ready' ? this.#state.endpoint : undefined;
   }
 
   /**
@@ -180,6 +184,8 @@ export class Client extends pg.Client {
       },
       login: { user: this.user, database: this.database },
       retire: (target) => this.#retire(target),
+      endpoint: () => this.#endpoint,
+      leave: () => this.#leave(),
     };
     const shared = SharedConnections.join(this.#settings, sharing);
     const own = snapshot(this);
@@ -302,12 +308,31 @@ export class Client extends pg.Client {
 
   #retire(target: Target): Retirement['had'] | undefined {
     const state = this.#state;
+    if (state.name !== 'ready' || target.externalName === state.endpoint?.target.externalName) return undefined;
+    // One that left its address had all the time that it wanted.
+    if (state.hasTime) {
+      state.retirement?.stop();
+      delete state.retirement;
+      delete state.hasTime;
+    }
+    return this.#drain(this.#settings.drainTimeoutMillis);
+  }
+
+  // Its address has left the target's name.
+  #leave(): Retirement['had'] | undefined {
+    const { drainTimeoutMillis, retireOnAddressChange } = this.#settings;
+    if (retireOnAddressChange === 'all') return this.#drain(drainTimeoutMillis);
+    const had = this.#drain(withoutEndMillis);
+    if (this.#state.name === 'ready' && had === 'work') this.#state.hasTime = true;
+    return had;
+  }
+
+  #drain(drainTimeoutMillis: number): Retirement['had'] | undefined {
+    const state = this.#state;
     if (state.name !== 'ready' || state.endpoint === undefined || state.retirement !== undefined) return undefined;
-    const retired = state.endpoint.target.externalName;
-    if (target.externalName === retired) return undefined;
     state.retirement = retireClient(this, {
-      target: retired,
-      drainTimeoutMillis: this.#settings.drainTimeoutMillis,
+      target: state.endpoint.target.externalName,
+      drainTimeoutMillis,
       clock: systemClock,
       watched: true,
       finish: (error) => this.#finish(error),
@@ -377,6 +402,8 @@ interface Ready {
   abandoned?: Promise<void>;
   /** Set when its Service came to point elsewhere. */
   retirement?: Retirement;
+  /** Set when that is because of its address, and its work may take as long as it likes. */
+  hasTime?: true;
 }
 
 function sendQuery(client: pg.Client, query: QueryArguments): unknown {
@@ -403,3 +430,6 @@ function timeoutExpiredError(cause: unknown, recentEvents: readonly RecentEvent[
 }
 
 function ignore(): void {}
+
+/** As long as a timer can be. */
+const withoutEndMillis = 2 ** 31 - 1;

@@ -38,6 +38,8 @@ import { TargetFollower } from './target-follower.ts';
 
 /** What the factory of a Service's connections needs of its host. Told of nothing inside a call that the host makes. */
 export interface ServiceHost extends FactoryHost {
+  /** Told of each target that is the current one, the first included; before `switched`. */
+  follows?(target: Target): void;
   /** The Service points elsewhere from now on. */
   switched(to: SwitchedTarget): void;
   /** The pool was about to move to another target, and is not any more. */
@@ -406,6 +408,7 @@ export class ServiceConnections implements ConnectionFactory {
     const vetted = this.#ready.takeVetted();
     this.#refusal = undefined;
     const { externalName, source } = target;
+    this.#host.follows?.(target);
     if (previous === undefined) {
       this.#recent.record({ event: 'source', target: externalName, source });
       return;

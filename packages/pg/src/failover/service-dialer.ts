@@ -16,7 +16,7 @@ import {
   type TargetSource,
   tlsIdentity,
 } from '@externalname/core';
-import { type SharedDns, shareDns } from '@externalname/core/internal';
+import { type AddressUser, type SharedDns, shareDns } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { Dialer } from '../connect/connector.ts';
 import { SharedSecureContext } from '../connect/secure-context.ts';
@@ -27,6 +27,8 @@ import type { PoolSettings } from '../options.ts';
 export interface ServiceDialer extends Dialer {
   readonly source: TargetSource;
   readonly policy: TargetPolicy;
+  /** Tells of addresses that have left a name. Returns the function that ends it. */
+  watchAddresses(name: string, user: AddressUser): () => void;
   /** Ends the pool's part in what it shares with others; what was given to it stays open. */
   close(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clo
       if (failed) balancer.failed(endpoint);
       else balancer.succeeded(endpoint);
     },
+    watchAddresses: (name, user) => dns.watchAddresses(name, user),
     close: () => dns.close(),
   };
 }

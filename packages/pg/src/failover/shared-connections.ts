@@ -1,8 +1,8 @@
-import { type Clock, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
+import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import type * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { closeClient } from '../driver/closing.ts';
-import { switched } from '../events.ts';
+import { addressesLeft, switched } from '../events.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import type { WatchedConnection } from '../liveness/silence.ts';
@@ -10,7 +10,8 @@ import { demandsOf, type PoolSettings } from '../options.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { ConnectionRequest } from './connection-factory.ts';
 import { ServiceConnections, type SwitchedTarget } from './service-connections.ts';
-import { serviceDialer } from './service-dialer.ts';
+import { type ServiceDialer, serviceDialer } from './service-dialer.ts';
+import { TargetAddresses } from './target-addresses.ts';
 
 /** A client that shares with others what makes connections. */
 export interface SharingClient {
@@ -20,6 +21,10 @@ export interface SharingClient {
   readonly login: { readonly user: string | undefined; readonly database: string | undefined };
   /** The Service points elsewhere now. */
   retire(target: Target): 'no work' | 'work' | undefined;
+  /** Where it leads; `undefined` while it is not connected. */
+  endpoint(): Endpoint | undefined;
+  /** Its address has left the target's name. */
+  leave(): 'no work' | 'work' | undefined;
 }
 
 /**
@@ -35,6 +40,7 @@ export class SharedConnections {
   readonly #clock: Clock;
   readonly #service: ServiceConnections;
   readonly #liveness: Liveness | undefined;
+  readonly #addresses: TargetAddresses | undefined;
   readonly #clients = new Set<SharingClient>();
 
   private constructor(key: string, settings: PoolSettings, { clock, random }: { clock: Clock; random: Random }) {
@@ -42,12 +48,14 @@ export class SharedConnections {
     this.#name = settings.name;
     const dialer = serviceDialer(settings, { clock, random });
     this.#clock = clock;
+    this.#addresses = settings.retireOnAddressChange === false ? undefined : this.#watchAddresses(dialer);
     this.#service = new ServiceConnections(
       settings,
       dialer,
       {
         createClient: () => this.#createScout(),
         demands: (client, where) => demandsOf(settings, client, where),
+        follows: (target) => this.#addresses?.follow(target),
         switched: (to) => this.#switchTo(to),
       },
       { clock, random },
@@ -117,6 +125,27 @@ export class SharedConnections {
       idle: retired.filter((had) => had === 'no work').length,
       draining: retired.filter((had) => had === 'work').length,
     }));
+  }
+
+  #watchAddresses(dialer: ServiceDialer): TargetAddresses {
+    const clients = this.#clients;
+    return new TargetAddresses(dialer, {
+      *endpoints() {
+        for (const client of clients) yield client.endpoint();
+      },
+      left: ({ target, addresses, has }) => {
+        const retired = [...clients].filter((client) => has(client.endpoint())).map((client) => client.leave());
+        const [idle, inUse] = ['no work', 'work'].map((what) => retired.filter((had) => had === what).length);
+        if (!idle && !inUse) return;
+        addressesLeft.publish(() => ({
+          name: this.#name,
+          target: target.externalName,
+          addresses: [...addresses],
+          idle: idle ?? 0,
+          inUse: inUse ?? 0,
+        }));
+      },
+    });
   }
 
   #createScout(): pg.Client {

@@ -39,6 +39,38 @@ describe('the connections of a pool', () => {
     expect(connections.drainingCount).toBe(0);
   });
 
+  it('that lead to an address which its name has left drain, and do not count', () => {
+    const connections = new Connections<Connection>(2, zeroth);
+    const [leaving, staying] = [connection(zeroth), connection(zeroth)];
+    for (const each of [leaving, staying]) connections.add(each);
+    expect(connections.drain(leaving)).toBe('draining');
+    expect([connections.total, connections.drainingCount]).toEqual([1, 1]);
+    expect([connections.isCurrent(leaving), connections.isCurrent(staying)]).toEqual([false, true]);
+    expect(connections.giveBack(leaving)).toBe(false);
+    expect(connections.drop(leaving)).toBe('draining');
+    expect([connections.total, connections.drainingCount]).toEqual([1, 0]);
+  });
+
+  it('of which max drain already are cut, and counted once', () => {
+    const connections = new Connections<Connection>(1, zeroth);
+    const [one, other] = [connection(zeroth), connection(zeroth)];
+    connections.add(one);
+    expect(connections.drain(one)).toBe('draining');
+    connections.add(other);
+    expect(connections.drain(other)).toBe('cut');
+    expect(connections.drop(other)).toBe('current');
+    expect([connections.total, connections.drainingCount]).toEqual([0, 1]);
+  });
+
+  it('that drain for their address go on draining through a switch', () => {
+    const connections = new Connections<Connection>(2, zeroth);
+    const one = connection(zeroth);
+    connections.add(one);
+    connections.drain(one);
+    expect(connections.advance(first)).toEqual({ idle: [], draining: [], cut: [] });
+    expect(connections.isDraining(one)).toBe(true);
+  });
+
   it('do not count when they were made for a target that was left meanwhile', () => {
     const connections = new Connections<Connection>(2, zeroth);
     connections.advance(first);

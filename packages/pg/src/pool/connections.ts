@@ -22,7 +22,7 @@ export interface LeftBehind<Connection> {
  *
  * A connection belongs to the epoch that it was made in, and is of the current one if that is the same object: the epochs are
  * counted where the connections are made. Connections of the current epoch count towards `max`. Those of earlier epochs that
- * are still in use drain: they do not count, are never handed out again, and are at most `max` in number, so that there are
+ * are still in use drain, and so do those whose address has left the target's name: they do not count, are never handed out again, and are at most `max` in number, so that there are
  * never more than twice `max` in all.
  *
  * Pure bookkeeping: it opens and closes nothing.
@@ -57,7 +57,7 @@ export class Connections<Connection extends EpochMember> {
     return this.#idle.length;
   }
 
-  /** Connections of earlier epochs that are still in use. */
+  /** Connections that are still in use, of earlier epochs and of addresses that the name has left. */
   get drainingCount(): number {
     return this.#draining.size;
   }
@@ -73,11 +73,11 @@ export class Connections<Connection extends EpochMember> {
   }
 
   isCurrent(connection: Connection): boolean {
-    return connection.epoch === this.#epoch && !connection.isOver;
+    return connection.epoch === this.#epoch && !connection.isOver && !this.isDraining(connection);
   }
 
   isDraining(connection: Connection): boolean {
-    return this.#draining.has(connection);
+    return this.#draining.size > 0 && this.#draining.has(connection);
   }
 
   /** Takes up a new connection, as in use. `false` if its epoch is over: it is to be closed. */
@@ -106,6 +106,17 @@ export class Connections<Connection extends EpochMember> {
     if (!this.isCurrent(connection)) return false;
     this.#idle.push(connection);
     return true;
+  }
+
+  /**
+   * A connection of the current epoch that is in use is to be used no longer: it drains, as those of earlier epochs do. `cut` if too many do
+   * already: it is to be cut.
+   */
+  drain(connection: Connection): 'draining' | 'cut' {
+    if (this.#draining.size >= this.#max) return 'cut';
+    if (this.isCurrent(connection)) this.#total -= 1;
+    this.#draining.add(connection);
+    return 'draining';
   }
 
   /** A connection that is not over yet is about to be: it does not count any more. Says whether it drained. */

@@ -1,4 +1,4 @@
-import { type Clock, ClosedError, InvalidArgumentError, type Random } from '@externalname/core';
+import { type Clock, ClosedError, type Endpoint, InvalidArgumentError, type Random } from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import { inBackground } from '../background.ts';
@@ -144,6 +144,16 @@ export class Listening {
   /** The pool points elsewhere now: what listens goes there too. */
   switched(): void {
     this.#line?.cut(undefined);
+  }
+
+  /** Where the connection leads; `undefined` without one. */
+  get endpoint(): Endpoint | undefined {
+    return this.#line?.connection.endpoint;
+  }
+
+  /** What leads to one of these addresses is to lead elsewhere. */
+  leave(isLeft: (endpoint: Endpoint | undefined) => boolean): void {
+    if (isLeft(this.endpoint)) this.switched();
   }
 
   /** Ends every subscription. Resolves when the connection is closed. Idempotent. */

@@ -27,7 +27,7 @@ export interface PoolStatus {
   readonly idle: number;
   /** Callers without a connection. */
   readonly waiting: number;
-  /** Connections to earlier targets that are still in use. */
+  /** Connections to earlier targets, and to addresses that the target's name has left, that are still in use. */
   readonly draining: number;
   /** Sessions that wait at each host that the Service may come to point at, by its name (the option `readySessions`). */
   readonly readySessions: Readonly<Record<string, number>>;

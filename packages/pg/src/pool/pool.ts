@@ -34,6 +34,7 @@ import type { TransactionHost } from '../transaction/rollback.ts';
 import type { Transaction } from '../transaction/scope.ts';
 import type { TransactionOptions } from '../transaction/settings.ts';
 import { runTransaction } from '../transaction/transaction.ts';
+import { addressRetirement } from './address-retirement.ts';
 import { Checkout, type CheckoutHost } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
 import { Connections } from './connections.ts';
@@ -139,6 +140,7 @@ export class Pool extends pg.Pool {
         dialer,
         {
           ...factoryHost,
+          follows: (target) => addresses?.follow(target),
           switched: (to) => this.#switched(to),
           candidateDropped: () => this.#switching.check(),
         },
@@ -159,6 +161,7 @@ export class Pool extends pg.Pool {
       });
     }
     const connections = new Connections<PooledConnection>(pool.options.max, factory.epoch);
+    const addresses = addressRetirement({ settings, dialer, connections, listening: () => this.#listening });
     const queue = new CheckoutQueue(pool.options.max, (checkout, permit) => this.#serve(checkout, permit));
     const answers = new FailedAnswers(clock);
     const parts = { pool, settings, clock, random, factory, connections, queue, answers };
