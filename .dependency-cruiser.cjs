@@ -38,7 +38,7 @@ const pgRooms = {
   connect: ['driver', 'failures'],
   liveness: ['connect', 'driver', 'failures'],
   transaction: ['connect', 'driver', 'failures'],
-  failover: ['liveness', 'connect', 'driver', 'failures'],
+  failover: ['liveness', 'connect', 'driver', 'failures', 'settings'],
   client: ['failover', 'liveness', 'connect', 'driver', 'failures'],
   pool: ['client', 'failover', 'liveness', 'transaction', 'connect', 'driver', 'failures'],
 };

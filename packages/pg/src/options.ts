@@ -24,7 +24,9 @@ import type { TargetSessionAttrs } from './connect/session-role.ts';
 import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 import { maskSecrets } from './secrets.ts';
+import { hostOf } from './settings/connection-string.ts';
 import { checkOptionsOfPg, checkPort } from './settings/options-of-pg.ts';
+import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts';
 
 /**
  * Options of {@link Pool}: those of `pg.Pool`, and what connecting through a Service adds.
@@ -151,7 +153,7 @@ export interface PoolSettings {
   readonly clusterDomain: string | undefined;
   readonly source: TargetSource | undefined;
   readonly dns: DnsResolverOptions | Resolver | undefined;
-  readonly tls: 'verified' | 'unverified' | 'off';
+  readonly tls: TlsMode;
   readonly targetSessionAttrs: TargetSessionAttrs;
   /** Whether nobody asked for `read-write` in so many words: see `WantedRole`. */
   readonly takesOwnReadOnly: boolean;
@@ -193,7 +195,12 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
   if (follows) refuseNative((options as { Client?: unknown }).Client ?? pg.Client);
   // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
   if (service !== undefined) refuseOtherHost(options, service);
-  const probe = probeClient(options, follows, environment);
+  if (follows && options.stream !== undefined) {
+    throw new InvalidArgumentError('stream', 'a Service is dialled by the pool itself, after its policy: leave it out');
+  }
+  const tls = follows ? tlsOfService(options, environment) : undefined;
+  if (tls === undefined) warnOfIgnoredTls(options);
+  const probe = probeClient({ ...options, ...tls?.options });
   checkPort(probe.port, options);
   const settings: Omit<PoolSettings, 'secrets'> = {
     follows,
@@ -207,7 +214,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     clusterDomain: options.clusterDomain,
     source: options.source,
     dns: options.dns,
-    tls: tlsMode(options, probe, follows, environment),
+    tls: tls?.mode ?? tlsOfHost(probe),
     targetSessionAttrs: oneOf(options, 'targetSessionAttrs', sessionAttrs, follows ? 'read-write' : 'any'),
     takesOwnReadOnly: follows && options.targetSessionAttrs === undefined,
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
@@ -282,33 +289,11 @@ function refuseOtherHost({ host, connectionString }: PoolOptions, service: strin
   }
 }
 
-// As `pg` reads it: a path is that of a Unix socket, and a parameter outweighs what stands before the path.
-function hostOf(connectionString: string): string | undefined {
-  if (connectionString.startsWith('/')) return connectionString.split(' ', 1)[0];
-  const parameter = parametersOf(connectionString)?.get('host');
-  if (parameter) return parameter;
-  try {
-    return decodeURIComponent(new URL(connectionString, 'postgres://base').hostname);
-  } catch {
-    // `user@/database` has no host.
-    return undefined;
-  }
-}
-
 // Only to be read from. A socket that is never used keeps the application's own `stream` from being made for it.
-function probeClient(options: PoolOptions, follows: boolean, environment: NodeJS.ProcessEnv): pg.Client {
-  if (follows && options.stream !== undefined) {
-    throw new InvalidArgumentError('stream', 'a Service is dialled by the pool itself, after its policy: leave it out');
-  }
-  const probed: pg.ClientConfig = { ...options, stream: () => new net.Socket() };
-  const direct =
-    (parametersOf(options.connectionString)?.get('sslnegotiation') ??
-      (options as { sslnegotiation?: unknown }).sslnegotiation ??
-      environment['PGSSLNEGOTIATION']) === 'direct';
-  // TLS is on for a Service, which `pg` wants to hear before it begins with it.
-  if (follows && direct && options.ssl === undefined && environment['PGSSLMODE'] !== 'disable') probed.ssl = true;
+function probeClient(options: PoolOptions): pg.Client {
+  let probe: pg.Client;
   try {
-    return new pg.Client(probed);
+    probe = new pg.Client({ ...options, stream: () => new net.Socket() });
   } catch (error) {
     // It throws for a connection string that it cannot read, a file that is named in there, and sslnegotiation.
     const argument = options.connectionString ? 'connectionString' : 'options';
@@ -317,6 +302,10 @@ function probeClient(options: PoolOptions, follows: boolean, environment: NodeJS
       cause: withoutInput(error),
     });
   }
+  if (typeof tlsOptionsOf(probe) === 'string') {
+    throw new InvalidArgumentError('connectionString', 'must say true, false or no-verify in ssl, or use sslmode');
+  }
+  return probe;
 }
 
 // An error about a URL brings it along, with the password.
@@ -347,7 +336,11 @@ export function hideSecrets(options: object): void {
 /**
  * The options as `pg` gets them. Nothing of the caller's object is changed, and its secrets stay hidden.
  */
-export function clientOptions(given: PoolOptions | null, settings: PoolSettings): PoolOptions {
+export function clientOptions(
+  given: PoolOptions | null,
+  settings: PoolSettings,
+  environment: NodeJS.ProcessEnv = process.env,
+): PoolOptions {
   const options = given ?? {};
   // What came as text; and without an end there is one that no process comes to, as permits are counted.
   const numbers = {
@@ -365,7 +358,7 @@ export function clientOptions(given: PoolOptions | null, settings: PoolSettings)
   if (options.keepAlive === undefined) result.keepAlive = true;
   // The system's own is two hours. NAT gateways and load balancers forget an idle connection after four minutes and more.
   if (options.keepAliveInitialDelayMillis === undefined) result.keepAliveInitialDelayMillis = keepAliveDelayMillis;
-  if (settings.tls !== 'off' && options.ssl === undefined) result.ssl = true;
+  Object.assign(result, tlsOfService(options, environment).options);
   if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });
   return result;
 }
@@ -406,51 +399,13 @@ const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'p
 const bindings = ['disable', 'prefer', 'require'] as const;
 const methods = ['scram-sha-256', 'md5', 'password', 'none'] as const;
 
-// For a Service TLS is on and verified unless that is spelled out otherwise; for a plain host it is what pg makes of it.
-function tlsMode(
-  options: PoolOptions,
-  probe: pg.Client,
-  follows: boolean,
-  environment: NodeJS.ProcessEnv,
-): PoolSettings['tls'] {
+// For a plain host it is what pg makes of it.
+function tlsOfHost(probe: pg.Client): TlsMode {
   const ssl: boolean | { rejectUnauthorized?: boolean; checkServerIdentity?: unknown } = tlsOptionsOf(probe);
-  const parameters = parametersOf(options.connectionString);
-  if (ssl === false) {
-    const spelledOut =
-      options.ssl === false ||
-      environment['PGSSLMODE'] === 'disable' ||
-      parameters?.get('sslmode') === 'disable' ||
-      ['false', '0'].includes(parameters?.get('ssl') ?? '');
-    return follows && !spelledOut ? 'verified' : 'off';
-  }
-  const skipping = typeof ssl === 'object' && follows ? skipsIdentity.find((name) => name in ssl) : undefined;
-  if (skipping !== undefined) {
-    throw new InvalidArgumentError(
-      `ssl.${skipping}`,
-      'is refused for a Service: with it, a server is believed that has not shown a certificate for the name behind it',
-    );
-  }
-  const weakened =
+  if (ssl === false) return 'off';
+  const isWeakened =
     typeof ssl === 'object' && (ssl.rejectUnauthorized === false || ssl.checkServerIdentity !== undefined);
-  if (!weakened) return 'verified';
-  if (follows && parameters?.get('uselibpqcompat') !== 'true') {
-    throw new InvalidArgumentError(
-      'ssl',
-      'rejectUnauthorized: false and checkServerIdentity are refused for a Service, as the name behind it is verified ' +
-        'for you: give the CA in ssl.ca. (A weaker sslmode needs uselibpqcompat=true in the connection string.)',
-    );
-  }
-  return 'unverified';
-}
-
-// Node.js checks no certificate of a session that is resumed, nor of one with a shared key, and a context may bring either.
-const skipsIdentity = ['session', 'pskCallback'] as const;
-
-function parametersOf(connectionString: string | undefined): URLSearchParams | undefined {
-  // What is behind # is no query, and pg does not read it either.
-  const url = connectionString?.split('#', 1)[0];
-  const query = url?.indexOf('?') ?? -1;
-  return url === undefined || query < 0 ? undefined : new URLSearchParams(url.slice(query));
+  return isWeakened ? 'unverified' : 'verified';
 }
 
 function listFrom(text: string | undefined): readonly string[] | 'any' | undefined {

@@ -22,6 +22,7 @@ import type { Dialer } from '../connect/connector.ts';
 import { SharedSecureContext } from '../connect/secure-context.ts';
 import { tlsOptionsOf } from '../driver/client-internals.ts';
 import type { PoolSettings } from '../options.ts';
+import { copyOfTls } from '../settings/tls.ts';
 
 /** How a pool gets from the name that it was given to servers: the parts of core, put together. */
 export interface ServiceDialer extends Dialer {
@@ -121,11 +122,7 @@ function tlsOptions(
   secureContext: SharedSecureContext,
 ): object | false {
   if (settings.tls === 'off') return false;
-  const ssl = tlsOptionsOf(client);
-  const given = typeof ssl === 'object' ? ssl : {};
-  const { key } = given as { key?: unknown };
-  // `pg` hides the key from inspection; a spread would lose it.
-  const options = key === undefined ? { ...given } : Object.defineProperty({ ...given }, 'key', { value: key });
+  const options = copyOfTls(tlsOptionsOf(client));
   const context = secureContext.of(options);
   if (context !== undefined) Object.assign(options, { secureContext: context });
   if (settings.tls === 'unverified') return Object.assign(options, { servername: identity.servername });

@@ -1,0 +1,39 @@
+/**
+ * The parameters of a connection string, as `pg` reads them: the last one of a name counts, and what is behind `#` is no
+ * parameter.
+ */
+export function parametersOf(connectionString: string | undefined): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(searchOf(partsOf(connectionString ?? '').query));
+}
+
+/** The host that a connection string names, as `pg` reads it: a parameter outweighs what stands before the path. */
+export function hostOf(connectionString: string): string | undefined {
+  // A path is that of a Unix socket.
+  if (connectionString.startsWith('/')) return connectionString.split(' ', 1)[0];
+  const { host } = parametersOf(connectionString);
+  if (host) return host;
+  try {
+    return decodeURIComponent(new URL(connectionString, 'postgres://base').hostname);
+  } catch {
+    // `user@/database` has no host.
+    return undefined;
+  }
+}
+
+/** The connection string without the parameters of these names; the rest as it was. */
+export function withoutParameters(connectionString: string, names: readonly string[]): string {
+  const { before, query, behind } = partsOf(connectionString);
+  const kept = query.split('&').filter((part) => ![...searchOf(part).keys()].some((name) => names.includes(name)));
+  const rest = kept.join('&');
+  return `${before}${rest === '' ? '' : '?'}${rest}${behind}`;
+}
+
+// With the question mark, as one at the beginning is not taken for a part.
+const searchOf = (query: string) => new URLSearchParams(`?${query}`);
+
+function partsOf(connectionString: string) {
+  const [url = '', ...fragment] = connectionString.split('#');
+  const [before = '', ...query] = url.split('?');
+  const behind = fragment.map((text) => `#${text}`).join('');
+  return { before, query: query.join('?'), behind };
+}
