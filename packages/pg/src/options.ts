@@ -25,6 +25,7 @@ import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 import { maskSecrets } from './secrets.ts';
 import { hostOf } from './settings/connection-string.ts';
+import { type Said, saidInCode, saidToLibpq } from './settings/libpq.ts';
 import { checkOptionsOfPg, checkPort } from './settings/options-of-pg.ts';
 import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts';
 
@@ -68,7 +69,7 @@ export interface PoolOptions extends pg.PoolConfig {
    * The role that a server must have (libpq's `target_session_attrs`), known from its start-up parameters. `prefer-standby`
    * chooses, for each new connection, a standby among the addresses of the target's name, and any server if none is one; for a
    * plain host, which has one address, it is `any`.
-   * @defaultValue `any` for a plain host; `read-write` for a Service, where a session will do, too, that is read-only by its own setting
+   * @defaultValue `any` for a plain host; for a Service `target_session_attrs` in the connection string, then `PGTARGETSESSIONATTRS`, then `read-write`, where a session will do, too, that is read-only by its own setting
    * (`ALTER ROLE ... SET default_transaction_read_only`, or `options`), on a server that is not a standby
    */
   targetSessionAttrs?: TargetSessionAttrs | undefined;
@@ -91,7 +92,10 @@ export interface PoolOptions extends pg.PoolConfig {
   readySessions?: number | undefined;
   /** After a switch: the time over which connections after the first are spread. Milliseconds. @defaultValue 200 */
   reconnectSpreadMillis?: number | undefined;
-  /** Longest time for one address to get from TCP to a ready session. Milliseconds. @defaultValue 5000 */
+  /**
+   * Longest time for one address to get from TCP to a ready session. Milliseconds.
+   * @defaultValue for a Service `connect_timeout` in the connection string, then `PGCONNECT_TIMEOUT` (both in seconds), then 5000
+   */
   attemptTimeoutMillis?: number | undefined;
   /** Longest time that `end()` waits for connections in use; then they are cut. Milliseconds. @defaultValue 30000 for a Service, no limit for a plain host */
   endTimeoutMillis?: number | undefined;
@@ -128,12 +132,13 @@ export interface PoolOptions extends pg.PoolConfig {
   /**
    * The authentication methods that are accepted (libpq's `require_auth`): `scram-sha-256`, `md5`, `password`, `none`,
    * or the same with `!` before each, which takes them out of the default.
-   * @defaultValue for a Service: SCRAM; over verified TLS also the others, but for `none` where a password is given
+   * @defaultValue for a Service `require_auth` in the connection string, then `PGREQUIREAUTH`, then SCRAM; over verified TLS also the others, but for `none` where a password is given
    */
   requireAuth?: string | readonly string[] | undefined;
   /**
    * Whether SCRAM is bound to the TLS channel (libpq's `channel_binding`). `prefer` does without where the server offers none, or its
-   * certificate allows none (Ed25519, Ed448). @defaultValue `prefer` for a Service, `disable` for a plain host
+   * certificate allows none (Ed25519, Ed448).
+   * @defaultValue `disable` for a plain host; for a Service `channel_binding` in the connection string, then `PGCHANNELBINDING`, then `prefer`
    */
   channelBinding?: 'disable' | 'prefer' | 'require' | undefined;
 }
@@ -202,6 +207,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
   if (tls === undefined) warnOfIgnoredTls(options);
   const probe = probeClient({ ...options, ...tls?.options });
   checkPort(probe.port, options);
+  const said = follows ? saidToLibpq(options, environment) : saidInCode(options);
   const settings: Omit<PoolSettings, 'secrets'> = {
     follows,
     name: service ?? probe.host,
@@ -215,23 +221,23 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     source: options.source,
     dns: options.dns,
     tls: tls?.mode ?? tlsOfHost(probe),
-    targetSessionAttrs: oneOf(options, 'targetSessionAttrs', sessionAttrs, follows ? 'read-write' : 'any'),
-    takesOwnReadOnly: follows && options.targetSessionAttrs === undefined,
+    targetSessionAttrs: oneOf(said.targetSessionAttrs, sessionAttrs, follows ? 'read-write' : 'any'),
+    takesOwnReadOnly: follows && said.targetSessionAttrs.value === undefined,
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
     // Falsy is not set for pg, whatever it is.
     connectionTimeoutMillis: timerMillis(Number(options.connectionTimeoutMillis || 0)),
     drainTimeoutMillis: Math.min(millis(options, 'drainTimeoutMillis', 250), longestTimerMillis),
     readySessions: sessionCount(options.readySessions),
     reconnectSpreadMillis: millis(options, 'reconnectSpreadMillis', 200),
-    attemptTimeoutMillis: millis(options, 'attemptTimeoutMillis', 5_000),
+    attemptTimeoutMillis: millisSaid(said.attemptTimeoutMillis, 5_000),
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
     idleCheckMillis: millis(options, 'idleCheckMillis', follows ? 10_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
     retireOnAddressChange: addressChange(options.retireOnAddressChange),
     liveness: follows ? livenessSettings(options.liveness) : undefined,
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
-    ...authenticationMethods(options.requireAuth),
-    channelBinding: oneOf(options, 'channelBinding', bindings, follows ? 'prefer' : 'disable'),
+    ...authenticationMethods(said.requireAuth),
+    channelBinding: oneOf(said.channelBinding, bindings, follows ? 'prefer' : 'disable'),
   };
   if (settings.channelBinding === 'require' && settings.tls === 'off') {
     throw new InvalidArgumentError('channelBinding', 'require needs TLS: there is no channel to bind to without it');
@@ -428,9 +434,13 @@ type NumberOption = {
 }[keyof PoolOptions];
 
 function millis(options: PoolOptions, name: NumberOption, defaultValue: number): number {
-  const value: unknown = options[name] ?? defaultValue;
-  checkNumber(name, value, { least: 0 });
-  return timerMillis(value);
+  return millisSaid({ value: options[name], argument: name }, defaultValue);
+}
+
+function millisSaid({ value, argument }: Said, defaultValue: number): number {
+  const used: unknown = value ?? defaultValue;
+  checkNumber(argument, used, { least: 0 });
+  return timerMillis(used);
 }
 
 function timerMillis(value: number): number {
@@ -474,36 +484,28 @@ function livenessSettings(options: LivenessOptions | false = {}): LivenessSettin
   };
 }
 
-function oneOf<const T extends string>(
-  options: PoolOptions,
-  name: 'targetSessionAttrs' | 'channelBinding',
-  values: readonly T[],
-  defaultValue: T,
-): T {
-  const value: unknown = options[name] ?? defaultValue;
-  const found = values.find((each) => each === value);
+function oneOf<const T extends string>({ value, argument }: Said, values: readonly T[], defaultValue: T): T {
+  const found = value === undefined ? defaultValue : values.find((each) => each === value);
   if (found === undefined) {
-    throw new InvalidArgumentError(name, `must be one of ${values.join(', ')}, got ${describeValue(value)}`);
+    throw new InvalidArgumentError(argument, `must be one of ${values.join(', ')}, got ${describeValue(value)}`);
   }
   return found;
 }
 
-function authenticationMethods(
-  value: string | readonly string[] | undefined,
-): Pick<PoolSettings, 'requireAuth' | 'refusedAuth'> {
+function authenticationMethods({ value, argument }: Said): Pick<PoolSettings, 'requireAuth' | 'refusedAuth'> {
   if (value === undefined) return { requireAuth: undefined, refusedAuth: [] };
-  if (typeof value !== 'string') checkTexts('requireAuth', value);
+  if (typeof value !== 'string') checkTexts(argument, value);
   const entries = (typeof value === 'string' ? value.split(',') : value).map((entry) => entry.trim());
   const negated = entries.filter((entry) => entry.startsWith('!'));
   if (negated.length > 0 && negated.length < entries.length) {
-    throw new InvalidArgumentError('requireAuth', 'either every entry has a "!" before it, or none');
+    throw new InvalidArgumentError(argument, 'either every entry has a "!" before it, or none');
   }
   const named = entries.map((entry) => {
     const name = entry.replace(/^!/, '');
     const method = methods.find((each) => each === name);
     if (method === undefined) {
       throw new InvalidArgumentError(
-        'requireAuth',
+        argument,
         `each method must be one of ${methods.join(', ')}, got ${describeValue(entry)}`,
       );
     }
