@@ -139,6 +139,22 @@ export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
 }
 
 /**
+ * Calls back when the server has sent the rows that were asked of a cursor, or is ready and has got the next statement. Returns the
+ * function that ends the watch.
+ */
+export function onProgress(client: pg.ClientBase, callback: () => void): () => void {
+  const { connection } = internalsOf(client);
+  // After the statement itself has heard of it.
+  const later = () => process.nextTick(callback);
+  connection?.on('portalSuspended', later);
+  connection?.on('readyForQuery', later);
+  return () => {
+    connection?.removeListener('portalSuspended', later);
+    connection?.removeListener('readyForQuery', later);
+  };
+}
+
+/**
  * Calls back when the client's transaction is over and before anything queued behind it is sent.
  * Returns the function that ends the watch.
  */

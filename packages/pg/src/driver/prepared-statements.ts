@@ -86,6 +86,8 @@ export function withoutName<Query extends readonly [unknown, ...unknown[]]>(quer
 
 /** Ends a prepared statement on the server, as a statement of its own among those of `pg`. */
 export class CloseStatement implements pg.Submittable {
+  /** It comes to its end by itself. */
+  readonly needsNobody = true;
   readonly #name: string;
 
   constructor(name: string) {

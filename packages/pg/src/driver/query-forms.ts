@@ -34,6 +34,14 @@ export function callbackAmong(values: unknown, callback: unknown): QueryCallback
   return typeof found === 'function' ? (found as QueryCallback) : undefined;
 }
 
+/** Takes the callback that an object was made with off it, for the one that is passed beside it to be used. */
+export function callbackOfObject(asked: SubmittedQuery): QueryCallback | undefined {
+  const { callback } = asked;
+  if (typeof callback !== 'function') return undefined;
+  asked.callback = undefined;
+  return callback as QueryCallback;
+}
+
 /** Gives an answer to whoever asked a query, in the form in which it was asked. Returns what `query()` returns. */
 export function replyTo(query: QueryArguments, result: Promise<unknown>): unknown {
   const [asked] = query;

@@ -34,13 +34,20 @@ export function recordStatementOutcomes(client: pg.ClientBase): void {
     }
     // Else it may have ended the transaction that it was sent in. Whoever began that knows more of it.
   });
+  let isRefusing = false;
+  const refuse = () => {
+    if (!isRefusing) refuseWithOutcome(client);
+    isRefusing = true;
+  };
   onFailureOfAll(client, (error) => {
+    // From its error on, before its end.
+    refuse();
     // One error for all of them: what waits behind a statement that was sent cannot be told from it.
     if (hasSentWork(client)) recordOutcome(error, 'unknown');
     else if (hasWork(client)) recordOutcome(error, 'not-executed');
   });
   // A client whose connection is gone refuses every statement before it is sent.
-  onEnd(client, () => refuseWithOutcome(client));
+  onEnd(client, refuse);
 }
 
 /**

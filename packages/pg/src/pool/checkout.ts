@@ -23,6 +23,8 @@ export class Checkout {
   readonly borrower: Borrower;
   /** Whether it has a permit: it is being given a connection, and does not wait in the queue any more. */
   hasPermit = false;
+  /** Told after its client was handed over. */
+  delivered: ((client: pg.ClientBase) => void) | undefined;
   /** Among all that are not answered. */
   place: Place<Checkout> | undefined;
   /** Among those that wait in the queue. */

@@ -1,8 +1,9 @@
 import type { Clock } from '@externalname/core';
 import type * as pg from 'pg';
 import { judgeReadOnlyAnswer } from '../connect/read-only-answer.ts';
-import { countUse, isInTransaction, isQuiet, keepProcess, whenQuiet } from '../driver/client-internals.ts';
+import { countUse, isInTransaction, isQuiet, keepProcess } from '../driver/client-internals.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
+import { whenFinished } from '../driver/unfinished.ts';
 import { type ConnectionFactory, proofTimeoutMillis } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
@@ -150,6 +151,7 @@ export class Lending {
     connection.beginDelivery();
     checkout.deliver(connection.client as pg.PoolClient, release);
     connection.endDelivery();
+    checkout.delivered?.(connection.client);
   }
 
   // As in `pg`, what a listener throws is thrown out of the application's own release(). Where the pool itself gives a client
@@ -208,15 +210,15 @@ export class Lending {
     if (connection.isExpired) pool.log('remove expired client');
     if (isUnwanted || this.isOver || !connection.isUsable || uses >= maxUses || connection.isExpired) {
       connection.close();
-    } else if (!connections.isCurrent(connection)) {
-      if (isQuiet(client)) connection.close();
-      else whenQuiet(client, () => connection.close());
     } else if (isQuiet(client)) {
-      this.makeIdle(connection);
+      if (connections.isCurrent(connection)) this.makeIdle(connection);
+      else connection.close();
     } else {
       const returned = new Promise<void>((resolve) => {
-        whenQuiet(client, () => {
-          if (connection.isUsable && connections.isCurrent(connection) && !this.isOver) this.makeIdle(connection);
+        whenFinished(client, this.#parts.clock, (how) => {
+          // Its lifetime may have come to an end meanwhile.
+          const isWanted = how === 'quiet' && connection.isUsable && !connection.isExpired && !this.isOver;
+          if (isWanted && connections.isCurrent(connection)) this.makeIdle(connection);
           else connection.close();
           resolve();
         });

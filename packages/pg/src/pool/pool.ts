@@ -52,7 +52,7 @@ import { type PendingItem, type PgPool, pgPoolOf, poolEndedError, throwLater } f
 import type { PoolStatus } from './pool-status.ts';
 import type { ConnectionHost, PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
-import { Queries, type Repeatable } from './query.ts';
+import { type Attempt, Queries, type Repeatable } from './query.ts';
 import { Switching } from './switching.ts';
 
 /** What a test may own. */
@@ -181,8 +181,8 @@ export class Pool extends pg.Pool {
     this.#ending = new Ending({ ...parts, lending });
     this.#queries = new Queries({
       ...parts,
-      once: (text, values, callback, budgetMillis) => {
-        this.#origin = budgetMillis === undefined ? firstAttempt : { borrower: 'query', budgetMillis };
+      once: (text, values, callback, attempt) => {
+        this.#origin = attempt === undefined ? firstAttempt : { borrower: 'query', ...attempt };
         try {
           // Looked up at each call, as tracers patch it.
           return (super.query as unknown as QueryOnce).call(this, text, values, callback);
@@ -308,6 +308,7 @@ export class Pool extends pg.Pool {
    * @throws CommitOutcomeUnknownError `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN` where COMMIT got no answer and no proof
    * @throws TransactionRolledBackError `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK` where it was rolled back all the same
    * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where no server was found in time
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where `work` leaves a cursor, a stream or a COPY open
    *
    * @example
    * ```ts
@@ -436,6 +437,7 @@ export class Pool extends pg.Pool {
     }
     const checkout = new Checkout(item, origin?.borrower ?? 'application', this.#checkoutHost);
     if (origin?.signal !== undefined) checkout.abandonOn(origin.signal);
+    checkout.delivered = origin?.delivered;
     const limitMillis = connectionTimeoutMillis || failoverTimeoutMillis;
     const timeoutMillis = Math.min(
       limitMillis || Number.POSITIVE_INFINITY,
@@ -573,12 +575,10 @@ export class Pool extends pg.Pool {
 }
 
 /** How `query()` and `transaction()` mark the `connect()` that they make. */
-interface Origin {
+interface Origin extends Attempt {
   readonly borrower: 'query' | 'transaction';
   /** Ends the wait for a connection. */
   readonly signal?: AbortSignal | undefined;
-  /** What is left of the whole call's time; `undefined` for the first attempt. */
-  readonly budgetMillis: number | undefined;
 }
 
 const firstAttempt: Origin = Object.freeze({ borrower: 'query', budgetMillis: undefined });

@@ -1,7 +1,18 @@
 import type { Clock, Random } from '@externalname/core';
 import { abortable } from '@externalname/core/internal';
-import { callbackAmong, isSubmitted, nullQueryError, refuseQuery, replyByCallback } from '../driver/query-forms.ts';
+import type * as pg from 'pg';
+import {
+  callbackAmong,
+  callbackOfObject,
+  isSubmitted,
+  nullQueryError,
+  refuseQuery,
+  replyByCallback,
+  type SubmittedQuery,
+  sendObserved,
+} from '../driver/query-forms.ts';
 import { mayCommitWithin } from '../driver/statement.ts';
+import { superviseObject } from '../driver/unfinished.ts';
 import { retried } from '../events.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure, isDatabaseError, recordOutcome } from '../failures/classify.ts';
@@ -19,6 +30,14 @@ export interface Repeatable {
   idempotent?: boolean | undefined;
 }
 
+/** One of the attempts of a query. */
+export interface Attempt {
+  /** What is left of the whole call's time for a connection; `undefined` for the first attempt. */
+  readonly budgetMillis: number | undefined;
+  /** Told after the query was sent on the client that was had for it. */
+  readonly delivered?: ((client: pg.ClientBase) => void) | undefined;
+}
+
 /** What {@link Queries} works with. */
 export interface QueriesParts {
   readonly pool: PgPool;
@@ -27,8 +46,8 @@ export interface QueriesParts {
   readonly random: Random;
   readonly factory: ConnectionFactory;
   readonly answers: FailedAnswers;
-  /** Asks once, as `pg-pool` does. `budgetMillis` bounds the wait for a connection; `undefined` for the first attempt. */
-  once(text: unknown, values: unknown, callback: unknown, budgetMillis: number | undefined): unknown;
+  /** Asks once, as `pg-pool` does. Without an attempt for the first time. */
+  once(text: unknown, values: unknown, callback: unknown, attempt: Attempt | undefined): unknown;
 }
 
 /** `pool.query()`: a query is asked once, and again while its failures say that it was surely not executed. */
@@ -64,8 +83,8 @@ export class Queries {
     const { clock, once } = this.#parts;
     // `pg` would take a connection first and leave a listener of its own on it.
     if (text === null || text === undefined) return refuseQuery([text, values, callback], nullQueryError());
-    // A submittable may have been read from already, so it is never sent twice.
-    if (typeof text === 'function' || isSubmitted(text)) return once(text, values, callback, undefined);
+    if (typeof text === 'function') return once(text, values, callback, undefined);
+    if (isSubmitted(text)) return this.#submit(text, values, callback);
     // A callback in a config is overridden by pg-pool's own.
     const done = callbackAmong(values, callback);
     const parameters = typeof values === 'function' ? undefined : values;
@@ -75,6 +94,22 @@ export class Queries {
       this.#again(error, text, parameters, startedAt),
     );
     return done === undefined ? result : replyByCallback(done, result, undefined);
+  }
+
+  // It may have been read from already, so it is never sent twice.
+  #submit(asked: SubmittedQuery, values: unknown, callback: unknown): unknown {
+    const { clock, once } = this.#parts;
+    const own = callbackOfObject(asked);
+    let failure: unknown;
+    const delivered = (client: pg.ClientBase) =>
+      superviseObject(client, asked, { clock, callback: own, failure: () => failure });
+    return sendObserved(
+      [asked, values, callback],
+      ([object, parameters, done]) => once(object, parameters, done, { budgetMillis: undefined, delivered }),
+      (error) => {
+        failure = error;
+      },
+    );
   }
 
   async #again(error: unknown, text: unknown, values: unknown, startedAt: number): Promise<unknown> {
@@ -93,7 +128,7 @@ export class Queries {
     const final = failoverTimeoutMillis === 0 || pool.ending || isFinal(error);
     if (final || !mayRetry(failure, idempotent)) throw error;
     const attempt = (budgetMillis: number) =>
-      (once(text, values, undefined, budgetMillis) as Promise<unknown>).catch(async (cause: unknown) => {
+      (once(text, values, undefined, { budgetMillis }) as Promise<unknown>).catch(async (cause: unknown) => {
         judge(cause);
         await answers.verdictOn(cause);
         throw cause;

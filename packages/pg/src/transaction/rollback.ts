@@ -5,6 +5,7 @@ import { askRole } from '../connect/session-role.ts';
 import { hasWork, isUsable } from '../driver/client-internals.ts';
 import { destroyClient } from '../driver/closing.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
+import { needsOf } from '../driver/unfinished.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { Scope } from './scope.ts';
@@ -34,7 +35,9 @@ export async function endTransaction(
   const failure = scope.failure === undefined ? undefined : classifyFailure(scope.failure, 'connected');
   let demoted = true;
   try {
-    if (!isUsable(client) || (how === 'at once' && hasWork(client))) throw reason;
+    // Behind a cursor that nobody reads any more, ROLLBACK would never be sent.
+    const isBlocked = needsOf(client) === 'caller' || (how === 'at once' && hasWork(client));
+    if (!isUsable(client) || isBlocked) throw reason;
     demoted = await withDeadline(
       async () => {
         await client.query('ROLLBACK');

@@ -1,9 +1,11 @@
-import { ClosedError, InvalidArgumentError } from '@externalname/core';
+import { type Clock, ClosedError, InvalidArgumentError } from '@externalname/core';
 import type * as pg from 'pg';
-import { isUsable, onReadyForQuery } from '../driver/client-internals.ts';
+import { hasWork, isUsable, onReadyForQuery } from '../driver/client-internals.ts';
+import { destroyClient } from '../driver/closing.ts';
 import { withoutName } from '../driver/prepared-statements.ts';
 import { type QueryArguments, refuseQuery, sendObserved } from '../driver/query-forms.ts';
 import { mayEndTransaction, textOf } from '../driver/statement.ts';
+import { whenFinished } from '../driver/unfinished.ts';
 import { TransactionEndedEarlyError, TransactionRolledBackError } from '../errors.ts';
 import { classifyFailure } from '../failures/classify.ts';
 
@@ -22,19 +24,23 @@ export interface Transaction {
 export class Scope {
   readonly root: Transaction;
   readonly #client: pg.ClientBase;
+  readonly #clock: Clock;
   readonly #withoutNames: boolean;
   /** The innermost open part. Only that takes statements. `undefined` when all is over. */
   #innermost: object | undefined;
   #depth = 0;
   #failure: unknown;
+  /** Whether the work has left something open, which has cost the connection. */
+  #isLeft = false;
   #endedEarly = false;
   #endingSent = false;
   #unknownInFlight = false;
   #stopWatching: (() => void) | undefined;
 
   /** @param withoutNames whether prepared statements are sent without their names, for any session to know them */
-  constructor(client: pg.ClientBase, { withoutNames = false } = {}) {
+  constructor(client: pg.ClientBase, { clock, withoutNames = false }: { clock: Clock; withoutNames?: boolean }) {
     this.#client = client;
+    this.#clock = clock;
     this.#withoutNames = withoutNames;
     this.root = this.#makePart();
     this.#innermost = this.root;
@@ -53,6 +59,24 @@ export class Scope {
   /** Whether it sent one that may have: the answer is missing, or COMMIT AND CHAIN began another one at once. */
   get mayHaveEnded(): boolean {
     return this.#endedEarly || this.#endingSent || this.#unknownInFlight;
+  }
+
+  /**
+   * Waits for what the work has sent and not awaited.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if that waits for the work, which is over. It costs the
+   * connection: nothing can be sent behind a cursor that is open.
+   */
+  async settle(): Promise<void> {
+    const client = this.#client;
+    if (!hasWork(client)) return;
+    const how = await new Promise((resolve) => whenFinished(client, this.#clock, resolve));
+    if (how === 'quiet') return;
+    const error = new InvalidArgumentError('work', leftOpen);
+    this.#failure = error;
+    this.#isLeft = true;
+    destroyClient(client, error);
+    throw error;
   }
 
   run(text: string): Promise<pg.QueryResult> {
@@ -128,6 +152,7 @@ export class Scope {
     try {
       await this.run(`SAVEPOINT ${name}`);
       const value = await work(inner);
+      await this.settle();
       if (this.#failure !== undefined) throw new TransactionRolledBackError({ cause: this.#failure });
       await this.run(`RELEASE SAVEPOINT ${name}`);
       leave();
@@ -156,6 +181,7 @@ export class Scope {
 
   // The first failure makes all later ones, unless the connection breaks afterwards.
   #record(error: unknown): void {
+    if (this.#isLeft) return;
     const { kind, keepConnection } = classifyFailure(error, 'connected');
     if (this.#failure !== undefined && keepConnection) return;
     // A statement that took too long has cost the connection already.
@@ -163,3 +189,6 @@ export class Scope {
     this.#failure = error;
   }
 }
+
+const leftOpen =
+  'it returned while a cursor, a stream or a COPY on tx was open: read it to its end or close it before (cursor.close(), stream.destroy())';

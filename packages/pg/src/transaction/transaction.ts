@@ -86,7 +86,7 @@ class TransactionRun<T> {
     } catch (error) {
       return { error };
     }
-    const scope = new Scope(client, { withoutNames: this.#withoutNames });
+    const scope = new Scope(client, { clock: this.#host.clock, withoutNames: this.#withoutNames });
     try {
       return await this.#perform(client, scope);
     } finally {
@@ -115,6 +115,7 @@ class TransactionRun<T> {
       scope.watch();
       value = await abortable(Promise.resolve(this.#work(scope.root)), signal);
       worked = true;
+      await abortable(scope.settle(), signal);
       scope.close();
       if (scope.mayHaveEnded) throw new TransactionEndedEarlyError();
       if (!readOnly) {
