@@ -1,6 +1,17 @@
+import { StaticTargetSource } from '@externalname/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Pool, type PoolOptions } from '../src/index.ts';
+import { outcomeOf, Pool, type PoolOptions } from '../src/index.ts';
+import {
+  commandComplete,
+  emptyQuery,
+  everythingIsHere,
+  message,
+  obliging,
+  readyForQuery,
+} from './support/fake-postgres.ts';
 import { type PgBouncer, pgbouncerPath, startPgBouncer } from './support/pgbouncer.ts';
+import { start } from './support/pool-on-fake.ts';
+import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 // With a real PgBouncer, where it is installed.
@@ -53,5 +64,93 @@ describe.skipIf(pgbouncerPath === undefined)('behind PgBouncer in transaction mo
       answers.push((await ask(one, 1)).rows[0].value, (await ask(other, 2)).rows[0].value);
     }
     expect(answers).toEqual(Array.from({ length: 20 }, () => [1, 2]).flat());
+  });
+
+  it('while it has no server, statements and transactions wait, and run once when it has one', async () => {
+    const { pair } = webscaler;
+    const pool = new Pool({
+      service: 'webscaler-db',
+      source: new StaticTargetSource('primary-db.example.com'),
+      allowedTargets: ['primary-db.example.com'],
+      allowedNetworks: ['127.0.0.0/8'],
+      dns: everythingIsHere,
+      port: pgbouncer.port,
+      user: pair.user,
+      database: pair.database,
+      ssl: false,
+      max: 4,
+      failoverTimeoutMillis: 30_000,
+    });
+    pools.push(pool);
+    await pool.query('create table kept (id integer)');
+    await pair.primary.kill();
+    const statements = Array.from({ length: 4 }, (_, id) => pool.query('insert into kept values ($1)', [id]));
+    const transaction = pool.transaction((tx) => tx.query('insert into kept values (4)'));
+    const settled = Promise.allSettled([...statements, transaction]);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await pair.primary.start();
+    // What was sent to the server that died is unknown, and all others are there.
+    const answers = await settled;
+    const failed = answers.flatMap((answer) => (answer.status === 'rejected' ? outcomeOf(answer.reason) : []));
+    expect(failed.filter((outcome) => outcome !== 'unknown')).toEqual([]);
+    const { rows } = await pool.query<{ id: number }>('select id from kept order by id');
+    expect(rows).toHaveLength(answers.length - failed.length);
+  }, 60_000);
+});
+
+// As PgBouncer 1.18 sends it: three fields, and the end of the connection.
+const refusal = (text: string) => message('E', 'SFATAL', 'C08P01', `M${text}`, Buffer.from([0]));
+
+describe('a pooler without a server', () => {
+  it.each(['server login has been failing, try again later (server_login_retry)', 'query_wait_timeout'])(
+    'that says "%s" is waited for, as a server that starts',
+    async (words) => {
+      let refusals = 0;
+      const open = new Set<unknown>();
+      const { pool } = await start(
+        { failoverTimeoutMillis: 5_000 },
+        obliging((text, session) => {
+          const [command = ''] = text.toUpperCase().split(' ');
+          if (['INSERT', 'CALL', 'BEGIN'].includes(command) && !open.has(session)) {
+            refusals += 1;
+            if (refusals % 3 !== 0) {
+              session.send(refusal(words));
+              session.socket.end();
+              return [];
+            }
+          }
+          if (command === 'BEGIN') open.add(session);
+          if (command === 'COMMIT') open.delete(session);
+          const answer = text === '' ? emptyQuery : commandComplete(command);
+          return [answer, readyForQuery(open.has(session) ? 'T' : 'I')];
+        }),
+      );
+      await pool.query('insert into items values (1)');
+      expect(refusals).toBe(3);
+      // Nothing of it was begun, so nothing of it was committed.
+      await pool.query('call commits_within()');
+      expect(refusals).toBe(6);
+      await pool.transaction((tx) => tx.query('insert into items values (1)'), { commitProof: false });
+      expect(refusals).toBe(9);
+      const client = await pool.connect();
+      client.on('error', () => undefined);
+      const error = await rejectionOf(client.query('insert into items values (2)'));
+      expect(error).toMatchObject({ code: '08P01', message: words });
+      expect(outcomeOf(error)).toBe('not-executed');
+      client.release();
+    },
+  );
+
+  it('says nothing of a statement whose server broke', async () => {
+    const { pool } = await start(
+      {},
+      obliging((text, session) => {
+        if (!text.startsWith('insert')) return undefined;
+        session.send(refusal('server conn crashed?'));
+        session.socket.end();
+        return [];
+      }),
+    );
+    expect(outcomeOf(await rejectionOf(pool.query('insert into items values (1)')))).toBe('unknown');
   });
 });

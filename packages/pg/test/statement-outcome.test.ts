@@ -68,6 +68,17 @@ describe.each(clients)('the error of a statement on %s', (_, open) => {
     await done();
   });
 
+  it('says that it was not executed where it has more parameters than the protocol can count', async () => {
+    const { client, done } = await open();
+    const values = Array.from({ length: 65_536 }, (_, index) => index);
+    const text = `insert into items (id, name) select id::integer, $1 from unnest(array[${values.map((index) => `$${index + 1}::text`).join()}]) as id`;
+    const error = await rejectionOf(client.query(text, values));
+    expect(error).toMatchObject({ code: '08P01' });
+    expect(outcomeOf(error)).toBe('not-executed');
+    expect((await client.query('select id from items')).rows).toEqual([{ id: 1 }]);
+    await done();
+  });
+
   it('says so in every form of a query', async () => {
     const { client, done } = await open();
     const byCallback = await new Promise<Error>((resolve) => client.query('select 1 / 0', (error) => resolve(error)));

@@ -1,5 +1,5 @@
 import type * as pg from 'pg';
-import { classifyFailure, isNeverSent, recordOutcome } from '../failures/classify.ts';
+import { classifyFailure, isNeverSent, isPoolerRefusal, recordOutcome } from '../failures/classify.ts';
 import {
   activeStatement,
   hasSentWork,
@@ -27,7 +27,7 @@ export function recordStatementOutcomes(client: pg.ClientBase): void {
     if (statement === undefined) return;
     const inTransaction = isInTransaction(client);
     // What the server says of the statement that failed is not true of what was committed before it.
-    if (!mayCommitWithin(statement, { inTransaction })) {
+    if (isPoolerRefusal(error) || !mayCommitWithin(statement, { inTransaction })) {
       recordOutcome(error, classifyFailure(error, 'connected').outcome);
     } else if (!inTransaction) {
       recordOutcome(error, 'unknown');

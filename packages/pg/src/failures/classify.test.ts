@@ -6,6 +6,8 @@ import { classifyFailure, outcomeOf, type Phase, recordOutcome } from './classif
 
 const fromServer = (code: string, severity = 'ERROR') =>
   Object.assign(new pg.DatabaseError(`SQLSTATE ${code}`, 0, 'error'), { code, severity });
+const fromPooler = (message: string, severity = 'FATAL') =>
+  Object.assign(new pg.DatabaseError(message, 0, 'error'), { code: '08P01', severity });
 const raisedIn = (code: string, routine: string) => Object.assign(fromServer(code), { routine });
 const poolEnded = new Error('Cannot use a pool after calling end on the pool');
 const fromNode = (code: string) => Object.assign(new Error(code), { code });
@@ -53,6 +55,32 @@ describe('what an error means for the statement that met it', () => {
     ),
     ['57P01 in a language that is not known', fromServer('57P01', 'VIGA'), 'connected', 'server-lost', 'unknown'],
     ['a broken protocol', fromServer('08P01', 'FATAL'), 'connected', 'protocol', 'unknown'],
+    ['a message that the server refuses', fromServer('08P01'), 'connected', 'protocol', 'not-executed'],
+    [
+      'a message that the server refuses, in French',
+      fromServer('08P01', 'ERREUR'),
+      'connected',
+      'protocol',
+      'not-executed',
+    ],
+    ...[
+      'server login has been failing, try again later (server_login_retry)',
+      'server login has been failing, cached error: connect failed (server_login_retry)',
+      'query_wait_timeout',
+      'query_timeout',
+      'server shutting down',
+    ].map((text): [string, unknown, Phase, string, string] => [
+      `a pooler without a server (${text})`,
+      fromPooler(text),
+      'connected',
+      'not-accepting',
+      'not-executed',
+    ]),
+    ['a pooler that ends a session', fromPooler('client_idle_timeout'), 'connected', 'session-ended', 'not-executed'],
+    ['a pooler whose server broke', fromPooler('server conn crashed?'), 'connected', 'protocol', 'unknown'],
+    ['a pooler whose server took too long', fromPooler('query timeout'), 'connected', 'protocol', 'unknown'],
+    ['its words, raised by SQL', fromPooler('query_wait_timeout', 'ERROR'), 'connected', 'protocol', 'not-executed'],
+    ['a pooler that may not log in', fromServer('28000', 'FATAL'), 'connected', 'authentication', 'not-executed'],
     ['a lost connection, by its code', fromServer('08006', 'FATAL'), 'connected', 'server-lost', 'unknown'],
     ['an idle session that timed out', fromServer('57P05', 'FATAL'), 'connected', 'session-ended', 'not-executed'],
     ['an idle transaction that timed out', fromServer('25P03', 'FATAL'), 'connected', 'session-ended', 'not-executed'],

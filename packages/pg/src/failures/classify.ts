@@ -16,7 +16,7 @@ export type FailureKind =
   | 'session-state'
   /** 25006: the server takes no writes (any more). */
   | 'read-only'
-  /** 57P03: starting up, shutting down, or in recovery without hot standby. */
+  /** 57P03: starting up, shutting down, or in recovery without hot standby. Also of a pooler that has no server. */
   | 'not-accepting'
   /** 53300: no connection slot is free. */
   | 'overloaded'
@@ -30,7 +30,7 @@ export type FailureKind =
   | 'server-fault'
   /** An internal error (XX000): definite, and this connection is not trusted again. */
   | 'internal'
-  /** The protocol got out of step (08P01) after the connection was ready. */
+  /** The protocol got out of step (08P01) after the connection was ready, or the server refused a message of it. */
   | 'protocol'
   /** No server answers at that address. */
   | 'unreachable'
@@ -147,9 +147,10 @@ function outcomeFor(error: unknown, kind: FailureKind, phase: Phase): Outcome {
   const recorded = outcomeOf(error);
   if (recorded !== undefined) return recorded;
   if (phase === 'connecting') return 'not-executed';
+  // A message that the server refused by an ERROR, as one with more parameters than 65,535, and read on behind it.
+  if (kind === 'protocol') return isDatabaseError(error) && isErrorWord(error.severity) ? 'not-executed' : 'unknown';
   switch (kind) {
     case 'server-lost':
-    case 'protocol':
     case 'unreachable':
     case 'application':
     case 'deadline':
@@ -207,6 +208,26 @@ interface DatabaseErrorLike extends Error {
 }
 
 /**
+ * Whether a pooler refused a statement for want of a server to send it to: nothing of it was executed, whatever it does. In the
+ * words of PgBouncer, which has one code (08P01, FATAL) for this and for a server that broke in the middle of a statement.
+ *
+ * Source: PgBouncer, `check_fast_fail()`, `pool_client_maint()` and `pause_client()`: all of them concern clients without a server.
+ */
+export function isPoolerRefusal(error: unknown): boolean {
+  return isDatabaseError(error) && kindOfPoolerRefusal(error) !== undefined;
+}
+
+function kindOfPoolerRefusal({ code, severity, message }: DatabaseErrorLike): FailureKind | undefined {
+  if (code !== '08P01' || severity !== 'FATAL') return undefined;
+  // With the reason after a comma, or without.
+  if (message.startsWith('server login has been failing') || noServer.has(message)) return 'not-accepting';
+  return message === 'client_idle_timeout' ? 'session-ended' : undefined;
+}
+
+// "query timeout", with a blank, is said of a statement that was sent.
+const noServer: ReadonlySet<string> = new Set(['query_wait_timeout', 'query_timeout', 'server shutting down']);
+
+/**
  * What is wrong with the prepared statement of that name, if an error is about it: its plan is `stale`, the session has `lost` it,
  * or the name is `taken`. Nothing was executed then.
  */
@@ -247,11 +268,17 @@ function kindOfDatabaseError(error: DatabaseErrorLike, phase: Phase): FailureKin
   // A server panics where it cannot undo what it did: what it had written of a commit counts when it is back.
   if (severity === 'PANIC' && phase === 'connected') return 'server-lost';
   // Any function may raise any of these codes as an ERROR. From the server they come with the end of the session.
-  if (phase === 'connected' && errorSeverities.has(severity ?? '') && isServersOwn(code)) {
+  if (phase === 'connected' && isErrorWord(severity) && isServersOwn(code)) {
     // Said of itself, it is not known whether the statement was completed.
     return code === '40003' ? 'other' : 'statement';
   }
-  if (phase === 'connected' && isAboutSession(error)) return 'session-state';
+  if (phase === 'connected') {
+    if (isAboutSession(error)) return 'session-state';
+    const refused = kindOfPoolerRefusal(error);
+    if (refused !== undefined) return refused;
+    // A session that was let in before does not log in: it is the pooler, which was to open another one for it.
+    if (code.startsWith('28') && severity === 'FATAL') return 'authentication';
+  }
   const exact = sqlStates[code];
   if (exact !== undefined) return exact;
   if (phase === 'connecting') {
@@ -282,6 +309,10 @@ const errorSeverities: ReadonlySet<string> = new Set([
   ...['ERROR', 'FEHLER', 'ERREUR', 'ERRORE', 'ERRO', 'ОШИБКА', 'BŁĄD', 'CHYBA', 'HATA', 'FEL', 'ПОМИЛКА', 'შეცდომა'],
   ...['오류', '错误', '錯誤', 'エラー'],
 ]);
+
+function isErrorWord(severity: string | undefined): boolean {
+  return errorSeverities.has(severity ?? '');
+}
 
 const sqlStates: Record<string, FailureKind | undefined> = {
   '25006': 'read-only',
