@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
-import { abortable, sleep, withDeadline } from './deadline.ts';
+import { abortable, onAbort, sleep, withDeadline } from './deadline.ts';
 import { DeadlineError } from './errors.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -90,5 +90,45 @@ describe('a sleep', () => {
     controller.abort('up');
     await expect(second).rejects.toBe('up');
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a signal that many wait for', () => {
+  it('has one listener, tells all of them, and has none when they are told', async () => {
+    const clock = new ManualClock();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waits = Array.from({ length: 50 }, (_, index) => [
+      abortable(never(), signal),
+      sleep(1_000, { clock, signal }),
+      withDeadline(never, { clock, signal, timeoutMillis: 1_000, onTimeout: () => new Error(`${index}`) }),
+    ]).flat();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort(new Error('enough'));
+    const settled = await Promise.allSettled(waits);
+    expect(settled.every((each) => each.status === 'rejected' && each.reason === signal.reason)).toBe(true);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('keeps its listener until the last of them is done', async () => {
+    const clock = new ManualClock();
+    const { signal } = new AbortController();
+    const waits = [sleep(10, { clock, signal }), sleep(20, { clock, signal })];
+    await clock.advance(10);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await clock.advance(10);
+    await Promise.all(waits);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('tells none that another one has stopped, or that came too late', () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const told: string[] = [];
+    const stops = [onAbort(signal, () => stops[1]?.()), onAbort(signal, () => told.push('stopped'))];
+    onAbort(signal, () => told.push('third'));
+    controller.abort();
+    onAbort(signal, () => told.push('late'));
+    expect(told).toEqual(['third']);
   });
 });

@@ -31,7 +31,7 @@ export async function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>,
   signal?.throwIfAborted();
   const controller = new AbortController();
   const abort = () => controller.abort(signal?.reason);
-  signal?.addEventListener('abort', abort, { once: true });
+  const stopListening = signal && onAbort(signal, abort);
   const timer = Number.isFinite(timeoutMillis)
     ? clock.schedule(() => controller.abort(onTimeout()), timeoutMillis, { background })
     : undefined;
@@ -39,7 +39,7 @@ export async function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>,
     return await abortable(work(controller.signal), controller.signal);
   } finally {
     timer?.cancel();
-    signal?.removeEventListener('abort', abort);
+    stopListening?.();
   }
 }
 
@@ -54,8 +54,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   return new Promise<T>((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    promise.then(resolve, reject).finally(onAbort(signal, abort));
   });
 }
 
@@ -84,12 +83,63 @@ export function sleep(millis: number, options: SleepOptions = {}): Promise<void>
     };
     const timer = clock.schedule(
       () => {
-        signal?.removeEventListener('abort', abort);
+        stopListening?.();
         resolve();
       },
       millis,
       { background },
     );
-    signal?.addEventListener('abort', abort, { once: true });
+    const stopListening = signal && onAbort(signal, abort);
   });
 }
+
+/**
+ * Calls `listener` once, when the signal fires; not if it has fired already. Returns the function that ends the wait.
+ *
+ * The signal gets one listener, however many wait for it: a server passes one signal to all that it does, and Node.js takes the
+ * eleventh listener for a leak (MaxListenersExceededWarning).
+ *
+ * @internal
+ */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  if (signal.aborted) return () => {};
+  const wait = waits.get(signal) ?? beginWait(signal);
+  // An object, as the same function may wait more than once.
+  const entry = { listener };
+  wait.entries.add(entry);
+  return () => {
+    if (!wait.entries.delete(entry) || wait.entries.size > 0) return;
+    signal.removeEventListener('abort', wait.tell);
+    waits.delete(signal);
+  };
+}
+
+/** All that wait for one signal. */
+interface Wait {
+  readonly entries: Set<{ readonly listener: () => void }>;
+  readonly tell: () => void;
+}
+
+function beginWait(signal: AbortSignal): Wait {
+  const entries: Wait['entries'] = new Set();
+  const tell = () => {
+    waits.delete(signal);
+    for (const entry of [...entries]) {
+      // As among listeners of a signal, one that was removed by another is not called, and what one throws is its own.
+      if (!entries.delete(entry)) continue;
+      try {
+        entry.listener();
+      } catch (error) {
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  };
+  const wait = { entries, tell };
+  waits.set(signal, wait);
+  signal.addEventListener('abort', tell, { once: true });
+  return wait;
+}
+
+const waits = new WeakMap<AbortSignal, Wait>();

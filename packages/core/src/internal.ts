@@ -4,7 +4,7 @@
  * @internal
  * @module
  */
-export { abortable, type DeadlineOptions, type SleepOptions, sleep, withDeadline } from './deadline.ts';
+export { abortable, type DeadlineOptions, onAbort, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 export { explainCertificateFailure } from './identity/index.ts';
 export {
   checkBoolean,

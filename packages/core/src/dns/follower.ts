@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { onAbort } from '../deadline.ts';
 import type { DnsCache } from './cache.ts';
 import { type Asked, type FailedOutcome, judge, type Outcome, type Step } from './chain.ts';
 import type { FlightState } from './flights.ts';
@@ -85,7 +86,7 @@ export class ChainFollower {
     // A host with IPv4 addresses must not wait for a server that chokes on AAAA. Its A record is never given up like that.
     const late = new AbortController();
     const close = () => late.abort(this.#closing.reason);
-    this.#closing.addEventListener('abort', close, { once: true });
+    const stopListening = onAbort(this.#closing, close);
     if (this.#closing.aborted) close();
     const other = put(second, late.signal).catch((error: unknown) => {
       if (error !== tooLate) throw error;
@@ -99,7 +100,7 @@ export class ChainFollower {
     try {
       return await Promise.all([one, other]);
     } finally {
-      this.#closing.removeEventListener('abort', close);
+      stopListening();
       timer.then((set) => set?.cancel()).catch(() => undefined);
     }
   }

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
 import { hostname as machineName } from 'node:os';
 import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
-import { type WaitOptions, withDeadline } from '../deadline.ts';
+import { onAbort, type WaitOptions, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
@@ -312,7 +312,7 @@ export class DnsResolver implements Resolver {
       const end = (settle: () => void) => {
         deadline.cancel();
         patience?.cancel();
-        signal?.removeEventListener('abort', abort);
+        stopListening?.();
         settle();
       };
       const serveStale = () => {
@@ -328,7 +328,7 @@ export class DnsResolver implements Resolver {
       // This timer is what keeps the process alive while somebody waits, so there always is one.
       const deadline = this.#clock.schedule(expire, Math.min(timeoutMillis, longestTimeoutMillis));
       const patience = this.#patience(flight, name, family, options, serveStale);
-      signal?.addEventListener('abort', abort, { once: true });
+      const stopListening = signal && onAbort(signal, abort);
       flight.landed.then(
         (settled) =>
           end(() => {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { abortable } from '../deadline.ts';
+import { abortable, onAbort } from '../deadline.ts';
 import { DnsQueryError } from './errors.ts';
 import { decodeResponse, encodeQuery, MalformedMessageError, type Question, type ResponseMessage } from './message.ts';
 import { type OpenChannel, tcpChannel, udpChannel } from './query-channel.ts';
@@ -169,12 +169,12 @@ export class Transport {
         end();
         reject(signal.reason);
       };
-      signal.addEventListener('abort', abort, { once: true });
+      const stopListening = onAbort(signal, abort);
       const disarm = () => {
         over = true;
         timer.cancel();
         this.#late.delete(giveUp);
-        signal.removeEventListener('abort', abort);
+        stopListening();
       };
       const end = () => {
         disarm();

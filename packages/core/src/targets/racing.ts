@@ -1,5 +1,5 @@
 import { type Clock, systemClock, type Timer } from '../clock.ts';
-import type { WaitOptions } from '../deadline.ts';
+import { onAbort, type WaitOptions } from '../deadline.ts';
 import { ExternalNameError, type ExternalNameErrorOptions, InvalidArgumentError } from '../errors.ts';
 import { backgroundFailed } from '../events/index.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -96,7 +96,7 @@ export function raceEndpoints<T>(
     const end = (reason: unknown) => {
       over = true;
       timer?.cancel();
-      signal?.removeEventListener('abort', abort);
+      stopListening?.();
       for (const { controller } of running) controller.abort(reason);
       running.clear();
     };
@@ -150,7 +150,7 @@ export function raceEndpoints<T>(
         );
     };
 
-    signal?.addEventListener('abort', abort, { once: true });
+    const stopListening = signal && onAbort(signal, abort);
     startNext();
   });
 }

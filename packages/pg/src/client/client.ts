@@ -1,5 +1,5 @@
 import { type Endpoint, isExternalNameError, systemClock, type Target } from '@externalname/core';
-import { abortable, withDeadline } from '@externalname/core/internal';
+import { abortable, onAbort, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { answerScramFrom, guardAuthentication } from '../connect/authentication.ts';
@@ -223,7 +223,7 @@ export class Client extends pg.Client {
     const timeoutMillis = connectionTimeoutMillis || failoverTimeoutMillis || Number.POSITIVE_INFINITY;
     return await withDeadline(
       (deadline) => {
-        deadline.addEventListener('abort', () => controller.abort(deadline.reason), { once: true });
+        onAbort(deadline, () => controller.abort(deadline.reason));
         return abortable(shared.connect(request), controller.signal);
       },
       {

@@ -1,6 +1,6 @@
 import type net from 'node:net';
 import type { Clock } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { onAbort, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import { ConnectTimeoutError } from '../errors.ts';
 import { addressOf, dial, standIn } from './dial.ts';
@@ -72,7 +72,7 @@ async function send(client: KeyHolder, address: ServerAddress, signal: AbortSign
         sent = true;
         connection.cancel(processID, secretKey);
       };
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      onAbort(signal, () => reject(signal.reason));
       // libpq, too, takes a reset for the end that it is.
       connection.on('error', (error: Error) => (sent ? resolve() : reject(error)));
       connection.once('end', () => (sent ? resolve() : reject(new Error('closed before the request was sent'))));

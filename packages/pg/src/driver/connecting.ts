@@ -1,5 +1,6 @@
 import type net from 'node:net';
 import type { Endpoint } from '@externalname/core';
+import { onAbort } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { endWaitForReady, internalsOf } from './client-internals.ts';
 import { destroyClient } from './closing.ts';
@@ -13,11 +14,11 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
     const fail = (error: unknown) => {
       if (over) return;
       over = true;
-      signal.removeEventListener('abort', abort);
+      stopListening();
       destroyClient(client);
       reject(error);
     };
-    signal.addEventListener('abort', abort, { once: true });
+    const stopListening = onAbort(signal, abort);
     // It stays when the client is connected: until somebody takes it over, a last word of the server would be an
     // uncaught exception of the process.
     client.on('error', fail);
@@ -27,7 +28,7 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
         fail(error);
       } else {
         over = true;
-        signal.removeEventListener('abort', abort);
+        stopListening();
         resolve();
       }
     });

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import type { Endpoint } from '@externalname/core';
+import { onAbort } from '@externalname/core/internal';
 
 /** Opens a socket. */
 export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<net.Socket> {
@@ -12,14 +13,14 @@ export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<ne
       reject(signal.reason);
     };
     if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
+    const stopListening = onAbort(signal, abort);
     socket.once('connect', () => {
-      signal.removeEventListener('abort', abort);
+      stopListening();
       socket.removeListener('error', fail);
       resolve(socket);
     });
     const fail = (error: Error) => {
-      signal.removeEventListener('abort', abort);
+      stopListening();
       reject(error);
     };
     socket.once('error', fail);

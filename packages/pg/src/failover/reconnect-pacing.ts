@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@externalname/core';
-import { sleep } from '@externalname/core/internal';
+import { onAbort, sleep } from '@externalname/core/internal';
 
 /** See {@link ConnectionPacing}. Times in milliseconds. */
 export interface PacingSettings {
@@ -146,15 +146,15 @@ export class ConnectionPacing {
     return new Promise((resolve, reject) => {
       const timer = millis === undefined ? undefined : this.#clock.schedule(() => finish(resolve), millis);
       const onWake = () => finish(resolve);
-      const onAbort = () => finish(() => reject(signal.reason));
+      const abort = () => finish(() => reject(signal.reason));
       const finish = (settle: () => void) => {
         timer?.cancel();
         state.waiting.delete(onWake);
-        signal.removeEventListener('abort', onAbort);
+        stopListening();
         settle();
       };
       state.waiting.add(onWake);
-      signal.addEventListener('abort', onAbort, { once: true });
+      const stopListening = onAbort(signal, abort);
     });
   }
 }

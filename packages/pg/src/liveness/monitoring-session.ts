@@ -1,5 +1,6 @@
 import net from 'node:net';
 import type { Clock, Endpoint } from '@externalname/core';
+import { onAbort } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { isUsable, keepProcess, processIdOf } from '../driver/client-internals.ts';
@@ -81,17 +82,17 @@ export function probePostgres(endpoint: Endpoint, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: endpoint.address, port: endpoint.port });
     const finish = (settle: () => void) => {
-      signal.removeEventListener('abort', onAbort);
+      stopListening();
       socket.destroy();
       settle();
     };
-    const onAbort = () => finish(() => reject(signal.reason));
+    const abort = () => finish(() => reject(signal.reason));
     socket.on('error', (error) => finish(() => reject(error)));
     socket.on('close', () => finish(() => reject(new Error('closed without an answer'))));
     socket.once('connect', () => socket.write(sslRequest));
     socket.once('data', () => finish(resolve));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, abort);
+    if (signal.aborted) abort();
   });
 }
 

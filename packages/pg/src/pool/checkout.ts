@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@externalname/core';
+import { onAbort } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
 import { recordOutcome } from '../failures/classify.ts';
@@ -62,9 +63,7 @@ export class Checkout {
   }
 
   abandonOn(signal: AbortSignal): void {
-    const abandon = () => this.fail(signal.reason);
-    signal.addEventListener('abort', abandon, { once: true });
-    this.#stopAbandoning = () => signal.removeEventListener('abort', abandon);
+    this.#stopAbandoning = onAbort(signal, () => this.fail(signal.reason));
   }
 
   expireAfter(millis: number): void {

@@ -1,5 +1,5 @@
 import { type Clock, ClosedError, type Endpoint, InvalidArgumentError, type Random } from '@externalname/core';
-import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, onAbort, sleep, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import { inBackground } from '../background.ts';
 import type { OpenConnection } from '../connect/connector.ts';
@@ -122,8 +122,9 @@ export class Listening {
     const handlers = this.#channels.get(channel) ?? new Set();
     handlers.add(handler);
     this.#channels.set(channel, handlers);
+    let stopListening: (() => void) | undefined;
     const close = () => {
-      signal?.removeEventListener('abort', abort);
+      stopListening?.();
       return this.#remove(channel, handler);
     };
     // The connection's own errors are handled where it is kept.
@@ -137,7 +138,7 @@ export class Listening {
       await close();
       throw error;
     }
-    signal?.addEventListener('abort', abort, { once: true });
+    stopListening = signal && onAbort(signal, abort);
     return { channel, close, [Symbol.asyncDispose]: close };
   }
 

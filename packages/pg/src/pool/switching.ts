@@ -1,5 +1,5 @@
 import type { Clock } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { onAbort, withDeadline } from '@externalname/core/internal';
 import { hasWork } from '../driver/client-internals.ts';
 import { ConnectTimeoutError, TargetRetiredError } from '../errors.ts';
 import { drained, switched } from '../events.ts';
@@ -89,11 +89,11 @@ export class Switching {
       };
       const tell = () => {
         this.#waiters.delete(tell);
-        signal?.removeEventListener('abort', abort);
+        stopListening?.();
         resolve();
       };
       this.#waiters.add(tell);
-      signal?.addEventListener('abort', abort, { once: true });
+      const stopListening = signal && onAbort(signal, abort);
     });
   }
 

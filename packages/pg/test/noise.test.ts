@@ -1,0 +1,49 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+
+// What is in order says nothing: no warning of Node.js or of pg, no line in the server's log.
+
+let webscaler: Webscaler;
+const warnings: string[] = [];
+const note = (warning: Error) => void warnings.push(`${warning.name}: ${warning.message}`);
+
+beforeAll(async () => {
+  webscaler = await startWebscaler();
+});
+beforeEach(() => {
+  warnings.splice(0);
+  process.on('warning', note);
+});
+afterEach(async () => {
+  process.removeListener('warning', note);
+  await webscaler.endPools();
+});
+afterAll(() => webscaler?.[Symbol.asyncDispose]());
+
+const many = <T>(work: (index: number) => T): T[] => Array.from({ length: 30 }, (_, index) => work(index));
+// Warnings are told in the next turn.
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('one signal for many calls', () => {
+  it('is not taken for a leak', async () => {
+    const pool = webscaler.pool({ max: 20 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const subscriptions = await Promise.all(
+      many((index) => pool.listen(`channel_${index}`, () => undefined, { signal })),
+    );
+    await Promise.all(many(() => pool.transaction((tx) => tx.query('select 1'), { signal })));
+    const slow = many(() => pool.transaction((tx) => tx.query('select pg_sleep(10)'), { signal }));
+    const drained = many(() => pool.drained({ signal }));
+    await turn();
+    controller.abort(new Error('enough'));
+    const settled = await Promise.allSettled(slow);
+    expect(settled.map((each) => each.status === 'rejected' && (each.reason as Error).message)).toEqual(
+      many(() => 'enough'),
+    );
+    await Promise.allSettled(drained);
+    await Promise.all(subscriptions.map((subscription) => subscription.close()));
+    await turn();
+    expect(warnings).toEqual([]);
+  });
+});
