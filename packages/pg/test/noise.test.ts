@@ -24,6 +24,23 @@ const many = <T>(work: (index: number) => T): T[] => Array.from({ length: 30 }, 
 // Warnings are told in the next turn.
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
+// First, as pg warns once only.
+describe('many subscriptions at once', () => {
+  it('are made one after the other, as pg wants them', async () => {
+    const pool = webscaler.pool();
+    const heard: string[] = [];
+    const listen = (index: number) => pool.listen(`channel_${index}`, ({ channel }) => void heard.push(channel));
+    const first = await listen(100);
+    const subscriptions = await Promise.all(many(listen));
+    await pool.query(`select pg_notify('channel_' || n, '') from generate_series(0, 29) as n`);
+    await expect.poll(() => heard).toHaveLength(30);
+    await Promise.all(subscriptions.map((subscription) => subscription.close()));
+    await first.close();
+    await turn();
+    expect(warnings).toEqual([]);
+  });
+});
+
 describe('one signal for many calls', () => {
   it('is not taken for a leak', async () => {
     const pool = webscaler.pool({ max: 20 });

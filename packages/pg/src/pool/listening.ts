@@ -175,7 +175,7 @@ export class Listening {
     });
     const line = this.#line;
     if (line === undefined) return;
-    line.client.query(listenTo(channel)).then(
+    line.send(listenTo(channel)).then(
       () => handler.heard.resolve(),
       (error: unknown) => {
         // With the connection gone, the next one takes the channel along.
@@ -197,7 +197,7 @@ export class Listening {
       return;
     }
     // What breaks meanwhile ends the subscription too.
-    await line?.client.query(`UNLISTEN ${quoted(channel)}`).catch(noop);
+    await line?.send(`UNLISTEN ${quoted(channel)}`).catch(noop);
   }
 
   // Rejects what still waits, and forgets it at once.
@@ -301,7 +301,7 @@ export class Listening {
     try {
       // Those that come while this is under way ask for themselves.
       const channels = [...this.#channels];
-      for (const [channel] of channels) await abortable(client.query(listenTo(channel)), line.over);
+      for (const [channel] of channels) await abortable(line.send(listenTo(channel)), line.over);
       this.#failures = 0;
       this.#tellAll(channels, connection);
       await this.#beat(line);
@@ -335,10 +335,9 @@ export class Listening {
 
   // Until the connection is over.
   async #beat(line: ListeningConnection): Promise<void> {
-    const { client } = line;
     while (!line.over.aborted) {
       await sleep(this.#heartbeatMillis, { signal: line.over, clock: this.#clock, background: true });
-      await withDeadline((signal) => abortable(client.query(''), signal), {
+      await withDeadline((signal) => abortable(line.send(''), signal), {
         signal: line.over,
         timeoutMillis: this.#heartbeatMillis,
         onTimeout: () => new PeerSilentError(this.#host.name, this.#heartbeatMillis, 'not-executed'),
@@ -354,6 +353,8 @@ class ListeningConnection {
   readonly connection: OpenConnection;
   readonly client: pg.Client;
   readonly #over = new AbortController();
+  /** Over when the last statement is answered. Never rejects. */
+  #turn: Promise<unknown> = Promise.resolve();
   /** Resolves when it is closed. */
   readonly ended: Promise<void>;
   #resolveEnded: () => void = noop;
@@ -373,6 +374,13 @@ class ListeningConnection {
 
   get over(): AbortSignal {
     return this.#over.signal;
+  }
+
+  /** Sends a statement when those before it are answered: several at once are the application's business only (pg warns of it). */
+  send(text: string): Promise<unknown> {
+    const sent = this.#turn.then(() => this.client.query(text));
+    this.#turn = sent.catch(noop);
+    return sent;
   }
 
   /** Ends its use. With an error, the server is in doubt. */
