@@ -64,3 +64,16 @@ describe('one signal for many calls', () => {
     expect(warnings).toEqual([]);
   });
 });
+
+describe('a slow statement', () => {
+  it('that is watched leaves no line in the log of the server', async () => {
+    const pool = webscaler.pool();
+    await pool.query('select 1');
+    const before = await webscaler.pair.primary.log();
+    await pool.query('select pg_sleep(2.5)');
+    await webscaler.endPools();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const log = await webscaler.pair.primary.log();
+    expect(log.slice(before.length)).toBe('');
+  });
+});

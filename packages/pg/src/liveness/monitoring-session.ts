@@ -74,8 +74,9 @@ export function monitoringSession(connection: OpenConnection, clock: Clock): Mon
 }
 
 /**
- * Asks a PostgreSQL server for a sign of life without logging in: it answers SSLRequest with one byte, whether or not it
- * offers TLS (PostgreSQL documentation, "SSL Session Encryption" of the protocol). A stopped server does not, although
+ * Asks a PostgreSQL server for a sign of life without logging in: it answers GSSENCRequest with one byte, whether or not
+ * it offers that encryption (PostgreSQL documentation, "GSSAPI Session Encryption" of the protocol). After SSLRequest, which would do
+ * as well, it complains in its log of a client that does not begin TLS; after this one it does not. A stopped server does not, although
  * its kernel accepts the connection.
  */
 export function probePostgres(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
@@ -89,7 +90,7 @@ export function probePostgres(endpoint: Endpoint, signal: AbortSignal): Promise<
     const abort = () => finish(() => reject(signal.reason));
     socket.on('error', (error) => finish(() => reject(error)));
     socket.on('close', () => finish(() => reject(new Error('closed without an answer'))));
-    socket.once('connect', () => socket.write(sslRequest));
+    socket.once('connect', () => socket.write(gssEncRequest));
     socket.once('data', () => finish(resolve));
     const stopListening = onAbort(signal, abort);
     if (signal.aborted) abort();
@@ -147,5 +148,5 @@ function readActivities(
   };
 }
 
-// Length 8, code 80877103.
-const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+// Length 8, code 80877104. Servers of any other make answer in some way.
+const gssEncRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 48]);
