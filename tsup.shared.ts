@@ -9,9 +9,11 @@ export function packageBuild(entry: string[]): Options {
     platform: 'node',
     dts: true,
     clean: true,
-    sourcemap: true,
+    // What is built keeps its names and says from which file it came: a map would be larger than what it maps.
+    minify: false,
+    sourcemap: false,
     splitting: true,
-    // By Rollup, which also makes the CJS chunks: it keeps `import()` and the lines of the sources, which tsup's own way loses.
+    // By Rollup, which also makes the CJS chunks: it keeps `import()`, which tsup's own way loses.
     treeshake: true,
     removeNodeProtocol: false,
     // `import.meta.url` has a meaning in the CJS build too.

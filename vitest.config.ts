@@ -22,7 +22,7 @@ export default defineConfig({
           include: [
             'packages/*/src/**/*.test.ts',
             'examples/*/src/**/*.test.ts',
-            'test/{rooms,docs,workspace}/**/*.test.ts',
+            'test/{rooms,docs,workspace,package}/**/*.test.ts',
           ],
         },
       },

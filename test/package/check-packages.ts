@@ -2,17 +2,26 @@
 // linted, and all of them are installed with npm into an empty folder, where a program uses them from ESM and from CJS.
 // Needs `pnpm build` first, and the npm registry for what the packages depend on.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { styleText } from 'node:util';
+import { repositoryAddress } from './package-page.ts';
+import { makeTarballs } from './tarballs.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+// In a clone that does not know it, any address serves to see whether the pages lead to it.
+const repository = (await repositoryAddress(root)) ?? 'https://repository.example/externalname/externalname';
 
 interface Manifest {
   readonly name: string;
   readonly version: string;
-  readonly private?: boolean;
+  readonly description?: string;
+  readonly keywords?: readonly string[];
+  readonly repository?: { readonly type: string; readonly url: string; readonly directory: string };
+  readonly homepage?: string;
+  readonly bugs?: { readonly url: string };
   readonly exports: Exports;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
@@ -33,6 +42,7 @@ async function main(): Promise<void> {
     const packed = await step('pack', () => pack(work));
     for (const each of packed) {
       await step(`manifest of ${each.manifest.name}`, () => checkManifest(each));
+      await step(`page of ${each.manifest.name}`, () => checkPage(each));
       await step(`publint ${each.manifest.name}`, () => run('publint', ['run', each.tarball, '--strict'], root));
       await step(`types of ${each.manifest.name}`, () => checkTypes(each));
     }
@@ -42,6 +52,8 @@ async function main(): Promise<void> {
     await step('run from ESM', () => run('node', ['usage.mjs'], consumer));
     await step('run from CJS', () => run('node', ['usage.cjs'], consumer));
     await step('ESM and CJS side by side', () => run('node', ['side-by-side.mjs', ...entries(packed)], consumer));
+    await step('the command in a clone', () => inFolder(root, 'in the clone'));
+    for (const [manager, how] of applications) await step(`from a clone, ${how}`, () => fromClone(work, manager, how));
     await step("the guide's failover test with vitest", () => rehearse(consumer, 'failover.test.ts'));
     await step("the guide's failover test with node:test", () => rehearse(consumer, 'failover.test.mjs'));
   } finally {
@@ -51,19 +63,33 @@ async function main(): Promise<void> {
 }
 
 async function pack(work: string): Promise<readonly Packed[]> {
-  const packed: Packed[] = [];
-  for (const name of await readdir(join(root, 'packages'))) {
-    const folder = join(root, 'packages', name);
-    if ((await readManifest(folder)).private) continue;
-    if (!(await readdir(folder)).includes('dist')) fail(`packages/${name}/dist is missing: run \`pnpm build\` first`);
-    const output = await run('pnpm', ['pack', '--json', '--pack-destination', work], folder);
-    const { filename }: { filename: string } = JSON.parse(output);
-    await mkdir(join(work, name));
-    await run('tar', ['-xzf', filename, '-C', join(work, name)], work);
-    const unpacked = join(work, name, 'package');
-    packed.push({ folder: unpacked, manifest: await readManifest(unpacked), tarball: filename });
+  const tarballs = await makeTarballs(join(work, 'tarballs'), repository);
+  return Promise.all(
+    tarballs.map(async ({ name, file }) => {
+      await mkdir(join(work, name));
+      await run('tar', ['-xzf', file, '-C', join(work, name)], work);
+      const folder = join(work, name, 'package');
+      return { folder, manifest: await readManifest(folder), tarball: file };
+    }),
+  );
+}
+
+/** What a registry shows of a package. */
+async function checkPage({ folder, manifest }: Packed): Promise<void> {
+  const directory = `packages/${basename(manifest.name)}`;
+  if (!manifest.description) fail('has no `description`');
+  if ((manifest.keywords ?? []).length < 5) fail('has fewer than five `keywords`');
+  if (manifest.repository?.url !== `git+${repository}.git`) fail('`repository` does not say where the repository is');
+  if (manifest.repository.directory !== directory) fail(`\`repository.directory\` is not ${directory}`);
+  if (!manifest.homepage?.startsWith(repository)) fail('`homepage` does not lead to the repository');
+  if (!manifest.bugs?.url.startsWith(repository)) fail('`bugs` does not lead to the repository');
+  const prose = (await readFile(join(folder, 'README.md'), 'utf8')).replace(/^```[\s\S]*?^```/gm, '');
+  for (const [, link = ''] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^(#|https:)/.test(link) === false) fail(`README.md has a link that holds in the repository only: ${link}`);
+    if (!link.startsWith(repository)) continue;
+    const [path = ''] = link.slice(`${repository}/blob/v${manifest.version}/`.length).split('#');
+    if (!existsSync(join(root, path))) fail(`README.md leads to what is not in the repository: ${link}`);
   }
-  return packed;
 }
 
 /** The rules of this workspace that publint does not know. */
@@ -82,7 +108,8 @@ async function checkManifest({ folder, manifest }: Packed): Promise<void> {
   }
   const files = await readdir(folder, { recursive: true });
   for (const file of ['README.md', 'LICENSE']) if (!files.includes(file)) fail(`${file} is not in the tarball`);
-  const stray = files.filter((file) => /^src\b|\.test\.|tsconfig|tsup/.test(file));
+  // What is built is not minified, and keeps its names and files: a map would be larger than what it maps.
+  const stray = files.filter((file) => /^src\b|\.test\.|\.map$|tsconfig|tsup/.test(file));
   if (stray.length > 0) fail(`not for users, but in the tarball: ${stray.join(', ')}`);
   for (const file of files.filter((name) => /\.d\.c?ts$/.test(name))) {
     const text = await readFile(join(folder, file), 'utf8');
@@ -95,9 +122,11 @@ async function checkManifest({ folder, manifest }: Packed): Promise<void> {
 /** A package whose code was copied into the build must have its licence in the tarball. */
 async function checkLicences(folder: string, files: readonly string[]): Promise<void> {
   const copied = new Set<string>();
-  for (const file of files.filter((name) => name.endsWith('.map'))) {
-    const { sources }: { sources: readonly string[] } = JSON.parse(await readFile(join(folder, file), 'utf8'));
-    for (const source of sources) {
+  for (const file of files.filter((name) => /\.c?js$/.test(name))) {
+    const text = await readFile(join(folder, file), 'utf8');
+    if (text.includes('sourceMappingURL')) fail(`${file} names a source map, which is not in the tarball`);
+    // The bundler writes the name of each file above what it took from it.
+    for (const [, source = ''] of text.matchAll(/^\/\/ (\S+)$/gm)) {
       const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1];
       if (name !== undefined) copied.add(name);
     }
@@ -189,6 +218,44 @@ async function rehearse(consumer: string, file: string): Promise<void> {
     ? await run('node', ['node_modules/vitest/vitest.mjs', 'run', '--root', folder], consumer)
     : await run('node', ['--test', '--test-reporter=tap', join(folder, file)], consumer);
   if (!/Tests\s+1 passed|^# pass 1$/m.test(output)) fail(`the test of the guide did not run:\n${output}`);
+}
+
+/** What docs/guides/from-a-clone.md says to do in an application, and for which package manager. */
+const applications = [
+  ['npm', 'in the application, with npm'],
+  ['pnpm', 'in the application, with pnpm'],
+  ['npm', 'in the application, with npm, as links'],
+  ['pnpm', 'in the application, with pnpm, as links'],
+] as const;
+
+/** An application beside a clone and its tarballs, installed as the guide says, uses the library and the command. */
+async function fromClone(work: string, manager: 'npm' | 'pnpm', how: string): Promise<void> {
+  const place = await mkdtemp(join(work, 'beside-'));
+  await symlink(root, join(place, 'externalname'));
+  await symlink(join(work, 'tarballs'), join(place, 'externalname-tarballs'));
+  const application = join(place, 'application');
+  await mkdir(application);
+  await writeFile(join(application, 'package.json'), '{ "private": true }');
+  if (manager === 'pnpm' && !how.endsWith('as links')) {
+    await writeFile(join(application, 'pnpm-workspace.yaml'), await blockOfGuide('yaml', 'pnpm-workspace.yaml'));
+  }
+  await inFolder(application, how);
+  const program = `import { Pool } from '@externalname/pg'; await new Pool({ host: 'localhost' }).end();`;
+  await run('node', ['--input-type=module', '-e', program], application);
+  const usage = await run(join(application, 'node_modules/.bin/local-cluster'), ['--help'], application);
+  if (!usage.startsWith('Usage: local-cluster')) fail(`local-cluster --help printed:\n${usage}`);
+}
+
+async function inFolder(folder: string, how: string): Promise<void> {
+  await run('sh', ['-e', '-c', await blockOfGuide('sh', how)], folder);
+}
+
+async function blockOfGuide(language: string, firstLine: string): Promise<string> {
+  const guide = await readFile(join(root, 'docs/guides/from-a-clone.md'), 'utf8');
+  const blocks = [...guide.matchAll(/^```(\w+)\n# (.*)\n([\s\S]*?)^```$/gm)];
+  const block = blocks.find(([, found, line]) => found === language && line === firstLine)?.[3];
+  if (block === undefined) fail(`the guide has no block of ${language} that begins with "# ${firstLine}"`);
+  return block;
 }
 
 function entries(packed: readonly Packed[]): readonly string[] {
