@@ -10,7 +10,7 @@ import {
   targetSourceContract,
 } from '@externalname/core/internal';
 import { createCertificateAuthority } from '@externalname/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type KubernetesSourceOptions, kubernetesSource } from '../src/index.ts';
 import { expired, forbidden, ScriptedApi, status, until } from './scripted-api.ts';
 
@@ -493,6 +493,7 @@ describe('an API server that does not serve', () => {
   it('is asked with the new token as soon as the old one is not accepted any more', async () => {
     const ca = await useTls();
     const folder = await mkdtemp(join(tmpdir(), 'externalname-kubeconfig-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
     const file = join(folder, 'config');
     const write = (token: string) => writeFile(file, kubeconfig(ca, { token }));
     await write('first');
@@ -508,12 +509,12 @@ describe('an API server that does not serve', () => {
     api.put('secondary-db.example.com');
     await until('the switch', () => names().includes('secondary-db.example.com'));
     expect(api.tokens.at(-1)).toBe('second');
-    await rm(folder, { recursive: true });
   });
 
   it('is asked with the token that stands in the token file by then', async () => {
     const ca = await useTls();
     const folder = await mkdtemp(join(tmpdir(), 'externalname-kubeconfig-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
     const file = join(folder, 'config');
     await writeFile(file, kubeconfig(ca, { tokenFile: 'token' }));
     await writeFile(join(folder, 'token'), 'first\n');
@@ -525,7 +526,6 @@ describe('an API server that does not serve', () => {
     await rm(join(folder, 'token'));
     await made.current({ fresh: true });
     expect(api.tokens).toEqual(['first', 'second', 'second']);
-    await rm(folder, { recursive: true });
   });
 
   it('is named by the error, with context and cluster', async () => {

@@ -1,4 +1,5 @@
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -302,8 +303,16 @@ interface GuardedFolder {
 
 /** A folder that does not outlive this process: a kubeconfig holds an administrator's token. */
 async function guardedFolder(): Promise<GuardedFolder> {
-  const path = await mkdtemp(join(await realpath(tmpdir()), `${guardedPrefix}cluster-`));
-  return { path, endGuard: await guardFolder(path) };
+  const path = join(await realpath(tmpdir()), `${guardedPrefix}cluster-${randomBytes(6).toString('hex')}`);
+  // Guarded before it is there: a process that is killed between the two leaves nothing.
+  const endGuard = await guardFolder(path);
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    await endGuard();
+    throw error;
+  }
+  return { path, endGuard };
 }
 
 /** A certificate for an address. Clusters of one process share an authority, whose key never leaves it. */

@@ -1,13 +1,14 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LocalCluster } from '@externalname/testing';
-import { expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { run } from './tools/programs.ts';
 
 it('thirty clusters made and closed leave no socket, no timer and no file', async () => {
@@ -24,27 +25,62 @@ it('thirty clusters made and closed leave no socket, no timer and no file', asyn
   }
 });
 
-it.each(['SIGTERM', 'SIGKILL'] as const)(
-  'a process that %s ends leaves no kubeconfig with its token',
-  async (signal) => {
-    const folder = await mkdtemp(join(tmpdir(), 'leaks-test-'));
+describe('a process that wrote a kubeconfig, with a token in it, leaves none', () => {
+  // A temporary folder of its own: other tests leave and take files meanwhile.
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'leaks-test-'));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it.each([
+    ['it is terminated', `process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000);`],
+    ['it is killed (kill -9)', `process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000);`],
+    ['it calls process.exit()', 'process.exit(0);'],
+    ['it dies of an error that nobody catches', `setImmediate(() => { throw new Error('uncaught'); });`],
+  ])('where %s', async (_, ending) => {
+    const child = clusterIn(folder, `console.log(await cluster.writeKubeconfig()); ${ending}`);
+    const path = (await text(child.stdout as Readable)).trim();
+    expect(path).toContain('kubeconfig');
+    await vi.waitFor(() => expect(existsSync(dirname(path))).toBe(false), 10_000);
+  });
+
+  it('where it is killed as soon as the folder is there', async () => {
+    const child = clusterIn(folder, 'await cluster.writeKubeconfig(); setInterval(() => {}, 1000);');
+    const own = () => readdirSync(folder).filter((name) => name.startsWith('externalname-'));
     try {
-      const script = `
-      const { LocalCluster } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url))});
-      const cluster = await LocalCluster.start();
-      console.log(await cluster.writeKubeconfig());
-      process.kill(process.pid, '${signal}');
-      setInterval(() => {}, 1000);`;
-      const flags = ['--conditions=@externalname/source', '--import', 'tsx', '--input-type=module'];
-      const child = execFile(process.execPath, [...flags, '-e', script], { env: { ...process.env, TMPDIR: folder } });
-      const path = (await text(child.stdout as Readable)).trim();
-      expect(path).toContain('kubeconfig');
-      await vi.waitFor(() => expect(existsSync(dirname(path))).toBe(false), 10_000);
+      const deadline = Date.now() + 20_000;
+      while (own().length === 0 && Date.now() < deadline) await setImmediate();
+      expect(own()).toHaveLength(1);
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      child.kill('SIGKILL');
     }
-  },
-);
+    await vi.waitFor(() => expect(own()).toEqual([]), 10_000);
+  });
+
+  it('where it is the command', async () => {
+    const bin = fileURLToPath(new URL('../bin/local-cluster.mjs', import.meta.url));
+    const child = spawn(process.execPath, [bin], { detached: true, env: { ...process.env, TMPDIR: folder } });
+    const files = () => readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    try {
+      await vi.waitFor(() => expect(files().some((name) => name.endsWith('resolv.conf'))).toBe(true), 20_000);
+    } finally {
+      // Its whole group, as a terminal that is closed by force does.
+      process.kill(-(child.pid ?? Number.NaN), 'SIGKILL');
+    }
+    await vi.waitFor(() => expect(files().filter((name) => name.startsWith('externalname-'))).toEqual([]), 10_000);
+  });
+});
+
+/** A process whose temporary folder is the given one, and which has started `cluster`. */
+function clusterIn(folder: string, script: string): ChildProcess {
+  const start = `
+    const { LocalCluster } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url))});
+    const cluster = await LocalCluster.start();
+    ${script}`;
+  const flags = ['--conditions=@externalname/source', '--import', 'tsx', '--input-type=module'];
+  return execFile(process.execPath, [...flags, '-e', start], { env: { ...process.env, TMPDIR: folder } });
+}
 
 it.each(['0.0.0.0', '::', '192.0.2.1', 'example.com'])(
   '%s is listened on only if that is spelled out',
