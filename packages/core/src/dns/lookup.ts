@@ -153,7 +153,9 @@ function answer(hostname: string, resolution: Resolution, settings: LookupSettin
 
 function selectAddresses(addresses: readonly ResolvedAddress[], settings: LookupSettings): LookupAddress[] {
   const { family, order, addressConfigured, mapped, mapAll } = settings;
-  const usable = addressConfigured ? configuredFamilies() : undefined;
+  const configured = addressConfigured ? configuredFamilies() : undefined;
+  // A machine that has loopback addresses alone prefers neither family, and glibc then gives both.
+  const usable = family === 0 && configured?.size === 0 ? undefined : configured;
   const of = (wanted: 4 | 6): LookupAddress[] => {
     if (usable !== undefined && !usable.has(wanted)) return [];
     const found: LookupAddress[] = [];
