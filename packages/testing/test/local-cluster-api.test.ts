@@ -54,6 +54,17 @@ describe('the Kubernetes API of a local cluster', () => {
     expect((await call('GET', services)).code).toBe(200);
   });
 
+  it.each([
+    ['Pod', '/api/v1/namespaces/default/pods', { spec: { containers: [{ name: 'a', image: 'a' }] } }, 'Pending'],
+    ['Namespace', '/api/v1/namespaces', {}, 'Active'],
+  ])(
+    'gives a new %s its phase, also where kubectl wrote `status: {}` into the manifest',
+    async (kind, path, own, phase) => {
+      const body = { apiVersion: 'v1', kind, metadata: { name: 'fresh' }, status: {}, ...own };
+      expect((await call('POST', path, { body })).body).toMatchObject({ status: { phase } });
+    },
+  );
+
   it('refuses an object that etcd would not store', async () => {
     const finalizers = Array.from({ length: 30_000 }, (_, index) => `example.com/${'x'.repeat(45)}-${index}`);
     const body = { ...webscalerDb, metadata: { ...webscalerDb.metadata, name: 'large', finalizers } };

@@ -14,7 +14,7 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
     // The label lets network policies and webhooks select a namespace by its name.
     object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name ?? '' };
     object['spec'] ??= { finalizers: ['kubernetes'] };
-    object['status'] ??= { phase: 'Active' };
+    withPhase(object, { phase: 'Active' });
   },
   EndpointSlice(object) {
     for (const port of objects(object['ports'])) {
@@ -60,9 +60,14 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
       for (const port of objects(container['ports'])) port['protocol'] ??= 'TCP';
     }
     // Nothing runs pods here: they wait to be scheduled.
-    object['status'] ??= { phase: 'Pending', qosClass: 'BestEffort' };
+    withPhase(object, { phase: 'Pending', qosClass: 'BestEffort' });
   },
 };
+
+// What kubectl prints with `--dry-run=client -o yaml` has an empty status.
+function withPhase(object: KubernetesObject, first: JsonObject): void {
+  object['status'] = { ...first, ...(isJsonObject(object['status']) ? object['status'] : {}) };
+}
 
 function objects(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isJsonObject) : [];
