@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { PostgresUnavailableError } from './postgres-errors.ts';
 
@@ -27,7 +27,7 @@ export async function chooseServerAccount(name?: string): Promise<ServerAccount>
     throw new PostgresUnavailableError('PostgreSQL pairs need Linux or macOS: this system has no user ids');
   }
   if (process.getuid() !== 0) return { name: ownName(), identity: undefined };
-  const accounts = parsePasswd(await readFile('/etc/passwd', 'utf8').catch(() => ''));
+  const accounts = parsePasswd(readPasswd());
   const wanted = name === undefined ? usualAccounts : [name];
   for (const candidate of wanted) {
     const account = accounts.get(candidate);
@@ -41,6 +41,9 @@ export async function chooseServerAccount(name?: string): Promise<ServerAccount>
 
 /** Name of the user that this process belongs to, as PostgreSQL's `peer` authentication sees it. */
 export function ownName(): string {
+  const uid = process.getuid?.();
+  // Asked first, as PostgreSQL does: the user that Bun names comes from the environment.
+  for (const [name, account] of parsePasswd(readPasswd())) if (account.uid === uid) return name;
   try {
     return userInfo().username;
   } catch (cause) {
@@ -91,6 +94,15 @@ export function runAs(
       resolve({ error: error as Error, stdout: '', stderr: '' });
     }
   });
+}
+
+function readPasswd(): string {
+  try {
+    return readFileSync('/etc/passwd', 'utf8');
+  } catch {
+    // Accounts may be kept elsewhere.
+    return '';
+  }
 }
 
 function parsePasswd(text: string): Map<string, { uid: number; gid: number }> {

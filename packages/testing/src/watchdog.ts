@@ -30,7 +30,7 @@ export async function guardFolder(folder: string): Promise<() => Promise<void>> 
       shell = undefined;
       const stdin = ending?.stdin;
       if (!stdin || stdin.destroyed) return;
-      (stdin as Socket).ref();
+      (stdin as Partial<Socket>).ref?.();
       await new Promise<void>((resolve) => stdin.once('close', resolve).end());
     }
   };
@@ -63,9 +63,9 @@ function startShell(): ChildProcess {
   child.on('error', forget);
   child.on('exit', forget);
   child.stdin?.on('error', forget);
-  // It must not keep this process alive: it is there for the time after.
+  // It must not keep this process alive: it is there for the time after. Bun's pipes know no `unref`, and do not keep it.
   child.unref();
-  (child.stdin as Socket | null)?.unref();
+  (child.stdin as Partial<Socket> | null)?.unref?.();
   return child;
 }
 
