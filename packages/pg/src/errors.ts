@@ -73,6 +73,20 @@ export class AuthenticationRefusedError extends ExternalNameError {
   }
 }
 
+/** The server asks for a password, and none was given. Code `ERR_EXTERNALNAME_PASSWORD_REQUIRED`. */
+export class PasswordRequiredError extends ExternalNameError {
+  override readonly outcome = 'not-executed';
+
+  constructor(where: string, user: string, service: string, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_PASSWORD_REQUIRED',
+      `${where} asks for the password of user ${JSON.stringify(user)}, and there is none: set the option password or PGPASSWORD, ` +
+        `or write a line for ${service} into the password file`,
+      options,
+    );
+  }
+}
+
 /** A connection attempt got no answer in time; another one may. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
 export class ConnectTimeoutError extends ExternalNameError {
   override readonly outcome = 'not-executed';

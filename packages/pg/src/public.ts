@@ -8,6 +8,7 @@ export {
   ConnectionLostError,
   ConnectTimeoutError,
   FailoverTimeoutError,
+  PasswordRequiredError,
   PeerSilentError,
   ProtocolViolationError,
   ServerRoleError,

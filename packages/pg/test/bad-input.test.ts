@@ -82,7 +82,18 @@ describe('one clear error for', () => {
   it('a Service that does not exist', async () => {
     const error = await failureOf({ service: 'no-such-db' });
     expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_DNS_NOT_FOUND', outcome: 'not-executed' });
-    expect(error.message).toContain('no-such-db.default.svc.cluster.local');
+    expect(error.message).toBe(
+      "no-such-db.default.svc.cluster.local: NXDOMAIN: the cluster's DNS knows no Service no-such-db in namespace default. Look at " +
+        'both names with "kubectl get service no-such-db --namespace default"; outside the cluster, nobody knows them',
+    );
+  });
+
+  it.each([undefined, ''])('no password where the server asks for one: %j', async (password) => {
+    const error = await failureOf({ password });
+    expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_PASSWORD_REQUIRED', outcome: 'not-executed' });
+    expect(error.message).toMatch(
+      /^primary-db\.example\.com \(\S+\) asks for the password of user "app", and there is none: set the option password or PGPASSWORD, or write a line for webscaler-db into the password file$/,
+    );
   });
 
   it('a target that does not resolve, with the whole chain', async () => {

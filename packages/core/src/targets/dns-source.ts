@@ -233,8 +233,20 @@ export class DnsTargetSource implements TargetSource {
       return { kind: 'failure', error, expired: answer };
     } catch (error) {
       const answer = isResolutionError(error) ? this.#answerDespite(error) : undefined;
-      return answer === undefined ? { kind: 'failure', error } : { kind: 'answer', answer };
+      return answer === undefined ? { kind: 'failure', error: this.#explained(error) } : { kind: 'answer', answer };
     }
+  }
+
+  /** "NXDOMAIN" alone does not say what to look at. */
+  #explained(error: unknown): unknown {
+    const [service, namespace, ...rest] = this.name.split('.');
+    const isService = rest.join('.') === `svc.${this.#clusterDomain}`;
+    if (!isService || !isResolutionError(error) || error.failure !== 'not-found' || error.chain.length > 0)
+      return error;
+    const detail =
+      `${error.detail}: the cluster's DNS knows no Service ${service} in namespace ${namespace}. Look at both names with ` +
+      `"kubectl get service ${service} --namespace ${namespace}"; outside the cluster, nobody knows them`;
+    return new ResolutionError(error.failure, error.hostname, { detail, cause: error.cause });
   }
 
   #answer(resolution: Resolution, fresh: boolean): Answer {

@@ -14,7 +14,7 @@ import { closeClient } from '../driver/closing.ts';
 import { aim, canBeAimed, connectClient } from '../driver/connecting.ts';
 import { addressOf, describeEndpoint, dial } from '../driver/dial.ts';
 import { searchPasswordFileFor } from '../driver/password-file.ts';
-import { ConnectError, ConnectionLostError, ConnectTimeoutError } from '../errors.ts';
+import { ConnectError, ConnectionLostError, ConnectTimeoutError, PasswordRequiredError } from '../errors.ts';
 import { classifyFailure, recordOutcome } from '../failures/classify.ts';
 import type { RecentEvents } from '../recent-events.ts';
 import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from './authentication.ts';
@@ -239,6 +239,9 @@ export class Connector {
         onTimeout: () => new ConnectTimeoutError(where, attemptTimeoutMillis),
       });
     } catch (error) {
+      if (lacksPassword(client, error)) {
+        throw new PasswordRequiredError(where, client.user ?? '', this.#settings.name, { cause: error });
+      }
       throw explainCertificateFailure(endpoint.target, error, clock.date());
     }
     try {
@@ -254,6 +257,11 @@ export class Connector {
     }
     return { client, endpoint, roles };
   }
+}
+
+// The words of `pg`, and ours where we answer in its place.
+function lacksPassword(client: pg.Client, error: unknown): boolean {
+  return !passwordOf(client) && error instanceof Error && /^SASL: .*client password must be a/.test(error.message);
 }
 
 const anyRole: WantedRole = { targetSessionAttrs: 'any', takesOwnReadOnly: false };
