@@ -5,6 +5,8 @@
  * @module
  */
 export { abortable, type DeadlineOptions, onAbort, type SleepOptions, sleep, withDeadline } from './deadline.ts';
+// Past the room's face, which is public.
+export { isAsked } from './events/debug-log.ts';
 export { explainCertificateFailure } from './identity/index.ts';
 export {
   checkBoolean,

@@ -35,6 +35,40 @@ describe('end()', () => {
   });
 });
 
+describe('end() that waits for a client which was not given back', () => {
+  it.each([
+    ['a plain host', false],
+    ['a Service', true],
+  ])('says so after two seconds, in a process warning: %s', async (_, isService) => {
+    const warned: (Error & { code?: string; detail?: string })[] = [];
+    const listen = (warning: Error) => warned.push(warning);
+    process.on('warning', listen);
+    try {
+      const { pool } = isService
+        ? await start({ max: 3, endTimeoutMillis: 30_000 })
+        : {
+            pool: ended(
+              new Pool({ host: '127.0.0.1', port: (await startServer(obliging(never))).port, user: 'app', ssl: false }),
+            ),
+          };
+      const client = await pool.connect();
+      const over = pool.end();
+      await new Promise((resolve) => setTimeout(resolve, 2_300));
+      client.release();
+      await over;
+    } finally {
+      process.removeListener('warning', listen);
+    }
+    const ours = warned.filter(({ code }) => code === 'EXTERNALNAME_CLIENT_NOT_RELEASED');
+    expect(ours).toHaveLength(1);
+    expect(ours[0]?.message).toMatch(
+      /^(127\.0\.0\.1|localhost): end\(\) waits for a client that was not given back \(server process \S+\): call release\(\) on what connect\(\) gave, in a finally block\./,
+    );
+    expect(ours[0]?.message.includes('is cut after 30000 ms')).toBe(isService);
+    expect(ours[0]?.detail).toBe('NODE_DEBUG=externalname shows where it was taken.');
+  });
+});
+
 describe('drained()', () => {
   it('resolves when the Service points back before the pool has moved', async () => {
     const { pool, source, refuse, pointTo } = await startRefusing();

@@ -5,6 +5,7 @@ import type { ConnectionRequest } from '../failover/connection-factory.ts';
 import { recordOutcome } from '../failures/classify.ts';
 import type { Place } from './arrival-order.ts';
 import { markFinal } from './failed-answers.ts';
+import { placeOfCall } from './held-clients.ts';
 import { type PendingItem, poolEndedError, type Release, throwLater } from './pg-pool.ts';
 
 /** Who took a connection: `pool.query()`, `pool.transaction()`, or the application by `connect()`. */
@@ -22,6 +23,8 @@ export interface CheckoutHost {
 /** One call of `connect()`, from the question to the answer. The answer is given once. */
 export class Checkout {
   readonly borrower: Borrower;
+  /** Where the application's call came from, if it is to be known. */
+  readonly takenAt: string | undefined;
   /** Whether it has a permit: it is being given a connection, and does not wait in the queue any more. */
   hasPermit = false;
   /** Told after its client was handed over. */
@@ -41,6 +44,7 @@ export class Checkout {
     this.#item = item;
     this.borrower = borrower;
     this.#host = host;
+    this.takenAt = borrower === 'application' ? placeOfCall() : undefined;
   }
 
   get isAnswered(): boolean {

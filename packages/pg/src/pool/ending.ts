@@ -1,13 +1,16 @@
 import type { Clock, Timer } from '@externalname/core';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import type { PoolSettings } from '../options.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
 import type { Connections } from './connections.ts';
+import { warnOfHeld } from './held-clients.ts';
 import type { Lending } from './lending.ts';
 import { poolEndedError } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 
 /** What {@link Ending} works with. */
 export interface EndingParts {
+  readonly settings: PoolSettings;
   readonly clock: Clock;
   readonly factory: ConnectionFactory;
   readonly connections: Connections<PooledConnection>;
@@ -19,7 +22,7 @@ export interface EndingParts {
 export class Ending {
   readonly #parts: EndingParts;
   /** Set while the end is under way. */
-  #under: { readonly resolve: () => void; readonly timer: Timer | undefined } | undefined;
+  #under: { readonly resolve: () => void; readonly timers: readonly Timer[] } | undefined;
   readonly #cutting = new AbortController();
 
   constructor(parts: EndingParts) {
@@ -34,10 +37,13 @@ export class Ending {
   /** Begins the end. Resolves when no connection is open or being made. */
   begin(timeoutMillis: number): Promise<void> {
     const ended = new Promise<void>((resolve) => {
-      const timer = Number.isFinite(timeoutMillis)
-        ? this.#parts.clock.schedule(() => this.#cutAll(), timeoutMillis, { background: true })
-        : undefined;
-      this.#under = { resolve, timer };
+      const { clock, settings, connections } = this.#parts;
+      const warning = () => warnOfHeld(settings.name, connections.open(), timeoutMillis);
+      const timers = [clock.schedule(warning, heldTooLongMillis, { background: true })];
+      if (Number.isFinite(timeoutMillis)) {
+        timers.push(clock.schedule(() => this.#cutAll(), timeoutMillis, { background: true }));
+      }
+      this.#under = { resolve, timers };
     });
     // Callers who came before the end are served as in `pg`, unless there is no server to serve them from.
     if (this.#parts.factory.inOutage) this.#failAll();
@@ -54,9 +60,9 @@ export class Ending {
     if (providing > 0) factory.close().catch(() => undefined);
     // A connection that has ended already is closed at once, and may have brought us here a second time.
     if (this.#under === undefined || connections.open().size > 0 || providing > 0) return;
-    const { resolve, timer } = this.#under;
+    const { resolve, timers } = this.#under;
     this.#under = undefined;
-    timer?.cancel();
+    for (const timer of timers) timer.cancel();
     resolve();
   }
 
@@ -72,3 +78,6 @@ export class Ending {
     for (const connection of [...this.#parts.connections.open()]) connection.destroy(poolEndedError());
   }
 }
+
+// Longer than statements take that are worth waiting for without a word.
+const heldTooLongMillis = 2_000;

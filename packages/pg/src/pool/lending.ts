@@ -11,6 +11,7 @@ import type { Borrower, Checkout } from './checkout.ts';
 import type { CheckoutQueue, Permit } from './checkout-queue.ts';
 import type { Connections } from './connections.ts';
 import { type FailedAnswers, markFinal } from './failed-answers.ts';
+import { rememberTaker } from './held-clients.ts';
 import { type PgPool, type Release, removeLastErrorListener, throwLater } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { Preparation } from './preparation.ts';
@@ -58,6 +59,7 @@ export class Lending {
     if (isNew) throwLater(() => pool.emit('connect', client));
     throwLater(() => pool.emit('acquire', client));
     connection.lend(checkout.borrower, permit);
+    rememberTaker(client, checkout.takenAt);
     const release = this.#releaseOnce(connection, checkout.borrower);
     (client as pg.PoolClient).release = release;
     if (connection.isVerified || !verify) {

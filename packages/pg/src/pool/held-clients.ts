@@ -1,0 +1,39 @@
+import { isAsked } from '@externalname/core/internal';
+import type * as pg from 'pg';
+import { processIdOf } from '../driver/client-internals.ts';
+import { warn } from '../warnings.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+
+/** Where the application's call came from, if the environment asks for such things (`NODE_DEBUG=externalname`): it costs each call. */
+export function placeOfCall(): string | undefined {
+  if (!isOn) return undefined;
+  const { stack = '' } = new Error('taken here');
+  return stack.replace(/^.*\n/, '');
+}
+
+const isOn = isAsked('externalname:pg:checkout', process.env);
+
+/** Remembers where a client was taken. */
+export function rememberTaker(client: pg.Client, place: string | undefined): void {
+  if (place !== undefined) takers.set(client, place);
+}
+
+const takers = new WeakMap<pg.Client, string>();
+
+/** Says which clients the application has and does not give back, while the end of the pool waits for them. */
+export function warnOfHeld(name: string, connections: Iterable<PooledConnection>, timeoutMillis: number): void {
+  const held = [...connections].filter(({ isOut, borrower }) => isOut && borrower === 'application');
+  if (held.length === 0) return;
+  const clients = held.length === 1 ? 'a client that was' : `${held.length} clients that were`;
+  const processes = held.map(({ client }) => processIdOf(client) ?? 'unknown').join(', ');
+  const cut = Number.isFinite(timeoutMillis) ? ` What is not given back is cut after ${timeoutMillis} ms.` : '';
+  const places = held.map(({ client }) => takers.get(client)).filter((place) => place !== undefined);
+  warn(
+    'EXTERNALNAME_CLIENT_NOT_RELEASED',
+    `${name}: end() waits for ${clients} not given back (server process ${processes}): call release() on what connect() gave, ` +
+      `in a finally block.${cut}`,
+    places.length === 0
+      ? 'NODE_DEBUG=externalname shows where it was taken.'
+      : places.map((place) => `Taken here:\n${place}`).join('\n'),
+  );
+}
