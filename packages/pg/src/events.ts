@@ -27,7 +27,9 @@ export interface DrainedEvent {
 
 /** Addresses that connections led to have left the target's name. Channel `externalname:pg:addresses-left`. */
 export interface AddressesLeftEvent {
+  /** The Service or host that the pool was made for. */
   readonly name: string;
+  /** The name that has left them. */
   readonly target: string;
   /** The addresses that have left, as far as connections led there. */
   readonly addresses: readonly string[];

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
 import { hostname as machineName } from 'node:os';
 import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
-import { onAbort, type WaitOptions, withDeadline } from '../deadline.ts';
+import { onAbort, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
@@ -28,20 +28,6 @@ export interface DnsResolverDependencies {
   clock?: Clock | undefined;
   /** For jitter. Query ids come from the system's secure randomness, always. */
   random?: Random | undefined;
-}
-
-/** See {@link DnsResolver.resolveAtEach}. */
-export interface ResolveAtEachOptions extends WaitOptions {
-  readonly family: 0 | 4 | 6;
-  readonly timeoutMillis: number;
-}
-
-/** What one server says of a name. */
-export interface ServerAnswer {
-  /** `address:port` */
-  readonly server: string;
-  /** `undefined` if it gave no answer. */
-  readonly addresses: readonly ResolvedAddress[] | undefined;
 }
 
 /**
@@ -194,24 +180,26 @@ export class DnsResolver implements Resolver {
 
   /**
    * Asks each server by itself, side by side, past the cache and without keeping what they say: for what must not hang on the word
-   * of one of them. An answer without an address is an answer; a server that gives none within `timeoutMillis` has `undefined`.
+   * of one of them. Returns what each says, by its `address:port`: no addresses if that is its answer, `undefined` if it gave none within
+   * `timeoutMillis`.
    *
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`, or the signal's reason
    *
    * @internal
    */
-  async resolveAtEach(name: string, options: ResolveAtEachOptions): Promise<readonly ServerAnswer[]> {
-    const { family, timeoutMillis, signal } = options;
+  async resolveAtEach(
+    name: string,
+    options: ResolveOptions = {},
+  ): Promise<ReadonlyMap<string, readonly ResolvedAddress[] | undefined>> {
     this.#check(options);
+    const { family = 0, timeoutMillis = this.#settings.totalTimeoutMillis, signal } = options;
     const servers = new Map(this.#servers().map((server) => [server.text, server]));
-    return Promise.all(
-      [...servers.values()].map(async (server): Promise<ServerAnswer> => {
-        const outcome = await this.#resolveAt(server, canonicalName(name), family, timeoutMillis, signal);
-        if (outcome === undefined || outcome.kind === 'unavailable')
-          return { server: server.text, addresses: undefined };
-        return { server: server.text, addresses: outcome.kind === 'addresses' ? outcome.addresses : [] };
-      }),
-    );
+    const answers = [...servers].map(async ([text, server]) => {
+      const outcome = await this.#resolveAt(server, canonicalName(name), family, timeoutMillis, signal);
+      if (outcome === undefined || outcome.kind === 'unavailable') return [text, undefined] as const;
+      return [text, outcome.kind === 'addresses' ? outcome.addresses : []] as const;
+    });
+    return new Map(await Promise.all(answers));
   }
 
   /** Counts since the resolver was made. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Resolution, ResolvedAddress, ResolveOptions, Resolver, ServerAnswer } from '../dns/index.ts';
+import type { Resolution, ResolvedAddress, ResolveOptions, Resolver } from '../dns/index.ts';
 import { ResolutionError } from '../dns/index.ts';
 import { ManualClock } from '../manual-clock.ts';
 import { AddressWatch } from './address-watch.ts';
@@ -49,12 +49,14 @@ class World implements Resolver {
     return { name, chain: [], canonicalName: name, addresses, expiresAt, stale: false };
   }
 
-  async resolveAtEach(_name: string, { family }: { family: 0 | 4 | 6 }): Promise<readonly ServerAnswer[]> {
+  async resolveAtEach(_name: string, { family = 0 }: ResolveOptions = {}) {
     this.questions += this.servers.length;
-    return this.servers.map((server, index) => {
-      const said = server();
-      return { server: `10.96.0.${index}:53`, addresses: said === 'silence' ? undefined : this.#records(said, family) };
-    });
+    return new Map(
+      this.servers.map((server, index) => {
+        const said = server();
+        return [`10.96.0.${index}:53`, said === 'silence' ? undefined : this.#records(said, family)];
+      }),
+    );
   }
 
   async close(): Promise<void> {}

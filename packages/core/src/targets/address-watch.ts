@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
 import type { Clock, Timer } from '../clock.ts';
-import type { Resolution, ResolveAtEachOptions, ResolvedAddress, Resolver, ServerAnswer } from '../dns/index.ts';
+import type { DnsResolver, Resolution, ResolvedAddress, ResolveOptions, Resolver } from '../dns/index.ts';
 import { ClosedError } from '../errors.ts';
 import { AddressHistory } from './address-history.ts';
 
@@ -13,10 +13,8 @@ export interface AddressUser {
   left(addresses: ReadonlySet<string>): void;
 }
 
-/** Asks each DNS server by itself. A `DnsResolver` does. */
-interface AsksEach {
-  resolveAtEach(name: string, options: ResolveAtEachOptions): Promise<readonly ServerAnswer[]>;
-}
+/** What each server says, by its address; `undefined` for one that says nothing. */
+type ServerAnswers = Awaited<ReturnType<DnsResolver['resolveAtEach']>>;
 
 /**
  * Finds out which addresses that connections lead to have left their name.
@@ -35,7 +33,7 @@ interface AsksEach {
  */
 export class AddressWatch {
   readonly #name: string;
-  readonly #resolver: Resolver & Partial<AsksEach>;
+  readonly #resolver: Resolver & Partial<Pick<DnsResolver, 'resolveAtEach'>>;
   readonly #clock: Clock;
   readonly #users = new Set<AddressUser>();
   readonly #histories = { 4: new AddressHistory(), 6: new AddressHistory() };
@@ -145,15 +143,15 @@ export class AddressWatch {
     const until = this.#clock.now() + longestProofMillis;
     let servers = 1;
     for (let questions = 0; questions < proofQuestions && this.#clock.now() < until; ) {
-      let answers: readonly ServerAnswer[];
+      let answers: ServerAnswers;
       try {
         answers = await this.#askEach(family);
       } catch {
         return undefined;
       }
-      servers = answers.length;
-      const given = answers.filter(({ addresses }) => addresses !== undefined);
-      for (const { server, addresses = [] } of given) {
+      servers = answers.size;
+      const given = [...answers].flatMap(([server, addresses]) => (addresses ? [{ server, addresses }] : []));
+      for (const { server, addresses } of given) {
         const ofFamily = addresses.filter((each) => each.family === family);
         if (ofFamily.length === 0) return undefined;
         this.#take(ofFamily, undefined);
@@ -166,12 +164,12 @@ export class AddressWatch {
     return answered.size >= Math.min(2, servers) ? named : undefined;
   }
 
-  async #askEach(family: 4 | 6): Promise<readonly ServerAnswer[]> {
+  async #askEach(family: 4 | 6): Promise<ServerAnswers> {
     const { signal } = this.#closing;
-    const asked = { family, signal, timeoutMillis: proofTimeoutMillis };
+    const asked: ResolveOptions = { family, signal, timeoutMillis: proofTimeoutMillis };
     if (this.#resolver.resolveAtEach !== undefined) return await this.#resolver.resolveAtEach(this.#name, asked);
     const { addresses, stale } = await this.#resolver.resolve(this.#name, { ...asked, fresh: true });
-    return [{ server: '', addresses: stale ? undefined : addresses }];
+    return new Map([['', stale ? undefined : addresses]]);
   }
 
   // Without `expiresAt`, the answer comes from a server and not from the resolver's cache.
