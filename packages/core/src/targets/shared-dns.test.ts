@@ -5,6 +5,8 @@ import { shareDns, sharedDnsCount } from './shared-dns.ts';
 import { checkTargetSource, type TargetSourceHarness, targetSourceContract } from './target-source.contract.ts';
 import type { Target } from './target-source.ts';
 
+type Dns = Parameters<typeof shareDns>[0];
+
 const service = 'webscaler-db.default.svc.cluster.local';
 const primary = 'primary-db.example.com';
 const secondary = 'secondary-db.example.com';
@@ -143,36 +145,57 @@ describe('the end of a part', () => {
 
 describe('what is shared', () => {
   const clock = new ManualClock();
-  const resolverOf = (dns: Parameters<typeof shareDns>[0], time = clock) => {
-    const part = shareDns(dns, { clock: time, random });
-    return { part, resolver: part.resolver };
-  };
+  /** How many resolvers there are for two users of these options. */
+  async function resolversOf(one: Dns, other: Dns, clocks: readonly [ManualClock, ManualClock] = [clock, clock]) {
+    const before = sharedDnsCount();
+    const parts = [one, other].map((dns, index) => shareDns(dns, { clock: clocks[index] ?? clock, random }));
+    for (const part of parts) expect(part.resolver).toBeDefined();
+    const count = sharedDnsCount() - before;
+    await Promise.all(parts.map((part) => part.close()));
+    expect(sharedDnsCount()).toBe(before);
+    return count;
+  }
 
-  it.each<[string, Parameters<typeof shareDns>[0], Parameters<typeof shareDns>[0]]>([
+  it.each<[string, Dns, Dns]>([
     ['no options and no options', undefined, undefined],
     ['no options and the defaults', undefined, { edns0: true, cache: { maxNames: 10_000 } }],
     ['equal options in another order', { ndots: 2, attempts: 1 }, { attempts: 1, ndots: 2 }],
   ])('a resolver of %s', async (_what, one, other) => {
-    const [first, second] = [resolverOf(one), resolverOf(other)];
-    expect(first.resolver).toBe(second.resolver);
-    await Promise.all([first.part.close(), second.part.close()]);
+    expect(await resolversOf(one, other)).toBe(1);
   });
 
-  it.each<[string, Parameters<typeof shareDns>[0], Parameters<typeof shareDns>[0]]>([
+  it.each<[string, Dns, Dns]>([
     ['another resolv.conf', undefined, { resolvConfPath: '/etc/resolv.other' }],
     ['other servers', { nameservers: ['127.0.0.1'] }, { nameservers: ['127.0.0.2'] }],
     ['a cache of other times', undefined, { cache: { maxTtlSeconds: 5 } }],
     ['no cache', undefined, { cache: false }],
   ])('is no resolver of %s', async (_what, one, other) => {
-    const [first, second] = [resolverOf(one), resolverOf(other)];
-    expect(first.resolver).not.toBe(second.resolver);
-    await Promise.all([first.part.close(), second.part.close()]);
+    expect(await resolversOf(one, other)).toBe(2);
   });
 
   it('is no resolver on another clock', async () => {
-    const [first, second] = [resolverOf(undefined), resolverOf(undefined, new ManualClock())];
-    expect(first.resolver).not.toBe(second.resolver);
-    await Promise.all([first.part.close(), second.part.close()]);
+    expect(await resolversOf(undefined, undefined, [clock, new ManualClock()])).toBe(2);
+  });
+
+  it('is what is looked for past the cache, and not more than ten times a second', async () => {
+    const { clock: time, resolver, part } = world();
+    const parts = Array.from({ length: 50 }, part);
+    const sources = parts.map((each) => each.follow({ service: 'webscaler-db' }));
+    const looks: Promise<unknown>[] = [];
+    for (let round = 0; round < 100; round++) {
+      const source = sources[round % 50];
+      const own = parts[round % 50];
+      looks.push(
+        ...(source && own ? [source.current({ fresh: true }), own.resolver.resolve(primary, { fresh: true })] : []),
+      );
+      await time.advance(10);
+    }
+    await time.advance(100);
+    await Promise.all(looks);
+    expect(resolver.asked.filter(({ name }) => name === service).length).toBeLessThanOrEqual(11);
+    expect(resolver.asked.filter(({ name }) => name === primary).length).toBeLessThanOrEqual(11);
+    await Promise.all(parts.map((each) => each.close()));
+    expect(time.pending).toBe(0);
   });
 
   it('is no error: what one user writes on it the others do not see', async () => {

@@ -4,13 +4,16 @@ import { abortable } from '../deadline.ts';
 import {
   DnsResolver,
   type DnsResolverOptions,
+  type Resolution,
   ResolutionError,
+  type ResolveOptions,
   type Resolver,
   resolverSettings,
 } from '../dns/index.ts';
 import { ClosedError } from '../errors.ts';
 import { type AddressUser, AddressWatch } from './address-watch.ts';
 import { DnsTargetSource, type DnsTargetSourceOptions, type FollowedName, followedName } from './dns-source.ts';
+import { SharedLooks } from './shared-looks.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
 
 /** One user's part in a resolver, and in what follows names with it, that others of this process have a part in as well. */
@@ -105,11 +108,13 @@ class Asking {
   readonly resolver: Resolver;
   readonly sources = new Shared<DnsTargetSource>();
   readonly watches = new Shared<AddressWatch>();
+  readonly looks: SharedLooks;
   #own: DnsResolver | undefined;
   readonly #dependencies: { clock: Clock; random: Random };
 
   constructor(dns: Resolver | DnsResolverOptions | undefined, dependencies: { clock: Clock; random: Random }) {
     this.#dependencies = dependencies;
+    this.looks = new SharedLooks(dependencies.clock);
     if (isResolver(dns)) this.resolver = dns;
     else this.resolver = this.#own = new DnsResolver(dns, dependencies);
   }
@@ -125,6 +130,7 @@ class Asking {
   }
 
   async close(): Promise<void> {
+    this.looks.close();
     await this.#own?.close();
   }
 }
@@ -135,6 +141,7 @@ class DnsPart implements SharedDns {
   readonly #sources: TargetSource[] = [];
   readonly #watches = new Set<() => Promise<void>>();
   #part: Part<Asking> | undefined;
+  #resolver: Resolver | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(join: () => Part<Asking>, readSearchDomains: () => readonly string[]) {
@@ -143,7 +150,9 @@ class DnsPart implements SharedDns {
   }
 
   get resolver(): Resolver {
-    return this.#joined().resolver;
+    const shared = this.#joined();
+    this.#resolver ??= new PartResolver(shared);
+    return this.#resolver;
   }
 
   get searchDomains(): readonly string[] {
@@ -152,7 +161,10 @@ class DnsPart implements SharedDns {
 
   follow(options: FollowOptions): TargetSource {
     const followed = followedName(options);
-    const source = new SourcePart(() => this.#joined().joinSource(options, followed));
+    const source = new SourcePart(() => {
+      const shared = this.#joined();
+      return { ...shared.joinSource(options, followed), looks: shared.looks };
+    });
     this.#sources.push(source);
     return source;
   }
@@ -193,15 +205,49 @@ class DnsPart implements SharedDns {
   }
 }
 
+/** One user's view of the resolver: it looks past the cache together with the others, and is not its to close. */
+class PartResolver implements Resolver {
+  readonly #asking: Asking;
+
+  constructor(shared: Asking) {
+    this.#asking = shared;
+  }
+
+  async resolve(name: string, options: ResolveOptions = {}): Promise<Resolution> {
+    const { resolver, looks } = this.#asking;
+    const { fresh = false, signal, ...rest } = options;
+    if (!fresh) return await resolver.resolve(name, options);
+    signal?.throwIfAborted();
+    const key = `addresses ${rest.family ?? 0} ${rest.timeoutMillis ?? ''} ${name}`;
+    try {
+      return await abortable(
+        looks.look(key, this, () => resolver.resolve(name, { ...rest, fresh })),
+        signal,
+      );
+    } catch (error) {
+      throw ownCopy(error);
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A part in a source, and the looks that are shared. */
+interface JoinedSource extends Part<DnsTargetSource> {
+  readonly looks: SharedLooks;
+}
+
 /** One user's part in a source. Its end ends the user's subscriptions and waits, and nothing of the others. */
 class SourcePart implements TargetSource {
-  readonly #join: () => Part<TargetSource>;
+  readonly #join: () => JoinedSource;
   readonly #subscriptions = new Set<() => void>();
   readonly #closing = new AbortController();
-  #part: Part<TargetSource> | undefined;
+  #part: JoinedSource | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(join: () => Part<TargetSource>) {
+  constructor(join: () => JoinedSource) {
     this.#join = join;
     // One listener a wait under way is no leak.
     setMaxListeners(0, this.#closing.signal);
@@ -213,16 +259,19 @@ class SourcePart implements TargetSource {
 
   async current(options: CurrentOptions = {}): Promise<Target> {
     options.signal?.throwIfAborted();
-    const source = this.#joined();
+    const { fresh = false, signal } = options;
+    const { thing: source, looks } = this.#joined();
+    const ask = () => source.current({ fresh });
     try {
-      return await abortable(source.current(options), this.#closing.signal);
+      const answer = fresh ? looks.look(`target ${source.name}`, this, ask) : ask();
+      return await abortable(abortable(answer, signal), this.#closing.signal);
     } catch (error) {
       throw ownCopy(error);
     }
   }
 
   subscribe(listener: (target: Target) => void): () => void {
-    const unsubscribe = this.#joined().subscribe(listener);
+    const unsubscribe = this.#joined().thing.subscribe(listener);
     this.#subscriptions.add(unsubscribe);
     return () => {
       this.#subscriptions.delete(unsubscribe);
@@ -239,10 +288,10 @@ class SourcePart implements TargetSource {
     return this.close();
   }
 
-  #joined(): TargetSource {
+  #joined(): JoinedSource {
     if (this.#closed !== undefined) throw new ClosedError('the target source');
     this.#part ??= this.#join();
-    return this.#part.thing;
+    return this.#part;
   }
 
   async #close(): Promise<void> {
