@@ -28,7 +28,7 @@ const rooms = {
 };
 
 // The files beside the rooms that every room may import. They import nothing but each other.
-const ground = ['errors', 'clock', 'deadline', 'input'];
+const ground = ['errors', 'clock', 'deadline', 'input', 'shape'];
 
 // room of pg -> the rooms that it may import
 const pgRooms = {

@@ -26,6 +26,23 @@ export {
 } from './input.ts';
 export { ManualClock } from './manual-clock.ts';
 export { readYaml, type YamlDocument, type YamlProblem } from './objects/index.ts';
+export {
+  aBoolean,
+  aFunction,
+  aNumber,
+  anObjectWith,
+  anything,
+  aSignal,
+  aText,
+  checkOptions,
+  either,
+  listOf,
+  objectOf,
+  oneOf,
+  optional,
+  recordOf,
+  type Shape,
+} from './shape.ts';
 export { type AddressUser, type SharedDns, shareDns, sharedDnsCount, TargetFeed } from './targets/index.ts';
 // Past the room's face, so that the contract and node:assert are not loaded with the package.
 export {

@@ -2,6 +2,7 @@ import { ADDRCONFIG, ALL, getDefaultResultOrder, type LookupAddress, type Lookup
 import { networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 import { ClosedError, InvalidArgumentError } from '../errors.ts';
+import { checkMethods } from '../input.ts';
 import { ResolutionError, type ResolutionFailure } from './errors.ts';
 import type { Resolution, ResolvedAddress, ResolveOptions } from './resolution.ts';
 
@@ -46,6 +47,7 @@ export interface LookupFunction {
  * ```
  */
 export function createLookup(resolver: HostResolver): LookupFunction {
+  checkMethods('resolver', resolver, ['resolveHost']);
   const lookup = (hostname: string, second: unknown, third?: unknown): void => {
     const callback = (third ?? second) as LookupCallback;
     if (typeof callback !== 'function') throw invalidType('callback', 'a function');

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '../errors.ts';
-import { ownOptions } from '../input.ts';
+import { checkNumber, ownOptions } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
+import { aBoolean, aText, checkOptions, either, listOf, objectOf, oneOf, optional } from '../shape.ts';
 import { isQueryName } from './message.ts';
 import { parseServerAddress, type ServerAddress } from './server-address.ts';
 
@@ -95,6 +96,16 @@ export interface DnsResolverSettings {
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the first option that cannot be used.
  */
 export function resolverSettings(given: DnsResolverOptions = {}): DnsResolverSettings {
+  checkOptions(given, {
+    nameservers: optional(listOf(aText)),
+    resolvConfPath: optional(aText),
+    searchDomains: optional(listOf(aText)),
+    rotate: optional(aBoolean),
+    useTcp: optional(aBoolean),
+    edns0: optional(aBoolean),
+    hostsPath: optional(aText),
+    cache: optional(either(oneOf(false), objectOf({ prefetch: optional(aBoolean) }))),
+  });
   const options = ownOptions(given);
   const { nameservers, searchDomains, cache } = options;
   if (nameservers !== undefined && nameservers.length === 0) {
@@ -148,13 +159,11 @@ function searchDomain(domain: string, argument: string): string {
 
 function numberIn(argument: string, value: number | undefined, least: number, most: number): number | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'number' || !(value >= least && value <= most)) {
-    throw new InvalidArgumentError(argument, `must be a number from ${least} to ${most}, not ${String(value)}`);
-  }
+  checkNumber(argument, value, { least, most });
   return value;
 }
 
 function integerIn(argument: string, value: number | undefined, least: number, most: number): number | undefined {
-  if (value === undefined || Number.isInteger(value)) return numberIn(argument, value, least, most);
-  throw new InvalidArgumentError(argument, `must be a whole number from ${least} to ${most}, not ${String(value)}`);
+  if (value !== undefined) checkNumber(argument, value, { least, most, whole: true });
+  return value;
 }

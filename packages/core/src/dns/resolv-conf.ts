@@ -1,4 +1,6 @@
+import { checkText } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
+import { aText, checkOptions, optional, recordOf } from '../shape.ts';
 
 /**
  * What resolv.conf says. Source: resolv.conf(5) of glibc.
@@ -32,6 +34,8 @@ export interface ResolvConfContext {
 
 /** Reads a resolv.conf. What it does not understand is passed over, as libc does; it never throws. */
 export function parseResolvConf(text: string, context: ResolvConfContext = {}): ResolvConf {
+  checkText('text', text);
+  checkOptions(context, { hostname: optional(aText), environment: optional(recordOf(optional(aText))) }, 'context');
   const nameservers: string[] = [];
   let searchDomains: string[] | undefined;
   const options: string[] = [];

@@ -5,6 +5,7 @@ import { type Clock, type Random, systemClock, systemRandom, type Timer } from '
 import { onAbort, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
+import { aFunction, anObjectWith, checkOptions, optional } from '../shape.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
 import type { Outcome } from './chain.ts';
 import { dnsAddressesChangedChannel, dnsChainChangedChannel } from './channels.ts';
@@ -64,6 +65,11 @@ export class DnsResolver implements Resolver {
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the option at fault. */
   constructor(options: DnsResolverOptions = {}, dependencies: DnsResolverDependencies = {}) {
+    checkOptions(
+      dependencies,
+      { clock: optional(anObjectWith('now', 'schedule')), random: optional(aFunction) },
+      'dependencies',
+    );
     const { clock = systemClock, random = systemRandom } = dependencies;
     this.#settings = resolverSettings(options);
     this.#clock = clock;

@@ -1,4 +1,6 @@
+import { checkText } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
+import { aNumber, aText, checkOptions, listOf } from '../shape.ts';
 
 /** See {@link searchCandidates}. */
 export interface SearchSettings {
@@ -11,6 +13,8 @@ export interface SearchSettings {
  * dot only itself; with at least `ndots` dots itself first; else itself last.
  */
 export function searchCandidates(hostname: string, settings: SearchSettings): readonly string[] {
+  checkText('hostname', hostname);
+  checkOptions(settings, { searchDomains: listOf(aText), ndots: aNumber() }, 'settings');
   const name = canonicalName(hostname);
   if (hostname.endsWith('.')) return [name];
   const completed = settings.searchDomains.map((domain) => `${name}.${domain}`);

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '../errors.ts';
+import { checkText } from '../input.ts';
 
 /** Where a DNS server listens. */
 export interface ServerAddress {
@@ -17,6 +18,7 @@ export interface ServerAddress {
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for anything else, host names included.
  */
 export function parseServerAddress(text: string, argument = 'nameservers'): ServerAddress {
+  checkText(argument, text);
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text);
   const address = isIP(text) === 6 ? text : (match?.[1] ?? match?.[2] ?? '');
   const family = isIP(address);

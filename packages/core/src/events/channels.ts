@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
+import { checkText } from '../input.ts';
 import { printIfAsked } from './debug-log.ts';
 
 /**
@@ -10,6 +11,7 @@ export class EventChannel<Payload extends object> {
   readonly #channel: Channel;
 
   constructor(name: `externalname:${string}`) {
+    checkText('name', name);
     this.name = name;
     this.#channel = channel(name);
     printIfAsked(name);

@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import { printable } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
+import { aText, listOf, objectOf } from '../shape.ts';
 
 /** The name that a server has to prove, and how it came about. A `Target` is one. */
 export interface IdentityTarget {
@@ -58,6 +59,7 @@ export class TlsIdentityError extends ExternalNameError {
  * ```
  */
 export function tlsIdentity(target: IdentityTarget): TlsIdentity {
+  objectOf({ externalName: aText, via: listOf(aText) })('target', target);
   const wanted = canonicalName(target.externalName);
   return {
     servername: isIP(wanted) === 0 ? wanted : '',

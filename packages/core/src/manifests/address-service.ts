@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { checkObject } from '../input.ts';
 import {
   type AddressEndpoint,
   type AddressPort,
@@ -6,8 +7,9 @@ import {
   type EndpointSliceManifest,
   type ServiceManifest,
 } from '../objects/index.ts';
-import { type BuilderChecks, checked, ManifestInvalidError, OptionProblems } from './manifest-error.ts';
-import { type ManifestName, metadata } from './object-name.ts';
+import { aBoolean, aText, checkOptions, either, listOf, objectOf, optional } from '../shape.ts';
+import { type BuilderChecks, checked, checkShapes, ManifestInvalidError, OptionProblems } from './manifest-error.ts';
+import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link addressService}. */
 export interface AddressServiceOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
@@ -33,6 +35,12 @@ export interface AddressServiceOptions extends ManifestName, Pick<BuilderChecks,
  * Source: Kubernetes documentation, "Services without selectors", "EndpointSlices".
  */
 export function addressService(options: AddressServiceOptions): (ServiceManifest | EndpointSliceManifest)[] {
+  checkOptions(options, {
+    ...nameShapes,
+    addresses: listOf(either(aText, objectOf({ address: aText }))),
+    ports: optional(listOf(checkObject)),
+    headless: optional(aBoolean),
+  });
   const { addresses, ports = [], headless = ports.length === 0 } = options;
   const problems = new OptionProblems();
   if (addresses.length === 0) problems.add('addresses', 'give at least one address');
@@ -65,6 +73,7 @@ export interface ServiceForOptions extends Omit<AddressServiceOptions, 'addresse
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also where names and addresses are mixed, or there is none.
  */
 export function serviceFor(options: ServiceForOptions): (ServiceManifest | EndpointSliceManifest)[] {
+  checkOptions(options, { ...nameShapes, ...checkShapes, targets: listOf(aText) });
   const { targets, name } = options;
   const addresses = targets.filter((target) => familyOf(target) !== undefined);
   if (addresses.length === targets.length && targets.length > 0) return addressService({ ...options, addresses });

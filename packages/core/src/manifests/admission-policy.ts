@@ -1,7 +1,8 @@
 import { parseTargetPattern, type TargetPattern } from '../names/index.ts';
 import type { AdmissionPolicyBindingManifest, AdmissionPolicyManifest } from '../objects/index.ts';
+import { aBoolean, aText, checkOptions, listOf, optional } from '../shape.ts';
 import { checked, OptionProblems } from './manifest-error.ts';
-import { type ManifestName, metadata } from './object-name.ts';
+import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link targetAdmissionPolicy}. */
 export interface TargetAdmissionPolicyOptions extends Omit<ManifestName, 'name' | 'namespace'> {
@@ -37,6 +38,15 @@ export interface TargetAdmissionPolicyOptions extends Omit<ManifestName, 'name' 
 export function targetAdmissionPolicy(
   options: TargetAdmissionPolicyOptions,
 ): [AdmissionPolicyManifest, AdmissionPolicyBindingManifest] {
+  checkOptions(options, {
+    ...nameShapes,
+    namespace: aText,
+    service: optional(aText),
+    allowedTargets: listOf(aText),
+    onlyExternalName: optional(aBoolean),
+    unchangedTargetsPass: optional(aBoolean),
+    validationActions: optional(listOf(aText)),
+  });
   const { name, namespace, service, allowedTargets, validationActions = ['Deny'] } = options;
   const problems = new OptionProblems();
   if (allowedTargets.length === 0) {

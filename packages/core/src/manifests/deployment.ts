@@ -1,7 +1,8 @@
 import { parseTargetPattern } from '../names/index.ts';
 import type { DeploymentManifest } from '../objects/index.ts';
+import { aNumber, aText, checkOptions, listOf, objectOf, optional, recordOf } from '../shape.ts';
 import { type BuilderChecks, checked, OptionProblems } from './manifest-error.ts';
-import { type ManifestName, metadata } from './object-name.ts';
+import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link applicationDeployment}. */
 export interface ApplicationDeploymentOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
@@ -42,6 +43,18 @@ export interface PodDnsOptions {
  * Source: Kubernetes documentation, "DNS for Services and Pods", section Pod's DNS Config; resolv.conf(5).
  */
 export function applicationDeployment(options: ApplicationDeploymentOptions): DeploymentManifest {
+  checkOptions(options, {
+    ...nameShapes,
+    image: aText,
+    replicas: optional(aNumber()),
+    allowedTargets: optional(listOf(aText)),
+    env: optional(recordOf(aText)),
+    envFromSecrets: optional(listOf(aText)),
+    serviceAccountName: optional(aText),
+    dns: optional(
+      objectOf({ ndots: optional(aNumber()), timeoutSeconds: optional(aNumber()), attempts: optional(aNumber()) }),
+    ),
+  });
   const {
     name,
     image,

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts';
 import { parseHostName } from '../names/index.ts';
+import { aBoolean, aNumber, aText, checkOptions, optional } from '../shape.ts';
 
 /** See {@link dnsCacheSettings}. */
 export interface DnsCacheOptions {
@@ -38,6 +39,12 @@ export interface DnsCacheSettings {
  * Source: CoreDNS documentation, plugins `kubernetes` (ttl) and `cache`; Kubernetes documentation, "Using NodeLocal DNSCache".
  */
 export function dnsCacheSettings(options: DnsCacheOptions): DnsCacheSettings {
+  checkOptions(options, {
+    timeToSwitchSeconds: aNumber(),
+    clusterDomain: optional(aText),
+    nodeLocalDns: optional(aBoolean),
+    clusterDnsAddress: optional(aText),
+  });
   const { timeToSwitchSeconds, nodeLocalDns = true, clusterDnsAddress = '__PILLAR__CLUSTER__DNS__' } = options;
   if (!Number.isInteger(timeToSwitchSeconds) || timeToSwitchSeconds < shortest || timeToSwitchSeconds > 3600) {
     throw new InvalidArgumentError('timeToSwitchSeconds', `give whole seconds from ${shortest} to 3600`);

@@ -1,4 +1,5 @@
 import { ExternalNameError } from '../errors.ts';
+import { aText, either, listOf, oneOf, optional } from '../shape.ts';
 import { type Issue, type ValidationOptions, validate, validationRules } from '../validation/index.ts';
 
 /** A builder was given what makes no object that works. All problems at once, in `issues`. Code `ERR_EXTERNALNAME_MANIFEST_INVALID`. */
@@ -15,6 +16,13 @@ export class ManifestInvalidError extends ExternalNameError {
 
 /** What the builders check against, beside the rules of the API server. */
 export type BuilderChecks = Pick<ValidationOptions, 'kubernetesVersion' | 'allowedTargets' | 'clusterDomain'>;
+
+/** For the options of a builder that checks against more than the rules of the API server. */
+export const checkShapes = {
+  kubernetesVersion: optional(aText),
+  allowedTargets: optional(either(oneOf('any'), listOf(aText))),
+  clusterDomain: optional(aText),
+};
 
 /** What is wrong with the options of a builder, gathered so that one error can list it all. */
 export class OptionProblems {

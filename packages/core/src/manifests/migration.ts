@@ -1,7 +1,9 @@
 import { InvalidArgumentError } from '../errors.ts';
+import { checkObject } from '../input.ts';
 import type { EndpointSliceManifest, ServiceManifest } from '../objects/index.ts';
+import { aText, checkOptions, listOf, objectOf, oneOf, optional, recordOf } from '../shape.ts';
 import { serviceIssues } from '../validation/index.ts';
-import { type BuilderChecks, ManifestInvalidError } from './manifest-error.ts';
+import { type BuilderChecks, checkShapes, ManifestInvalidError } from './manifest-error.ts';
 import { externalNameService } from './service.ts';
 import { patchContentTypes } from './switch-patch.ts';
 
@@ -44,6 +46,8 @@ export interface ToExternalNameOptions extends BuilderChecks {
  * Source: `dropTypeDependentFields` in `pkg/registry/core/service/strategy.go`.
  */
 export function migrateToExternalName(current: ServiceManifest, options: ToExternalNameOptions): MigrationPlan {
+  aService('current', current);
+  checkOptions(options, { ...checkShapes, externalName: aText });
   const from = kindOf(current);
   if (from === 'ExternalName')
     throw new InvalidArgumentError('current', 'this Service is of type ExternalName: switch it with switchJsonPatch');
@@ -113,6 +117,15 @@ export interface FromExternalNameOptions extends Pick<BuilderChecks, 'kubernetes
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` where ports are missing or wrong.
  */
 export function migrateFromExternalName(current: ServiceManifest, options: FromExternalNameOptions): MigrationPlan {
+  aService('current', current);
+  checkOptions(options, {
+    to: oneOf('ClusterIP', 'headless'),
+    ports: optional(listOf(checkObject)),
+    selector: optional(recordOf(aText)),
+    endpointSlices: optional(listOf(checkObject)),
+    clusterIP: optional(aText),
+    kubernetesVersion: optional(aText),
+  });
   const { to, ports, selector, endpointSlices = [], clusterIP } = options;
   if (kindOf(current) !== 'ExternalName')
     throw new InvalidArgumentError('current', 'this Service is not of type ExternalName');
@@ -159,6 +172,17 @@ export function migrateFromExternalName(current: ServiceManifest, options: FromE
 }
 
 const sourceRanges = 'service.beta.kubernetes.io/load-balancer-source-ranges';
+
+const aService = objectOf({
+  metadata: objectOf({
+    name: aText,
+    namespace: optional(aText),
+    labels: optional(recordOf(aText)),
+    annotations: optional(recordOf(aText)),
+    resourceVersion: optional(aText),
+  }),
+  spec: checkObject,
+});
 
 function kindOf({ spec }: ServiceManifest): MigrationPlan['from'] {
   if (spec.type === 'ExternalName' || spec.type === 'NodePort' || spec.type === 'LoadBalancer') return spec.type;

@@ -1,7 +1,8 @@
 import { parseTargetPattern } from '../names/index.ts';
 import type { CiliumEgressRule, CiliumNetworkPolicyManifest, NetworkPolicyManifest } from '../objects/index.ts';
+import { aNumber, aText, checkOptions, listOf, objectOf, optional, recordOf } from '../shape.ts';
 import { type BuilderChecks, checked, OptionProblems } from './manifest-error.ts';
-import { type ManifestName, metadata } from './object-name.ts';
+import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** A port that may be reached. */
 export interface EgressPort {
@@ -39,6 +40,13 @@ export interface EgressDnsOptions {
  * Source: Kubernetes documentation, "Network Policies".
  */
 export function egressNetworkPolicy(options: EgressNetworkPolicyOptions): NetworkPolicyManifest {
+  checkOptions(options, {
+    ...nameShapes,
+    podLabels: recordOf(aText),
+    networks: listOf(aText),
+    ports: listOf(aPort),
+    dns: optional(objectOf({ ...dnsShapes, nodeLocalAddress: optional(aText) })),
+  });
   const { podLabels, networks, ports, dns = {} } = options;
   const problems = new OptionProblems();
   if (networks.length === 0)
@@ -100,6 +108,14 @@ export interface CiliumNetworkPolicyOptions extends ManifestName {
  * Source: Cilium documentation, "DNS based"; cilium#30588.
  */
 export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): CiliumNetworkPolicyManifest {
+  checkOptions(options, {
+    ...nameShapes,
+    podLabels: recordOf(aText),
+    services: listOf(aText),
+    targets: listOf(aText),
+    ports: listOf(aPort),
+    dns: optional(objectOf(dnsShapes)),
+  });
   const { podLabels, services, targets, ports, dns = {} } = options;
   const problems = new OptionProblems();
   const { namespace = 'kube-system', podLabels: dnsLabels = kubeDns } = dns;
@@ -128,6 +144,9 @@ export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): Cilium
   };
   return checked('CiliumNetworkPolicy', policy, {}, problems);
 }
+
+const aPort = objectOf({ port: aNumber(), protocol: optional(aText) });
+const dnsShapes = { namespace: optional(aText), podLabels: optional(recordOf(aText)) };
 
 const kubeDns = { 'k8s-app': 'kube-dns' };
 

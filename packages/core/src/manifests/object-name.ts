@@ -1,4 +1,5 @@
 import type { NamedMeta } from '../objects/index.ts';
+import { aText, optional, recordOf } from '../shape.ts';
 
 /** How a manifest is named and marked. */
 export interface ManifestName {
@@ -8,6 +9,14 @@ export interface ManifestName {
   labels?: Readonly<Record<string, string>> | undefined;
   annotations?: Readonly<Record<string, string>> | undefined;
 }
+
+/** For the options of every builder. */
+export const nameShapes = {
+  name: aText,
+  namespace: optional(aText),
+  labels: optional(recordOf(aText)),
+  annotations: optional(recordOf(aText)),
+};
 
 /** Metadata in the order in which people write it; what is not given is not written. */
 export function metadata({ name, namespace, labels, annotations }: ManifestName): NamedMeta {

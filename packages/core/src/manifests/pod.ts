@@ -1,6 +1,7 @@
 import type { PodManifest } from '../objects/index.ts';
+import { aText, checkOptions, listOf, optional } from '../shape.ts';
 import { type BuilderChecks, checked } from './manifest-error.ts';
-import { type ManifestName, metadata } from './object-name.ts';
+import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link clientPod}. */
 export interface ClientPodOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
@@ -18,6 +19,12 @@ export interface ClientPodOptions extends ManifestName, Pick<BuilderChecks, 'kub
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
  */
 export function clientPod(options: ClientPodOptions): PodManifest {
+  checkOptions(options, {
+    ...nameShapes,
+    image: optional(aText),
+    containerName: optional(aText),
+    command: optional(listOf(aText)),
+  });
   const { image = 'ubuntu:latest', containerName = 'ubuntu-container', command = staysUp } = options;
   const pod: PodManifest = {
     apiVersion: 'v1',

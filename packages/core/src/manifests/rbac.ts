@@ -1,6 +1,7 @@
 import type { RoleBindingManifest, RoleManifest } from '../objects/index.ts';
+import { aText, checkOptions, listOf, objectOf, optional } from '../shape.ts';
 import { checked } from './manifest-error.ts';
-import { type ManifestName, metadata } from './object-name.ts';
+import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** Who is let in. */
 export type RoleSubject =
@@ -25,7 +26,7 @@ export interface ServiceRoleOptions extends Omit<ManifestName, 'name' | 'namespa
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
  */
 export function serviceReaderRole(options: ServiceRoleOptions): [RoleManifest, RoleBindingManifest] {
-  return serviceRole(options, `${options.service}-reader`, ['get', 'list', 'watch']);
+  return serviceRole(options, 'reader', ['get', 'list', 'watch']);
 }
 
 /**
@@ -35,15 +36,22 @@ export function serviceReaderRole(options: ServiceRoleOptions): [RoleManifest, R
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
  */
 export function serviceSwitcherRole(options: ServiceRoleOptions): [RoleManifest, RoleBindingManifest] {
-  return serviceRole(options, `${options.service}-switcher`, ['get', 'patch']);
+  return serviceRole(options, 'switcher', ['get', 'patch']);
 }
 
 function serviceRole(
   options: ServiceRoleOptions,
-  defaultName: string,
+  suffix: string,
   verbs: string[],
 ): [RoleManifest, RoleBindingManifest] {
-  const { service, subjects, name = defaultName } = options;
+  checkOptions(options, {
+    ...nameShapes,
+    name: optional(aText),
+    service: aText,
+    namespace: aText,
+    subjects: listOf(objectOf({ kind: aText, name: aText, namespace: optional(aText) })),
+  });
+  const { service, subjects, name = `${service}-${suffix}` } = options;
   const named = metadata({ ...options, name });
   const role: RoleManifest = {
     apiVersion: 'rbac.authorization.k8s.io/v1',

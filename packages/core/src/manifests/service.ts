@@ -1,6 +1,7 @@
 import type { ServiceManifest } from '../objects/index.ts';
-import { type BuilderChecks, checked } from './manifest-error.ts';
-import { type ManifestName, metadata } from './object-name.ts';
+import { aText, checkOptions } from '../shape.ts';
+import { type BuilderChecks, checked, checkShapes } from './manifest-error.ts';
+import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link externalNameService}. */
 export interface ExternalNameServiceOptions extends ManifestName, BuilderChecks {
@@ -24,6 +25,7 @@ export interface ExternalNameServiceOptions extends ManifestName, BuilderChecks 
  * ```
  */
 export function externalNameService(options: ExternalNameServiceOptions): ServiceManifest {
+  checkOptions(options, { ...nameShapes, ...checkShapes, externalName: aText });
   const { externalName } = options;
   const service: ServiceManifest = {
     apiVersion: 'v1',

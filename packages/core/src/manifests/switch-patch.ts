@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from '../errors.ts';
 import type { ServiceManifest } from '../objects/index.ts';
+import { aText, checkOptions, objectOf, optional } from '../shape.ts';
+import { checkShapes } from './manifest-error.ts';
 import { type ExternalNameServiceOptions, externalNameService } from './service.ts';
 
 /** One operation of a JSON Patch (RFC 6902), as far as a switch needs them. */
@@ -39,6 +41,7 @@ export interface SwitchOptions
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` where the target is none.
  */
 export function switchJsonPatch(options: SwitchOptions): JsonPatchOperation[] {
+  checkOptions(options, switchShapes);
   const { externalName, onlyIf } = options;
   checkTarget(options);
   return [
@@ -65,6 +68,7 @@ export interface SwitchMergePatch {
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` where the target is none.
  */
 export function switchMergePatch(options: SwitchOptions): SwitchMergePatch {
+  checkOptions(options, switchShapes);
   const { externalName, onlyIf } = options;
   refuseTest(onlyIf, 'a merge patch');
   checkTarget(options);
@@ -86,12 +90,19 @@ export interface SwitchApplyOptions extends SwitchOptions, Pick<ExternalNameServ
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` where the target is none.
  */
 export function switchApplyConfiguration(options: SwitchApplyOptions): ServiceManifest {
+  checkOptions(options, { ...switchShapes, name: aText, namespace: optional(aText) });
   const { name, namespace, onlyIf } = options;
   refuseTest(onlyIf, 'server-side apply');
   const service = externalNameService({ ...checks(options), name, namespace });
   if (onlyIf?.resourceVersion === undefined) return service;
   return { ...service, metadata: { ...service.metadata, resourceVersion: onlyIf.resourceVersion } };
 }
+
+const switchShapes = {
+  ...checkShapes,
+  externalName: aText,
+  onlyIf: optional(objectOf({ externalName: optional(aText), resourceVersion: optional(aText) })),
+};
 
 function refuseTest(guard: SwitchGuard | undefined, what: string): void {
   if (guard?.externalName === undefined) return;

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { aFunction, aText, checkOptions, listOf, optional } from '../shape.ts';
 import { canonicalName } from './dns-name.ts';
 
 /** Where this process runs in a cluster, as far as it can tell. */
@@ -23,6 +24,7 @@ export interface ClusterContextOptions {
  * Source: Kubernetes documentation, "DNS for Services and Pods", and "Accessing the Kubernetes API from a Pod".
  */
 export function discoverClusterContext(options: ClusterContextOptions): ClusterContext {
+  checkOptions(options, { searchDomains: listOf(aText), readNamespace: optional(aFunction) });
   const { searchDomains, readNamespace = namespaceOfServiceAccount } = options;
   const search = searchDomains.map((domain) => /^([^.]+)\.svc\.(.+)$/.exec(canonicalName(domain))).find(Boolean);
   return {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../errors.ts';
+import { checkText } from '../input.ts';
 
 /** Longest name in its textual form without the trailing dot (RFC 1035 section 2.3.4: 255 octets on the wire). */
 export const longestName = 253;
@@ -14,6 +15,7 @@ export type HostNameProblem = 'empty' | 'too-long' | 'label-empty' | 'label-too-
  * DNS compares without regard to case (RFC 4343), and only for ASCII; other characters are left as they are.
  */
 export function canonicalName(name: string): string {
+  checkText('name', name);
   const lower = name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   return lower.endsWith('.') && lower !== '.' ? lower.slice(0, -1) : lower;
 }
@@ -26,6 +28,7 @@ export function canonicalName(name: string): string {
  * @returns the first problem, or `undefined` where there is none.
  */
 export function hostNameProblem(name: string): HostNameProblem | undefined {
+  checkText('name', name);
   const bare = name.endsWith('.') ? name.slice(0, -1) : name;
   if (bare === '') return 'empty';
   if (bare.length > longestName) return 'too-long';
@@ -43,10 +46,12 @@ export function hostNameProblem(name: string): HostNameProblem | undefined {
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where it is none.
  */
 export function parseHostName(name: string, argument = 'name'): string {
+  checkText('argument', argument);
+  checkText(argument || 'name', name);
   const problem = hostNameProblem(name);
   if (problem !== undefined) {
     throw new InvalidArgumentError(
-      argument,
+      argument || 'name',
       `${JSON.stringify(name.slice(0, 300))} is no host name: ${explain[problem]}`,
     );
   }
@@ -55,6 +60,7 @@ export function parseHostName(name: string, argument = 'name'): string {
 
 /** Whether `name` is `domain` or a name below it. Both in any case, with or without the trailing dot. */
 export function isWithin(name: string, domain: string): boolean {
+  checkText('domain', domain);
   const inner = canonicalName(name);
   const outer = canonicalName(domain);
   return inner === outer || inner.endsWith(`.${outer}`);

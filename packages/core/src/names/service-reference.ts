@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts';
+import { checkText } from '../input.ts';
+import { aText, checkOptions, optional } from '../shape.ts';
 import { canonicalName, hostNameProblem } from './dns-name.ts';
 
 /** A Service, by the names that Kubernetes and its DNS know it by. */
@@ -33,6 +35,8 @@ export interface ServiceReferenceDefaults {
  * ```
  */
 export function parseServiceReference(text: string, defaults: ServiceReferenceDefaults = {}): ServiceReference {
+  checkText('service', text);
+  checkDefaults(defaults);
   const name = canonicalName(text);
   if (hostNameProblem(name) !== undefined) {
     throw new InvalidArgumentError('service', `${JSON.stringify(text.slice(0, 300))} is no name of a Service`);
@@ -52,13 +56,20 @@ export function parseServiceReference(text: string, defaults: ServiceReferenceDe
 
 /** Makes a reference from its parts. Reading the name back gives the same parts. */
 export function serviceReference(name: string, defaults: ServiceReferenceDefaults = {}): ServiceReference {
+  checkText('name', name);
+  checkDefaults(defaults);
   const namespace = canonicalName(defaults.namespace ?? 'default');
   const clusterDomain = canonicalName(defaults.clusterDomain ?? 'cluster.local').replace(/^\.+/, '');
   return { name, namespace, clusterDomain, fullName: `${name}.${namespace}.svc.${clusterDomain}` };
 }
 
+function checkDefaults(defaults: ServiceReferenceDefaults): void {
+  checkOptions(defaults, { namespace: optional(aText), clusterDomain: optional(aText) }, 'defaults');
+}
+
 /** Whether `name` can be a Service of that cluster: `<service>.<namespace>.svc.<clusterDomain>`. */
 export function isServiceName(name: string, clusterDomain: string): boolean {
+  checkText('clusterDomain', clusterDomain);
   const suffix = `.svc.${canonicalName(clusterDomain)}`;
   const canonical = canonicalName(name);
   return canonical.endsWith(suffix) && canonical.slice(0, -suffix.length).split('.').length === 2;

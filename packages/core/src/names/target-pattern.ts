@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts';
+import { checkText } from '../input.ts';
+import { aText, listOf, objectOf, oneOf } from '../shape.ts';
 import { canonicalName, hostNameProblem } from './dns-name.ts';
 
 /**
@@ -19,18 +21,20 @@ export interface TargetPattern {
  * before a single label is refused: that would allow a whole top-level domain by a slip.
  */
 export function parseTargetPattern(text: string, argument = 'allowedTargets'): TargetPattern {
+  checkText('argument', argument);
+  checkText(argument || 'pattern', text);
   const wildcard = text.startsWith('*.');
   const name = wildcard ? text.slice(2) : text;
   if (hostNameProblem(name) !== undefined) {
     throw new InvalidArgumentError(
-      argument,
+      argument || 'pattern',
       `${JSON.stringify(text.slice(0, 300))} is no target: write an exact host name, or *.domain for exactly one label before it`,
     );
   }
   const canonical = canonicalName(name);
   if (wildcard && !canonical.includes('.')) {
     throw new InvalidArgumentError(
-      argument,
+      argument || 'pattern',
       `${JSON.stringify(text)} would allow a whole top-level domain: name a longer one`,
     );
   }
@@ -39,8 +43,11 @@ export function parseTargetPattern(text: string, argument = 'allowedTargets'): T
 
 /** Whether any of the patterns allows `name`, in any case, with or without the trailing dot. */
 export function matchesTargetPattern(name: string, patterns: readonly TargetPattern[]): boolean {
+  listOf(aPattern)('patterns', patterns);
   const canonical = canonicalName(name);
   const dot = canonical.indexOf('.');
   const parent = dot > 0 ? canonical.slice(dot + 1) : undefined;
   return patterns.some((pattern) => pattern.name === (pattern.kind === 'exact' ? canonical : parent));
 }
+
+const aPattern = objectOf({ kind: oneOf('exact', 'one-label'), name: aText });

@@ -1,5 +1,7 @@
 import { Document, isScalar, isSeq, Scalar, visit } from 'yaml';
-import { ExternalNameError } from '../errors.ts';
+import { ExternalNameError, InvalidArgumentError } from '../errors.ts';
+import { checkObject, checkText } from '../input.ts';
+import { either, listOf } from '../shape.ts';
 import type { KubernetesObject } from './kubernetes.ts';
 import { readYaml, type YamlProblem } from './yaml-document.ts';
 
@@ -26,14 +28,27 @@ export class ManifestSyntaxError extends ExternalNameError {
  * ```
  */
 export function toYaml(manifests: object | readonly object[]): string {
+  either(listOf(checkObject), checkObject)('manifests', manifests);
   const list: readonly object[] = Array.isArray(manifests) ? manifests : [manifests];
-  return list.map(oneDocument).join('---\n');
+  return written(() => list.map(oneDocument).join('---\n'));
 }
 
 /** Writes manifests as JSON: one object as itself, several as a `v1` List, which kubectl reads like a stream. */
 export function toJson(manifests: object | readonly object[]): string {
+  either(listOf(checkObject), checkObject)('manifests', manifests);
   const value = Array.isArray(manifests) ? { apiVersion: 'v1', kind: 'List', items: manifests } : manifests;
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return written(() => `${JSON.stringify(value, null, 2)}\n`);
+}
+
+// A number without an end, a circle, a getter that throws.
+function written(write: () => string): string {
+  try {
+    return write();
+  } catch (cause) {
+    throw new InvalidArgumentError('manifests', 'must be plain objects, as JSON has them: this cannot be written', {
+      cause,
+    });
+  }
 }
 
 /**
@@ -44,6 +59,7 @@ export function toJson(manifests: object | readonly object[]): string {
  * with `apiVersion` and `kind`.
  */
 export function parseManifests(text: string): KubernetesObject[] {
+  checkText('text', text);
   const objects: KubernetesObject[] = [];
   const problems: YamlProblem[] = [];
   for (const document of readYaml(text)) {

@@ -1,6 +1,6 @@
 import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts';
-import { InvalidArgumentError } from '../errors.ts';
-import { ownOptions } from '../input.ts';
+import { checkFunction, checkMethods, checkObject, ownOptions } from '../input.ts';
+import { aNumber, aText, checkOptions, listOf, objectOf, oneOf, optional } from '../shape.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /**
@@ -58,15 +58,14 @@ export class Balancer {
   #turn = 0;
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
-  constructor(options: BalancerOptions = {}, { clock, random }: BalancerDependencies = system) {
+  constructor(options: BalancerOptions = {}, dependencies: BalancerDependencies = system) {
+    checkOptions(options, {
+      balancing: optional(oneOf(...Object.keys(arrange))),
+      failureMemoryMillis: optional(aNumber({ least: 0 })),
+    });
+    checkDependencies(dependencies);
+    const { clock, random } = dependencies;
     const { balancing = 'ordered', failureMemoryMillis = defaultFailureMemoryMillis } = ownOptions(options);
-    if (!Object.hasOwn(arrange, balancing)) {
-      const known = Object.keys(arrange).join(', ');
-      throw new InvalidArgumentError('balancing', `${JSON.stringify(balancing)} is none of ${known}`);
-    }
-    if (!(failureMemoryMillis >= 0)) {
-      throw new InvalidArgumentError('failureMemoryMillis', `${failureMemoryMillis} is no time: 0 or more`);
-    }
     this.#balancing = balancing;
     this.#failureMemoryMillis = failureMemoryMillis;
     this.#clock = clock;
@@ -75,6 +74,7 @@ export class Balancer {
 
   /** All of `endpoints`, first choice first. */
   order(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+    listOf(anEndpoint)('endpoints', endpoints);
     this.#forgetOldFailures();
     const turn = this.#turn;
     this.#turn = (turn + 1) % Number.MAX_SAFE_INTEGER;
@@ -86,6 +86,7 @@ export class Balancer {
 
   /** Remembers that it could not be used. */
   failed(endpoint: Endpoint): void {
+    anEndpoint('endpoint', endpoint);
     const key = keyOf(endpoint);
     this.#failures.delete(key);
     if (this.#failureMemoryMillis > 0) this.#failures.set(key, this.#clock.now());
@@ -93,11 +94,13 @@ export class Balancer {
 
   /** Forgets that it failed. */
   succeeded(endpoint: Endpoint): void {
+    anEndpoint('endpoint', endpoint);
     this.#failures.delete(keyOf(endpoint));
   }
 
   /** Counts a connection, until the returned function is called. Calling that again does nothing. */
   connected(endpoint: Endpoint): () => void {
+    anEndpoint('endpoint', endpoint);
     const key = keyOf(endpoint);
     this.#connections.set(key, (this.#connections.get(key) ?? 0) + 1);
     let open = true;
@@ -153,6 +156,15 @@ function shuffled(endpoints: readonly Endpoint[], random: Random): Endpoint[] {
 function keyOf(endpoint: Endpoint): string {
   return `${endpoint.address} ${endpoint.port}`;
 }
+
+/** @throws InvalidArgumentError where there is no clock, or no source of chance */
+export function checkDependencies(dependencies: BalancerDependencies): void {
+  checkObject('dependencies', dependencies);
+  checkMethods('clock', dependencies.clock, ['now', 'schedule']);
+  checkFunction('random', dependencies.random);
+}
+
+const anEndpoint = objectOf({ address: aText, port: aNumber() });
 
 const system: BalancerDependencies = { clock: systemClock, random: systemRandom };
 const defaultFailureMemoryMillis = 10_000;

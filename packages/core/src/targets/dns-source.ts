@@ -6,6 +6,8 @@ import { ClosedError, InvalidArgumentError, isExternalNameError } from '../error
 import { answerChanged, answerIgnored, sourceDegraded, sourceRecovered, targetChanged } from '../events/index.ts';
 import { ownOptions } from '../input.ts';
 import { isWithin, parseHostName, parseServiceReference, type ServiceReference } from '../names/index.ts';
+import { aNumber, anObjectWith, aText, checkOptions, either, objectOf, optional } from '../shape.ts';
+import { checkDependencies } from './balancer.ts';
 import { isSameTarget, TargetFeed } from './target-feed.ts';
 import { targetOfChain } from './target-of-chain.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
@@ -75,7 +77,17 @@ export class DnsTargetSource implements TargetSource {
   #answered = 0;
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used */
-  constructor(given: DnsTargetSourceOptions, { clock, random }: TargetSourceDependencies = system) {
+  constructor(given: DnsTargetSourceOptions, dependencies: TargetSourceDependencies = system) {
+    checkOptions(given, {
+      service: optional(either(aText, objectOf({ fullName: aText, clusterDomain: aText }))),
+      name: optional(aText),
+      resolver: anObjectWith('resolve'),
+      namespace: optional(aText),
+      clusterDomain: optional(aText),
+      timeoutMillis: optional(aNumber({ least: 0 })),
+    });
+    checkDependencies(dependencies);
+    const { clock, random } = dependencies;
     const options = ownOptions(given);
     const followed = followedName(options);
     this.name = followed.name;

@@ -2,7 +2,8 @@ import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { abortable, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError, ExternalNameError, InvalidArgumentError } from '../errors.ts';
 import { answerIgnored } from '../events/index.ts';
-import { ownOptions } from '../input.ts';
+import { checkMethods, ownOptions } from '../input.ts';
+import { aNumber, anObjectWith, checkOptions, listOf, optional } from '../shape.ts';
 import { NewestTruth } from './newest-truth.ts';
 import { TargetFeed } from './target-feed.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
@@ -63,12 +64,17 @@ export class FirstAvailableTargetSource implements TargetSource {
   constructor(
     sources: readonly TargetSource[],
     options: FirstAvailableOptions = {},
-    { clock }: { clock: Clock } = { clock: systemClock },
+    dependencies: { clock: Clock } = { clock: systemClock },
   ) {
+    listOf(anObjectWith('current', 'subscribe', 'close'))('sources', sources);
+    checkOptions(options, {
+      settleMillis: optional(aNumber({ least: 0 })),
+      timeoutMillis: optional(aNumber({ least: 1 })),
+    });
+    checkMethods('clock', Object(dependencies).clock, ['now', 'schedule']);
+    const { clock } = dependencies;
     const { settleMillis = defaultSettleMillis, timeoutMillis = defaultTimeoutMillis } = ownOptions(options);
     if (sources.length === 0) throw new InvalidArgumentError('sources', 'name one at least');
-    if (!(settleMillis >= 0)) throw new InvalidArgumentError('settleMillis', `${settleMillis} is no time: 0 or more`);
-    if (!(timeoutMillis > 0)) throw new InvalidArgumentError('timeoutMillis', `${timeoutMillis} is no time`);
     this.#sources = [...sources];
     this.#reviewMillis = Math.max(settleMillis, shortestReviewMillis);
     this.#timeoutMillis = timeoutMillis;

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '../errors.ts';
 import { addressRefused, targetRefused } from '../events/index.ts';
-import { ownOptions } from '../input.ts';
+import { checkText, ownOptions } from '../input.ts';
 import { canonicalName, matchesTargetPattern, parseTargetPattern, type TargetPattern } from '../names/index.ts';
+import { aText, checkOptions, either, listOf, objectOf, oneOf, optional } from '../shape.ts';
 import { addressRefusal, isInNetworks, type Network, parseNetwork } from './networks.ts';
 import {
   type AddressRefusal,
@@ -76,6 +77,12 @@ export interface TargetPolicy {
  * ```
  */
 export function createTargetPolicy(options: TargetPolicyOptions): TargetPolicy {
+  checkOptions(options, {
+    allowedTargets: optional(either(oneOf('any'), listOf(aText))),
+    allowedNetworks: optional(either(oneOf('any'), listOf(aText))),
+    service: optional(aText),
+    host: optional(aText),
+  });
   const { allowedTargets, service, host, allowedNetworks } = ownOptions(options);
   const name = service ?? host ?? '';
   const networks = parseNetworks(allowedNetworks);
@@ -95,6 +102,8 @@ export function looksLikeAddress(name: string): boolean {
   const canonical = canonicalName(name);
   return isIP(canonical) !== 0 || /(^|\.)(\d+|0x[0-9a-f]*)$/.test(canonical);
 }
+
+const aTarget = objectOf({ externalName: aText, via: listOf(aText) });
 
 /** What is asked of a Service, and of a host that has an allow-list: everything. */
 class ServicePolicy implements TargetPolicy {
@@ -116,15 +125,19 @@ class ServicePolicy implements TargetPolicy {
   }
 
   allows(target: TargetName): boolean {
+    aTarget('target', target);
     return this.#refusal(target) === undefined;
   }
 
   checkTarget(target: TargetName): void {
+    aTarget('target', target);
     const error = this.#refusal(target);
     if (error !== undefined) refuseTarget(this.#name, target, error, this.#allowed);
   }
 
   checkAddress(target: TargetName, address: string): void {
+    aTarget('target', target);
+    checkText('address', address);
     if (this.#networks === 'any') return;
     const reason = addressRefusal(address, this.#networks);
     if (reason !== undefined) refuseAddress(this.#name, target, address, reason);

@@ -1,7 +1,21 @@
 import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { onAbort, type WaitOptions } from '../deadline.ts';
-import { ExternalNameError, type ExternalNameErrorOptions, InvalidArgumentError } from '../errors.ts';
+import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import { backgroundFailed } from '../events/index.ts';
+import { checkFunction } from '../input.ts';
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  anObjectWith,
+  aSignal,
+  aText,
+  checkOptions,
+  listOf,
+  objectOf,
+  oneOf,
+  optional,
+} from '../shape.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** See {@link raceEndpoints}. */
@@ -76,12 +90,22 @@ export function raceEndpoints<T>(
   attempt: (endpoint: Endpoint, signal: AbortSignal) => Promise<T>,
   options: RaceOptions<T> = {},
 ): Promise<RaceResult<T>> {
+  try {
+    listOf(objectOf({ address: aText, family: oneOf(4, 6), port: aNumber() }))('endpoints', endpoints);
+    checkFunction('attempt', attempt);
+    checkOptions(options, {
+      attemptDelayMillis: optional(aNumber({ least: shortestAttemptDelayMillis })),
+      discard: optional(aFunction),
+      isFinal: optional(aFunction),
+      interleaveFamilies: optional(aBoolean),
+      clock: optional(anObjectWith('now', 'schedule')),
+      signal: aSignal,
+    });
+  } catch (error) {
+    return Promise.reject(error);
+  }
   const { attemptDelayMillis = defaultAttemptDelayMillis, signal, clock = systemClock } = options;
   const { discard, isFinal = () => false, interleaveFamilies = true } = options;
-  if (!(attemptDelayMillis >= shortestAttemptDelayMillis)) {
-    const argument = 'attemptDelayMillis';
-    return Promise.reject(new InvalidArgumentError(argument, `${attemptDelayMillis} is too short: 10 ms at least`));
-  }
   if (signal?.aborted) return Promise.reject(signal.reason);
   const waiting = interleaveFamilies ? interleaved(endpoints) : [...endpoints];
   if (waiting.length === 0) return Promise.reject(new NoEndpointError([]));

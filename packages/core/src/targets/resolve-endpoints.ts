@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { WaitOptions } from '../deadline.ts';
 import { type HostResolver, ResolutionError, type Resolver } from '../dns/index.ts';
-import { InvalidArgumentError } from '../errors.ts';
+import { aBoolean, aNumber, anObjectWith, aSignal, aText, checkOptions, listOf, objectOf, optional } from '../shape.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { TargetPolicy } from './policy.ts';
 import { AddressRefusedError } from './refusals.ts';
@@ -43,10 +43,16 @@ export interface ResolveEndpointsOptions extends WaitOptions {
  * ```
  */
 export async function resolveEndpoints(target: Target, options: ResolveEndpointsOptions): Promise<readonly Endpoint[]> {
+  objectOf({ externalName: aText, via: listOf(aText) })('target', target);
+  checkOptions(options, {
+    resolver: anObjectWith('resolve'),
+    policy: anObjectWith('checkTarget', 'checkAddress'),
+    port: aNumber({ least: 1, most: 65_535, whole: true }),
+    plainHost: optional(aBoolean),
+    fresh: optional(aBoolean),
+    signal: aSignal,
+  });
   const { policy, port } = options;
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new InvalidArgumentError('port', `${port} is no port: write a number from 1 to 65535`);
-  }
   options.signal?.throwIfAborted();
   policy.checkTarget(target);
   const addresses = await addressesOf(target.externalName, options);
@@ -92,7 +98,7 @@ function refusalOf(policy: TargetPolicy, target: Target, address: string): Addre
 
 function combined(target: Target, refused: readonly AddressRefusedError[]): AddressRefusedError {
   const [first, ...others] = refused;
-  if (first === undefined) throw new TypeError('no address was refused');
+  if (first === undefined) throw new Error('no address was refused');
   if (others.length === 0) return first;
   const cause = new AggregateError(refused, `all ${refused.length} addresses of ${target.externalName} were refused`);
   return new AddressRefusedError(target, first.address, first.reason, { cause });

@@ -1,7 +1,8 @@
 import { type Random, systemClock, systemRandom } from '../clock.ts';
 import { InvalidArgumentError } from '../errors.ts';
-import { ownOptions } from '../input.ts';
-import type { BalancerDependencies } from './balancer.ts';
+import { describeValue, ownOptions } from '../input.ts';
+import { aNumber, aText, checkOptions, either, listOf, objectOf, oneOf, optional } from '../shape.ts';
+import { type BalancerDependencies, checkDependencies } from './balancer.ts';
 
 /** One of several Services (or sources, or hosts) that can do the same work. */
 export interface BalancedService {
@@ -54,10 +55,15 @@ export class ServiceBalancer {
     given: ServiceBalancerOptions = {},
     dependencies: BalancerDependencies = system,
   ) {
+    listOf(aService)('services', services);
+    checkOptions(given, {
+      comeBackAfterMillis: optional(either(oneOf('by-hand'), aNumber({ least: 0 }))),
+      longestComeBackMillis: optional(aNumber({ least: 0 })),
+    });
+    checkDependencies(dependencies);
     const options = ownOptions(given);
     const { comeBackAfterMillis = defaultComeBackMillis } = options;
     const after = comeBackAfterMillis === 'by-hand' ? Number.POSITIVE_INFINITY : comeBackAfterMillis;
-    if (!(after >= 0)) throw new InvalidArgumentError('comeBackAfterMillis', `${after} is no time: 0 or more`);
     const longest = options.longestComeBackMillis ?? Math.max(defaultLongestComeBackMillis, after);
     if (!(longest >= after)) {
       throw new InvalidArgumentError('longestComeBackMillis', `${longest} is less than comeBackAfterMillis`);
@@ -110,7 +116,7 @@ export class ServiceBalancer {
 
   #known(name: string): string {
     if (this.#services.some((service) => service.name === name)) return name;
-    throw new InvalidArgumentError('name', `${JSON.stringify(name)} is none of the services`);
+    throw new InvalidArgumentError('name', `must be one of the services, got ${describeValue(name)}`);
   }
 }
 
@@ -128,13 +134,7 @@ function settingsOf(services: readonly BalancedService[]): readonly Settings[] {
   if (services.length === 0) throw new InvalidArgumentError('services', 'name one at least');
   const names = new Set(services.map((service) => service.name));
   if (names.size < services.length) throw new InvalidArgumentError('services', 'two have the same name');
-  return services.map(({ name, priority = 0, weight = 1 }, index) => {
-    for (const [option, value] of Object.entries({ priority, weight })) {
-      if (Number.isInteger(value) && value >= 0 && value <= 65_535) continue;
-      throw new InvalidArgumentError(`services[${index}].${option}`, `${value} is no whole number from 0 to 65535`);
-    }
-    return { name, priority, weight };
-  });
+  return services.map(({ name, priority = 0, weight = 1 }) => ({ name, priority, weight }));
 }
 
 /** RFC 2782: the lowest priority first; among equals, one after the other is drawn, each as likely as its weight says. */
@@ -161,9 +161,12 @@ function drawn(services: readonly Settings[], random: Random): Settings {
   });
   const [last] = services.slice(-1);
   const chosen = services[index] ?? last;
-  if (chosen === undefined) throw new TypeError('nothing to draw from');
+  if (chosen === undefined) throw new Error('nothing to draw from');
   return chosen;
 }
+
+const aShare = aNumber({ least: 0, most: 65_535, whole: true });
+const aService = objectOf({ name: aText, priority: optional(aShare), weight: optional(aShare) });
 
 const system: BalancerDependencies = { clock: systemClock, random: systemRandom };
 const defaultComeBackMillis = 30_000;

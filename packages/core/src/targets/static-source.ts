@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { ClosedError } from '../errors.ts';
 import { targetChanged } from '../events/index.ts';
+import { checkText } from '../input.ts';
 import { canonicalName, parseHostName } from '../names/index.ts';
 import { TargetFeed } from './target-feed.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
@@ -78,6 +79,7 @@ export class StaticTargetSource implements TargetSource {
 }
 
 function staticTarget(host: string): Target {
+  checkText('host', host);
   const externalName = isIP(host) === 0 ? parseHostName(host, 'host') : canonicalName(host);
   const name = { externalName, via: [] };
   return Object.freeze({ ...name, version: targetVersion(name), source: 'static', stale: false });

@@ -1,4 +1,5 @@
 import { backgroundFailed } from '../events/index.ts';
+import { checkObject } from '../input.ts';
 import type { Target } from './target-source.ts';
 
 /** Who asked to be told of new targets. */
@@ -54,6 +55,8 @@ export class TargetFeed {
  * confirmed lately makes no difference: no connection has to move for it.
  */
 export function isSameTarget(one: Target, other: Target): boolean {
+  checkObject('one', one);
+  checkObject('other', other);
   return one.externalName === other.externalName;
 }
 

@@ -1,4 +1,7 @@
+import { InvalidArgumentError } from '../errors.ts';
+import { checkTexts } from '../input.ts';
 import { canonicalName, isWithin } from '../names/index.ts';
+import { aBoolean, aText, checkOptions, optional } from '../shape.ts';
 import type { TargetName } from './refusals.ts';
 
 /** See {@link targetOfChain}. */
@@ -29,7 +32,10 @@ export interface TargetOfChainOptions {
  * ```
  */
 export function targetOfChain(names: readonly [string, ...string[]], options: TargetOfChainOptions): TargetName {
-  const canonical = names.map(canonicalName);
+  checkTexts('names', names);
+  checkOptions(options, { clusterDomain: aText, plainHost: optional(aBoolean) });
+  if (names.length === 0) throw new InvalidArgumentError('names', 'must have the name that was asked for, got none');
+  const canonical = names.map((name) => canonicalName(name));
   const outside = options.plainHost ? 0 : canonical.findIndex((name) => !isWithin(name, options.clusterDomain));
   const index = outside === -1 ? canonical.length - 1 : outside;
   return { externalName: canonical[index] ?? canonicalName(names[0]), via: canonical.slice(0, index) };

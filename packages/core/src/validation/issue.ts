@@ -1,3 +1,4 @@
+import { aNumber, anything, aText, either, listOf, objectOf, optional } from '../shape.ts';
 import { type RuleCode, rules } from './rules.ts';
 
 /** `error`: the API server refuses it. `warning`: it accepts what cannot work, or should not be done. */
@@ -40,11 +41,14 @@ export interface Issue {
 
 /** Whether the API server would refuse what has these issues. */
 export function refused(issues: readonly Issue[]): boolean {
+  listOf(objectOf({ severity: anything }))('issues', issues);
   return issues.some((issue) => issue.severity === 'error');
 }
 
 /** One line an issue: `line 7: error: spec.externalName: Required value (...)`. */
 export function formatIssue(issue: Issue): string {
+  const shown = either(aText, aNumber());
+  objectOf({ path: aText, severity: aText, message: aText, code: aText, line: optional(shown) })('issue', issue);
   const place = issue.line === undefined ? '' : `line ${issue.line}: `;
   const where = issue.path === '' ? '' : `${issue.path}: `;
   return `${place}${issue.severity}: ${where}${issue.message} [${issue.code}]`;

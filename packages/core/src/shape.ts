@@ -1,0 +1,104 @@
+import { InvalidArgumentError } from './errors.ts';
+import {
+  checkBoolean,
+  checkFunction,
+  checkList,
+  checkMethods,
+  checkNumber,
+  checkObject,
+  checkSignal,
+  checkText,
+  describeValue,
+  type NumberBounds,
+} from './input.ts';
+
+/** Throws an InvalidArgumentError with the argument's path where a value is not of its kind. */
+export type Shape = (argument: string, value: unknown) => void;
+
+/** The kinds of values that options and arguments are made of, to be put together. */
+export const aText: Shape = checkText;
+export const aBoolean: Shape = checkBoolean;
+export const aFunction: Shape = checkFunction;
+export const aSignal: Shape = checkSignal;
+export const anything: Shape = () => undefined;
+
+export const aNumber =
+  (bounds: NumberBounds = {}): Shape =>
+  (argument, value) =>
+    checkNumber(argument, value, bounds);
+
+export const anObjectWith =
+  (...methods: readonly string[]): Shape =>
+  (argument, value) =>
+    checkMethods(argument, value, methods);
+
+export const optional =
+  (shape: Shape): Shape =>
+  (argument, value) => {
+    if (value !== undefined) shape(argument, value);
+  };
+
+export const listOf =
+  (shape: Shape): Shape =>
+  (argument, value) => {
+    checkList(argument, value);
+    // By index, as forEach passes over holes.
+    for (let index = 0; index < value.length; index++) shape(`${argument}[${index}]`, value[index]);
+  };
+
+export const recordOf =
+  (shape: Shape): Shape =>
+  (argument, value) => {
+    checkObject(argument, value);
+    for (const [name, each] of Object.entries(value)) shape(`${argument}.${name}`, each);
+  };
+
+/** One of several kinds. What fits none is refused in the words of the last. */
+export const either =
+  (first: Shape, ...others: readonly Shape[]): Shape =>
+  (argument, value) => {
+    const [next, ...rest] = others;
+    if (next === undefined) {
+      first(argument, value);
+      return;
+    }
+    try {
+      first(argument, value);
+    } catch {
+      either(next, ...rest)(argument, value);
+    }
+  };
+
+export const oneOf =
+  (...values: readonly unknown[]): Shape =>
+  (argument, value) => {
+    if (values.includes(value)) return;
+    const known = values.map((each) => (typeof each === 'string' ? each : describeValue(each))).join(', ');
+    throw new InvalidArgumentError(argument, `must be one of ${known}, got ${describeValue(value)}`);
+  };
+
+/** An object with these properties; others are not looked at. */
+export const objectOf =
+  (properties: Readonly<Record<string, Shape>>): Shape =>
+  (argument, value) => {
+    checkObject(argument, value);
+    for (const [name, shape] of Object.entries(properties)) {
+      shape(`${argument}.${name}`, Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined);
+    }
+  };
+
+/**
+ * Checks the options of a function, each by its bare name.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the first that is not of its kind
+ */
+export function checkOptions(
+  options: unknown,
+  properties: Readonly<Record<string, Shape>>,
+  argument = 'options',
+): asserts options is object {
+  checkObject(argument, options);
+  for (const [name, shape] of Object.entries(properties)) {
+    shape(name, Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined);
+  }
+}
