@@ -186,6 +186,16 @@ describe.each(pools)('a client given back to %s', (_, makePool) => {
     expect(removed).toEqual([]);
   });
 
+  it('with a cursor whose rows were asked for, still answers that', async () => {
+    const pool = makePool({ max: 1 });
+    const client = await pool.connect();
+    client.query('select pg_sleep(0.1)').catch(() => undefined);
+    const read = client.query(new Cursor(endless)).read(2);
+    client.release();
+    expect(await read).toEqual([{ number: 1 }, { number: 2 }]);
+    await pool.query('select 1');
+  });
+
   it('with a query under way, is not kept beyond its lifetime', async () => {
     const pool = makePool({ max: 1, maxLifetimeSeconds: 1 });
     const client = await pool.connect();

@@ -15,9 +15,9 @@ export type Needs = 'server' | 'caller' | 'unknown';
 export function needsOf(client: pg.ClientBase): Needs {
   const statement = activeStatement(client) as Reader | undefined;
   if (statement === undefined || isQuery(statement)) return 'server';
-  const state = statement.state ?? statement.cursor?.state;
+  const { state, _queue: reads } = statement.cursor ?? statement;
   // It was closed, or it failed, or rows were asked for: the server has the word.
-  if (state === 'done' || state === 'error' || state === 'busy') return 'server';
+  if (state === 'done' || state === 'error' || state === 'busy' || (reads?.length ?? 0) > 0) return 'server';
   // CopyDone was sent.
   if (statement.writableEnded === true) return 'server';
   // Something reads it: a stream asks for rows as they are taken.
@@ -114,13 +114,17 @@ export function superviseObject(client: pg.ClientBase, asked: SubmittedQuery, su
 }
 
 /** An object that asks by itself, as far as it shows what it waits for: a cursor of `pg-cursor`, a stream of Node.js. */
-interface Reader {
-  /** Of a cursor. */
-  readonly state?: string;
+interface Reader extends CursorLike {
   /** Of a stream of rows. */
-  readonly cursor?: { readonly state?: string };
+  readonly cursor?: CursorLike;
   readonly readableFlowing?: boolean | null;
   readonly writableEnded?: boolean;
+}
+
+interface CursorLike {
+  readonly state?: string;
+  /** Reads that wait for it to be ready. */
+  readonly _queue?: readonly unknown[];
 }
 
 // `pg`'s own, of whatever copy of it, and what this package sends. They need nothing but the server.
