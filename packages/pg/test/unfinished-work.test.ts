@@ -269,6 +269,25 @@ describe.each(pools)('a cursor or stream that is passed to query() of %s', (_, m
 });
 
 describe('a query object with a callback of its own', () => {
+  it.each(pools)('that is passed to query() of %s and fails, tells its callback alone', async (_, makePool) => {
+    const pool = makePool({ max: 1 });
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    const error = await new Promise<Error | undefined>((resolve) => {
+      pool.query(new pg.Query('select 1 / 0', [], (failed: Error | undefined) => resolve(failed)));
+    });
+    expect(error).toMatchObject({ code: '22012' });
+    // So a cursor, whose reader hears of it.
+    const cursor = new Cursor('select 1 / 0');
+    pool.query(cursor as pg.Submittable);
+    expect(await rejectionOf(cursor.read(1))).toMatchObject({ code: '22012' });
+    await pool.query('select 1');
+    await new Promise((resolve) => setImmediate(resolve));
+    process.removeListener('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+  });
+
   it.each(pools)('that is passed to query() of %s, calls it, and gives its client back', async (_, makePool) => {
     const pool = makePool({ max: 1 });
     const asked = await new Promise<pg.QueryResult>((resolve, reject) => {

@@ -25,6 +25,12 @@ export function needsOf(client: pg.ClientBase): Needs {
   return state === undefined ? 'unknown' : 'caller';
 }
 
+/** Whether an object is a `Query` of `pg`, of whatever copy of it, or what this package sends. It needs nothing but the server. */
+export function isQuery(statement: object): boolean {
+  const { requiresPreparation, needsNobody } = statement as { requiresPreparation?: unknown; needsNobody?: unknown };
+  return typeof requiresPreparation === 'function' || needsNobody === true;
+}
+
 /** How it ended: all that was asked on the client is answered, or something there waits for a caller that has left. */
 export type Finish = 'quiet' | 'left';
 
@@ -125,12 +131,6 @@ interface CursorLike {
   readonly state?: string;
   /** Reads that wait for it to be ready. */
   readonly _queue?: readonly unknown[];
-}
-
-// `pg`'s own, of whatever copy of it, and what this package sends. They need nothing but the server.
-function isQuery(statement: object): boolean {
-  const { requiresPreparation, needsNobody } = statement as { requiresPreparation?: unknown; needsNobody?: unknown };
-  return typeof requiresPreparation === 'function' || needsNobody === true;
 }
 
 const unread =

@@ -12,7 +12,7 @@ import {
   sendObserved,
 } from '../driver/query-forms.ts';
 import { mayCommitWithin } from '../driver/statement.ts';
-import { superviseObject } from '../driver/unfinished.ts';
+import { isQuery, superviseObject } from '../driver/unfinished.ts';
 import { retried } from '../events.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure, isDatabaseError, recordOutcome } from '../failures/classify.ts';
@@ -103,13 +103,16 @@ export class Queries {
     let failure: unknown;
     const delivered = (client: pg.ClientBase) =>
       superviseObject(client, asked, { clock, callback: own, failure: () => failure });
-    return sendObserved(
+    const answer = sendObserved(
       [asked, values, callback],
       ([object, parameters, done]) => once(object, parameters, done, { budgetMillis: undefined, delivered }),
       (error) => {
         failure = error;
       },
     );
+    // Its failure is told to the object, or to the object's own callback. In `pg` this promise would not settle at all.
+    if (own !== undefined || !isQuery(asked)) (answer as Promise<unknown> | undefined)?.catch(() => undefined);
+    return answer;
   }
 
   async #again(error: unknown, text: unknown, values: unknown, startedAt: number): Promise<unknown> {
