@@ -10,12 +10,15 @@ describe('a text that is nested without end', () => {
   it.each([
     ['[', 1_000],
     ['[', 200_000],
-    ['{a: ', 1_000],
+    ['[{a: ', 1_000],
+    ['{"a": ', 1_000],
+    ['{"a": ', 200_000],
+    ['{"a": [', 1_000],
     ['- ', 1_000],
     ['- ', 200_000],
     ['? ', 1_000],
     ['[[a]: ', 1_000],
-    ['a: [{b: ', 1_000],
+    ['? - ', 1_000],
     ['!t [&a ', 1_000],
   ])('is refused and does not abort the process: %j, %i times, in two documents', async (unit, count) => {
     const script = `

@@ -24,5 +24,6 @@ export type {
   ServicePort,
   ServiceSpec,
 } from './kubernetes.ts';
+export { listItems } from './list-items.ts';
 export { ManifestSyntaxError, parseManifests, toJson, toYaml } from './manifest-text.ts';
 export { longestYaml, type PathStep, readYaml, type YamlDocument, type YamlProblem } from './yaml-document.ts';

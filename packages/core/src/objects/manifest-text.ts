@@ -3,6 +3,7 @@ import { ExternalNameError, InvalidArgumentError } from '../errors.ts';
 import { checkObject, checkText } from '../input.ts';
 import { either, listOf } from '../shape.ts';
 import type { KubernetesObject } from './kubernetes.ts';
+import { listItems } from './list-items.ts';
 import { readYaml, type YamlProblem } from './yaml-document.ts';
 
 /** A text is no YAML, or no object of Kubernetes. Code `ERR_EXTERNALNAME_MANIFEST_SYNTAX`. */
@@ -52,11 +53,12 @@ function written(write: () => string): string {
 }
 
 /**
- * Reads manifests back: YAML or JSON, one document or many; the items of a List one by one. The objects are as they were
- * written and unchecked: `validate` says what is wrong with them, with line numbers, where given the text itself.
+ * Reads manifests back, as kubectl does: YAML or JSON, one document or many; the items of a List one by one. Of a key that
+ * comes twice the last one counts. The objects are as they were written and unchecked: `validate` says what is wrong with
+ * them, with line numbers, where given the text itself.
  *
- * @throws ManifestSyntaxError `ERR_EXTERNALNAME_MANIFEST_SYNTAX` where the text is no YAML, or a document is no object
- * with `apiVersion` and `kind`.
+ * @throws ManifestSyntaxError `ERR_EXTERNALNAME_MANIFEST_SYNTAX` where kubectl refuses the text, or a document is no
+ * object with `apiVersion` and `kind`.
  */
 export function parseManifests(text: string): KubernetesObject[] {
   checkText('text', text);
@@ -65,26 +67,24 @@ export function parseManifests(text: string): KubernetesObject[] {
   for (const document of readYaml(text)) {
     problems.push(...document.problems);
     if (document.value === undefined) continue;
-    for (const value of listed(document.value)) {
-      if (isObject(value)) objects.push(value);
-      else {
-        const message = 'an object of Kubernetes has apiVersion and kind';
-        problems.push({ code: 'yaml-syntax', message, line: document.line, path: [] });
+    for (const value of listItems(document.value) ?? [document.value]) {
+      if (isObject(value) && !('items' in value)) {
+        objects.push(value);
+        continue;
       }
+      const [path, message] = isObject(value)
+        ? [['items'], 'items is an array of objects that are no lists']
+        : [[], 'an object of Kubernetes has apiVersion and kind'];
+      problems.push({ code: 'yaml-syntax', message, line: document.lineOf(path), path });
     }
   }
   if (problems.length > 0) throw new ManifestSyntaxError(problems);
   return objects;
 }
 
-function listed(value: unknown): readonly unknown[] {
-  const list = value as { apiVersion?: unknown; kind?: unknown; items?: unknown } | null;
-  return list?.kind === 'List' && list.apiVersion === 'v1' && Array.isArray(list.items) ? list.items : [value];
-}
-
 function isObject(value: unknown): value is KubernetesObject {
   const object = value as Partial<KubernetesObject> | null;
-  return typeof object?.apiVersion === 'string' && typeof object.kind === 'string';
+  return [object?.apiVersion, object?.kind].every((name) => typeof name === 'string' && name !== '');
 }
 
 function oneDocument(value: object): string {

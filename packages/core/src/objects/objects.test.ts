@@ -115,12 +115,59 @@ describe('YAML that is read', () => {
     expect(document?.problems[0]?.line).toBeGreaterThan(1);
   });
 
-  it('is reported where a key comes twice, and the last one counts', () => {
+  it('is taken if a key comes twice, as kubectl does without a word: the last one counts, and that is a warning', () => {
     const [document] = readYaml('a: 1\nb: 2\na: 3\n');
     expect(document).toMatchObject({
       value: { a: 3, b: 2 },
-      problems: [{ code: 'yaml-duplicate-key', line: 3, path: ['a'] }],
+      problems: [],
+      warnings: [{ code: 'yaml-duplicate-key', line: 3, path: ['a'] }],
     });
+  });
+
+  it('is taken as far as kubectl reads it: what follows ... is a warning', () => {
+    const [document, ...others] = readYaml('a: 1\n...\n# a comment\nb: [that reads\n');
+    expect(document).toMatchObject({
+      value: { a: 1 },
+      problems: [],
+      warnings: [{ code: 'yaml-not-read', line: 2, path: [] }],
+    });
+    expect(others).toEqual([]);
+    expect(readYaml('a: 1\n...\n# a comment\n...\n')[0]?.warnings).toEqual([]);
+  });
+
+  it('knows the lines of JSON too, and of a text with line breaks of Windows', () => {
+    const [first, second] = readYaml('{"a": 1,\n "b": {\n "c": [1,\n2]}}\n{"d": 1}');
+    expect(first?.lineOf(['b', 'c', 1])).toBe(4);
+    expect(second?.lineOf(['d'])).toBe(5);
+    const [, windows] = readYaml('a: 1\r\n---\r\n\r\nb: 1\r\n');
+    expect(windows?.lineOf(['b'])).toBe(4);
+  });
+
+  it.each([
+    ['a text without its end', 'a: 1\nb: "x\n', 2],
+    ['a bracket that does not match', 'a: 1\nb:\n  - [x}\n', 3],
+    ['a tab that indents', 'a:\n\tb: 1\n', 2],
+    ['a line without a colon', 'a: 1\nb\nc: 1\n', 2],
+    ['a control character', 'a: 1\nb: "\x7f"\n', 2],
+    ['an escape that YAML 1.1 does not have', 'a: 1\nb: "\\/"\n', 2],
+    ['a document on the line of ---', 'a: 1\n--- {b: 1}\n', 2],
+    ['a merge of a text', 'a: 1\nb:\n  <<: text\n', 3],
+    ['JSON with a comma too many', '{"a": 1,\n "b": [1,]}\n', 2],
+    ['JSON with a comment', '{"a": 1,\n // comment\n "b": 1}\n', 2],
+  ])('is refused with the line of what is wrong: %s', (_, text, line) => {
+    const problems = readYaml(text).flatMap((document) => document.problems);
+    expect(problems).toMatchObject([{ code: 'yaml-syntax', line }]);
+  });
+
+  it('is read on behind a document that is refused', () => {
+    const documents = readYaml('a: [\n---\nb: 1\n---\nc: ]\n');
+    expect(documents.map(({ value }) => value)).toEqual([undefined, { b: 1 }, undefined]);
+  });
+
+  it('is YAML even if it begins with a brace, where the API server reads the body of a request', () => {
+    expect(readYaml('{a: 1, b: [x,], }', 'yaml')[0]?.value).toEqual({ a: 1, b: ['x'] });
+    expect(readYaml('%YAML 1.1\n--- {a: 1}\n---\nb: [', 'yaml')).toMatchObject([{ value: { a: 1 }, problems: [] }]);
+    expect(readYaml('{a: 1, b: [x,], }')[0]?.problems).toMatchObject([{ code: 'yaml-syntax' }]);
   });
 
   it.each([
@@ -163,6 +210,16 @@ describe('manifests', () => {
     expect(parseManifests(toYaml([service, pod]))).toEqual([service, pod]);
     expect(parseManifests(toJson(service))).toEqual([service]);
     expect(parseManifests(toJson([service, pod]))).toEqual([service, pod]);
+  });
+
+  it('come from the list of any kind, whose items have its kind where they have none', () => {
+    const text =
+      'apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: { name: a }\n- { apiVersion: v1, kind: Pod, metadata: { name: b } }\n';
+    expect(parseManifests(text)).toEqual([
+      { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a' } },
+      { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'b' } },
+    ]);
+    expect(parseManifests('apiVersion: v1\nkind: ServiceList\nitems: null\n')).toEqual([]);
   });
 
   it('are refused all at once, each problem with its line', () => {

@@ -1,24 +1,22 @@
-import {
-  Composer,
-  type CST,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  LineCounter,
-  type Node,
-  Parser,
-  type Scalar,
-  Schema,
-} from 'yaml';
+import { parseJsonValues } from './json-nodes.ts';
+import { type StreamPart, streamParts } from './manifest-stream.ts';
+import { unwritableCharacter, YamlSyntaxError } from './yaml-cursor.ts';
+import { deepestYaml, parseYaml, TooDeepError, type YamlMapping, type YamlNode } from './yaml-nodes.ts';
+import { isMergeKey, keyText, scalarValue } from './yaml-values.ts';
 
 /** One step into an object: the name of a field, or a place in a list. */
 export type PathStep = string | number;
 
 /** What is wrong with the text itself, before anything is known of the object it describes. */
 export interface YamlProblem {
-  readonly code: 'yaml-syntax' | 'yaml-too-long' | 'yaml-too-deep' | 'yaml-aliases' | 'yaml-key' | 'yaml-duplicate-key';
+  readonly code:
+    | 'yaml-syntax'
+    | 'yaml-too-long'
+    | 'yaml-too-deep'
+    | 'yaml-aliases'
+    | 'yaml-key'
+    | 'yaml-duplicate-key'
+    | 'yaml-not-read';
   readonly message: string;
   /** Counted from 1. */
   readonly line: number;
@@ -32,7 +30,10 @@ export interface YamlDocument {
   readonly value: unknown;
   /** Line on which the document's content begins, counted from 1. */
   readonly line: number;
+  /** Why it could not be read. */
   readonly problems: readonly YamlProblem[];
+  /** What kubectl takes without a word, and what the writer of the text will not have meant. */
+  readonly warnings: readonly YamlProblem[];
   /** The line of the field or list entry at `path`, or of the nearest one above it that the text has. */
   lineOf(path: readonly PathStep[]): number;
 }
@@ -41,125 +42,114 @@ export interface YamlDocument {
 export const longestYaml = 3 * 1024 * 1024;
 
 /**
- * Reads a YAML stream as kubectl does: YAML 1.1 (`yes` and `on` are booleans, `0777` is octal), dates are strings, a key
- * that comes twice counts once (the last), documents without content are left out. JSON is YAML too. Never throws.
+ * Reads a text of manifests as kubectl does. A text that begins with `{` is JSON, one value after another. Any other is
+ * YAML 1.1: `yes` and `on` are booleans, `0777` and `0o777` are octal, dates are strings, `---` begins a line of its own.
+ * Of a key that comes twice the last one counts, text behind `...` is not read: both are `warnings`. Documents without
+ * content are left out. Never throws.
  *
- * Source: `sigs.k8s.io/yaml`, which kubectl reads manifests with.
+ * Stricter than kubectl, on purpose: 3 MiB, 128 levels, aliases that unfold to ten times the text; of a text that begins
+ * with `{` and is no JSON, kubectl's verdict depends on its version, and it is refused; halves of surrogate pairs are
+ * refused wherever they stand.
+ *
+ * @param format - `yaml` for the body of a request: the API server divides it nowhere, and reads its first document as YAML also
+ * if it begins with `{`
+ *
+ * Source: `sigs.k8s.io/yaml` and `k8s.io/apimachinery/pkg/util/yaml`, which kubectl reads manifests with. `test/contract`
+ * has what the real kubectl says.
  */
-export function readYaml(text: string): YamlDocument[] {
+export function readYaml(text: string, format: 'manifests' | 'yaml' = 'manifests'): YamlDocument[] {
   if (text.length > longestYaml) {
     const message = `the text has more than ${longestYaml} characters: the API server reads no body longer than 3 MiB`;
     return [unreadable({ code: 'yaml-too-long', message, line: 1, path: [] })];
   }
-  const lines = new LineCounter();
-  const lineAt = (offset: number) => Math.max(1, lines.linePos(offset).line);
-  try {
-    const composer = new Composer({
-      version: '1.1',
-      schema: kubernetesSchema,
-      // The parser's own check compares every pair of keys. The conversion below finds them in passing.
-      uniqueKeys: false,
-      prettyErrors: false,
-      logLevel: 'silent',
-    });
-    const tokens = untilHopeless(boundedTokens(text, lines));
-    const documents = withoutStackTraces(() => [...composer.compose(tokens, false, text.length)]);
-    const budget = new Budget(text.length);
-    const read: YamlDocument[] = [];
-    for (const document of documents) {
-      if (document.errors.length > 0) {
-        const problems = document.errors.slice(0, problemsShown).map((error): YamlProblem => {
-          // The parser puts the text that it does not understand into its message, whole.
-          const message = error.message.length > 300 ? `${error.message.slice(0, 300)}...` : error.message;
-          return { code: 'yaml-syntax', message, line: lineAt(error.pos[0]), path: [] };
-        });
-        read.push(unreadable(...problems));
-        continue;
+  const budget = new Budget(text.length);
+  const read: YamlDocument[] = [];
+  let failed = 0;
+  for (const part of streamParts(text, format)) {
+    const lines = new Lines(part);
+    try {
+      for (const { root, notRead } of rootsOf(part)) {
+        const document = new Conversion(lines, budget).document(root, notRead);
+        if (document.value !== null) read.push(document);
+        if (document.problems.length > 0) failed += 1;
       }
-      const contents = document.contents as Node | null;
-      if (contents === null || (isScalar(contents) && contents.value === null)) continue;
-      read.push(new Conversion(lineAt, budget).document(contents));
+    } catch (error) {
+      read.push(unreadable(problemOf(error, lines)));
+      failed += 1;
+      // What is nested too deeply is no manifest, and neither is what follows it.
+      if (error instanceof TooDeepError) break;
     }
-    return read;
-  } catch (error) {
-    if (error instanceof TooDeepError) {
-      const message = `nested more than ${deepestYaml} levels deep`;
-      return [unreadable({ code: 'yaml-too-deep', message, line: lineAt(error.offset), path: [] })];
-    }
-    const message = `cannot be read: ${String(error).slice(0, 200)}`;
-    return [unreadable({ code: 'yaml-syntax', message, line: 1, path: [] })];
+    if (failed >= problemsShown) break;
   }
-}
-
-/**
- * Most levels of lists and maps in each other. The largest custom resource definitions have about fifty.
- *
- * The bound is on tokens, before anything recurses: the composer calls itself for each level, and V8 does not throw but
- * aborts the process if it compiles a regular expression at the end of the stack.
- */
-export const deepestYaml = 128;
-
-class TooDeepError extends Error {
-  /** Where the first level too many begins, in UTF-16 units. */
-  readonly offset: number;
-
-  constructor(offset: number) {
-    super('nested too deeply');
-    this.offset = offset;
-  }
-}
-
-/** The tokens of `Parser.parse`, as long as they nest no deeper than is allowed. */
-function* boundedTokens(text: string, lines: LineCounter): Generator<CST.Token> {
-  const parser = new Parser(lines.addNewLine);
-  lines.addNewLine(0);
-  for (const lexeme of new Lexer().lex(text)) {
-    yield* parser.next(lexeme);
-    // The document itself stands on the stack too, and a scalar in the innermost level.
-    if (parser.stack.length > deepestYaml + 2) throw new TooDeepError(parser.offset);
-  }
-  yield* parser.end();
-}
-
-/** The composer makes an error for each comma too many, and nine tenths of the time went into stack traces. */
-function withoutStackTraces<T>(work: () => T): T {
-  const limit = Error.stackTraceLimit;
-  // `Reflect.set` does not throw if the process runs with frozen intrinsics.
-  Reflect.set(Error, 'stackTraceLimit', 0);
-  try {
-    return work();
-  } finally {
-    Reflect.set(Error, 'stackTraceLimit', limit);
-  }
-}
-
-/** Ends the stream after some errors: a text that is no YAML at all makes one of every character. */
-function* untilHopeless(tokens: Iterable<CST.Token>): Generator<CST.Token> {
-  let errors = 0;
-  for (const token of tokens) {
-    yield token;
-    if (token.type === 'error') errors += 1;
-    if (errors >= problemsShown) return;
-  }
-}
-
-/** YAML 1.1 as `sigs.k8s.io/yaml` has it. Made once: each document would make one of its own. */
-const kubernetesSchema = new Schema({
-  schema: 'yaml-1.1',
-  resolveKnownTags: false,
-  customTags: (tags) => tags.filter((tag) => typeof tag !== 'object' || !isForeign(tag)),
-});
-
-/** Dates, and numbers to the base of sixty (`12:30`): text for `sigs.k8s.io/yaml`. */
-function isForeign(tag: { tag: string; format?: string | undefined }): boolean {
-  return tag.tag === 'tag:yaml.org,2002:timestamp' || tag.format === 'TIME';
+  return read;
 }
 
 const problemsShown = 10;
 
-function unreadable(...problems: YamlProblem[]): YamlDocument {
-  const line = problems[0]?.line ?? 1;
-  return { value: undefined, line, problems, lineOf: () => line };
+/** The values of a part, and where the text begins that kubectl passes over. */
+function* rootsOf(part: StreamPart): Generator<{ root: YamlNode; notRead?: number | undefined }> {
+  const { kind, text } = part;
+  switch (kind) {
+    case 'json':
+      refuseCharacters(text, /\p{Cs}/u);
+      for (const root of parseJsonValues(text)) yield { root };
+      return;
+    case 'yaml': {
+      refuseCharacters(text, unwritableCharacter);
+      const { root, restOffset } = parseYaml(text);
+      if (root !== undefined) yield { root, notRead: restOffset };
+      return;
+    }
+    case 'bad-separator':
+      throw new YamlSyntaxError('behind --- stands nothing but a comment: begin the document on the next line', 0);
+  }
+}
+
+function refuseCharacters(text: string, refused: RegExp): void {
+  const offset = text.search(refused);
+  if (offset < 0) return;
+  const character = text.codePointAt(offset)?.toString(16).toUpperCase().padStart(4, '0');
+  const message = `U+${character} stands in the text as it is: in double quotes, write it as an escape`;
+  throw new YamlSyntaxError(message, offset);
+}
+
+function problemOf(error: unknown, lines: Lines): YamlProblem {
+  if (error instanceof TooDeepError) {
+    const message = `nested more than ${deepestYaml} levels deep`;
+    return { code: 'yaml-too-deep', message, line: lines.at(error.offset), path: [] };
+  }
+  if (error instanceof YamlSyntaxError) {
+    return { code: error.code, message: error.message, line: lines.at(error.offset), path: [] };
+  }
+  const message = `cannot be read: ${String(error).slice(0, 200)}`;
+  return { code: 'yaml-syntax', message, line: lines.at(0), path: [] };
+}
+
+/** The lines of a part of the text, as an editor counts them. */
+class Lines {
+  readonly #first: number;
+  readonly #ends: number[] = [];
+
+  constructor({ text, line }: StreamPart) {
+    this.#first = line;
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#ends.push(at);
+  }
+
+  at(offset: number): number {
+    let low = 0;
+    let high = this.#ends.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#ends[middle] ?? 0) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return this.#first + low;
+  }
+}
+
+function unreadable(problem: YamlProblem): YamlDocument {
+  const { line } = problem;
+  return { value: undefined, line, problems: [problem], warnings: [], lineOf: () => line };
 }
 
 /** Where a value stands, and where its parts do. */
@@ -182,153 +172,219 @@ class Budget {
   }
 }
 
-class UnfoldingError extends Error {
-  readonly code: YamlProblem['code'];
+/** What kubectl counts of a document, to see whether it is made of aliases for the most part. */
+class AliasShare {
+  #values = 1;
+  #fromAliases = 0;
 
-  constructor(code: YamlProblem['code'], message: string) {
-    super(message);
-    this.code = code;
+  /** Whether kubectl still reads it. */
+  count(insideAlias: boolean): boolean {
+    this.#values += 1;
+    if (insideAlias) this.#fromAliases += 1;
+    return this.#fromAliases <= 100 || this.#values <= 1000 || this.#fromAliases / this.#values <= this.#allowed();
+  }
+
+  /** 99 % up to 400,000 values, and then less and less: 10 % from 4,000,000. */
+  #allowed(): number {
+    const share = (this.#values - 400_000) / 3_600_000;
+    return 0.99 - 0.89 * Math.min(Math.max(share, 0), 1);
   }
 }
 
+interface Converted {
+  readonly value: unknown;
+  readonly place: Place;
+}
+
+/** A map that is being filled. */
+interface Filled {
+  readonly value: Record<string, unknown>;
+  readonly parts: Map<PathStep, Place>;
+}
+
 class Conversion {
-  readonly #lineAt: (offset: number) => number;
+  readonly #lines: Lines;
   readonly #budget: Budget;
-  readonly #problems: YamlProblem[] = [];
-  /** In document order, so that an alias finds the last anchor of its name before it. */
-  readonly #anchors = new Map<string, Node>();
+  readonly #share = new AliasShare();
+  readonly #warnings: YamlProblem[] = [];
+  /** Maps with a key that JSON does not have, and what is wrong with it. */
+  readonly #withoutKey = new Map<unknown, YamlSyntaxError>();
+  /** What is wrong with the first number that JSON does not have. */
+  #noNumber: YamlSyntaxError | undefined;
   /** What the conversion stands in: an alias to one of these would unfold for ever. */
-  readonly #open = new Set<Node>();
-  /** The steps to where the conversion is now; only read when a problem is reported. */
+  readonly #open = new Set<YamlNode>();
+  #aliasDepth = 0;
+  /** The steps to where the conversion is now; only read when something is reported. */
   readonly #path: PathStep[] = [];
 
-  constructor(lineAt: (offset: number) => number, budget: Budget) {
-    this.#lineAt = lineAt;
+  constructor(lines: Lines, budget: Budget) {
+    this.#lines = lines;
     this.#budget = budget;
   }
 
-  document(contents: Node): YamlDocument {
-    const line = this.#line(contents, 1);
+  document(root: YamlNode, notRead: number | undefined): YamlDocument {
+    const line = this.#lines.at(root.offset);
     try {
-      const { value, place } = this.#convert(contents, line);
-      return { value, line, problems: this.#problems, lineOf: (path) => lineOf(place, path) };
+      const { value, place } = this.#convert(root, line);
+      if (this.#noNumber !== undefined || this.#withoutKey.size > 0) this.#refuseWhatJsonLacks(value);
+      if (notRead !== undefined) {
+        const message = 'kubectl does not read the text from here on: begin a document with --- on a line of its own';
+        this.#warnings.push({ code: 'yaml-not-read', message, line: this.#lines.at(notRead), path: [] });
+      }
+      return { value, line, problems: [], warnings: this.#warnings, lineOf: (path) => lineOf(place, path) };
     } catch (error) {
-      if (!(error instanceof UnfoldingError)) throw error;
-      return unreadable({ code: error.code, message: error.message, line, path: [...this.#path] });
+      return unreadable({ ...problemOf(error, this.#lines), path: [...this.#path] });
     }
   }
 
-  #line(node: Node, otherwise: number): number {
-    return node.range ? this.#lineAt(node.range[0]) : otherwise;
+  #convert(node: YamlNode, line: number): Converted {
+    this.#enter(node);
+    switch (node.kind) {
+      case 'literal':
+        this.#spendText(node, node.value);
+        // JSON has one zero.
+        return { value: node.value === 0 ? 0 : node.value, place: { line } };
+      case 'scalar': {
+        const { value } = scalarValue(node);
+        if (typeof value === 'number' && !Number.isFinite(value)) {
+          this.#noNumber ??= new YamlSyntaxError('JSON has no such number: quote it', node.offset);
+        }
+        this.#spendText(node, value);
+        return { value: value === 0 ? 0 : value, place: { line } };
+      }
+      case 'alias':
+        return this.#following(node.target, node.offset, () => this.#convert(node.target, line));
+      case 'sequence':
+        return this.#inside(node, () => this.#sequence(node.items, line));
+      case 'mapping':
+        return this.#inside(node, () => {
+          const filled: Filled = { value: {}, parts: new Map() };
+          this.#fill(node, line, filled, new Set());
+          return { value: filled.value, place: { line, parts: filled.parts } };
+        });
+    }
   }
 
-  #convert(node: Node | null, line: number): { value: unknown; place: Place } {
-    if (node === null) return { value: null, place: { line } };
+  #enter(node: YamlNode): void {
     // Aliases nest what they name, so that what comes out may be deeper than the text.
-    if (this.#path.length > deepestYaml)
-      throw new UnfoldingError('yaml-too-deep', `nested more than ${deepestYaml} levels deep`);
-    if (!this.#budget.spend(1))
-      throw new UnfoldingError('yaml-aliases', 'the aliases unfold to ten times the text and more');
-    if (isAlias(node)) return this.#convert(this.#named(node.source), line);
-    if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
-    if (isScalar(node)) return { value: this.#scalar(node), place: { line } };
+    if (this.#path.length > deepestYaml) throw new TooDeepError(node.offset);
+    if (!this.#share.count(this.#aliasDepth > 0)) {
+      throw new YamlSyntaxError('the document is made of aliases for the most part', node.offset, 'yaml-aliases');
+    }
+    this.#spend(node, 1);
+  }
+
+  #spend(node: YamlNode, amount: number): void {
+    if (this.#budget.spend(amount)) return;
+    const message = 'the aliases unfold to ten times the text and more';
+    throw new YamlSyntaxError(message, node.offset, 'yaml-aliases');
+  }
+
+  #spendText(node: YamlNode, value: unknown): void {
+    if (typeof value === 'string') this.#spend(node, value.length);
+  }
+
+  #following<T>(target: YamlNode, offset: number, read: () => T): T {
+    if (this.#open.has(target)) throw new YamlSyntaxError('an alias names what it stands in', offset, 'yaml-aliases');
+    this.#aliasDepth += 1;
+    const result = read();
+    this.#aliasDepth -= 1;
+    return result;
+  }
+
+  #inside<T>(node: YamlNode, read: () => T): T {
     this.#open.add(node);
-    const converted = this.#collection(node, line);
+    const result = read();
     this.#open.delete(node);
-    return converted;
+    return result;
   }
 
-  #named(anchor: string): Node {
-    const target = this.#anchors.get(anchor);
-    if (target === undefined)
-      throw new UnfoldingError('yaml-aliases', `no anchor for the alias *${anchor.slice(0, 60)}`);
-    if (this.#open.has(target)) throw new UnfoldingError('yaml-aliases', 'an alias names what it stands in');
-    return target;
-  }
-
-  #collection(node: Node, line: number): { value: unknown; place: Place } {
+  #sequence(items: readonly YamlNode[], line: number): Converted {
+    const value: unknown[] = [];
     const parts = new Map<PathStep, Place>();
-    if (isSeq(node)) {
-      const value: unknown[] = [];
-      for (const [index, item] of node.items.entries()) {
-        const entry = item as Node | null;
-        this.#path.push(index);
-        const converted = this.#convert(entry, entry === null ? line : this.#line(entry, line));
-        this.#path.pop();
-        value.push(converted.value);
-        parts.set(index, converted.place);
-      }
-      return { value, place: { line, parts } };
-    }
-    return this.#map(node, line, parts);
-  }
-
-  #map(node: Node, line: number, parts: Map<PathStep, Place>): { value: unknown; place: Place } {
-    const value: Record<string, unknown> = {};
-    if (!isMap(node)) return { value, place: { line, parts } };
-    const merged: (Node | null)[] = [];
-    for (const pair of node.items) {
-      const keyNode = pair.key as Node | null;
-      const keyLine = keyNode === null ? line : this.#line(keyNode, line);
-      if (isScalar(keyNode) && keyNode.type === 'PLAIN' && keyNode.source === '<<') {
-        merged.push(pair.value as Node | null);
-        continue;
-      }
-      const key = this.#key(keyNode, keyLine);
-      if (key === undefined) continue;
-      if (parts.has(key)) {
-        const message = `the key ${JSON.stringify(key.slice(0, 100))} comes twice: the last one counts, and kubectl refuses it`;
-        this.#problems.push({ code: 'yaml-duplicate-key', message, line: keyLine, path: [...this.#path, key] });
-      }
-      this.#path.push(key);
-      const converted = this.#convert(pair.value as Node | null, keyLine);
+    for (const [index, item] of items.entries()) {
+      this.#path.push(index);
+      const converted = this.#convert(item, this.#aliasDepth > 0 ? line : this.#lines.at(item.offset));
       this.#path.pop();
-      setOwn(value, key, converted.value);
-      parts.set(key, { ...converted.place, line: keyLine });
+      value.push(converted.value);
+      parts.set(index, converted.place);
     }
-    for (const source of merged) this.#merge(source, line, value, parts);
     return { value, place: { line, parts } };
   }
 
-  /** `<<: *defaults`, which YAML 1.1 has: keys of the map itself come before those merged in. */
-  #merge(source: Node | null, line: number, value: Record<string, unknown>, parts: Map<PathStep, Place>): void {
-    const converted = this.#convert(source, line);
-    const maps = Array.isArray(converted.value) ? converted.value : [converted.value];
-    for (const map of maps) {
-      if (typeof map !== 'object' || map === null) continue;
-      for (const [key, part] of Object.entries(map)) {
-        if (parts.has(key)) continue;
-        setOwn(value, key, part);
-        parts.set(key, { line });
+  /** `own` has the keys so far, for keys that come twice; a map that is merged in has been looked at where it stands. */
+  #fill({ entries }: YamlMapping, line: number, into: Filled, own: Set<string> | undefined): void {
+    for (const [keyNode, valueNode] of entries) {
+      const keyLine = this.#aliasDepth > 0 ? line : this.#lines.at(keyNode.offset);
+      if (keyNode.kind === 'scalar' && isMergeKey(keyNode)) {
+        this.#merge(valueNode, keyLine, into);
+        continue;
       }
+      const key = this.#key(keyNode, into);
+      this.#path.push(key);
+      if (own?.has(key)) {
+        const message = `the key ${JSON.stringify(key.slice(0, 100))} comes twice: kubectl takes the last one and says nothing`;
+        this.#warnings.push({ code: 'yaml-duplicate-key', message, line: keyLine, path: [...this.#path] });
+      }
+      own?.add(key);
+      const converted = this.#convert(valueNode, keyLine);
+      this.#path.pop();
+      setOwn(into.value, key, converted.value);
+      into.parts.set(key, { ...converted.place, line: keyLine });
+    }
+  }
+
+  /** `<<: *defaults`, which YAML 1.1 has. For kubectl, keys of the map itself win only if they come after it. */
+  #merge(source: YamlNode, line: number, into: Filled): void {
+    if (source.kind === 'sequence') {
+      // Of several, the first one wins.
+      for (const item of source.items.toReversed()) this.#mergeMap(item, line, into);
+    } else {
+      this.#mergeMap(source, line, into);
+    }
+  }
+
+  #mergeMap(source: YamlNode, line: number, into: Filled): void {
+    const map = source.kind === 'alias' ? source.target : source;
+    if (map.kind !== 'mapping') throw new YamlSyntaxError('behind << stands a map, or a list of maps', source.offset);
+    this.#enter(source);
+    if (source.kind === 'alias') {
+      this.#following(map, source.offset, () => {
+        this.#enter(map);
+        this.#inside(map, () => this.#fill(map, line, into, undefined));
+      });
+    } else {
+      this.#inside(map, () => this.#fill(map, line, into, undefined));
     }
   }
 
   /** JSON has keys of text only; `80: x` and `true: x` become text as in `sigs.k8s.io/yaml`. */
-  #key(node: Node | null, line: number): string | undefined {
-    const target = isAlias(node) ? this.#named(node.source) : node;
-    if (isScalar(node) && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
-    const scalar = isScalar(target) ? this.#scalar(target) : undefined;
-    if (typeof scalar === 'string' || typeof scalar === 'number' || typeof scalar === 'boolean') {
-      this.#budget.spend(String(scalar).length);
-      return String(scalar);
+  #key(node: YamlNode, { value }: Pick<Filled, 'value'>): string {
+    this.#enter(node);
+    if (node.kind === 'alias') {
+      return this.#following(node.target, node.offset, () => this.#key(node.target, { value }));
     }
-    const message = 'a key must be text: an object of JSON has no other keys';
-    this.#problems.push({ code: 'yaml-key', message, line, path: [...this.#path] });
-    return undefined;
+    let key: string | undefined;
+    if (node.kind === 'literal') key = String(node.value);
+    else if (node.kind === 'scalar') key = keyText(scalarValue(node));
+    if (key === undefined) {
+      const message = 'a key must be text: an object of JSON has no other keys';
+      const problem = new YamlSyntaxError(message, node.offset, 'yaml-key');
+      if (node.kind !== 'scalar') throw problem;
+      if (!this.#withoutKey.has(value)) this.#withoutKey.set(value, problem);
+      key = node.text;
+    }
+    this.#spend(node, key.length);
+    return key;
   }
 
-  #scalar(node: Scalar): unknown {
-    const { value } = node;
-    if (typeof value === 'string') {
-      if (!this.#budget.spend(value.length)) {
-        throw new UnfoldingError('yaml-aliases', 'the aliases unfold to ten times the text and more');
-      }
-      return value;
-    }
-    if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
-    // What is left is base64 (`!!binary`), which kubectl passes on as text, and sets and ordered maps, which it refuses.
-    return node.source ?? null;
+  /** Only what is left in the end: under a key that comes once more, it was replaced. */
+  #refuseWhatJsonLacks(value: unknown): void {
+    if (typeof value === 'number' && !Number.isFinite(value) && this.#noNumber !== undefined) throw this.#noNumber;
+    const problem = this.#withoutKey.get(value);
+    if (problem !== undefined) throw problem;
+    if (typeof value !== 'object' || value === null) return;
+    for (const part of Object.values(value)) this.#refuseWhatJsonLacks(part);
   }
 }
 

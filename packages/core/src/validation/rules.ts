@@ -18,12 +18,13 @@ const serviceDocumentation = 'Kubernetes documentation, "Service", section Exter
 /** Every rule, by its code. */
 export const rules = {
   // The text and the object as such.
-  'yaml-syntax': { source: 'YAML 1.1', hint: 'Correct the text at that line.' },
+  'yaml-syntax': { source: yamlReader, hint: 'Correct the text at that line.' },
   'yaml-too-long': { source: 'Kubernetes apiserver: request body limit of 3 MiB', hint: 'Split the text.' },
   'yaml-too-deep': { source: yamlReader, hint: 'No object of Kubernetes is nested that deep.' },
   'yaml-aliases': { source: yamlReader, hint: 'Write the parts out.' },
   'yaml-key': { source: yamlReader, hint: 'Quote the key.' },
   'yaml-duplicate-key': { source: yamlReader, hint: 'Remove one of the two.' },
+  'yaml-not-read': { source: yamlReader, hint: 'Begin a document with --- on a line of its own, or remove the text.' },
   'not-an-object': {
     source: 'Kubernetes API conventions, "Types (Kinds)"',
     hint: 'Give an object with apiVersion, kind and metadata.',

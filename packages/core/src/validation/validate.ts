@@ -1,5 +1,5 @@
 import { canonicalName, parseTargetPattern, type TargetPattern } from '../names/index.ts';
-import { type PathStep, readYaml, type YamlProblem } from '../objects/index.ts';
+import { listItems, type PathStep, readYaml, type YamlProblem } from '../objects/index.ts';
 import { type TargetContext, warnOfTarget } from './external-name-warnings.ts';
 import { label1035Problems, label1123Problems } from './formats.ts';
 import { FieldPath, Findings, type Issue } from './issue.ts';
@@ -121,8 +121,8 @@ interface Located {
 }
 
 function textIssues(text: string, settings: Settings): Issue[] {
-  const located = readYaml(text).flatMap(({ value, problems, lineOf }) => {
-    return listed({ value, lineOf, problems: problems.map(textIssue) });
+  const located = readYaml(text).flatMap(({ value, problems, warnings, lineOf }) => {
+    return listed({ value, lineOf, problems: [...problems, ...warnings].map(textIssue) });
   });
   if (located.length > 0) return documentIssues(located, settings);
   return [textIssue({ code: 'not-an-object', message: 'no object in it', line: 1, path: [] })];
@@ -134,7 +134,7 @@ function textIssue({ code, message, path, line }: Omit<YamlProblem, 'code'> & { 
     (above, step) => (typeof step === 'number' ? above.index(step) : above.child(step)),
     new FieldPath(),
   );
-  if (code === 'yaml-duplicate-key') findings.warn(code, at, message);
+  if (code === 'yaml-duplicate-key' || code === 'yaml-not-read') findings.warn(code, at, message);
   else findings.badRequest(code, at, message);
   return { ...onlyIssue(findings), line };
 }
@@ -147,12 +147,12 @@ function valueIssues(input: unknown, settings: Settings): Issue[] {
   );
 }
 
-/** The items of a List one by one. */
+/** The items of a list one by one. */
 function listed(whole: Located): Located[] {
   const { value, lineOf, problems } = whole;
-  const items = isRecord(value) && value['kind'] === 'List' ? value['items'] : undefined;
-  if (!Array.isArray(items)) return [whole];
-  return Array.from(items).map((item: unknown, index) => ({
+  const items = listItems(value);
+  if (items === undefined) return [whole];
+  return items.map((item, index) => ({
     value: item ?? null,
     problems: index === 0 ? problems : [],
     ...(lineOf ? { lineOf: (path) => lineOf(['items', index, ...path]) } : {}),

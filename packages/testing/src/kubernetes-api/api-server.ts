@@ -535,7 +535,7 @@ function readBody(bytes: Buffer, contentType: string, target: RequestTarget & { 
     throw new ApiStatusError(415, 'UnsupportedMediaType', message);
   }
   try {
-    if (yaml) return { value: yamlValue(text), duplicateFields: [] };
+    if (yaml) return readYamlBody(text);
     const value = JSON.parse(text) as unknown;
     checkDepth(value);
     return { value, duplicateFields: patch ? [] : duplicateFields(text) };
@@ -550,11 +550,15 @@ function readBody(bytes: Buffer, contentType: string, target: RequestTarget & { 
 }
 
 /** The first document. The reader of core bounds its depth, which the parser's own does not. */
-function yamlValue(text: string): unknown {
-  const [document] = readYaml(text);
-  const [problem] = document?.problems ?? [];
+function readYamlBody(text: string): RequestBody {
+  const [document] = readYaml(text, 'yaml');
+  if (document === undefined) return { value: null, duplicateFields: [] };
+  const [problem] = document.problems;
   if (problem !== undefined) throw new Error(`line ${problem.line}: ${problem.message}`);
-  return document?.value ?? null;
+  const duplicateFields = document.warnings
+    .filter(({ code }) => code === 'yaml-duplicate-key')
+    .map(({ line, path }) => `line ${line}: key ${JSON.stringify(path.at(-1))} already set in map`);
+  return { value: document.value, duplicateFields };
 }
 
 /** @throws ApiStatusError 413 */
