@@ -65,6 +65,52 @@ describe('the Kubernetes API of a local cluster', () => {
     },
   );
 
+  it.each([
+    ['Strict', 400, undefined],
+    ['Warn', 201, '299 - "line 5: key \\"spec\\" already set in map"'],
+    ['Ignore', 201, undefined],
+  ])('takes a key that comes twice in YAML as fieldValidation=%s says', async (validation, code, warning) => {
+    const query = `fieldManager=test&fieldValidation=${validation}`;
+    for (const [method, path, type] of [
+      ['POST', `${services}?${query}`, 'application/yaml'],
+      ['PATCH', `${services}/applied?${query}`, 'application/apply-patch+yaml'],
+    ] as const) {
+      const name = method === 'POST' ? 'created' : 'applied';
+      const text = `apiVersion: v1
+kind: Service
+metadata: { name: ${name} }
+spec: { type: ExternalName, externalName: primary-db.example.com }
+spec: { type: ExternalName, externalName: secondary-db.example.com }
+`;
+      const answer = await call(method, path, { text, type });
+      expect(answer.code).toBe(code);
+      expect(answer.headers['warning']).toBe(warning);
+      expect(answer.body).toMatchObject(
+        code === 400
+          ? { message: expect.stringContaining('line 5: key "spec" already set in map') }
+          : { spec: { externalName: 'secondary-db.example.com' } },
+      );
+    }
+  });
+
+  it.each([
+    [
+      'braces',
+      '{apiVersion: v1, kind: Service, metadata: {name: yaml}, spec: {type: ExternalName, externalName: a.example.com,}}',
+    ],
+    [
+      'a directive',
+      '%YAML 1.1\n--- {apiVersion: v1, kind: Service, metadata: {name: yaml}, spec: {type: ExternalName, externalName: a.example.com}}\n---\nnothing: [that is read',
+    ],
+  ])('reads a body of YAML that begins with %s', async (_, text) => {
+    expect((await call('POST', services, { text, type: 'application/yaml' })).code).toBe(201);
+  });
+
+  it('refuses a body of YAML with an escape that only JSON has', async () => {
+    const text = JSON.stringify({ ...webscalerDb, metadata: { name: 'slash' } }).replace('primary', '\\/primary');
+    expect((await call('POST', services, { text, type: 'application/yaml' })).body).toMatchObject({ code: 400 });
+  });
+
   it('refuses an object that etcd would not store', async () => {
     const finalizers = Array.from({ length: 30_000 }, (_, index) => `example.com/${'x'.repeat(45)}-${index}`);
     const body = { ...webscalerDb, metadata: { ...webscalerDb.metadata, name: 'large', finalizers } };

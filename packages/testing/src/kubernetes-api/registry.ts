@@ -189,7 +189,7 @@ export class ObjectRegistry {
     const { object: configuration, warnings: unknown } = this.#decode(type, patch.body, { fieldValidation: 'Warn' });
     const fields = unknown.map((text) => text.slice(text.indexOf('"') + 1, -1));
     checkConfiguration(patch.body as JsonObject, fields, schemaOf(type));
-    const warnings: string[] = [];
+    const warnings = duplicatesOfApply(options);
     checkName(configuration, name);
     configuration.metadata.name = name;
     placeInNamespace(type, configuration, namespace);
@@ -342,6 +342,14 @@ export class ObjectRegistry {
   #now(): string {
     return `${this.#clock.date().toISOString().slice(0, 19)}Z`;
   }
+}
+
+/** Warnings, or a refusal, of keys that come twice in a configuration. */
+function duplicatesOfApply({ duplicateFields = [], fieldValidation = 'Warn' }: WriteOptions): readonly string[] {
+  if (fieldValidation === 'Ignore') return [];
+  if (fieldValidation === 'Warn' || duplicateFields.length === 0) return duplicateFields;
+  const list = duplicateFields.map((text) => `\n  ${text}`).join('');
+  throw badRequest(`error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:${list}`);
 }
 
 function patched(type: ResourceType, previous: KubernetesObject, patch: Exclude<Patch, { kind: 'apply' }>): JsonObject {
