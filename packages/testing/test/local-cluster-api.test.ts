@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
+import { parseManifests } from '@externalname/core';
 import { LocalCluster, type Status } from '@externalname/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { webscalerDb } from './tools/webscaler.ts';
@@ -104,6 +105,37 @@ spec: { type: ExternalName, externalName: secondary-db.example.com }
     ],
   ])('reads a body of YAML that begins with %s', async (_, text) => {
     expect((await call('POST', services, { text, type: 'application/yaml' })).code).toBe(201);
+  });
+
+  it('answers in YAML what a reader of YAML 1.1 takes for the same', async () => {
+    const annotations = {
+      a: 'yes',
+      b: 'on',
+      c: '0o17',
+      d: '1_000',
+      e: '12:30',
+      f: '<<',
+      g: '=',
+      '0777': '\x7f\x85',
+      off: '',
+    };
+    const body = { ...webscalerDb, metadata: { name: 'texts', annotations } };
+    expect((await call('POST', services, { body })).code).toBe(201);
+    const { body: answer } = await call('GET', `${services}/texts`, { accept: 'application/yaml' });
+    expect(parseManifests(String(answer['text']))).toMatchObject([{ metadata: { name: 'texts', annotations } }]);
+    const kubeconfig = cluster.api.kubeconfig({ user: 'yes' });
+    expect(parseManifests(kubeconfig)).toMatchObject([
+      { users: [{ name: 'yes' }], contexts: [{ context: { user: 'yes' } }] },
+    ]);
+  });
+
+  it('reads half of a surrogate pair in JSON as U+FFFD, as Go does', async () => {
+    const body = { ...webscalerDb, metadata: { name: 'half', annotations: { a: 'x\ud83d', b: '\u{1f600}' } } };
+    expect((await call('POST', services, { body })).code).toBe(201);
+    const metadata = { annotations: { a: 'x\ufffd', b: '\u{1f600}' } };
+    expect((await call('GET', `${services}/half`)).body).toMatchObject({ metadata });
+    const { body: answer } = await call('GET', `${services}/half`, { accept: 'application/yaml' });
+    expect(parseManifests(String(answer['text']))).toMatchObject([{ metadata }]);
   });
 
   it('refuses a body of YAML with an escape that only JSON has', async () => {
@@ -319,6 +351,7 @@ interface CallOptions {
   ca?: string | undefined;
   body?: unknown;
   type?: string;
+  accept?: string;
 }
 
 interface Answer {
@@ -349,6 +382,7 @@ function open(method: string, path: string, options: CallOptions): Promise<Incom
         ...('ca' in options && options.ca === undefined ? {} : { ca }),
         headers: {
           ...(shown === undefined ? {} : { authorization: `Bearer ${shown}` }),
+          ...(options.accept === undefined ? {} : { accept: options.accept }),
           ...(body === undefined
             ? {}
             : { 'content-type': options.type ?? 'application/json', 'content-length': Buffer.byteLength(body) }),

@@ -2,13 +2,12 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Clock, Random } from '@externalname/core';
+import { type Clock, type Random, toYaml } from '@externalname/core';
 import { readYaml, sleep } from '@externalname/core/internal';
-import { stringify } from 'yaml';
 import type { StartedFault } from '../faults.ts';
 import { type ApiFault, ApiFaults } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
-import { duplicateFields } from './decode.ts';
+import { duplicateFields, wholeCharacters } from './decode.ts';
 import { aggregatedDiscovery, coreVersions, groupList, groupNamed, resourceList } from './discovery.ts';
 import { asList, asMetadata, asTable, negotiate, type Representation } from './media-types.ts';
 import { checkDepth } from './object.ts';
@@ -371,7 +370,7 @@ export class ApiServer {
         }
       }
       return as === 'yaml'
-        ? `${stringify({ type, object: shown })}---\n`
+        ? `${toYaml(wholeCharacters({ type, object: shown }))}---\n`
         : `${JSON.stringify({ type, object: shown })}\n`;
     };
   }
@@ -536,8 +535,9 @@ function readBody(bytes: Buffer, contentType: string, target: RequestTarget & { 
   }
   try {
     if (yaml) return readYamlBody(text);
-    const value = JSON.parse(text) as unknown;
-    checkDepth(value);
+    const parsed = JSON.parse(text) as unknown;
+    checkDepth(parsed);
+    const value = /\\u[dD][89a-fA-F]/.test(text) ? wholeCharacters(parsed) : parsed;
     return { value, duplicateFields: patch ? [] : duplicateFields(text) };
   } catch (error) {
     if (error instanceof ApiStatusError) throw error;
@@ -581,7 +581,7 @@ function bodySchema(target: RequestTarget & { kind: 'resource' }, kind: string):
 }
 
 function send(response: ServerResponse, code: number, body: object, representation: Representation): void {
-  const text = representation === 'yaml' ? stringify(JSON.parse(JSON.stringify(body))) : JSON.stringify(body);
+  const text = representation === 'yaml' ? toYaml(wholeCharacters(body)) : JSON.stringify(body);
   response.writeHead(code, { 'content-type': contentTypes[representation], 'cache-control': 'no-cache, private' });
   response.end(text);
 }

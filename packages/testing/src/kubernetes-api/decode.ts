@@ -86,6 +86,15 @@ export function duplicateFields(text: string): string[] {
   return [...new Set(found)];
 }
 
+/** The same as JSON, with U+FFFD for each half of a surrogate pair: Go has none, and neither has UTF-8. */
+export function wholeCharacters<T>(value: T): T {
+  // Halves are all that JSON.stringify writes as such escapes.
+  const written = JSON.stringify(value)?.replace(/\\\\|\\ud[89a-f][\da-f]{2}/g, (found) =>
+    found === '\\\\' ? found : '\ufffd',
+  );
+  return written === undefined ? value : (JSON.parse(written) as T);
+}
+
 interface Findings {
   readonly unknown: string[];
 }

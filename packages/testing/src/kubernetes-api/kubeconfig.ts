@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { toYaml } from '@externalname/core';
 
 /** What a kubeconfig says. */
 export interface KubeconfigContents {
@@ -15,7 +15,7 @@ export interface KubeconfigContents {
 /** A kubeconfig file, as kubectl and all client libraries read it. Holds a token: a secret. */
 export function kubeconfigText(contents: KubeconfigContents): string {
   const { server, certificateAuthority, user, token, namespace = 'default' } = contents;
-  return stringify({
+  return toYaml({
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [
