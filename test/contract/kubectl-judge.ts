@@ -30,16 +30,17 @@ export class KubectlJudge {
     this.#cacheFolder = cacheFolder;
   }
 
-  async judge(text: string): Promise<KubectlVerdict> {
-    const { code, out, errors } = await this.#run(text);
+  /** `validate` is the value of `--validate`: what the object says is of no interest by default. */
+  async judge(text: string, validate = 'false'): Promise<KubectlVerdict> {
+    const { code, out, errors } = await this.#run(text, validate);
     if (code === 0) return { taken: true, objects: printedObjects(out) };
     if (errors.trim() === 'error: no objects passed to create') return { taken: true, objects: [] };
     if (/connection refused|timeout|certificate|Unauthorized|forbidden/i.test(errors)) throw new Error(errors);
     return { taken: false, unreadable: errors.includes('error parsing') };
   }
 
-  async #run(text: string): Promise<{ code: number | null; out: string; errors: string }> {
-    const flags = ['--dry-run=client', '--validate=false', '--output=json', '--filename=-'];
+  async #run(text: string, validate: string): Promise<{ code: number | null; out: string; errors: string }> {
+    const flags = ['--dry-run=client', `--validate=${validate}`, '--output=json', '--filename=-'];
     const place = ['--kubeconfig', this.#kubeconfig, '--cache-dir', this.#cacheFolder];
     const child = spawn(this.#binary, ['create', ...flags, ...place], { stdio: 'pipe' });
     const ended = new Promise<number | null>((resolve, reject) => {

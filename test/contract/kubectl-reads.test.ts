@@ -41,6 +41,20 @@ describe.skipIf(kubectlBinary === undefined)(`the real kubectl${missing}`, { tim
     });
   });
 
+  it.each(['strict', 'warn', 'ignore'])(
+    'takes the last one of two keys and says nothing, with --validate=%s too',
+    async (validate) => {
+      const spec = (externalName: string) => ({ type: 'ExternalName', externalName });
+      const [first, last] = [spec('a.example.com'), spec('b.example.com')];
+      const expected = { taken: true, objects: [{ ...service, spec: last }] };
+      expect(await judge.judge(`${toYaml({ ...service, spec: first })}${toYaml({ spec: last })}`, validate)).toEqual(
+        expected,
+      );
+      const json = `${JSON.stringify({ ...service, spec: first }).slice(0, -1)},"spec":${JSON.stringify(last)}}`;
+      expect(await judge.judge(json, validate)).toEqual(expected);
+    },
+  );
+
   it('reads back what was written, whatever the keys and texts are made of', async () => {
     const values = fc.array(fc.tuple(manifestText, manifestValue), { minLength: 50, maxLength: 100 });
     await fc.assert(
