@@ -97,7 +97,8 @@ class JsonReader {
       value += this.#match(plainText);
       const next = this.#text[this.#offset];
       if (next === '"') break;
-      if (next !== '\\') throw this.#expected('the end of a text: control characters, line breaks too, are escaped');
+      if (next === undefined) throw this.#expected('the double quote that ends a text');
+      if (next !== '\\') throw this.#expected('an escape, in the place of every tab and line break in a text');
       const escaped = this.#match(escapeSequence);
       if (escaped === '') throw this.#expected('an escape of JSON');
       value += unescaped(escaped);
@@ -131,7 +132,8 @@ class JsonReader {
   #expected(what: string): YamlSyntaxError {
     const codePoint = this.#text.codePointAt(this.#offset);
     const found = codePoint === undefined ? 'the end of the text' : JSON.stringify(String.fromCodePoint(codePoint));
-    return new YamlSyntaxError(`${found} where JSON has ${what}`, this.#offset);
+    const rule = 'A text that begins with { is JSON to its end; with --- on a line before it, it is YAML';
+    return new YamlSyntaxError(`${found} where JSON has ${what}. ${rule}`, this.#offset);
   }
 }
 

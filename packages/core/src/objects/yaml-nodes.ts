@@ -302,7 +302,10 @@ class YamlParser {
   #flowEnds(end: 'flow-sequence-end' | 'flow-mapping-end', first: boolean): boolean {
     const token = this.#tokens.peek();
     if (token.type !== end && !first) {
-      if (token.type !== 'flow-entry') throw new YamlSyntaxError(unexpected(token), token.offset);
+      if (token.type !== 'flow-entry') {
+        const bracket = end === 'flow-sequence-end' ? ']' : '}';
+        throw new YamlSyntaxError(`a comma or ${bracket} is missing before ${descriptions[token.type]}`, token.offset);
+      }
       this.#tokens.next();
     }
     if (this.#tokens.peek().type !== end) return false;
@@ -354,8 +357,8 @@ const descriptions: Readonly<Record<YamlToken['type'], string>> = {
   anchor: 'an anchor',
   tag: 'a tag',
   scalar: 'a text, or a line that is indented otherwise than the ones before it',
-  'block-sequence-start': 'a list that is indented otherwise',
-  'block-mapping-start': 'a map that is indented otherwise',
+  'block-sequence-start': 'a list that is indented otherwise than the lines before it',
+  'block-mapping-start': 'a key that is indented otherwise than the lines before it',
   'block-end': 'the end of a block',
   'flow-sequence-start': '[',
   'flow-sequence-end': ']',
