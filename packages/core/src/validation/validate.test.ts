@@ -203,6 +203,40 @@ spec: { type: ExternalName, externalName: db.example.com }
     expect(issues).toMatchObject([{ path: 'spec.externalName', code: 'wrong-type', line: 4 }]);
   });
 
+  it('is a list, of whatever kind, where it has items: each is checked on its line', () => {
+    const text = `apiVersion: v1
+kind: ServiceList
+items:
+  - metadata: { name: a }
+    spec: { type: ExternalName, externalName: a_b.example.com }
+  - metadata: { name: b }
+    spec: { type: ExternalName, externalName: c_d.example.com }
+`;
+    expect(validate(text)).toMatchObject([
+      { path: 'spec.externalName', severity: 'error', line: 5, document: 0 },
+      { path: 'spec.externalName', severity: 'error', line: 7, document: 1 },
+    ]);
+  });
+
+  it.each([
+    ['a number', 'apiVersion: v1\nkind: List\nitems: 5\n', 3],
+    ['a map', 'apiVersion: v1\nkind: List\nitems: {}\n', 3],
+    ['a list of lists', 'apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: []\n', 6],
+  ])('is refused where kubectl cannot read its items: %s', (_, text, line) => {
+    expect(validate(text)).toMatchObject([{ path: 'items', code: 'wrong-type', severity: 'error', line }]);
+  });
+
+  it('is warned of a key that comes twice and of text that kubectl does not read, and is not refused', () => {
+    const spec = (target: string) => `spec: { type: ExternalName, externalName: ${target} }\n`;
+    const text = `apiVersion: v1\nkind: Service\nmetadata: { name: db }\n${spec('a.example.com')}${spec('b.example.com')}...\nmore\n`;
+    const issues = validate(text, { allowedTargets: ['a.example.com'] });
+    expect(issues).toMatchObject([
+      { code: 'yaml-duplicate-key', severity: 'warning', path: 'spec', line: 5 },
+      { code: 'yaml-not-read', severity: 'warning', line: 6 },
+      { code: 'target-not-allowed', severity: 'warning', path: 'spec.externalName', line: 5 },
+    ]);
+  });
+
   it('is warned of where the same object comes twice', () => {
     const twice = [1, 2].map(
       () =>

@@ -209,6 +209,16 @@ function checkObject(
     );
     return;
   }
+  // Items that are an array have been looked at one by one.
+  if (fromText && value['items'] !== undefined) {
+    findings.badRequest(
+      'wrong-type',
+      root.child('items'),
+      'kubectl takes an object with items for a list, and reads an array there, of objects that are no lists',
+      'Write a list entry for each object.',
+    );
+    return;
+  }
   const reader = new ObjectReader({ apiVersion: value['apiVersion'], kind: value['kind'] }, 'TypeMeta', root, findings);
   const apiVersion = reader.string('apiVersion');
   const kind = reader.string('kind');
