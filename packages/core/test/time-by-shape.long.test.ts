@@ -9,7 +9,18 @@ const texts: [string, (length: number) => string][] = [
     ...['[],', '{},', ',', 'a,', 'a: b,', '"a": 1,', '&a 1,', '!t 1,', '[a, b],', '{a},', ',]', '#\n,', '? a,', ': ,'],
   ].flatMap((unit): [string, (length: number) => string][] => [
     [`[ and ${JSON.stringify(unit)}`, (length) => `[${repeated(unit, length)}]`],
-    [`{ and ${JSON.stringify(unit)}`, (length) => `{${repeated(unit, length)}}`],
+    // Without the dashes it would be JSON.
+    [`{ and ${JSON.stringify(unit)}`, (length) => `---\n{${repeated(unit, length)}}`],
+  ]),
+  ...['"a": 1,', '"a": {"b": [1]},', '"a": "\\n\\ud83d",', '"a": ""\n,', ' '].map(
+    (unit): [string, (length: number) => string] => [
+      `JSON of ${JSON.stringify(unit)}`,
+      (length) => `{${repeated(unit, length)}"b": 1}`,
+    ],
+  ),
+  ...['x\\\n ', 'x\n\n ', '\\u00e9', ' '].map((unit): [string, (length: number) => string] => [
+    `a text in double quotes of ${JSON.stringify(unit)}`,
+    (length) => `a: "${repeated(unit, length)}"`,
   ]),
   ...[
     ...[
