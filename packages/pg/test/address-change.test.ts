@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { StaticTargetSource } from '@externalname/core';
 import { LocalCluster, PostgresPair, type PostgresServer } from '@externalname/testing';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type AddressesLeftEvent, addressesLeft, Client, Pool, type PoolOptions } from '../src/index.ts';
 
 const host = 'db.example.com';
@@ -177,6 +178,17 @@ describe.concurrent('a name that stands for another server now, while the old on
     for (const client of [first, second]) client.release();
     await pool.drained();
     expect(pool.status().draining).toBe(0);
+  });
+
+  it.each<[string, () => PoolOptions]>([
+    ['a host that is on the allow-list itself', () => ({ service: undefined, host })],
+    ['a source that does not ask DNS', () => ({ source: new StaticTargetSource(host) })],
+  ])('is found by a pool for %s', async (what, overrides) => {
+    await using world = await worldOf(what.includes('host') ? 'host' : 'static');
+    const pool = world.pool(overrides());
+    expect(await addressOf(pool)).toBe(old.address);
+    world.cluster.hosts.set(host, [next.address]);
+    await vi.waitFor(async () => expect(await addressOf(pool)).toBe(next.address), { timeout: 20_000, interval: 100 });
   });
 
   it('with false, keeps its connections', async ({ expect }) => {

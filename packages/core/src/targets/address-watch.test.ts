@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Resolution, ResolvedAddress, ResolveOptions, Resolver } from '../dns/index.ts';
 import { ResolutionError } from '../dns/index.ts';
+import { backgroundFailed } from '../events/index.ts';
 import { ManualClock } from '../manual-clock.ts';
 import { AddressWatch } from './address-watch.ts';
 
@@ -103,6 +104,27 @@ describe('an address that has left its name', () => {
     world.left.length = 0;
     await world.clock.advance(10_000);
     expect(world.left).toEqual([]);
+  });
+
+  it('is told to each user, though another one throws', async () => {
+    const world = new World(['10.0.0.1']);
+    const failures: unknown[] = [];
+    const stop = backgroundFailed.subscribe(({ error }) => failures.push(error));
+    world.leave();
+    world.watch.join({
+      inUse: () => ['10.0.0.1'],
+      left: () => {
+        throw new Error('a mistake of the user');
+      },
+    });
+    const left: string[] = [];
+    world.watch.join({ inUse: () => ['10.0.0.1'], left: (addresses) => left.push(...addresses) });
+    await world.clock.advance(15_000);
+    world.say('10.0.0.2');
+    await world.clock.advance(10_000);
+    stop();
+    expect(left.length).toBeGreaterThan(1);
+    expect(failures).toContainEqual(new Error('a mistake of the user'));
   });
 
   it('by the word of one of two nameservers has not', async () => {

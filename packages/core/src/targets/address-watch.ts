@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type { Clock, Timer } from '../clock.ts';
 import type { DnsResolver, Resolution, ResolvedAddress, ResolveOptions, Resolver } from '../dns/index.ts';
 import { ClosedError } from '../errors.ts';
+import { backgroundFailed } from '../events/index.ts';
 import { AddressHistory } from './address-history.ts';
 
 /** Who wants to know of addresses that have left a name. */
@@ -188,7 +189,7 @@ export class AddressWatch {
   #tell(): void {
     for (const user of [...this.#users]) {
       const left = new Set([...user.inUse()].filter((address) => this.#left.has(address)));
-      if (left.size > 0) user.left(left);
+      if (left.size > 0) deliver(user, left);
     }
   }
 
@@ -216,6 +217,15 @@ export class AddressWatch {
     // After whoever follows the name has asked again, whose answer is in the cache then.
     const laterMillis = Math.min(lifeMillis / 10, 1000) + 250;
     return Math.min(Math.max(expiresAt - now + laterMillis, shortestPauseMillis), longestPauseMillis);
+  }
+}
+
+// One user that throws must not keep the others from hearing, nor end the watch.
+function deliver(user: AddressUser, left: ReadonlySet<string>): void {
+  try {
+    user.left(left);
+  } catch (error) {
+    backgroundFailed.publish(() => ({ what: 'telling of addresses that have left a name', error }));
   }
 }
 
