@@ -67,7 +67,7 @@ export class DnsResolver implements Resolver {
   constructor(options: DnsResolverOptions = {}, dependencies: DnsResolverDependencies = {}) {
     checkOptions(
       dependencies,
-      { clock: optional(anObjectWith('now', 'schedule')), random: optional(aFunction) },
+      { clock: optional(anObjectWith('now', 'date', 'schedule')), random: optional(aFunction) },
       'dependencies',
     );
     const { clock = systemClock, random = systemRandom } = dependencies;

@@ -160,7 +160,7 @@ function keyOf(endpoint: Endpoint): string {
 /** @throws InvalidArgumentError where there is no clock, or no source of chance */
 export function checkDependencies(dependencies: BalancerDependencies): void {
   checkObject('dependencies', dependencies);
-  checkMethods('clock', dependencies.clock, ['now', 'schedule']);
+  checkMethods('clock', dependencies.clock, ['now', 'date', 'schedule']);
   checkFunction('random', dependencies.random);
 }
 

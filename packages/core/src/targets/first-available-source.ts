@@ -71,7 +71,7 @@ export class FirstAvailableTargetSource implements TargetSource {
       settleMillis: optional(aNumber({ least: 0 })),
       timeoutMillis: optional(aNumber({ least: 1 })),
     });
-    checkMethods('clock', Object(dependencies).clock, ['now', 'schedule']);
+    checkMethods('clock', Object(dependencies).clock, ['now', 'date', 'schedule']);
     const { clock } = dependencies;
     const { settleMillis = defaultSettleMillis, timeoutMillis = defaultTimeoutMillis } = ownOptions(options);
     if (sources.length === 0) throw new InvalidArgumentError('sources', 'name one at least');

@@ -98,7 +98,7 @@ export function raceEndpoints<T>(
       discard: optional(aFunction),
       isFinal: optional(aFunction),
       interleaveFamilies: optional(aBoolean),
-      clock: optional(anObjectWith('now', 'schedule')),
+      clock: optional(anObjectWith('now', 'date', 'schedule')),
       signal: aSignal,
     });
   } catch (error) {
