@@ -1,6 +1,7 @@
 import { lookup as systemLookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContextOptions } from 'node:tls';
+import { aFunction, aNumber, checkOptions, oneOf, optional } from '@externalname/core/internal';
 import type { Probe } from './probe.ts';
 
 /** Common to the probes of the network. */
@@ -11,6 +12,7 @@ export interface NetworkProbeOptions {
 
 /** Whether the name has addresses. */
 export function resolvesProbe(options: NetworkProbeOptions = {}): Probe {
+  checkOptions(options, { lookup: optional(aFunction) });
   const lookup = options.lookup ?? (systemLookup as LookupFunction);
   return {
     name: 'resolves',
@@ -33,6 +35,7 @@ export interface TcpProbeOptions extends NetworkProbeOptions {
 
 /** Whether a TCP connection to the port can be opened. */
 export function tcpProbe(options: TcpProbeOptions): Probe {
+  checkOptions(options, tcpShapes);
   return {
     name: `tcp ${options.port}`,
     async run(host, { signal }) {
@@ -54,6 +57,7 @@ export interface TlsProbeOptions extends TcpProbeOptions {
 
 /** Whether the server shows a certificate for the target's own name that can be verified. */
 export function tlsProbe(options: TlsProbeOptions): Probe {
+  checkOptions(options, { ...tcpShapes, protocol: optional(oneOf('tls', 'postgres')) });
   return {
     name: `tls ${options.port}`,
     async run(host, { signal }) {
@@ -67,6 +71,8 @@ export function tlsProbe(options: TlsProbeOptions): Probe {
     },
   };
 }
+
+const tcpShapes = { port: aNumber({ least: 1, most: 65_535, whole: true }), lookup: optional(aFunction) };
 
 function openSocket(host: string, { port, lookup }: TcpProbeOptions, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {

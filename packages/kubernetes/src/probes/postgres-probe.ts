@@ -1,4 +1,4 @@
-import { abortable, printable } from '@externalname/core/internal';
+import { abortable, aFunction, checkOptions, printable } from '@externalname/core/internal';
 import type { PostgresState } from './postgres-state.ts';
 import type { Probe } from './probe.ts';
 
@@ -33,6 +33,7 @@ export interface PostgresProbeOptions {
  * ```
  */
 export function postgresProbe(options: PostgresProbeOptions): Probe {
+  checkOptions(options, { client: aFunction });
   return {
     name: 'postgres',
     async run(host, { signal }) {

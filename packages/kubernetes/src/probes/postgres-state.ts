@@ -1,3 +1,15 @@
+import { InvalidArgumentError } from '@externalname/core';
+import {
+  aBoolean,
+  aNumber,
+  aText,
+  checkNumber,
+  describeValue,
+  objectOf,
+  optional,
+  type Shape,
+} from '@externalname/core/internal';
+
 /** What a PostgreSQL server says of itself. Undefined: it did not say, for lack of a privilege or of a version that knows. */
 export interface PostgresState {
   /** Whether it replays another server's log: a standby. */
@@ -47,6 +59,9 @@ export function judgePostgres(
   previous: PostgresState | undefined,
   maxLagBytes: number,
 ): Objection[] {
+  aState('target', target);
+  optional(aState)('previous', previous);
+  checkNumber('maxLagBytes', maxLagBytes, { least: 0 });
   return [
     notWritable(target),
     differentSystem(target, previous),
@@ -55,6 +70,19 @@ export function judgePostgres(
     splitBrain(previous),
   ].filter((objection) => objection !== undefined);
 }
+
+const aBigInt: Shape = (argument, value) => {
+  if (typeof value === 'bigint') return;
+  throw new InvalidArgumentError(argument, `must be a bigint, got ${describeValue(value)}`);
+};
+
+const aState = objectOf({
+  inRecovery: aBoolean,
+  readOnly: aBoolean,
+  systemIdentifier: optional(aText),
+  timeline: optional(aNumber()),
+  logPosition: optional(aBigInt),
+});
 
 function notWritable(target: PostgresState): Objection | undefined {
   if (target.inRecovery) {
@@ -104,7 +132,7 @@ function lagging(
     return undefined;
   }
   const lag = other - one;
-  if (lag <= BigInt(maxLagBytes)) return undefined;
+  if (lag <= maxLagBytes) return undefined;
   return {
     kind: 'lag',
     message: `the new target has ${lag} bytes of the old one's log still to replay (allowed: ${maxLagBytes}): wait for it`,

@@ -9,7 +9,21 @@ import {
   type TargetPolicy,
   type WaitOptions,
 } from '@externalname/core';
-import { isPrintable } from '@externalname/core/internal';
+import {
+  aBoolean,
+  aFunction,
+  anObjectWith,
+  aSignal,
+  aText,
+  checkNumber,
+  checkOptions,
+  either,
+  isPrintable,
+  listOf,
+  objectOf,
+  oneOf,
+  optional,
+} from '@externalname/core/internal';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import type { ObjectionKind } from '../probes/postgres-state.ts';
 import type { Probe } from '../probes/probe.ts';
@@ -91,6 +105,21 @@ export interface SwitchSettings {
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
  */
 export function switchSettings(options: SwitchOptions): SwitchSettings {
+  const probes = optional(listOf(anObjectWith('run')));
+  checkOptions(options, {
+    service: aText,
+    namespace: optional(aText),
+    clusterDomain: optional(aText),
+    reason: optional(aText),
+    by: optional(aText),
+    probes: optional(objectOf({ target: probes, previous: probes })),
+    accept: optional(listOf(aText)),
+    dryRun: optional(aBoolean),
+    dnsServers: optional(either(oneOf(false), listOf(aText))),
+    clock: optional(anObjectWith('now', 'date', 'schedule')),
+    random: optional(aFunction),
+    signal: aSignal,
+  });
   checkKubeConfig(options.kubeConfig);
   policyOf(options);
   return {
@@ -151,6 +180,6 @@ function shortText(text: string | undefined, argument: string): string | undefin
 }
 
 function inRange(value: number, least: number, most: number, argument: string): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new InvalidArgumentError(argument, `is ${value}: write a whole number from ${least} to ${most}`);
+  checkNumber(argument, value, { least, most, whole: true });
+  return value;
 }

@@ -10,7 +10,17 @@ import {
   systemClock,
   type WaitOptions,
 } from '@externalname/core';
-import { sleep, withDeadline } from '@externalname/core/internal';
+import {
+  aNumber,
+  anObjectWith,
+  aSignal,
+  aText,
+  checkOptions,
+  listOf,
+  optional,
+  sleep,
+  withDeadline,
+} from '@externalname/core/internal';
 import type { DnsPropagation } from './report.ts';
 
 /** See {@link waitForPropagation}. */
@@ -35,6 +45,15 @@ export interface PropagationOptions extends WaitOptions {
  * @throws DeadlineError `ERR_EXTERNALNAME_DEADLINE`, naming the servers that did not, and what they said last
  */
 export async function waitForPropagation(options: PropagationOptions): Promise<DnsPropagation[]> {
+  checkOptions(options, {
+    service: aText,
+    to: aText,
+    dnsServers: listOf(aText),
+    timeoutMillis: optional(aNumber({ least: 0 })),
+    intervalMillis: optional(aNumber({ least: 0 })),
+    clock: optional(anObjectWith('now', 'date', 'schedule')),
+    signal: aSignal,
+  });
   const {
     service,
     to,

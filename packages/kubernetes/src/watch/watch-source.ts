@@ -18,7 +18,18 @@ import {
   type TargetSource,
   targetChanged,
 } from '@externalname/core';
-import { abortable, ownOptions, TargetFeed, withDeadline } from '@externalname/core/internal';
+import {
+  abortable,
+  aFunction,
+  anObjectWith,
+  aText,
+  checkNumber,
+  checkOptions,
+  optional,
+  ownOptions,
+  TargetFeed,
+  withDeadline,
+} from '@externalname/core/internal';
 import { KubernetesUnavailableError, ServiceNotFoundError } from '../api/errors.ts';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
@@ -111,6 +122,14 @@ class KubernetesTargetSource implements TargetSource {
   #degradedSince: number | undefined;
 
   constructor(given: KubernetesSourceOptions) {
+    checkOptions(given, {
+      service: aText,
+      namespace: optional(aText),
+      clusterDomain: optional(aText),
+      resolver: optional(anObjectWith('resolve')),
+      clock: optional(anObjectWith('now', 'date', 'schedule')),
+      random: optional(aFunction),
+    });
     const options = ownOptions(given);
     checkKubeConfig(options.kubeConfig);
     const { kubeConfig, clock = systemClock, random = systemRandom } = options;
@@ -432,8 +451,8 @@ function watchSettings(options: KubernetesSourceOptions): WatchSettings {
 }
 
 function inRange(value: number, least: number, most: number, argument: string): number {
-  if (Number.isFinite(value) && value >= least && value <= most) return value;
-  throw new InvalidArgumentError(argument, `is ${value}: write milliseconds from ${least} to ${most}`);
+  checkNumber(argument, value, { least, most });
+  return value;
 }
 
 // A connection that lasted this long was no part of a storm.
