@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { hostNameProblem, InvalidArgumentError } from '@externalname/core';
 // tsyringe, inside @peculiar/x509, refuses to load before this polyfill.
 import 'reflect-metadata';
+import { aText, checkOptions, describeValue, listOf, optional, type Shape } from '@externalname/core/internal';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -69,6 +70,7 @@ export interface CertificateAuthorityOptions {
 export async function createCertificateAuthority(
   options: CertificateAuthorityOptions = {},
 ): Promise<CertificateAuthority> {
+  checkOptions(options, { name: optional(aText) });
   const keys = await generateKeys();
   const name = [{ CN: [options.name ?? 'Throw-away CA'] }];
   const certificate = await X509CertificateGenerator.createSelfSigned(
@@ -123,6 +125,16 @@ export async function createCertificateAuthority(
 }
 
 function checkRequest(request: CertificateRequest): CertificateRequest {
+  checkOptions(
+    request,
+    {
+      hostNames: listOf(aText),
+      addresses: optional(listOf(aText)),
+      notBefore: optional(aDate),
+      notAfter: optional(aDate),
+    },
+    'request',
+  );
   const { hostNames, addresses = [] } = request;
   if (hostNames.length === 0 && addresses.length === 0) {
     throw new InvalidArgumentError('hostNames', 'name at least one host, or give addresses');
@@ -136,6 +148,11 @@ function checkRequest(request: CertificateRequest): CertificateRequest {
   }
   return request;
 }
+
+const aDate: Shape = (argument, value) => {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return;
+  throw new InvalidArgumentError(argument, `must be a Date, got ${describeValue(value)}`);
+};
 
 function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify']);

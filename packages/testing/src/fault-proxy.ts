@@ -7,7 +7,7 @@ import {
   systemClock,
   type Timer,
 } from '@externalname/core';
-import { ownOptions } from '@externalname/core/internal';
+import { anObjectWith, aText, checkNumber, checkOptions, optional, ownOptions } from '@externalname/core/internal';
 import { randomLoopbackAddress, randomServerPort } from './loopback.ts';
 
 /** Which way bytes go through a {@link FaultProxy}. */
@@ -138,6 +138,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
    */
   static async start(given: FaultProxyOptions): Promise<FaultProxy> {
     const options = ownOptions(given);
+    checkOptions(options, { address: optional(aText), clock: optional(anObjectWith('now', 'date', 'schedule')) });
     const { clock = systemClock } = options;
     const target = checkTarget(options.target);
     if (options.port !== undefined) checkPort('port', options.port);
@@ -557,9 +558,7 @@ function checkTarget(target: ProxyTarget): ProxyTarget {
 }
 
 function checkPort(argument: string, port: number): void {
-  if (!(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    throw new InvalidArgumentError(argument, `${port} is no port: use 1 to 65535`);
-  }
+  checkNumber(argument, port, { least: 1, most: 65_535, whole: true });
 }
 
 function listen(address: string, port: number): Promise<Server> {

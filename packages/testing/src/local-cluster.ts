@@ -11,7 +11,19 @@ import {
   systemClock,
   systemRandom,
 } from '@externalname/core';
-import { ownOptions } from '@externalname/core/internal';
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  anObjectWith,
+  aText,
+  checkObject,
+  checkOptions,
+  listOf,
+  objectOf,
+  optional,
+  ownOptions,
+} from '@externalname/core/internal';
 import { type CertificateAuthority, createCertificateAuthority, type IssuedCertificate } from './certificates.ts';
 import type { AnswerCacheOptions } from './cluster-dns/answer-cache.ts';
 import { ClusterDns } from './cluster-dns/cluster-dns.ts';
@@ -124,6 +136,7 @@ export class LocalCluster implements AsyncDisposable {
    * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where a Service is refused.
    */
   static async start(given: LocalClusterOptions = {}): Promise<LocalCluster> {
+    checkClusterOptions(given);
     const options = ownOptions(given);
     const { clusterDomain = 'cluster.local', ttlSeconds = 5, clock = systemClock, random = systemRandom } = options;
     const { dns = {}, api = {} } = options;
@@ -138,9 +151,6 @@ export class LocalCluster implements AsyncDisposable {
           `${JSON.stringify(address)} is not a loopback address, and others could reach the cluster there: give one in 127.0.0.0/8 or ::1, or set exposed: true`,
         );
       }
-    }
-    if (!Number.isInteger(ttlSeconds) || ttlSeconds < 0 || ttlSeconds > 3600) {
-      throw new InvalidArgumentError('ttlSeconds', `${ttlSeconds} is no TTL: give whole seconds from 0 to 3600`);
     }
     if (hostNameProblem(clusterDomain) !== undefined) {
       throw new InvalidArgumentError('clusterDomain', `${JSON.stringify(clusterDomain)} is no domain`);
@@ -295,6 +305,42 @@ export class LocalCluster implements AsyncDisposable {
     await endGuard();
   }
 }
+
+function checkClusterOptions(options: LocalClusterOptions): void {
+  const aPort = optional(aNumber({ least: 0, most: 65_535, whole: true }));
+  const millis = optional(aNumber({ least: 0 }));
+  checkOptions(options, {
+    clusterDomain: optional(aText),
+    ttlSeconds: optional(aNumber({ least: 0, most: 3600, whole: true })),
+    services: optional(listOf(aServiceObject)),
+    hosts: optional(checkObject),
+    dns: optional(
+      objectOf({
+        address: optional(aText),
+        port: aPort,
+        cache: optional(checkObject),
+        propagationDelayMillis: millis,
+        forward: optional(aText),
+        upstreamTimeoutMillis: millis,
+        podNames: optional(aBoolean),
+        namespaces: optional(listOf(aText)),
+        ignoreEmptyServices: optional(aBoolean),
+        multiclusterDomain: optional(aText),
+      }),
+    ),
+    api: optional(objectOf({ address: optional(aText), port: aPort, bookmarkIntervalMillis: millis })),
+    exposed: optional(aBoolean),
+    clock: optional(anObjectWith('now', 'date', 'schedule')),
+    random: optional(aFunction),
+  });
+}
+
+// What is in it is for the API to judge.
+const aServiceObject = objectOf({
+  apiVersion: optional(aText),
+  kind: optional(aText),
+  metadata: optional(objectOf({ name: optional(aText), namespace: optional(aText) })),
+});
 
 interface GuardedFolder {
   readonly path: string;

@@ -5,7 +5,23 @@ import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError, parseHostName } from '@externalname/core';
-import { abortable, ownOptions, sleep, withDeadline } from '@externalname/core/internal';
+import {
+  aBoolean,
+  abortable,
+  aFunction,
+  aNumber,
+  aSignal,
+  aText,
+  checkOptions,
+  either,
+  listOf,
+  objectOf,
+  optional,
+  ownOptions,
+  recordOf,
+  sleep,
+  withDeadline,
+} from '@externalname/core/internal';
 import type { RunStatement } from './administration.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
 import { concealed } from './concealed.ts';
@@ -160,6 +176,7 @@ export class PostgresPair implements AsyncDisposable {
    * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`)
    */
   static async start(given: PostgresPairOptions = {}): Promise<PostgresPair> {
+    checkPairOptions(given);
     const options = ownOptions(given);
     const settings = pairSettings(options);
     const { timeoutMillis = 60_000, signal } = options;
@@ -407,6 +424,24 @@ interface PairResources {
   /** Everything of this pair is in here. */
   readonly folder: string;
   readonly unguard: () => Promise<void>;
+}
+
+function checkPairOptions(options: PostgresPairOptions): void {
+  const both = optional(objectOf({ primary: aText, standby: aText }));
+  checkOptions(options, {
+    hostNames: both,
+    addresses: both,
+    port: optional(aNumber()),
+    synchronous: optional(either(aBoolean, aText)),
+    user: optional(aText),
+    password: optional(aText),
+    database: optional(aText),
+    parameters: optional(recordOf(aText)),
+    accessRules: optional(listOf(aText)),
+    authority: optional(objectOf({ certificate: aText, issue: aFunction })),
+    timeoutMillis: optional(aNumber({ least: 0 })),
+    signal: aSignal,
+  });
 }
 
 function pairSettings(options: PostgresPairOptions): PairSettings {

@@ -1,7 +1,8 @@
 import { canonicalName, InvalidArgumentError } from '@externalname/core';
+import { aNumber, aText, listOf, objectOf, optional } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
 import type { DnsQuestion } from './message.ts';
-import type { HostRecord } from './outside-names.ts';
+import { aRecord, type HostRecord } from './outside-names.ts';
 
 /**
  * Something that goes wrong with the cluster's DNS on purpose, for one name or for all.
@@ -50,6 +51,13 @@ export class DnsFaults {
   readonly #started = new Set<{ fault: DnsFault; name: string | undefined; left: number; onEnd: () => void }>();
 
   start(fault: DnsFault, onEnd: () => void = () => {}): StartedFault {
+    objectOf({
+      kind: aText,
+      name: optional(aText),
+      times: optional(aNumber({ least: 0 })),
+      delayMillis: optional(aNumber()),
+      records: optional(listOf(aRecord)),
+    })('fault', fault);
     if ('delayMillis' in fault && fault.delayMillis !== undefined && !(fault.delayMillis >= 0)) {
       throw new InvalidArgumentError(
         'fault.delayMillis',

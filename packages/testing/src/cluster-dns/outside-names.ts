@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '@externalname/core';
+import { aBoolean, aNumber, aText, checkText, listOf, objectOf, oneOf, optional } from '@externalname/core/internal';
 import {
   type DnsAnswer,
   type DnsQuestion,
@@ -32,6 +33,20 @@ export interface HostRecord {
   ttl?: number | undefined;
 }
 
+/** For options with records in them. */
+export const aRecord = objectOf({
+  type: oneOf('A', 'AAAA', 'CNAME', 'TXT', 'NS', 'PTR'),
+  data: aText,
+  name: optional(aText),
+  ttl: optional(aNumber({ least: 0, most: 2 ** 31 - 1 })),
+});
+
+const recordsOfName = objectOf({
+  records: optional(listOf(aRecord)),
+  rcode: optional(aText),
+  truncated: optional(aBoolean),
+});
+
 /** The table of names outside the cluster that its DNS server would ask another server for. */
 export class OutsideNames {
   readonly #entries = new Map<string, { records: readonly DnsRecord[]; rcode: Rcode; truncated: boolean }>();
@@ -43,6 +58,9 @@ export class OutsideNames {
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where an entry cannot be an answer. */
   set(name: string, entry: HostEntry): void {
+    checkText('name', name);
+    const shape = Array.isArray(entry) ? listOf(aText) : recordsOfName;
+    shape(`hosts[${JSON.stringify(name)}]`, entry);
     const owner = fullyQualified(name);
     if (Array.isArray(entry)) {
       const addresses = entry as readonly string[];
@@ -69,6 +87,7 @@ export class OutsideNames {
   }
 
   delete(name: string): boolean {
+    checkText('name', name);
     return this.#entries.delete(fullyQualified(name).toLowerCase());
   }
 
