@@ -6,6 +6,7 @@ import {
   systemClock,
   systemRandom,
 } from '@externalname/core';
+import { aFunction, anObjectWith, aSignal, checkOptions, optional } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
@@ -114,6 +115,11 @@ export class Pool extends pg.Pool {
 
   constructor(options: PoolOptions = {}, dependencies: PoolDependencies = {}) {
     const settings = poolSettings(options);
+    checkOptions(
+      dependencies,
+      { clock: optional(anObjectWith('now', 'date', 'schedule')), random: optional(aFunction) },
+      'dependencies',
+    );
     const { clock = systemClock, random = systemRandom } = dependencies;
     // Before the superclass, so that a mistake is told before anything exists.
     const dialer = settings.follows ? serviceDialer(settings, { clock, random }) : undefined;
@@ -258,7 +264,8 @@ export class Pool extends pg.Pool {
    *
    * @throws the reason of `signal` when that fires
    */
-  drained(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async drained(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkOptions(options, { signal: aSignal });
     return this.#switching.drained(options.signal);
   }
 

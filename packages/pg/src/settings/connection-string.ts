@@ -2,8 +2,10 @@
  * The parameters of a connection string, as `pg` reads them: the last one of a name counts, and what is behind `#` is no
  * parameter.
  */
-export function parametersOf(connectionString: string | undefined): Readonly<Record<string, string | undefined>> {
-  return Object.fromEntries(searchOf(partsOf(connectionString ?? '').query));
+export function parametersOf(
+  connectionString: string | null | false | undefined,
+): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(searchOf(partsOf(connectionString || '').query));
 }
 
 /** The host that a connection string names, as `pg` reads it: a parameter outweighs what stands before the path. */

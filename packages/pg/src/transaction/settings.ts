@@ -1,4 +1,14 @@
 import { InvalidArgumentError } from '@externalname/core';
+import {
+  aBoolean,
+  aSignal,
+  aText,
+  checkOptions,
+  describeValue,
+  objectOf,
+  oneOf,
+  optional,
+} from '@externalname/core/internal';
 import { type MarkerTable, markerTable } from './commit-outcome.ts';
 
 /** The isolation levels of PostgreSQL (documentation, 13.2). */
@@ -53,26 +63,21 @@ export interface TransactionSettings {
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
  */
 export function transactionSettings(options: TransactionOptions): TransactionSettings {
+  checkOptions(options, {
+    isolationLevel: optional(oneOf(...isolationLevels)),
+    readOnly: optional(aBoolean),
+    deferrable: optional(aBoolean),
+    commitProof: optional(aBoolean),
+    commitMarker: optional(objectOf({ table: aText })),
+    signal: aSignal,
+  });
   const { isolationLevel, readOnly, deferrable, retries, signal, commitMarker, commitProof } = options;
   const words = ['BEGIN'];
-  if (isolationLevel !== undefined) {
-    if (!isolationLevels.includes(isolationLevel)) {
-      throw new InvalidArgumentError(
-        'isolationLevel',
-        `${JSON.stringify(isolationLevel)} is none of ${isolationLevels.join(', ')}`,
-      );
-    }
-    words.push('ISOLATION LEVEL', isolationLevel.toUpperCase());
-  }
-  for (const [name, value] of Object.entries({ readOnly, deferrable, commitProof })) {
-    if (value !== undefined && typeof value !== 'boolean') {
-      throw new InvalidArgumentError(name, `${JSON.stringify(value)} is neither true nor false`);
-    }
-  }
+  if (isolationLevel !== undefined) words.push('ISOLATION LEVEL', isolationLevel.toUpperCase());
   if (readOnly) words.push('READ ONLY');
   if (deferrable) words.push('DEFERRABLE');
   if (retries !== undefined && !(retries === Number.POSITIVE_INFINITY || (Number.isInteger(retries) && retries >= 0))) {
-    throw new InvalidArgumentError('retries', `${String(retries)} is no whole number of 0 or more`);
+    throw new InvalidArgumentError('retries', `must be a whole number of at least 0, got ${describeValue(retries)}`);
   }
   return {
     begin: words.join(' '),
