@@ -30,7 +30,7 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'integration',
-          include: ['packages/*/test/**/*.test.ts'],
+          include: ['packages/*/test/**/*.test.ts', 'test/input/**/*.test.ts'],
           exclude: [long, '**/node_modules/**'],
           testTimeout: 30_000,
           hookTimeout: 60_000,

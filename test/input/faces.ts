@@ -1,0 +1,846 @@
+import * as core from '../../packages/core/src/index.ts';
+import * as kubernetes from '../../packages/kubernetes/src/index.ts';
+import * as pg from '../../packages/pg/src/index.ts';
+import * as testing from '../../packages/testing/src/index.ts';
+
+/** How something public is called, with arguments that are right. Whatever takes options is given all that it has. */
+export interface Call {
+  readonly args: () => readonly unknown[];
+  // biome-ignore lint/suspicious/noExplicitAny: whatever there is must be passable to what is typed
+  readonly run: (...args: any[]) => unknown;
+  /** Closes what was made. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly end?: (made: any) => unknown;
+  /** Codes, beside ERR_EXTERNALNAME_INVALID_ARGUMENT, by which it refuses. */
+  readonly codes?: readonly string[];
+  /** Whether an error says that the arguments had been taken, and the call went on to what is not to happen here. */
+  readonly stops?: (error: unknown) => boolean;
+  /** How many arguments fast-check makes up, where a call takes long. */
+  readonly runs?: number;
+}
+
+type Entry = 'constant' | 'error' | Call;
+
+interface Face {
+  readonly exports: object;
+  /** By the name of the export. */
+  readonly table: Readonly<Record<string, Entry>>;
+  /** Functions of what the exports make. */
+  readonly beyond: Readonly<Record<string, Call>>;
+}
+
+/** Every option, so that a new one that stands in no table is an error of types. */
+type All<Options> = { readonly [Name in keyof Options]-?: unknown } & Readonly<Record<string, unknown>>;
+
+const manifest = ['ERR_EXTERNALNAME_MANIFEST_INVALID'];
+const refusals = [
+  'ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED',
+  'ERR_EXTERNALNAME_TARGET_REFUSED',
+  'ERR_EXTERNALNAME_TARGET_IS_ADDRESS',
+  'ERR_EXTERNALNAME_ADDRESS_REFUSED',
+];
+const stopped = new Error('stopped');
+const isStopped = (error: unknown) => error === stopped;
+const aborted = AbortSignal.abort(stopped);
+const close = (made: { close?: () => unknown } | undefined) => made?.close?.();
+
+const target = { externalName: 'primary-db.example.com', via: ['webscaler-db.default.svc.cluster.local'] };
+const wholeTarget = { ...target, version: '1', source: 'dns', stale: false };
+const endpoint = { target: wholeTarget, address: '203.0.113.7', family: 4, port: 5432 };
+// What a clock of the caller's own says is its own affair.
+class GivenClock {
+  now = () => core.systemClock.now();
+  date = () => core.systemClock.date();
+  schedule = core.systemClock.schedule.bind(core.systemClock);
+}
+const clock = new GivenClock();
+const dependencies = { clock, random: core.systemRandom };
+const resolution = {
+  name: 'webscaler-db.default.svc.cluster.local',
+  chain: [{ from: 'webscaler-db.default.svc.cluster.local', to: 'primary-db.example.com', ttlSeconds: 5 }],
+  canonicalName: 'primary-db.example.com',
+  addresses: [{ address: '203.0.113.7', family: 4, ttlSeconds: 5 }],
+  ttlSeconds: 5,
+  stale: false,
+};
+class ScriptedResolver {
+  async resolve() {
+    return resolution;
+  }
+  async resolveHost() {
+    return resolution;
+  }
+  async close() {}
+}
+const resolver = new ScriptedResolver();
+const policy = core.createTargetPolicy({ allowedTargets: 'any' });
+const cacheOptions = {
+  maxNames: 10,
+  minTtlSeconds: 0,
+  maxTtlSeconds: 300,
+  maxNegativeTtlSeconds: 30,
+  failureTtlSeconds: 1,
+  maxStaleSeconds: 3600,
+  staleAfterMillis: 1800,
+  prefetch: true,
+} satisfies All<core.CacheOptions>;
+const resolverOptions = {
+  nameservers: ['127.0.0.1:1'],
+  resolvConfPath: '/nowhere/resolv.conf',
+  searchDomains: ['default.svc.cluster.local'],
+  ndots: 1,
+  timeoutMillis: 10,
+  attempts: 1,
+  totalTimeoutMillis: 20,
+  rotate: false,
+  useTcp: false,
+  edns0: true,
+  hostsPath: '/nowhere/hosts',
+  cache: cacheOptions,
+} satisfies All<core.DnsResolverOptions>;
+const named = {
+  name: 'webscaler-db',
+  namespace: 'default',
+  labels: { app: 'webscaler' },
+  annotations: { 'example.com/why': 'a test' },
+};
+const checks = { allowedTargets: ['*.example.com'], kubernetesVersion: '1.34', clusterDomain: 'cluster.local' };
+const service = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'webscaler-db', namespace: 'default', resourceVersion: '1' },
+  spec: { type: 'ClusterIP', clusterIP: '10.96.0.5', ports: [{ port: 5432 }] },
+};
+const externalService = {
+  ...service,
+  spec: { type: 'ExternalName', externalName: 'primary-db.example.com' },
+};
+const dns = { namespace: 'kube-system', podLabels: { 'k8s-app': 'kube-dns' }, nodeLocalAddress: '169.254.20.10' };
+const clusterRole = {
+  service: 'webscaler-db',
+  namespace: 'default',
+  subjects: [{ kind: 'ServiceAccount', name: 'app', namespace: 'default' }],
+};
+const switched = { externalName: 'secondary-db.example.com', ...checks };
+const issue = {
+  path: 'spec',
+  code: 'required',
+  severity: 'error',
+  message: 'm',
+  hint: 'h',
+  document: 0,
+  line: 1,
+  column: 1,
+};
+
+const coreTable: Readonly<Record<string, Entry>> = {
+  AddressRefusedError: 'error',
+  AllowListRequiredError: 'error',
+  Balancer: {
+    args: () => [{ balancing: 'ordered', failureMemoryMillis: 10 }, dependencies],
+    run: (...args) => new core.Balancer(...(args as [])),
+  },
+  ClosedError: 'error',
+  DeadlineError: 'error',
+  DnsQueryError: 'error',
+  DnsResolver: {
+    args: () => [resolverOptions, dependencies],
+    run: (...args) => new core.DnsResolver(...(args as [])),
+    end: close,
+  },
+  DnsTargetSource: {
+    args: () => [
+      { service: 'webscaler-db', resolver, namespace: 'default', clusterDomain: 'cluster.local', timeoutMillis: 10 },
+      dependencies,
+    ],
+    run: (...args) => new core.DnsTargetSource(...(args as [never])),
+    end: close,
+  },
+  EventChannel: {
+    args: () => ['externalname:test:happened'],
+    run: (name) => new core.EventChannel(name),
+  },
+  ExternalNameError: 'error',
+  FirstAvailableTargetSource: {
+    args: () => [
+      [new core.StaticTargetSource('primary-db.example.com')],
+      { settleMillis: 10, timeoutMillis: 10 },
+      { clock },
+    ],
+    run: (...args) => new core.FirstAvailableTargetSource(...(args as [never])),
+    end: close,
+  },
+  InvalidArgumentError: 'error',
+  ManifestInvalidError: 'error',
+  ManifestSyntaxError: 'error',
+  NoEndpointError: 'error',
+  NoTargetError: 'error',
+  ResolutionError: 'error',
+  ServiceBalancer: {
+    args: () => [
+      [{ name: 'webscaler-db', priority: 0, weight: 1 }],
+      { comeBackAfterMillis: 10, longestComeBackMillis: 20 },
+      dependencies,
+    ],
+    run: (...args) => new core.ServiceBalancer(...(args as [never])).order(),
+  },
+  StaticTargetSource: {
+    args: () => ['primary-db.example.com'],
+    run: (host) => new core.StaticTargetSource(host),
+    end: close,
+  },
+  TargetIsAddressError: 'error',
+  TargetRefusedError: 'error',
+  TlsIdentityError: 'error',
+  addressRefused: 'constant',
+  addressService: {
+    args: () => [
+      {
+        ...named,
+        addresses: ['203.0.113.7', { address: '203.0.113.8', ready: true }],
+        ports: [{ name: 'db', port: 5432, protocol: 'TCP', targetPort: 5432 }],
+        headless: false,
+        kubernetesVersion: '1.34',
+      },
+    ],
+    run: core.addressService,
+    codes: manifest,
+  },
+  answerChanged: 'constant',
+  answerIgnored: 'constant',
+  applicationDeployment: {
+    args: () => [
+      {
+        ...named,
+        image: 'webscaler:1',
+        replicas: 2,
+        allowedTargets: ['*.example.com'],
+        env: { A: 'b' },
+        envFromSecrets: ['secret'],
+        serviceAccountName: 'app',
+        dns: { ndots: 2, timeoutSeconds: 2, attempts: 3 },
+        kubernetesVersion: '1.34',
+      },
+    ],
+    run: core.applicationDeployment,
+    codes: manifest,
+  },
+  backgroundFailed: 'constant',
+  canonicalName: { args: () => ['Webscaler-DB.'], run: core.canonicalName },
+  ciliumNetworkPolicy: {
+    args: () => [
+      {
+        ...named,
+        podLabels: { app: 'webscaler' },
+        services: ['webscaler-db.default.svc.cluster.local'],
+        targets: ['*.example.com'],
+        ports: [{ port: 5432, protocol: 'TCP' }],
+        dns: { namespace: 'kube-system', podLabels: { 'k8s-app': 'kube-dns' } },
+      },
+    ],
+    run: core.ciliumNetworkPolicy,
+    codes: manifest,
+  },
+  clientPod: {
+    args: () => [
+      { ...named, image: 'ubuntu:latest', containerName: 'ubuntu', command: ['sleep', '1'], kubernetesVersion: '1.34' },
+    ],
+    run: core.clientPod,
+    codes: manifest,
+  },
+  createLookup: { args: () => [resolver], run: core.createLookup },
+  createTargetPolicy: {
+    args: () => [
+      {
+        allowedTargets: ['*.example.com'],
+        allowedNetworks: ['203.0.113.0/24'],
+        service: 'webscaler-db',
+        host: 'primary-db.example.com',
+      },
+    ],
+    run: core.createTargetPolicy,
+    codes: refusals,
+  },
+  discoverClusterContext: {
+    args: () => [{ searchDomains: ['default.svc.cluster.local'], readNamespace: () => 'default' }],
+    run: core.discoverClusterContext,
+  },
+  dnsAddressesChangedChannel: 'constant',
+  dnsCacheSettings: {
+    args: () => [
+      { timeToSwitchSeconds: 10, clusterDomain: 'cluster.local', nodeLocalDns: true, clusterDnsAddress: '10.96.0.10' },
+    ],
+    run: core.dnsCacheSettings,
+  },
+  dnsChainChangedChannel: 'constant',
+  dnsQueryChannel: 'constant',
+  egressNetworkPolicy: {
+    args: () => [
+      {
+        ...named,
+        podLabels: { app: 'webscaler' },
+        networks: ['203.0.113.0/24'],
+        ports: [{ port: 5432, protocol: 'TCP' }],
+        dns,
+        kubernetesVersion: '1.34',
+      },
+    ],
+    run: core.egressNetworkPolicy,
+    codes: manifest,
+  },
+  externalNameService: {
+    args: () => [{ ...named, ...checks, externalName: 'primary-db.example.com' }],
+    run: core.externalNameService,
+    codes: manifest,
+  },
+  formatIssue: { args: () => [issue], run: core.formatIssue },
+  hostNameProblem: { args: () => ['primary-db.example.com'], run: core.hostNameProblem },
+  isExternalNameError: { args: () => [new Error('none of ours')], run: core.isExternalNameError },
+  isSameTarget: { args: () => [wholeTarget, wholeTarget], run: core.isSameTarget },
+  isServiceName: {
+    args: () => ['webscaler-db.default.svc.cluster.local', 'cluster.local'],
+    run: core.isServiceName,
+  },
+  isWithin: { args: () => ['a.example.com', 'example.com'], run: core.isWithin },
+  longestLabel: 'constant',
+  longestName: 'constant',
+  looksLikeAddress: { args: () => ['primary-db.example.com'], run: core.looksLikeAddress },
+  matchesTargetPattern: {
+    args: () => ['primary-db.example.com', [{ kind: 'one-label', name: 'example.com' }]],
+    run: core.matchesTargetPattern,
+  },
+  migrateFromExternalName: {
+    args: () => [externalService, { to: 'ClusterIP', ports: [{ port: 5432 }], selector: { app: 'db' }, ...checks }],
+    run: core.migrateFromExternalName,
+    codes: manifest,
+  },
+  migrateToExternalName: {
+    args: () => [service, { externalName: 'primary-db.example.com', ...checks }],
+    run: core.migrateToExternalName,
+    codes: manifest,
+  },
+  parseHostName: { args: () => ['primary-db.example.com', 'name'], run: core.parseHostName },
+  parseManifests: {
+    args: () => ['{ apiVersion: v1, kind: Service }'],
+    run: core.parseManifests,
+    codes: ['ERR_EXTERNALNAME_MANIFEST_SYNTAX'],
+  },
+  parseResolvConf: {
+    args: () => ['nameserver 10.96.0.10', { hostname: 'pod', environment: { LOCALDOMAIN: 'a' } }],
+    run: core.parseResolvConf,
+  },
+  parseServiceReference: {
+    args: () => ['webscaler-db', { namespace: 'default', clusterDomain: 'cluster.local' }],
+    run: core.parseServiceReference,
+  },
+  parseTargetPattern: { args: () => ['*.example.com', 'allowedTargets[0]'], run: core.parseTargetPattern },
+  patchContentTypes: 'constant',
+  raceEndpoints: {
+    args: () => [
+      [endpoint],
+      async () => 'result',
+      {
+        attemptDelayMillis: 250,
+        discard: () => undefined,
+        isFinal: () => false,
+        interleaveFamilies: true,
+        clock,
+        signal: new AbortController().signal,
+      },
+    ],
+    run: core.raceEndpoints,
+    codes: ['ERR_EXTERNALNAME_NO_ENDPOINT'],
+  },
+  refused: { args: () => [[issue]], run: core.refused },
+  resolveEndpoints: {
+    args: () => [
+      wholeTarget,
+      { resolver, policy, port: 5432, plainHost: false, fresh: false, signal: new AbortController().signal },
+    ],
+    run: core.resolveEndpoints,
+    codes: [...refusals, 'ERR_EXTERNALNAME_DNS_NO_ADDRESS'],
+  },
+  searchCandidates: {
+    args: () => ['webscaler-db', { searchDomains: ['default.svc.cluster.local'], ndots: 5 }],
+    run: core.searchCandidates,
+  },
+  serviceFor: {
+    args: () => [{ ...named, ...checks, targets: ['primary-db.example.com'], ports: [{ port: 5432 }], headless: true }],
+    run: core.serviceFor,
+    codes: manifest,
+  },
+  serviceIssues: {
+    args: () => [externalService, externalService, checks],
+    run: core.serviceIssues,
+  },
+  serviceReaderRole: { args: () => [clusterRole], run: core.serviceReaderRole, codes: manifest },
+  serviceReference: {
+    args: () => ['webscaler-db', { namespace: 'default', clusterDomain: 'cluster.local' }],
+    run: core.serviceReference,
+  },
+  serviceSwitcherRole: { args: () => [clusterRole], run: core.serviceSwitcherRole, codes: manifest },
+  sourceDegraded: 'constant',
+  sourceRecovered: 'constant',
+  switchApplyConfiguration: {
+    args: () => [{ name: 'webscaler-db', namespace: 'default', ...switched, onlyIf: { resourceVersion: '1' } }],
+    run: core.switchApplyConfiguration,
+    codes: manifest,
+  },
+  switchJsonPatch: {
+    args: () => [{ ...switched, onlyIf: { externalName: 'primary-db.example.com', resourceVersion: '1' } }],
+    run: core.switchJsonPatch,
+    codes: manifest,
+  },
+  switchMergePatch: {
+    args: () => [{ ...switched, onlyIf: { resourceVersion: '1' } }],
+    run: core.switchMergePatch,
+    codes: manifest,
+  },
+  systemClock: 'constant',
+  systemRandom: { args: () => [], run: core.systemRandom },
+  targetAdmissionPolicy: {
+    args: () => [
+      {
+        ...named,
+        service: 'webscaler-db',
+        allowedTargets: ['*.example.com'],
+        onlyExternalName: true,
+        unchangedTargetsPass: true,
+        validationActions: ['Deny'],
+      },
+    ],
+    run: core.targetAdmissionPolicy,
+    codes: manifest,
+  },
+  targetChanged: 'constant',
+  targetOfChain: {
+    args: () => [
+      ['webscaler-db.default.svc.cluster.local', 'primary-db.example.com'],
+      { clusterDomain: 'cluster.local', plainHost: false },
+    ],
+    run: core.targetOfChain,
+  },
+  targetRefused: 'constant',
+  tlsIdentity: { args: () => [target], run: core.tlsIdentity },
+  toJson: { args: () => [externalService], run: core.toJson },
+  toYaml: { args: () => [externalService], run: core.toYaml },
+  validate: {
+    args: () => ['kind: Service', { allowedTargets: ['*.example.com'], kubernetesVersion: '1.34' }],
+    run: core.validate,
+  },
+  validationRules: 'constant',
+};
+
+const coreBeyond: Readonly<Record<string, Call>> = {
+  'Balancer.order, failed, succeeded, connected': {
+    args: () => [[endpoint], endpoint],
+    run: (endpoints, one) => {
+      const balancer = new core.Balancer({ balancing: 'round-robin' });
+      balancer.failed(one);
+      balancer.connected(one)();
+      balancer.succeeded(one);
+      return balancer.order(endpoints);
+    },
+  },
+  'ServiceBalancer.failed, succeeded': {
+    args: () => ['webscaler-db'],
+    run: (name) => {
+      const balancer = new core.ServiceBalancer([{ name: 'webscaler-db' }]);
+      balancer.failed(name);
+      balancer.succeeded(name);
+    },
+  },
+  'StaticTargetSource.set': {
+    args: () => ['secondary-db.example.com'],
+    run: (host) => new core.StaticTargetSource('primary-db.example.com').set(host),
+  },
+  'TargetPolicy.allows, checkTarget, checkAddress': {
+    args: () => [target, '203.0.113.7'],
+    run: (to, address) => {
+      const checked = core.createTargetPolicy({ service: 'webscaler-db', allowedTargets: ['*.example.com'] });
+      checked.allows(to);
+      checked.checkTarget(to);
+      checked.checkAddress(to, address);
+    },
+    codes: refusals,
+  },
+};
+
+const liveness = { afterMillis: 1_000, intervalMillis: 700, failures: 2 };
+const poolOptions = {
+  service: 'webscaler-db',
+  allowedTargets: ['*.example.com'],
+  allowedNetworks: ['203.0.113.0/24'],
+  namespace: 'default',
+  clusterDomain: 'cluster.local',
+  source: new core.StaticTargetSource('primary-db.example.com'),
+  dns: resolverOptions,
+  targetSessionAttrs: 'read-write',
+  failoverTimeoutMillis: 10,
+  drainTimeoutMillis: 10,
+  readySessions: 0,
+  reconnectSpreadMillis: 10,
+  attemptTimeoutMillis: 10,
+  endTimeoutMillis: 10,
+  liveness,
+  listenHeartbeatMillis: 10,
+  idleCheckMillis: 10,
+  maxWaiting: 10,
+  requireAuth: ['scram-sha-256'],
+  channelBinding: 'prefer',
+  host: 'webscaler-db',
+  port: 5432,
+  user: 'app',
+  password: 'secret',
+  database: 'app',
+  connectionString: 'postgres://app@webscaler-db/app',
+  ssl: { ca: 'ca', cert: 'cert', key: 'key', passphrase: 'phrase', minVersion: 'TLSv1.2' },
+  max: 10,
+  min: 0,
+  poolSize: 10,
+  idleTimeoutMillis: 10,
+  connectionTimeoutMillis: 10,
+  maxUses: 10,
+  maxLifetimeSeconds: 10,
+  allowExitOnIdle: false,
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 10,
+  statement_timeout: 10,
+  lock_timeout: 10,
+  idle_in_transaction_session_timeout: 10,
+  query_timeout: 10,
+  application_name: 'app',
+  fallback_application_name: 'app',
+  options: '-c work_mem=4MB',
+  client_encoding: 'utf8',
+  replication: false,
+  sslnegotiation: 'postgres',
+  scramMaxIterations: 10,
+  binary: false,
+  types: { getTypeParser: () => (text: string) => text },
+  log: () => undefined,
+  onConnect: () => undefined,
+  verify: () => undefined,
+  // Refused for a Service, or another class of clients.
+  stream: undefined,
+  Client: undefined,
+  pipeline: false,
+  enableChannelBinding: true,
+  Promise,
+} satisfies All<pg.PoolOptions>;
+const { service: _, allowedTargets: __, source: ___, ...plainOptions } = poolOptions;
+const endPool = (pool: { end(): unknown }) => pool.end();
+
+const pgTable: Readonly<Record<string, Entry>> = {
+  AuthenticationRefusedError: 'error',
+  Client: { args: () => [poolOptions], run: (options) => new pg.Client(options), codes: refusals },
+  CommitOutcomeUnknownError: 'error',
+  ConnectError: 'error',
+  ConnectTimeoutError: 'error',
+  ConnectionLostError: 'error',
+  FailoverTimeoutError: 'error',
+  PeerSilentError: 'error',
+  Pool: {
+    args: () => [poolOptions, dependencies],
+    run: (...args) => new pg.Pool(...(args as [])),
+    end: endPool,
+    codes: refusals,
+  },
+  ProtocolViolationError: 'error',
+  ServerRoleError: 'error',
+  TargetRetiredError: 'error',
+  TooManyWaitingError: 'error',
+  TransactionEndedEarlyError: 'error',
+  TransactionRolledBackError: 'error',
+  UnknownBackendError: 'error',
+  classifyFailure: { args: () => [new Error('an error'), 'connected'], run: pg.classifyFailure },
+  connected: 'constant',
+  drained: 'constant',
+  outcomeOf: { args: () => [new Error('an error')], run: pg.outcomeOf },
+  pgModule: 'constant',
+  recentEventsOf: { args: () => [new Error('an error')], run: pg.recentEventsOf },
+  retried: 'constant',
+  switched: 'constant',
+  targetNotFollowed: 'constant',
+};
+
+const plainPool = () => new pg.Pool({ host: '127.0.0.1', port: 1, user: 'app' });
+const isUnreachable = (error: unknown) => (error as { code?: unknown }).code === 'ECONNREFUSED';
+
+const pgBeyond: Readonly<Record<string, Call>> = {
+  'Pool, for a plain host': { args: () => [plainOptions], run: (options) => new pg.Pool(options), end: endPool },
+  'Client, for a plain host': { args: () => [plainOptions], run: (options) => new pg.Client(options) },
+  'Pool.transaction': {
+    args: () => [
+      async () => undefined,
+      { isolationLevel: 'serializable', readOnly: true, deferrable: true, signal: aborted },
+    ],
+    run: async (...args) => {
+      const pool = plainPool();
+      try {
+        return await pool.transaction(...(args as [never]));
+      } finally {
+        await pool.end();
+      }
+    },
+    stops: (error) => isStopped(error) || isUnreachable(error),
+    runs: 50,
+  },
+  'Pool.drained': {
+    args: () => [{ signal: new AbortController().signal }],
+    run: async (options) => {
+      const pool = plainPool();
+      try {
+        return await pool.drained(options);
+      } finally {
+        await pool.end();
+      }
+    },
+    runs: 50,
+  },
+};
+
+const kubeConfig = {
+  getCurrentCluster: () => ({ name: 'local', server: 'https://127.0.0.1:1' }),
+  getCurrentUser: () => ({ name: 'me' }),
+  getCurrentContext: () => 'local',
+  getContextObject: () => ({ namespace: 'default' }),
+  applyToHTTPSOptions: async () => undefined,
+};
+class GivenKubeConfig {
+  getCurrentCluster = kubeConfig.getCurrentCluster;
+  getCurrentUser = kubeConfig.getCurrentUser;
+  getCurrentContext = kubeConfig.getCurrentContext;
+  getContextObject = kubeConfig.getContextObject;
+  applyToHTTPSOptions = kubeConfig.applyToHTTPSOptions;
+}
+const probe = { name: 'probe', run: async () => ({}) };
+const switchOptions = {
+  service: 'webscaler-db',
+  namespace: 'default',
+  clusterDomain: 'cluster.local',
+  kubeConfig: new GivenKubeConfig(),
+  allowedTargets: ['*.example.com'],
+  reason: 'a test',
+  by: 'me',
+  probes: { target: [probe], previous: [probe] },
+  probeTimeoutMillis: 10,
+  maxLagBytes: 0,
+  accept: ['lag'],
+  dryRun: true,
+  dnsServers: ['127.0.0.1:1'],
+  propagationTimeoutMillis: 10,
+  requestTimeoutMillis: 100,
+  signal: aborted,
+  ...dependencies,
+} satisfies All<kubernetes.SwitchOptions>;
+const kubernetesCodes = [
+  ...refusals,
+  'ERR_EXTERNALNAME_SWITCH_FAILED',
+  'ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE',
+  'ERR_EXTERNALNAME_KUBERNETES_CONFIG',
+];
+const state = {
+  inRecovery: false,
+  readOnly: false,
+  systemIdentifier: '1',
+  timeline: 1,
+  logPosition: 1n,
+  replayDelaySeconds: 0,
+};
+
+const kubernetesTable: Readonly<Record<string, Entry>> = {
+  KubernetesConfigError: 'error',
+  KubernetesForbiddenError: 'error',
+  KubernetesRefusedError: 'error',
+  KubernetesUnauthorizedError: 'error',
+  KubernetesUnavailableError: 'error',
+  NotExternalNameError: 'error',
+  ServiceNotFoundError: 'error',
+  SwitchFailedError: 'error',
+  SwitchRefusedError: 'error',
+  judgePostgres: { args: () => [state, state, 0], run: kubernetes.judgePostgres },
+  kubernetesSource: {
+    args: () => [
+      {
+        service: 'webscaler-db',
+        namespace: 'default',
+        clusterDomain: 'cluster.local',
+        kubeConfig: new GivenKubeConfig(),
+        requestTimeoutMillis: 100,
+        silenceMillis: 2_000,
+        reconnectInitialMillis: 1,
+        reconnectMaxMillis: 1,
+        resolver,
+      },
+    ],
+    run: kubernetes.kubernetesSource,
+    end: close,
+  },
+  postgresProbe: {
+    args: () => [{ client: () => ({}) }],
+    run: kubernetes.postgresProbe,
+  },
+  resolvesProbe: { args: () => [{ lookup: () => undefined }], run: kubernetes.resolvesProbe },
+  rollback: {
+    args: () => [switchOptions],
+    run: kubernetes.rollback,
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 60,
+  },
+  switchAnnotations: 'constant',
+  switchTarget: {
+    args: () => [{ ...switchOptions, to: 'secondary-db.example.com', expect: 'primary-db.example.com' }],
+    run: kubernetes.switchTarget,
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 60,
+  },
+  tcpProbe: { args: () => [{ port: 5432, lookup: () => undefined }], run: kubernetes.tcpProbe },
+  tlsProbe: {
+    args: () => [{ port: 5432, lookup: () => undefined, ca: 'ca', protocol: 'postgres' }],
+    run: kubernetes.tlsProbe,
+  },
+  waitForPropagation: {
+    args: () => [
+      {
+        service: 'webscaler-db.default.svc.cluster.local',
+        to: 'secondary-db.example.com',
+        dnsServers: ['127.0.0.1:1'],
+        timeoutMillis: 10,
+        intervalMillis: 1,
+        signal: aborted,
+      },
+    ],
+    run: kubernetes.waitForPropagation,
+    stops: isStopped,
+    codes: ['ERR_EXTERNALNAME_DEADLINE'],
+    runs: 60,
+  },
+};
+
+const clusterOptions = {
+  clusterDomain: 'cluster.local',
+  ttlSeconds: 5,
+  services: [{ ...externalService, metadata: { name: 'webscaler-db', namespace: 'default' } }],
+  hosts: {
+    'primary-db.example.com': ['127.0.0.1'],
+    'secondary-db.example.com': {
+      records: [{ type: 'CNAME', data: 'primary-db.example.com', name: 'secondary-db.example.com', ttl: 5 }],
+      rcode: 'NOERROR',
+      truncated: false,
+    },
+  },
+  dns: {
+    address: '127.0.0.1',
+    port: 0,
+    cache: { successSeconds: 30 },
+    propagationDelayMillis: 0,
+    forward: '127.0.0.1:1',
+    upstreamTimeoutMillis: 10,
+    podNames: true,
+    namespaces: ['default'],
+    ignoreEmptyServices: true,
+    multiclusterDomain: 'clusterset.local',
+  },
+  api: { address: '127.0.0.1', port: 0, bookmarkIntervalMillis: 60_000 },
+  exposed: false,
+  ...dependencies,
+} satisfies All<testing.LocalClusterOptions>;
+const hostRecord = { type: 'CNAME', data: 'primary-db.example.com', name: 'secondary-db.example.com', ttl: 5 };
+const proxyTarget = { host: '127.0.0.1', port: 1 };
+
+const testingTable: Readonly<Record<string, Entry>> = {
+  ApiStatusError: 'error',
+  FaultProxy: {
+    args: () => [{ target: proxyTarget, address: '127.0.0.1', clock }],
+    run: (options) => testing.FaultProxy.start(options),
+    end: close,
+    codes: ['ERR_EXTERNALNAME_PROXY_LISTEN'],
+    runs: 100,
+  },
+  LocalCluster: {
+    args: () => [clusterOptions],
+    run: (options) => testing.LocalCluster.start(options),
+    end: close,
+    codes: ['ERR_EXTERNALNAME_API_STATUS', 'ERR_EXTERNALNAME_DNS_LISTEN'],
+    runs: 60,
+  },
+  PostgresPair: {
+    args: () => [
+      {
+        hostNames: { primary: 'primary-db.example.com', standby: 'secondary-db.example.com' },
+        addresses: { primary: '127.0.0.11', standby: '127.0.0.12' },
+        port: 15432,
+        synchronous: true,
+        user: 'app',
+        password: 'secret',
+        database: 'app',
+        parameters: { work_mem: '4MB' },
+        accessRules: ['host all all all reject'],
+        authority: { certificate: 'ca', issue: async () => ({ certificate: 'c', privateKey: 'k' }) },
+        timeoutMillis: 1,
+        signal: aborted,
+      },
+    ],
+    run: (options) => testing.PostgresPair.start(options),
+    end: close,
+    stops: isStopped,
+    codes: ['ERR_EXTERNALNAME_DEADLINE', 'ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE'],
+    runs: 60,
+  },
+  // Made by a pair, and by nothing else.
+  PostgresServer: { args: () => [], run: () => undefined },
+  PostgresServerError: 'error',
+  PostgresUnavailableError: 'error',
+  ProxyListenError: 'error',
+  createCertificateAuthority: {
+    args: () => [{ name: 'Throw-away CA' }],
+    run: testing.createCertificateAuthority,
+    runs: 50,
+  },
+};
+
+const cluster = testing.LocalCluster.start({ clusterDomain: 'cluster.local' });
+const authority = testing.createCertificateAuthority();
+
+const testingBeyond: Readonly<Record<string, Call>> = {
+  'LocalCluster.hosts.set, delete': {
+    args: () => ['secondary-db.example.com', { records: [hostRecord], rcode: 'NOERROR', truncated: false }],
+    run: async (name, entry) => {
+      const { hosts } = await cluster;
+      hosts.set(name, entry);
+      hosts.delete(name);
+    },
+  },
+  'LocalCluster.hosts.set, with addresses': {
+    args: () => ['secondary-db.example.com', ['127.0.0.1']],
+    run: async (name, entry) => (await cluster).hosts.set(name, entry),
+  },
+  'LocalCluster.dns.fault': {
+    args: () => [{ kind: 'servfail', name: 'primary-db.example.com' }],
+    run: async (fault) => (await cluster).dns.fault(fault),
+    end: (fault: { end(): void }) => fault.end(),
+  },
+  'CertificateAuthority.issue': {
+    args: () => [
+      {
+        hostNames: ['primary-db.example.com'],
+        addresses: ['127.0.0.1'],
+        notBefore: new Date(0),
+        notAfter: new Date(1e12),
+      },
+    ],
+    run: async (request) => (await authority).issue(request),
+    runs: 50,
+  },
+};
+
+/** What each package exports, and how it is called. */
+export const faces: Readonly<Record<string, Face>> = {
+  core: { exports: core, table: coreTable, beyond: coreBeyond },
+  pg: { exports: pg, table: pgTable, beyond: pgBeyond },
+  kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
+  testing: { exports: testing, table: testingTable, beyond: testingBeyond },
+};
