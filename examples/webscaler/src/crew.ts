@@ -53,8 +53,8 @@ export class Crew implements AsyncDisposable {
     this.#writers = Writers.spawn(launch);
   }
 
-  /** Makes the table and sets the workers to work. */
-  async begin({ pair, service, follow }: Workplace): Promise<void> {
+  /** Makes the table, and lets the pool open its connections. */
+  async connect({ pair, service, follow }: Workplace): Promise<void> {
     await makeTable(pair, this.settings.table);
     const { user, password, port, database, ca } = pair;
     const allowedTargets = pair.servers.map(({ hostName }) => hostName);
@@ -69,7 +69,7 @@ export class Crew implements AsyncDisposable {
       ca,
     };
     this.#database = database;
-    await this.#writers.begin(
+    await this.#writers.connect(
       { ...this.settings, firstId: 1, database: access, follow },
       {
         report: (report) => this.#hear(report),
@@ -77,6 +77,11 @@ export class Crew implements AsyncDisposable {
       },
       this.#signal,
     );
+  }
+
+  /** Sets the workers to work. */
+  write(): void {
+    this.#writers.write();
   }
 
   /** Resolves with true when `condition` holds after a report, with false after `timeoutMillis` or when the process has ended. */

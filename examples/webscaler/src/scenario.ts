@@ -72,7 +72,7 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRes
     if (push)
       timeline.event(`Kubernetes API at ${cluster.api.url}: the workers may read and watch ${service}, no more`);
     await using poll = push ? await DnsPoll.start(nameserver, service, namespace) : undefined;
-    await Promise.all(crews.map((crew) => crew.begin({ pair, service: { name: service, namespace }, follow })));
+    await Promise.all(crews.map((crew) => crew.connect({ pair, service: { name: service, namespace }, follow })));
     return await new Scene({ pair, cluster, crews, poll, timeline, signal }).play(plainPg);
   } finally {
     timeline.endStatus();
@@ -109,6 +109,7 @@ class Scene {
       `${workers} workers, in a process of their own, write through ${service}: ${connections} connections, TLS verified in full`,
       'step',
     );
+    for (const crew of crews) crew.write();
     const status = setInterval(() => timeline.status(statusLine(crews, pair.servers, now())), statusMillis);
     try {
       await this.#allWrite(pair.primary, 0, 'every worker writes to');

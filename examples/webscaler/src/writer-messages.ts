@@ -3,7 +3,10 @@
  * where the database is, the writers learn from DNS.
  */
 export type WriterCommand =
-  | { readonly kind: 'start'; readonly assignment: Assignment }
+  /** Make the pool, and let it open its connections. */
+  | { readonly kind: 'connect'; readonly assignment: Assignment }
+  /** Set the workers to work. */
+  | { readonly kind: 'write' }
   /** Begin no write any more, wait for those under way, report, and end. */
   | { readonly kind: 'stop' };
 
@@ -64,7 +67,10 @@ export interface FollowInPod {
 }
 
 export type WriterMessage =
+  /** There is a process. */
   | { readonly kind: 'ready' }
+  /** The pool has its connections, or could not get them. */
+  | { readonly kind: 'connected' }
   | ({ readonly kind: 'report' } & Report)
   | { readonly kind: 'notice'; readonly at: number; readonly text: string };
 
@@ -99,7 +105,7 @@ export interface FailedWrite extends Write {
   };
 }
 
-/** `unsaid`: plain `pg` does not say whether a write that failed was executed. */
+/** `unsaid`: the error of plain `pg` does not tell whether a write that failed was executed. */
 export type FailureOutcome = 'not-executed' | 'unknown' | 'unsaid';
 
 /** Milliseconds of the machine's monotonic clock, which is the same for every process on it. */

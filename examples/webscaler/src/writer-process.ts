@@ -16,18 +16,29 @@ const settled: SettledWrite[] = [];
 const underWay = new Map<number, Write>();
 let stopping = false;
 
+let work: (() => Promise<void>) | undefined;
+
 process.on('message', (command: WriterCommand) => {
   if (command.kind === 'stop') stopping = true;
-  else run(command.assignment).catch(fail);
+  else if (command.kind === 'write') work?.().catch(fail);
+  else connect(command.assignment).catch(fail);
 });
 process.on('disconnect', () => process.exit());
 // Ctrl-C reaches every process of the terminal. The operator's side decides when this one ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 tell({ kind: 'ready' });
 
-async function run(assignment: Assignment): Promise<void> {
+async function connect(assignment: Assignment): Promise<void> {
   noticePool();
   const writer = rowWriter(assignment);
+  // As an application does before it takes requests. A pool that cannot connect shows so with its first write.
+  const first = Array.from({ length: assignment.connections }, () => writer.pool.query('select 1'));
+  await Promise.allSettled(first);
+  work = () => run(assignment, writer);
+  tell({ kind: 'connected' });
+}
+
+async function run(assignment: Assignment, writer: RowWriter): Promise<void> {
   const reporting = setInterval(report, reportMillis);
   let nextId = assignment.firstId;
   await Promise.all(

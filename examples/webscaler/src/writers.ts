@@ -20,6 +20,7 @@ export class Writers implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
   readonly #ready: Promise<void>;
+  readonly #connected: Promise<void>;
   #listener: WriterListener | undefined;
 
   private constructor(launch: Launch) {
@@ -28,12 +29,11 @@ export class Writers implements AsyncDisposable {
       this.#child.once('exit', () => resolve());
       this.#child.once('error', () => resolve());
     });
-    this.#ready = new Promise((resolve) => {
-      this.#child.on('message', (message: WriterMessage) => {
-        if (message.kind === 'ready') resolve();
-        else if (message.kind === 'report') this.#listener?.report(message);
-        else this.#listener?.notice(message.at, message.text);
-      });
+    this.#ready = this.#hears('ready');
+    this.#connected = this.#hears('connected');
+    this.#child.on('message', (message: WriterMessage) => {
+      if (message.kind === 'report') this.#listener?.report(message);
+      else if (message.kind === 'notice') this.#listener?.notice(message.at, message.text);
     });
   }
 
@@ -42,13 +42,17 @@ export class Writers implements AsyncDisposable {
     return new Writers(launch);
   }
 
-  /** Gives the process its work. */
-  async begin(assignment: Assignment, listener: WriterListener, signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#ready, this.#exited, once(signal, 'abort')]);
-    signal.throwIfAborted();
-    if (!this.isRunning()) throw new Error('a process of workers ended before it was ready');
+  /** Gives the process its work, and waits until its pool has its connections, or could not get them. */
+  async connect(assignment: Assignment, listener: WriterListener, signal: AbortSignal): Promise<void> {
+    await this.#until(this.#ready, signal);
     this.#listener = listener;
-    this.#tell({ kind: 'start', assignment });
+    this.#tell({ kind: 'connect', assignment });
+    await this.#until(this.#connected, signal);
+  }
+
+  /** Sets the workers to work. */
+  write(): void {
+    this.#tell({ kind: 'write' });
   }
 
   isRunning(): boolean {
@@ -75,6 +79,26 @@ export class Writers implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #hears(kind: WriterMessage['kind']): Promise<void> {
+    return new Promise((resolve) => {
+      this.#child.on('message', (message: WriterMessage) => {
+        if (message.kind === kind) resolve();
+      });
+    });
+  }
+
+  async #until(moment: Promise<void>, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const listening = new AbortController();
+    try {
+      await Promise.race([moment, this.#exited, once(signal, 'abort', { signal: listening.signal })]);
+    } finally {
+      listening.abort();
+    }
+    signal.throwIfAborted();
+    if (!this.isRunning()) throw new Error('a process of workers ended before its pool had connections');
   }
 
   #tell(command: WriterCommand): void {
