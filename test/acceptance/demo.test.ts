@@ -21,7 +21,7 @@ beforeAll(async () => {
   const [, address = '', port = '', pid = ''] = await demo.says(
     /primary: primary-db\.example\.com, (\S+) port (\d+), process (\d+)/,
   );
-  const [, nameserver = ''] = await demo.says(/cluster DNS at (\S+):? /);
+  const [, nameserver = ''] = await demo.says(/cluster +DNS at (\S+):? /);
   const dns = new Resolver();
   dns.setServers([nameserver.replace(/:$/, '')]);
   await demo.says(/every worker writes to primary-db/);
@@ -96,7 +96,7 @@ describe('the demo', () => {
     expect(demo.stderr.match(/PATCH: kubectl patch service webscaler-db .*/g)).toEqual(
       ['secondary-db', 'primary-db'].map(
         (name) =>
-          `PATCH: kubectl patch service webscaler-db --type='json' -p='[{"op":"replace","path":"/spec/externalName","value":"${name}.example.com"}]'`,
+          `PATCH: kubectl patch service webscaler-db --type='json' -p='[{"op": "replace", "path": "/spec/externalName", "value": "${name}.example.com"}]'`,
       ),
     );
   });
@@ -110,12 +110,31 @@ describe('the demo', () => {
       expect(at, step).toBeGreaterThanOrEqual(from);
       from = at;
     }
-    expect(demo.stderr).toMatch(/^ +\d+\.\d\d s {2}\d+\/s to primary-db, 0 failed, \d+ waiting$/m);
+    expect(demo.stderr).toMatch(/^ +\d+\.\d\d s {2}@externalname\/pg +0 failed +\d+ waiting +\d+\/s to primary-db$/m);
     expect(demo.stderr).not.toContain('\u001b');
   });
 
+  it('tells it in the order in which it happened', () => {
+    const times = [...demo.stderr.matchAll(/^ *(\d+\.\d\d) s {2}\S/gm)].map(([, seconds]) => Number(seconds));
+    expect(times.length).toBeGreaterThan(25);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  it('ends with a plot of writes a second by server, the verdict, and what to do next', () => {
+    const plot = demo.stderr.slice(demo.stderr.indexOf('Writes a second, by server'));
+    // Both servers have written, one after the other and the first one again.
+    const [, primary = '', secondary = ''] =
+      /^ {2}primary-db (.*)^ {2}secondary-db (.*)^ {2}failed /ms.exec(plot) ?? [];
+    expect(primary).toMatch(/│.*[▁-█]{4}.* {3}.*[▁-█]{4}/);
+    expect(secondary).toMatch(/│ {3}.*[▁-█]{4}/);
+    expect(plot).toMatch(/ 1 crash .* 2 patch .* 3 switch back .* 4 patch /);
+    expect(plot).toMatch(
+      /^The verdict holds: nothing lost, nothing done twice, nothing hung\.\n\nToday .*\nNext .*\n$/m,
+    );
+  });
+
   it('leaves no session on the server that was left', () => {
-    expect(demo.stderr).toMatch(/@externalname\/pg: 0 sessions on secondary-db\.example\.com/);
+    expect(demo.stderr).toMatch(/@externalname\/pg +0 sessions on secondary-db\.example\.com/);
   });
 
   it('leaves no folder behind', async () => {

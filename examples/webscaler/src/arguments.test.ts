@@ -29,4 +29,8 @@ describe('the command line', () => {
   it('tells of every option', () => {
     for (const option of ['--json', '--plain-pg', '--push', '--site', '--help']) expect(usage).toContain(option);
   });
+
+  it('tells it in lines that a terminal of 80 columns does not break', () => {
+    for (const line of usage.split('\n')) expect(line.length, line).toBeLessThan(80);
+  });
 });

@@ -43,23 +43,29 @@ export function parseArguments(words: readonly string[]): DemoArguments {
   };
 }
 
+/** Fits a terminal of 80 columns. */
 export const usage = `Usage: pnpm demo [options]
 
-Runs the webscaler disaster recovery scenario on two real PostgreSQL servers: 20 workers write through the Service
-webscaler-db while its database crashes, and is switched back on purpose. Takes about 40 seconds.
+Runs the webscaler disaster recovery on two real PostgreSQL servers: 20 workers
+write through the Service webscaler-db while its database crashes, and is
+switched back on purpose. Takes 15 to 30 seconds, longer on a busy machine.
 
 Options:
-  --json      print the verdict as one JSON object, the last line on stdout; the timeline goes to stderr.
-              Use it as: pnpm --silent demo --json
-  --plain-pg  let plain pg.Pools write beside it, to see what happens to them. Takes some 10 seconds more
-  --push      let the workers learn of a switch from the Kubernetes API (a watch) instead of DNS, and say how much
-              faster that is than a DNS poll beside it. Takes some 5 seconds more
-  --site      put the servers and the workers on machines of their own: a site, and a pod behind a node that routes
-              and translates addresses (network namespaces; needs Linux, ip, nft, and root or user namespaces)
+  --json      print the verdict as one JSON object, the last line on stdout;
+              the timeline goes to stderr. Use: pnpm --silent demo --json
+  --plain-pg  let plain pg.Pools write beside it, and say what the run shows of
+              them. Takes some 10 seconds more
+  --push      let the workers learn of a switch from the Kubernetes API (a
+              watch), and say when a DNS poll beside them would have told of
+              it. Takes up to 5 seconds more
+  --site      put servers and workers on machines of their own: a site, and a
+              pod behind a node that routes and translates addresses (network
+              namespaces; needs Linux, ip, nft, and root or user namespaces)
   -h, --help  print this
 
-Exit status: 0 the verdict held, 1 it did not, 2 the options cannot be understood, 3 the demo could not be run,
-130 it was interrupted. docs/guides/demo.md says what each line and figure means.
+Exit status: 0 the verdict held, 1 it did not, 2 the options cannot be
+understood, 3 the demo could not be run, 130 it was interrupted.
+docs/guides/demo.md says what each line and figure means.
 `;
 
 const options = {

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PostgresPair, PostgresServer } from '@externalname/testing';
+import type { EventSource } from './event-order.ts';
 import { hungAfterMillis, Ledger } from './ledger.ts';
 import { countRows, makeTable } from './rows.ts';
-import type { Timeline } from './timeline.ts';
+import type { Story } from './story.ts';
 import { duplicatedIds, judgeStage, lostIds, type StageFacts, type StageResult } from './verdict.ts';
 import { type ClientKind, type Follow, now, type Report } from './writer-messages.ts';
 import { type Launch, Writers } from './writers.ts';
@@ -12,6 +13,9 @@ export interface CrewSettings {
   readonly client: ClientKind;
   /** What the timeline calls it. */
   readonly title: string;
+  /** How it reaches the database, as the verdict says it. */
+  readonly tls: string;
+  readonly calls: string;
   readonly workers: number;
   readonly connections: number;
   readonly pauseMillis: number;
@@ -38,17 +42,18 @@ export interface Stage {
 export class Crew implements AsyncDisposable {
   readonly settings: CrewSettings;
   readonly ledger = new Ledger();
-  readonly #timeline: Timeline;
+  readonly #story: Story;
   readonly #signal: AbortSignal;
   readonly #writers: Writers;
   readonly #told = new Set<string>();
   #database = '';
+  #source: EventSource | undefined;
   #before: StageFacts | undefined;
 
   /** Starts the process, which has nothing to do yet: in a pod, or on this machine. */
-  constructor(settings: CrewSettings, timeline: Timeline, signal: AbortSignal, launch?: Launch) {
+  constructor(settings: CrewSettings, story: Story, signal: AbortSignal, launch?: Launch) {
     this.settings = settings;
-    this.#timeline = timeline;
+    this.#story = story;
     this.#signal = signal;
     this.#writers = Writers.spawn(launch);
   }
@@ -73,7 +78,7 @@ export class Crew implements AsyncDisposable {
       { ...this.settings, firstId: 1, database: access, follow },
       {
         report: (report) => this.#hear(report),
-        notice: (at, text) => this.#timeline.event(`${this.settings.title}: ${text}`, 'plain', at),
+        notice: (at, text) => this.#story.poolSays(this.settings, text, at),
       },
       this.#signal,
     );
@@ -81,6 +86,7 @@ export class Crew implements AsyncDisposable {
 
   /** Sets the workers to work. */
   write(): void {
+    this.#source = this.#story.source();
     this.#writers.write();
   }
 
@@ -94,9 +100,9 @@ export class Crew implements AsyncDisposable {
     return true;
   }
 
-  /** Whether every worker has written to `server` after `since`. */
-  writesTo(server: PostgresServer, since: number): boolean {
-    return this.ledger.allWorkersAt(server.address, since, this.settings.workers) !== undefined;
+  /** When every worker had written to `server` after `since`; `undefined` while one has not. */
+  writesTo(server: PostgresServer, since: number): number | undefined {
+    return this.ledger.allWorkersAt(server.address, since, this.settings.workers);
   }
 
   /** Waits for the writes that began before the stage's end, counts the rows on the promoted server, and judges the stage. */
@@ -122,11 +128,13 @@ export class Crew implements AsyncDisposable {
   /** Lets the last writes settle and ends the process. What does not settle hangs. */
   async stop(): Promise<void> {
     await this.#writers.stop(hungAfterMillis, this.#signal);
+    this.#source?.close();
     this.ledger.close();
   }
 
   /** Ends the process at once. */
   close(): Promise<void> {
+    this.#source?.close();
     return this.#writers.close();
   }
 
@@ -138,17 +146,11 @@ export class Crew implements AsyncDisposable {
     this.ledger.enter(report, now());
     // The first failure of a kind is told as it comes; the rest of them are counted.
     for (const write of report.settled) {
-      if (!('failure' in write)) continue;
-      const { code, message, outcome } = write.failure;
-      if (this.#told.has(code)) continue;
-      this.#told.add(code);
-      const name = code === message ? message : `${code}: ${message}`;
-      this.#timeline.event(
-        `${this.settings.title}: a write fails, outcome ${outcome}: ${name}`,
-        'bad',
-        write.settledAt,
-      );
+      if (!('failure' in write) || this.#told.has(write.failure.code)) continue;
+      this.#told.add(write.failure.code);
+      this.#story.writeFails(this.settings, write.failure, write.settledAt);
     }
+    this.#source?.heardUntil(report.at);
   }
 }
 

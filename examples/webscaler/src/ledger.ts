@@ -13,7 +13,7 @@ export class Ledger {
   readonly #listeners = new Set<() => void>();
 
   /** Enters a report that was made at `at`. */
-  enter(report: Report, at: number): void {
+  enter(report: Omit<Report, 'at'>, at: number): void {
     for (const write of report.settled) {
       if (isAcknowledged(write)) this.acknowledged.push(write);
       else this.failed.push(write);

@@ -3,11 +3,11 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { isExternalNameError } from '@externalname/core';
 import { parseArguments, UsageError, usage } from './arguments.ts';
+import { close } from './closing.ts';
 import { isInOwnNetwork, networkProblem, runInOwnNetwork } from './network/enter.ts';
 import { runScenario } from './scenario.ts';
 import { Timeline } from './timeline.ts';
 import { verdict } from './verdict.ts';
-import { tellVerdict } from './verdict-text.ts';
 
 const takeDownMillis = 20_000;
 const exitCodes = { held: 0, notHeld: 1, usage: 2, notRun: 3 } as const;
@@ -30,8 +30,7 @@ async function main(words: readonly string[]): Promise<number> {
     // More than one may come for one Ctrl-C: from the terminal, and from the package manager that passes it on.
     if (interruptedBy !== undefined) return;
     interruptedBy = signal;
-    timeline.endStatus();
-    timeline.event('interrupted: servers and workers are taken down', 'bad');
+    timeline.end({ who: 'operator', text: 'interrupted: servers and workers are taken down', tone: 'bad', part: true });
     interruption.abort();
     // What is left then is taken down by the watchdog of the servers, and the workers end with this process.
     setTimeout(() => process.exit(exitCodeOf(signal)), takeDownMillis).unref();
@@ -41,11 +40,11 @@ async function main(words: readonly string[]): Promise<number> {
   for (const output of [process.stdout, process.stderr]) output.on('error', () => interrupt('SIGPIPE'));
   try {
     const { plainPg, push, site } = asked;
-    const { crews, polled } = await runScenario({ timeline, plainPg, push, site, signal: interruption.signal });
-    const [ours, ...plain] = crews;
+    const played = await runScenario({ timeline, plainPg, push, site, signal: interruption.signal });
+    const [ours, ...plain] = played.crews;
     if (ours === undefined) return exitCodes.notRun;
-    const result = verdict(ours, plain, polled);
-    tellVerdict(timeline, ours, plain, polled);
+    const result = verdict(ours, plain, played.polled);
+    close(timeline, played);
     if (asked.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     return result.held ? exitCodes.held : exitCodes.notHeld;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Ledger } from './ledger.ts';
-import { statusLine } from './status-line.ts';
+import { statusRows } from './status-line.ts';
 
 const servers = [
   { address: '127.64.0.1', hostName: 'primary-db.example.com' },
@@ -8,14 +8,16 @@ const servers = [
 ];
 const settings = (client: 'externalname' | 'plain-query') => ({
   client,
-  title: '',
+  title: client === 'externalname' ? '@externalname/pg' : 'pg, query()',
+  tls: 'no TLS',
+  calls: 'pool.query()',
   workers: 20,
   connections: 10,
   pauseMillis: 20,
   table: 'writes',
 });
 
-describe('the status line', () => {
+describe('the status', () => {
   it('says how many writes each server acknowledged in the last second, what has failed, and who waits', () => {
     const ledger = new Ledger();
     const settled = [1, 2, 3].map((id) => ({
@@ -36,18 +38,19 @@ describe('the status line', () => {
       },
       10_000,
     );
-    expect(statusLine([{ ledger, settings: settings('externalname') }], servers, 10_000)).toBe(
-      '3/s to primary-db, 1 failed, 1 waiting',
-    );
+    expect(statusRows([{ ledger, settings: settings('externalname') }], servers, 10_000)).toEqual([
+      { who: '@externalname/pg', text: '   1 failed   1 waiting     3/s to primary-db' },
+    ]);
   });
 
-  it('says so where nobody writes, and names the plain pools', () => {
+  it('has a row for each crew, and says so where nobody writes', () => {
     const crews = [
       { ledger: new Ledger(), settings: settings('externalname') },
       { ledger: new Ledger(), settings: settings('plain-query') },
     ];
-    expect(statusLine(crews, servers, 10_000)).toBe(
-      'no writes, 0 failed, 0 waiting | plain-query: no writes, 0 failed, 0 waiting',
-    );
+    expect(statusRows(crews, servers, 10_000)).toEqual([
+      { who: '@externalname/pg', text: '   0 failed   0 waiting     no writes' },
+      { who: 'pg, query()', text: '   0 failed   0 waiting     no writes' },
+    ]);
   });
 });

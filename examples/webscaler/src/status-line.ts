@@ -1,34 +1,36 @@
 import type { Crew } from './crew.ts';
+import type { StatusRow } from './timeline.ts';
 
-/** A server, as the status line names it. */
+/** A server, as the status names it. */
 export interface NamedServer {
   readonly address: string;
   readonly hostName: string;
 }
 
-/** How the crews do at the moment: writes per second and to which server, what has failed so far, and who waits. */
-export function statusLine(
+/** How the crews do at the moment: what has failed so far, who waits, and writes a second and to which server. */
+export function statusRows(
   crews: readonly Pick<Crew, 'ledger' | 'settings'>[],
   servers: readonly NamedServer[],
   at: number,
-): string {
-  return crews.map((crew) => crewStatus(crew, servers, at)).join(' | ');
+): readonly StatusRow[] {
+  return crews.map((crew) => ({ who: crew.settings.title, text: crewStatus(crew, servers, at) }));
 }
 
-function crewStatus(
-  { ledger, settings }: Pick<Crew, 'ledger' | 'settings'>,
-  servers: readonly NamedServer[],
-  at: number,
-): string {
+/** The first label of a host name, which is enough where there are two. */
+export function shortName(hostName: string): string {
+  return hostName.split('.')[0] ?? hostName;
+}
+
+function crewStatus({ ledger }: Pick<Crew, 'ledger'>, servers: readonly NamedServer[], at: number): string {
   // The newest report is up to a tenth of a second old.
   const counts = ledger.countByAddress(at - windowMillis - reportMillis, at - reportMillis);
   const rates = [...counts].map(([address, count]) => {
     const name = servers.find((server) => server.address === address)?.hostName ?? address;
-    return `${count}/s to ${name.split('.')[0]}`;
+    return `${String(count).padStart(4)}/s to ${shortName(name)}`;
   });
   const waiting = ledger.underWay.filter(({ beganAt }) => at - beganAt > waitingMillis).length;
-  const name = settings.client === 'externalname' ? '' : `${settings.client}: `;
-  return `${name}${rates.join(', ') || 'no writes'}, ${ledger.failed.length} failed, ${waiting} waiting`;
+  const failed = String(ledger.failed.length).padStart(4);
+  return `${failed} failed  ${String(waiting).padStart(2)} waiting  ${rates.join(', ') || '   no writes'}`;
 }
 
 const windowMillis = 1_000;

@@ -19,40 +19,110 @@ function clockAt(start: number) {
 }
 
 describe('a timeline in a log', () => {
-  it('has one line for each event, with the seconds since the start and no escape sequence', () => {
+  it('has one line for each event, however long: seconds since the start, who, what, and no escape sequence', () => {
     const { stream, text } = recorder();
     const clock = clockAt(5_000);
     const timeline = new Timeline(stream, {}, clock);
     clock.at = 6_234;
-    timeline.event('promoted', 'step');
-    timeline.event('told late', 'bad', 5_500);
-    expect(text()).toBe('  1.23 s  promoted\n  0.50 s  told late\n');
+    timeline.event({ who: 'operator', text: `promoted${' and more'.repeat(20)}`, tone: 'step', part: true });
+    timeline.event({ who: 'workers', text: 'heard of late', tone: 'bad', at: 5_500 });
+    timeline.flush();
+    expect(text()).toBe(
+      [
+        '  0.50 s  workers           heard of late',
+        '',
+        `  1.23 s  operator          promoted${' and more'.repeat(20)}`,
+        '',
+      ].join('\n'),
+    );
   });
 
-  it('has a line of status once a second', () => {
+  it('tells an event when nothing that came before it can be heard of any more', () => {
     const { stream, text } = recorder();
     const clock = clockAt(0);
     const timeline = new Timeline(stream, {}, clock);
-    for (let tenth = 0; tenth <= 20; tenth++) {
-      clock.at = tenth * 100;
-      timeline.status(`status ${tenth}`);
-    }
-    expect(text()).toBe('  0.00 s  status 0\n  1.00 s  status 10\n  2.00 s  status 20\n');
+    const source = timeline.source();
+    clock.at = 1_000;
+    timeline.event({ who: 'operator', text: 'promoted' });
+    clock.at = 2_000;
+    timeline.tick();
+    expect(text()).toBe('');
+    source.heardUntil(1_900);
+    timeline.tick();
+    expect(text()).toBe('  1.00 s  operator          promoted\n');
+  });
+
+  it('puts what it heard of far too late in its place by words', () => {
+    const { stream, text } = recorder();
+    const timeline = new Timeline(stream, {}, clockAt(0));
+    timeline.event({ who: 'operator', text: 'promoted', at: 2_000 });
+    timeline.flush();
+    timeline.event({ who: 'workers', text: 'a write fails', at: 1_500 });
+    timeline.flush();
+    expect(text().split('\n')[1]).toBe('  2.00 s  workers           a write fails (at 1.50 s)');
+  });
+
+  it('has the status every two seconds, or every five where it has several lines', () => {
+    const rows = ['one', 'another'].map((who) => ({ who, text: 'writes' }));
+    const seconds = (several: boolean) => {
+      const { stream, text } = recorder();
+      const clock = clockAt(0);
+      const timeline = new Timeline(stream, {}, clock);
+      for (; clock.at <= 11_000; clock.at += 100) timeline.status(several ? rows : rows.slice(0, 1));
+      timeline.flush();
+      return [...text().matchAll(/^ *(\d+)\.00 s {2}one/gm)].map(([, second]) => Number(second));
+    };
+    expect(seconds(false)).toEqual([2, 4, 6, 8, 10]);
+    expect(seconds(true)).toEqual([5, 10]);
   });
 });
 
 describe('a timeline in a terminal', () => {
-  it('writes the status over the last one, cut to the width of the terminal, and events above it', () => {
-    const { stream, text } = recorder({ isTTY: true, columns: 30 });
+  it('wraps between words, and begins the next line under the first', () => {
+    const { stream, text } = recorder({ isTTY: true, columns: 61 });
     const timeline = new Timeline(stream, { NO_COLOR: '1' }, clockAt(0));
-    timeline.status('one');
-    timeline.status('two, and so much more that it does not fit');
-    timeline.event('promoted');
-    timeline.endStatus();
-    const clear = '\r\u001b[2K';
-    const cut = '  0.00 s  two, and so much mo';
-    expect(cut).toHaveLength(29);
-    expect(text()).toBe(`  0.00 s  one${clear}${cut}${clear}  0.00 s  promoted\n${cut}${clear}`);
+    timeline.event({ who: 'operator', text: 'REBUILD: primary-db.example.com becomes a standby' });
+    timeline.flush();
+    expect(text()).toBe(
+      [
+        '  0.00 s  operator          REBUILD: primary-db.example.com',
+        '                            becomes a standby',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('writes the status over the last one, cut to the width of the terminal, and events above it', () => {
+    const { stream, text } = recorder({ isTTY: true, columns: 61 });
+    const timeline = new Timeline(stream, { NO_COLOR: '1' }, clockAt(0));
+    timeline.status([{ who: 'one', text: 'writes' }]);
+    timeline.status([
+      { who: 'one', text: 'writes, and so much more that it does not fit' },
+      { who: 'another', text: 'waits' },
+    ]);
+    timeline.event({ who: 'operator', text: 'promoted' });
+    timeline.flush();
+    const first = '  0.00 s  one               writes, and so much more that it do';
+    expect(first.slice(0, 60)).toHaveLength(60);
+    const block = `${first.slice(0, 60)}\n          another           waits`;
+    expect(text()).toBe(
+      [
+        '  0.00 s  one               writes',
+        `\r\u001b[J${block}`,
+        `\r\u001b[1A\u001b[J  0.00 s  operator          promoted\n${block}`,
+        '\r\u001b[1A\u001b[J',
+      ].join(''),
+    );
+  });
+
+  it('says nothing any more once it has ended', () => {
+    const { stream, text } = recorder({ isTTY: true, columns: 80 });
+    const timeline = new Timeline(stream, { NO_COLOR: '1' }, clockAt(0));
+    timeline.end({ who: 'operator', text: 'interrupted' });
+    timeline.event({ who: 'servers', text: 'one is dead' });
+    timeline.status([{ who: 'one', text: 'writes' }]);
+    timeline.flush();
+    expect(text()).toBe('  0.00 s  operator          interrupted\n');
   });
 
   it.each([

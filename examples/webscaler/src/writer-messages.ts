@@ -76,6 +76,8 @@ export type WriterMessage =
 
 /** What has happened since the last report. All times are of {@link now}. */
 export interface Report {
+  /** When this was reported: everything that happened before has been. */
+  readonly at: number;
   readonly settled: readonly SettledWrite[];
   readonly underWay: readonly Write[];
 }

@@ -72,7 +72,7 @@ async function writeOnce(writer: RowWriter, id: number, worker: number): Promise
 }
 
 function report(): void {
-  tell({ kind: 'report', settled: settled.splice(0), underWay: [...underWay.values()] });
+  tell({ kind: 'report', at: now(), settled: settled.splice(0), underWay: [...underWay.values()] });
 }
 
 /** What the pool itself says of a switch. */
