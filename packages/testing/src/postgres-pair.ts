@@ -91,8 +91,8 @@ export interface PostgresPairOptions extends PostgresBinariesOptions {
 
 /** See {@link PostgresPair.switchover}. */
 export interface SwitchoverOptions extends DemoteOptions {
-  /** Called when the new primary takes writes, before the old one is taken down to be rebuilt: the place to change the Service. */
-  onPromoted?: ((primary: PostgresServer) => void | Promise<void>) | undefined;
+  /** Called when the new primary takes writes, before the old one is taken down to be rebuilt: the place to change the Service. A promise is waited for. */
+  onPromoted?: ((primary: PostgresServer) => unknown) | undefined;
   /** Whether the old primary becomes the standby. Its sessions end then. @defaultValue true */
   rejoin?: boolean | undefined;
 }
