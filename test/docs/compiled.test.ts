@@ -30,7 +30,10 @@ function problemsOf(blocks: readonly CodeBlock[]): readonly string[] {
     const text = texts.get(file);
     return text === undefined ? getSourceFile(file, version, ...more) : ts.createSourceFile(file, text, version, true);
   };
-  const declared = [join(import.meta.dirname, 'given/pages.d.ts'), join(root, 'test/compat/support/knex-postgres.d.ts')];
+  const declared = [
+    join(import.meta.dirname, 'given/pages.d.ts'),
+    join(root, 'test/compat/support/knex-postgres.d.ts'),
+  ];
   const program = ts.createProgram([...texts.keys(), ...declared], settings, host);
   return [...files].flatMap(([file, block]) => {
     const source = program.getSourceFile(file);
