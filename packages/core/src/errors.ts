@@ -34,6 +34,7 @@ const mark = Symbol.for('@externalname/core/error');
  * ```
  */
 export class ExternalNameError extends Error {
+  /** Stable: match on it, and never on the message. All codes are in `docs/errors.md`. */
   readonly code: ErrorCode;
   /** Whether the interrupted work may be repeated. Left out where the error interrupted no work. */
   readonly outcome?: Outcome;
@@ -54,6 +55,7 @@ export function isExternalNameError(error: unknown): error is ExternalNameError 
 
 /** A value that the caller passed cannot be used. Raised before any I/O. Code `ERR_EXTERNALNAME_INVALID_ARGUMENT`. */
 export class InvalidArgumentError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** The option or argument at fault, written as its path (`cache.maxTtlSeconds`). */
   readonly argument: string;
@@ -77,6 +79,7 @@ export class DeadlineError extends ExternalNameError {
 
 /** The object was closed. Code `ERR_EXTERNALNAME_CLOSED`. */
 export class ClosedError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(what: string, options?: ExternalNameErrorOptions) {

@@ -5,6 +5,7 @@ import { ExternalNameError, type ExternalNameErrorOptions } from '@externalname/
  * Code `ERR_EXTERNALNAME_NOT_EXTERNAL_NAME`.
  */
 export class NotExternalNameError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** `<namespace>/<name>` */
   readonly service: string;

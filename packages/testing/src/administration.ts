@@ -15,7 +15,7 @@ export interface AdministrationAddress {
 export interface AdministrationOptions extends WaitOptions {
   /** Longest time for all of it. Milliseconds. @defaultValue 30000 */
   timeoutMillis?: number | undefined;
-  /** @defaultValue `postgres` */
+  /** The database to connect to. @defaultValue `postgres` */
   database?: string | undefined;
 }
 

@@ -12,6 +12,7 @@ export interface DnsQuery {
   readonly name: string;
   /** `A`, `AAAA`, `CNAME`, ... */
   readonly type: string;
+  /** How it was asked. */
   readonly transport: 'udp' | 'tcp';
   /** When it came, in the cluster clock's `now()` milliseconds. */
   readonly at: number;

@@ -29,7 +29,7 @@ export type CutMethod =
 export interface CutOptions {
   /** Direction whose bytes are counted, from the start of each connection. @defaultValue `to-client` */
   direction?: FaultDirection | undefined;
-  /** @defaultValue `reset` */
+  /** How it is cut. @defaultValue `reset` */
   by?: CutMethod | undefined;
 }
 
@@ -37,15 +37,17 @@ export interface CutOptions {
 export interface ProxyTarget {
   /** Host name or address. */
   readonly host: string;
+  /** The port of the server. */
   readonly port: number;
 }
 
 /** See {@link FaultProxy.start}. */
 export interface FaultProxyOptions {
+  /** Where connections are handed on to. */
   target: ProxyTarget;
   /** Address to listen on. @defaultValue a free one of 127.64.0.0/10; 127.0.0.1 where this machine has none of these */
   address?: string | undefined;
-  /** @defaultValue a free one from 15000 to 31999 */
+  /** The port to listen on. @defaultValue a free one from 15000 to 31999 */
   port?: number | undefined;
   /** Measures latency. @defaultValue the system's */
   clock?: Clock | undefined;
@@ -57,7 +59,9 @@ export interface ProxyCounts {
   readonly connections: number;
   /** Connections that are open now. */
   readonly open: number;
+  /** Bytes handed on to the server. */
   readonly bytesToServer: number;
+  /** Bytes handed on to clients. */
   readonly bytesToClient: number;
 }
 
@@ -109,7 +113,9 @@ interface Faults {
  * ```
  */
 export class FaultProxy implements Faults, AsyncDisposable {
+  /** The loopback address that clients connect to. */
   readonly address: string;
+  /** The port that clients connect to. */
   readonly port: number;
   readonly #clock: Clock;
   readonly #open = new Set<ProxiedConnection>();
@@ -161,6 +167,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
     return [...this.#open];
   }
 
+  /** What went through so far. */
   get counts(): ProxyCounts {
     const sum = (direction: FaultDirection) =>
       [...this.#open].reduce((bytes, connection) => bytes + connection.bytes(direction), this.#past[direction]);
@@ -188,25 +195,30 @@ export class FaultProxy implements Faults, AsyncDisposable {
     this.#plan = { ...this.#plan, resetNew: true };
   }
 
+  /** Hands nothing on, in one direction or both; sockets stay open. What waits is handed on after `heal()`. */
   blackHole(direction?: FaultDirection): void {
     this.#plan = withBlackHole(this.#plan, direction);
     this.#each((connection) => connection.blackHole(direction));
   }
 
+  /** Hands everything on later, in milliseconds. */
   latency(millis: number, direction?: FaultDirection): void {
     this.#plan = withLatency(this.#plan, millis, direction);
     this.#each((connection) => connection.latency(millis, direction));
   }
 
+  /** Cuts each connection after so many bytes. */
   cutAfter(bytes: number, options: CutOptions = {}): void {
     this.#plan = withCut(this.#plan, bytes, options);
     this.#each((connection) => connection.cutAfter(bytes, options));
   }
 
+  /** Resets both ends of every open connection. */
   reset(): void {
     this.#each((connection) => connection.reset());
   }
 
+  /** Ends the connection of one side; the other one is told nothing. */
   halfOpen(side: FaultSide): void {
     this.#each((connection) => connection.halfOpen(side));
   }
@@ -236,6 +248,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
     await Promise.all(this.#ends);
   }
 
+  /** Calls `close()`, at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -320,7 +333,7 @@ export class ProxiedConnection implements Faults {
   /** Resolves when both sockets are gone. @internal */
   readonly closed: Promise<void>;
 
-  /** @internal */
+  /** Takes over what the proxy has planned. @internal */
   follow(plan: Plan): void {
     for (const direction of directions) this.#lanes[direction].follow(plan[direction]);
   }
@@ -335,22 +348,27 @@ export class ProxiedConnection implements Faults {
     return this.#state === 'open';
   }
 
+  /** Hands nothing on, in one direction or both; sockets stay open. What waits is handed on after `heal()`. */
   blackHole(direction?: FaultDirection): void {
     this.#change((plan) => withBlackHole(plan, direction));
   }
 
+  /** Hands everything on later, in milliseconds. */
   latency(millis: number, direction?: FaultDirection): void {
     this.#change((plan) => withLatency(plan, millis, direction));
   }
 
+  /** Cuts it after so many bytes. */
   cutAfter(bytes: number, options: CutOptions = {}): void {
     this.#change((plan) => withCut(plan, bytes, options));
   }
 
+  /** Resets both ends. */
   reset(): void {
     this.#cut('reset');
   }
 
+  /** Ends the connection of one side; the other one is told nothing. */
   halfOpen(side: FaultSide): void {
     if (this.#state !== 'open') return;
     this.#state = 'half-open';
@@ -360,11 +378,12 @@ export class ProxiedConnection implements Faults {
     left.resume();
   }
 
+  /** Ends its faults. What was cut stays cut. */
   heal(): void {
     this.#change(() => noFaults());
   }
 
-  /** @internal */
+  /** Ends both sides at once. @internal */
   destroy(): void {
     this.#settle(() => undefined);
     // An end that was handed on to a server that is frozen is never answered.

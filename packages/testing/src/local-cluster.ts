@@ -43,7 +43,7 @@ import { guardedPrefix, guardFolder } from './watchdog.ts';
 
 /** See {@link LocalCluster.start}. */
 export interface LocalClusterOptions {
-  /** @defaultValue `cluster.local` */
+  /** The cluster's domain. @defaultValue `cluster.local` */
   clusterDomain?: string | undefined;
   /** TTL of the cluster's records, in seconds, 0 to 3600. CoreDNS's default is 5, kubeadm's 30. @defaultValue 5 */
   ttlSeconds?: number | undefined;
@@ -51,14 +51,18 @@ export interface LocalClusterOptions {
   services?: readonly ServiceObject[] | undefined;
   /** Names outside the cluster. What is not in here does not exist, unless `dns.forward` says whom to ask. */
   hosts?: Readonly<Record<string, HostEntry>> | undefined;
+  /** How the DNS listens and answers. */
   dns?: LocalDnsOptions | undefined;
+  /** How the Kubernetes API listens. */
   api?: LocalApiOptions | undefined;
   /**
    * Whether `dns.address` and `api.address` may be other than loopback addresses (`0.0.0.0`, `::`, the address of a
    * network). Everybody on that network can then ask this DNS, and reach this API. @defaultValue false
    */
   exposed?: boolean | undefined;
+  /** Runs its timers. @defaultValue the system's */
   clock?: Clock | undefined;
+  /** Orders the addresses of answers. @defaultValue the system's */
   random?: Random | undefined;
 }
 
@@ -111,6 +115,7 @@ export interface LocalApiOptions {
  * ```
  */
 export class LocalCluster implements AsyncDisposable {
+  /** The cluster's domain, without a dot at the end. */
   readonly clusterDomain: string;
   /** The cluster's DNS. */
   readonly dns: LocalDns;
@@ -292,6 +297,7 @@ export class LocalCluster implements AsyncDisposable {
     return this.#closed;
   }
 
+  /** Calls `close()`, at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -18,6 +18,7 @@ export class LocalDns {
     this.#view = view;
   }
 
+  /** The address that the DNS listens on. */
   get address(): string {
     return this.#server.address;
   }

@@ -6,16 +6,23 @@ import { findKind, type ResourceType, resourceOf } from './kubernetes-api/resour
 
 /** A Service, as JSON or as the typed object of a builder. `apiVersion` and `kind` may be left out. */
 export interface ServiceObject {
+  /** Left out: `v1`. */
   apiVersion?: string | undefined;
+  /** Left out: `Service`. */
   kind?: string | undefined;
+  /** Its name, namespace, labels and the like. */
   metadata?: object | undefined;
+  /** Its type, and what that type needs. */
   spec?: object | undefined;
 }
 
 /** Any object that the cluster keeps, as JSON or as the typed object of a builder. */
 export interface AnyObject {
+  /** Group and version, `v1` for the core group. */
   apiVersion: string;
+  /** What it is, `Service` for instance. */
   kind: string;
+  /** Its name, namespace, labels and the like. */
   metadata?: object | undefined;
 }
 
@@ -42,12 +49,12 @@ export class LocalObjects {
     return replaceOrCreate(this.#registry, type, object);
   }
 
-  /** @throws ApiStatusError 404 NotFound. */
+  /** A copy of an object. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
   async get(apiVersion: string, kind: string, namespace: string, name: string): Promise<KubernetesObject> {
     return this.#registry.get(this.#type(apiVersion, kind), namespace, name);
   }
 
-  /** @throws ApiStatusError 404 NotFound. */
+  /** Deletes an object. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
   async delete(apiVersion: string, kind: string, namespace: string, name: string): Promise<void> {
     this.#registry.delete(this.#type(apiVersion, kind), namespace, name);
   }
@@ -68,7 +75,7 @@ export class LocalServices {
     this.#registry = registry;
   }
 
-  /** @throws ApiStatusError 404 NotFound. */
+  /** A copy of a Service. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
   async get(namespace: string, name: string): Promise<KubernetesObject> {
     return this.#registry.get(serviceType, namespace, name);
   }
@@ -97,7 +104,7 @@ export class LocalServices {
     return this.#registry.patch(serviceType, namespace, name, { kind: 'json', operations }).object;
   }
 
-  /** @throws ApiStatusError 404 NotFound. */
+  /** Deletes a Service. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
   async delete(namespace: string, name: string): Promise<void> {
     this.#registry.delete(serviceType, namespace, name);
   }

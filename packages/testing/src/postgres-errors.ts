@@ -7,6 +7,7 @@ import { ExternalNameError, type ExternalNameErrorOptions } from '@externalname/
  * a folder that this account can read.
  */
 export class PostgresUnavailableError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(message: string, options?: ExternalNameErrorOptions) {
@@ -37,6 +38,7 @@ export type PostgresServerFailure =
 export class PostgresServerError extends ExternalNameError {
   /** The server's host name. */
   readonly hostName: string;
+  /** Why the server could not do it. */
   readonly failure: PostgresServerFailure;
 
   constructor(hostName: string, failure: PostgresServerFailure, message: string, options?: ExternalNameErrorOptions) {

@@ -70,9 +70,9 @@ export interface PostgresPairOptions extends PostgresBinariesOptions {
   synchronous?: boolean | SynchronousCommit | undefined;
   /** Role of the application. It owns the database. @defaultValue `app` */
   user?: string | undefined;
-  /** @defaultValue a random one */
+  /** The password of the application. @defaultValue a random one */
   password?: string | undefined;
-  /** @defaultValue `app` */
+  /** The database of the application. @defaultValue `app` */
   database?: string | undefined;
   /** More parameters for both servers' `postgresql.conf`; they win over the pair's own. @defaultValue none */
   parameters?: Readonly<Record<string, string>> | undefined;
@@ -99,11 +99,17 @@ export interface SwitchoverOptions extends DemoteOptions {
 
 /** What `pg` needs to connect to one server of the pair. See {@link PostgresPair.connection}. */
 export interface PostgresConnection {
+  /** The address of the server. */
   readonly host: string;
+  /** The port of the server. */
   readonly port: number;
+  /** The role of the application. */
   readonly user: string;
+  /** The password of the application. */
   readonly password: string;
+  /** The database of the application. */
   readonly database: string;
+  /** Checks the server's certificate, for its host name. */
   readonly ssl: { readonly ca: string; readonly servername: string };
 }
 
@@ -129,6 +135,7 @@ export class PostgresPair implements AsyncDisposable {
   readonly user: string;
   /** The application's password. Left out when the pair is printed. */
   declare readonly password: string;
+  /** The database of the application. */
   readonly database: string;
   /** Issuer of the servers' certificates. */
   declare readonly authority: CertificateAuthority;
@@ -285,6 +292,7 @@ export class PostgresPair implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Calls `close()`, at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -96,6 +96,7 @@ export class PostgresServer {
     return this.#settings.address;
   }
 
+  /** The port that it listens on, the same for both servers. */
   get port(): number {
     return this.#settings.port;
   }
@@ -329,7 +330,7 @@ export class PostgresServer {
     return readFile(join(this.#settings.folder, 'log'), 'utf8');
   }
 
-  /** @internal */
+  /** A session of the superuser. @internal */
   administrate<T>(work: (run: RunStatement) => Promise<T>, options: AdministrationOptions = {}): Promise<T> {
     if (this.isFrozen())
       return Promise.reject(this.#error('frozen', 'the server is frozen and cannot answer: thaw() it first'));
@@ -337,7 +338,7 @@ export class PostgresServer {
     return administrate({ hostName, port, socketFolder: folder }, work, options);
   }
 
-  /** @internal */
+  /** What the server shows from its next reload on. @internal */
   async writeCertificate({ certificate, privateKey }: IssuedCertificate): Promise<void> {
     await this.writeOwn('server.crt', certificate);
     await this.writeOwn('server.key', privateKey);

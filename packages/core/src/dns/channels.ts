@@ -4,10 +4,13 @@ import type { Resolution } from './resolution.ts';
 
 /** One query to one server is over. See {@link dnsQueryChannel}. */
 export interface DnsQueryEvent {
+  /** The name that was asked for, canonical. */
   readonly name: string;
+  /** The record type that was asked for. */
   readonly type: 'A' | 'AAAA' | 'CNAME';
   /** `address:port` */
   readonly server: string;
+  /** How long it took, in milliseconds. */
   readonly elapsedMillis: number;
   /** The code of the answer (`NOERROR`, `NXDOMAIN`, ...), `timeout` or `network`. */
   readonly result: string;
@@ -18,8 +21,11 @@ export const dnsQueryChannel = new EventChannel<DnsQueryEvent>('externalname:dns
 
 /** What a name stands for is no longer what it stood for when it was last asked. */
 export interface DnsChangeEvent {
+  /** The name that was asked for, canonical. */
   readonly name: string;
+  /** The answer until now. */
   readonly before: Resolution;
+  /** The answer now. */
   readonly after: Resolution;
 }
 

@@ -31,10 +31,13 @@ export interface ResolutionErrorOptions extends ExternalNameErrorOptions {
  * Codes: `ERR_EXTERNALNAME_DNS_NOT_FOUND`, `..._DNS_NO_ADDRESS`, `..._DNS_UNAVAILABLE`, `..._DNS_LOOP`, `..._DNS_TOO_LONG`.
  */
 export class ResolutionError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** Why there is no usable answer. */
   readonly failure: ResolutionFailure;
   /** The name that was asked for. */
   readonly hostname: string;
+  /** The aliases found so far, in order. */
   readonly chain: readonly Hop[];
   /** What the servers said, in a few words. */
   readonly detail: string;
@@ -80,7 +83,9 @@ export type QueryFailure =
  * `AggregateError`. Code `ERR_EXTERNALNAME_DNS_QUERY`.
  */
 export class DnsQueryError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** Why the query brought no answer. */
   readonly failure: QueryFailure;
   /** `address:port` */
   readonly server: string;

@@ -8,6 +8,7 @@ import type { Resolution, ResolvedAddress, ResolveOptions } from './resolution.t
 
 /** What {@link createLookup} needs of a resolver. A `DnsResolver` has it. */
 export interface HostResolver {
+  /** Resolves a host name as programs write it: completed by the search list, looked up in the hosts file. */
   resolveHost(hostname: string, options?: ResolveOptions): Promise<Resolution>;
   /** The answer where it is known already. */
   knownHost?(hostname: string, family: 0 | 4 | 6): Resolution | undefined;
@@ -19,10 +20,15 @@ type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | Lo
 
 /** A function in the form of `dns.lookup`, for `net.connect`, `http.Agent`, `tls.connect` and undici's `connect` option. */
 export interface LookupFunction {
+  /** With the first address. */
   (hostname: string, callback: LookupOneCallback): void;
+  /** With the first address of a family: 4, 6, or 0 for both. */
   (hostname: string, family: number, callback: LookupOneCallback): void;
+  /** With all addresses. */
   (hostname: string, options: LookupOptions & { all: true }, callback: LookupAllCallback): void;
+  /** With the first address. */
   (hostname: string, options: LookupOptions & { all?: false | undefined }, callback: LookupOneCallback): void;
+  /** With whichever of the two `all` asks for. */
   (hostname: string, options: LookupOptions, callback: LookupCallback): void;
   /** For `util.promisify`: resolves with `{ address, family }`, or a list of them with `all`. */
   readonly [promisify.custom]: (

@@ -50,7 +50,7 @@ export interface DnsResolverOptions {
    * @defaultValue `nameserver` lines of resolv.conf, at most three
    */
   nameservers?: readonly string[] | undefined;
-  /** @defaultValue `/etc/resolv.conf`; looked at again at most every 5 s, and read again when it changed */
+  /** The resolver's configuration to read. @defaultValue `/etc/resolv.conf`; looked at again at most every 5 s, and read again when it changed */
   resolvConfPath?: string | undefined;
   /** Domains to complete a plain host name with, see `resolveHost`. @defaultValue `search` of resolv.conf */
   searchDomains?: readonly string[] | undefined;
@@ -68,7 +68,7 @@ export interface DnsResolverOptions {
   useTcp?: boolean | undefined;
   /** Whether to offer 1232 octets for UDP answers by EDNS0 (RFC 6891); dropped for a server that does not know it. @defaultValue true */
   edns0?: boolean | undefined;
-  /** @defaultValue `/etc/hosts`; looked at again at most every 5 s, and read again when it changed */
+  /** The hosts file to read. @defaultValue `/etc/hosts`; looked at again at most every 5 s, and read again when it changed */
   hostsPath?: string | undefined;
   /** `false` keeps nothing; queries under way are still shared. @defaultValue `{}` */
   cache?: false | CacheOptions | undefined;

@@ -16,7 +16,9 @@ export interface Hop {
 
 /** One address record at the end of a chain. */
 export interface ResolvedAddress {
+  /** IPv4 or IPv6 address, as text. */
   readonly address: string;
+  /** The family of the address. */
   readonly family: 4 | 6;
   /** Seconds, as received. */
   readonly ttlSeconds: number;
@@ -30,6 +32,7 @@ export interface Resolution {
   readonly chain: readonly Hop[];
   /** The last name of the chain (`name` itself where there is none). */
   readonly canonicalName: string;
+  /** The addresses of `canonicalName`. */
   readonly addresses: readonly ResolvedAddress[];
   /** When the first of the records used expires, in the resolver's `clock.now()` milliseconds. */
   readonly expiresAt: number;
@@ -54,6 +57,7 @@ export interface ResolveOptions extends WaitOptions {
  * at a host that does not exist" still tells which host.
  */
 export interface Resolver extends AsyncDisposable {
+  /** Resolves a fully qualified name. */
   resolve(name: string, options?: ResolveOptions): Promise<Resolution>;
   /** Ends queries under way and frees sockets and timers. Idempotent. */
   close(): Promise<void>;

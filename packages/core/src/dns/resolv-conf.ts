@@ -18,9 +18,11 @@ export interface ResolvConf {
   readonly timeoutMillis?: number;
   /** `attempts:`, 1 to 5. */
   readonly attempts?: number;
+  /** Whether `options rotate` is there. */
   readonly rotate: boolean;
   /** `use-vc`: TCP from the start. */
   readonly useTcp: boolean;
+  /** Whether `options edns0` is there. */
   readonly edns0: boolean;
 }
 

@@ -26,6 +26,7 @@ import { WatchedFile } from './watched-file.ts';
 
 /** What a test may own. */
 export interface DnsResolverDependencies {
+  /** Runs its timers. @defaultValue the system's */
   clock?: Clock | undefined;
   /** For jitter. Query ids come from the system's secure randomness, always. */
   random?: Random | undefined;
@@ -234,6 +235,7 @@ export class DnsResolver implements Resolver {
     return this.#closed;
   }
 
+  /** Calls `close()`, at the end of `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

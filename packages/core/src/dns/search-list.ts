@@ -4,7 +4,9 @@ import { aNumber, aText, checkOptions, listOf } from '../shape.ts';
 
 /** See {@link searchCandidates}. */
 export interface SearchSettings {
+  /** The domains that complete a name, in order. */
   readonly searchDomains: readonly string[];
+  /** A name with as many dots is asked for as it is first. */
   readonly ndots: number;
 }
 

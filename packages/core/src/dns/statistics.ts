@@ -28,6 +28,7 @@ export interface DnsStatistics {
     /** Another question than the one put. */
     readonly wrongQuestion: number;
   };
+  /** What the cache did, and how many names it holds. */
   readonly cache: {
     /** Calls answered from the cache within the records' time, negative answers and failures included. */
     readonly hits: number;

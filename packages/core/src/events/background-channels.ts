@@ -4,6 +4,7 @@ import { EventChannel } from './channels.ts';
 export interface BackgroundFailedEvent {
   /** What was being done: `calling a listener for targets`, `discarding a connection`. */
   readonly what: string;
+  /** What was thrown. */
   readonly error: unknown;
 }
 

@@ -25,7 +25,9 @@ export const targetChanged = new EventChannel<TargetChangedEvent>('externalname:
 
 /** Payload of {@link answerChanged}. */
 export interface AnswerChangedEvent {
+  /** The Service whose answer changed. */
   readonly name: string;
+  /** The host that it leads to. */
   readonly target: string;
   /** The whole chain of names, the one that was asked for first. */
   readonly chain: readonly string[];
@@ -45,7 +47,9 @@ export const answerChanged = new EventChannel<AnswerChangedEvent>('externalname:
 export interface TargetRefusedEvent {
   /** The Service or host whose policy refused. */
   readonly name: string;
+  /** The host that is not allowed. */
   readonly target: string;
+  /** The names between the Service and the host, in order. */
   readonly via: readonly string[];
   /** `ERR_EXTERNALNAME_TARGET_REFUSED` or `ERR_EXTERNALNAME_TARGET_IS_ADDRESS`. */
   readonly code: string;
@@ -58,9 +62,13 @@ export const targetRefused = new EventChannel<TargetRefusedEvent>('externalname:
 
 /** Payload of {@link addressRefused}. */
 export interface AddressRefusedEvent {
+  /** The Service, or the host that was asked for. */
   readonly name: string;
+  /** The host that has the address. */
   readonly target: string;
+  /** The names between the Service and the host, in order. */
   readonly via: readonly string[];
+  /** The address that is not allowed. */
   readonly address: string;
   /** `loopback`, `link-local`, `metadata`, `outside-allowed-networks`, ... */
   readonly reason: string;
@@ -71,12 +79,15 @@ export const addressRefused = new EventChannel<AddressRefusedEvent>('externalnam
 
 /** Payload of {@link sourceDegraded}. */
 export interface SourceDegradedEvent {
+  /** The Service, or the host, that it follows. */
   readonly name: string;
+  /** Which kind of source it is. */
   readonly source: 'kubernetes' | 'dns' | 'static';
   /** The last good target, which stays in use; left out where there never was one. */
   readonly target?: string;
   /** The stable code of the error, where it has one. */
   readonly code?: string;
+  /** Why the source has no fresh answer. */
   readonly error: unknown;
 }
 
@@ -96,9 +107,11 @@ export const sourceRecovered = new EventChannel<SourceRecoveredEvent>('externaln
 export interface AnswerIgnoredEvent {
   /** What stays in use. */
   readonly target: string;
+  /** The source that was believed. */
   readonly source: 'kubernetes' | 'dns' | 'static';
   /** What the lower source said. */
   readonly ignoredTarget: string;
+  /** The source whose answer was not believed. */
   readonly ignoredSource: 'kubernetes' | 'dns' | 'static';
   /** How much longer it will be ignored if it keeps saying so, in milliseconds. */
   readonly remainingMillis: number;

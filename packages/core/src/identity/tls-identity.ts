@@ -27,6 +27,7 @@ export interface TlsIdentity {
  * Code `ERR_EXTERNALNAME_TLS_IDENTITY`; `cause` is Node's own `ERR_TLS_CERT_ALTNAME_INVALID`.
  */
 export class TlsIdentityError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** The name that the certificate should have had. */
   readonly wanted: string;

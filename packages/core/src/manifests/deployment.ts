@@ -6,8 +6,9 @@ import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link applicationDeployment}. */
 export interface ApplicationDeploymentOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
+  /** Image of the only container. */
   image: string;
-  /** @defaultValue 2 */
+  /** How many pods, 0 or more. @defaultValue 2 */
   replicas?: number | undefined;
   /** Hosts that the application may be led to; becomes `EXTERNALNAME_ALLOWED_TARGETS`. */
   allowedTargets?: readonly string[] | undefined;
@@ -17,6 +18,7 @@ export interface ApplicationDeploymentOptions extends ManifestName, Pick<Builder
   envFromSecrets?: readonly string[] | undefined;
   /** Needed where the application watches the Service through the API. @defaultValue the namespace's own, its token not mounted */
   serviceAccountName?: string | undefined;
+  /** How the resolver of its pods asks. @defaultValue that of {@link PodDnsOptions} */
   dns?: PodDnsOptions | undefined;
 }
 

@@ -6,7 +6,7 @@ import { aBoolean, aNumber, aText, checkOptions, optional } from '../shape.ts';
 export interface DnsCacheOptions {
   /** Longest time from the patch until every new lookup in the cluster sees the new target. Seconds, 2 to 3600. */
   timeToSwitchSeconds: number;
-  /** @defaultValue `cluster.local` */
+  /** The cluster's domain. @defaultValue `cluster.local` */
   clusterDomain?: string | undefined;
   /** Whether NodeLocal DNSCache runs on the nodes: a second cache, in front of CoreDNS. @defaultValue true */
   nodeLocalDns?: boolean | undefined;

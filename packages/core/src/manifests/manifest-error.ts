@@ -4,7 +4,9 @@ import { type Issue, type ValidationOptions, validate, validationRules } from '.
 
 /** A builder was given what makes no object that works. All problems at once, in `issues`. Code `ERR_EXTERNALNAME_MANIFEST_INVALID`. */
 export class ManifestInvalidError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** All problems, in the order of the manifest. */
   readonly issues: readonly Issue[];
 
   constructor(what: string, issues: readonly Issue[]) {

@@ -9,11 +9,13 @@ import { patchContentTypes } from './switch-patch.ts';
 
 /** One thing to do, in the order of the plan. */
 export interface MigrationStep {
+  /** What kind of step it is. */
   readonly action: 'patch' | 'delete-endpoint-slices' | 'verify';
   /** What it does and why, in a sentence. */
   readonly description: string;
   /** The `Content-Type` and body of the request, for a `patch`. */
   readonly contentType?: string;
+  /** Body of the request, where it has one. */
   readonly body?: object;
   /** The command that does the same. */
   readonly command: string;
@@ -23,8 +25,11 @@ export interface MigrationStep {
 
 /** A change of a Service's type, as the API server demands it. */
 export interface MigrationPlan {
+  /** The type that the Service has. */
   readonly from: 'ClusterIP' | 'headless' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
+  /** The type that it has afterwards. */
   readonly to: 'ClusterIP' | 'headless' | 'ExternalName';
+  /** What to do, in this order. */
   readonly steps: readonly MigrationStep[];
   /** The Service as it stands after the plan, status and server-made metadata aside. */
   readonly result: ServiceManifest;
@@ -32,6 +37,7 @@ export interface MigrationPlan {
 
 /** See {@link migrateToExternalName}. */
 export interface ToExternalNameOptions extends BuilderChecks {
+  /** The host that the Service is to point to. */
   externalName: string;
 }
 
@@ -99,6 +105,7 @@ export function migrateToExternalName(current: ServiceManifest, options: ToExter
 
 /** See {@link migrateFromExternalName}. */
 export interface FromExternalNameOptions extends Pick<BuilderChecks, 'kubernetesVersion'> {
+  /** The type that it is to have: with a cluster IP, or without. */
   to: 'ClusterIP' | 'headless';
   /** Needed for a cluster IP. */
   ports?: NonNullable<ServiceManifest['spec']['ports']> | undefined;

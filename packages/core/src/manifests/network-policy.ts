@@ -6,8 +6,9 @@ import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** A port that may be reached. */
 export interface EgressPort {
+  /** 1 to 65535. */
   port: number;
-  /** @defaultValue `TCP` */
+  /** Transport protocol. @defaultValue `TCP` */
   protocol?: 'TCP' | 'UDP' | undefined;
 }
 
@@ -17,15 +18,17 @@ export interface EgressNetworkPolicyOptions extends ManifestName, Pick<BuilderCh
   podLabels: Readonly<Record<string, string>>;
   /** Networks that the external service is in, as CIDR: `203.0.113.0/24`, `2001:db8::/64`. */
   networks: readonly string[];
+  /** The ports of the targets. At least one: an empty list would let everything out. */
   ports: readonly EgressPort[];
+  /** Where the cluster's DNS is. @defaultValue `k8s-app: kube-dns` in `kube-system` */
   dns?: EgressDnsOptions | undefined;
 }
 
 /** Where the pods ask for names. */
 export interface EgressDnsOptions {
-  /** @defaultValue `kube-system` */
+  /** Where the DNS pods are. @defaultValue `kube-system` */
   namespace?: string | undefined;
-  /** @defaultValue `{ 'k8s-app': 'kube-dns' }` */
+  /** What the DNS pods are known by. @defaultValue `{ 'k8s-app': 'kube-dns' }` */
   podLabels?: Readonly<Record<string, string>> | undefined;
   /** Address of NodeLocal DNSCache, where there is one: `169.254.20.10`. */
   nodeLocalAddress?: string | undefined;
@@ -94,7 +97,9 @@ export interface CiliumNetworkPolicyOptions extends ManifestName {
   services: readonly string[];
   /** Host names, or `*.` and a domain for one label before it. */
   targets: readonly string[];
+  /** The ports of the targets. At least one: an empty list would let everything out. */
   ports: readonly EgressPort[];
+  /** Where the cluster's DNS is. @defaultValue `k8s-app: kube-dns` in `kube-system` */
   dns?: Omit<EgressDnsOptions, 'nodeLocalAddress'> | undefined;
 }
 

@@ -3,10 +3,13 @@ import { aText, optional, recordOf } from '../shape.ts';
 
 /** How a manifest is named and marked. */
 export interface ManifestName {
+  /** Name of the object. */
   name: string;
   /** Left out of the manifest where it is not given: `kubectl apply -n` decides. */
   namespace?: string | undefined;
+  /** Labels of the object. */
   labels?: Readonly<Record<string, string>> | undefined;
+  /** Annotations of the object. */
   annotations?: Readonly<Record<string, string>> | undefined;
 }
 

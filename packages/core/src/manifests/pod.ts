@@ -5,9 +5,9 @@ import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link clientPod}. */
 export interface ClientPodOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
-  /** @defaultValue `ubuntu:latest` */
+  /** Image of the only container. @defaultValue `ubuntu:latest` */
   image?: string | undefined;
-  /** @defaultValue `ubuntu-container` */
+  /** Name of the only container. @defaultValue `ubuntu-container` */
   containerName?: string | undefined;
   /** What the container runs. @defaultValue a shell that sleeps */
   command?: readonly string[] | undefined;

@@ -14,6 +14,7 @@ export interface ServiceRoleOptions extends Omit<ManifestName, 'name' | 'namespa
   service: string;
   /** The namespace of the Service; the role lives there. */
   namespace: string;
+  /** Who is bound to the role. */
   subjects: readonly RoleSubject[];
   /** Name of Role and RoleBinding. @defaultValue `<service>-reader`, `<service>-switcher` */
   name?: string | undefined;

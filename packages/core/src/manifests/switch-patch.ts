@@ -57,7 +57,9 @@ export function switchJsonPatch(options: SwitchOptions): JsonPatchOperation[] {
 
 /** Body of a merge patch, or of a strategic one: they are the same for a switch. */
 export interface SwitchMergePatch {
+  /** The guard: the version that the Service must have. */
   metadata?: { resourceVersion: string };
+  /** The new target. */
   spec: { externalName: string };
 }
 

@@ -17,9 +17,9 @@ export interface ServiceReference {
 
 /** What completes a short name. */
 export interface ServiceReferenceDefaults {
-  /** @defaultValue `default` */
+  /** Completes a short name. @defaultValue `default` */
   namespace?: string | undefined;
-  /** @defaultValue `cluster.local` */
+  /** The cluster's domain. @defaultValue `cluster.local` */
   clusterDomain?: string | undefined;
 }
 

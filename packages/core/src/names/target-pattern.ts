@@ -9,6 +9,7 @@ import { canonicalName, hostNameProblem } from './dns-name.ts';
  * (RFC 9525 section 6.3). `*.example.com` matches neither `example.com` nor `a.b.example.com`.
  */
 export interface TargetPattern {
+  /** `one-label` is `*.` and a domain. */
   readonly kind: 'exact' | 'one-label';
   /** The name, or the domain after `*.`; canonical. */
   readonly name: string;

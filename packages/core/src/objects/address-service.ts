@@ -8,7 +8,7 @@ export interface AddressPort {
   port: number;
   /** The port at the addresses. @defaultValue `port` */
   targetPort?: number | undefined;
-  /** @defaultValue `TCP` */
+  /** Transport protocol. @defaultValue `TCP` */
   protocol?: 'TCP' | 'UDP' | 'SCTP' | undefined;
   /** What is spoken there: a name of the IANA registry (`postgresql`), or `example.com/name`. */
   appProtocol?: string | undefined;
@@ -16,6 +16,7 @@ export interface AddressPort {
 
 /** An address behind a Service, with what is known of its state. */
 export interface AddressEndpoint {
+  /** IPv4 or IPv6 address, as text. */
   address: string;
   /** Whether it takes connections. @defaultValue true */
   ready?: boolean | undefined;

@@ -13,8 +13,11 @@ export type { ObjectMeta, ServicePort, ServiceSpec };
 
 /** What every object of a manifest has, whatever its kind. */
 export interface KubernetesObject {
+  /** Group and version, `v1` for the core group. */
   apiVersion: string;
+  /** What it is, `Service` for instance. */
   kind: string;
+  /** Its name and what else is known of it. */
   metadata: NamedMeta;
 }
 
@@ -63,8 +66,11 @@ export type NetworkPolicyManifest = Manifest<NetworkPolicy, 'spec'>;
 
 /** `cilium.io/v2` CiliumNetworkPolicy, the part that the builders write. Source: Cilium documentation, "DNS based". */
 export interface CiliumNetworkPolicyManifest extends KubernetesObject {
+  /** Group and version of the custom resource. */
   apiVersion: 'cilium.io/v2';
+  /** Kind of the custom resource. */
   kind: 'CiliumNetworkPolicy';
+  /** Which pods it is for, and where they may connect to. */
   spec: {
     endpointSelector: { matchLabels?: Record<string, string> };
     egress: CiliumEgressRule[];
@@ -73,8 +79,11 @@ export interface CiliumNetworkPolicyManifest extends KubernetesObject {
 
 /** One egress rule of a {@link CiliumNetworkPolicyManifest}. */
 export interface CiliumEgressRule {
+  /** Pods of the cluster, by their labels. */
   toEndpoints?: { matchLabels: Record<string, string> }[];
+  /** Hosts outside the cluster, by the name that was asked for. */
   toFQDNs?: ({ matchName: string } | { matchPattern: string })[];
+  /** The ports that the rule is for. */
   toPorts?: {
     ports: { port: string; protocol: 'TCP' | 'UDP' | 'ANY' }[];
     rules?: { dns: ({ matchName: string } | { matchPattern: string })[] };

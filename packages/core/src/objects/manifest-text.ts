@@ -10,7 +10,9 @@ import { isPlainText } from './yaml-values.ts';
 
 /** A text is no YAML, or no object of Kubernetes. Code `ERR_EXTERNALNAME_MANIFEST_SYNTAX`. */
 export class ManifestSyntaxError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** All problems, with their lines. */
   readonly problems: readonly YamlProblem[];
 
   constructor(problems: readonly YamlProblem[]) {

@@ -9,6 +9,7 @@ export type PathStep = string | number;
 
 /** What is wrong with the text itself, before anything is known of the object it describes. */
 export interface YamlProblem {
+  /** Which rule the text breaks. */
   readonly code:
     | 'yaml-syntax'
     | 'yaml-too-long'
@@ -17,6 +18,7 @@ export interface YamlProblem {
     | 'yaml-key'
     | 'yaml-duplicate-key'
     | 'yaml-not-read';
+  /** What is wrong, for people. */
   readonly message: string;
   /** Counted from 1. */
   readonly line: number;

@@ -15,7 +15,7 @@ export type Balancing = 'ordered' | 'random' | 'round-robin' | 'least-connection
 
 /** See {@link Balancer}. */
 export interface BalancerOptions {
-  /** @defaultValue 'ordered' */
+  /** Which endpoint comes first. @defaultValue 'ordered' */
   balancing?: Balancing | undefined;
   /**
    * How long an endpoint that failed stands behind all others. Milliseconds; 0 forgets at once.
@@ -26,7 +26,9 @@ export interface BalancerOptions {
 
 /** What owns time and chance in tests. */
 export interface BalancerDependencies {
+  /** Tells how long ago an endpoint failed. */
   clock: Clock;
+  /** Shuffles for `random`. */
   random: Random;
 }
 

@@ -31,7 +31,9 @@ export interface DnsTargetSourceOptions {
 
 /** What owns time and chance in tests. */
 export interface TargetSourceDependencies {
+  /** Runs its timers. */
   clock: Clock;
+  /** Spreads its polls. */
   random: Random;
 }
 
@@ -100,6 +102,7 @@ export class DnsTargetSource implements TargetSource {
     setMaxListeners(0, this.#closing.signal);
   }
 
+  /** See {@link TargetSource.current}. */
   async current(options: CurrentOptions = {}): Promise<Target> {
     const { fresh = false, signal } = options;
     signal?.throwIfAborted();
@@ -107,6 +110,7 @@ export class DnsTargetSource implements TargetSource {
     return known ?? abortable(this.#ask(fresh), signal);
   }
 
+  /** See {@link TargetSource.known}. */
   get known(): Target | undefined {
     const state = this.#state;
     const answer = lastAnswer(state);
@@ -116,6 +120,7 @@ export class DnsTargetSource implements TargetSource {
     return isOver && !answer.target.stale ? { ...answer.target, stale: true } : answer.target;
   }
 
+  /** See {@link TargetSource.subscribe}. */
   subscribe(listener: (target: Target) => void): () => void {
     if (this.#state.state === 'closed') throw new ClosedError('the target source');
     const unsubscribe = this.#feed.subscribe(listener, lastAnswer(this.#state)?.target);
@@ -126,6 +131,7 @@ export class DnsTargetSource implements TargetSource {
     };
   }
 
+  /** See {@link TargetSource.close}. The resolver stays open. */
   async close(): Promise<void> {
     if (this.#state.state === 'closed') return;
     this.#state = { state: 'closed' };
@@ -135,6 +141,7 @@ export class DnsTargetSource implements TargetSource {
     await Promise.allSettled([...this.#questions].map((question) => question.result));
   }
 
+  /** Calls `close()`, at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

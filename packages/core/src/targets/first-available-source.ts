@@ -21,6 +21,7 @@ export interface FirstAvailableOptions {
 
 /** None of several sources has a target. Code `ERR_EXTERNALNAME_NO_TARGET`; `cause` is an `AggregateError`, one entry a source. */
 export class NoTargetError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(errors: readonly unknown[]) {
@@ -82,12 +83,14 @@ export class FirstAvailableTargetSource implements TargetSource {
     this.#truth = new NewestTruth(settleMillis);
   }
 
+  /** See {@link TargetSource.current}. */
   async current(options: CurrentOptions = {}): Promise<Target> {
     const { fresh = false, signal } = options;
     signal?.throwIfAborted();
     return abortable(this.#round(fresh ? 'fresh' : 'known'), signal);
   }
 
+  /** See {@link TargetSource.known}. */
   get known(): Target | undefined {
     const held = this.#truth.target;
     if (held === undefined || this.#closing.signal.aborted) return undefined;
@@ -99,6 +102,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     return held.stale === stale ? held : { ...held, stale };
   }
 
+  /** See {@link TargetSource.subscribe}. */
   subscribe(listener: (target: Target) => void): () => void {
     this.#closing.signal.throwIfAborted();
     const unsubscribe = this.#feed.subscribe(listener, this.#truth.target);
@@ -112,6 +116,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     };
   }
 
+  /** See {@link TargetSource.close}. Closes its sources, too. */
   async close(): Promise<void> {
     this.#closing.abort(new ClosedError('the target source'));
     this.#feed.clear();
@@ -120,6 +125,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     await Promise.allSettled(this.#rounds);
   }
 
+  /** Calls `close()`, at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -34,18 +34,23 @@ export interface RaceOptions<T> extends WaitOptions {
   isFinal?: ((error: unknown) => boolean) | undefined;
   /** Alternates the address families, as RFC 8305 section 4 asks for. @defaultValue true */
   interleaveFamilies?: boolean | undefined;
+  /** Runs its timers. @defaultValue the system's */
   clock?: Clock | undefined;
 }
 
 /** What was tried, and how it failed. */
 export interface EndpointFailure {
+  /** Where it was tried. */
   readonly endpoint: Endpoint;
+  /** What went wrong. */
   readonly error: unknown;
 }
 
 /** What won, and where. */
 export interface RaceResult<T> {
+  /** What its attempt resolved with. */
   readonly result: T;
+  /** The endpoint that won. */
   readonly endpoint: Endpoint;
   /** What had failed before. */
   readonly failures: readonly EndpointFailure[];
@@ -56,7 +61,9 @@ export interface RaceResult<T> {
  * an endpoint, in the order in which they were tried; `failures` has the same with the endpoints.
  */
 export class NoEndpointError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** What went wrong at each endpoint, in the order in which they failed. */
   readonly failures: readonly EndpointFailure[];
 
   constructor(failures: readonly EndpointFailure[], options: ExternalNameErrorOptions = {}) {

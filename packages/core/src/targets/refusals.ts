@@ -9,9 +9,11 @@ export type TargetName = Pick<Target, 'externalName' | 'via'>;
  * Code `ERR_EXTERNALNAME_TARGET_REFUSED`.
  */
 export class TargetRefusedError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** The host that was refused. */
   readonly target: string;
+  /** The names between the Service and the host, in order. */
   readonly via: readonly string[];
   /** The allow-list, as it was written. */
   readonly allowed: readonly string[];
@@ -32,8 +34,11 @@ export class TargetRefusedError extends ExternalNameError {
  * Source: Kubernetes documentation, "Service", type ExternalName; RFC 1123 section 2.1.
  */
 export class TargetIsAddressError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** The address that stands where a host name must. */
   readonly target: string;
+  /** The names between the Service and the address, in order. */
   readonly via: readonly string[];
 
   constructor(target: TargetName, options?: ExternalNameErrorOptions) {
@@ -72,10 +77,15 @@ export type AddressRefusal =
  * (loopback, link-local, metadata, ...). Raised before any socket opens. Code `ERR_EXTERNALNAME_ADDRESS_REFUSED`.
  */
 export class AddressRefusedError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** The host that has the address. */
   readonly target: string;
+  /** The names between the Service and the host, in order. */
   readonly via: readonly string[];
+  /** The address that is not allowed. */
   readonly address: string;
+  /** Which rule refuses it. */
   readonly reason: AddressRefusal;
 
   constructor(target: TargetName, address: string, reason: AddressRefusal, options?: ExternalNameErrorOptions) {
@@ -96,6 +106,7 @@ export class AddressRefusedError extends ExternalNameError {
  * Code `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`.
  */
 export class AllowListRequiredError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(name: string | undefined, options?: ExternalNameErrorOptions) {

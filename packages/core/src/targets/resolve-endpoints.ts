@@ -9,7 +9,9 @@ import type { Target } from './target-source.ts';
 
 /** See {@link resolveEndpoints}. */
 export interface ResolveEndpointsOptions extends WaitOptions {
+  /** Looks up the addresses. */
   resolver: Resolver & Partial<Pick<HostResolver, 'resolveHost'>>;
+  /** What the target and its addresses must pass. */
   policy: TargetPolicy;
   /** 1 to 65535. An ExternalName Service has no ports, so the application names it. */
   port: number;

@@ -30,16 +30,19 @@ export class StaticTargetSource implements TargetSource {
     this.#target = staticTarget(host);
   }
 
+  /** See {@link TargetSource.current}. */
   async current(options: CurrentOptions = {}): Promise<Target> {
     options.signal?.throwIfAborted();
     if (this.#closed) throw new ClosedError('the target source');
     return this.#target;
   }
 
+  /** See {@link TargetSource.known}. */
   get known(): Target | undefined {
     return this.#closed ? undefined : this.#target;
   }
 
+  /** See {@link TargetSource.subscribe}. */
   subscribe(listener: (target: Target) => void): () => void {
     if (this.#closed) throw new ClosedError('the target source');
     return this.#feed.subscribe(listener, this.#target);
@@ -68,11 +71,13 @@ export class StaticTargetSource implements TargetSource {
     this.#feed.tell(target);
   }
 
+  /** See {@link TargetSource.close}. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#feed.clear();
   }
 
+  /** Calls `close()`, at the end of `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

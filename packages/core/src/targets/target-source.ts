@@ -8,6 +8,7 @@ export interface Target {
   readonly via: readonly string[];
   /** `resourceVersion`, or a digest of the answer. Changes when the target does. */
   readonly version: string;
+  /** Which kind of source said so. */
   readonly source: 'kubernetes' | 'dns' | 'static';
   /** Whether the source could not confirm it lately and holds on to the last good answer. */
   readonly stale: boolean;

@@ -24,6 +24,7 @@ export interface Issue {
   readonly path: string;
   /** Which rule it breaks. Stable; all of them are listed in `docs/guides/validation.md`. */
   readonly code: RuleCode;
+  /** Whether the API server refuses it. */
   readonly severity: Severity;
   /** For an error the API server's own words, without the path in front. A value longer than 300 characters is cut short. */
   readonly message: string;

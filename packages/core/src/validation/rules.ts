@@ -2,6 +2,7 @@
 export interface Rule {
   /** A file of Kubernetes, a section of an RFC, or another published document. */
   readonly source: string;
+  /** What to write instead. */
   readonly hint: string;
 }
 

@@ -2,6 +2,7 @@ import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '
 
 /** One request, in the words of RBAC. */
 export interface AccessAttempt {
+  /** The verb that a rule must name. */
   readonly verb: 'get' | 'list' | 'watch' | 'create' | 'patch';
   /** The API group; empty for the core group. */
   readonly group: string;
@@ -9,6 +10,7 @@ export interface AccessAttempt {
   readonly resource: string;
   /** Left out where the whole namespace is meant, as for `create`. */
   readonly name?: string | undefined;
+  /** Namespace of the Service; none for what belongs to the cluster. */
   readonly namespace?: string | undefined;
 }
 
@@ -16,7 +18,9 @@ export interface AccessAttempt {
 export interface StatusCause {
   /** `FieldValueInvalid`, `FieldValueRequired`, ... */
   readonly reason: string;
+  /** Path of the field, `spec.externalName` for instance. */
   readonly field: string;
+  /** What is wrong with it, in the API server's words. */
   readonly message: string;
 }
 
@@ -42,6 +46,7 @@ export interface KubernetesErrorOptions extends ExternalNameErrorOptions {
  * Code `ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE`.
  */
 export class KubernetesUnavailableError extends ExternalNameError {
+  /** `unknown` where a request that changes something may have arrived. */
   override readonly outcome: Outcome;
   /** Undefined where no answer came at all. */
   readonly status: number | undefined;
@@ -67,6 +72,7 @@ interface UnavailableOptions extends ExternalNameErrorOptions {
  * Code `ERR_EXTERNALNAME_KUBERNETES_UNAUTHORIZED`.
  */
 export class KubernetesUnauthorizedError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(attempt: AccessAttempt, options?: KubernetesErrorOptions) {
@@ -85,7 +91,9 @@ export class KubernetesUnauthorizedError extends ExternalNameError {
  * Code `ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN`.
  */
 export class KubernetesForbiddenError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** What was not permitted. */
   readonly attempt: AccessAttempt;
   /** The rule to add to the Role, as YAML. */
   readonly missingRule: string;
@@ -108,9 +116,13 @@ export class KubernetesForbiddenError extends ExternalNameError {
  * JSON Patch that failed. Code `ERR_EXTERNALNAME_KUBERNETES_REFUSED`.
  */
 export class KubernetesRefusedError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** HTTP status code. */
   readonly status: number;
+  /** The API server's own reason, `Invalid` for instance. */
   readonly reason: string;
+  /** What the API server says of single fields. */
   readonly causes: readonly StatusCause[];
 
   constructor(attempt: AccessAttempt, status: ApiStatus, options?: KubernetesErrorOptions) {
@@ -127,6 +139,7 @@ export class KubernetesRefusedError extends ExternalNameError {
 
 /** There is no such Service. Code `ERR_EXTERNALNAME_SERVICE_NOT_FOUND`. */
 export class ServiceNotFoundError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(name: string, namespace: string, options?: KubernetesErrorOptions) {

@@ -30,6 +30,7 @@ export function resolvesProbe(options: NetworkProbeOptions = {}): Probe {
 
 /** See {@link tcpProbe}. */
 export interface TcpProbeOptions extends NetworkProbeOptions {
+  /** The port to connect to. */
   port: number;
 }
 

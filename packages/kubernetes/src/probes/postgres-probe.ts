@@ -4,9 +4,13 @@ import type { Probe } from './probe.ts';
 
 /** What is needed of a client; `pg.Client` has it. */
 export interface PostgresClientLike {
+  /** Opens the connection. */
   connect(): Promise<unknown>;
+  /** Runs one statement. */
   query(text: string): Promise<{ rows: Record<string, unknown>[] }>;
+  /** Closes it. */
   end(): Promise<void>;
+  /** Says what is wrong with a connection that nothing waits for. */
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 

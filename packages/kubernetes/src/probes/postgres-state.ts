@@ -28,6 +28,7 @@ export interface PostgresState {
 
 /** Why a switch would do harm. Each has a name by which it can be accepted. */
 export interface Objection {
+  /** Why the switch is not safe. */
   readonly kind: ObjectionKind;
   /** A sentence that tells what to do. */
   readonly message: string;

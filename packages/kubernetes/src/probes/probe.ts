@@ -29,7 +29,10 @@ export interface ProbeFinding {
 
 /** A finding, with what was asked. */
 export interface ProbeResult extends ProbeFinding {
+  /** Name of the probe. */
   readonly probe: string;
+  /** The host that was probed. */
   readonly host: string;
+  /** How long it took, in milliseconds. */
   readonly elapsedMillis: number;
 }

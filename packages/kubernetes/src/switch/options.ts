@@ -32,11 +32,11 @@ import type { Probe } from '../probes/probe.ts';
 export interface SwitchOptions extends WaitOptions {
   /** `webscaler-db`, or with its namespace: `webscaler-db.default`. */
   service: string;
-  /** @defaultValue the one in `service`, else that of the kubeconfig's context or of the pod, else `default` */
+  /** Completes a short name. @defaultValue the one in `service`, else that of the kubeconfig's context or of the pod, else `default` */
   namespace?: string | undefined;
-  /** @defaultValue the one in `service`, else that of resolv.conf, else `cluster.local` */
+  /** The cluster's domain. @defaultValue the one in `service`, else that of resolv.conf, else `cluster.local` */
   clusterDomain?: string | undefined;
-  /** @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
+  /** Where the API is, and how to log in. @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
   kubeConfig?: KubeConfigOption | undefined;
   /** The hosts that the Service may point to, as the applications have them; `'any'` must be spelled out. */
   allowedTargets: readonly string[] | 'any';

@@ -35,6 +35,7 @@ export interface PropagationOptions extends WaitOptions {
   timeoutMillis?: number | undefined;
   /** Wait between two questions to one server. Milliseconds. @defaultValue 250 */
   intervalMillis?: number | undefined;
+  /** Runs its timers. @defaultValue the system's */
   clock?: Clock | undefined;
 }
 

@@ -22,10 +22,13 @@ export type SwitchStepName =
 
 /** What became of one step. */
 export interface SwitchStep {
+  /** Which step it is. */
   readonly step: SwitchStepName;
   /** `skipped`: not asked for or not possible, see `detail`. `not-reached`: an earlier step failed. */
   readonly state: 'done' | 'skipped' | 'failed' | 'not-reached';
+  /** What came of it, for people. */
   readonly detail: string;
+  /** How long it took, in milliseconds. */
   readonly elapsedMillis: number;
 }
 
@@ -33,6 +36,7 @@ export interface SwitchStep {
 export interface DnsPropagation {
   /** `address:port` */
   readonly server: string;
+  /** How long it took, in milliseconds. */
   readonly elapsedMillis: number;
 }
 
@@ -51,17 +55,23 @@ export interface SwitchReport {
    * `not-switched`: nothing was changed. `unknown`: the patch was sent and nobody could say what became of it.
    */
   readonly result: 'switched' | 'unchanged' | 'dry-run' | 'not-switched' | 'unknown';
+  /** Names this switch in annotations and events. */
   readonly id: string;
+  /** Who switched. */
   readonly by: string | undefined;
   /** RFC 3339, UTC. */
   readonly at: string;
+  /** Why, in one line. */
   readonly reason: string | undefined;
+  /** What was done, in order. */
   readonly steps: readonly SwitchStep[];
+  /** What the probes found. */
   readonly probes: readonly ProbeResult[];
   /** What was found and accepted by the caller. */
   readonly accepted: readonly Objection[];
   /** What the operator should know: a tool that will put the old name back, an event that could not be written. */
   readonly warnings: readonly string[];
+  /** When each DNS server showed the new target. */
   readonly dns: readonly DnsPropagation[];
 }
 
@@ -70,11 +80,14 @@ export interface SwitchReport {
  * `objections`, and which kinds may be passed in `accept`.
  */
 export class SwitchRefusedError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** Everything that speaks against the switch. */
   readonly objections: readonly (
     | Objection
     | { readonly kind: 'unexpected-target' | 'nothing-to-roll-back'; message: string }
   )[];
+  /** What was looked at until then. */
   readonly report: SwitchReport;
 
   constructor(report: SwitchReport, objections: SwitchRefusedError['objections'], options?: ExternalNameErrorOptions) {
@@ -95,7 +108,9 @@ export class SwitchRefusedError extends ExternalNameError {
  * the Service was switched and a later step failed.
  */
 export class SwitchFailedError extends ExternalNameError {
+  /** What is known of the patch. */
   declare readonly outcome?: Outcome;
+  /** What was done until then. */
   readonly report: SwitchReport;
 
   constructor(report: SwitchReport, options: ExternalNameErrorOptions) {

@@ -8,9 +8,11 @@ export interface SwitchRecord {
   readonly previous: string;
   /** The name after, canonical. */
   readonly target: string;
+  /** Who switched. */
   readonly by: string;
   /** RFC 3339, UTC. */
   readonly at: string;
+  /** Why, in one line. */
   readonly reason?: string | undefined;
 }
 

@@ -43,11 +43,11 @@ import { isOlder, isServiceAt, readService, type ServiceSnapshot } from './watch
 export interface KubernetesSourceOptions {
   /** `webscaler-db`, or with its namespace: `webscaler-db.default`, `webscaler-db.default.svc.cluster.local`. */
   service: string;
-  /** @defaultValue the one in `service`, else that of the kubeconfig's context or of the pod, else `default` */
+  /** Completes a short name. @defaultValue the one in `service`, else that of the kubeconfig's context or of the pod, else `default` */
   namespace?: string | undefined;
   /** The cluster's DNS domain. @defaultValue the one in `service`, else that of resolv.conf, else `cluster.local` */
   clusterDomain?: string | undefined;
-  /** @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
+  /** Where the API is, and how to log in. @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
   kubeConfig?: KubeConfigOption | undefined;
   /** Longest time for one request, and until a watch begins. Milliseconds, 100 to 60000. @defaultValue 10000 */
   requestTimeoutMillis?: number | undefined;

@@ -25,7 +25,9 @@ export interface HostRecords {
 
 /** One record of an outside name. */
 export interface HostRecord {
+  /** The type of the record. */
   type: 'A' | 'AAAA' | 'CNAME' | 'TXT' | 'NS' | 'PTR';
+  /** The data of the record, as a zone file has it. */
   data: string;
   /** Owner. @defaultValue the name that the entry is for */
   name?: string | undefined;

@@ -36,7 +36,7 @@ export type ApiFault =
 
 /** Which requests an {@link ApiFault} is for. */
 export interface ApiFaultScope {
-  /** @defaultValue all verbs */
+  /** Requests with this verb alone. @defaultValue all verbs */
   readonly verb?: ResourceVerb | undefined;
   /** As in paths: `services`. @defaultValue everything, also what is no resource */
   readonly resource?: string | undefined;

@@ -8,37 +8,61 @@ export type JsonObject = { [field: string]: Json };
 
 /** A Kubernetes object as JSON: what goes over the wire and into the storage. */
 export interface KubernetesObject {
+  /** Group and version, `v1` for the core group. */
   apiVersion: string;
+  /** What it is, `Service` for instance. */
   kind: string;
+  /** Its name and what else is known of it. */
   metadata: ObjectMeta;
+  /** What else it has: `spec`, `status` and the like. */
   [field: string]: unknown;
 }
 
 /** The part of `metadata` that this API server works with. */
 export interface ObjectMeta {
+  /** Unique for its kind in its namespace. */
   name?: string;
+  /** Beginning of a name that the server completes. */
   generateName?: string;
+  /** The namespace that it is in; none for what belongs to the cluster. */
   namespace?: string;
+  /** Unique for ever. */
   uid?: string;
+  /** Another one after each write. */
   resourceVersion?: string;
+  /** Grows with each change of what is desired. */
   generation?: number;
+  /** When it was made, in RFC 3339. */
   creationTimestamp?: string;
+  /** When it was asked to go, where finalizers still hold it. */
   deletionTimestamp?: string;
+  /** What selectors find it by. */
   labels?: Record<string, string>;
+  /** Notes of people and tools. */
   annotations?: Record<string, string>;
+  /** What must be done before it may go. */
   finalizers?: string[];
+  /** Who owns which fields. */
   managedFields?: ManagedFieldsEntry[];
+  /** What else the API knows. */
   [field: string]: unknown;
 }
 
 /** Which manager owns which fields, in the API server's own notation (`f:`, `k:`, `v:`, `.`). */
 export interface ManagedFieldsEntry {
+  /** Who wrote them. */
   manager: string;
+  /** Whether by server-side apply. */
   operation: 'Apply' | 'Update';
+  /** The version in which the fields were written. */
   apiVersion: string;
+  /** When, in RFC 3339. */
   time?: string;
+  /** The form of `fieldsV1`. */
   fieldsType: 'FieldsV1';
+  /** The fields that the manager owns. */
   fieldsV1: JsonObject;
+  /** The part of the object that was written, `status` for instance. */
   subresource?: string;
 }
 

@@ -3,30 +3,47 @@ import type { ResourceType } from './resources.ts';
 
 /** Body of an answer that is no object: `kind: Status` of `meta.k8s.io/v1`. */
 export interface Status {
+  /** Always `Status`. */
   kind: 'Status';
+  /** Always `v1`. */
   apiVersion: 'v1';
+  /** Empty. */
   metadata: Record<string, unknown>;
+  /** Whether the request succeeded. */
   status: 'Success' | 'Failure';
+  /** What happened, for people. */
   message?: string;
+  /** What happened, for programs: `NotFound`, `Invalid` and the like. */
   reason?: string;
+  /** What it is about. */
   details?: StatusDetails;
+  /** HTTP status code. */
   code?: number;
 }
 
 /** See {@link Status}. */
 export interface StatusDetails {
+  /** Name of the object. */
   name?: string;
+  /** API group of the object. */
   group?: string;
+  /** Resource of the object, `services` for instance. */
   kind?: string;
+  /** `uid` of the object. */
   uid?: string;
+  /** What is wrong with single fields. */
   causes?: StatusCause[];
+  /** When to try again, in seconds. */
   retryAfterSeconds?: number;
 }
 
 /** One reason for a refusal: `FieldValueInvalid` of a field, or a field-manager conflict. */
 export interface StatusCause {
+  /** What is wrong with it, for programs: `FieldValueInvalid` and the like. */
   reason?: string;
+  /** What is wrong with it, for people. */
   message?: string;
+  /** Path of the field, `spec.externalName` for instance. */
   field?: string;
 }
 
@@ -37,7 +54,9 @@ export interface StatusCause {
  * Source: apimachinery `pkg/api/errors/errors.go`.
  */
 export class ApiStatusError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
+  /** What the API server answers. */
   readonly status: Status;
   /** Texts for `Warning` headers that go with the refusal. */
   warnings: readonly string[] = [];
