@@ -6,6 +6,7 @@ import type { RecentEvent } from './recent-events.ts';
  * it did not happen; `cause` is the last failure. Code `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`.
  */
 export class FailoverTimeoutError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** The time that was allowed, in milliseconds. */
   readonly timeoutMillis: number;
@@ -30,6 +31,7 @@ export class FailoverTimeoutError extends ExternalNameError {
 
 /** The connection was closed because its Service points elsewhere now, or its address has left the target's name. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
 export class TargetRetiredError extends ExternalNameError {
+  /** What is known of the statement that was cut. */
   override readonly outcome: Outcome;
   /** The host that the connection led to. */
   readonly target: string;
@@ -49,6 +51,7 @@ export class TargetRetiredError extends ExternalNameError {
 
 /** The server's role is not what `targetSessionAttrs` asks for. Code `ERR_EXTERNALNAME_SERVER_ROLE`. */
 export class ServerRoleError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** Whether it is the session's own setting, which no other server and no time changes. */
   readonly isLasting: boolean;
@@ -66,6 +69,7 @@ export class ServerRoleError extends ExternalNameError {
 
 /** The server did not prove who it is in the way that was asked for. Code `ERR_EXTERNALNAME_AUTHENTICATION_REFUSED`. */
 export class AuthenticationRefusedError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, what: string, options?: ExternalNameErrorOptions) {
@@ -89,6 +93,7 @@ export class PasswordRequiredError extends ExternalNameError {
 
 /** A connection attempt got no answer in time; another one may. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
 export class ConnectTimeoutError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** What was tried before, where this is what ended the wait for a connection. See {@link recentEventsOf}. */
   declare readonly recentEvents?: readonly RecentEvent[];
@@ -104,6 +109,7 @@ export class ConnectTimeoutError extends ExternalNameError {
 
 /** The server closed the connection before it was ready. Code `ERR_EXTERNALNAME_CONNECTION_LOST`. */
 export class ConnectionLostError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, options?: ExternalNameErrorOptions) {
@@ -113,6 +119,7 @@ export class ConnectionLostError extends ExternalNameError {
 
 /** The server gave no sign of life, neither on the connection nor to a probe. Code `ERR_EXTERNALNAME_PEER_SILENT`. */
 export class PeerSilentError extends ExternalNameError {
+  /** What is known of the statement that waited. */
   override readonly outcome: Outcome;
   /** How long nothing came from the server, in milliseconds. */
   readonly silentMillis: number;
@@ -130,6 +137,7 @@ export class PeerSilentError extends ExternalNameError {
 
 /** No address of the target could be used; `cause` is an `AggregateError` with an entry for each. Code `ERR_EXTERNALNAME_CONNECT`. */
 export class ConnectError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, errors: readonly unknown[]) {
@@ -144,6 +152,7 @@ export class ConnectError extends ExternalNameError {
  * the same id would be met. Code `ERR_EXTERNALNAME_UNKNOWN_BACKEND`.
  */
 export class UnknownBackendError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
   /** The id of the process. */
   readonly processId: number;
@@ -164,6 +173,7 @@ export class UnknownBackendError extends ExternalNameError {
 
 /** As many callers as allowed are waiting for a connection already. Code `ERR_EXTERNALNAME_TOO_MANY_WAITING`. */
 export class TooManyWaitingError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(maxWaiting: number) {
@@ -179,6 +189,7 @@ export class TooManyWaitingError extends ExternalNameError {
  * connection was ended, and nothing of the message was used. Code `ERR_EXTERNALNAME_PROTOCOL_VIOLATION`.
  */
 export class ProtocolViolationError extends ExternalNameError {
+  /** What is known of the statement that waited. */
   override readonly outcome: Outcome;
 
   constructor(where: string, what: string, outcome: Outcome, options?: ExternalNameErrorOptions) {
@@ -196,6 +207,7 @@ export class ProtocolViolationError extends ExternalNameError {
  * not. Code `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN`.
  */
 export class CommitOutcomeUnknownError extends ExternalNameError {
+  /** It may have happened: look before it is done again. */
   override readonly outcome = 'unknown';
   /** The number that the server had given the transaction (`pg_current_xact_id()`), where it was asked. */
   readonly transactionId: string | undefined;
@@ -227,6 +239,7 @@ export class CommitOutcomeUnknownError extends ExternalNameError {
  * passed on, or the connection was lost. Code `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK`.
  */
 export class TransactionRolledBackError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(options?: ExternalNameErrorOptions) {
@@ -243,6 +256,7 @@ export class TransactionRolledBackError extends ExternalNameError {
  * The work ended its transaction by a COMMIT or ROLLBACK of its own. Code `ERR_EXTERNALNAME_TRANSACTION_ENDED_EARLY`.
  */
 export class TransactionEndedEarlyError extends ExternalNameError {
+  /** It may have happened: look before it is done again. */
   override readonly outcome = 'unknown';
 
   constructor(options?: ExternalNameErrorOptions) {

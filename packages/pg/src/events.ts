@@ -4,7 +4,9 @@ import { EventChannel } from '@externalname/core';
 export interface SwitchEvent {
   /** The Service or host that the pool was made for. */
   readonly name: string;
+  /** The host until now. */
   readonly from: string;
+  /** The host from now on. */
   readonly to: string;
   /** How the pool learned of it: `dns`, `kubernetes`, `static`. */
   readonly source: string;
@@ -18,8 +20,11 @@ export interface SwitchEvent {
 
 /** Nothing is left on earlier targets. Channel `externalname:pg:drained`. */
 export interface DrainedEvent {
+  /** The Service, as it was given. */
   readonly name: string;
+  /** The host that all connections lead to. */
   readonly to: string;
+  /** Number of the epoch that stays. */
   readonly epoch: number;
   /** From the switch to the last connection closed, in milliseconds. */
   readonly durationMillis: number;
@@ -41,29 +46,37 @@ export interface AddressesLeftEvent {
 
 /** A target is not followed, or not yet. Channel `externalname:pg:target-refused`. */
 export interface TargetRefusedEvent {
+  /** The Service, as it was given. */
   readonly name: string;
   /** The target that is not followed. */
   readonly target: string;
   /** The target that the pool stays on. */
   readonly stays: string | undefined;
+  /** Why it is not followed. */
   readonly error: unknown;
 }
 
 /** A connection was made or could not be made. Channel `externalname:pg:connect`. */
 export interface ConnectEvent {
+  /** The Service, or the host, as it was given. */
   readonly name: string;
+  /** The host that the Service leads to. */
   readonly target: string;
   /** `address:port`; left out where no connection came about. */
   readonly address?: string;
+  /** How long it took, in milliseconds. */
   readonly durationMillis: number;
+  /** Why there is no connection, where there is none. */
   readonly error?: unknown;
 }
 
 /** Work that was not executed is retried: a query, a transaction, a LISTEN. Channel `externalname:pg:retry`. */
 export interface RetryEvent {
+  /** The Service, or the host, as it was given. */
   readonly name: string;
   /** Number of the attempt that failed, from 1. */
   readonly attempt: number;
+  /** Why it is done again. */
   readonly error: unknown;
 }
 

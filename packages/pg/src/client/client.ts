@@ -116,7 +116,7 @@ export class Client extends pg.Client {
     });
   }
 
-  /** @internal */
+  /** Keeps to itself what becomes of one attempt. @internal */
   override emit(name: string | symbol, ...values: unknown[]): boolean {
     // What becomes of one attempt is not what becomes of the client.
     if (this.#state.name === 'connecting' && (name === 'connect' || name === 'end')) return false;
@@ -136,6 +136,7 @@ export class Client extends pg.Client {
     return undefined;
   }
 
+  /** Calls `end()`, at the end of `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }

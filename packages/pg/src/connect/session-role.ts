@@ -7,7 +7,9 @@ export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' 
 
 /** What is known of the server's role in a session. `undefined` where the server has not said. */
 export interface SessionRole {
+  /** `in_hot_standby`; undefined where the server does not say. */
   readonly inHotStandby: boolean | undefined;
+  /** `default_transaction_read_only`; undefined where the server does not say. */
   readonly defaultReadOnly: boolean | undefined;
 }
 

@@ -59,7 +59,9 @@ export type FailureKind =
 
 /** What an error means for the statement, the connection it came from, and the server behind it. */
 export interface Failure {
+  /** What kind of failure it is. */
   readonly kind: FailureKind;
+  /** What is known of the statement. */
   readonly outcome: Outcome;
   /** Whether the connection may go back to the pool. */
   readonly keepConnection: boolean;

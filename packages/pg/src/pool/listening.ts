@@ -13,6 +13,7 @@ import type { RecentEvent } from '../recent-events.ts';
 
 /** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
 export interface ListenNotification {
+  /** The channel that it came on. */
   readonly channel: string;
   /** Empty where none was given. At most 8000 bytes. */
   readonly payload: string;
@@ -22,6 +23,7 @@ export interface ListenNotification {
 
 /** What happened before notifications came again. */
 export interface Reconnection {
+  /** The channel that is listened on again. */
   readonly channel: string;
   /** Where they come from now; `undefined` for a plain host. */
   readonly target: string | undefined;
@@ -42,6 +44,7 @@ export interface ListenOptions {
 
 /** One handler on one channel. */
 export interface Subscription extends AsyncDisposable {
+  /** The channel that is listened on. */
   readonly channel: string;
   /** Ends it. The handler is not called any more from now on. Resolves when the server knows. Idempotent. */
   close(): Promise<void>;

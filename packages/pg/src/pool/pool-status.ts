@@ -24,6 +24,7 @@ export interface PoolStatus {
   readonly servedMillisAgo: number | undefined;
   /** Connections to the current target. */
   readonly total: number;
+  /** Connections that nothing uses. */
   readonly idle: number;
   /** Callers without a connection. */
   readonly waiting: number;

@@ -58,7 +58,9 @@ import { Switching } from './switching.ts';
 
 /** What a test may own. */
 export interface PoolDependencies {
+  /** Runs all timers of the pool. @defaultValue the system's */
   readonly clock?: Clock | undefined;
+  /** Spreads pauses and connections. @defaultValue the system's */
   readonly random?: Random | undefined;
 }
 
@@ -421,18 +423,19 @@ export class Pool extends pg.Pool {
     return undefined;
   }
 
+  /** Calls `end()`, at the end of `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.ending) await this.end();
   }
 
   // ---- The seam of pg-pool: its connect() asks these two, and leaves the rest to us.
 
-  /** @internal */
+  /** Never: the queue has a bound of its own. @internal */
   _isFull(): boolean {
     return false;
   }
 
-  /** @internal */
+  /** Queues a caller of `connect()`. @internal */
   newClient(item: PendingItem): void {
     const origin = this.#origin;
     this.#origin = undefined;

@@ -16,7 +16,7 @@ export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable
 
 /** Options of {@link Pool.transaction}. */
 export interface TransactionOptions {
-  /** @defaultValue the server's `default_transaction_isolation` */
+  /** The isolation of the transaction. @defaultValue the server's `default_transaction_isolation` */
   isolationLevel?: IsolationLevel | undefined;
   /**
    * Whether the transaction is READ ONLY. `false` is the same as leaving it out: READ WRITE is never said, as it would
