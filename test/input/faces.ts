@@ -485,6 +485,7 @@ const poolOptions = {
   liveness,
   listenHeartbeatMillis: 10,
   idleCheckMillis: 10,
+  retireOnAddressChange: 'idle',
   maxWaiting: 10,
   requireAuth: ['scram-sha-256'],
   channelBinding: 'prefer',
