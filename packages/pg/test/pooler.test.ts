@@ -2,27 +2,42 @@ import { StaticTargetSource } from '@externalname/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { outcomeOf, Pool, type PoolOptions } from '../src/index.ts';
 import {
+  authenticationOk,
+  backendKey,
   commandComplete,
   emptyQuery,
   everythingIsHere,
   message,
   obliging,
+  primaryParameters,
   readyForQuery,
 } from './support/fake-postgres.ts';
-import { type PgBouncer, pgbouncerPath, startPgBouncer } from './support/pgbouncer.ts';
+import { type PgBouncer, pgbouncerPath, startPgBouncer, tracksPreparedStatements } from './support/pgbouncer.ts';
 import { start } from './support/pool-on-fake.ts';
 import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 // With a real PgBouncer, where it is installed.
-describe.skipIf(pgbouncerPath === undefined)('behind PgBouncer in transaction mode', () => {
+describe
+  .skipIf(pgbouncerPath === undefined)
+  .each<[string, Record<string, string>]>([
+    ['that knows nothing of prepared statements', tracksPreparedStatements ? { max_prepared_statements: '0' } : {}],
+    ...(tracksPreparedStatements
+      ? [
+          ['that keeps track of prepared statements', { max_prepared_statements: '200' }] as [
+            string,
+            Record<string, string>,
+          ],
+        ]
+      : []),
+  ])('behind PgBouncer in transaction mode, %s', (_, settings) => {
   let webscaler: Webscaler;
   let pgbouncer: PgBouncer;
   const pools: Pool[] = [];
 
   beforeAll(async () => {
     webscaler = await startWebscaler();
-    pgbouncer = await startPgBouncer(webscaler.pair, { default_pool_size: '3' });
+    pgbouncer = await startPgBouncer(webscaler.pair, { default_pool_size: '3', ...settings });
   });
   afterEach(async () => {
     await Promise.all(pools.splice(0).map((pool) => pool.end()));
@@ -54,6 +69,23 @@ describe.skipIf(pgbouncerPath === undefined)('behind PgBouncer in transaction mo
       pool.transaction((tx) => tx.query({ name: 'write', text: 'insert into written (id) values ($1)', values: [id] }));
     await Promise.all(Array.from({ length: 100 }, (_, id) => write(id)));
     expect((await pool.query('select count(*)::integer as count from written')).rows).toEqual([{ count: 100 }]);
+  });
+
+  it('nor does one whose table has got another column', async () => {
+    const pool = makePool();
+    await pool.query('create table grown (id integer)');
+    const ask = () => pool.query({ name: 'grown', text: 'select * from grown' });
+    await Promise.all(Array.from({ length: 50 }, ask));
+    await pool.query('alter table grown add column other integer');
+    await Promise.all(Array.from({ length: 50 }, ask));
+    await Promise.all(
+      Array.from({ length: 50 }, () => pool.transaction((tx) => tx.query({ name: 'g', text: 'select * from grown' }))),
+    );
+    await pool.query('alter table grown add column third integer');
+    await Promise.all(
+      Array.from({ length: 50 }, () => pool.transaction((tx) => tx.query({ name: 'g', text: 'select * from grown' }))),
+    );
+    expect((await ask()).fields).toHaveLength(3);
   });
 
   it('a name that another program has taken is left to it', async () => {
@@ -100,6 +132,52 @@ describe.skipIf(pgbouncerPath === undefined)('behind PgBouncer in transaction mo
 
 // As PgBouncer 1.18 sends it: three fields, and the end of the connection.
 const refusal = (text: string) => message('E', 'SFATAL', 'C08P01', `M${text}`, Buffer.from([0]));
+
+describe('a pooler that keeps a plan, whoever closes the statement', () => {
+  it('is sent the statement without its name', async () => {
+    // PgBouncer from 1.21 on knows a statement by its text, and does not prepare it again.
+    const bound: string[] = [];
+    let altered = false;
+    const { pool } = await start({ max: 1 }, async (session) => {
+      session.send(authenticationOk, ...primaryParameters, backendKey(1), readyForQuery());
+      let failed = false;
+      for (;;) {
+        const asked = await session.receive();
+        if (asked === undefined || asked.type === 'X') return void session.socket.end();
+        if (asked.type === 'S') failed = false;
+        if (failed) continue;
+        if (asked.type === 'B') {
+          const [, name = ''] = asked.body.toString('latin1').split('\0');
+          bound.push(name);
+          failed = altered && name !== '';
+        }
+        session.send(failed ? stalePlan : (answers[asked.type] ?? Buffer.alloc(0)));
+      }
+    });
+    const ask = () => pool.query({ name: 'all', text: 'select * from items' });
+    await ask();
+    altered = true;
+    await ask();
+    expect(bound).toEqual(['all', 'all', 'all', '']);
+    await ask();
+    expect(bound.slice(4)).toEqual(['']);
+  });
+
+  const answers: Record<string, Buffer> = {
+    P: message('1'),
+    B: message('2'),
+    C: message('3'),
+    D: message('n'),
+    E: commandComplete('SELECT 0'),
+    S: readyForQuery(),
+    Q: Buffer.concat([emptyQuery, readyForQuery()]),
+  };
+  const stalePlan = message(
+    'E',
+    ...['SERROR', 'VERROR', 'C0A000', 'Mcached plan must not change result type', 'RRevalidateCachedQuery'],
+    Buffer.from([0]),
+  );
+});
 
 describe('a pooler without a server', () => {
   it.each(['server login has been failing, try again later (server_login_retry)', 'query_wait_timeout'])(

@@ -22,7 +22,7 @@ import { interceptQueries } from './query-forms.ts';
  *
  * | the server says | before the statement is sent again |
  * | --- | --- |
- * | 0A000, "cached plan must not change result type" | it is closed on the server, and prepared anew |
+ * | 0A000, "cached plan must not change result type" | it is closed on the server, and prepared anew. If it is said again, it goes without a name, for PgBouncer keeps the plan |
  * | 26000, no such statement | it is prepared |
  * | 42P05, there is one of that name | it goes without a name, on this connection from now on: the name is somebody else's |
  *
@@ -31,6 +31,8 @@ import { interceptQueries } from './query-forms.ts';
 export function recoverPreparedStatements(client: pg.ClientBase): void {
   const attempts = new WeakMap<object, number>();
   const taken = new Set<string>();
+  /** Names that were closed once, as their plan did not fit. */
+  const closed = new Set<string>();
   const goWithoutName = (name: string) => {
     taken.add(name);
     if (taken.size > 1) return;
@@ -50,17 +52,19 @@ export function recoverPreparedStatements(client: pg.ClientBase): void {
     forgotten.add(error as object);
     // Also of a CALL, which may commit in its middle otherwise.
     recordOutcome(error, 'not-executed');
-    if (problem === 'taken') goWithoutName(name);
     const attempt = (attempts.get(statement) ?? 0) + 1;
     attempts.set(statement, attempt);
+    const isOfNoUse = problem === 'taken' || (problem === 'stale' && closed.has(name));
+    if (isOfNoUse) goWithoutName(name);
+    if (problem === 'stale') closed.add(name);
     const again = canBeSentAgain(statement, text) && attempt <= mostRepeats;
     if (!again || isInTransaction(client) || hasSentBehind(client) || !isUsable(client)) {
       if (problem === 'stale') sendNext(client, new CloseStatement(name));
       return;
     }
-    Object.assign(statement, { text: statement.text ?? text }, problem === 'taken' ? nameless : undefined);
+    Object.assign(statement, { text: statement.text ?? text }, isOfNoUse ? nameless : undefined);
     // Both in one go, as behind a pooler the next one may be for another session.
-    if (problem === 'stale')
+    if (problem === 'stale' && !isOfNoUse)
       once(statement, 'submit', (submit, [connection]) => {
         (connection as PgConnection).close({ type: 'S', name });
         return submit();

@@ -76,7 +76,15 @@ describe('what an error means for the statement that met it', () => {
       'not-accepting',
       'not-executed',
     ]),
-    ['a pooler that ends a session', fromPooler('client_idle_timeout'), 'connected', 'session-ended', 'not-executed'],
+    ...['client_idle_timeout', 'prepared statement did not exist', 'prepared statement name is already in use'].map(
+      (text): [string, unknown, Phase, string, string] => [
+        `a pooler that ends a session (${text})`,
+        fromPooler(text),
+        'connected',
+        'session-ended',
+        'not-executed',
+      ],
+    ),
     ['a pooler whose server broke', fromPooler('server conn crashed?'), 'connected', 'protocol', 'unknown'],
     ['a pooler whose server took too long', fromPooler('query timeout'), 'connected', 'protocol', 'unknown'],
     ['its words, raised by SQL', fromPooler('query_wait_timeout', 'ERROR'), 'connected', 'protocol', 'not-executed'],

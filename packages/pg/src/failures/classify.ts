@@ -214,7 +214,8 @@ interface DatabaseErrorLike extends Error {
  * Whether a pooler refused a statement for want of a server to send it to: nothing of it was executed, whatever it does. In the
  * words of PgBouncer, which has one code (08P01, FATAL) for this and for a server that broke in the middle of a statement.
  *
- * Source: PgBouncer, `check_fast_fail()`, `pool_client_maint()` and `pause_client()`: all of them concern clients without a server.
+ * Source: PgBouncer, `check_fast_fail()`, `pool_client_maint()` and `pause_client()`: all of them concern clients without a
+ * server; and `handle_bind_command()`, which looks for a statement before it sends anything.
  */
 export function isPoolerRefusal(error: unknown): boolean {
   return isDatabaseError(error) && kindOfPoolerRefusal(error) !== undefined;
@@ -224,11 +225,18 @@ function kindOfPoolerRefusal({ code, severity, message }: DatabaseErrorLike): Fa
   if (code !== '08P01' || severity !== 'FATAL') return undefined;
   // With the reason after a comma, or without.
   if (message.startsWith('server login has been failing') || noServer.has(message)) return 'not-accepting';
-  return message === 'client_idle_timeout' ? 'session-ended' : undefined;
+  return sessionOver.has(message) ? 'session-ended' : undefined;
 }
 
 // "query timeout", with a blank, is said of a statement that was sent.
 const noServer: ReadonlySet<string> = new Set(['query_wait_timeout', 'query_timeout', 'server shutting down']);
+
+// It ends a client whose named statements it cannot find, as after DEALLOCATE ALL.
+const sessionOver: ReadonlySet<string> = new Set([
+  'client_idle_timeout',
+  'prepared statement did not exist',
+  'prepared statement name is already in use',
+]);
 
 /**
  * What is wrong with the prepared statement of that name, if an error is about it: its plan is `stale`, the session has `lost` it,

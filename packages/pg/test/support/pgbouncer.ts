@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
@@ -11,6 +11,9 @@ import type { PostgresPair } from '@externalname/testing';
 export const pgbouncerPath: string | undefined = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
   .map((folder) => join(folder, 'pgbouncer'))
   .find(isExecutable);
+
+/** From 1.21 on it keeps track of prepared statements, if it is told to. */
+export const tracksPreparedStatements = pgbouncerPath !== undefined && isAtLeast(pgbouncerPath, 1, 21);
 
 /** A real PgBouncer before the primary of a pair. */
 export interface PgBouncer extends AsyncDisposable {
@@ -61,6 +64,12 @@ export async function startPgBouncer(pair: PostgresPair, settings: Record<string
       await rm(folder, { recursive: true });
     },
   };
+}
+
+function isAtLeast(path: string, major: number, minor: number): boolean {
+  const [, ...found] = /(\d+)\.(\d+)/.exec(execFileSync(path, ['--version'], { encoding: 'utf8' })) ?? [];
+  const [foundMajor = 0, foundMinor = 0] = found.map(Number);
+  return foundMajor > major || (foundMajor === major && foundMinor >= minor);
 }
 
 function isExecutable(path: string): boolean {
