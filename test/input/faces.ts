@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import * as core from '../../packages/core/src/index.ts';
 import * as kubernetes from '../../packages/kubernetes/src/index.ts';
 import * as pg from '../../packages/pg/src/index.ts';
@@ -274,6 +275,7 @@ const coreTable: Readonly<Record<string, Entry>> = {
   },
   dnsChainChangedChannel: 'constant',
   dnsQueryChannel: 'constant',
+  dnsSearchDomainFailedChannel: 'constant',
   egressNetworkPolicy: {
     args: () => [
       {
@@ -321,7 +323,7 @@ const coreTable: Readonly<Record<string, Entry>> = {
   },
   parseHostName: { args: () => ['primary-db.example.com', 'name'], run: core.parseHostName },
   parseManifests: {
-    args: () => ['{ apiVersion: v1, kind: Service }'],
+    args: () => ['apiVersion: v1\nkind: Service\n'],
     run: core.parseManifests,
     codes: ['ERR_EXTERNALNAME_MANIFEST_SYNTAX'],
   },
@@ -540,6 +542,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   ConnectTimeoutError: 'error',
   ConnectionLostError: 'error',
   FailoverTimeoutError: 'error',
+  PasswordRequiredError: 'error',
   PeerSilentError: 'error',
   Pool: {
     args: () => [poolOptions, dependencies],
@@ -556,11 +559,14 @@ const pgTable: Readonly<Record<string, Entry>> = {
   UnknownBackendError: 'error',
   classifyFailure: { args: () => [new Error('an error'), 'connected'], run: pg.classifyFailure },
   connected: 'constant',
+  addressesLeft: 'constant',
   drained: 'constant',
+  native: 'constant',
   outcomeOf: { args: () => [new Error('an error')], run: pg.outcomeOf },
   pgModule: 'constant',
   recentEventsOf: { args: () => [new Error('an error')], run: pg.recentEventsOf },
   retried: 'constant',
+  stepTaken: 'constant',
   switched: 'constant',
   targetNotFollowed: 'constant',
 };
@@ -580,6 +586,19 @@ const pgBeyond: Readonly<Record<string, Call>> = {
       const pool = plainPool();
       try {
         return await pool.transaction(...(args as [never]));
+      } finally {
+        await pool.end();
+      }
+    },
+    stops: (error) => isStopped(error) || isUnreachable(error),
+    runs: 50,
+  },
+  'Pool.ready': {
+    args: () => [{ signal: aborted }],
+    run: async (options) => {
+      const pool = plainPool();
+      try {
+        return await pool.ready(options);
       } finally {
         await pool.end();
       }
@@ -841,7 +860,14 @@ const testingBeyond: Readonly<Record<string, Call>> = {
 /** What each package exports, and how it is called. */
 export const faces: Readonly<Record<string, Face>> = {
   core: { exports: core, table: coreTable, beyond: coreBeyond },
-  pg: { exports: pg, table: pgTable, beyond: pgBeyond },
+  pg: { exports: ourOwn(pg), table: pgTable, beyond: pgBeyond },
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
   testing: { exports: testing, table: testingTable, beyond: testingBeyond },
 };
+
+/** Without the names that are passed on from `pg`, and all of them once more as the default export. */
+function ourOwn({ default: _, ...names }: typeof pg): object {
+  const fromPg = createRequire(new URL('../../packages/pg/package.json', import.meta.url));
+  const passedOn = new Set<unknown>(Object.values(fromPg('pg') as object));
+  return Object.fromEntries(Object.entries(names).filter(([, value]) => !passedOn.has(value)));
+}

@@ -258,6 +258,7 @@ export class Pool extends pg.Pool {
    * @throws the reason of `signal` when that fires
    */
   ready(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkOptions(options, { signal: aSignal });
     return this.#queries.ready(options.signal);
   }
 
