@@ -97,7 +97,7 @@ function played(
   const timeline = new Timeline(stream, { NO_COLOR: '1' }, clock);
   const story = new Story(timeline, { plainPg, push, site: false, ttlSeconds: 5 });
   const end = plainPg ? 26_300 : 18_300;
-  const crews = crewsOf(plainPg).map((settings) => new ScriptedCrew(settings, story, end));
+  const crews = crewsOf(plainPg).map((settings) => new ScriptedCrew(settings, story, end, push));
   const result = () => resultOf(crews, story, push, lost);
   const steps = [...script(story, crews, push, end)];
 
@@ -191,11 +191,11 @@ class ScriptedCrew implements Pick<Crew, 'settings' | 'ledger'> {
   #source: ReturnType<Story['source']> | undefined;
   #reported = 0;
 
-  constructor(settings: CrewResult['settings'], story: Story, end: number) {
+  constructor(settings: CrewResult['settings'], story: Story, end: number, push: boolean) {
     this.settings = settings;
     this.#story = story;
     this.#writes = writesOf(settings, end);
-    this.#notices = settings.client === 'externalname' ? [...ourNotices] : [];
+    this.#notices = settings.client === 'externalname' ? ourNotices(push ? 'kubernetes' : 'dns') : [];
   }
 
   write(): void {
@@ -242,10 +242,10 @@ class ScriptedCrew implements Pick<Crew, 'settings' | 'ledger'> {
   }
 }
 
-const ourNotices = [
-  { at: 9_450, text: 'the pool learns of it (by dns) and moves to secondary-db.example.com' },
+const ourNotices = (source: string) => [
+  { at: 9_450, text: `the pool learns of it (by ${source}) and moves to secondary-db.example.com` },
   { at: 9_451, text: 'every connection of the pool is at secondary-db.example.com, 1 ms later' },
-  { at: 15_620, text: 'the pool learns of it (by dns) and moves to primary-db.example.com' },
+  { at: 15_620, text: `the pool learns of it (by ${source}) and moves to primary-db.example.com` },
   { at: 15_620, text: 'every connection of the pool is at primary-db.example.com, 0 ms later' },
 ];
 

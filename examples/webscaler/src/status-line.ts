@@ -1,4 +1,4 @@
-import type { Crew } from './crew.ts';
+import type { Ledger } from './ledger.ts';
 import type { StatusRow } from './timeline.ts';
 
 /** A server, as the status names it. */
@@ -7,9 +7,15 @@ export interface NamedServer {
   readonly hostName: string;
 }
 
+/** A crew, as the status shows it. */
+export interface WatchedCrew {
+  readonly settings: { readonly title: string };
+  readonly ledger: Ledger;
+}
+
 /** How the crews do at the moment: what has failed so far, who waits, and writes a second and to which server. */
 export function statusRows(
-  crews: readonly Pick<Crew, 'ledger' | 'settings'>[],
+  crews: readonly WatchedCrew[],
   servers: readonly NamedServer[],
   at: number,
 ): readonly StatusRow[] {
@@ -21,7 +27,7 @@ export function shortName(hostName: string): string {
   return hostName.split('.')[0] ?? hostName;
 }
 
-function crewStatus({ ledger }: Pick<Crew, 'ledger'>, servers: readonly NamedServer[], at: number): string {
+function crewStatus({ ledger }: WatchedCrew, servers: readonly NamedServer[], at: number): string {
   // The newest report is up to a tenth of a second old.
   const counts = ledger.countByAddress(at - windowMillis - reportMillis, at - reportMillis);
   const rates = [...counts].map(([address, count]) => {
