@@ -92,6 +92,11 @@ export class DemoProcess implements AsyncDisposable {
     if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGINT');
   }
 
+  /** Sends a signal to the demo's own process, and no other. */
+  send(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Ends the demo's own process, and no other, without a word to it. */
   kill(): void {
     this.#child.kill('SIGKILL');

@@ -16,7 +16,22 @@ describe.concurrent('Ctrl-C', () => {
     expect(await demo.ended).toEqual({ code: 130, signal: null });
     await expectNothingLeft(demo, processes, serversAreUp ? 2 : 0);
     expect(demo.stdout).not.toContain('"held"');
+    // The last words, which nothing follows: no status, and no event of what is taken down.
+    expect(words.includes('--json') ? demo.stderr : demo.stdout).toMatch(
+      /interrupted: servers and workers are taken down\nAll of it is gone: servers, workers, folders\.\n$/,
+    );
     if (words.includes('--plain-pg')) expect(demo.stdout).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
+  });
+});
+
+describe.concurrent('Ctrl-C through a package manager, which sends SIGTERM beside it', () => {
+  it('is Ctrl-C to the exit status, although SIGTERM may be heard first', async () => {
+    await using demo = await DemoProcess.start([]);
+    await demo.says(/every worker writes to primary-db/);
+    demo.send('SIGTERM');
+    await demo.says(/interrupted/);
+    demo.interrupt();
+    expect(await demo.ended).toEqual({ code: 130, signal: null });
   });
 });
 

@@ -25,15 +25,15 @@ async function main(words: readonly string[]): Promise<number> {
   const stream = asked.json ? process.stderr : process.stdout;
   const timeline = new Timeline(stream);
   const interruption = new AbortController();
-  let interruptedBy: NodeJS.Signals | undefined;
+  const interruptedBy = new Set<NodeJS.Signals>();
   const interrupt = (signal: NodeJS.Signals): void => {
-    // More than one may come for one Ctrl-C: from the terminal, and from the package manager that passes it on.
-    if (interruptedBy !== undefined) return;
-    interruptedBy = signal;
+    // More than one may come for one Ctrl-C: from the terminal, and from the package manager, which passes it on and adds a SIGTERM.
+    interruptedBy.add(signal);
+    if (interruptedBy.size > 1 || interruption.signal.aborted) return;
     timeline.end({ who: 'operator', text: 'interrupted: servers and workers are taken down', tone: 'bad', part: true });
     interruption.abort();
     // What is left then is taken down by the watchdog of the servers, and the workers end with this process.
-    setTimeout(() => process.exit(exitCodeOf(signal)), takeDownMillis).unref();
+    setTimeout(() => process.exit(exitCodeOf(interruptedBy)), takeDownMillis).unref();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   // Nobody reads any longer: `pnpm demo | head`.
@@ -48,7 +48,11 @@ async function main(words: readonly string[]): Promise<number> {
     if (asked.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     return result.held ? exitCodes.held : exitCodes.notHeld;
   } catch (error) {
-    if (interruptedBy !== undefined) return exitCodeOf(interruptedBy);
+    if (interruptedBy.size > 0) {
+      const code = exitCodeOf(interruptedBy);
+      timeline.paragraph(`All of it is gone: servers, workers, folders. ${afterInterruption(code)}`);
+      return code;
+    }
     process.stderr.write(`The demo could not be run: ${reasonOf(error)}\n`);
     return exitCodes.notRun;
   }
@@ -74,9 +78,17 @@ function readArguments(words: readonly string[]) {
   }
 }
 
-// As shells tell of a process that a signal has ended.
-function exitCodeOf(signal: NodeJS.Signals): number {
-  return 128 + constants.signals[signal];
+// As shells tell of a process that a signal has ended. For Ctrl-C this is SIGINT, whatever else came with it.
+function exitCodeOf(signals: ReadonlySet<NodeJS.Signals>): number {
+  const [first = 'SIGINT'] = signals;
+  return 128 + constants.signals[signals.has('SIGINT') ? 'SIGINT' : first];
+}
+
+// A package manager tells of every exit status but 0 as of a failure, and cannot be kept from it by the program that it runs.
+function afterInterruption(code: number): string {
+  const manager = /^(\w+)\//.exec(process.env['npm_config_user_agent'] ?? '')?.[1];
+  if (process.env['npm_lifecycle_event'] !== 'demo' || manager === undefined) return '';
+  return `If ${manager} now says that a command failed, it means the exit status, ${code}.`;
 }
 
 function reasonOf(error: unknown): string {
