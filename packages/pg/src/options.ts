@@ -449,8 +449,7 @@ function timerMillis(value: number): number {
 
 function addressChange(value: unknown = 'idle'): PoolSettings['retireOnAddressChange'] {
   if (value === 'idle' || value === 'all' || value === false) return value;
-  const given = typeof value === 'string' ? `the string '${value}'` : String(value);
-  throw new InvalidArgumentError('retireOnAddressChange', `must be 'idle', 'all' or false, got ${given}`);
+  throw new InvalidArgumentError('retireOnAddressChange', `must be 'idle', 'all' or false, got ${describeValue(value)}`);
 }
 
 function sessionCount(value: unknown = 0): number {

@@ -176,6 +176,20 @@ describe('what cannot be used is refused by the constructor, which names it', ()
     expect(() => new Pool(options as never)).toThrow(refusal('options'));
   });
 
+  it.each([
+    [{ ndots: 'five' }, 'dns.ndots'],
+    [{ nameservers: '10.0.0.1' }, 'dns.nameservers'],
+    [{ nameservers: ['10.0.0.1', 'x'] }, 'dns.nameservers[1]'],
+    [{ cache: { maxNames: 0 } }, 'dns.cache.maxNames'],
+  ])('an option of the resolver, by its path: %j', (dns, argument) => {
+    expect(() => new Pool(webscaler.options({ dns: dns as never }))).toThrow(
+      expect.objectContaining({
+        argument,
+        message: expect.stringMatching(new RegExp(`^${argument.replace(/\W/g, '\\$&')}: `)),
+      }),
+    );
+  });
+
   it('says of a text with commas how to split it', () => {
     const allowedTargets = 'primary-db.example.com,secondary-db.example.com' as never;
     expect(() => new Pool(webscaler.options({ allowedTargets }))).toThrow(/split\(','\)/);

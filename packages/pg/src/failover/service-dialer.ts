@@ -5,6 +5,7 @@ import {
   createTargetPolicy,
   discoverClusterContext,
   type Endpoint,
+  InvalidArgumentError,
   parseServiceReference,
   type Random,
   ResolutionError,
@@ -49,7 +50,7 @@ export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clo
     allowedTargets: settings.allowedTargets,
     allowedNetworks: settings.allowedNetworks,
   });
-  const dns = shareDns(settings.dns, dependencies);
+  const dns = sharedDns(settings, dependencies);
   const source = settings.source ?? dnsSource(settings, policy, dns);
   const balancer = new Balancer({}, dependencies);
   const secureContext = new SharedSecureContext();
@@ -88,6 +89,18 @@ function withWholeChain(error: unknown, target: Target): unknown {
   if (!(error instanceof ResolutionError) || target.via.length === 0) return error;
   const { failure, hostname, chain, detail, cause } = error;
   return new ResolutionError(failure, hostname, { via: target.via, chain, detail, cause });
+}
+
+// The resolver knows its options by their own names.
+function sharedDns({ dns }: PoolSettings, dependencies: { clock: Clock; random: Random }): SharedDns {
+  try {
+    return shareDns(dns, dependencies);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new InvalidArgumentError(`dns.${error.argument}`, error.message.slice(`${error.argument}: `.length), {
+      cause: error,
+    });
+  }
 }
 
 function dnsSource(settings: PoolSettings, policy: TargetPolicy, dns: SharedDns): TargetSource {
