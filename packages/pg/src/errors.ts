@@ -79,6 +79,7 @@ export class AuthenticationRefusedError extends ExternalNameError {
 
 /** The server asks for a password, and none was given. Code `ERR_EXTERNALNAME_PASSWORD_REQUIRED`. */
 export class PasswordRequiredError extends ExternalNameError {
+  /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, user: string, service: string, options?: ExternalNameErrorOptions) {

@@ -82,6 +82,7 @@ export class Client extends pg.Client {
    * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` for a Service without `allowedTargets`
    */
   override connect(): Promise<pg.Client>;
+  /** The same, told by a callback. */
   override connect(callback: ((error: Error) => void) | ((error: null, client: pg.Client) => void)): void;
   override connect(callback?: unknown): unknown {
     if (this.#state.name !== 'new') {
@@ -125,6 +126,7 @@ export class Client extends pg.Client {
 
   /** As in `pg.Client`. */
   override end(): Promise<void>;
+  /** The same, told by a callback. */
   override end(callback: (error: Error) => void): void;
   override end(callback?: unknown): unknown {
     const ended = this.#end();
