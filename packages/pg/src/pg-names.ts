@@ -4,33 +4,6 @@
 // are linked, with an error of the loader and before ours can be said.
 import * as pg from 'pg';
 
-export type {
-  BindConfig,
-  ClientBase,
-  ClientConfig,
-  ConnectionConfig,
-  CustomTypesConfig,
-  Defaults,
-  Events,
-  ExecuteConfig,
-  FieldDef,
-  MessageConfig,
-  Notification,
-  PoolClient,
-  PoolConfig,
-  QueryArrayConfig,
-  QueryArrayResult,
-  QueryConfig,
-  QueryConfigValues,
-  QueryParse,
-  QueryResult,
-  QueryResultBase,
-  QueryResultRow,
-  ResultBuilder,
-  Submittable,
-  TransactionStatus,
-} from 'pg';
-
 // biome-ignore-start lint/suspicious/noExplicitAny: the type parameters are those of pg's types, so that code typed for them compiles unchanged
 
 /** As in `pg`. */
@@ -57,6 +30,57 @@ export type Result<R extends pg.QueryResultRow = any> = pg.Result<R>;
 export const TypeOverrides = pg.TypeOverrides;
 /** As in `pg`. */
 export type TypeOverrides = pg.TypeOverrides;
+
+// Types by their own name each, and not passed on by `export type … from`: what bundles the declarations takes those for values.
+
+/** As in `pg`. */
+export type BindConfig = pg.BindConfig;
+/** As in `pg`. */
+export type ClientBase = pg.ClientBase;
+/** As in `pg`. */
+export type ClientConfig = pg.ClientConfig;
+/** As in `pg`. */
+export type ConnectionConfig = pg.ConnectionConfig;
+/** As in `pg`. */
+export type CustomTypesConfig = pg.CustomTypesConfig;
+/** As in `pg`. */
+export type Defaults = pg.Defaults;
+/** As in `pg`. */
+export type Events = pg.Events;
+/** As in `pg`. */
+export type ExecuteConfig = pg.ExecuteConfig;
+/** As in `pg`. */
+export type FieldDef = pg.FieldDef;
+/** As in `pg`. */
+export type MessageConfig = pg.MessageConfig;
+/** As in `pg`. */
+export type Notification = pg.Notification;
+/** As in `pg`. */
+export type PoolClient = pg.PoolClient;
+/** As in `pg`. */
+export type PoolConfig = pg.PoolConfig;
+/** As in `pg`. */
+export type QueryArrayConfig<I = any[]> = pg.QueryArrayConfig<I>;
+/** As in `pg`. */
+export type QueryArrayResult<R extends any[] = any[]> = pg.QueryArrayResult<R>;
+/** As in `pg`. */
+export type QueryConfig<I = any[]> = pg.QueryConfig<I>;
+/** As in `pg`. */
+export type QueryConfigValues<T> = pg.QueryConfigValues<T>;
+/** As in `pg`. */
+export type QueryParse = pg.QueryParse;
+/** As in `pg`. */
+export type QueryResult<R extends pg.QueryResultRow = any> = pg.QueryResult<R>;
+/** As in `pg`. */
+export type QueryResultBase = pg.QueryResultBase;
+/** As in `pg`. */
+export type QueryResultRow = pg.QueryResultRow;
+/** As in `pg`. */
+export type ResultBuilder<R extends pg.QueryResultRow = any> = pg.ResultBuilder<R>;
+/** As in `pg`. */
+export type Submittable = pg.Submittable;
+/** As in `pg`. */
+export type TransactionStatus = pg.TransactionStatus;
 
 // biome-ignore-end lint/suspicious/noExplicitAny: as above
 

@@ -35,13 +35,13 @@ export interface ServerHistory {
 }
 
 /** What a server knows of a transaction. `future` is a number that it has not reached yet. */
-export type TransactionStatus = 'committed' | 'aborted' | 'in progress' | 'future' | 'forgotten';
+export type RecordedStatus = 'committed' | 'aborted' | 'in progress' | 'future' | 'forgotten';
 
 /** What the server that answers now says. */
 export interface CommitAnswer {
   readonly history: ServerHistory;
   /** Asked only on the same timeline. */
-  readonly status: TransactionStatus | undefined;
+  readonly status: RecordedStatus | undefined;
   /** Whether the marker's row is there; `undefined` where there is no marker. */
   readonly marked: boolean | undefined;
 }
@@ -237,9 +237,9 @@ function historyOf(row: Partial<EvidenceRow> | undefined): ServerHistory {
   };
 }
 
-async function askStatus(client: pg.ClientBase, transactionId: string): Promise<TransactionStatus> {
+async function askStatus(client: pg.ClientBase, transactionId: string): Promise<RecordedStatus> {
   try {
-    const result = await client.query<{ status: TransactionStatus | null }>(
+    const result = await client.query<{ status: RecordedStatus | null }>(
       'SELECT pg_catalog.pg_xact_status($1::xid8) AS status',
       [transactionId],
     );
