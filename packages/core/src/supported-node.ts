@@ -1,5 +1,3 @@
-import type { ErrorCode } from './errors.ts';
-
 /**
  * Throws one sentence where Node.js is older than the packages support, before anything fails in words of its own.
  * Other runtimes are judged by the version of Node.js that they say they are compatible with, if they say one.
@@ -8,7 +6,7 @@ export function requireSupportedNode(version: string | undefined): void {
   const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
   const isOld = major < oldest.major || (major === oldest.major && minor < oldest.minor);
   if (version === undefined || !isOld) return;
-  const code: ErrorCode = 'ERR_EXTERNALNAME_UNSUPPORTED_VERSION';
+  const code = 'ERR_EXTERNALNAME_UNSUPPORTED_VERSION';
   const needed = `externalname needs Node.js ${oldest.major}.${oldest.minor} or newer, and this is ${version}`;
   throw Object.assign(new Error(`${needed}: use a newer Node.js`), { code });
 }

@@ -449,7 +449,10 @@ function timerMillis(value: number): number {
 
 function addressChange(value: unknown = 'idle'): PoolSettings['retireOnAddressChange'] {
   if (value === 'idle' || value === 'all' || value === false) return value;
-  throw new InvalidArgumentError('retireOnAddressChange', `must be 'idle', 'all' or false, got ${describeValue(value)}`);
+  throw new InvalidArgumentError(
+    'retireOnAddressChange',
+    `must be 'idle', 'all' or false, got ${describeValue(value)}`,
+  );
 }
 
 function sessionCount(value: unknown = 0): number {

@@ -2,7 +2,6 @@ import { isAsked } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { processIdOf } from '../driver/client-internals.ts';
 import { warn } from '../warnings.ts';
-import type { PooledConnection } from './pooled-connection.ts';
 
 /** Where the application's call came from, if the environment asks for such things (`NODE_DEBUG=externalname`): it costs each call. */
 export function placeOfCall(): string | undefined {
@@ -20,8 +19,15 @@ export function rememberTaker(client: pg.Client, place: string | undefined): voi
 
 const takers = new WeakMap<pg.Client, string>();
 
+/** What of a connection is looked at. */
+interface HeldConnection {
+  readonly client: pg.Client;
+  readonly isOut: boolean;
+  readonly borrower: string;
+}
+
 /** Says which clients the application has and does not give back, while the end of the pool waits for them. */
-export function warnOfHeld(name: string, connections: Iterable<PooledConnection>, timeoutMillis: number): void {
+export function warnOfHeld(name: string, connections: Iterable<HeldConnection>, timeoutMillis: number): void {
   const held = [...connections].filter(({ isOut, borrower }) => isOut && borrower === 'application');
   if (held.length === 0) return;
   const clients = held.length === 1 ? 'a client that was' : `${held.length} clients that were`;

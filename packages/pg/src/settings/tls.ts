@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from '@externalname/core';
 import type * as pg from 'pg';
+import { warn } from '../warnings.ts';
 import { parametersOf, withoutParameters } from './connection-string.ts';
 
 /** How far the server's certificate is checked. */
@@ -91,10 +92,10 @@ export function warnOfIgnoredTls({ ssl, connectionString }: pg.ClientConfig): vo
     return;
   }
   isWarned = true;
-  process.emitWarning(
+  warn(
+    'EXTERNALNAME_SSL_IGNORED',
     `pg ignores the option ssl, because the connection string says ${word}: leave one of the two out, and name certificates by ` +
       'sslrootcert, sslcert and sslkey in the connection string',
-    { type: 'ExternalNameWarning', code: 'EXTERNALNAME_SSL_IGNORED' },
   );
 }
 
