@@ -537,6 +537,7 @@ const endPool = (pool: { end(): unknown }) => pool.end();
 const pgTable: Readonly<Record<string, Entry>> = {
   AuthenticationRefusedError: 'error',
   Client: { args: () => [poolOptions], run: (options) => new pg.Client(options), codes: refusals },
+  CleartextRefusedError: 'error',
   CommitOutcomeUnknownError: 'error',
   ConnectError: 'error',
   ConnectTimeoutError: 'error',
@@ -566,6 +567,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   pgModule: 'constant',
   recentEventsOf: { args: () => [new Error('an error')], run: pg.recentEventsOf },
   retried: 'constant',
+  serviceNotFollowed: 'constant',
   stepTaken: 'constant',
   switched: 'constant',
   targetNotFollowed: 'constant',

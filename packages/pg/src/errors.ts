@@ -77,6 +77,24 @@ export class AuthenticationRefusedError extends ExternalNameError {
   }
 }
 
+/**
+ * TLS is off without a word, and the plain host is an ExternalName Service that leads out of the cluster: nothing was sent. Code
+ * `ERR_EXTERNALNAME_CLEARTEXT_REFUSED`.
+ */
+export class CleartextRefusedError extends ExternalNameError {
+  /** Nothing was sent, so doing it again is safe. */
+  override readonly outcome = 'not-executed';
+
+  constructor(name: string, target: string, options?: ExternalNameErrorOptions) {
+    super(
+      'ERR_EXTERNALNAME_CLEARTEXT_REFUSED',
+      `${name} is an ExternalName Service that leads to ${target}, and TLS is off: password and data would leave the cluster in the ` +
+        `clear. Add allowedTargets: ['${target}'], which turns verified TLS on, or write ssl: false if it is to be so`,
+      options,
+    );
+  }
+}
+
 /** The server asks for a password, and none was given. Code `ERR_EXTERNALNAME_PASSWORD_REQUIRED`. */
 export class PasswordRequiredError extends ExternalNameError {
   /** It did not happen, so doing it again is safe. */

@@ -80,6 +80,17 @@ export interface RetryEvent {
   readonly error: unknown;
 }
 
+/**
+ * A plain host is an ExternalName Service that leads out of the cluster, and the pool does not follow it. Channel
+ * `externalname:pg:service-not-followed`.
+ */
+export interface ServiceNotFollowedEvent {
+  /** The host that the pool was made for. */
+  readonly name: string;
+  /** Where the Service leads. */
+  readonly target: string;
+}
+
 /** A pool moved to another target. See {@link SwitchEvent}. */
 export const switched = new EventChannel<SwitchEvent>('externalname:pg:switch');
 /** Nothing is left on earlier targets. See {@link DrainedEvent}. */
@@ -92,3 +103,5 @@ export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externaln
 export const connected = new EventChannel<ConnectEvent>('externalname:pg:connect');
 /** Work that was not executed is done again. See {@link RetryEvent}. */
 export const retried = new EventChannel<RetryEvent>('externalname:pg:retry');
+/** A plain host is a Service that nobody follows. See {@link ServiceNotFollowedEvent}. */
+export const serviceNotFollowed = new EventChannel<ServiceNotFollowedEvent>('externalname:pg:service-not-followed');

@@ -24,9 +24,10 @@ import type { TargetSessionAttrs } from './connect/session-role.ts';
 import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 import { maskSecrets } from './secrets.ts';
-import { hostOf } from './settings/connection-string.ts';
+import { hostOf, parametersOf } from './settings/connection-string.ts';
 import { type Said, saidInCode, saidToLibpq } from './settings/libpq.ts';
 import { checkOptionsOfPg, checkPort } from './settings/options-of-pg.ts';
+import { mayBeService } from './settings/service-name.ts';
 import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts';
 
 /**
@@ -159,6 +160,8 @@ export interface PoolSettings {
   readonly source: TargetSource | undefined;
   readonly dns: DnsResolverOptions | Resolver | undefined;
   readonly tls: TlsMode;
+  /** Whether the caller said so, in code, in the connection string or by `PGSSLMODE`. */
+  readonly tlsIsSaid: boolean;
   readonly targetSessionAttrs: TargetSessionAttrs;
   /** Whether nobody asked for `read-write` in so many words: see `WantedRole`. */
   readonly takesOwnReadOnly: boolean;
@@ -190,7 +193,7 @@ export interface PoolSettings {
 export function poolSettings(given: PoolOptions | null, environment: NodeJS.ProcessEnv = process.env): PoolSettings {
   const options = ownOptions(given ?? {});
   checkOptionsOfPg(options);
-  const allowedTargets = options.allowedTargets ?? listFrom(environment['EXTERNALNAME_ALLOWED_TARGETS']);
+  const allowedTargets = options.allowedTargets ?? targetsFor(options, environment);
   const follows = options.service !== undefined || allowedTargets !== undefined || options.source !== undefined;
   const { service } = options;
   if (service !== undefined && (typeof service !== 'string' || service === '')) {
@@ -221,6 +224,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     source: options.source,
     dns: options.dns,
     tls: tls?.mode ?? tlsOfHost(probe),
+    tlsIsSaid: isTlsSaid(options, environment),
     targetSessionAttrs: oneOf(said.targetSessionAttrs, sessionAttrs, follows ? 'read-write' : 'any'),
     takesOwnReadOnly: follows && said.targetSessionAttrs.value === undefined,
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
@@ -412,6 +416,20 @@ function tlsOfHost(probe: pg.Client): TlsMode {
   const isWeakened =
     typeof ssl === 'object' && (ssl.rejectUnauthorized === false || ssl.checkServerIdentity !== undefined);
   return isWeakened ? 'unverified' : 'verified';
+}
+
+// The variable is there for all pools of a process: it concerns those whose host can be a Service, and no others.
+function targetsFor(options: PoolOptions, environment: NodeJS.ProcessEnv): readonly string[] | 'any' | undefined {
+  const list = listFrom(environment['EXTERNALNAME_ALLOWED_TARGETS']);
+  if (list === undefined || options.service !== undefined || options.source !== undefined) return list;
+  const { connectionString, host } = options;
+  const written = connectionString ? hostOf(connectionString) : host;
+  return mayBeService(written || environment['PGHOST'] || pg.defaults.host || 'localhost') ? list : undefined;
+}
+
+function isTlsSaid({ ssl, connectionString }: PoolOptions, environment: NodeJS.ProcessEnv): boolean {
+  const words = parametersOf(connectionString);
+  return [ssl, words['sslmode'], words['ssl'], environment['PGSSLMODE']].some((said) => said !== undefined);
 }
 
 function listFrom(text: string | undefined): readonly string[] | 'any' | undefined {

@@ -3,6 +3,7 @@ export type { AuthenticationMethod } from './connect/authentication.ts';
 export type { SessionRole, TargetSessionAttrs } from './connect/session-role.ts';
 export {
   AuthenticationRefusedError,
+  CleartextRefusedError,
   CommitOutcomeUnknownError,
   ConnectError,
   ConnectionLostError,
@@ -27,7 +28,9 @@ export {
   drained,
   type RetryEvent,
   retried,
+  type ServiceNotFollowedEvent,
   type SwitchEvent,
+  serviceNotFollowed,
   switched,
   type TargetRefusedEvent,
   targetNotFollowed,

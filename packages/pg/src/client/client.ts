@@ -1,4 +1,4 @@
-import { type Endpoint, isExternalNameError, systemClock, type Target } from '@externalname/core';
+import { type Endpoint, isExternalNameError, systemClock, systemRandom, type Target } from '@externalname/core';
 import { abortable, onAbort, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
@@ -20,6 +20,7 @@ import { recordStatementOutcomes, sendNothingMore } from '../driver/statement-ou
 import { ConnectionLostError, FailoverTimeoutError, ServerRoleError } from '../errors.ts';
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
 import { SharedConnections, type SharingClient } from '../failover/shared-connections.ts';
+import { UnfollowedService } from '../failover/unfollowed-service.ts';
 import { recordOutcome } from '../failures/classify.ts';
 import { monitoredClient } from '../liveness/monitored-client.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
@@ -147,6 +148,7 @@ export class Client extends pg.Client {
 
   async #connectPlainly(): Promise<pg.Client> {
     const { name } = this.#settings;
+    await new UnfollowedService(this.#settings, { clock: systemClock, random: systemRandom }).beforeConnecting();
     const roles = new RoleReports();
     this.#state = { name: 'ready', endpoint: undefined, leave: async () => undefined, suspect: ignore };
     guardAuthentication(this, demandsOf(this.#settings, this, name));

@@ -1,4 +1,4 @@
-import type { Clock } from '@externalname/core';
+import type { Clock, Random } from '@externalname/core';
 import type * as pg from 'pg';
 import { answerScramFrom, guardAuthentication } from '../connect/authentication.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
@@ -10,6 +10,7 @@ import type { PoolSettings } from '../options.ts';
 import { type RecentEvent, RecentEvents } from '../recent-events.ts';
 import type { ConnectionFactory, ConnectionRequest, Epoch, FactoryHost, MadeConnection } from './connection-factory.ts';
 import { ServerHealth } from './server-health.ts';
+import { UnfollowedService } from './unfollowed-service.ts';
 
 /**
  * Makes the connections of a pool for a plain host: `pg` dials as it always does, once, and its error is the caller's. There is
@@ -30,7 +31,11 @@ export class HostConnections implements ConnectionFactory {
   readonly #recent: RecentEvents;
   readonly #health: ServerHealth;
 
-  constructor(settings: PoolSettings, host: FactoryHost, clock: Clock) {
+  readonly #unfollowed: UnfollowedService;
+
+  constructor(settings: PoolSettings, host: FactoryHost, dependencies: { clock: Clock; random: Random }) {
+    const { clock } = dependencies;
+    this.#unfollowed = new UnfollowedService(settings, dependencies);
     this.#settings = settings;
     this.#host = host;
     this.#clock = clock;
@@ -56,6 +61,7 @@ export class HostConnections implements ConnectionFactory {
 
   async connect(request: ConnectionRequest): Promise<MadeConnection> {
     const { name } = this.#settings;
+    await this.#unfollowed.beforeConnecting();
     const client = this.#host.createClient();
     guardAuthentication(client, this.#host.demands(client, name));
     // What a channel is bound to is found in one place, here as for a Service.

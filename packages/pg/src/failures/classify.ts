@@ -192,6 +192,7 @@ const ours: Record<string, FailureKind | undefined> = {
   ERR_EXTERNALNAME_TLS_IDENTITY: 'identity',
   ERR_EXTERNALNAME_AUTHENTICATION_REFUSED: 'authentication',
   ERR_EXTERNALNAME_PASSWORD_REQUIRED: 'authentication',
+  ERR_EXTERNALNAME_CLEARTEXT_REFUSED: 'policy',
   ERR_EXTERNALNAME_PROTOCOL_VIOLATION: 'protocol',
   ERR_EXTERNALNAME_SERVER_ROLE: 'wrong-role',
   ERR_EXTERNALNAME_TARGET_RETIRED: 'not-queryable',

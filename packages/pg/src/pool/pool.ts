@@ -154,7 +154,7 @@ export class Pool extends pg.Pool {
         },
         { clock, random },
       );
-    const factory = service ?? new HostConnections(settings, factoryHost, clock);
+    const factory = service ?? new HostConnections(settings, factoryHost, { clock, random });
     this.#factory = factory;
     this.#liveness =
       service &&

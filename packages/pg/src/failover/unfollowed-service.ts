@@ -1,0 +1,88 @@
+import { type Clock, discoverClusterContext, isWithin, parseServiceReference, type Random } from '@externalname/core';
+import { shareDns, withDeadline } from '@externalname/core/internal';
+import { inBackground } from '../background.ts';
+import { CleartextRefusedError } from '../errors.ts';
+import { serviceNotFollowed } from '../events.ts';
+import type { PoolSettings } from '../options.ts';
+import { mayBeService } from '../settings/service-name.ts';
+import { warn } from '../warnings.ts';
+
+/**
+ * Looks, for a plain host, whether it is an ExternalName Service: an application whose import was swapped and whose allow-list was
+ * forgotten works, follows nothing, and would not notice before the disaster.
+ *
+ * It asks the cluster's DNS once, and only where it can be one: in a pod (by the search list of resolv.conf), or for a name with
+ * `.svc` in it. Nothing waits for the answer, but what would go in the clear to a host outside.
+ */
+export class UnfollowedService {
+  readonly #settings: PoolSettings;
+  readonly #dependencies: { clock: Clock; random: Random };
+  #looking: Promise<string | undefined> | undefined;
+
+  constructor(settings: PoolSettings, dependencies: { clock: Clock; random: Random }) {
+    this.#settings = settings;
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * To be called before each connection.
+   *
+   * @throws CleartextRefusedError `ERR_EXTERNALNAME_CLEARTEXT_REFUSED` where TLS is off without a word, and the host a Service that
+   * leads out of the cluster
+   */
+  async beforeConnecting(): Promise<void> {
+    const { follows, name, tls, tlsIsSaid } = this.#settings;
+    if (follows || !mayBeService(name)) return;
+    this.#looking ??= inBackground(() => this.#look());
+    if (tls !== 'off' || tlsIsSaid) return;
+    const target = await this.#looking;
+    if (target !== undefined) throw new CleartextRefusedError(name, target);
+  }
+
+  // Where it leads, if out of the cluster. Never rejects: what DNS does not tell is for `pg` to find out.
+  async #look(): Promise<string | undefined> {
+    const { name, dns, clusterDomain, namespace } = this.#settings;
+    try {
+      await using shared = shareDns(dns, this.#dependencies);
+      const { searchDomains } = shared;
+      const isInCluster = searchDomains.some((domain) => /(^|\.)svc\./.test(domain)) || /\.svc(\.|$)/.test(name);
+      if (!isInCluster) return undefined;
+      const context = discoverClusterContext({ searchDomains });
+      const defaults = {
+        namespace: namespace ?? context.namespace,
+        clusterDomain: clusterDomain ?? context.clusterDomain,
+      };
+      const service = parseServiceReference(name, defaults);
+      const source = shared.follow({ service, clusterDomain: service.clusterDomain });
+      const { externalName, via } = await withDeadline((signal) => source.current({ signal }), {
+        timeoutMillis: lookTimeoutMillis,
+        onTimeout: () => new Error('the cluster DNS did not answer'),
+        clock: this.#dependencies.clock,
+      });
+      if (via.length === 0 || isWithin(externalName, service.clusterDomain)) return undefined;
+      this.#tell(externalName);
+      return externalName;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #tell(target: string): void {
+    const { name } = this.#settings;
+    serviceNotFollowed.publish(() => ({ name, target }));
+    if (told.has(name)) return;
+    told.add(name);
+    warn(
+      'EXTERNALNAME_NOT_FOLLOWED',
+      `${name} is an ExternalName Service that leads to ${target}, and this pool does not follow it: after a switch it stays where ` +
+        `it is. Add allowedTargets: ['${target}'] to its options, with every other host that the Service may lead to, or set ` +
+        `EXTERNALNAME_ALLOWED_TARGETS=${target}`,
+    );
+  }
+}
+
+// Once for each name in a process, however many pools it has.
+const told = new Set<string>();
+
+// A cluster's DNS that takes longer has other troubles.
+const lookTimeoutMillis = 2_000;
