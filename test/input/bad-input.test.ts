@@ -53,7 +53,7 @@ describe.each(Object.entries(faces))('@externalname/%s', (_, { exports, table, b
         fc.asyncProperty(fc.constantFrom(...paths), anything, async (path, value) => {
           await expectTakenOrRefused(call, path, value);
         }),
-        { numRuns: call.runs ?? 200 },
+        { numRuns: call.runs ?? 100 },
       );
     },
     60_000,

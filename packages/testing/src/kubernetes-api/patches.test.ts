@@ -55,7 +55,7 @@ describe('a JSON patch', () => {
     expect(() => applyJsonPatch({}, nesting)).toThrow(
       expect.objectContaining({ status: expect.objectContaining({ code: 400 }) }),
     );
-  });
+  }, 30_000);
 
   it('is refused where it moves an object into itself', () => {
     expect(() => applyJsonPatch({ a: { b: {} } }, [{ op: 'move', from: '/a', path: '/a/b/c' }])).toThrow();
