@@ -8,12 +8,12 @@ const sources = {
 };
 
 // What kills and rebuilds servers again and again: not for every save of a file. `pnpm test:long` runs it, and CI.
-const long = '{packages/*/test,test/acceptance}/**/*.long.test.ts';
+const long = '{packages/*/test,test/acceptance,test/input}/**/*.long.test.ts';
 
 export default defineConfig({
   test: {
     // The machine of a contributor may have two cores, and integration tests start PostgreSQL.
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         ...sources,
@@ -30,7 +30,7 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'integration',
-          include: ['packages/*/test/**/*.test.ts', 'test/input/**/*.test.ts'],
+          include: ['packages/*/test/**/*.test.ts'],
           exclude: [long, '**/node_modules/**'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
