@@ -8,7 +8,7 @@ const sources = {
 };
 
 // What kills and rebuilds servers again and again: not for every save of a file. `pnpm test:long` runs it, and CI.
-const long = '{packages/*/test,test/acceptance,test/input}/**/*.long.test.ts';
+const long = '{packages/*/test,test/{acceptance,docs,input}}/**/*.long.test.ts';
 
 export default defineConfig({
   test: {
@@ -24,6 +24,7 @@ export default defineConfig({
             'examples/*/src/**/*.test.ts',
             'test/{rooms,docs,workspace,package}/**/*.test.ts',
           ],
+          exclude: [long, '**/node_modules/**'],
         },
       },
       {
