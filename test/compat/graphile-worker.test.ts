@@ -80,6 +80,8 @@ describe('graphile-worker, the connection that listens', () => {
     try {
       await add('before');
       await expect.poll(() => done, { timeout: 5_000 }).toEqual(['before']);
+      // That a job is done is written after it ran, by a statement that nobody repeats, whose failure nobody handles.
+      await expect.poll(() => jobs(webscaler), { timeout: 5_000 }).toBe(0);
       await change(webscaler);
       await add('after');
       await expect.poll(() => done, { timeout: 5_000 }).toEqual(['before', 'after']);
@@ -90,6 +92,11 @@ describe('graphile-worker, the connection that listens', () => {
     }
   });
 });
+
+/** How many jobs are not done, as far as the database knows. */
+async function jobs(webscaler: Webscaler): Promise<number> {
+  return (await webscaler.query('select 1 from graphile_worker._private_jobs')).length;
+}
 
 /** Whether a session on the primary has sent its LISTEN. */
 async function listening(webscaler: Webscaler): Promise<boolean> {
