@@ -1,18 +1,10 @@
-import {
-  type Clock,
-  type Endpoint,
-  isExternalNameError,
-  type Random,
-  systemClock,
-  systemRandom,
-} from '@externalname/core';
+import { type Clock, isExternalNameError, type Random, systemClock, systemRandom } from '@externalname/core';
 import { aFunction, anObjectWith, aSignal, checkOptions, optional } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
 import { roleFits } from '../connect/session-role.ts';
 import { requestCancel, serverAddressOf } from '../driver/cancel-request.ts';
-import { processIdOf } from '../driver/client-internals.ts';
 import { destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, TooManyWaitingError } from '../errors.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
@@ -53,6 +45,7 @@ import { type PendingItem, type PgPool, pgPoolOf, poolEndedError, throwLater } f
 import type { PoolStatus } from './pool-status.ts';
 import type { ConnectionHost, PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
+import { endpointsOfProcess } from './process-endpoints.ts';
 import { type Attempt, Queries, type Repeatable } from './query.ts';
 import { Switching } from './switching.ts';
 
@@ -164,7 +157,7 @@ export class Pool extends pg.Pool {
       pool.Client = controlClientOf({
         settings,
         clock,
-        endpointsOf: (processId) => this.#endpointsOf(processId),
+        endpointsOf: (processId) => endpointsOfProcess(processId, this.#connections.open()),
         connectMonitor: (endpoint, signal, create) => service.connectMonitor(endpoint, signal, create),
       });
     }
@@ -279,25 +272,31 @@ export class Pool extends pg.Pool {
    */
   // biome-ignore-start lint/suspicious/noExplicitAny: the forms are those of pg's types, so that code typed for them compiles unchanged
   override query<T extends pg.Submittable>(query: T): T;
+  /** Rows as arrays. */
   override query<R extends any[] = any[], I = any[]>(
     config: pg.QueryArrayConfig<I> & Repeatable,
     values?: pg.QueryConfigValues<I>,
   ): Promise<pg.QueryArrayResult<R>>;
+  /** With everything in one object. */
   override query<R extends pg.QueryResultRow = any, I = any[]>(
     config: pg.QueryConfig<I> & Repeatable,
   ): Promise<pg.QueryResult<R>>;
+  /** With its values. */
   override query<R extends pg.QueryResultRow = any, I = any[]>(
     textOrConfig: string | (pg.QueryConfig<I> & Repeatable),
     values?: pg.QueryConfigValues<I>,
   ): Promise<pg.QueryResult<R>>;
+  /** Rows as arrays, told by a callback. */
   override query<R extends any[] = any[], I = any[]>(
     config: pg.QueryArrayConfig<I> & Repeatable,
     callback: (error: Error, result: pg.QueryArrayResult<R>) => void,
   ): void;
+  /** Told by a callback. */
   override query<R extends pg.QueryResultRow = any, I = any[]>(
     textOrConfig: string | (pg.QueryConfig<I> & Repeatable),
     callback: (error: Error, result: pg.QueryResult<R>) => void,
   ): void;
+  /** With its values, told by a callback. */
   override query<R extends pg.QueryResultRow = any, I = any[]>(
     text: string,
     values: pg.QueryConfigValues<I>,
@@ -397,6 +396,7 @@ export class Pool extends pg.Pool {
    * every socket is closed.
    */
   override end(): Promise<void>;
+  /** The same, told by a callback. */
   override end(callback: () => void): void;
   override end(callback?: () => void): Promise<void> | undefined {
     const pool = pgPoolOf(this);
@@ -554,19 +554,6 @@ export class Pool extends pg.Pool {
     const { withoutPermit, spare } = this.#queue;
     const starting = Math.max(0, Math.min(withoutPermit, spare) - this.#connections.idleCount);
     return this.#connections.total + this.#preparation.making + starting;
-  }
-
-  #endpointsOf(processId: number): readonly Endpoint[] {
-    const found = [...this.#connections.open()].filter(
-      ({ client, isOver }) => !isOver && processIdOf(client) === processId,
-    );
-    const distinct = (among: readonly PooledConnection[]) => {
-      const endpoints = among.flatMap(({ endpoint }) => endpoint ?? []);
-      return [...new Map(endpoints.map((endpoint) => [`${endpoint.address} ${endpoint.port}`, endpoint])).values()];
-    };
-    const all = distinct(found);
-    // Two servers may have given the same id. A session that is idle is not signalled.
-    return all.length > 1 ? distinct(found.filter(({ isOut }) => isOut)) : all;
   }
 
   #timeoutError({ hasPermit, lastError }: Checkout, timeoutMillis: number): Error {
