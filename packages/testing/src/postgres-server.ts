@@ -3,7 +3,7 @@ import { chown, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError, type WaitOptions } from '@externalname/core';
-import { sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { type AdministrationOptions, administrate, type RunStatement } from './administration.ts';
 import type { IssuedCertificate } from './certificates.ts';
 import type { PostgresBinaries } from './postgres-binaries.ts';
@@ -180,7 +180,7 @@ export class PostgresServer {
     if (life.state === 'up') {
       await this.thaw();
       if (life.child.pid !== undefined) signal(life.child.pid, name);
-      await this.#within('stop', options, (signal) => abortableOnce(life.ended, signal));
+      await this.#within('stop', options, (signal) => abortable(life.ended, signal));
     }
     await this.#within('stop', options, async (signal) => {
       while ((await serverProcesses(this.#marks)).length > 0) await sleep(pollMillis, { signal });
@@ -492,13 +492,6 @@ async function openWriters(run: RunStatement, since: string, terminate: boolean)
   );
   const [prepared] = await run<{ n: string }>('select count(*) as n from pg_prepared_xacts');
   return rows.length + Number(prepared?.n ?? 0);
-}
-
-function abortableOnce(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    promise.then(resolve, reject);
-  });
 }
 
 function accepts(address: string, port: number): Promise<boolean> {

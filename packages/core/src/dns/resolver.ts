@@ -376,8 +376,10 @@ export class DnsResolver implements Resolver {
     const end = () => controller.abort(this.#closing.signal.reason);
     const abandon = () => controller.abort(signal?.reason);
     const controller = new AbortController();
-    this.#closing.signal.addEventListener('abort', end, { once: true });
-    signal?.addEventListener('abort', abandon, { once: true });
+    const stopListening = [
+      onAbort(this.#closing.signal, end),
+      ...(signal === undefined ? [] : [onAbort(signal, abandon)]),
+    ];
     try {
       return await withDeadline(ask, {
         signal: controller.signal,
@@ -390,8 +392,7 @@ export class DnsResolver implements Resolver {
       if (error === tooLate) return undefined;
       throw error;
     } finally {
-      this.#closing.signal.removeEventListener('abort', end);
-      signal?.removeEventListener('abort', abandon);
+      for (const stop of stopListening) stop();
     }
   }
 

@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https, { type RequestOptions } from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
 import { type Clock, isExternalNameError, type Outcome, type WaitOptions } from '@externalname/core';
-import { abortable, printable, withDeadline } from '@externalname/core/internal';
+import { abortable, onAbort, printable, withDeadline } from '@externalname/core/internal';
 import { type ClusterName, clusterOf, describeCluster } from '../kubeconfig/cluster-name.ts';
 import { KubernetesConfigError } from '../kubeconfig/errors.ts';
 import type { KubeConfigLike } from '../kubeconfig/kube-config-like.ts';
@@ -102,9 +102,7 @@ export class KubernetesApi {
   async lines(given: ApiRequest & { silenceMillis: number }): Promise<ApiLines> {
     const request: NamedRequest & { silenceMillis: number } = { ...given };
     const life = new AbortController();
-    const onAbort = () => life.abort(request.signal?.reason);
-    request.signal?.addEventListener('abort', onAbort, { once: true });
-    const end = () => request.signal?.removeEventListener('abort', onAbort);
+    const end = request.signal && onAbort(request.signal, () => life.abort(request.signal?.reason));
     try {
       const { response, options } = await withDeadline(() => this.#open(request, life.signal), {
         signal: request.signal,
@@ -114,11 +112,11 @@ export class KubernetesApi {
       });
       const conceal = (line: string) => withoutToken(line, options);
       return new Lines(response, request, this.#clock, conceal, () => {
-        end();
+        end?.();
         life.abort(new Error('closed'));
       });
     } catch (error) {
-      end();
+      end?.();
       life.abort(error);
       throw error;
     }
