@@ -10,6 +10,10 @@ const sources = {
 // What kills and rebuilds servers again and again: not for every save of a file. `pnpm test:long` runs it, and CI.
 const long = '{packages/*/test,test/{acceptance,docs,input}}/**/*.long.test.ts';
 
+// Servers are late now and then on a machine that others use as well. CI tries such a test a second time (TEST_RETRIES=1), and says so; at one's desk
+// it fails, so that it is seen.
+const retry = Number(process.env['TEST_RETRIES'] ?? 0);
+
 export default defineConfig({
   test: {
     // The machine of a contributor may have two cores, and integration tests start PostgreSQL.
@@ -35,6 +39,7 @@ export default defineConfig({
           exclude: [long, '**/node_modules/**'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+          retry,
         },
       },
       {
@@ -45,6 +50,7 @@ export default defineConfig({
           exclude: [long, '**/node_modules/**'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
+          retry,
         },
       },
       {
@@ -55,6 +61,7 @@ export default defineConfig({
           exclude: ['**/node_modules/**'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          retry,
         },
       },
     ],

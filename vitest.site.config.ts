@@ -15,5 +15,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // As in vitest.config.ts.
+    retry: Number(process.env['TEST_RETRIES'] ?? 0),
   },
 });
