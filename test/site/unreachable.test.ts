@@ -22,7 +22,8 @@ describe.each(['unreachable', 'prohibit', 'blackhole'])('a pod without a route (
 
   it('to its database is told so within the time that it allows, and is served when there is one', async () => {
     await cut(database);
-    await site.app.call('open', 'pool', site.poolOptions({ failoverTimeoutMillis: 1_000 }));
+    // Longer than the longest pause between two attempts, 1.25 s: the second query must not end before the next one.
+    await site.app.call('open', 'pool', site.poolOptions({ failoverTimeoutMillis: 2_500 }));
     await expect(site.app.call('query', 'pool', 'select 1')).rejects.toMatchObject({
       code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',
       outcome: 'not-executed',
