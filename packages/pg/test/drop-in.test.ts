@@ -16,20 +16,6 @@ afterAll(async () => {
   await webscaler?.[Symbol.asyncDispose]();
 });
 
-/** Options for a plain host, which both pools take. */
-function plainOptions(overrides: pg.PoolConfig = {}): pg.PoolConfig {
-  const { pair } = webscaler;
-  return {
-    host: pair.primary.address,
-    port: pair.port,
-    user: pair.user,
-    password: pair.password,
-    database: pair.database,
-    ssl: { ca: pair.ca, servername: 'primary-db.example.com' },
-    ...overrides,
-  };
-}
-
 type Note = (what: string) => void;
 type Scenario = (pool: pg.Pool, note: Note) => Promise<void>;
 
@@ -53,8 +39,8 @@ async function trace(pool: pg.Pool, scenario: Scenario): Promise<string[]> {
 }
 
 async function expectTheSame(scenario: Scenario, options: pg.PoolConfig = {}): Promise<void> {
-  const expected = await trace(new pg.Pool(plainOptions(options)), scenario);
-  const actual = await trace(new Pool(plainOptions(options)), scenario);
+  const expected = await trace(new pg.Pool(webscaler.plainOptions(options)), scenario);
+  const actual = await trace(new Pool(webscaler.plainOptions(options)), scenario);
   expect(actual).toEqual(expected);
   expect(expected.length).toBeGreaterThan(3);
 }
@@ -315,7 +301,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
 
   it('passwords, which do not show', () => {
     const { pair } = webscaler;
-    const pool = new Pool(plainOptions());
+    const pool = new Pool(webscaler.plainOptions());
     expect(JSON.stringify(pool.options)).not.toContain(pair.password);
     expect(pool.options.password).toBe(pair.password);
   });
@@ -323,7 +309,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
 
 describe('on purpose, it does otherwise than pg.Pool in that', () => {
   it('an ordinary SQL error costs no connection', async () => {
-    const pool = new Pool(plainOptions());
+    const pool = new Pool(webscaler.plainOptions());
     await expect(pool.query('select 1/0')).rejects.toMatchObject({ code: '22012' });
     expect(pool.totalCount).toBe(1);
     // Nor does a mistake that pg finds before it sends anything.
@@ -333,7 +319,7 @@ describe('on purpose, it does otherwise than pg.Pool in that', () => {
   });
 
   it('a client given back inside an open transaction is not handed on', async () => {
-    const pool = new Pool(plainOptions({ max: 1 }));
+    const pool = new Pool(webscaler.plainOptions({ max: 1 }));
     const client = await pool.connect();
     await client.query('begin');
     client.release();
@@ -345,7 +331,7 @@ describe('on purpose, it does otherwise than pg.Pool in that', () => {
   });
 
   it('a process without a listener for errors survives the death of an idle client', async () => {
-    const pool = new Pool(plainOptions({ max: 1 }));
+    const pool = new Pool(webscaler.plainOptions({ max: 1 }));
     const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
     const removed = new Promise((resolve) => pool.once('remove', resolve));
     await webscaler.pair.primary.query('select pg_terminate_backend($1)', [rows[0]?.pid]);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Pool } from '../src/index.ts';
 import { obliging } from './support/fake-postgres.ts';
 import { ended, never, start, startRefusing, startServer } from './support/pool-on-fake.ts';
+import { collectWarnings } from './support/process-warnings.ts';
 
 describe('end()', () => {
   it('of a plain host does not wait for a statement whose client was given back, as in pg', async () => {
@@ -40,26 +41,20 @@ describe('end() that waits for a client which was not given back', () => {
     ['a plain host', false],
     ['a Service', true],
   ])('says so after two seconds, in a process warning: %s', async (_, isService) => {
-    const warned: (Error & { code?: string; detail?: string })[] = [];
-    const listen = (warning: Error) => warned.push(warning);
-    process.on('warning', listen);
-    try {
-      const { pool } = isService
-        ? await start({ max: 3, endTimeoutMillis: 30_000 })
-        : {
-            pool: ended(
-              new Pool({ host: '127.0.0.1', port: (await startServer(obliging(never))).port, user: 'app', ssl: false }),
-            ),
-          };
-      const client = await pool.connect();
-      const over = pool.end();
-      await new Promise((resolve) => setTimeout(resolve, 2_300));
-      client.release();
-      await over;
-    } finally {
-      process.removeListener('warning', listen);
-    }
-    const ours = warned.filter(({ code }) => code === 'EXTERNALNAME_CLIENT_NOT_RELEASED');
+    using collected = collectWarnings();
+    const { pool } = isService
+      ? await start({ max: 3, endTimeoutMillis: 30_000 })
+      : {
+          pool: ended(
+            new Pool({ host: '127.0.0.1', port: (await startServer(obliging(never))).port, user: 'app', ssl: false }),
+          ),
+        };
+    const client = await pool.connect();
+    const over = pool.end();
+    await new Promise((resolve) => setTimeout(resolve, 2_300));
+    client.release();
+    await over;
+    const ours = collected.warnings.filter(({ code }) => code === 'EXTERNALNAME_CLIENT_NOT_RELEASED');
     expect(ours).toHaveLength(1);
     expect(ours[0]?.message).toMatch(
       /^(127\.0\.0\.1|localhost): end\(\) waits for a client that was not given back \(server process \S+\): call release\(\) on what connect\(\) gave, in a finally block\./,

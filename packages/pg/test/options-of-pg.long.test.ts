@@ -13,19 +13,6 @@ afterAll(async () => {
   await webscaler?.[Symbol.asyncDispose]();
 });
 
-function plainOptions(overrides: object): PoolOptions {
-  const { pair } = webscaler;
-  return {
-    host: pair.primary.address,
-    port: pair.port,
-    user: pair.user,
-    password: pair.password,
-    database: pair.database,
-    ssl: { ca: pair.ca, servername: 'primary-db.example.com' },
-    ...overrides,
-  };
-}
-
 /** Two queries at once, as one connection may be had where two may not. */
 async function serves(pool: pg.Pool): Promise<boolean> {
   const late = new Promise<never>((_, reject) => setTimeout(reject, 2_000, new Error('late')));
@@ -68,8 +55,8 @@ describe('an option of pg.Pool that works there works here, on a plain host and 
     '%s: %j',
     async (name, value) => {
       const overrides = { [name]: value };
-      expect(await serves(new pg.Pool(plainOptions(overrides) as pg.PoolConfig))).toBe(true);
-      expect(await serves(new Pool(plainOptions(overrides)))).toBe(true);
+      expect(await serves(new pg.Pool(webscaler.plainOptions(overrides) as pg.PoolConfig))).toBe(true);
+      expect(await serves(new Pool(webscaler.plainOptions(overrides)))).toBe(true);
       expect(await serves(new Pool(webscaler.options(overrides)))).toBe(true);
       const client = new Client(webscaler.options(overrides));
       await client.connect();
@@ -79,7 +66,7 @@ describe('an option of pg.Pool that works there works here, on a plain host and 
 
   it('a port as text', async () => {
     const port = String(webscaler.pair.port) as unknown as number;
-    expect(await serves(new Pool(plainOptions({ port })))).toBe(true);
+    expect(await serves(new Pool(webscaler.plainOptions({ port })))).toBe(true);
     expect(await serves(new Pool(webscaler.options({ port })))).toBe(true);
   });
 
@@ -148,7 +135,7 @@ describe('what cannot be used is refused by the constructor, which names it', ()
   it.each(refused.flatMap(([name, values]) => values.map((value) => [name, value] as const)))(
     '%s: %o',
     (name, value) => {
-      for (const options of [plainOptions({ [name]: value }), webscaler.options({ [name]: value })]) {
+      for (const options of [webscaler.plainOptions({ [name]: value }), webscaler.options({ [name]: value })]) {
         if (name === 'host' || name === 'connectionString') delete options.service;
         expect(() => new Pool(options)).toThrow(refusal(name));
         expect(() => new Client(options)).toThrow(refusal(name));

@@ -24,13 +24,6 @@ afterAll(async () => {
   await webscaler?.[Symbol.asyncDispose]();
 });
 
-function plainOptions(overrides: PoolOptions = {}): PoolOptions {
-  const { pair } = webscaler;
-  const { user, password, database, port } = pair;
-  const ssl = { ca: pair.ca, servername: 'primary-db.example.com' };
-  return { host: pair.primary.address, port, user, password, database, ssl, ...overrides };
-}
-
 /** As libraries make one: the password of a pool's options is not enumerable. */
 async function openClient(pool: Pool, overrides: PoolOptions = {}): Promise<pg.Client> {
   const client = new pool.Client({ ...pool.options, password: pool.options.password, ...overrides });
@@ -53,8 +46,8 @@ describe('pool.Client', () => {
     class Own extends pg.Client {}
     const given = { Client: Own } as unknown as PoolOptions;
     expect(webscaler.pool(given).Client).toBe(Own);
-    expect(new Pool(plainOptions(given)).Client).toBe(Own);
-    expect(new Pool(plainOptions()).Client).toBe(pg.Client);
+    expect(new Pool(webscaler.plainOptions(given)).Client).toBe(Own);
+    expect(new Pool(webscaler.plainOptions()).Client).toBe(pg.Client);
     await using pool = webscaler.pool(given);
     const client = await pool.connect();
     expect(client).toBeInstanceOf(Own);
@@ -184,7 +177,7 @@ describe('a statement of such a client that signals a process of the pool by its
 
   it('is sent as it is where the server finds the process itself', async () => {
     const pool = webscaler.pool();
-    const stranger = new pg.Client(plainOptions() as pg.ClientConfig);
+    const stranger = new pg.Client(webscaler.plainOptions() as pg.ClientConfig);
     opened.push(stranger);
     await stranger.connect();
     const failure = rejectionOf(stranger.query(endless));
@@ -197,7 +190,7 @@ describe('a statement of such a client that signals a process of the pool by its
 
   it("is any client's where it was made for another database", async () => {
     const pool = webscaler.pool();
-    const client = new pool.Client(plainOptions() as pg.ClientConfig);
+    const client = new pool.Client(webscaler.plainOptions() as pg.ClientConfig);
     opened.push(client);
     await client.connect();
     await expect(client.query('select pg_cancel_backend(999999999)')).resolves.toMatchObject({

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Pool } from '../src/index.ts';
+import { collectWarnings } from './support/process-warnings.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
@@ -56,16 +57,7 @@ describe('ready()', () => {
   });
 
   it('works for a plain host, too', async () => {
-    const { pair } = webscaler;
-    const { address: host, hostName: servername } = pair.primary;
-    const plain = new Pool({
-      host,
-      port: pair.port,
-      user: pair.user,
-      password: pair.password,
-      database: pair.database,
-      ssl: { ca: pair.ca, servername },
-    });
+    const plain = new Pool(webscaler.plainOptions());
     await plain.ready();
     expect(plain.idleCount).toBe(1);
     await plain.end();
@@ -94,21 +86,15 @@ describe('serving', () => {
 });
 
 it('a process warning says what was tried when callers have waited for two seconds, once', async () => {
-  const warned: (Error & { code?: string; detail?: string })[] = [];
-  const listen = (warning: Error) => warned.push(warning);
-  process.on('warning', listen);
-  try {
-    const pool = webscaler.pool({ port: closedPort, failoverTimeoutMillis: 5_000 });
-    const warning = once(process, 'warning');
-    await Promise.all([
-      warning,
-      expect(pool.query('select 1')).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT' }),
-      expect(pool.query('select 1')).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT' }),
-    ]);
-  } finally {
-    process.removeListener('warning', listen);
-  }
-  const ours = warned.filter(({ name }) => name === 'ExternalNameWarning');
+  using collected = collectWarnings();
+  const pool = webscaler.pool({ port: closedPort, failoverTimeoutMillis: 5_000 });
+  const warning = once(process, 'warning');
+  await Promise.all([
+    warning,
+    expect(pool.query('select 1')).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT' }),
+    expect(pool.query('select 1')).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT' }),
+  ]);
+  const ours = collected.warnings;
   expect(ours).toHaveLength(1);
   expect(ours[0]).toMatchObject({ code: 'EXTERNALNAME_NO_SERVER' });
   expect(ours[0]?.message).toMatch(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createCertificateAuthority } from '@externalname/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Client, Pool, type PoolOptions } from '../src/index.ts';
+import { collectWarnings } from './support/process-warnings.ts';
 import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
@@ -161,11 +162,7 @@ describe('certificates that files hold', () => {
 describe('for a plain host, where pg throws ssl away', () => {
   it('that is done as by pg, and said once', async () => {
     const { pair } = webscaler;
-    const warnings: Error[] = [];
-    const listen = (warning: Error & { code?: string }) => {
-      if (warning.code === 'EXTERNALNAME_SSL_IGNORED') warnings.push(warning);
-    };
-    process.on('warning', listen);
+    using collected = collectWarnings();
     const connectionString = `postgres://${pair.user}:${pair.password}@${pair.primary.address}:${pair.port}/${pair.database}?sslmode=disable`;
     for (let turn = 0; turn < 2; turn++) {
       const pool = new Pool({ connectionString, ssl: { ca: pair.ca } });
@@ -173,7 +170,7 @@ describe('for a plain host, where pg throws ssl away', () => {
       expect(rows).toEqual([{ ssl: false }]);
       await pool.end();
     }
-    process.off('warning', listen);
+    const warnings = collected.warnings.filter(({ code }) => code === 'EXTERNALNAME_SSL_IGNORED');
     expect(warnings).toHaveLength(1);
     expect(warnings[0]?.message).toContain('sslmode=disable');
     expect(warnings[0]?.message).not.toContain(pair.password);

@@ -4,17 +4,16 @@ import { join } from 'node:path';
 import { dnsQueryChannel } from '@externalname/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Client, Pool, type PoolOptions, serviceNotFollowed } from '../src/index.ts';
+import { collectWarnings } from './support/process-warnings.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 let resolvConf: string;
 let folder: string;
 const heard: { name: string; target: string }[] = [];
-const warned: (Error & { code?: string })[] = [];
+const collected = collectWarnings();
 let asked = 0;
 const stops = [serviceNotFollowed.subscribe((event) => heard.push(event)), dnsQueryChannel.subscribe(() => asked++)];
-const listen = (warning: Error) => warned.push(warning);
-process.on('warning', listen);
 
 beforeAll(async () => {
   webscaler = await startWebscaler();
@@ -29,7 +28,7 @@ afterEach(() => {
 });
 afterAll(async () => {
   for (const stop of stops) stop();
-  process.removeListener('warning', listen);
+  collected[Symbol.dispose]();
   await rm(folder, { recursive: true });
   await webscaler[Symbol.asyncDispose]();
 });
@@ -83,7 +82,7 @@ describe('a plain host that is an ExternalName Service', () => {
   });
 
   it('is warned of once in a process, with the line to add', () => {
-    const ours = warned.filter(
+    const ours = collected.warnings.filter(
       ({ code, message }) => code === 'EXTERNALNAME_NOT_FOLLOWED' && / webscaler-db /.test(` ${message}`),
     );
     expect(ours.map(({ message }) => message)).toEqual([

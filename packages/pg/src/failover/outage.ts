@@ -96,14 +96,12 @@ export class Outage {
     } else if (this.#inDoubt && !this.#trying && now - this.#triedAt >= retryMillis) {
       this.#triedAt = now;
       this.#trying = true;
-      inBackground(() => this.#parts.tryAgain(this.#closing.signal)).then(
-        () => {
-          this.#trying = false;
-        },
-        () => undefined,
-      );
+      const over = () => {
+        this.#trying = false;
+      };
+      inBackground(() => this.#parts.tryAgain(this.#closing.signal)).then(over, over);
     }
-    // A pool that nobody has asked for anything has nothing to watch for.
+    // Where no caller has come and no server failed, there is nothing to watch for.
     if (this.#inDoubt || this.#callers > 0) this.#watch();
   }
 }
@@ -111,5 +109,5 @@ export class Outage {
 // How often cluster DNS is asked while callers wait. A thousand pods make two thousand questions a second of it.
 const tickMillis = 500;
 const longWaitMillis = 2_000;
-// For nobody's sake but that of a health check.
+// Only a health check profits from it.
 const retryMillis = 5_000;

@@ -17,11 +17,13 @@ import { warn } from '../warnings.ts';
 export class UnfollowedService {
   readonly #settings: PoolSettings;
   readonly #dependencies: { clock: Clock; random: Random };
+  readonly #isCandidate: boolean;
   #looking: Promise<string | undefined> | undefined;
 
   constructor(settings: PoolSettings, dependencies: { clock: Clock; random: Random }) {
     this.#settings = settings;
     this.#dependencies = dependencies;
+    this.#isCandidate = !settings.follows && mayBeService(settings.name);
   }
 
   /**
@@ -31,8 +33,8 @@ export class UnfollowedService {
    * leads out of the cluster
    */
   async beforeConnecting(): Promise<void> {
-    const { follows, name, tls, tlsIsSaid } = this.#settings;
-    if (follows || !mayBeService(name)) return;
+    if (!this.#isCandidate) return;
+    const { name, tls, tlsIsSaid } = this.#settings;
     this.#looking ??= inBackground(() => this.#look());
     if (tls !== 'off' || tlsIsSaid) return;
     const target = await this.#looking;

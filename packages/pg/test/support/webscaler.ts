@@ -14,6 +14,8 @@ export interface Webscaler extends AsyncDisposable {
   readonly cluster: LocalCluster;
   /** Options that make a pool for `webscaler-db`. */
   options(overrides?: PoolOptions): PoolOptions;
+  /** Options for the primary as a plain host, which `pg` takes as well. */
+  plainOptions(overrides?: PoolOptions): PoolOptions;
   pool(overrides?: PoolOptions): Pool;
   /** The scenario's patch. */
   point(externalName: string): Promise<void>;
@@ -50,6 +52,15 @@ export async function startWebscaler(options: PostgresPairOptions = {}): Promise
       password: pair.password,
       database: pair.database,
       ssl: { ca: pair.ca },
+      ...overrides,
+    }),
+    plainOptions: (overrides = {}) => ({
+      host: pair.primary.address,
+      port: pair.port,
+      user: pair.user,
+      password: pair.password,
+      database: pair.database,
+      ssl: { ca: pair.ca, servername: 'primary-db.example.com' },
       ...overrides,
     }),
     pool(overrides) {
