@@ -30,6 +30,19 @@ afterEach(async () => {
 });
 afterAll(() => site?.[Symbol.asyncDispose]());
 
+describe('an application in a pod that has swapped its import and forgotten the allow-list', () => {
+  it('sends nothing to a host outside the cluster while TLS is off without a word', async () => {
+    const { user, password, database } = site.pair;
+    await site.app.call('open', 'forgotten', { host: 'webscaler-db', port: 5432, user, password, database });
+    await expect(site.app.call('query', 'forgotten', 'select 1')).rejects.toMatchObject({
+      code: 'ERR_EXTERNALNAME_CLEARTEXT_REFUSED',
+      outcome: 'not-executed',
+      message: expect.stringContaining("Add allowedTargets: ['primary-db.example.com']"),
+    });
+    await site.app.call('close', 'forgotten');
+  });
+});
+
 describe('a resolver in a pod', () => {
   it('gets the chain and the address of a Service from the nameserver of its resolv.conf', async () => {
     const { addresses, statistics } = await site.app.call('resolve', service);
