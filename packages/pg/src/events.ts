@@ -103,5 +103,5 @@ export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externaln
 export const connected = new EventChannel<ConnectEvent>('externalname:pg:connect');
 /** Work that was not executed is done again. See {@link RetryEvent}. */
 export const retried = new EventChannel<RetryEvent>('externalname:pg:retry');
-/** A plain host is a Service that nobody follows. See {@link ServiceNotFollowedEvent}. */
+/** A plain host is a Service, and its pool does not follow it. See {@link ServiceNotFollowedEvent}. */
 export const serviceNotFollowed = new EventChannel<ServiceNotFollowedEvent>('externalname:pg:service-not-followed');

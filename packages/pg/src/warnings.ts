@@ -1,4 +1,4 @@
-/** Tells whoever runs the process, once for each cause: on stderr, unless the application has a listener for `warning`. */
+/** Warns the operator of the process: on stderr, unless the application listens for `warning`. */
 export function warn(code: `EXTERNALNAME_${string}`, message: string, detail?: string): void {
   process.emitWarning(message, { type: 'ExternalNameWarning', code, ...(detail === undefined ? {} : { detail }) });
 }

@@ -17,7 +17,7 @@ export function printIfAsked(name: string, environment: NodeJS.ProcessEnv = proc
   kept.subscribe((payload) => {
     process.stderr.write(`${lineOf(name, payload as object)}\n`);
   });
-  // Node forgets a channel that nobody holds.
+  // Node.js forgets a channel without a reference.
   held.push(kept);
 }
 

@@ -12,7 +12,7 @@ import { warn } from '../warnings.ts';
  * forgotten works, follows nothing, and would not notice before the disaster.
  *
  * It asks the cluster's DNS once, and only where it can be one: in a pod (by the search list of resolv.conf), or for a name with
- * `.svc` in it. Nothing waits for the answer, but what would go in the clear to a host outside.
+ * `.svc` in it. Only a connection in the clear waits for the answer.
  */
 export class UnfollowedService {
   readonly #settings: PoolSettings;
