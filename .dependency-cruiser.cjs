@@ -49,6 +49,19 @@ const pgGround = ['errors', 'events', 'recent-events', 'secrets', 'background', 
 // Settings are made of what the rooms below want to know, and used by those that read them.
 const pgOptions = { below: ['settings', 'connect', 'liveness', 'driver'], above: ['failover', 'client', 'pool'] };
 
+// room of testing -> the rooms that it may import
+const testingRooms = {
+  network: [],
+  'kubernetes-api': [],
+  'cluster-dns': ['kubernetes-api'],
+  'local-cluster': ['cluster-dns', 'kubernetes-api', 'network'],
+  postgres: ['network'],
+  command: ['local-cluster', 'network'],
+};
+
+// The files beside the rooms of testing that every room may import. They import nothing but each other.
+const testingGround = ['certificates', 'concealed', 'faults', 'watchdog'];
+
 const oneOf = (names) => `(${names.join('|')})`;
 
 const packageRules = Object.entries(packages).map(([name, below]) => ({
@@ -92,6 +105,17 @@ const pgRoomRules = Object.entries(pgRooms).map(([name, below]) => {
   };
 });
 
+const testingRoomRules = Object.entries(testingRooms).map(([name, below]) => ({
+  name: `testing-room-${name}`,
+  comment: `testing/${name} may import ${below.join(', ') || 'no other room'}, and ${testingGround.join(', ')}.`,
+  severity: 'error',
+  from: { path: `^packages/testing/src/${name}/`, pathNot: test },
+  to: {
+    path: '^packages/testing/src/',
+    pathNot: `^packages/testing/src/${oneOf([name, ...below])}/|^packages/testing/src/${oneOf(testingGround)}\\.ts$`,
+  },
+}));
+
 module.exports = {
   forbidden: [
     {
@@ -106,6 +130,28 @@ module.exports = {
     ...packageTestRules,
     ...roomRules,
     ...pgRoomRules,
+    ...testingRoomRules,
+    {
+      name: 'testing-known-room',
+      comment: 'A new room of testing, or a new file beside the rooms, needs its line in the tables of this file.',
+      severity: 'error',
+      from: {},
+      to: {
+        path: '^packages/testing/src/',
+        pathNot: [
+          `^packages/testing/src/${oneOf(Object.keys(testingRooms))}/`,
+          `^packages/testing/src/${oneOf([...testingGround, 'index', 'bin'])}\\.ts$`,
+          test,
+        ],
+      },
+    },
+    {
+      name: 'testing-ground-floor',
+      comment: `${testingGround.join(', ')} of testing import nothing of the package but each other.`,
+      severity: 'error',
+      from: { path: `^packages/testing/src/${oneOf(testingGround)}\\.ts$` },
+      to: { path: '^packages/testing/src/', pathNot: `^packages/testing/src/${oneOf(testingGround)}\\.ts$` },
+    },
     {
       name: 'pg-known-room',
       comment: 'A new room of pg, or a new file beside the rooms, needs its line in the tables of this file.',

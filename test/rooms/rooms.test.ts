@@ -45,6 +45,22 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['pg-known-room', 'packages/pg/src/pool/c.ts', `import { x } from '../helpers.ts';`],
   ['pg-ground-floor', 'packages/pg/src/errors.ts', `import { x } from './driver/a.ts';`],
   ['pg-options', 'packages/pg/src/options.ts', `import { x } from './pool/a.ts';`],
+  ['testing-room-network', 'packages/testing/src/network/a.ts', `import { x } from '../postgres/room.ts';`],
+  [
+    'testing-room-kubernetes-api',
+    'packages/testing/src/kubernetes-api/a.ts',
+    `import { x } from '../cluster-dns/room.ts';`,
+  ],
+  [
+    'testing-room-cluster-dns',
+    'packages/testing/src/cluster-dns/b.ts',
+    `import type { X } from '../local-cluster/room.ts';`,
+  ],
+  ['testing-room-local-cluster', 'packages/testing/src/local-cluster/b.ts', `import { x } from '../postgres/room.ts';`],
+  ['testing-room-postgres', 'packages/testing/src/postgres/b.ts', `import { x } from '../local-cluster/room.ts';`],
+  ['testing-room-command', 'packages/testing/src/command/a.ts', `import { x } from '../postgres/room.ts';`],
+  ['testing-known-room', 'packages/testing/src/postgres/c.ts', `import { x } from '../helpers.ts';`],
+  ['testing-ground-floor', 'packages/testing/src/faults.ts', `import { x } from './network/room.ts';`],
   ['generic-pool-in-one-place', 'packages/pg/src/pool/d.ts', `import { x } from 'generic-pool';`],
   ['p-retry-in-one-place', 'packages/pg/src/transaction/c.ts', `import { x } from 'p-retry';`],
   ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
@@ -62,6 +78,11 @@ const allowed: readonly (readonly [what: string, file: string, source: string])[
   ['dns-packet in the one place', 'packages/core/src/dns/message.ts', `import { x } from 'dns-packet';`],
   ['a peer dependency', 'packages/pg/src/k.ts', `import { x } from 'peer';`],
   ['the rooms below, in pg', 'packages/pg/src/pool/e.ts', `import '../client/a.ts'; import '../options.ts';`],
+  [
+    'the rooms below, in testing',
+    'packages/testing/src/local-cluster/c.ts',
+    `import '../network/room.ts'; import '../certificates.ts';`,
+  ],
   ['errors in every room of pg', 'packages/pg/src/failures/b.ts', `import '../errors.ts';`],
 ];
 
@@ -128,7 +149,11 @@ async function plant(tree: string): Promise<void> {
   for (const room of [...lowerRooms, 'transaction', 'failover', 'client', 'pool']) {
     await write(`packages/pg/src/${room}/a.ts`, face);
   }
-  await write('packages/pg/src/helpers.ts', face);
+  for (const room of ['network', 'kubernetes-api', 'cluster-dns', 'local-cluster', 'postgres', 'command']) {
+    await write(`packages/testing/src/${room}/room.ts`, face);
+  }
+  for (const name of ['pg', 'testing']) await write(`packages/${name}/src/helpers.ts`, face);
+  await write('packages/testing/src/certificates.ts', face);
   for (const file of ['errors', 'clock', 'manual-clock', 'internal', 'names/face-of-nobody']) {
     await write(`packages/core/src/${file}.ts`, face);
   }

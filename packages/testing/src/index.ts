@@ -1,4 +1,3 @@
-export type { AdministrationOptions } from './administration.ts';
 export {
   type CertificateAuthority,
   type CertificateAuthorityOptions,
@@ -10,7 +9,21 @@ export type { AnswerCacheOptions } from './cluster-dns/answer-cache.ts';
 export type { DnsFault, DnsFaultScope } from './cluster-dns/faults.ts';
 export type { Rcode } from './cluster-dns/message.ts';
 export type { HostEntry, HostRecord, HostRecords } from './cluster-dns/outside-names.ts';
-export type { DnsQuery } from './dns-server.ts';
+export type { DnsQuery } from './cluster-dns/server.ts';
+export type { StartedFault } from './faults.ts';
+export type { ApiFault, ApiFaultScope } from './kubernetes-api/api-faults.ts';
+export type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
+export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';
+export { ApiStatusError, type Status, type StatusCause, type StatusDetails } from './kubernetes-api/status.ts';
+export type { Identity, LocalApi } from './local-cluster/api.ts';
+export {
+  type LocalApiOptions,
+  LocalCluster,
+  type LocalClusterOptions,
+  type LocalDnsOptions,
+} from './local-cluster/cluster.ts';
+export type { LocalDns, LocalHosts } from './local-cluster/dns.ts';
+export type { AnyObject, LocalObjects, LocalServices, ServiceObject } from './local-cluster/objects.ts';
 export {
   type CutMethod,
   type CutOptions,
@@ -22,30 +35,17 @@ export {
   type ProxyCounts,
   ProxyListenError,
   type ProxyTarget,
-} from './fault-proxy.ts';
-export type { StartedFault } from './faults.ts';
-export type { ApiFault, ApiFaultScope } from './kubernetes-api/api-faults.ts';
-export type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
-export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';
-export { ApiStatusError, type Status, type StatusCause, type StatusDetails } from './kubernetes-api/status.ts';
-export type { Identity, LocalApi } from './local-api.ts';
-export {
-  type LocalApiOptions,
-  LocalCluster,
-  type LocalClusterOptions,
-  type LocalDnsOptions,
-} from './local-cluster.ts';
-export type { LocalDns, LocalHosts } from './local-dns.ts';
-export type { AnyObject, LocalObjects, LocalServices, ServiceObject } from './local-objects.ts';
-export type { PostgresBinariesOptions } from './postgres-binaries.ts';
-export { PostgresServerError, type PostgresServerFailure, PostgresUnavailableError } from './postgres-errors.ts';
+} from './network/fault-proxy.ts';
+export type { AdministrationOptions } from './postgres/administration.ts';
+export type { PostgresBinariesOptions } from './postgres/binaries.ts';
+export { PostgresServerError, type PostgresServerFailure, PostgresUnavailableError } from './postgres/errors.ts';
 export {
   type PostgresConnection,
   PostgresPair,
   type PostgresPairOptions,
   type SwitchoverOptions,
   type SynchronousCommit,
-} from './postgres-pair.ts';
+} from './postgres/pair.ts';
 export {
   type DemoteOptions,
   type PostgresRole,
@@ -53,4 +53,4 @@ export {
   type PromoteOptions,
   type ServerWaitOptions,
   type StopMode,
-} from './postgres-server.ts';
+} from './postgres/server.ts';

@@ -22,14 +22,16 @@ import {
   sleep,
   withDeadline,
 } from '@externalname/core/internal';
+import { type CertificateAuthority, createCertificateAuthority } from '../certificates.ts';
+import { concealed } from '../concealed.ts';
+import { bindProblem, randomLoopbackAddress, randomServerPort } from '../network/loopback.ts';
+import { guardedPrefix, guardFolder } from '../watchdog.ts';
 import type { RunStatement } from './administration.ts';
-import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
-import { concealed } from './concealed.ts';
+import { findPostgres, type PostgresBinaries, type PostgresBinariesOptions } from './binaries.ts';
+import { PostgresServerError, PostgresUnavailableError } from './errors.ts';
 import { copyFolder } from './folder-copy.ts';
-import { bindProblem, randomLoopbackAddress, randomServerPort } from './loopback.ts';
-import { findPostgres, type PostgresBinaries, type PostgresBinariesOptions } from './postgres-binaries.ts';
-import { PostgresServerError, PostgresUnavailableError } from './postgres-errors.ts';
-import { type DemoteOptions, PostgresServer, type ServerWaitOptions } from './postgres-server.ts';
+import { preparedFolder } from './prepared-folder.ts';
+import { type DemoteOptions, PostgresServer, type ServerWaitOptions } from './server.ts';
 import {
   identifier,
   isLeftOutOfBackup,
@@ -40,10 +42,8 @@ import {
   postgresqlConf,
   replicationRole,
   type ServerFiles,
-} from './postgres-settings.ts';
-import { preparedFolder } from './prepared-folder.ts';
+} from './settings.ts';
 import { assertReach, ownName, type ServerAccount } from './unprivileged-account.ts';
-import { guardedPrefix, guardFolder } from './watchdog.ts';
 
 /** What a commit on the primary waits for (PostgreSQL documentation, `synchronous_commit`). */
 export type SynchronousCommit =

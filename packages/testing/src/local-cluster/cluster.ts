@@ -24,22 +24,22 @@ import {
   optional,
   ownOptions,
 } from '@externalname/core/internal';
-import { type CertificateAuthority, createCertificateAuthority, type IssuedCertificate } from './certificates.ts';
-import type { AnswerCacheOptions } from './cluster-dns/answer-cache.ts';
-import { ClusterDns } from './cluster-dns/cluster-dns.ts';
-import { fullyQualified } from './cluster-dns/message.ts';
-import { type HostEntry, OutsideNames } from './cluster-dns/outside-names.ts';
-import { StoredView } from './cluster-dns/stored-view.ts';
-import { forwardTo } from './dns-forwarder.ts';
-import { type DnsQuery, DnsServer } from './dns-server.ts';
-import { ApiServer } from './kubernetes-api/api-server.ts';
-import { ObjectRegistry } from './kubernetes-api/registry.ts';
-import { ObjectStorage } from './kubernetes-api/storage.ts';
-import { type Identity, LocalApi } from './local-api.ts';
-import { LocalDns, LocalHosts } from './local-dns.ts';
-import { ensureNamespace, LocalObjects, LocalServices, type ServiceObject } from './local-objects.ts';
-import { isLoopback } from './loopback.ts';
-import { guardedPrefix, guardFolder } from './watchdog.ts';
+import { type CertificateAuthority, createCertificateAuthority, type IssuedCertificate } from '../certificates.ts';
+import type { AnswerCacheOptions } from '../cluster-dns/answer-cache.ts';
+import { ClusterDns } from '../cluster-dns/cluster-dns.ts';
+import { forwardTo } from '../cluster-dns/forwarder.ts';
+import { fullyQualified } from '../cluster-dns/message.ts';
+import { type HostEntry, OutsideNames } from '../cluster-dns/outside-names.ts';
+import { type DnsQuery, DnsServer } from '../cluster-dns/server.ts';
+import { StoredView } from '../cluster-dns/stored-view.ts';
+import { ApiServer } from '../kubernetes-api/api-server.ts';
+import { ObjectRegistry } from '../kubernetes-api/registry.ts';
+import { ObjectStorage } from '../kubernetes-api/storage.ts';
+import { isLoopback } from '../network/loopback.ts';
+import { guardedPrefix, guardFolder } from '../watchdog.ts';
+import { type Identity, LocalApi } from './api.ts';
+import { LocalDns, LocalHosts } from './dns.ts';
+import { ensureNamespace, LocalObjects, LocalServices, type ServiceObject } from './objects.ts';
 
 /** See {@link LocalCluster.start}. */
 export interface LocalClusterOptions {

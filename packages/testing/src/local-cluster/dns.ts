@@ -1,9 +1,9 @@
-import type { ClusterDns } from './cluster-dns/cluster-dns.ts';
-import type { DnsFault } from './cluster-dns/faults.ts';
-import type { HostEntry, OutsideNames } from './cluster-dns/outside-names.ts';
-import type { StoredView } from './cluster-dns/stored-view.ts';
-import type { DnsServer } from './dns-server.ts';
-import type { StartedFault } from './faults.ts';
+import type { ClusterDns } from '../cluster-dns/cluster-dns.ts';
+import type { DnsFault } from '../cluster-dns/faults.ts';
+import type { HostEntry, OutsideNames } from '../cluster-dns/outside-names.ts';
+import type { DnsServer } from '../cluster-dns/server.ts';
+import type { StoredView } from '../cluster-dns/stored-view.ts';
+import type { StartedFault } from '../faults.ts';
 
 /** The cluster's DNS server. See `LocalCluster.dns`. */
 export class LocalDns {

@@ -2,9 +2,9 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dg
 import { setMaxListeners } from 'node:events';
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Clock } from '@externalname/core';
-import type { ClusterDns } from './cluster-dns/cluster-dns.ts';
-import { type DnsAnswer, emptyAnswer } from './cluster-dns/message.ts';
-import { type DnsRequest, decodeRequest, encodeAnswer } from './cluster-dns/wire.ts';
+import type { ClusterDns } from './cluster-dns.ts';
+import { type DnsAnswer, emptyAnswer } from './message.ts';
+import { type DnsRequest, decodeRequest, encodeAnswer } from './wire.ts';
 
 /** One question that the cluster's DNS was asked. */
 export interface DnsQuery {

@@ -3,8 +3,8 @@ import { createSocket } from 'node:dgram';
 import { connect, isIP, isIPv6 } from 'node:net';
 import { DeadlineError, InvalidArgumentError } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
-import { type DnsAnswer, type DnsQuestion, emptyAnswer } from './cluster-dns/message.ts';
-import { decodeAnswer, encodeRequest } from './cluster-dns/wire.ts';
+import { type DnsAnswer, type DnsQuestion, emptyAnswer } from './message.ts';
+import { decodeAnswer, encodeRequest } from './wire.ts';
 
 /**
  * Asks a real DNS server over what the client used itself: an answer that is cut short goes back as it is, and the client

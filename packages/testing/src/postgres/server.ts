@@ -4,11 +4,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError, type WaitOptions } from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import type { IssuedCertificate } from '../certificates.ts';
 import { type AdministrationOptions, administrate, type RunStatement } from './administration.ts';
-import type { IssuedCertificate } from './certificates.ts';
-import type { PostgresBinaries } from './postgres-binaries.ts';
-import { PostgresServerError } from './postgres-errors.ts';
-import { identifier, literal } from './postgres-settings.ts';
+import type { PostgresBinaries } from './binaries.ts';
+import { PostgresServerError } from './errors.ts';
 import {
   freezeServerProcesses,
   killServerProcesses,
@@ -17,6 +16,7 @@ import {
   signal,
   thawServerProcesses,
 } from './server-processes.ts';
+import { identifier, literal } from './settings.ts';
 
 /** `primary` takes writes; `standby` replays those of a primary and takes reads. */
 export type PostgresRole = 'primary' | 'standby';

@@ -9,7 +9,7 @@ import {
   postgresqlConf,
   quoted,
   type ServerFiles,
-} from './postgres-settings.ts';
+} from './settings.ts';
 
 const files: ServerFiles = {
   majorVersion: 18,

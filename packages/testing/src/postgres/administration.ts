@@ -1,7 +1,7 @@
 import { DeadlineError, type WaitOptions } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import pg from 'pg';
-import { PostgresServerError } from './postgres-errors.ts';
+import { PostgresServerError } from './errors.ts';
 
 /** Where and as whom a server is administrated. */
 export interface AdministrationAddress {

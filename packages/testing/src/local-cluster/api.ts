@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from '@externalname/core';
-import type { StartedFault } from './faults.ts';
-import type { ApiFault } from './kubernetes-api/api-faults.ts';
-import type { ApiServer } from './kubernetes-api/api-server.ts';
-import { kubeconfigText } from './kubernetes-api/kubeconfig.ts';
-import { administrator, serviceAccountUser } from './kubernetes-api/users.ts';
+import type { StartedFault } from '../faults.ts';
+import type { ApiFault } from '../kubernetes-api/api-faults.ts';
+import type { ApiServer } from '../kubernetes-api/api-server.ts';
+import { kubeconfigText } from '../kubernetes-api/kubeconfig.ts';
+import { administrator, serviceAccountUser } from '../kubernetes-api/users.ts';
 
 /** Whom a token is for: a user with groups, or a ServiceAccount. */
 export type Identity =

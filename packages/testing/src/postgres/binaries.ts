@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { PostgresUnavailableError } from './postgres-errors.ts';
+import { PostgresUnavailableError } from './errors.ts';
 import { cacheFolder, preparedFolder } from './prepared-folder.ts';
 import { assertReach, chooseServerAccount, runAs, type ServerAccount } from './unprivileged-account.ts';
 

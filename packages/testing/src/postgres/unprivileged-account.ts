@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { PostgresUnavailableError } from './postgres-errors.ts';
+import { PostgresUnavailableError } from './errors.ts';
 
 /**
  * The account that server processes run as.

@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from '@externalname/core';
-import type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
-import type { KubernetesObject } from './kubernetes-api/object.ts';
-import type { ObjectRegistry } from './kubernetes-api/registry.ts';
-import { findKind, type ResourceType, resourceOf } from './kubernetes-api/resources.ts';
+import type { JsonPatchOperation } from '../kubernetes-api/json-patch.ts';
+import type { KubernetesObject } from '../kubernetes-api/object.ts';
+import type { ObjectRegistry } from '../kubernetes-api/registry.ts';
+import { findKind, type ResourceType, resourceOf } from '../kubernetes-api/resources.ts';
 
 /** A Service, as JSON or as the typed object of a builder. `apiVersion` and `kind` may be left out. */
 export interface ServiceObject {
