@@ -25,10 +25,11 @@ const rooms = {
   manifests: ['validation', 'objects', 'names'],
   dns: ['names', 'events'],
   targets: ['names', 'dns', 'events'],
+  connect: ['targets', 'dns', 'identity', 'names'],
 };
 
 // The files beside the rooms that every room may import. They import nothing but each other.
-const ground = ['errors', 'supported-node', 'clock', 'deadline', 'input', 'shape'];
+const ground = ['errors', 'supported-node', 'clock', 'deadline', 'input', 'shape', 'background'];
 
 // room of pg -> the rooms that it may import
 const pgRooms = {
@@ -44,7 +45,7 @@ const pgRooms = {
 };
 
 // The files beside the rooms of pg that every room may import. They import nothing but each other.
-const pgGround = ['errors', 'events', 'recent-events', 'secrets', 'background', 'warnings'];
+const pgGround = ['errors', 'events', 'recent-events', 'secrets', 'warnings'];
 
 // Settings are made of what the rooms below want to know, and used by those that read them.
 const pgOptions = { below: ['settings', 'connect', 'liveness', 'driver'], above: ['failover', 'client', 'pool'] };

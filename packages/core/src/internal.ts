@@ -4,6 +4,23 @@
  * @internal
  * @module
  */
+export { inBackground } from './background.ts';
+export {
+  type AddressHost,
+  addressOf,
+  type CandidateFailure,
+  describeEndpoint,
+  dial,
+  type FollowerHost,
+  type FollowerSettings,
+  type LeftAddresses,
+  type ServiceRoute,
+  type ServiceRouteSettings,
+  SharedSecureContext,
+  serviceRoute,
+  TargetAddresses,
+  TargetFollower,
+} from './connect/index.ts';
 export { abortable, type DeadlineOptions, onAbort, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 // Past the room's face, which is public.
 export { isAsked } from './events/debug-log.ts';

@@ -1,5 +1,5 @@
 import { type Endpoint, isExternalNameError, systemClock, systemRandom, type Target } from '@externalname/core';
-import { abortable, onAbort, withDeadline } from '@externalname/core/internal';
+import { abortable, describeEndpoint, onAbort, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { answerScramFrom, guardAuthentication } from '../connect/authentication.ts';
@@ -10,7 +10,6 @@ import { requestCancel } from '../driver/cancel-request.ts';
 import { endWaitForReady, isUsable, onEnd, onMessage, onReadyForQuery } from '../driver/client-internals.ts';
 import { destroyClient, silenceClient } from '../driver/closing.ts';
 import { hideClientSecrets } from '../driver/concealed-client.ts';
-import { describeEndpoint } from '../driver/dial.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
 import { type HeldQuery, holdQuery, type QueryArguments } from '../driver/query-forms.ts';
 import { sendWatched } from '../driver/query-timeout.ts';

@@ -1,12 +1,11 @@
 import { type Clock, type Endpoint, InvalidArgumentError } from '@externalname/core';
-import { abortable, withDeadline } from '@externalname/core/internal';
+import { abortable, describeEndpoint, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { signalledProcesses } from '../driver/backend-signal.ts';
 import { serverAddressOf } from '../driver/cancel-request.ts';
 import { isUsable, processIdOf } from '../driver/client-internals.ts';
 import { closeClient } from '../driver/closing.ts';
-import { describeEndpoint } from '../driver/dial.ts';
 import { askedByPromise, isSubmitted, type QueryArguments, refuseQuery, replyTo } from '../driver/query-forms.ts';
 import { ConnectTimeoutError, UnknownBackendError } from '../errors.ts';
 import { clientOptions, type PoolSettings, poolSettings } from '../options.ts';

@@ -7,12 +7,17 @@ import {
   type ResolveOptions,
   type Target,
 } from '@externalname/core';
-import { explainCertificateFailure, withDeadline } from '@externalname/core/internal';
+import {
+  addressOf,
+  describeEndpoint,
+  dial,
+  explainCertificateFailure,
+  withDeadline,
+} from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { passwordOf } from '../driver/client-internals.ts';
 import { closeClient } from '../driver/closing.ts';
 import { aim, canBeAimed, connectClient } from '../driver/connecting.ts';
-import { addressOf, describeEndpoint, dial } from '../driver/dial.ts';
 import { searchPasswordFileFor } from '../driver/password-file.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError, PasswordRequiredError } from '../errors.ts';
 import { classifyFailure, recordOutcome } from '../failures/classify.ts';

@@ -1,9 +1,9 @@
 import type net from 'node:net';
 import type { Clock } from '@externalname/core';
-import { onAbort, withDeadline } from '@externalname/core/internal';
+import { addressOf, dial, onAbort, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import { ConnectTimeoutError } from '../errors.ts';
-import { addressOf, dial, standIn } from './dial.ts';
+import { standIn } from './stand-in.ts';
 
 /** Where the server of a connection listens. */
 export type ServerAddress = { readonly address: string; readonly port: number } | { readonly path: string };

@@ -4,7 +4,7 @@ import { onAbort } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { endWaitForReady, internalsOf } from './client-internals.ts';
 import { destroyClient } from './closing.ts';
-import { standIn } from './dial.ts';
+import { standIn } from './stand-in.ts';
 
 /** Connects a client by the callback form, so that a failure is reported here and nowhere else. */
 export function connectClient(client: pg.Client, signal: AbortSignal): Promise<void> {

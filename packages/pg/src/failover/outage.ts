@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@externalname/core';
-import { inBackground } from '../background.ts';
+import { inBackground } from '@externalname/core/internal';
 
 /** What {@link Outage} needs from outside. */
 export interface OutageParts {

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, isExternalNameError, type Target, type Timer } from '@externalname/core';
+import { inBackground } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { inBackground } from '../background.ts';
 import type { OpenConnection } from '../connect/connector.ts';
 
 /** See {@link ReadySessions}. */

@@ -8,19 +8,19 @@ import {
   ResolutionError,
   type Target,
 } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { Connector, type OpenConnection } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
 import { checkRole } from '../connect/session-role.ts';
 import { closeClient } from '../driver/closing.ts';
-import { describeEndpoint } from '../driver/dial.ts';
 import { ConnectError, ConnectTimeoutError } from '../errors.ts';
 import { connected, targetNotFollowed } from '../events.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import { describeEvent, type RecentEvent, RecentEvents } from '../recent-events.ts';
 import { warn } from '../warnings.ts';
+import { candidateFailure } from './candidate-failure.ts';
 import {
   type ConnectionFactory,
   type ConnectionRequest,
@@ -34,7 +34,6 @@ import { ReadySessions } from './ready-sessions.ts';
 import { ConnectionPacing } from './reconnect-pacing.ts';
 import { ServerHealth } from './server-health.ts';
 import type { ServiceDialer } from './service-dialer.ts';
-import { TargetFollower } from './target-follower.ts';
 
 /** What the factory of a Service's connections needs of its host. Told of nothing inside a call that the host makes. */
 export interface ServiceHost extends FactoryHost {
@@ -129,6 +128,7 @@ export class ServiceConnections implements ConnectionFactory {
       { source: dialer.source, policy: dialer.policy, vetIntervalMillis: outageIntervalMillis },
       {
         vet: (target, signal) => this.#vet(target, signal),
+        judge: candidateFailure,
         move: (target, previous) => this.#move(target, previous),
         currentServes: () => this.#health.serving,
         accepted: () => {

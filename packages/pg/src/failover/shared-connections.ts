@@ -1,4 +1,5 @@
 import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
+import { TargetAddresses } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { closeClient } from '../driver/closing.ts';
@@ -11,7 +12,6 @@ import type { RecentEvent } from '../recent-events.ts';
 import type { ConnectionRequest } from './connection-factory.ts';
 import { ServiceConnections, type SwitchedTarget } from './service-connections.ts';
 import { type ServiceDialer, serviceDialer } from './service-dialer.ts';
-import { TargetAddresses } from './target-addresses.ts';
 
 /** A client that shares with others what makes connections. */
 export interface SharingClient {

@@ -1,6 +1,5 @@
 import { type Clock, discoverClusterContext, isWithin, parseServiceReference, type Random } from '@externalname/core';
-import { shareDns, withDeadline } from '@externalname/core/internal';
-import { inBackground } from '../background.ts';
+import { inBackground, shareDns, withDeadline } from '@externalname/core/internal';
 import { CleartextRefusedError } from '../errors.ts';
 import { serviceNotFollowed } from '../events.ts';
 import type { PoolSettings } from '../options.ts';

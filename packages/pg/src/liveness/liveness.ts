@@ -1,6 +1,5 @@
 import type { Clock, Endpoint, Timer } from '@externalname/core';
-import { sleep, withDeadline } from '@externalname/core/internal';
-import { inBackground } from '../background.ts';
+import { inBackground, sleep, withDeadline } from '@externalname/core/internal';
 import { HalfOpenSearch } from './half-open.ts';
 import type { MonitoringSession } from './monitoring-session.ts';
 import { Observation, type WatchedConnection } from './silence.ts';

@@ -1,9 +1,9 @@
 import type { Clock, Endpoint } from '@externalname/core';
+import { describeEndpoint } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { bytesRead, bytesWritten, hasWork, processIdOf } from '../driver/client-internals.ts';
 import { destroyClient } from '../driver/closing.ts';
-import { describeEndpoint } from '../driver/dial.ts';
 import { PeerSilentError } from '../errors.ts';
 import { Liveness, type LivenessSettings } from './liveness.ts';
 import { monitoringSession, probePostgres } from './monitoring-session.ts';

@@ -1,8 +1,8 @@
+import { type LeftAddresses, TargetAddresses } from '@externalname/core/internal';
 import { hasWork } from '../driver/client-internals.ts';
 import { TargetRetiredError } from '../errors.ts';
 import { addressesLeft } from '../events.ts';
 import type { ServiceDialer } from '../failover/service-dialer.ts';
-import { type LeftAddresses, TargetAddresses } from '../failover/target-addresses.ts';
 import type { PoolSettings } from '../options.ts';
 import type { Connections } from './connections.ts';
 import type { Listening } from './listening.ts';

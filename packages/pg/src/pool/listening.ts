@@ -1,7 +1,6 @@
 import { type Clock, ClosedError, type Endpoint, InvalidArgumentError, type Random } from '@externalname/core';
-import { abortable, onAbort, sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, inBackground, onAbort, sleep, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
-import { inBackground } from '../background.ts';
 import type { OpenConnection } from '../connect/connector.ts';
 import { isUsable, onEnd } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';

@@ -1,8 +1,7 @@
 import type { Clock } from '@externalname/core';
-import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, describeEndpoint, sleep, withDeadline } from '@externalname/core/internal';
 import { describeRole, roleFits } from '../connect/session-role.ts';
 import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
-import { describeEndpoint } from '../driver/dial.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
 import { watchQueryTimeouts } from '../driver/query-timeout.ts';
 import { recordStatementOutcomes } from '../driver/statement-outcome.ts';

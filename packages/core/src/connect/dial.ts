@@ -1,12 +1,16 @@
 import net from 'node:net';
-import type { Endpoint } from '@externalname/core';
-import { onAbort } from '@externalname/core/internal';
+import { onAbort } from '../deadline.ts';
+import type { Endpoint } from '../targets/index.ts';
 
-/** Opens a socket. */
+/**
+ * Opens a socket.
+ *
+ * @internal
+ */
 export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(where);
-    // Between the connection and the client that takes it over, an error must not bring the process down.
+    // Between the connection and whatever takes it over, an error must not bring the process down.
     socket.on('error', () => {});
     const abort = () => {
       socket.destroy();
@@ -27,21 +31,20 @@ export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<ne
   });
 }
 
-/** A socket that is connected already, for `pg`, which wants to connect it. */
-export function standIn(socket: net.Socket): net.Socket {
-  socket.connect = () => {
-    process.nextTick(() => socket.emit('connect'));
-    return socket;
-  };
-  return socket;
-}
-
-/** How an endpoint is called in messages. */
+/**
+ * How an endpoint is called in messages.
+ *
+ * @internal
+ */
 export function describeEndpoint(endpoint: Endpoint): string {
   return `${endpoint.target.externalName} (${addressOf(endpoint)})`;
 }
 
-/** As in a URL. */
+/**
+ * As in a URL.
+ *
+ * @internal
+ */
 export function addressOf({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
   return `${net.isIPv6(address) ? `[${address}]` : address}:${port}`;
 }

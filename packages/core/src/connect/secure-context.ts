@@ -6,6 +6,8 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
  *
  * Options are the same where every property is, and every entry of those that are lists. So a certificate that is replaced, in
  * the same object too, is used from the next connection on, as with `pg`.
+ *
+ * @internal
  */
 export class SharedSecureContext {
   #last: { readonly facts: ReadonlyMap<string, readonly unknown[]>; readonly context: SecureContext } | undefined;

@@ -1,8 +1,12 @@
 import { isIP } from 'node:net';
-import type { Endpoint, Target } from '@externalname/core';
-import type { ServiceDialer } from './service-dialer.ts';
+import type { Endpoint, Target } from '../targets/index.ts';
+import type { ServiceRoute } from './service-route.ts';
 
-/** What {@link TargetAddresses} asks and tells. */
+/**
+ * What {@link TargetAddresses} asks and tells.
+ *
+ * @internal
+ */
 export interface AddressHost {
   /** Where its connections lead, `undefined` and earlier targets among them. */
   endpoints(): Iterable<Endpoint | undefined>;
@@ -10,7 +14,11 @@ export interface AddressHost {
   left(to: LeftAddresses): void;
 }
 
-/** Addresses that have left a name. */
+/**
+ * Addresses that have left a name.
+ *
+ * @internal
+ */
 export interface LeftAddresses {
   readonly target: Target;
   readonly addresses: ReadonlySet<string>;
@@ -18,14 +26,18 @@ export interface LeftAddresses {
   has(endpoint: Endpoint | undefined): boolean;
 }
 
-/** Follows which addresses the current target has, for the connections that lead there. */
+/**
+ * Follows which addresses the current target has, for the connections that lead there.
+ *
+ * @internal
+ */
 export class TargetAddresses {
-  readonly #dialer: Pick<ServiceDialer, 'watchAddresses'>;
+  readonly #route: Pick<ServiceRoute, 'watchAddresses'>;
   readonly #host: AddressHost;
   #stop: (() => void) | undefined;
 
-  constructor(dialer: Pick<ServiceDialer, 'watchAddresses'>, host: AddressHost) {
-    this.#dialer = dialer;
+  constructor(route: Pick<ServiceRoute, 'watchAddresses'>, host: AddressHost) {
+    this.#route = route;
     this.#host = host;
   }
 
@@ -36,7 +48,7 @@ export class TargetAddresses {
     if (isIP(externalName) !== 0) return;
     const leadsThere = (endpoint: Endpoint | undefined) => endpoint?.target.externalName === externalName;
     const host = this.#host;
-    this.#stop = this.#dialer.watchAddresses(externalName, {
+    this.#stop = this.#route.watchAddresses(externalName, {
       *inUse() {
         for (const endpoint of host.endpoints()) if (leadsThere(endpoint)) yield endpoint?.address ?? '';
       },

@@ -1,18 +1,32 @@
-import {
-  type Clock,
-  ClosedError,
-  DeadlineError,
-  type Target,
-  type TargetPolicy,
-  type TargetSource,
-} from '@externalname/core';
-import { abortable, sleep, withDeadline } from '@externalname/core/internal';
 import { inBackground } from '../background.ts';
-import { classifyFailure, type FailureKind } from '../failures/classify.ts';
+import type { Clock } from '../clock.ts';
+import { abortable, sleep, withDeadline } from '../deadline.ts';
+import { ClosedError, DeadlineError } from '../errors.ts';
+import type { Target, TargetPolicy, TargetSource } from '../targets/index.ts';
 
 /**
- * What the follower asks of the pool. It moves, and tells, outside every call that is made to it: what the pool does about a
+ * What a failed attempt says of the target that was tried.
+ *
+ * @internal
+ */
+export interface CandidateFailure {
+  /** Failures of the same kind are told once. */
+  readonly kind: string;
+  /**
+   * - `unfit`: the host is no better than one that has failed (no such host, a certificate for another name, refused credentials).
+   * - `not-ready`: the host proved its name, and cannot serve yet.
+   * - `no-answer`: anything else.
+   */
+  readonly verdict: 'unfit' | 'not-ready' | 'no-answer';
+  /** Whether it takes people to put it right: then it is tried ever more seldom. */
+  readonly isLasting: boolean;
+}
+
+/**
+ * What the follower asks of its host, a pool. It moves, and tells, outside every call that is made to it: what the pool does about a
  * move must not come in the middle of what it was doing when it said that its server was lost.
+ *
+ * @internal
  */
 export interface FollowerHost {
   /**
@@ -20,6 +34,8 @@ export interface FollowerHost {
    * be made. Called for one target at a time; the signal fires when that target is no longer the one to move to.
    */
   vet(target: Target, signal: AbortSignal): Promise<void>;
+  /** Says what an error of `vet` means. */
+  judge(error: unknown): CandidateFailure;
   /** Moves the pool to a target: from now on only connections to it are handed out. */
   move(target: Target, previous: Target | undefined): void;
   /** Whether the current target serves: a connection to it was made or used, and none has failed since. */
@@ -37,7 +53,11 @@ export interface FollowerHost {
   candidateDropped?(): void;
 }
 
-/** See {@link TargetFollower}. */
+/**
+ * See {@link TargetFollower}.
+ *
+ * @internal
+ */
 export interface FollowerSettings {
   readonly source: TargetSource;
   readonly policy: Pick<TargetPolicy, 'checkTarget'>;
@@ -57,6 +77,8 @@ export interface FollowerSettings {
  * | no such host, a certificate for another name, refused credentials, no answer | the pool stays while its current target serves, says so, and tries again |
  *
  * While the current target does not serve, there is nothing to stay for: the pool moves at once.
+ *
+ * @internal
  */
 export class TargetFollower {
   readonly #settings: FollowerSettings;
@@ -144,7 +166,7 @@ export class TargetFollower {
     later(() => {
       // In the meantime it may have been moved to, or dropped.
       if (this.#closed || this.#candidate !== candidate) return;
-      if (this.#lastVetKind !== undefined && unfit.has(this.#lastVetKind)) return;
+      if (this.#lastFailure?.verdict === 'unfit') return;
       this.#dropCandidate();
       this.#moveTo(candidate.target);
     });
@@ -171,7 +193,7 @@ export class TargetFollower {
     return held.stale === known.stale ? held : { ...held, stale: known.stale };
   }
 
-  #lastVetKind: FailureKind | undefined;
+  #lastFailure: CandidateFailure | undefined;
 
   async #begin(): Promise<Target> {
     const target = await this.#settings.source.current();
@@ -204,7 +226,7 @@ export class TargetFollower {
     this.#dropCandidate();
     const controller = new AbortController();
     this.#candidate = { target, controller };
-    this.#lastVetKind = undefined;
+    this.#lastFailure = undefined;
     later(() => this.#host.accepted?.(target));
     inBackground(() => this.#tryCandidate(target, controller.signal)).catch((error: unknown) =>
       this.#host.refused(target, error),
@@ -221,18 +243,18 @@ export class TargetFollower {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        const { kind } = classifyFailure(error, 'connecting');
-        this.#lastVetKind = kind;
-        if (this.#moveAnyway(target, kind)) {
+        const failure = this.#host.judge(error);
+        this.#lastFailure = failure;
+        if (this.#moveAnyway(target, failure)) {
           this.#moveTo(target);
           return;
         }
         // Once for each kind of trouble, not once an attempt.
-        if (reported !== kind) this.#host.refused(target, error);
-        reported = kind;
+        if (reported !== failure.kind) this.#host.refused(target, error);
+        reported = failure.kind;
         // A name may come to exist any moment. A certificate or credentials are put right by people, and a server may
         // lock out an account that is refused three times a second.
-        pauseMillis = rejected.has(kind)
+        pauseMillis = failure.isLasting
           ? Math.min(pauseMillis * 2, longestPauseMillis)
           : this.#settings.vetIntervalMillis;
       }
@@ -244,18 +266,18 @@ export class TargetFollower {
     }
   }
 
-  #moveAnyway(target: Target, kind: FailureKind): boolean {
-    if (unfit.has(kind)) return false;
+  #moveAnyway(target: Target, { verdict }: CandidateFailure): boolean {
+    if (verdict === 'unfit') return false;
     if (!this.#host.currentServes()) return true;
     const leftAt = this.#leftAt.get(target.externalName);
     const leftLately = leftAt !== undefined && this.#clock.now() - leftAt < rememberedMillis;
-    return kind === 'wrong-role' && !leftLately;
+    return verdict === 'not-ready' && !leftLately;
   }
 
   #moveTo(target: Target): void {
     const previous = this.#current;
     this.#candidate = undefined;
-    this.#lastVetKind = undefined;
+    this.#lastFailure = undefined;
     this.#current = target;
     this.#forgetLeft();
     if (previous !== undefined) this.#leftAt.set(previous.externalName, this.#clock.now());
@@ -287,11 +309,7 @@ function later(tell: () => void): void {
   inBackground(() => queueMicrotask(tell));
 }
 
-const rejected: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', 'policy', 'wrong-database']);
 const longestPauseMillis = 15_000;
-
-// A host that fails in one of these ways is no better than the one that has failed.
-const unfit: ReadonlySet<FailureKind> = new Set(['identity', 'authentication', 'policy', 'name', 'wrong-database']);
 
 // DNS caches in a row hold an answer for minutes at most; a switch back that is meant comes with a promoted server.
 const rememberedMillis = 60_000;

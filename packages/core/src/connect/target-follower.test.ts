@@ -1,8 +1,8 @@
-import { createTargetPolicy, ResolutionError, type Target, type TargetSource } from '@externalname/core';
-import { ManualClock } from '@externalname/core/internal';
 import { describe, expect, it } from 'vitest';
-import { ServerRoleError } from '../errors.ts';
-import { TargetFollower } from './target-follower.ts';
+import { ResolutionError } from '../dns/index.ts';
+import { ManualClock } from '../manual-clock.ts';
+import { createTargetPolicy, type Target, type TargetSource } from '../targets/index.ts';
+import { type CandidateFailure, TargetFollower } from './target-follower.ts';
 
 const target = (externalName: string, stale = false): Target => ({
   externalName,
@@ -15,8 +15,15 @@ const target = (externalName: string, stale = false): Target => ({
 const primary = target('primary-db.example.com');
 const secondary = target('secondary-db.example.com');
 const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
-const standby = new ServerRoleError('secondary-db.example.com', 'read-write', 'a standby in recovery');
+const standby = Object.assign(new Error('a standby in recovery'), { code: 'NOT_READY' });
 const otherCertificate = Object.assign(new Error('altnames'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+
+/** As a pool judges: a name may come to exist, a certificate is put right by people. */
+function judge(error: unknown): CandidateFailure {
+  if (error === otherCertificate) return { kind: 'identity', verdict: 'unfit', isLasting: true };
+  if (error instanceof ResolutionError) return { kind: 'name', verdict: 'unfit', isLasting: false };
+  return { kind: 'other', verdict: error === standby ? 'not-ready' : 'no-answer', isLasting: false };
+}
 
 function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } = {}) {
   const clock = new ManualClock();
@@ -54,6 +61,7 @@ function setUp(options: { answers?: Record<string, unknown>; serves?: boolean } 
         vetted.push(externalName);
         if (answers[externalName] !== undefined) throw answers[externalName];
       },
+      judge,
       move: (to, from) => moves.push(`${from?.externalName ?? ''} -> ${to.externalName}`),
       currentServes: () => state.serves,
       refused: (each, error) => refusals.push([each.externalName, error]),
@@ -296,7 +304,7 @@ describe('a follower', () => {
     const { announce, start, moves, answers, clock } = setUp();
     await start();
     await announce(secondary);
-    answers['primary-db.example.com'] = new ServerRoleError('primary-db.example.com', 'read-write', 'a standby');
+    answers['primary-db.example.com'] = standby;
     await announce(primary);
     expect(moves).toHaveLength(2);
     await announce(secondary);

@@ -1,0 +1,156 @@
+import type net from 'node:net';
+import type { Clock, Random } from '../clock.ts';
+import { type DnsResolverOptions, ResolutionError, type ResolveOptions, type Resolver } from '../dns/index.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import { discoverClusterContext, parseServiceReference, type ServiceReference } from '../names/index.ts';
+import {
+  type AddressUser,
+  Balancer,
+  createTargetPolicy,
+  type Endpoint,
+  raceEndpoints,
+  resolveEndpoints,
+  type SharedDns,
+  shareDns,
+  type Target,
+  type TargetPolicy,
+  type TargetSource,
+} from '../targets/index.ts';
+
+/**
+ * Which Service, and what it may lead to.
+ *
+ * @internal
+ */
+export interface ServiceRouteSettings {
+  /** The Service, as it was written. Either this or `host`. */
+  readonly service: string | undefined;
+  /** A host that names the Service, or one of the allow-list. */
+  readonly host: string | undefined;
+  readonly port: number;
+  readonly allowedTargets: readonly string[] | 'any' | undefined;
+  readonly allowedNetworks: readonly string[] | 'any' | undefined;
+  readonly namespace: string | undefined;
+  readonly clusterDomain: string | undefined;
+  /** How it is learned where the Service points; its owner closes it. */
+  readonly source: TargetSource | undefined;
+  readonly dns: DnsResolverOptions | Resolver | undefined;
+}
+
+/**
+ * The way from the name of a Service to sockets: source, policy, addresses and race, put together.
+ *
+ * @internal
+ */
+export interface ServiceRoute {
+  readonly source: TargetSource;
+  readonly policy: TargetPolicy;
+  /** The addresses to try, checked against the policy, in the order of preference. */
+  endpoints(target: Target, options: Pick<ResolveOptions, 'fresh' | 'signal'>): Promise<readonly Endpoint[]>;
+  /** Races connections to the endpoints; see `raceEndpoints`. */
+  race(
+    endpoints: readonly Endpoint[],
+    attempt: (endpoint: Endpoint, signal: AbortSignal) => Promise<net.Socket>,
+    signal: AbortSignal,
+  ): Promise<{ endpoint: Endpoint; socket: net.Socket }>;
+  /** Told of each address that did or did not do, for the balancer's memory. */
+  report(endpoint: Endpoint, failed: boolean): void;
+  /** Tells of addresses that have left a name. Returns the function that ends it. */
+  watchAddresses(name: string, user: AddressUser): () => void;
+  /** Ends its part in what it shares with others; what was given to it stays open. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts together resolver, source, policy and balancer for one Service. Does no I/O but to read resolv.conf and the service account's
+ * namespace. Resolver and source are shared with all of this process that have the same `dns`; policy and balancer are its own.
+ *
+ * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` if there is no allow-list
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry or a name that cannot be read
+ *
+ * @internal
+ */
+export function serviceRoute(
+  settings: ServiceRouteSettings,
+  dependencies: { clock: Clock; random: Random },
+): ServiceRoute {
+  const { service, host, port, allowedTargets, allowedNetworks } = settings;
+  const policy = createTargetPolicy({ service, host, allowedTargets, allowedNetworks });
+  const dns = sharedDns(settings.dns, dependencies);
+  const source = settings.source ?? dnsSource(settings, policy, dns);
+  const balancer = new Balancer({}, dependencies);
+
+  return {
+    source,
+    policy,
+    async endpoints(target, options) {
+      try {
+        const { resolver } = dns;
+        return balancer.order(await resolveEndpoints(target, { ...options, resolver, policy, port }));
+      } catch (error) {
+        throw withWholeChain(error, target);
+      }
+    },
+    async race(endpoints, attempt, signal) {
+      const { endpoint, result } = await raceEndpoints(endpoints, attempt, {
+        signal,
+        discard: (socket: net.Socket) => void socket.destroy(),
+        clock: dependencies.clock,
+      });
+      return { endpoint, socket: result };
+    },
+    report: (endpoint, failed) => {
+      if (failed) balancer.failed(endpoint);
+      else balancer.succeeded(endpoint);
+    },
+    watchAddresses: (name, user) => dns.watchAddresses(name, user),
+    close: () => dns.close(),
+  };
+}
+
+// The target was learned from the Service, and only its own name was asked for here. A reader of the error wants both.
+function withWholeChain(error: unknown, target: Target): unknown {
+  if (!(error instanceof ResolutionError) || target.via.length === 0) return error;
+  const { failure, hostname, chain, detail, cause } = error;
+  return new ResolutionError(failure, hostname, { via: target.via, chain, detail, cause });
+}
+
+// The resolver knows its options by their own names.
+function sharedDns(
+  dns: DnsResolverOptions | Resolver | undefined,
+  dependencies: { clock: Clock; random: Random },
+): SharedDns {
+  try {
+    return shareDns(dns, dependencies);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new InvalidArgumentError(`dns.${error.argument}`, error.message.slice(`${error.argument}: `.length), {
+      cause: error,
+    });
+  }
+}
+
+function dnsSource(settings: ServiceRouteSettings, policy: TargetPolicy, dns: SharedDns): TargetSource {
+  const context = discoverClusterContext({ searchDomains: dns.searchDomains });
+  const clusterDomain = settings.clusterDomain ?? context.clusterDomain;
+  const namespace = settings.namespace ?? context.namespace;
+  const followed = followedName(settings, policy, { namespace, clusterDomain });
+  return dns.follow({ ...followed, clusterDomain });
+}
+
+// A host that stands on the allow-list itself is a host; any other is the name of a Service.
+function followedName(
+  settings: ServiceRouteSettings,
+  policy: TargetPolicy,
+  defaults: { namespace: string; clusterDomain: string },
+): { name: string } | { service: ServiceReference } {
+  const { service, host } = settings;
+  if (service !== undefined) return { service: parseServiceReference(service, defaults) };
+  const name = host ?? '';
+  if (settings.allowedTargets !== 'any' && policy.allows({ externalName: name, via: [] })) return { name };
+  try {
+    return { service: parseServiceReference(name, defaults) };
+  } catch {
+    return { name };
+  }
+}
