@@ -63,6 +63,15 @@ const testingRooms = {
 // The files beside the rooms of testing that every room may import. They import nothing but each other.
 const testingGround = ['certificates', 'concealed', 'faults', 'watchdog'];
 
+// room of kubernetes -> the rooms that it may import
+const kubernetesRooms = {
+  kubeconfig: [],
+  api: ['kubeconfig'],
+  probes: [],
+  watch: ['api', 'kubeconfig'],
+  switch: ['api', 'kubeconfig', 'probes'],
+};
+
 const oneOf = (names) => `(${names.join('|')})`;
 
 const packageRules = Object.entries(packages).map(([name, below]) => ({
@@ -117,6 +126,18 @@ const testingRoomRules = Object.entries(testingRooms).map(([name, below]) => ({
   },
 }));
 
+const kubernetesRoomRules = Object.entries(kubernetesRooms).map(([name, below]) => ({
+  name: `kubernetes-room-${name}`,
+  comment: `kubernetes/${name} may import ${below.join(', ') || 'no other room'}, and errors.`,
+  severity: 'error',
+  // A switch looks at its own result as an application does, through the source.
+  from: { path: `^packages/kubernetes/src/${name}/`, pathNot: [test, '/switch/watch-propagation\\.ts$'] },
+  to: {
+    path: '^packages/kubernetes/src/',
+    pathNot: `^packages/kubernetes/src/(${oneOf([name, ...below])}/|errors\\.ts$)`,
+  },
+}));
+
 module.exports = {
   forbidden: [
     {
@@ -153,6 +174,7 @@ module.exports = {
       from: { path: `^packages/testing/src/${oneOf(testingGround)}\\.ts$` },
       to: { path: '^packages/testing/src/', pathNot: `^packages/testing/src/${oneOf(testingGround)}\\.ts$` },
     },
+    ...kubernetesRoomRules,
     {
       name: 'pg-known-room',
       comment: 'A new room of pg, or a new file beside the rooms, needs its line in the tables of this file.',

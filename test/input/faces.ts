@@ -389,7 +389,13 @@ const coreTable: Readonly<Record<string, Entry>> = {
     codes: manifest,
   },
   switchJsonPatch: {
-    args: () => [{ ...switched, onlyIf: { externalName: 'primary-db.example.com', resourceVersion: '1' } }],
+    args: () => [
+      {
+        ...switched,
+        onlyIf: { externalName: 'primary-db.example.com', uid: 'a', resourceVersion: '1' },
+        annotations: { set: { a: 'b', c: null }, current: { c: 'd' } },
+      },
+    ],
     run: core.switchJsonPatch,
     codes: manifest,
   },

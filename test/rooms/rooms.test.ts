@@ -61,6 +61,11 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['testing-room-command', 'packages/testing/src/command/a.ts', `import { x } from '../postgres/room.ts';`],
   ['testing-known-room', 'packages/testing/src/postgres/c.ts', `import { x } from '../helpers.ts';`],
   ['testing-ground-floor', 'packages/testing/src/faults.ts', `import { x } from './network/room.ts';`],
+  ['kubernetes-room-kubeconfig', 'packages/kubernetes/src/kubeconfig/a.ts', `import { x } from '../api/a.ts';`],
+  ['kubernetes-room-api', 'packages/kubernetes/src/api/b.ts', `import { x } from '../watch/a.ts';`],
+  ['kubernetes-room-probes', 'packages/kubernetes/src/probes/a.ts', `import { x } from '../api/a.ts';`],
+  ['kubernetes-room-watch', 'packages/kubernetes/src/watch/b.ts', `import { x } from '../probes/b.ts';`],
+  ['kubernetes-room-switch', 'packages/kubernetes/src/switch/a.ts', `import { x } from '../watch/a.ts';`],
   ['generic-pool-in-one-place', 'packages/pg/src/pool/d.ts', `import { x } from 'generic-pool';`],
   ['p-retry-in-one-place', 'packages/pg/src/transaction/c.ts', `import { x } from 'p-retry';`],
   ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
@@ -154,6 +159,8 @@ async function plant(tree: string): Promise<void> {
   }
   for (const name of ['pg', 'testing']) await write(`packages/${name}/src/helpers.ts`, face);
   await write('packages/testing/src/certificates.ts', face);
+  await write('packages/pg/src/helpers.ts', face);
+  for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
   for (const file of ['errors', 'clock', 'manual-clock', 'internal', 'names/face-of-nobody']) {
     await write(`packages/core/src/${file}.ts`, face);
   }

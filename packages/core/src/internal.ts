@@ -42,6 +42,7 @@ export {
   printable,
 } from './input.ts';
 export { ManualClock } from './manual-clock.ts';
+export { searchedCluster } from './names/index.ts';
 export { readYaml, type YamlDocument, type YamlProblem } from './objects/index.ts';
 export {
   aBoolean,

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { IssuedCertificate } from '@externalname/testing';
+import { applyPatch } from 'rfc6902';
 import type { KubeConfigLike } from '../src/index.ts';
 
 /** A Service as the scripted server stores it. */
@@ -16,12 +17,6 @@ export interface StoredService {
     managedFields?: object[];
   };
   spec: { type: string; externalName?: string };
-}
-
-interface JsonPatchOperation {
-  op: string;
-  path: string;
-  value?: unknown;
 }
 
 type Answer = { status: number; body: unknown; headers?: Record<string, string> };
@@ -209,8 +204,8 @@ export class ScriptedApi {
       return { status: 201, body: {} };
     }
     if (this.#service === undefined) return { status: 404, body: status(404, 'NotFound', 'not found') };
-    const patched = applyPatch(this.#service, JSON.parse(body));
-    if (patched === undefined) {
+    const patched = structuredClone(this.#service);
+    if (applyPatch(patched, JSON.parse(body)).some((failure) => failure !== null)) {
       const message = 'the server rejected our request due to an error in our request';
       return { status: 422, body: status(422, 'Invalid', message) };
     }
@@ -281,26 +276,6 @@ async function read(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks).toString();
-}
-
-/** The four operations of RFC 6902 that a switch uses; undefined where one of them fails. */
-function applyPatch(service: StoredService, operations: JsonPatchOperation[]): StoredService | undefined {
-  const copy = structuredClone(service);
-  for (const { op, path, value } of operations) {
-    const keys = path
-      .slice(1)
-      .split('/')
-      .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
-    const last = keys.pop() ?? '';
-    let parent: Record<string, unknown> | undefined = copy as unknown as Record<string, unknown>;
-    for (const key of keys) parent = parent?.[key] as Record<string, unknown> | undefined;
-    if (parent === undefined) return undefined;
-    if (op === 'test' && parent[last] !== value) return undefined;
-    if ((op === 'replace' || op === 'remove') && !(last in parent)) return undefined;
-    if (op === 'remove') delete parent[last];
-    if (op === 'add' || op === 'replace') parent[last] = value;
-  }
-  return copy;
 }
 
 function send(response: ServerResponse, { status: code, body, headers }: Answer): void {

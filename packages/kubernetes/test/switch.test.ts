@@ -477,7 +477,7 @@ describe('what an attacker may have written into the Service', () => {
         : undefined,
     );
     const error = await failure(switchTarget(options()));
-    expect(error.message).toContain('something else than that Service');
+    expect(error.message).toContain('something other than that Service');
     expect(api.requests).not.toContain('patch');
   });
 

@@ -1,3 +1,4 @@
+export type { JsonPatchOperation } from '@externalname/core';
 export {
   type CertificateAuthority,
   type CertificateAuthorityOptions,
@@ -12,7 +13,6 @@ export type { HostEntry, HostRecord, HostRecords } from './cluster-dns/outside-n
 export type { DnsQuery } from './cluster-dns/server.ts';
 export type { StartedFault } from './faults.ts';
 export type { ApiFault, ApiFaultScope } from './kubernetes-api/api-faults.ts';
-export type { JsonPatchOperation } from './kubernetes-api/json-patch.ts';
 export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';
 export { ApiStatusError, type Status, type StatusCause, type StatusDetails } from './kubernetes-api/status.ts';
 export type { Identity, LocalApi } from './local-cluster/api.ts';

@@ -142,6 +142,27 @@ describe('the body of a switch', () => {
     ]);
   });
 
+  it('annotates the Service in the same patch, with slashes and tildes escaped', () => {
+    const annotations = { set: { 'a.example/by': 'me', 'b~c': 'd', gone: null, absent: null }, current: { gone: 'x' } };
+    expect(switchJsonPatch({ externalName, onlyIf: { uid: 'u' }, annotations })).toEqual([
+      { op: 'test', path: '/metadata/uid', value: 'u' },
+      { op: 'replace', path: '/spec/externalName', value: externalName },
+      { op: 'add', path: '/metadata/annotations/a.example~1by', value: 'me' },
+      { op: 'add', path: '/metadata/annotations/b~0c', value: 'd' },
+      { op: 'remove', path: '/metadata/annotations/gone' },
+    ]);
+  });
+
+  it('adds the whole map to a Service without annotations, guarded by its version only', () => {
+    const annotations = { set: { 'a.example/by': 'me', gone: null } };
+    expect(switchJsonPatch({ externalName, onlyIf: { resourceVersion: '42' }, annotations })).toEqual([
+      { op: 'test', path: '/metadata/resourceVersion', value: '42' },
+      { op: 'replace', path: '/spec/externalName', value: externalName },
+      { op: 'add', path: '/metadata/annotations', value: { 'a.example/by': 'me' } },
+    ]);
+    expect(() => switchJsonPatch({ externalName, annotations })).toThrow(badArgument('onlyIf.resourceVersion'));
+  });
+
   it('carries the version, as merge patch and as server-side apply', () => {
     const onlyIf = { resourceVersion: '42' };
     expect(switchMergePatch({ externalName })).toEqual({ spec: { externalName } });
@@ -157,11 +178,11 @@ describe('the body of a switch', () => {
     });
   });
 
-  it('is refused where the kind of patch cannot test the old value', () => {
-    const onlyIf = { externalName: 'primary-db.example.com' };
-    expect(() => switchMergePatch({ externalName, onlyIf })).toThrow(badArgument('onlyIf.externalName'));
+  it.each(['externalName', 'uid'])('is refused if the kind of patch cannot test the guard: %s', (guard) => {
+    const onlyIf = { [guard]: 'primary-db.example.com' };
+    expect(() => switchMergePatch({ externalName, onlyIf })).toThrow(badArgument(`onlyIf.${guard}`));
     expect(() => switchApplyConfiguration({ name: 'db', externalName, onlyIf })).toThrow(
-      badArgument('onlyIf.externalName'),
+      badArgument(`onlyIf.${guard}`),
     );
   });
 

@@ -26,11 +26,22 @@ export interface ClusterContextOptions {
 export function discoverClusterContext(options: ClusterContextOptions): ClusterContext {
   checkOptions(options, { searchDomains: listOf(aText), readNamespace: optional(aFunction) });
   const { searchDomains, readNamespace = namespaceOfServiceAccount } = options;
-  const search = searchDomains.map((domain) => /^([^.]+)\.svc\.(.+)$/.exec(canonicalName(domain))).find(Boolean);
+  const search = searchedCluster(searchDomains);
   return {
-    namespace: readNamespace() ?? search?.[1] ?? 'default',
-    clusterDomain: search?.[2] ?? 'cluster.local',
+    namespace: readNamespace() ?? search?.namespace ?? 'default',
+    clusterDomain: search?.clusterDomain ?? 'cluster.local',
   };
+}
+
+/**
+ * The cluster that kubelet wrote into a search list; undefined outside of a pod.
+ *
+ * @internal
+ */
+export function searchedCluster(searchDomains: readonly string[]): ClusterContext | undefined {
+  const search = searchDomains.map((domain) => /^([^.]+)\.svc\.(.+)$/.exec(canonicalName(domain))).find(Boolean);
+  const [, namespace, clusterDomain] = search ?? [];
+  return namespace === undefined || clusterDomain === undefined ? undefined : { namespace, clusterDomain };
 }
 
 function namespaceOfServiceAccount(): string | undefined {

@@ -1,4 +1,9 @@
-export { type ClusterContext, type ClusterContextOptions, discoverClusterContext } from './cluster-domain.ts';
+export {
+  type ClusterContext,
+  type ClusterContextOptions,
+  discoverClusterContext,
+  searchedCluster,
+} from './cluster-domain.ts';
 export {
   canonicalName,
   type HostNameProblem,

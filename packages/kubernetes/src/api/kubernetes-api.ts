@@ -7,6 +7,7 @@ import { type ClusterName, clusterOf, describeCluster } from '../kubeconfig/clus
 import { KubernetesConfigError } from '../kubeconfig/errors.ts';
 import type { KubeConfigLike } from '../kubeconfig/kube-config-like.ts';
 import { type AccessAttempt, type ApiStatus, errorForStatus, KubernetesUnavailableError } from './errors.ts';
+import { parsedRecord, record } from './json.ts';
 import { KubeConfigLoader, type KubeConfigOption } from './kube-config.ts';
 
 /** One request to the API server. */
@@ -161,7 +162,7 @@ function withoutToken(text: string, { headers, auth }: RequestOptions): string {
 
 /** Reads a `Status` object; anything else still gives what can be known from the HTTP status. */
 export function readStatus(httpStatus: number, retryAfter: string | undefined, text: string): ApiStatus {
-  const parsed = parseObject(text);
+  const parsed = parsedRecord(text);
   const details = record(parsed['details']);
   const causes = Array.isArray(details['causes']) ? details['causes'].map(record) : [];
   const retry = Number(retryAfter ?? details['retryAfterSeconds']);
@@ -361,18 +362,6 @@ function unavailable(request: NamedRequest, what: string, cause?: unknown): Kube
 
 function outcomeOf(request: ApiRequest): Outcome {
   return (request.method ?? 'GET') === 'GET' || request.query?.['dryRun'] === 'All' ? 'not-executed' : 'unknown';
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    return record(JSON.parse(text));
-  } catch {
-    return {};
-  }
-}
-
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 /** What the server says is shown in terminals and logs: without control characters, and not without end. */

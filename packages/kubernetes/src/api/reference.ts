@@ -1,11 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import {
-  canonicalName,
-  discoverClusterContext,
-  InvalidArgumentError,
-  parseServiceReference,
-  type ServiceReference,
-} from '@externalname/core';
+import { canonicalName, InvalidArgumentError, parseServiceReference, type ServiceReference } from '@externalname/core';
+import { podDns } from './pod-dns.ts';
 
 /** How a Service is named in options. */
 export interface ReferenceOptions {
@@ -45,17 +39,9 @@ export function pendingReference(
   const complete = async () => {
     found ??= parseServiceReference(service, {
       namespace: namesNamespace ? undefined : (namespace ?? (await contextNamespace())),
-      clusterDomain: parts.length > 3 ? undefined : (clusterDomain ?? (await clusterDomainHere())),
+      clusterDomain: parts.length > 3 ? undefined : (clusterDomain ?? (await podDns())?.clusterDomain),
     });
     return found;
   };
   return { given, complete };
-}
-
-/** The cluster's domain, as kubelet writes it into the search list of a pod; undefined outside of one. */
-async function clusterDomainHere(): Promise<string | undefined> {
-  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  const search = [...text.matchAll(/^search[ \t]+(.*)$/gm)].at(-1)?.[1] ?? '';
-  return discoverClusterContext({ searchDomains: search.split(/[ \t]+/), readNamespace: () => undefined })
-    .clusterDomain;
 }

@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import {
   type Clock,
   canonicalName,
   DeadlineError,
   DnsResolver,
   isExternalNameError,
-  parseResolvConf,
   type Resolver,
   systemClock,
   type WaitOptions,
@@ -105,11 +103,4 @@ async function firstAlias(resolver: Resolver, service: string, signal: AbortSign
       isExternalNameError(error) && 'chain' in error && Array.isArray(error.chain) ? error.chain[0] : undefined;
     return first?.target ?? (error instanceof Error ? error.message : String(error));
   }
-}
-
-/** The servers of resolv.conf, where this process runs in a pod; elsewhere they know nothing of the cluster. */
-export async function dnsServersHere(path = '/etc/resolv.conf'): Promise<readonly string[]> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  const { nameservers, searchDomains } = parseResolvConf(text);
-  return searchDomains.some((domain) => /^[^.]+\.svc\./.test(domain)) ? nameservers : [];
 }

@@ -1,19 +1,15 @@
 import { canonicalName } from '@externalname/core';
 import { printable } from '@externalname/core/internal';
+import { isText, record } from '../api/json.ts';
+import { readService, type ServiceSnapshot } from '../api/services.ts';
 
 /** A Service as it was read before a switch. */
-export interface ServiceToSwitch {
-  readonly name: string;
-  readonly namespace: string;
+export interface ServiceToSwitch extends ServiceSnapshot {
   readonly uid: string;
-  readonly resourceVersion: string;
-  readonly type: string;
-  /** As stored; undefined where it has none. */
-  readonly storedName: string | undefined;
-  /** Canonical form of `storedName`. */
-  readonly externalName: string | undefined;
+  /** Canonical form of `externalName`; undefined unless the Service is of type ExternalName. */
+  readonly target: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
-  /** Undefined where the object has no annotations at all. */
+  /** Undefined if the object has no annotations at all. */
   readonly annotations: Readonly<Record<string, string>> | undefined;
   readonly managedFields: readonly ManagedFieldsEntry[];
 }
@@ -27,26 +23,21 @@ export interface ManagedFieldsEntry {
   readonly ownsExternalName: boolean;
 }
 
-/** Reads a Service object of the API; what is missing is empty. */
-export function readServiceToSwitch(object: unknown): ServiceToSwitch {
-  const service = record(object);
-  const metadata = record(service['metadata']);
-  const spec = record(service['spec']);
-  const externalName = text(spec['externalName']);
-  const managed = metadata['managedFields'];
+/** Reads a Service object of the API; what is missing is empty. Undefined if it is not a Service. */
+export function readServiceToSwitch(object: unknown): ServiceToSwitch | undefined {
+  const service = readService(object);
+  if (service === undefined) return undefined;
+  const { uid, labels, annotations, managedFields } = record(record(object)['metadata']);
+  const { type, externalName } = service;
   return {
-    name: text(metadata['name']),
-    namespace: text(metadata['namespace']),
-    uid: text(metadata['uid']),
-    resourceVersion: text(metadata['resourceVersion']),
-    type: text(spec['type']) || 'ClusterIP',
-    storedName: externalName || undefined,
-    externalName: externalName === '' ? undefined : canonicalName(externalName),
-    labels: texts(metadata['labels']),
-    annotations: metadata['annotations'] === undefined ? undefined : texts(metadata['annotations']),
-    managedFields: (Array.isArray(managed) ? managed : []).map(record).map((entry) => ({
-      manager: text(entry['manager']),
-      operation: text(entry['operation']),
+    ...service,
+    uid: isText(uid) ? uid : '',
+    target: type === 'ExternalName' && externalName !== undefined ? canonicalName(externalName) : undefined,
+    labels: texts(labels),
+    annotations: annotations === undefined ? undefined : texts(annotations),
+    managedFields: (Array.isArray(managedFields) ? managedFields : []).map(record).map((entry) => ({
+      manager: isText(entry['manager']) ? entry['manager'] : '',
+      operation: isText(entry['operation']) ? entry['operation'] : '',
       ownsExternalName: 'f:externalName' in record(record(entry['fieldsV1'])['f:spec']),
     })),
   };
@@ -86,14 +77,6 @@ const tools = [
   { name: 'Terraform', managers: /^terraform/i, marks: /^app\.kubernetes\.io\/managed-by=Terraform$/ },
   { name: 'Pulumi', managers: /^pulumi/i, marks: /^app\.kubernetes\.io\/managed-by=pulumi$/ },
 ] as const;
-
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
 
 function texts(value: unknown): Record<string, string> {
   const entries = Object.entries(record(value)).filter(

@@ -1,3 +1,4 @@
+import { type JsonPatchOperation, switchJsonPatch } from '@externalname/core';
 import type { ServiceToSwitch } from './service-object.ts';
 
 /** What is written about a switch into the Service's annotations. */
@@ -16,13 +17,6 @@ export interface SwitchRecord {
   readonly reason?: string | undefined;
 }
 
-/** One operation of a JSON Patch (RFC 6902). */
-export interface PatchOperation {
-  readonly op: 'test' | 'add' | 'replace' | 'remove';
-  readonly path: string;
-  readonly value?: unknown;
-}
-
 /** The annotations that hold a {@link SwitchRecord}. */
 export const switchAnnotations = {
   id: 'switch.externalname/id',
@@ -35,15 +29,22 @@ export const switchAnnotations = {
 
 /**
  * The patch of a switch. It fails as a whole unless the Service is still the one that was read and still points
- * where it did: whoever switched in between is not overwritten.
+ * where it did, so it does not overwrite a switch that somebody else made in between.
  */
-export function switchPatch(service: ServiceToSwitch, record: SwitchRecord): PatchOperation[] {
+export function switchPatch(
+  service: ServiceToSwitch,
+  record: SwitchRecord,
+  clusterDomain: string,
+): JsonPatchOperation[] {
+  const { uid, type, externalName, annotations: current, resourceVersion } = service;
   return [
-    { op: 'test', path: '/metadata/uid', value: service.uid },
-    { op: 'test', path: '/spec/type', value: service.type },
-    { op: 'test', path: '/spec/externalName', value: service.storedName },
-    { op: 'replace', path: '/spec/externalName', value: record.target },
-    ...annotationOperations(service, record),
+    { op: 'test', path: '/spec/type', value: type },
+    ...switchJsonPatch({
+      externalName: record.target,
+      clusterDomain,
+      onlyIf: { uid, externalName, ...(current === undefined && { resourceVersion }) },
+      annotations: { set: annotationsOf(record), current },
+    }),
   ];
 }
 
@@ -57,40 +58,14 @@ export function readSwitchRecord(service: ServiceToSwitch): SwitchRecord | undef
   return { id, previous, target, by: read('by') ?? '', at: read('at') ?? '', reason: read('reason') };
 }
 
-function annotationOperations(service: ServiceToSwitch, record: SwitchRecord): PatchOperation[] {
-  const annotations = annotationsOf(record);
-  if (service.annotations === undefined) {
-    // Adding the whole map would wipe out what somebody else has added meanwhile.
-    return [
-      { op: 'test', path: '/metadata/resourceVersion', value: service.resourceVersion },
-      { op: 'add', path: '/metadata/annotations', value: annotations },
-    ];
-  }
-  const operations: PatchOperation[] = Object.entries(annotations).map(([key, value]) => ({
-    op: 'add',
-    path: pathOf(key),
-    value,
-  }));
-  // The reason of an earlier switch is none of this one.
-  if (record.reason === undefined && service.annotations[switchAnnotations.reason] !== undefined) {
-    operations.push({ op: 'remove', path: pathOf(switchAnnotations.reason) });
-  }
-  return operations;
-}
-
-function annotationsOf(record: SwitchRecord): Record<string, string> {
-  const { id, previous, target, by, at, reason } = record;
+function annotationsOf({ id, previous, target, by, at, reason }: SwitchRecord): Record<string, string | null> {
   return {
     [switchAnnotations.id]: id,
     [switchAnnotations.previous]: previous,
     [switchAnnotations.target]: target,
     [switchAnnotations.by]: by,
     [switchAnnotations.at]: at,
-    ...(reason !== undefined && { [switchAnnotations.reason]: reason }),
+    // The reason of an earlier switch does not belong to this one.
+    [switchAnnotations.reason]: reason ?? null,
   };
-}
-
-// RFC 6901 section 3.
-function pathOf(annotation: string): string {
-  return `/metadata/annotations/${annotation.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }

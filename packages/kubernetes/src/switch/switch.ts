@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { canonicalName, parseHostName, type ServiceReference, TargetRefusedError } from '@externalname/core';
+import {
+  canonicalName,
+  parseHostName,
+  patchContentTypes,
+  type ServiceReference,
+  TargetRefusedError,
+} from '@externalname/core';
 import { ownOptions, printable, sleep } from '@externalname/core/internal';
 import { KubernetesRefusedError, KubernetesUnavailableError } from '../api/errors.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
+import { podDns } from '../api/pod-dns.ts';
 import { pendingReference } from '../api/reference.ts';
+import { attemptTo, getService, servicePath } from '../api/services.ts';
 import { NotExternalNameError } from '../errors.ts';
 import { describeCluster } from '../kubeconfig/cluster-name.ts';
 import type { Objection } from '../probes/postgres-state.ts';
 import { runProbes } from '../probes/run-probes.ts';
-import { attemptTo, pathOf } from '../watch/service-watch.ts';
-import { isServiceAt } from '../watch/watch-event.ts';
 import {
   allowedTarget,
   isAllowed,
@@ -18,7 +24,7 @@ import {
   type SwitchTargetOptions,
   switchSettings,
 } from './options.ts';
-import { dnsServersHere, waitForPropagation } from './propagation.ts';
+import { waitForPropagation } from './propagation.ts';
 import { SwitchFailedError, SwitchRefusedError, type SwitchReport } from './report.ts';
 import { fieldManager, gitOpsOwners, readServiceToSwitch, type ServiceToSwitch } from './service-object.ts';
 import { switchEvent } from './switch-event.ts';
@@ -198,25 +204,16 @@ class Switch {
     });
   }
 
-  async #get(reference: ServiceReference): Promise<ServiceToSwitch> {
-    const answer = await this.#api.json({
-      attempt: attemptTo('get', reference),
-      path: pathOf(reference, reference.name),
+  #get(reference: ServiceReference): Promise<ServiceToSwitch> {
+    return getService(this.#api, reference, readServiceToSwitch, {
       timeoutMillis: this.#settings.requestTimeoutMillis,
       signal: this.#signal,
-    });
-    const service = readServiceToSwitch(answer);
-    if (isServiceAt(reference, service)) return service;
-    throw new KubernetesUnavailableError('the Kubernetes API answered with something else than that Service', {
-      outcome: 'not-executed',
     });
   }
 
   #targetOf(service: ServiceToSwitch, reference: ServiceReference): string {
-    if (service.type !== 'ExternalName' || service.externalName === undefined) {
-      throw new NotExternalNameError(reference, service.type);
-    }
-    return service.externalName;
+    if (service.target === undefined) throw new NotExternalNameError(reference, service.type);
+    return service.target;
   }
 
   async #probe(to: string, from: string): Promise<void> {
@@ -315,12 +312,12 @@ class Switch {
   }
 
   #refuseOtherTarget(now: ServiceToSwitch, before: ServiceToSwitch): void {
-    if (now.uid === before.uid && now.type === before.type && now.externalName === before.externalName) return;
+    if (now.uid === before.uid && now.target === before.target) return;
     this.#log.facts.result = 'not-switched';
-    this.#log.facts.from = now.externalName;
+    this.#log.facts.from = now.target;
     const who = readSwitchRecord(now)?.by;
     const message =
-      `the Service was changed meanwhile and points to ${now.externalName ?? `nothing (type ${now.type})`}` +
+      `the Service was changed meanwhile and points to ${now.target ?? `nothing (type ${now.type})`}` +
       `${who === undefined ? '' : ` (last switch by ${printable(who, 100)})`}: look at it, then try again`;
     throw this.#refusal([{ kind: 'unexpected-target', message }]);
   }
@@ -333,11 +330,11 @@ class Switch {
   ): Promise<unknown> {
     return this.#api.json({
       attempt: attemptTo('patch', reference),
-      path: pathOf(reference, reference.name),
+      path: servicePath(reference, reference.name),
       method: 'PATCH',
-      contentType: 'application/json-patch+json',
+      contentType: patchContentTypes.json,
       query: { fieldManager, fieldValidation: 'Strict', ...(dryRun && { dryRun: 'All' }) },
-      body: switchPatch(service, record),
+      body: switchPatch(service, record, reference.clusterDomain),
       timeoutMillis: this.#settings.requestTimeoutMillis,
       signal: this.#signal,
     });
@@ -401,7 +398,7 @@ class Switch {
 
   async #seeInDns(reference: ServiceReference, to: string): Promise<void> {
     const { dnsServers, propagationTimeoutMillis: timeoutMillis, clock } = this.#settings;
-    const servers = dnsServers === false ? [] : (dnsServers ?? (await dnsServersHere()));
+    const servers = dnsServers === false ? [] : (dnsServers ?? (await podDns())?.nameservers ?? []);
     if (servers.length === 0) {
       return this.#log.skip(
         ['dns'],

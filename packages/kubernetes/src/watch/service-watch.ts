@@ -7,8 +7,9 @@ import {
   KubernetesUnavailableError,
 } from '../api/errors.ts';
 import type { ApiLines, KubernetesApi } from '../api/kubernetes-api.ts';
+import { attemptTo, isServiceAt, type ServiceSnapshot, servicePath } from '../api/services.ts';
 import { nextConnection, type ReconnectSettings } from './reconnect.ts';
-import { isServiceAt, readServiceList, readWatchEvent, type ServiceSnapshot } from './watch-event.ts';
+import { readServiceList, readWatchEvent } from './watch-event.ts';
 
 /** Times of a watch, all in milliseconds. */
 export interface WatchSettings {
@@ -136,7 +137,7 @@ export class ServiceWatch {
     // Without a resourceVersion the answer is the newest state, not what a cache of the server holds.
     const answer = await this.#api.json({
       attempt,
-      path: pathOf(reference),
+      path: servicePath(reference),
       query: { fieldSelector: `metadata.name=${reference.name}` },
       timeoutMillis: this.#settings.requestTimeoutMillis,
       signal,
@@ -164,7 +165,7 @@ export class ServiceWatch {
     const { requestTimeoutMillis, silenceMillis } = this.#settings;
     const lines: ApiLines = await this.#api.lines({
       attempt,
-      path: pathOf(reference),
+      path: servicePath(reference),
       query: {
         watch: 'true',
         fieldSelector: `metadata.name=${reference.name}`,
@@ -240,17 +241,6 @@ interface Connection {
 /** How long the server is asked to keep a watch, in whole seconds: 70 to 85 % of the silence that is allowed. */
 export function watchSeconds(silenceMillis: number, random: number): number {
   return Math.max(1, Math.floor((silenceMillis / 1000) * (0.7 + random * 0.15)));
-}
-
-/** `/api/v1/namespaces/<namespace>/services[/<name>]` */
-export function pathOf(reference: ServiceReference, name?: string): string {
-  const path = `/api/v1/namespaces/${encodeURIComponent(reference.namespace)}/services`;
-  return name === undefined ? path : `${path}/${encodeURIComponent(name)}`;
-}
-
-/** What RBAC is asked for one Service. */
-export function attemptTo(verb: AccessAttempt['verb'], reference: ServiceReference): AccessAttempt {
-  return { verb, group: '', resource: 'services', name: reference.name, namespace: reference.namespace };
 }
 
 // The history from there on is gone: 410, as the answer or as an event (Kubernetes documentation, "API Concepts").

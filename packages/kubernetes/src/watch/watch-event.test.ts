@@ -1,7 +1,8 @@
 import { parseServiceReference } from '@externalname/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isOlder, readService, readServiceList, readWatchEvent } from './watch-event.ts';
+import { readService } from '../api/services.ts';
+import { isOlder, readServiceList, readWatchEvent } from './watch-event.ts';
 
 const reference = parseServiceReference('webscaler-db.default');
 const service = {

@@ -34,10 +34,11 @@ import { KubernetesUnavailableError, ServiceNotFoundError } from '../api/errors.
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
 import { type PendingReference, pendingReference } from '../api/reference.ts';
+import { getService, readService } from '../api/services.ts';
 import { NotExternalNameError } from '../errors.ts';
-import { attemptTo, type Observation, pathOf, type WatchSettings } from './service-watch.ts';
+import type { Observation, WatchSettings } from './service-watch.ts';
 import { releaseWatch, SharedWatch, sharedWatch, type WatchIdentity } from './shared-watch.ts';
-import { isOlder, isServiceAt, readService, type ServiceSnapshot } from './watch-event.ts';
+import { isOlder } from './watch-event.ts';
 
 /** See {@link kubernetesSource}. */
 export interface KubernetesSourceOptions {
@@ -273,7 +274,10 @@ class KubernetesTargetSource implements TargetSource {
     let refusal: Problem | undefined;
     try {
       reference = await this.#service.complete();
-      const service = await this.#getService(reference);
+      const service = await getService(this.#api, reference, readService, {
+        timeoutMillis: this.#identity.settings.requestTimeoutMillis,
+        signal: this.#closing.signal,
+      });
       this.#accept({ reference, service, resourceVersion: service.resourceVersion, reset: false });
       refusal = this.#objection && { error: this.#objection };
     } catch (error) {
@@ -285,20 +289,6 @@ class KubernetesTargetSource implements TargetSource {
       this.#report(reference);
     }
     return refusal;
-  }
-
-  async #getService(reference: ServiceReference): Promise<ServiceSnapshot> {
-    const answer = await this.#api.json({
-      attempt: attemptTo('get', reference),
-      path: pathOf(reference, reference.name),
-      timeoutMillis: this.#identity.settings.requestTimeoutMillis,
-      signal: this.#closing.signal,
-    });
-    const service = readService(answer);
-    if (service !== undefined && isServiceAt(reference, service)) return service;
-    throw new KubernetesUnavailableError('the Kubernetes API answered with something else than that Service', {
-      outcome: 'not-executed',
-    });
   }
 
   #accept({ reference, service, resourceVersion, reset }: Observation): void {

@@ -1,12 +1,7 @@
+import type { JsonPatchOperation } from '@externalname/core';
 import { applyPatch, type Operation, Pointer } from 'rfc6902';
 import { checkDepth, copy, isJsonObject, type Json, type JsonObject } from './object.ts';
 import { ApiStatusError, badRequest } from './status.ts';
-
-/** One step of a JSON Patch (RFC 6902). */
-export type JsonPatchOperation =
-  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
-  | { readonly op: 'remove'; readonly path: string }
-  | { readonly op: 'move' | 'copy'; readonly path: string; readonly from: string };
 
 /**
  * Applies a JSON Patch to a copy of `object`.

@@ -1,5 +1,4 @@
-import { InvalidArgumentError } from '@externalname/core';
-import type { JsonPatchOperation } from '../kubernetes-api/json-patch.ts';
+import { InvalidArgumentError, type JsonPatchOperation } from '@externalname/core';
 import type { KubernetesObject } from '../kubernetes-api/object.ts';
 import type { ObjectRegistry } from '../kubernetes-api/registry.ts';
 import { findKind, type ResourceType, resourceOf } from '../kubernetes-api/resources.ts';

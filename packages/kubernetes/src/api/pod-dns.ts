@@ -1,0 +1,16 @@
+import { readFile } from 'node:fs/promises';
+import { parseResolvConf } from '@externalname/core';
+import { searchedCluster } from '@externalname/core/internal';
+
+/** What kubelet wrote into the resolv.conf of a pod. */
+export interface PodDns {
+  readonly nameservers: readonly string[];
+  readonly clusterDomain: string;
+}
+
+/** Reads resolv.conf; undefined outside of a pod, where its servers know nothing of the cluster. */
+export async function podDns(path = '/etc/resolv.conf'): Promise<PodDns | undefined> {
+  const { nameservers, searchDomains } = parseResolvConf(await readFile(path, 'utf8').catch(() => ''));
+  const cluster = searchedCluster(searchDomains);
+  return cluster && { nameservers, clusterDomain: cluster.clusterDomain };
+}
