@@ -16,41 +16,23 @@ export type { ApiFault, ApiFaultScope } from './kubernetes-api/api-faults.ts';
 export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';
 export { ApiStatusError, type Status, type StatusCause, type StatusDetails } from './kubernetes-api/status.ts';
 export type { Identity, LocalApi } from './local-cluster/api.ts';
-export {
-  type LocalApiOptions,
-  LocalCluster,
-  type LocalClusterOptions,
-  type LocalDnsOptions,
-} from './local-cluster/cluster.ts';
+export { LocalCluster } from './local-cluster/cluster.ts';
 export type { LocalDns, LocalHosts } from './local-cluster/dns.ts';
 export type { AnyObject, LocalObjects, LocalServices, ServiceObject } from './local-cluster/objects.ts';
-export {
-  type CutMethod,
-  type CutOptions,
-  type FaultDirection,
-  FaultProxy,
-  type FaultProxyOptions,
-  type FaultSide,
-  type ProxiedConnection,
-  type ProxyCounts,
-  ProxyListenError,
-  type ProxyTarget,
-} from './network/fault-proxy.ts';
+export type { LocalApiOptions, LocalClusterOptions, LocalDnsOptions } from './local-cluster/options.ts';
+export type { CutMethod, CutOptions, FaultDirection, FaultSide } from './network/connection-faults.ts';
+export { FaultProxy, type FaultProxyOptions, type ProxyCounts, ProxyListenError } from './network/fault-proxy.ts';
+export type { ProxiedConnection, ProxyTarget } from './network/proxied-connection.ts';
 export type { AdministrationOptions } from './postgres/administration.ts';
 export type { PostgresBinariesOptions } from './postgres/binaries.ts';
 export { PostgresServerError, type PostgresServerFailure, PostgresUnavailableError } from './postgres/errors.ts';
-export {
-  type PostgresConnection,
-  PostgresPair,
-  type PostgresPairOptions,
-  type SwitchoverOptions,
-  type SynchronousCommit,
-} from './postgres/pair.ts';
+export { type PostgresConnection, PostgresPair, type SwitchoverOptions } from './postgres/pair.ts';
+export type { PostgresPairOptions, SynchronousCommit } from './postgres/pair-options.ts';
 export {
   type DemoteOptions,
-  type PostgresRole,
   PostgresServer,
   type PromoteOptions,
   type ServerWaitOptions,
   type StopMode,
 } from './postgres/server.ts';
+export type { PostgresRole } from './postgres/statements.ts';

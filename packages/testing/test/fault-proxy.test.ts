@@ -170,6 +170,40 @@ describe('a fault proxy', () => {
     await slow.close();
   });
 
+  it('passes on no more bytes a second than it is throttled to, in order, and all at once when that ends', async () => {
+    const clock = new ManualClock();
+    const slow = await FaultProxy.start({ target: { host: '127.0.0.1', port: server.port }, clock });
+    const client = await open(slow);
+    const sent = Buffer.from(Array.from({ length: 5000 }, (_, index) => index % 251));
+    slow.throttle(1000, 'to-server');
+    client.write(sent);
+    await expect.poll(() => clock.pending).toBe(1);
+    await clock.advance(1000);
+    expect(slow.counts.bytesToServer).toBeGreaterThanOrEqual(1000);
+    expect(slow.counts.bytesToServer).toBeLessThanOrEqual(1040);
+    await clock.advance(1000);
+    expect(slow.counts.bytesToServer).toBeLessThanOrEqual(2040);
+    await slow.heal();
+    expect((await readBytes(client, sent.length)).equals(sent)).toBe(true);
+    expect(clock.pending).toBe(0);
+    await slow.close();
+  });
+
+  it('throttles one direction and one connection only, and then ends it with its last byte', async () => {
+    const [first, second] = [await open(), await open()];
+    const [throttled] = proxy.connections;
+    throttled?.throttle(2000, 'to-client');
+    const began = performance.now();
+    first.end(Buffer.alloc(1000));
+    second.write(Buffer.alloc(1000));
+    await readBytes(second, 1000);
+    await expect.poll(() => throttled?.bytes('to-server'), { interval: 2 }).toBe(1000);
+    expect(throttled?.bytes('to-client')).toBeLessThan(1000);
+    await readBytes(first, 1000);
+    await once(first, 'end');
+    expect(performance.now() - began).toBeGreaterThan(400);
+  });
+
   it('cuts after exactly as many bytes as asked for, however they come', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -246,6 +280,7 @@ describe('a fault proxy', () => {
     await expect(FaultProxy.start({ target: { host: '', port: 1 } })).rejects.toMatchObject(invalid);
     await expect(FaultProxy.start({ target: { host: 'x', port: 0 } })).rejects.toMatchObject(invalid);
     expect(() => proxy.latency(-1)).toThrowError(expect.objectContaining(invalid));
+    expect(() => proxy.throttle(0)).toThrowError(expect.objectContaining(invalid));
     expect(() => proxy.cutAfter(1.5)).toThrowError(expect.objectContaining(invalid));
     const taken = { target: { host: 'x', port: 1 }, address: proxy.address, port: proxy.port };
     await expect(FaultProxy.start(taken)).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_PROXY_LISTEN' });

@@ -2,8 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InvalidArgumentError, isExternalNameError } from '@externalname/core';
 import { readYaml } from '@externalname/core/internal';
-import { LocalCluster, type LocalClusterOptions } from '../local-cluster/cluster.ts';
+import { LocalCluster } from '../local-cluster/cluster.ts';
 import type { AnyObject } from '../local-cluster/objects.ts';
+import type { LocalClusterOptions } from '../local-cluster/options.ts';
 import { randomLoopbackAddress } from '../network/loopback.ts';
 import { type CommandArguments, parseCommandLine, usage } from './arguments.ts';
 

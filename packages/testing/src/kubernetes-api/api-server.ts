@@ -1,33 +1,25 @@
-import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Clock, type Random, toYaml } from '@externalname/core';
-import { readYaml, sleep } from '@externalname/core/internal';
+import { sleep } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
 import { type ApiFault, ApiFaults } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
-import { duplicateFields, wholeCharacters } from './decode.ts';
-import { aggregatedDiscovery, coreVersions, groupList, groupNamed, resourceList } from './discovery.ts';
+import { wholeCharacters } from './decode.ts';
 import { asList, asMetadata, asTable, negotiate, type Representation } from './media-types.ts';
-import { checkDepth } from './object.ts';
-import { kubernetesVersion, openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
-import { decodeProtobuf } from './protobuf.ts';
+import { OpenWatch } from './open-watch.ts';
+import { answerPath } from './path-answers.ts';
 import type { ObjectRegistry } from './registry.ts';
+import { readBody, received } from './request-body.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
-import {
-  handleResource,
-  type RequestBody,
-  type ResourceAnswer,
-  type ResourceParts,
-  selectorOf,
-} from './resource-requests.ts';
+import { handleResource, type ResourceAnswer, type ResourceParts, selectorOf } from './resource-requests.ts';
 import { apiVersionOf } from './resources.ts';
-import { type StructSchema, schemaOf, structNamed } from './schema.ts';
+import { contentTypes, send, sendStatus, sendWarnings } from './response.ts';
 import { selectedName } from './selectors.ts';
-import { ApiStatusError, badRequest, expired, noSuchPath, qualified, type Status } from './status.ts';
+import { ApiStatusError, expired, qualified } from './status.ts';
 import { anonymous, type User, Users } from './users.ts';
-import { checkWatchOptions, startWatch, type WatchEvent, type WatchOutput } from './watch.ts';
+import { checkWatchOptions, startWatch, type WatchEvent } from './watch.ts';
 
 /** What an {@link ApiServer} is made of. */
 export interface ApiServerOptions {
@@ -176,7 +168,7 @@ export class ApiServer {
       const user = this.#authenticate(request);
       this.#authorize(user, attemptOf(request, target));
       if (target.kind === 'path') {
-        this.#answerPath(request, response, target.path, target.query);
+        answerPath(request, response, target, `${this.address}:${this.port}`);
       } else if (target.verb === 'watch') {
         this.#watch(request, response, target);
       } else {
@@ -374,124 +366,6 @@ export class ApiServer {
         : `${JSON.stringify({ type, object: shown })}\n`;
     };
   }
-
-  #answerPath(request: IncomingMessage, response: ServerResponse, path: string, query: URLSearchParams): void {
-    const accept = request.headers.accept ?? '';
-    if (path === '/api' || path === '/apis') {
-      const aggregated = /g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList/.exec(accept);
-      if (aggregated !== null) {
-        const version = aggregated[1] as 'v2' | 'v2beta1';
-        const type = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
-        sendJson(response, 200, aggregatedDiscovery(path === '/api' ? 'core' : 'groups', version), type, request);
-        return;
-      }
-      sendJson(response, 200, path === '/api' ? coreVersions(`${this.address}:${this.port}`) : groupList());
-      return;
-    }
-    const found = this.#document(path);
-    if (found !== undefined) {
-      sendJson(response, 200, found, 'application/json', path.startsWith('/openapi') ? request : undefined);
-      return;
-    }
-    if (path === '/openapi/v2') {
-      // Nothing but protobuf is wanted by kubectl here; it reads version 3 where it can.
-      if (accept.includes('protobuf') && !accept.includes('json')) {
-        throw new ApiStatusError(406, 'NotAcceptable', '406: Not Acceptable', {});
-      }
-      sendJson(response, 200, openApiV2(), 'application/json', request);
-      return;
-    }
-    if (healthPaths.has(path)) {
-      response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
-      response.end(query.has('verbose') ? `[+]ping ok\n${path.slice(1)} check passed\n` : 'ok');
-      return;
-    }
-    // What lies below a version that is served is answered by it, everything else by nobody.
-    if (
-      /^\/(?:api\/v1|apis\/[^/]+\/v1)\//.test(path) &&
-      this.#document(
-        path
-          .split('/')
-          .slice(0, path.startsWith('/apis') ? 4 : 3)
-          .join('/'),
-      )
-    ) {
-      throw noSuchPath();
-    }
-    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' });
-    response.end('404 page not found\n');
-  }
-
-  #document(path: string): object | undefined {
-    if (path === '/')
-      return {
-        paths: ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'],
-      };
-    if (path === '/version' || path === '/version/') return versionInfo();
-    if (path === '/openapi/v3') return openApiIndex();
-    if (path.startsWith('/openapi/v3/')) return openApiDocument(path.slice('/openapi/v3/'.length));
-    const core = /^\/api\/([^/]+)$/.exec(path);
-    if (core !== null) return resourceList('', core[1] ?? '');
-    const [, group = '', version] = /^\/apis\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
-    if (group === '') return undefined;
-    return version === undefined ? groupNamed(group) : resourceList(group, version);
-  }
-}
-
-/** One watch that a client has open. */
-class OpenWatch implements WatchOutput {
-  readonly #response: ServerResponse;
-  readonly #write: (event: WatchEvent) => string;
-  readonly #faults: ApiFaults;
-  readonly #stops: (() => void)[] = [];
-  /** What could not be said while watches are silent. */
-  #unsaid: string[] = [];
-  #stopped = false;
-
-  constructor(response: ServerResponse, write: (event: WatchEvent) => string, faults: ApiFaults) {
-    this.#response = response;
-    this.#write = write;
-    this.#faults = faults;
-  }
-
-  send(event: WatchEvent): void {
-    if (this.#stopped || this.#response.destroyed) return;
-    const line = this.#write(event);
-    if (this.#faults.current('silent-watches') !== undefined) this.#unsaid.push(line);
-    else this.#response.write(line);
-  }
-
-  /** Says what was held back. */
-  speak(): void {
-    const lines = this.#unsaid;
-    this.#unsaid = [];
-    if (!this.#response.destroyed) for (const line of lines) this.#response.write(line);
-  }
-
-  /** Ends it as when its time is up. */
-  end(): void {
-    this.stop();
-    if (!this.#response.destroyed) this.#response.end();
-  }
-
-  /** Ends it as when the network breaks. */
-  reset(): void {
-    this.stop();
-    const { socket } = this.#response;
-    if (socket !== null) socket.destroy();
-  }
-
-  /** Called once, when it is over. */
-  onStop(callback: () => void): void {
-    if (this.#stopped) callback();
-    else this.#stops.push(callback);
-  }
-
-  stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    for (const callback of this.#stops) callback();
-  }
 }
 
 function attemptOf(request: IncomingMessage, target: RequestTarget): Attempt {
@@ -519,106 +393,6 @@ function attemptOf(request: IncomingMessage, target: RequestTarget): Attempt {
   };
 }
 
-/** @throws ApiStatusError 400, 415 */
-function readBody(bytes: Buffer, contentType: string, target: RequestTarget & { kind: 'resource' }): RequestBody {
-  if (bytes.length === 0) return { value: undefined, duplicateFields: [] };
-  const patch = target.verb === 'patch';
-  if (!patch && contentType === 'application/vnd.kubernetes.protobuf') {
-    return { value: decodeProtobuf(bytes, (_, kind) => bodySchema(target, kind)), duplicateFields: [] };
-  }
-  const text = bytes.toString();
-  const yaml = contentType === 'application/yaml' || contentType === 'application/apply-patch+yaml';
-  if (!patch && !yaml && contentType !== 'application/json' && contentType !== '') {
-    const accepted = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
-    const message = `the body of the request was in an unknown format - accepted media types include: ${accepted}`;
-    throw new ApiStatusError(415, 'UnsupportedMediaType', message);
-  }
-  try {
-    if (yaml) return readYamlBody(text);
-    const parsed = JSON.parse(text) as unknown;
-    checkDepth(parsed);
-    const value = /\\u[dD][89a-fA-F]/.test(text) ? wholeCharacters(parsed) : parsed;
-    return { value, duplicateFields: patch ? [] : duplicateFields(text) };
-  } catch (error) {
-    if (error instanceof ApiStatusError) throw error;
-    if (patch && !yaml) throw badRequest('invalid JSON patch');
-    const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
-    throw badRequest(
-      `the object provided is unrecognized (must be of type ${target.type.kind}): couldn't get version/kind; json parse error: ${why}`,
-    );
-  }
-}
-
-/** The first document. The reader of core bounds its depth, which the parser's own does not. */
-function readYamlBody(text: string): RequestBody {
-  const [document] = readYaml(text, 'yaml');
-  if (document === undefined) return { value: null, duplicateFields: [] };
-  const [problem] = document.problems;
-  if (problem !== undefined) throw new Error(`line ${problem.line}: ${problem.message}`);
-  const duplicateFields = document.warnings
-    .filter(({ code }) => code === 'yaml-duplicate-key')
-    .map(({ line, path }) => `line ${line}: key ${JSON.stringify(path.at(-1))} already set in map`);
-  return { value: document.value, duplicateFields };
-}
-
-/** @throws ApiStatusError 413 */
-async function received(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request) {
-    length += (chunk as Buffer).length;
-    if (length > longestBody) {
-      throw new ApiStatusError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${longestBody}`);
-    }
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks);
-}
-
-function bodySchema(target: RequestTarget & { kind: 'resource' }, kind: string): StructSchema {
-  if (kind === 'DeleteOptions') return structNamed('meta.DeleteOptions');
-  return target.subresource === 'token' ? structNamed('authentication.TokenRequest') : schemaOf(target.type);
-}
-
-function send(response: ServerResponse, code: number, body: object, representation: Representation): void {
-  const text = representation === 'yaml' ? toYaml(wholeCharacters(body)) : JSON.stringify(body);
-  response.writeHead(code, { 'content-type': contentTypes[representation], 'cache-control': 'no-cache, private' });
-  response.end(text);
-}
-
-/** With `cached`, answers 304 where the client has this very document. */
-function sendJson(
-  response: ServerResponse,
-  code: number,
-  body: object,
-  contentType = 'application/json',
-  cached?: IncomingMessage,
-): void {
-  const text = JSON.stringify(body);
-  const etag = cached && `"${createHash('sha256').update(text).digest('hex').toUpperCase()}"`;
-  if (etag !== undefined) {
-    response.setHeader('etag', etag);
-    response.setHeader('vary', 'Accept');
-    if (cached?.headers['if-none-match'] === etag) {
-      response.writeHead(304);
-      response.end();
-      return;
-    }
-  }
-  response.writeHead(code, { 'content-type': contentType });
-  response.end(text);
-}
-
-function sendWarnings(response: ServerResponse, warnings: readonly string[]): void {
-  for (const warning of warnings) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
-}
-
-function sendStatus(response: ServerResponse, status: Status): void {
-  const retryAfter = status.details?.retryAfterSeconds;
-  if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
-  sendJson(response, status.code ?? 500, status);
-}
-
 function expiredStatus(resourceVersion: string): ApiStatusError {
   return expired(`too old resource version: ${resourceVersion} (${Number(resourceVersion) + 1})`);
 }
@@ -627,21 +401,6 @@ function faultStatus(code: number, retryAfterSeconds: number | undefined): ApiSt
   const [reason, message] = faultTexts[code] ?? ['InternalError', `Internal error occurred: fault with status ${code}`];
   const retry = retryAfterSeconds ?? (code === 429 ? 1 : undefined);
   return new ApiStatusError(code, reason, message, retry === undefined ? undefined : { retryAfterSeconds: retry });
-}
-
-function versionInfo(): object {
-  const [, major = '1', minor = ''] = /^v(\d+)\.(\d+)/.exec(kubernetesVersion) ?? [];
-  return {
-    major,
-    minor,
-    gitVersion: `${kubernetesVersion}+local-cluster`,
-    gitCommit: '',
-    gitTreeState: 'clean',
-    buildDate: '1970-01-01T00:00:00Z',
-    goVersion: '',
-    compiler: '',
-    platform: `${process.platform}/${process.arch}`,
-  };
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {
@@ -665,13 +424,6 @@ function listening(server: Server, address: string, port: number): Promise<void>
   });
 }
 
-const contentTypes: Record<Representation, string> = {
-  object: 'application/json',
-  table: 'application/json',
-  metadata: 'application/json',
-  yaml: 'application/yaml',
-};
-
 const faultTexts: Record<number, readonly [string, string]> = {
   401: ['Unauthorized', 'Unauthorized'],
   403: ['Forbidden', 'forbidden: fault on purpose'],
@@ -680,17 +432,5 @@ const faultTexts: Record<number, readonly [string, string]> = {
   503: ['ServiceUnavailable', 'the server is currently unable to handle the request'],
   504: ['Timeout', 'Timeout: request did not complete within the allotted timeout'],
 };
-
-const healthPaths: ReadonlySet<string> = new Set([
-  '/healthz',
-  '/livez',
-  '/readyz',
-  '/healthz/ping',
-  '/livez/ping',
-  '/readyz/ping',
-]);
-
-// Kubernetes apiserver, MaxRequestBodyBytes.
-const longestBody = 3 * 1024 * 1024;
 
 const keepAliveMillis = 5000;

@@ -11,7 +11,7 @@ import {
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { copy, isJsonObject, type JsonObject, jsonEqual, type KubernetesObject } from './object.ts';
-import { apiVersionOf, type ResourceType, resourceOf, resourceTypes, storageKeyOf } from './resources.ts';
+import { apiVersionOf, optionsType, type ResourceType, resourceOf, resourceTypes, storageKeyOf } from './resources.ts';
 import { schemaOf } from './schema.ts';
 import { ServiceStrategy } from './service-strategy.ts';
 import { ApiStatusError, alreadyExists, badRequest, conflict, invalid, notFound } from './status.ts';
@@ -184,7 +184,9 @@ export class ObjectRegistry {
   ): Written {
     if (options.fieldManager === undefined || options.fieldManager === '') {
       const message = 'Required value: is required for apply patch';
-      throw invalid(patchOptions, '', [{ reason: 'FieldValueRequired', field: 'fieldManager', message }]);
+      throw invalid(optionsType('PatchOptions'), '', [
+        { reason: 'FieldValueRequired', field: 'fieldManager', message },
+      ]);
     }
     const { object: configuration, warnings: unknown } = this.#decode(type, patch.body, { fieldValidation: 'Warn' });
     const fields = unknown.map((text) => text.slice(text.indexOf('"') + 1, -1));
@@ -446,19 +448,6 @@ const eventNames: readonly (readonly [string, string])[] = [
   ['lastTimestamp', 'deprecatedLastTimestamp'],
   ['count', 'deprecatedCount'],
 ];
-
-const patchOptions: ResourceType = {
-  group: 'meta.k8s.io',
-  version: 'v1',
-  kind: 'PatchOptions',
-  plural: 'patchoptions',
-  singular: 'patchoptions',
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  verbs: [],
-  subresources: [],
-};
 
 // A PUT to a name that is not there creates the object for these.
 const createdByUpdate: ReadonlySet<string> = new Set(['Service', 'Event', 'Lease', 'Role', 'RoleBinding']);

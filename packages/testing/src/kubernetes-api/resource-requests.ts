@@ -5,7 +5,7 @@ import { decodeObject, type FieldValidation } from './decode.ts';
 import { isJsonObject, type Json, type KubernetesObject } from './object.ts';
 import type { DeleteOptions, ObjectRegistry, Patch, WriteOptions, Written } from './registry.ts';
 import type { RequestTarget } from './request-target.ts';
-import { apiVersionOf, type ResourceType } from './resources.ts';
+import { apiVersionOf, optionsType, type ResourceType } from './resources.ts';
 import { parseFieldSelector, parseLabelSelector, type Selector } from './selectors.ts';
 import { ApiStatusError, badRequest, invalid, type Status } from './status.ts';
 import { serviceAccountUser, type User, type Users } from './users.ts';
@@ -272,10 +272,7 @@ function isDryRun(kind: string, values: readonly string[]): boolean {
 }
 
 function badRequestOption(kind: string, field: string, reason: string, message: string): ApiStatusError {
-  const options = { group: 'meta.k8s.io', version: 'v1', kind, plural: '', singular: '' };
-  return invalid({ ...options, shortNames: [], categories: [], namespaced: false, verbs: [], subresources: [] }, '', [
-    { reason, field, message },
-  ]);
+  return invalid(optionsType(kind), '', [{ reason, field, message }]);
 }
 
 function methodNotAllowed(): ApiStatusError {

@@ -30,6 +30,11 @@ export const resourceTypes: readonly ResourceType[] = [
   asked('authorization.k8s.io', 'v1', 'SelfSubjectRulesReview'),
 ];
 
+/** The type by which the API server names the options of a request in its refusals: `PatchOptions` for instance. */
+export function optionsType(kind: string): ResourceType {
+  return { ...asked('meta.k8s.io', 'v1', kind), plural: kind.toLowerCase() };
+}
+
 /** Finds a type by its place in a path. */
 export function findResource(group: string, version: string, plural: string): ResourceType | undefined {
   return resourceTypes.find((type) => type.group === group && type.version === version && type.plural === plural);

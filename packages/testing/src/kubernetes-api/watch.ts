@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@externalname/core';
 import type { KubernetesObject } from './object.ts';
-import { apiVersionOf, type ResourceType, storageKeyOf } from './resources.ts';
+import { apiVersionOf, optionsType, type ResourceType, storageKeyOf } from './resources.ts';
 import type { Selector } from './selectors.ts';
 import { ApiStatusError, badRequest, invalid, type Status } from './status.ts';
 import type { ObjectStorage, StorageEvent } from './storage.ts';
@@ -126,7 +126,7 @@ export function checkWatchOptions(query: URLSearchParams): void {
       'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
     );
   }
-  if (causes.length > 0) throw invalid(listOptions, '', causes);
+  if (causes.length > 0) throw invalid(optionsType('ListOptions'), '', causes);
 }
 
 function startingEvents(
@@ -177,16 +177,3 @@ function bookmarkAt(type: ResourceType, resourceVersion: number, annotations?: R
     },
   };
 }
-
-const listOptions: ResourceType = {
-  group: 'meta.k8s.io',
-  version: 'v1',
-  kind: 'ListOptions',
-  plural: 'listoptions',
-  singular: 'listoptions',
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  verbs: [],
-  subresources: [],
-};

@@ -2,103 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type Clock,
-  ClosedError,
-  hostNameProblem,
-  InvalidArgumentError,
-  type Random,
-  systemClock,
-  systemRandom,
-} from '@externalname/core';
-import {
-  aBoolean,
-  aFunction,
-  aNumber,
-  anObjectWith,
-  aText,
-  checkObject,
-  checkOptions,
-  listOf,
-  objectOf,
-  optional,
-  ownOptions,
-} from '@externalname/core/internal';
+import { ClosedError, systemClock, systemRandom } from '@externalname/core';
+import { ownOptions } from '@externalname/core/internal';
 import { type CertificateAuthority, createCertificateAuthority, type IssuedCertificate } from '../certificates.ts';
-import type { AnswerCacheOptions } from '../cluster-dns/answer-cache.ts';
 import { ClusterDns } from '../cluster-dns/cluster-dns.ts';
 import { forwardTo } from '../cluster-dns/forwarder.ts';
 import { fullyQualified } from '../cluster-dns/message.ts';
-import { type HostEntry, OutsideNames } from '../cluster-dns/outside-names.ts';
+import { OutsideNames } from '../cluster-dns/outside-names.ts';
 import { type DnsQuery, DnsServer } from '../cluster-dns/server.ts';
 import { StoredView } from '../cluster-dns/stored-view.ts';
 import { ApiServer } from '../kubernetes-api/api-server.ts';
 import { ObjectRegistry } from '../kubernetes-api/registry.ts';
 import { ObjectStorage } from '../kubernetes-api/storage.ts';
-import { isLoopback } from '../network/loopback.ts';
 import { guardedPrefix, guardFolder } from '../watchdog.ts';
 import { type Identity, LocalApi } from './api.ts';
 import { LocalDns, LocalHosts } from './dns.ts';
 import { ensureNamespace, LocalObjects, LocalServices, type ServiceObject } from './objects.ts';
-
-/** See {@link LocalCluster.start}. */
-export interface LocalClusterOptions {
-  /** The cluster's domain. @defaultValue `cluster.local` */
-  clusterDomain?: string | undefined;
-  /** TTL of the cluster's records, in seconds, 0 to 3600. CoreDNS's default is 5, kubeadm's 30. @defaultValue 5 */
-  ttlSeconds?: number | undefined;
-  /** Services that are there from the start, as plain Kubernetes objects. Their namespaces are made with them. */
-  services?: readonly ServiceObject[] | undefined;
-  /** Names outside the cluster. What is not in here does not exist, unless `dns.forward` says whom to ask. */
-  hosts?: Readonly<Record<string, HostEntry>> | undefined;
-  /** How the DNS listens and answers. */
-  dns?: LocalDnsOptions | undefined;
-  /** How the Kubernetes API listens. */
-  api?: LocalApiOptions | undefined;
-  /**
-   * Whether `dns.address` and `api.address` may be other than loopback addresses (`0.0.0.0`, `::`, the address of a
-   * network). Everybody on that network can then ask this DNS, and reach this API. @defaultValue false
-   */
-  exposed?: boolean | undefined;
-  /** Runs its timers. @defaultValue the system's */
-  clock?: Clock | undefined;
-  /** Orders the addresses of answers. @defaultValue the system's */
-  random?: Random | undefined;
-}
-
-/** The cluster's DNS server. */
-export interface LocalDnsOptions {
-  /** Loopback address to listen on. @defaultValue `127.0.0.1` */
-  address?: string | undefined;
-  /** The same for UDP and TCP; 0 picks a free one. @defaultValue 0 */
-  port?: number | undefined;
-  /** A cache in front, as CoreDNS has it. @defaultValue none: a change is seen at once */
-  cache?: AnswerCacheOptions | undefined;
-  /** How long the DNS takes to learn of any change of a Service, in milliseconds. @defaultValue 0 */
-  propagationDelayMillis?: number | undefined;
-  /** `address:port` of a real server, asked about names that `hosts` does not have. @defaultValue none */
-  forward?: string | undefined;
-  /** Longest wait for a silent server outside, in milliseconds. @defaultValue 5000 */
-  upstreamTimeoutMillis?: number | undefined;
-  /** `pods insecure` of CoreDNS: `10-0-0-1.default.pod.cluster.local` has the address that it spells. @defaultValue false */
-  podNames?: boolean | undefined;
-  /** The only namespaces whose names exist (`namespaces` of CoreDNS). @defaultValue all */
-  namespaces?: readonly string[] | undefined;
-  /** Whether ClusterIP Services without endpoints do not exist (`ignore empty_service`). @defaultValue false */
-  ignoreEmptyServices?: boolean | undefined;
-  /** Zone of the multi-cluster Services API, `clusterset.local`. Nothing is imported into it. @defaultValue none */
-  multiclusterDomain?: string | undefined;
-}
-
-/** The cluster's Kubernetes API. */
-export interface LocalApiOptions {
-  /** Loopback address to listen on. @defaultValue `127.0.0.1` */
-  address?: string | undefined;
-  /** 0 picks a free one. @defaultValue 0 */
-  port?: number | undefined;
-  /** How often a watch that asks for bookmarks is sent one, in milliseconds. @defaultValue 60000 */
-  bookmarkIntervalMillis?: number | undefined;
-}
+import { checkClusterOptions, type LocalClusterOptions } from './options.ts';
 
 /**
  * A cluster small enough for a test: the cluster's DNS over UDP and TCP, and the Kubernetes API for the objects around
@@ -145,21 +65,6 @@ export class LocalCluster implements AsyncDisposable {
     const options = ownOptions(given);
     const { clusterDomain = 'cluster.local', ttlSeconds = 5, clock = systemClock, random = systemRandom } = options;
     const { dns = {}, api = {} } = options;
-    if (options.exposed !== true) {
-      for (const [argument, { address }] of [
-        ['dns.address', dns],
-        ['api.address', api],
-      ] as const) {
-        if (address === undefined || isLoopback(address)) continue;
-        throw new InvalidArgumentError(
-          argument,
-          `${JSON.stringify(address)} is not a loopback address, and others could reach the cluster there: give one in 127.0.0.0/8 or ::1, or set exposed: true`,
-        );
-      }
-    }
-    if (hostNameProblem(clusterDomain) !== undefined) {
-      throw new InvalidArgumentError('clusterDomain', `${JSON.stringify(clusterDomain)} is no domain`);
-    }
     const domain = clusterDomain.replace(/\.$/, '');
     const outside = new OutsideNames({ defaultTtlSeconds: ttlSeconds });
     for (const [name, entry] of Object.entries(options.hosts ?? {})) outside.set(name, entry);
@@ -311,42 +216,6 @@ export class LocalCluster implements AsyncDisposable {
     await endGuard();
   }
 }
-
-function checkClusterOptions(options: LocalClusterOptions): void {
-  const aPort = optional(aNumber({ least: 0, most: 65_535, whole: true }));
-  const millis = optional(aNumber({ least: 0 }));
-  checkOptions(options, {
-    clusterDomain: optional(aText),
-    ttlSeconds: optional(aNumber({ least: 0, most: 3600, whole: true })),
-    services: optional(listOf(aServiceObject)),
-    hosts: optional(checkObject),
-    dns: optional(
-      objectOf({
-        address: optional(aText),
-        port: aPort,
-        cache: optional(checkObject),
-        propagationDelayMillis: millis,
-        forward: optional(aText),
-        upstreamTimeoutMillis: millis,
-        podNames: optional(aBoolean),
-        namespaces: optional(listOf(aText)),
-        ignoreEmptyServices: optional(aBoolean),
-        multiclusterDomain: optional(aText),
-      }),
-    ),
-    api: optional(objectOf({ address: optional(aText), port: aPort, bookmarkIntervalMillis: millis })),
-    exposed: optional(aBoolean),
-    clock: optional(anObjectWith('now', 'date', 'schedule')),
-    random: optional(aFunction),
-  });
-}
-
-// What is in it is for the API to judge.
-const aServiceObject = objectOf({
-  apiVersion: optional(aText),
-  kind: optional(aText),
-  metadata: optional(objectOf({ name: optional(aText), namespace: optional(aText) })),
-});
 
 interface GuardedFolder {
   readonly path: string;

@@ -1,6 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chown, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { chown, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError, type WaitOptions } from '@externalname/core';
 import { abortable, sleep, withDeadline } from '@externalname/core/internal';
@@ -8,6 +6,7 @@ import type { IssuedCertificate } from '../certificates.ts';
 import { type AdministrationOptions, administrate, type RunStatement } from './administration.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import { PostgresServerError } from './errors.ts';
+import { accepts, isReady, type Postmaster, removeLeftovers, spawnPostmaster } from './postmaster.ts';
 import {
   freezeServerProcesses,
   killServerProcesses,
@@ -16,16 +15,13 @@ import {
   signal,
   thawServerProcesses,
 } from './server-processes.ts';
-import { identifier, literal } from './settings.ts';
-
-/** `primary` takes writes; `standby` replays those of a primary and takes reads. */
-export type PostgresRole = 'primary' | 'standby';
+import { alterSystem, openWriters, type PostgresRole, positionOf, roleOf } from './statements.ts';
 
 /** How a server is stopped (PostgreSQL documentation, 18.5). */
 export type StopMode =
   /** Waits until the last client has left. */
   | 'smart'
-  /** Ends all sessions (57P01), sends standbys what is left, then ends in good order. */
+  /** Ends all sessions (57P01), sends standbys what is left, then shuts down cleanly. */
   | 'fast'
   /** Ends at once, as after a crash: clients are told by a notice, or not at all. */
   | 'immediate';
@@ -39,8 +35,8 @@ export interface ServerWaitOptions extends WaitOptions {
 /** See {@link PostgresServer.promote}. */
 export interface PromoteOptions extends ServerWaitOptions {
   /**
-   * What happens to `synchronous_standby_names`, which a standby has inherited from its primary and which names a server that
-   * is not there: with `keep`, every commit on the promoted server waits, as it does in production where this was forgotten.
+   * What happens to `synchronous_standby_names`. The standby inherited it from its primary, and it names a server that is gone.
+   * With `keep`, every commit on the promoted server waits, as it does in production if this step is forgotten.
    * @defaultValue `remove`
    */
   synchronousStandbyNames?: 'keep' | 'remove' | undefined;
@@ -49,8 +45,8 @@ export interface PromoteOptions extends ServerWaitOptions {
 /** See {@link PostgresServer.demote}. */
 export interface DemoteOptions extends ServerWaitOptions {
   /**
-   * What happens to transactions that were open before: they are waited for until the deadline, or their sessions are ended
-   * (57P01). A demotion whose deadline passes is taken back. @defaultValue `wait`
+   * What happens to transactions that were open before: wait for them until the deadline, or end their sessions (57P01). If the
+   * deadline passes, the demotion is undone. @defaultValue `wait`
    */
   openTransactions?: 'wait' | 'terminate' | undefined;
 }
@@ -60,25 +56,26 @@ export interface ServerSettings {
   readonly hostName: string;
   readonly address: string;
   readonly port: number;
-  /** Holds socket, certificate, log and `data`. */
+  /** Contains socket, certificate, log and `data`. */
   readonly folder: string;
   readonly clusterName: string;
   readonly binaries: PostgresBinaries;
   readonly onPromoted: () => void;
-  /** Whether the pair was closed: nothing starts again then. */
+  /** Whether the pair is closed. If so, nothing starts again. */
   readonly isClosed: () => boolean;
 }
 
 /**
- * One PostgreSQL server of a {@link PostgresPair}: real processes, which can be stopped, killed, frozen and promoted.
+ * One PostgreSQL server of a {@link PostgresPair}: real processes that you can stop, kill, freeze and promote.
  *
- * Statements of this class run as superuser over a Unix socket, so faults of the network do not reach them.
+ * This class runs its statements as superuser over a Unix socket, so network faults do not affect them.
  */
 export class PostgresServer {
   readonly #settings: ServerSettings;
-  #life: ServerLife = { state: 'down' };
+  /** Undefined while the server is down. */
+  #up: (Postmaster & { frozen: boolean }) | undefined;
   #starting: Promise<void> | undefined;
-  /** How often the server was told to end. A start that has not come to the process yet looks whether it was meanwhile. */
+  /** How often the server was told to end. A start that has not spawned its process yet checks whether this has changed. */
   #ordersToEnd = 0;
 
   /** @internal */
@@ -86,7 +83,7 @@ export class PostgresServer {
     this.#settings = settings;
   }
 
-  /** The external name: what its certificate is made out to. */
+  /** The external name, which its certificate names. */
   get hostName(): string {
     return this.#settings.hostName;
   }
@@ -106,33 +103,33 @@ export class PostgresServer {
     return join(this.#settings.folder, 'data');
   }
 
-  /** Process id of the postmaster, while there is one. */
+  /** Process id of the postmaster while the server runs. */
   get processId(): number | undefined {
-    return this.#life.state === 'up' ? this.#life.child.pid : undefined;
+    return this.#up?.child.pid;
   }
 
-  /** Whether its processes are there, frozen ones included. */
+  /** Whether the server runs. A frozen server counts as running. */
   isRunning(): boolean {
-    return this.#life.state === 'up';
+    return this.#up !== undefined;
   }
 
   /** Whether {@link freeze} was called and {@link thaw} was not. */
   isFrozen(): boolean {
-    return this.#life.state === 'up' && this.#life.frozen;
+    return this.#up?.frozen === true;
   }
 
   /**
-   * Starts the server and resolves when it accepts connections. Does nothing where it runs, and joins a start that is under
-   * way. After {@link kill} it recovers
-   * what it had written, and comes back with the role that it had: a killed primary comes back as a second primary.
+   * Starts the server and resolves when it accepts connections. If the server already runs, this does nothing; if it is starting,
+   * this waits for the same start. After {@link kill} the server recovers what it had written and keeps its role: a killed primary
+   * comes back as a second primary.
    *
-   * @throws {@link PostgresServerError} (`ERR_EXTERNALNAME_POSTGRES_SERVER`) where it ends while it starts (`ended`, or
-   * `address-in-use`); the message carries its log.
-   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`); the processes are killed then.
+   * @throws {@link PostgresServerError} (`ERR_EXTERNALNAME_POSTGRES_SERVER`) if the server ends while it starts (`ended`, or
+   * `address-in-use`); the message contains the end of its log.
+   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) after the timeout; the processes are then killed.
    */
   start(options: ServerWaitOptions = {}): Promise<void> {
     if (this.#starting === undefined) {
-      if (this.#life.state === 'up') return Promise.resolve();
+      if (this.#up !== undefined) return Promise.resolve();
       this.#starting = this.#start(options).finally(() => {
         this.#starting = undefined;
       });
@@ -144,43 +141,53 @@ export class PostgresServer {
     this.#assertOpen();
     const { folder } = this.#settings;
     const ordersBefore = this.#ordersToEnd;
-    // Processes whose postmaster was killed by somebody else may still hold the folder.
+    // If something else killed the postmaster, its other processes may still hold the folder.
     await killServerProcesses(this.#marks);
     const log = await open(join(folder, 'log'), 'a', 0o600);
-    let life: ServerUp;
+    let started: Postmaster;
     try {
       await this.#own(join(folder, 'log'));
       this.#assertOpen();
       if (this.#ordersToEnd !== ordersBefore) throw this.#error('ended', 'the server was ended before it had started');
-      // From the last look to here nothing is waited for: whoever ends the server from now on finds it.
-      life = this.#spawn(log.fd);
+      // No await between the check above and this line: a call that ends the server from now on finds it.
+      started = this.#spawn(log.fd);
     } finally {
       await log.close();
     }
     try {
-      await this.#within('start', options, (signal) => this.#untilReady(life, signal));
+      await this.#within('start', options, (signal) => this.#untilReady(started, signal));
     } catch (error) {
       await this.kill();
       throw error;
     }
   }
 
+  #spawn(log: number): Postmaster {
+    const { binaries, folder } = this.#settings;
+    const up = { ...spawnPostmaster(binaries, folder, log), frozen: false };
+    this.#up = up;
+    up.ended.then(() => {
+      if (this.#up === up) this.#up = undefined;
+    }, ignore);
+    return up;
+  }
+
   /**
-   * Stops the server in order and resolves when all its processes are gone. Does nothing where it is not running. A frozen
-   * server is thawed first, as it could not stop otherwise.
+   * Stops the server and resolves when all its processes are gone. Does nothing if the server is not running. A frozen server is
+   * thawed first, since it could not stop otherwise.
    *
-   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`); the server goes on stopping.
+   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) after the timeout; the server keeps stopping.
    */
   async stop(mode: StopMode = 'fast', options: ServerWaitOptions = {}): Promise<void> {
     const name = stopSignals[mode];
     if (name === undefined)
-      throw new InvalidArgumentError('mode', `use smart, fast or immediate, not ${JSON.stringify(mode)}`);
+      throw new InvalidArgumentError('mode', `must be 'smart', 'fast' or 'immediate', got ${JSON.stringify(mode)}`);
     this.#ordersToEnd++;
-    const life = this.#life;
-    if (life.state === 'up') {
+    const up = this.#up;
+    if (up !== undefined) {
       await this.thaw();
-      if (life.child.pid !== undefined) signal(life.child.pid, name);
-      await this.#within('stop', options, (signal) => abortable(life.ended, signal));
+      if (up.child.pid !== undefined) signal(up.child.pid, name);
+      await this.#within('stop', options, (signal) => abortable(up.ended, signal));
     }
     await this.#within('stop', options, async (signal) => {
       while ((await serverProcesses(this.#marks)).length > 0) await sleep(pollMillis, { signal });
@@ -188,46 +195,47 @@ export class PostgresServer {
   }
 
   /**
-   * Kills the postmaster and every other process of the server with SIGKILL, as a power cut would; connections break without a
-   * word. Resolves when no process is left and the port refuses connections.
+   * Kills the postmaster and every other process of the server with SIGKILL, like a power cut: connections break, and the server
+   * sends no last message. Resolves when no process is left and the port refuses connections.
    */
   async kill(): Promise<void> {
     this.#ordersToEnd++;
-    const life = this.#life;
-    await killServerProcesses(this.#marks, life.state === 'up' ? life.child.pid : undefined);
-    if (life.state === 'up') await life.ended;
-    await this.#removeSharedMemory();
+    const up = this.#up;
+    await killServerProcesses(this.#marks, up?.child.pid);
+    await up?.ended;
+    await removeLeftovers(this.dataFolder);
     while (await accepts(this.address, this.port)) await sleep(pollMillis);
   }
 
   /**
-   * Stops all processes with SIGSTOP, as a machine that hangs: sockets stay open, the kernel still takes connections and
-   * bytes, nothing answers. Resolves when no process runs.
+   * Stops all processes with SIGSTOP, like a machine that hangs: sockets stay open, the kernel still accepts connections and
+   * bytes, and nothing answers. Resolves when no process runs.
    */
   async freeze(): Promise<void> {
-    const life = this.#up();
-    life.frozen = true;
-    if (life.child.pid !== undefined) await freezeServerProcesses(this.#marks, life.child.pid);
+    const up = this.#up;
+    if (up === undefined) throw this.#error('not-running', 'the server is not running: start() it first');
+    up.frozen = true;
+    if (up.child.pid !== undefined) await freezeServerProcesses(this.#marks, up.child.pid);
   }
 
-  /** Lets a frozen server go on. Does nothing where it is not frozen. */
+  /** Resumes a frozen server. Does nothing if the server is not frozen. */
   async thaw(): Promise<void> {
-    const life = this.#life;
-    if (life.state !== 'up' || !life.frozen) return;
-    if (life.child.pid !== undefined) await thawServerProcesses(this.#marks, life.child.pid);
-    life.frozen = false;
+    const up = this.#up;
+    if (up?.frozen !== true) return;
+    if (up.child.pid !== undefined) await thawServerProcesses(this.#marks, up.child.pid);
+    up.frozen = false;
   }
 
   /**
    * Makes a standby the primary and resolves when it takes writes (`pg_promote()`).
    *
-   * @throws {@link PostgresServerError} (`wrong-role`) where it is no standby.
+   * @throws {@link PostgresServerError} (`wrong-role`) if the server is not a standby.
    */
   async promote(options: PromoteOptions = {}): Promise<void> {
     const { synchronousStandbyNames = 'remove', timeoutMillis = usualTimeoutMillis } = options;
     await this.administrate(async (run) => {
       if ((await roleOf(run)) !== 'standby')
-        throw this.#error('wrong-role', 'it is a primary already, so it cannot be promoted');
+        throw this.#error('wrong-role', 'the server is already a primary, so it cannot be promoted');
       if (synchronousStandbyNames === 'remove') await alterSystem(run, { synchronous_standby_names: '' });
       await run('select pg_reload_conf()');
       await run('select pg_promote(true, $1)', [Math.max(1, Math.ceil(timeoutMillis / 1000))]);
@@ -237,24 +245,24 @@ export class PostgresServer {
   }
 
   /**
-   * Makes the server read only for everybody who does not ask otherwise (`default_transaction_read_only`) and resolves when
-   * every transaction that starts from now on is. Survives a restart. Transactions that are open keep writing; a session that
-   * says `BEGIN READ WRITE` or sets the parameter for itself does too.
+   * Makes new transactions read only by default (`default_transaction_read_only`). Resolves when every transaction that starts from
+   * now on is read only. The setting survives a restart. Open transactions can still write, and so can a session that says
+   * `BEGIN READ WRITE` or sets the parameter for itself.
    */
   async fence(options: ServerWaitOptions = {}): Promise<void> {
     await this.setParameters({ default_transaction_read_only: 'on' }, options);
   }
 
-  /** Takes {@link fence} back. */
+  /** Undoes {@link fence}. */
   async unfence(options: ServerWaitOptions = {}): Promise<void> {
     await this.setParameters({ default_transaction_read_only: null }, options);
   }
 
   /**
-   * Fences the server and waits until every transaction that was open before has ended, so that nothing is written any more.
+   * Fences the server and waits until every transaction that was open before has ended. After that, nothing more is written.
    *
-   * @returns the position in the write-ahead log that a standby must have replayed to know everything.
-   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) where transactions are still open then; the fence is taken back.
+   * @returns the position in the write-ahead log up to which a standby must replay to have everything.
+   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) if transactions are still open at the deadline; the fence is then undone.
    */
   async demote(options: DemoteOptions = {}): Promise<string> {
     const { openTransactions = 'wait' } = options;
@@ -273,8 +281,8 @@ export class PostgresServer {
   }
 
   /**
-   * Sets parameters for the whole server (`ALTER SYSTEM`) and has them read again. `null` takes a parameter back to what it
-   * was at the start. Resolves when new sessions see them; a parameter that needs a restart waits for one.
+   * Sets parameters for the whole server (`ALTER SYSTEM`) and reloads. `null` resets a parameter to its value at the start.
+   * Resolves when new sessions see the change. A parameter that needs a restart takes effect at the next start.
    */
   async setParameters(
     parameters: Readonly<Record<string, string | null>>,
@@ -283,7 +291,7 @@ export class PostgresServer {
     await this.#reload((run) => alterSystem(run, parameters), options);
   }
 
-  /** Presents another certificate to connections that are made from now on. */
+  /** Uses another certificate for new connections. */
   async setCertificate(issued: IssuedCertificate, options: ServerWaitOptions = {}): Promise<void> {
     await this.writeCertificate(issued);
     await this.#reload(async () => undefined, options);
@@ -298,20 +306,23 @@ export class PostgresServer {
     return this.administrate((run) => run<Row>(sql, values), options);
   }
 
-  /** Asks the server for its role. */
+  /** Queries the server's role. */
   role(options: ServerWaitOptions = {}): Promise<PostgresRole> {
     return this.administrate(roleOf, options);
   }
 
-  /** The position in the write-ahead log: what a primary has written, or a standby has replayed. Looks like `0/3000148`. */
+  /** The position in the write-ahead log up to which a primary has written, or a standby has replayed: `0/3000148`. */
   position(options: ServerWaitOptions = {}): Promise<string> {
     return this.administrate(positionOf, options);
   }
 
-  /** Resolves when a standby has replayed the write-ahead log up to `position`. At once on a primary that is past it. */
+  /** Resolves when a standby has replayed the write-ahead log up to `position`. On a primary past that position, resolves at once. */
   async waitForReplay(position: string, options: ServerWaitOptions = {}): Promise<void> {
     if (!/^[0-9a-f]{1,8}\/[0-9a-f]{1,8}$/i.test(position)) {
-      throw new InvalidArgumentError('position', `${JSON.stringify(position)} is no position; position() returns one`);
+      throw new InvalidArgumentError(
+        'position',
+        `must be a position such as '0/3000148', which position() returns; got ${JSON.stringify(position)}`,
+      );
     }
     await this.administrate(async (run) => {
       for (;;) {
@@ -325,12 +336,12 @@ export class PostgresServer {
     }, options);
   }
 
-  /** What the server has written to its log since it was made. */
+  /** Everything in the server's log. */
   log(): Promise<string> {
     return readFile(join(this.#settings.folder, 'log'), 'utf8');
   }
 
-  /** A session of the superuser. @internal */
+  /** Runs `work` in a session of the superuser. @internal */
   administrate<T>(work: (run: RunStatement) => Promise<T>, options: AdministrationOptions = {}): Promise<T> {
     if (this.isFrozen())
       return Promise.reject(this.#error('frozen', 'the server is frozen and cannot answer: thaw() it first'));
@@ -338,13 +349,13 @@ export class PostgresServer {
     return administrate({ hostName, port, socketFolder: folder }, work, options);
   }
 
-  /** What the server shows from its next reload on. @internal */
+  /** Writes the certificate that the server uses after its next reload. @internal */
   async writeCertificate({ certificate, privateKey }: IssuedCertificate): Promise<void> {
     await this.writeOwn('server.crt', certificate);
     await this.writeOwn('server.key', privateKey);
   }
 
-  /** Writes a file into the server's folder that belongs to the server's account and that nobody else may read. @internal */
+  /** Writes a file into the server's folder. Only the server's account can read it. @internal */
   async writeOwn(name: string, text: string): Promise<void> {
     const path = join(this.#settings.folder, name);
     await writeFile(path, text, { mode: 0o600 });
@@ -355,8 +366,8 @@ export class PostgresServer {
     return { dataFolder: this.dataFolder, clusterName: this.#settings.clusterName };
   }
 
-  // The postmaster reads its files, then tells the sessions that are open, then makes new ones. So a session that is made
-  // later and knows of the reading proves that all others have been told.
+  // The postmaster reads its files, then notifies open sessions, then makes new ones. So a new session that sees the reload proves
+  // that all others were notified.
   async #reload(change: (run: RunStatement) => Promise<void>, options: ServerWaitOptions): Promise<void> {
     const before = await this.administrate(async (run) => {
       await change(run);
@@ -376,45 +387,14 @@ export class PostgresServer {
     if (identity !== undefined) await chown(path, identity.uid, identity.gid);
   }
 
-  #spawn(log: number): ServerUp {
-    const { binaries, folder } = this.#settings;
-    const child = spawn(binaries.postgres, [`-D${this.dataFolder}`], {
-      ...binaries.account.identity,
-      cwd: folder,
-      // Ctrl-C in the terminal is meant for this process, not for the server.
-      detached: true,
-      stdio: ['ignore', log, log],
-      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
-    });
-    const ended = new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-      child.once('error', () => resolve());
-    });
-    child.unref();
-    const life: ServerUp = { state: 'up', child, ended, frozen: false };
-    this.#life = life;
-    ended.then(() => {
-      if (this.#life === life) this.#life = { state: 'down' };
-    }, ignore);
-    return life;
-  }
-
   #assertOpen(): void {
     if (this.#settings.isClosed()) throw new ClosedError('the PostgreSQL pair');
   }
 
-  #up(): ServerUp {
-    if (this.#life.state === 'up') return this.#life;
-    throw this.#error('not-running', 'the server is not running: start() it first');
-  }
-
-  // pg_ctl looks at the same line: it says `ready` when connections are accepted.
-  async #untilReady(life: ServerUp, signal: AbortSignal): Promise<void> {
+  async #untilReady(started: Postmaster, signal: AbortSignal): Promise<void> {
     for (;;) {
-      if (this.#life !== life) throw await this.#endedWhileStarting();
-      const file = await readFile(join(this.dataFolder, 'postmaster.pid'), 'utf8').catch(() => '');
-      const lines = file.split('\n');
-      if (lines[0]?.trim() === String(life.child.pid) && lines[7]?.trim() === 'ready') return;
+      if (this.#up !== started) throw await this.#endedWhileStarting();
+      if (await isReady(this.dataFolder, started.child.pid)) return;
       await sleep(pollMillis, { signal });
     }
   }
@@ -425,23 +405,8 @@ export class PostgresServer {
     const inUse = tail.some((line) => /could not (?:bind|create any)|already in use/.test(line));
     return this.#error(
       inUse ? 'address-in-use' : 'ended',
-      `the server ended while it was starting; its log says:\n${tail.join('\n')}`,
+      `the server ended while it was starting; its log ends with:\n${tail.join('\n')}`,
     );
-  }
-
-  /** A killed postmaster leaves a small segment of System V shared memory, of which a system has few. */
-  async #removeSharedMemory(): Promise<void> {
-    const path = join(this.dataFolder, 'postmaster.pid');
-    const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
-    const segment = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? '')?.[1];
-    if (segment !== undefined) {
-      // Where there is no ipcrm, the next start in this folder takes the segment back.
-      const removed = await new Promise<boolean>((resolve) => {
-        execFile('ipcrm', ['-m', segment], (error) => resolve(error === null));
-      });
-      if (!removed) return;
-    }
-    await rm(path, { force: true });
   }
 
   #within<T>(what: string, options: ServerWaitOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -453,57 +418,6 @@ export class PostgresServer {
   #error(failure: PostgresServerError['failure'], message: string): PostgresServerError {
     return new PostgresServerError(this.hostName, failure, message);
   }
-}
-
-interface ServerUp {
-  readonly state: 'up';
-  readonly child: ChildProcess;
-  readonly ended: Promise<void>;
-  frozen: boolean;
-}
-
-type ServerLife = ServerUp | { readonly state: 'down' };
-
-async function roleOf(run: RunStatement): Promise<PostgresRole> {
-  const [row] = await run<{ standby: boolean }>('select pg_is_in_recovery() as standby');
-  return row?.standby === true ? 'standby' : 'primary';
-}
-
-async function positionOf(run: RunStatement): Promise<string> {
-  const [row] = await run<{ position: string }>(
-    'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end as position',
-  );
-  return row?.position ?? '0/0';
-}
-
-async function alterSystem(run: RunStatement, parameters: Readonly<Record<string, string | null>>): Promise<void> {
-  for (const [parameter, value] of Object.entries(parameters)) {
-    const name = parameter.split('.').map(identifier).join('.');
-    await run(value === null ? `alter system reset ${name}` : `alter system set ${name} = ${literal(value)}`);
-  }
-}
-
-async function openWriters(run: RunStatement, since: string, terminate: boolean): Promise<number> {
-  // Nobody is counted who started later: those transactions are read only.
-  const rows = await run(
-    `select pid${terminate ? ', pg_terminate_backend(pid)' : ''} from pg_stat_activity
-     where backend_type = 'client backend' and pid <> pg_backend_pid() and xact_start < $1::timestamptz`,
-    [since],
-  );
-  const [prepared] = await run<{ n: string }>('select count(*) as n from pg_prepared_xacts');
-  return rows.length + Number(prepared?.n ?? 0);
-}
-
-function accepts(address: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: address, port });
-    const settle = (answer: boolean) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
-  });
 }
 
 function ignore(): void {}

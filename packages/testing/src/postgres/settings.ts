@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 /** What one server's files are written from. All of it is known before the server starts. */
 export interface ServerFiles {
   readonly majorVersion: number;
@@ -109,6 +111,11 @@ export function connectionInfo(values: Readonly<Record<string, string>>): string
   return Object.entries(values)
     .map(([key, value]) => `${key}='${value.replace(/[\\']/g, '\\$&')}'`)
     .join(' ');
+}
+
+/** A password for a role. */
+export function randomSecret(): string {
+  return randomBytes(18).toString('base64url');
 }
 
 /** A string in a configuration file (PostgreSQL documentation, 19.1.2). */

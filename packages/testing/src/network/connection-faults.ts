@@ -1,0 +1,111 @@
+import { checkNumber } from '@externalname/core/internal';
+
+/** Which way bytes go through a {@link FaultProxy}. */
+export type FaultDirection = 'to-server' | 'to-client';
+
+/** Which end of a connection. */
+export type FaultSide = 'server' | 'client';
+
+/** How a connection is cut. */
+export type CutMethod =
+  /** Both ends get a reset (RST). */
+  | 'reset'
+  /** Both ends are closed normally (FIN). */
+  | 'end'
+  /** Neither end is told: nothing more goes through, and the sockets stay open. */
+  | 'silence';
+
+/** See {@link FaultProxy.cutAfter}. */
+export interface CutOptions {
+  /** Which direction's bytes count, from the start of each connection. @defaultValue `to-client` */
+  direction?: FaultDirection | undefined;
+  /** How the connection is cut. @defaultValue `reset` */
+  by?: CutMethod | undefined;
+}
+
+/** The faults that one connection, or all of them, can be given. */
+export interface Faults {
+  /**
+   * Stops passing bytes on. Sockets stay open, and the kernel accepts bytes until its buffers are full. What waits is passed on
+   * after {@link FaultProxy.heal}, as TCP does when a network comes back.
+   *
+   * @param direction @defaultValue both
+   */
+  blackHole(direction?: FaultDirection): void;
+  /** Delays every byte by this many milliseconds. 0 ends the delay. @param direction @defaultValue both */
+  latency(millis: number, direction?: FaultDirection): void;
+  /**
+   * Limits each connection to this many bytes per second, at least 1, in each direction. {@link FaultProxy.heal} ends the limit.
+   *
+   * @param direction @defaultValue both
+   */
+  throttle(bytesPerSecond: number, direction?: FaultDirection): void;
+  /**
+   * Cuts a connection after exactly this many bytes in one direction, counted since it was opened. If as many have already gone
+   * through, it is cut at once, so 0 cuts every new connection when it is made.
+   */
+  cutAfter(bytes: number, options?: CutOptions): void;
+  /** Resets all open connections (RST at both ends). */
+  reset(): void;
+  /**
+   * Closes one end without telling the other, which still believes that it is connected; what it sends is dropped.
+   * @param side the end that is gone
+   */
+  halfOpen(side: FaultSide): void;
+  /** Ends black holes, latency, throttling and planned cuts. A connection that is cut or half open stays so. */
+  heal(): void | Promise<void>;
+}
+
+/** The faults of one direction. */
+export interface LaneFaults {
+  readonly blackHole: boolean;
+  readonly latencyMillis: number;
+  readonly bytesPerSecond: number;
+  readonly cut: { readonly afterBytes: number; readonly by: CutMethod } | undefined;
+}
+
+/** The faults of a connection, or those that new connections will get. */
+export interface Plan {
+  readonly resetNew: boolean;
+  readonly 'to-server': LaneFaults;
+  readonly 'to-client': LaneFaults;
+}
+
+export const directions = ['to-server', 'to-client'] as const;
+export const noLaneFaults: LaneFaults = {
+  blackHole: false,
+  latencyMillis: 0,
+  bytesPerSecond: Number.POSITIVE_INFINITY,
+  cut: undefined,
+};
+
+export function noFaults(): Plan {
+  return { resetNew: false, 'to-server': noLaneFaults, 'to-client': noLaneFaults };
+}
+
+export function withBlackHole(plan: Plan, direction: FaultDirection | undefined): Plan {
+  return inLanes(plan, direction, (lane) => ({ ...lane, blackHole: true }));
+}
+
+export function withLatency(plan: Plan, millis: number, direction: FaultDirection | undefined): Plan {
+  checkNumber('millis', millis, { least: 0, most: Number.MAX_SAFE_INTEGER });
+  return inLanes(plan, direction, (lane) => ({ ...lane, latencyMillis: millis }));
+}
+
+export function withThrottle(plan: Plan, bytesPerSecond: number, direction: FaultDirection | undefined): Plan {
+  checkNumber('bytesPerSecond', bytesPerSecond, { least: 1 });
+  return inLanes(plan, direction, (lane) => ({ ...lane, bytesPerSecond }));
+}
+
+export function withCut(plan: Plan, bytes: number, { direction = 'to-client', by = 'reset' }: CutOptions): Plan {
+  checkNumber('bytes', bytes, { least: 0, most: Number.MAX_SAFE_INTEGER, whole: true });
+  return inLanes(plan, direction, (lane) => ({ ...lane, cut: { afterBytes: bytes, by } }));
+}
+
+function inLanes(plan: Plan, direction: FaultDirection | undefined, change: (lane: LaneFaults) => LaneFaults): Plan {
+  const changed = { ...plan };
+  for (const each of directions) {
+    if (direction === undefined || direction === each) changed[each] = change(plan[each]);
+  }
+  return changed;
+}
