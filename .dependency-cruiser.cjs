@@ -28,6 +28,10 @@ const rooms = {
   connect: ['targets', 'dns', 'identity', 'names'],
 };
 
+// What a package is imported by: the files of src/ that its `exports` name, apart from those for the siblings.
+const faces = ['index', 'dns', 'events', 'manifests', 'names', 'targets', 'validation'];
+const internalFaces = ['internal', 'internal-testing', 'internal-yaml'];
+
 // The files beside the rooms that every room may import. They import nothing but each other.
 const ground = ['errors', 'supported-node', 'clock', 'deadline', 'input', 'shape', 'background'];
 
@@ -230,7 +234,7 @@ module.exports = {
         path: '^packages/core/src/',
         pathNot: [
           `^packages/core/src/${oneOf(Object.keys(rooms))}/`,
-          `^packages/core/src/${oneOf([...ground, 'manual-clock', 'index', 'internal'])}\\.ts$`,
+          `^packages/core/src/${oneOf([...ground, 'manual-clock', ...faces, ...internalFaces])}\\.ts$`,
           test,
         ],
       },
@@ -251,22 +255,23 @@ module.exports = {
     },
     {
       name: 'manual-clock-is-for-tests',
-      comment: 'ManualClock belongs to tests. It leaves core through internal.ts, for the tests of the siblings.',
+      comment:
+        'ManualClock belongs to tests. It leaves core through internal-testing.ts, for the tests of the siblings.',
       severity: 'error',
-      from: { pathNot: [test, '^packages/core/src/internal\\.ts$'] },
+      from: { pathNot: [test, '^packages/core/src/internal-testing\\.ts$'] },
       to: { path: '^packages/core/src/manual-clock\\.ts$' },
     },
     {
       name: 'package-by-its-face',
       comment:
-        'Another package is imported by its name: its index.ts, or internal.ts among siblings. Never a file inside it.',
+        'Another package is imported by its name or a subpath of it; internal ones are for siblings. Never a file inside it.',
       severity: 'error',
       from: { path: '^(packages|examples|test)/([^/]+)/' },
       to: {
         path: '^packages/[^/]+/',
         pathNot: [
           '^$1/$2/',
-          '^packages/[^/]+/src/(index|internal)\\.ts$',
+          `^packages/[^/]+/src/${oneOf([...faces, ...internalFaces])}\\.ts$`,
           '^packages/[^/]+/package\\.json$',
           // What the real kubectl is asked is what the reader of core is asked.
           '^packages/core/test/manifest-values\\.ts$',
@@ -275,10 +280,10 @@ module.exports = {
     },
     {
       name: 'examples-use-the-public-face',
-      comment: 'An example shows what a user can write, and a user has no internal.ts.',
+      comment: 'An example shows what a user can write, and the internal subpaths are not for users.',
       severity: 'error',
       from: { path: '^examples/', pathNot: test },
-      to: { path: '^packages/[^/]+/src/internal\\.ts$' },
+      to: { path: `^packages/[^/]+/src/${oneOf(internalFaces)}\\.ts$` },
     },
     {
       name: 'production-imports-no-test',
@@ -329,7 +334,11 @@ module.exports = {
       name: 'no-orphan',
       comment: 'No file imports this one, and it imports none: is it still needed?',
       severity: 'error',
-      from: { orphan: true, path: '^packages/[^/]+/src/', pathNot: ['/src/index\\.ts$', test] },
+      from: {
+        orphan: true,
+        path: '^packages/[^/]+/src/',
+        pathNot: [`/src/${oneOf([...faces, ...internalFaces])}\\.ts$`, test],
+      },
       to: {},
     },
   ],

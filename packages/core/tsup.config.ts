@@ -1,4 +1,7 @@
 import { defineConfig } from 'tsup';
 import { packageBuild } from '../../tsup.shared.ts';
+import manifest from './package.json' with { type: 'json' };
 
-export default defineConfig(packageBuild(['src/index.ts', 'src/internal.ts']));
+// One entry for each subpath of `exports`.
+const subpaths = Object.values(manifest.exports).filter((subpath) => typeof subpath === 'object');
+export default defineConfig(packageBuild(subpaths.map((subpath) => subpath['@externalname/source'])));

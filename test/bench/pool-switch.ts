@@ -8,7 +8,8 @@
  * worker inserts one row after the other. The time starts when the patch is sent.
  */
 import { parseArgs } from 'node:util';
-import { DnsResolver, DnsTargetSource, externalNameService, type TargetSource } from '@externalname/core';
+import { DnsResolver, DnsTargetSource, type TargetSource } from '@externalname/core';
+import { externalNameService } from '@externalname/core/manifests';
 import { kubernetesSource } from '@externalname/kubernetes';
 import { Pool } from '@externalname/pg';
 import { LocalCluster, PostgresPair } from '@externalname/testing';

@@ -8,7 +8,8 @@
  * starts when the patch is sent. Both are measured on the same switches, which come at random moments of the TTL.
  */
 import { parseArgs } from 'node:util';
-import { DnsResolver, DnsTargetSource, externalNameService, type TargetSource } from '@externalname/core';
+import { DnsResolver, DnsTargetSource, type TargetSource } from '@externalname/core';
+import { externalNameService } from '@externalname/core/manifests';
 import { kubernetesSource } from '@externalname/kubernetes';
 import { LocalCluster } from '@externalname/testing';
 import type { KubeClient } from '../contract/control-plane/kube-client.ts';

@@ -2,7 +2,7 @@
 //
 //   node --conditions=@externalname/source --import tsx test/bench/validation.ts
 import { performance } from 'node:perf_hooks';
-import { validate } from '@externalname/core';
+import { validate } from '@externalname/core/validation';
 
 const service = {
   apiVersion: 'v1',

@@ -5,7 +5,7 @@ import {
   switchJsonPatch,
   switchMergePatch,
   targetAdmissionPolicy,
-} from '@externalname/core';
+} from '@externalname/core/manifests';
 import { kubernetesSource, rollback, type SwitchRefusedError, switchTarget } from '@externalname/kubernetes';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';

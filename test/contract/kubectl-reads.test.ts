@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toJson, toYaml } from '@externalname/core';
-import { readYaml } from '@externalname/core/internal';
+import { readYaml } from '@externalname/core/internal-yaml';
+import { toJson, toYaml } from '@externalname/core/manifests';
 import { LocalCluster } from '@externalname/testing';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { serviceIssues } from '@externalname/core';
+import { serviceIssues } from '@externalname/core/validation';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ContractCluster, clusters } from './clusters.ts';
 

@@ -1,4 +1,5 @@
-import { externalNameService, type Target, type TargetSource } from '@externalname/core';
+import type { Target, TargetSource } from '@externalname/core';
+import { externalNameService } from '@externalname/core/manifests';
 import { type KubernetesSourceOptions, kubernetesSource } from '@externalname/kubernetes';
 import { FaultProxy } from '@externalname/testing';
 import { KubeConfig } from '@kubernetes/client-node';

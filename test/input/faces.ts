@@ -1,5 +1,11 @@
 import { createRequire } from 'node:module';
-import * as core from '../../packages/core/src/index.ts';
+import * as coreDns from '../../packages/core/src/dns.ts';
+import * as coreEvents from '../../packages/core/src/events.ts';
+import * as coreRoot from '../../packages/core/src/index.ts';
+import * as coreManifests from '../../packages/core/src/manifests.ts';
+import * as coreNames from '../../packages/core/src/names.ts';
+import * as coreTargets from '../../packages/core/src/targets.ts';
+import * as coreValidation from '../../packages/core/src/validation.ts';
 import * as kubernetes from '../../packages/kubernetes/src/index.ts';
 import * as pg from '../../packages/pg/src/index.ts';
 import * as testing from '../../packages/testing/src/index.ts';
@@ -32,6 +38,17 @@ interface Face {
 
 /** Every option, so that a new one that stands in no table is an error of types. */
 type All<Options> = { readonly [Name in keyof Options]-?: unknown } & Readonly<Record<string, unknown>>;
+
+/** What core offers at its root and at its subpaths. A name stands at one of them. */
+const core = {
+  ...coreRoot,
+  ...coreDns,
+  ...coreEvents,
+  ...coreManifests,
+  ...coreNames,
+  ...coreTargets,
+  ...coreValidation,
+};
 
 const manifest = ['ERR_EXTERNALNAME_MANIFEST_INVALID'];
 const refusals = [
@@ -84,7 +101,7 @@ const cacheOptions = {
   maxStaleSeconds: 3600,
   staleAfterMillis: 1800,
   prefetch: true,
-} satisfies All<core.CacheOptions>;
+} satisfies All<coreDns.CacheOptions>;
 const resolverOptions = {
   nameservers: ['127.0.0.1:1'],
   resolvConfPath: '/nowhere/resolv.conf',
@@ -98,7 +115,7 @@ const resolverOptions = {
   edns0: true,
   hostsPath: '/nowhere/hosts',
   cache: cacheOptions,
-} satisfies All<core.DnsResolverOptions>;
+} satisfies All<coreRoot.DnsResolverOptions>;
 const named = {
   name: 'webscaler-db',
   namespace: 'default',

@@ -1,4 +1,5 @@
-// The public face of each package as one file, docs/api/<package>.api.md, so that a change of it is a diff somebody reads.
+// The public face of each package as a file, docs/api/<package>.api.md, and one for each subpath, so that a change of it is a
+// diff somebody reads.
 // `pnpm api` writes the files; `pnpm check:api` fails where they differ from the build. Both need `pnpm build` first.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'externalname-api-'));
 const complaints: string[] = [];
 try {
   mkdirSync(reports, { recursive: true });
-  for (const name of readdirSync(join(root, 'packages'))) report(name);
+  for (const name of readdirSync(join(root, 'packages'))) for (const entry of entries(name)) report(name, entry);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
@@ -21,22 +22,33 @@ for (const complaint of complaints) console.error(complaint);
 if (complaints.length > 0) process.exitCode = 1;
 else console.log(write ? 'API reports are written to docs/api' : 'API reports agree with the build');
 
-function report(name: string): void {
+/** `index` and the subpaths of a package, apart from those for the siblings. */
+function entries(name: string): readonly string[] {
+  const { exports }: { exports: object } = JSON.parse(
+    readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'),
+  );
+  const subpaths = Object.keys(exports).map((subpath) => subpath.slice(2) || 'index');
+  return subpaths.filter((subpath) => !/^internal|^package\.json$/.test(subpath));
+}
+
+function report(name: string, entry: string): void {
   const folder = join(root, 'packages', name);
-  const entry = join(folder, 'dist/index.d.ts');
-  if (!existsSync(entry)) {
-    complaints.push(`packages/${name}: dist/index.d.ts is missing: run \`pnpm build\` first`);
+  const declarations = join(folder, `dist/${entry}.d.ts`);
+  const face = entry === 'index' ? `packages/${name}` : `packages/${name}, ${entry}`;
+  const file = entry === 'index' ? `${name}.api.md` : `${name}.${entry}.api.md`;
+  if (!existsSync(declarations)) {
+    complaints.push(`${face}: dist/${entry}.d.ts is missing: run \`pnpm build\` first`);
     return;
   }
   const config = ExtractorConfig.prepare({
     configObject: {
       projectFolder: folder,
-      mainEntryPointFilePath: entry,
+      mainEntryPointFilePath: declarations,
       newlineKind: 'lf',
-      compiler: { overrideTsconfig: compilerSettings(entry) },
+      compiler: { overrideTsconfig: compilerSettings(declarations) },
       apiReport: {
         enabled: true,
-        reportFileName: `${name}.api.md`,
+        reportFileName: file,
         reportFolder: reports,
         reportTempFolder: scratch,
       },
@@ -65,24 +77,22 @@ function report(name: string): void {
       message.handled = true;
       if (message.category === ExtractorMessageCategory.Console) return;
       if (message.logLevel === ExtractorLogLevel.Error || message.logLevel === ExtractorLogLevel.Warning) {
-        complaints.push(`packages/${name}: ${message.text} (${message.messageId})`);
+        complaints.push(`${face}: ${message.text} (${message.messageId})`);
       }
     },
   });
   if (apiReportChanged && !write) {
-    complaints.push(
-      `packages/${name}: the public face changed. If that was meant, run \`pnpm api\` and commit docs/api`,
-    );
+    complaints.push(`${face}: the public face changed. If that was meant, run \`pnpm api\` and commit docs/api`);
   }
-  complaints.push(...undocumented(name));
+  complaints.push(...undocumented(face, file));
 }
 
 /**
  * Every public name carries TSDoc, and so does every member. The report marks those that do not. Of a method with several
  * signatures the first one speaks for all.
  */
-function undocumented(name: string): readonly string[] {
-  const lines = readFileSync(join(scratch, `${name}.api.md`), 'utf8').split('\n');
+function undocumented(face: string, file: string): readonly string[] {
+  const lines = readFileSync(join(scratch, file), 'utf8').split('\n');
   const described = new Set<string>();
   const missing: string[] = [];
   let owner = '';
@@ -94,12 +104,12 @@ function undocumented(name: string): readonly string[] {
     if (kind === undefined && member === undefined) continue;
     const full = member === undefined ? owner : `${owner}: ${member}`;
     if (!(lines[index - 1] ?? '').includes('(undocumented)')) described.add(full);
-    else if (!described.has(full)) missing.push(`packages/${name}: has no TSDoc: ${full}`);
+    else if (!described.has(full)) missing.push(`${face}: has no TSDoc: ${full}`);
   }
   return missing;
 }
 
-function compilerSettings(entry: string): object {
+function compilerSettings(declarations: string): object {
   return {
     compilerOptions: {
       target: 'ES2022',
@@ -110,6 +120,6 @@ function compilerSettings(entry: string): object {
       strict: true,
       skipLibCheck: true,
     },
-    files: [entry],
+    files: [declarations],
   };
 }

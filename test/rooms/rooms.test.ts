@@ -74,6 +74,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
 
 const allowed: readonly (readonly [what: string, file: string, source: string])[] = [
   ['a sibling on the floor below', 'packages/pg/src/h.ts', `import { x } from '@externalname/core';`],
+  ['a subpath of it', 'examples/one/src/c.ts', `import { x } from '@externalname/core/dns';`],
   ['what siblings share', 'packages/pg/src/i.ts', `import { x } from '@externalname/core/internal';`],
   ['testing in a test', 'packages/pg/test/b.test.ts', `import { x } from '@externalname/testing';`],
   ['a dev dependency in a test', 'packages/pg/src/j.test.ts', `import { x } from 'only-dev';`],
@@ -161,7 +162,7 @@ async function plant(tree: string): Promise<void> {
   await write('packages/testing/src/certificates.ts', face);
   await write('packages/pg/src/helpers.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
-  for (const file of ['errors', 'clock', 'manual-clock', 'internal', 'names/face-of-nobody']) {
+  for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'internal', 'names/face-of-nobody']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
   for (const name of ['core', 'pg', 'kubernetes', 'testing']) {
@@ -172,6 +173,7 @@ async function plant(tree: string): Promise<void> {
         name: `@externalname/${name}`,
         exports: {
           '.': { '@externalname/source': './src/index.ts' },
+          './dns': { '@externalname/source': './src/dns.ts' },
           './internal': { '@externalname/source': './src/internal.ts' },
         },
         dependencies: {

@@ -1,10 +1,5 @@
-import {
-  type DnsQueryEvent,
-  type DnsResolver,
-  dnsQueryChannel,
-  type Resolution,
-  ResolutionError,
-} from '@externalname/core';
+import { type DnsResolver, type Resolution, ResolutionError } from '@externalname/core';
+import { type DnsQueryEvent, dnsQueryChannel } from '@externalname/core/events';
 
 /** How one name was resolved, and what that took. */
 export interface Measured {

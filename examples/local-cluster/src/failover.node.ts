@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { externalNameService, switchJsonPatch } from '@externalname/core';
+import { externalNameService, switchJsonPatch } from '@externalname/core/manifests';
 import { LocalCluster } from '@externalname/testing';
 import { findDatabase } from './find-database.ts';
 

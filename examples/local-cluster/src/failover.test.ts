@@ -1,4 +1,4 @@
-import { externalNameService, switchJsonPatch } from '@externalname/core';
+import { externalNameService, switchJsonPatch } from '@externalname/core/manifests';
 import { LocalCluster } from '@externalname/testing';
 import { expect, it } from 'vitest';
 import { findDatabase } from './find-database.ts';

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseManifests, validate } from '@externalname/core';
+import { parseManifests } from '@externalname/core/manifests';
+import { validate } from '@externalname/core/validation';
 import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));

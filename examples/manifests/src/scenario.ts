@@ -1,4 +1,4 @@
-import { clientPod, externalNameService, type KubernetesObject } from '@externalname/core';
+import { clientPod, externalNameService, type KubernetesObject } from '@externalname/core/manifests';
 
 const namespace = 'default';
 

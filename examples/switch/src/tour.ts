@@ -1,10 +1,5 @@
-import {
-  createLookup,
-  DnsResolver,
-  DnsTargetSource,
-  externalNameService,
-  FirstAvailableTargetSource,
-} from '@externalname/core';
+import { createLookup, DnsResolver, DnsTargetSource, FirstAvailableTargetSource } from '@externalname/core';
+import { externalNameService } from '@externalname/core/manifests';
 import { kubernetesSource, resolvesProbe, rollback, type SwitchReport, switchTarget } from '@externalname/kubernetes';
 import { LocalCluster } from '@externalname/testing';
 

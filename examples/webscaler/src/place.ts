@@ -1,4 +1,4 @@
-import { externalNameService } from '@externalname/core';
+import { externalNameService } from '@externalname/core/manifests';
 import { LocalCluster, PostgresPair, type PostgresPairOptions } from '@externalname/testing';
 import { Network } from './network/network.ts';
 import { grantReading, namespace, service, startWebscalerSite } from './network/webscaler-site.ts';

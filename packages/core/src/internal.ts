@@ -41,9 +41,7 @@ export {
   ownOptions,
   printable,
 } from './input.ts';
-export { ManualClock } from './manual-clock.ts';
 export { searchedCluster } from './names/index.ts';
-export { readYaml, type YamlDocument, type YamlProblem } from './objects/index.ts';
 export {
   aBoolean,
   aFunction,
@@ -61,11 +59,4 @@ export {
   recordOf,
   type Shape,
 } from './shape.ts';
-export { type AddressUser, type SharedDns, shareDns, sharedDnsCount, TargetFeed } from './targets/index.ts';
-// Past the room's face, so that the contract and node:assert are not loaded with the package.
-export {
-  checkTargetSource,
-  type TargetSourceHarness,
-  type TargetSourcePromise,
-  targetSourceContract,
-} from './targets/target-source.contract.ts';
+export { type AddressUser, type SharedDns, shareDns, TargetFeed } from './targets/index.ts';

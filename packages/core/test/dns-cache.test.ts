@@ -1,11 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  DnsResolver,
-  type DnsResolverOptions,
-  dnsAddressesChangedChannel,
-  dnsChainChangedChannel,
-  systemClock,
-} from '@externalname/core';
+import { DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
+import { dnsAddressesChangedChannel, dnsChainChangedChannel } from '@externalname/core/events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { a, cname, rcodes, type Script, ScriptedDnsServer, soa, zoneScript } from './scripted-dns-server.ts';
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:dgram';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { type DnsQueryEvent, DnsResolver, type DnsResolverOptions, dnsQueryChannel } from '@externalname/core';
+import { DnsResolver, type DnsResolverOptions } from '@externalname/core';
+import { type DnsQueryEvent, dnsQueryChannel } from '@externalname/core/events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { a, encodeReply, type ReceivedQuery, rcodes, type Script, ScriptedDnsServer } from './scripted-dns-server.ts';
 

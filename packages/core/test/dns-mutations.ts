@@ -1,4 +1,5 @@
-import { DnsResolver, type DnsStatistics } from '@externalname/core';
+import { DnsResolver } from '@externalname/core';
+import type { DnsStatistics } from '@externalname/core/dns';
 import { type Answer, encode } from 'dns-packet';
 import { readAnswer } from '../src/dns/chain.ts';
 import { decodeResponse, MalformedMessageError } from '../src/dns/message.ts';

@@ -1,13 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  DnsResolver,
-  type DnsResolverOptions,
-  dnsSearchDomainFailedChannel,
-  type SearchDomainFailedEvent,
-  systemClock,
-} from '@externalname/core';
+import { DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
+import { dnsSearchDomainFailedChannel, type SearchDomainFailedEvent } from '@externalname/core/events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   a,

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type DnsQueryEvent, DnsResolver, type DnsResolverOptions, dnsQueryChannel } from '@externalname/core';
+import { DnsResolver, type DnsResolverOptions } from '@externalname/core';
+import { type DnsQueryEvent, dnsQueryChannel } from '@externalname/core/events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { a, aaaa, encodeReply, rcodes, type Script, ScriptedDnsServer, soa } from './scripted-dns-server.ts';
 

@@ -13,7 +13,7 @@ import {
   targetAdmissionPolicy,
   toJson,
   toYaml,
-} from '@externalname/core';
+} from '@externalname/core/manifests';
 import { describe, expect, it } from 'vitest';
 
 const found = spawnSync('kubectl', ['version', '--client']).status === 0;

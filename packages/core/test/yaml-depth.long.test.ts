@@ -4,7 +4,9 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
 // What this asserts would end the process of the test with a signal: each text is read in a process of its own.
-const index = fileURLToPath(new URL('../src/index.ts', import.meta.url));
+const [manifests, validation] = ['manifests', 'validation'].map((face) =>
+  fileURLToPath(new URL(`../src/${face}.ts`, import.meta.url)),
+);
 
 describe('a text that is nested without end', () => {
   it.each([
@@ -22,7 +24,8 @@ describe('a text that is nested without end', () => {
     ['!t [&a ', 1_000],
   ])('is refused and does not abort the process: %j, %i times, in two documents', async (unit, count) => {
     const script = `
-      const { validate, parseManifests } = await import(${JSON.stringify(index)});
+      const { parseManifests } = await import(${JSON.stringify(manifests)});
+      const { validate } = await import(${JSON.stringify(validation)});
       const levels = ${JSON.stringify(unit)}.repeat(${count});
       const text = levels + '\\n---\\n' + levels;
       const codes = validate(text).map(({ code }) => code);

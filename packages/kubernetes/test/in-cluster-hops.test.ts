@@ -1,4 +1,5 @@
-import { DnsResolver, externalNameService } from '@externalname/core';
+import { DnsResolver } from '@externalname/core';
+import { externalNameService } from '@externalname/core/manifests';
 import { LocalCluster } from '@externalname/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { kubernetesSource } from '../src/index.ts';

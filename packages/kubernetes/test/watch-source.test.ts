@@ -2,13 +2,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sourceDegraded, sourceRecovered, type Target, type TargetSource } from '@externalname/core';
+import type { Target, TargetSource } from '@externalname/core';
+import { sourceDegraded, sourceRecovered } from '@externalname/core/events';
 import {
   checkTargetSource,
   ManualClock,
   type TargetSourceHarness,
   targetSourceContract,
-} from '@externalname/core/internal';
+} from '@externalname/core/internal-testing';
 import { createCertificateAuthority } from '@externalname/testing';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type KubernetesSourceOptions, kubernetesSource } from '../src/index.ts';

@@ -1,4 +1,4 @@
-import { EventChannel } from '@externalname/core';
+import { EventChannel } from '@externalname/core/events';
 
 /** A pool moved to another target. Channel `externalname:pg:switch`. */
 export interface SwitchEvent {

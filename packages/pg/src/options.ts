@@ -1,13 +1,6 @@
 import net from 'node:net';
 import { inspect } from 'node:util';
-import {
-  canonicalName,
-  type DnsResolverOptions,
-  InvalidArgumentError,
-  parseHostName,
-  type Resolver,
-  type TargetSource,
-} from '@externalname/core';
+import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 import {
   checkMethods,
   checkNumber,
@@ -17,6 +10,7 @@ import {
   describeValue,
   ownOptions,
 } from '@externalname/core/internal';
+import { canonicalName, parseHostName } from '@externalname/core/names';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import type { AuthenticationDemands, AuthenticationMethod } from './connect/authentication.ts';

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FailoverTimeoutError } from './errors.ts';

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
-import { type Clock, EventChannel } from '@externalname/core';
+import type { Clock } from '@externalname/core';
+import { EventChannel } from '@externalname/core/events';
 import { maskSecrets } from './secrets.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { outcomeOf } from '../src/index.ts';
 import { commandComplete, obliging, readyForQuery } from './support/fake-postgres.ts';

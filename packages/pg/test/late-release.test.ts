@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { breakAll, start, turn } from './support/pool-on-fake.ts';
 

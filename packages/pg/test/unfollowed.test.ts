@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { dnsQueryChannel } from '@externalname/core';
+import { dnsQueryChannel } from '@externalname/core/events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Client, Pool, type PoolOptions, serviceNotFollowed } from '../src/index.ts';
 import { collectWarnings } from './support/process-warnings.ts';

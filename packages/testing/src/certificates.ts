@@ -1,6 +1,7 @@
 import { randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
-import { hostNameProblem, InvalidArgumentError } from '@externalname/core';
+import { InvalidArgumentError } from '@externalname/core';
+import { hostNameProblem } from '@externalname/core/names';
 // tsyringe, inside @peculiar/x509, refuses to load before this polyfill.
 import 'reflect-metadata';
 import { aText, checkOptions, describeValue, listOf, optional, type Shape } from '@externalname/core/internal';

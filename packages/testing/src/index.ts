@@ -1,4 +1,4 @@
-export type { JsonPatchOperation } from '@externalname/core';
+export type { JsonPatchOperation } from '@externalname/core/manifests';
 export {
   type CertificateAuthority,
   type CertificateAuthorityOptions,

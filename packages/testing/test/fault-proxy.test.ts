@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { FaultProxy } from '@externalname/testing';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { parseManifests } from '@externalname/core';
+import { parseManifests } from '@externalname/core/manifests';
 import { LocalCluster, type Status } from '@externalname/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { webscalerDb } from './tools/webscaler.ts';

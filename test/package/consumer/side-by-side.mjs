@@ -20,3 +20,17 @@ assert.ok(esm.isExternalNameError(fromCjs), 'the ESM copy knows an error of the 
 assert.ok(cjs.isExternalNameError(fromEsm), 'the CJS copy knows an error of the ESM copy');
 assert.equal(fromEsm.code, fromCjs.code);
 assert.ok(!esm.isExternalNameError(new Error('another')));
+
+// The entries of one copy share their modules: whichever entry a class or a function comes through, it is the same one.
+for (const load of [(entry) => import(entry), require]) {
+  const { ExternalNameError, InvalidArgumentError } = await load('@externalname/core');
+  const { DnsQueryError } = await load('@externalname/core/dns');
+  const { externalNameService, ManifestInvalidError } = await load('@externalname/core/manifests');
+  const { parseHostName } = await load('@externalname/core/names');
+  const { checkText } = await load('@externalname/core/internal');
+  for (const each of [DnsQueryError, ManifestInvalidError]) assert.ok(each.prototype instanceof ExternalNameError);
+  assert.throws(() => externalNameService({ name: '?', externalName: '?' }), ManifestInvalidError);
+  for (const refuse of [() => parseHostName('', 'host'), () => checkText('name', 5)]) {
+    assert.throws(refuse, InvalidArgumentError);
+  }
+}

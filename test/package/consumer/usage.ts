@@ -2,13 +2,8 @@
 // It goes through a planned switch on real PostgreSQL servers, as packed code has failed where sources did not: it
 // starts programs, looks for files and imports packages at run time.
 import { strict as assert } from 'node:assert';
-import {
-  type ExternalNameError,
-  externalNameService,
-  isExternalNameError,
-  parseServiceReference,
-  switchJsonPatch,
-} from '@externalname/core';
+import { type ExternalNameError, isExternalNameError, parseServiceReference } from '@externalname/core';
+import { externalNameService, switchJsonPatch } from '@externalname/core/manifests';
 import { kubernetesSource, type NotExternalNameError } from '@externalname/kubernetes';
 import ourPg, { Pool, type PoolOptions } from '@externalname/pg';
 import { LocalCluster, PostgresPair } from '@externalname/testing';

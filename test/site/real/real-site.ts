@@ -1,4 +1,4 @@
-import { externalNameService, serviceReaderRole } from '@externalname/core';
+import { externalNameService, serviceReaderRole } from '@externalname/core/manifests';
 import { PostgresPair } from '@externalname/testing';
 import { apiPort, clusterAddresses, Network, site as places } from '../../../examples/webscaler/src/network/network.ts';
 import { kubeletResolvConf, readerRole } from '../../../examples/webscaler/src/network/webscaler-site.ts';

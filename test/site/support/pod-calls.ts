@@ -1,18 +1,20 @@
 import { performance } from 'node:perf_hooks';
 import {
-  type DnsQueryEvent,
   DnsResolver,
   type DnsResolverOptions,
-  type DnsStatistics,
   DnsTargetSource,
-  dnsQueryChannel,
   FirstAvailableTargetSource,
   type ResolveOptions,
+  type TargetSource,
+} from '@externalname/core';
+import type { DnsStatistics } from '@externalname/core/dns';
+import {
+  type DnsQueryEvent,
+  dnsQueryChannel,
   sourceDegraded,
   sourceRecovered,
-  type TargetSource,
   targetChanged,
-} from '@externalname/core';
+} from '@externalname/core/events';
 import { kubernetesSource, tcpProbe, tlsProbe } from '@externalname/kubernetes';
 import { outcomeOf, Pool, type PoolOptions, type PoolStatus } from '@externalname/pg';
 

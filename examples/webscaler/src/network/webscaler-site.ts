@@ -1,4 +1,4 @@
-import { externalNameService, serviceReaderRole } from '@externalname/core';
+import { externalNameService, serviceReaderRole } from '@externalname/core/manifests';
 import {
   FaultProxy,
   LocalCluster,

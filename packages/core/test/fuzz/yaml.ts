@@ -6,7 +6,9 @@
  */
 
 import { type FuzzRandom, fuzz } from '../../../../test/fuzz/campaign.ts';
-import { isExternalNameError, parseManifests, validate } from '../../src/index.ts';
+import { isExternalNameError } from '../../src/index.ts';
+import { parseManifests } from '../../src/manifests.ts';
+import { validate } from '../../src/validation.ts';
 
 const parts = [
   ...['[', ']', '{', '}', ',', ':', '-', '?', '- ', '? ', ': ', '\n', ' ', '  ', '\t', '\r', '"', "'", '#', ' # x\n'],

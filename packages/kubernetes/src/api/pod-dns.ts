@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { parseResolvConf } from '@externalname/core';
+import { parseResolvConf } from '@externalname/core/dns';
 import { searchedCluster } from '@externalname/core/internal';
 
 /** What kubelet wrote into the resolv.conf of a pod. */

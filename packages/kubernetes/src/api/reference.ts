@@ -1,4 +1,5 @@
-import { canonicalName, InvalidArgumentError, parseServiceReference, type ServiceReference } from '@externalname/core';
+import { InvalidArgumentError, parseServiceReference, type ServiceReference } from '@externalname/core';
+import { canonicalName } from '@externalname/core/names';
 import { podDns } from './pod-dns.ts';
 
 /** How a Service is named in options. */

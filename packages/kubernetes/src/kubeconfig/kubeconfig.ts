@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, resolve, sep } from 'node:path';
-import { readYaml } from '@externalname/core/internal';
+import { readYaml } from '@externalname/core/internal-yaml';
 import { KubernetesConfigError } from './errors.ts';
 
 /**

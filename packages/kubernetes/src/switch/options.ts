@@ -2,7 +2,6 @@ import {
   type Clock,
   createTargetPolicy,
   InvalidArgumentError,
-  parseHostName,
   type Random,
   systemClock,
   systemRandom,
@@ -24,6 +23,7 @@ import {
   oneOf,
   optional,
 } from '@externalname/core/internal';
+import { parseHostName } from '@externalname/core/names';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import type { ObjectionKind } from '../probes/postgres-state.ts';
 import type { Probe } from '../probes/probe.ts';

@@ -1,6 +1,5 @@
 import {
   type Clock,
-  canonicalName,
   DeadlineError,
   DnsResolver,
   isExternalNameError,
@@ -19,6 +18,7 @@ import {
   sleep,
   withDeadline,
 } from '@externalname/core/internal';
+import { canonicalName } from '@externalname/core/names';
 import type { DnsPropagation } from './report.ts';
 
 /** See {@link waitForPropagation}. */

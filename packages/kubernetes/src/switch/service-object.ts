@@ -1,5 +1,5 @@
-import { canonicalName } from '@externalname/core';
 import { printable } from '@externalname/core/internal';
+import { canonicalName } from '@externalname/core/names';
 import { isText, record } from '../api/json.ts';
 import { readService, type ServiceSnapshot } from '../api/services.ts';
 

@@ -1,4 +1,4 @@
-import { type JsonPatchOperation, switchJsonPatch } from '@externalname/core';
+import { type JsonPatchOperation, switchJsonPatch } from '@externalname/core/manifests';
 import type { ServiceToSwitch } from './service-object.ts';
 
 /** What is written about a switch into the Service's annotations. */

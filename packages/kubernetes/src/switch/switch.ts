@@ -1,12 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import {
-  canonicalName,
-  parseHostName,
-  patchContentTypes,
-  type ServiceReference,
-  TargetRefusedError,
-} from '@externalname/core';
+import { type ServiceReference, TargetRefusedError } from '@externalname/core';
 import { ownOptions, printable, sleep } from '@externalname/core/internal';
+import { patchContentTypes } from '@externalname/core/manifests';
+import { canonicalName, parseHostName } from '@externalname/core/names';
 import { KubernetesRefusedError, KubernetesUnavailableError } from '../api/errors.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
 import { podDns } from '../api/pod-dns.ts';

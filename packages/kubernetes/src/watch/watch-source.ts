@@ -2,22 +2,18 @@ import {
   type Clock,
   ClosedError,
   type CurrentOptions,
-  canonicalName,
   DnsTargetSource,
   InvalidArgumentError,
   isExternalNameError,
-  isWithin,
   type Random,
   type Resolver,
   type ServiceReference,
-  sourceDegraded,
-  sourceRecovered,
   systemClock,
   systemRandom,
   type Target,
   type TargetSource,
-  targetChanged,
 } from '@externalname/core';
+import { sourceDegraded, sourceRecovered, targetChanged } from '@externalname/core/events';
 import {
   abortable,
   aFunction,
@@ -30,6 +26,7 @@ import {
   TargetFeed,
   withDeadline,
 } from '@externalname/core/internal';
+import { canonicalName, isWithin } from '@externalname/core/names';
 import { KubernetesUnavailableError, ServiceNotFoundError } from '../api/errors.ts';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';

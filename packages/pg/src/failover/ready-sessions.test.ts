@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { ExternalNameError, type Target } from '@externalname/core';
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import type * as pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { OpenConnection } from '../connect/connector.ts';

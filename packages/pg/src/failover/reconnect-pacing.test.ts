@@ -1,4 +1,4 @@
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { ConnectionPacing } from './reconnect-pacing.ts';
 

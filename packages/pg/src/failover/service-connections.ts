@@ -1,14 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import {
-  type Clock,
-  ClosedError,
-  canonicalName,
-  type Endpoint,
-  type Random,
-  ResolutionError,
-  type Target,
-} from '@externalname/core';
+import { type Clock, ClosedError, type Endpoint, type Random, ResolutionError, type Target } from '@externalname/core';
 import { describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
+import { canonicalName } from '@externalname/core/names';
 import type * as pg from 'pg';
 import { Connector, type OpenConnection } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';

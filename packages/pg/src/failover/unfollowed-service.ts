@@ -1,5 +1,6 @@
-import { type Clock, discoverClusterContext, isWithin, parseServiceReference, type Random } from '@externalname/core';
+import { type Clock, discoverClusterContext, parseServiceReference, type Random } from '@externalname/core';
 import { inBackground, shareDns, withDeadline } from '@externalname/core/internal';
+import { isWithin } from '@externalname/core/names';
 import { CleartextRefusedError } from '../errors.ts';
 import { serviceNotFollowed } from '../events.ts';
 import type { PoolSettings } from '../options.ts';

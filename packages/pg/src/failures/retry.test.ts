@@ -1,5 +1,5 @@
 import { type Clock, isExternalNameError } from '@externalname/core';
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { believesReadOnly, type Pauses, pauseAfter, repeat, retryNotExecuted, statementPauses } from './retry.ts';
 

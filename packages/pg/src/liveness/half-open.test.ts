@@ -1,5 +1,6 @@
 import type { Endpoint } from '@externalname/core';
-import { ManualClock, sleep } from '@externalname/core/internal';
+import { sleep } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { Liveness } from './liveness.ts';
 import type { MonitoringSession, SessionActivity } from './monitoring-session.ts';

@@ -1,5 +1,5 @@
 import type { Endpoint } from '@externalname/core';
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { Liveness } from './liveness.ts';
 

@@ -1,4 +1,4 @@
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { Checkout } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';

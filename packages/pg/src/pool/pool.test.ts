@@ -1,4 +1,4 @@
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FakeClient } from '../../test/support/fake-client.ts';
 import type { PoolOptions } from '../options.ts';

@@ -1,4 +1,4 @@
-import { ManualClock } from '@externalname/core/internal';
+import { ManualClock } from '@externalname/core/internal-testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AnswerCache, type AnswerCacheOptions } from './answer-cache.ts';
 import { type DnsAnswer, type DnsRecord, emptyAnswer, type Rcode } from './message.ts';

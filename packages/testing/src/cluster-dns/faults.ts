@@ -1,5 +1,6 @@
-import { canonicalName, InvalidArgumentError } from '@externalname/core';
+import { InvalidArgumentError } from '@externalname/core';
 import { aNumber, aText, listOf, objectOf, optional } from '@externalname/core/internal';
+import { canonicalName } from '@externalname/core/names';
 import type { StartedFault } from '../faults.ts';
 import type { DnsQuestion } from './message.ts';
 import { aRecord, type HostRecord } from './outside-names.ts';

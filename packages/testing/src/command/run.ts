@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InvalidArgumentError, isExternalNameError } from '@externalname/core';
-import { readYaml } from '@externalname/core/internal';
+import { readYaml } from '@externalname/core/internal-yaml';
 import { LocalCluster } from '../local-cluster/cluster.ts';
 import type { AnyObject } from '../local-cluster/objects.ts';
 import type { LocalClusterOptions } from '../local-cluster/options.ts';

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { type Clock, type Random, toYaml } from '@externalname/core';
+import type { Clock, Random } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
+import { toYaml } from '@externalname/core/manifests';
 import type { StartedFault } from '../faults.ts';
 import { type ApiFault, ApiFaults } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';

@@ -1,4 +1,4 @@
-import type { JsonPatchOperation } from '@externalname/core';
+import type { JsonPatchOperation } from '@externalname/core/manifests';
 import { applyPatch, type Operation, Pointer } from 'rfc6902';
 import { checkDepth, copy, isJsonObject, type Json, type JsonObject } from './object.ts';
 import { ApiStatusError, badRequest } from './status.ts';

@@ -1,4 +1,4 @@
-import { toYaml } from '@externalname/core';
+import { toYaml } from '@externalname/core/manifests';
 
 /** What a kubeconfig says. */
 export interface KubeconfigContents {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { readYaml } from '@externalname/core/internal';
+import { readYaml } from '@externalname/core/internal-yaml';
 import { duplicateFields, wholeCharacters } from './decode.ts';
 import { checkDepth } from './object.ts';
 import { decodeProtobuf } from './protobuf.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { toYaml } from '@externalname/core';
+import { toYaml } from '@externalname/core/manifests';
 import { wholeCharacters } from './decode.ts';
 import type { Representation } from './media-types.ts';
 import type { Status } from './status.ts';

@@ -1,4 +1,4 @@
-import { validate } from '@externalname/core';
+import { validate } from '@externalname/core/validation';
 import { isJsonObject, jsonEqual, type KubernetesObject } from './object.ts';
 import type { ResourceType } from './resources.ts';
 import { badRequest, invalid } from './status.ts';

@@ -1,4 +1,5 @@
-import { InvalidArgumentError, type JsonPatchOperation } from '@externalname/core';
+import { InvalidArgumentError } from '@externalname/core';
+import type { JsonPatchOperation } from '@externalname/core/manifests';
 import type { KubernetesObject } from '../kubernetes-api/object.ts';
 import type { ObjectRegistry } from '../kubernetes-api/registry.ts';
 import { findKind, type ResourceType, resourceOf } from '../kubernetes-api/resources.ts';

@@ -1,4 +1,4 @@
-import { type Clock, hostNameProblem, InvalidArgumentError, type Random } from '@externalname/core';
+import { type Clock, InvalidArgumentError, type Random } from '@externalname/core';
 import {
   aBoolean,
   aFunction,
@@ -11,6 +11,7 @@ import {
   objectOf,
   optional,
 } from '@externalname/core/internal';
+import { hostNameProblem } from '@externalname/core/names';
 import type { AnswerCacheOptions } from '../cluster-dns/answer-cache.ts';
 import type { HostEntry } from '../cluster-dns/outside-names.ts';
 import { isLoopback } from '../network/loopback.ts';

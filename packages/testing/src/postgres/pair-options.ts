@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { InvalidArgumentError, parseHostName } from '@externalname/core';
+import { InvalidArgumentError } from '@externalname/core';
 import {
   aBoolean,
   aFunction,
@@ -13,6 +13,7 @@ import {
   optional,
   recordOf,
 } from '@externalname/core/internal';
+import { parseHostName } from '@externalname/core/names';
 import type { CertificateAuthority } from '../certificates.ts';
 import type { PostgresBinariesOptions } from './binaries.ts';
 import { randomSecret, replicationRole } from './settings.ts';

@@ -1,0 +1,18 @@
+export {
+  type CacheOptions,
+  DnsQueryError,
+  type DnsResolverDependencies,
+  type DnsStatistics,
+  type Hop,
+  type HostResolver,
+  type LookupFunction,
+  parseResolvConf,
+  type QueryFailure,
+  type ResolutionErrorOptions,
+  type ResolutionFailure,
+  type ResolvConf,
+  type ResolvConfContext,
+  type ResolvedAddress,
+  type SearchSettings,
+  searchCandidates,
+} from './dns/index.ts';

@@ -1,0 +1,15 @@
+export {
+  canonicalName,
+  type HostNameProblem,
+  hostNameProblem,
+  isServiceName,
+  isWithin,
+  longestLabel,
+  longestName,
+  matchesTargetPattern,
+  parseHostName,
+  parseTargetPattern,
+  type ServiceReferenceDefaults,
+  serviceReference,
+  type TargetPattern,
+} from './names/index.ts';
