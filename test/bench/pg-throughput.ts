@@ -11,7 +11,7 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
-import { builtPool } from './built-pool.ts';
+import { builtPackage } from './built-package.ts';
 import { median, Scenario } from './compared-pools.ts';
 
 const { values } = parseArgs({
@@ -43,7 +43,7 @@ interface Slice {
   readonly cpuMicros: number;
 }
 
-const { Pool } = await builtPool();
+const { Pool } = await builtPackage('pg');
 await using scenario = await Scenario.start();
 const pools = { ours: scenario.ours({ max: 10 }, Pool), plain: scenario.plainToAddress({ max: 10 }) };
 try {

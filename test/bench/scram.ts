@@ -12,7 +12,7 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
-import { builtPool } from './built-pool.ts';
+import { builtPackage } from './built-package.ts';
 import { median, Scenario } from './compared-pools.ts';
 
 const { values } = parseArgs({
@@ -25,7 +25,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const connections = Number(values.connections);
 
-const { Pool } = await builtPool();
+const { Pool } = await builtPackage('pg');
 await using scenario = await Scenario.start();
 const report: Record<string, Record<string, number>> = {};
 /** Pools that go on from round to round. */

@@ -3,7 +3,7 @@
  * all of them have written there. Pushed by a watch, and polled from the cluster's DNS; on loopback, from a pod on another machine
  * (network namespaces), and from that pod with 50 ms to the databases.
  *
- *   pnpm bench:site [--switches=50] [--workers=20] [--ttl=1] [--round-trip=50] [--ready=4]
+ *   pnpm bench:site [--switches=50] [--workers=20] [--ttl=1] [--round-trip=50] [--ready=4] [--json]
  *
  * Two real PostgreSQL servers, both of which take writes (so that one can go back and forth), and a LocalCluster. Each worker inserts
  * one row after the other. The time starts when the patch is sent. Before each switch all sessions that are to be ready are ready. A
@@ -59,6 +59,7 @@ async function main(): Promise<void> {
       ttl: { type: 'string', default: '1' },
       'round-trip': { type: 'string', default: '50' },
       ready: { type: 'string', default: '4' },
+      json: { type: 'boolean', default: false },
     },
   });
   const [switches, workers, ttlSeconds] = [Number(values.switches), Number(values.workers), Number(values.ttl)];
@@ -95,7 +96,7 @@ async function main(): Promise<void> {
     database: pair.database,
     ssl: { ca: pair.ca },
   };
-  const table: Record<string, Record<string, number>> = {};
+  const report: Record<string, Record<string, number>> = {};
   for (const { name, launch, reach, delayed } of stages) {
     await using _line = delayed ? await delayDatabases(network, roundTripMillis) : undefined;
     for (const [how, pushed, readySessions] of [
@@ -109,17 +110,21 @@ async function main(): Promise<void> {
       child.kill('SIGKILL');
       await once(child, 'exit');
       const row = `${name}, ${how}`;
-      table[row] = {
+      report[row] = {
         'first p50': at(times.first, 0.5),
         'first p99': at(times.first, 0.99),
         'all p50': at(times.last, 0.5),
         'all p99': at(times.last, 0.99),
       };
-      console.error(row, table[row]);
+      console.error(row, report[row]);
     }
   }
-  console.log(`${switches} switches, ${workers} workers, TTL ${ttlSeconds} s; from the patch, in milliseconds`);
-  console.table(table);
+  if (values.json) {
+    console.log(JSON.stringify({ switches, workers, ttlSeconds, report }));
+  } else {
+    console.log(`${switches} switches, ${workers} workers, TTL ${ttlSeconds} s; from the patch, in milliseconds`);
+    console.table(report);
+  }
 
   async function play(child: ChildProcess, count: number, ttl: number): Promise<{ first: number[]; last: number[] }> {
     const times = { first: [] as number[], last: [] as number[] };

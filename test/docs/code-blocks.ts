@@ -30,8 +30,13 @@ function pages(): readonly string[] {
   const documents = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.md') && !path.startsWith('api/'))
     .map((path) => join('docs', path));
-  const readmes = ['packages', 'examples'].flatMap((folder) =>
+  return [...readmes(), ...documents].sort();
+}
+
+/** The README of the repository, and those of packages and examples. */
+export function readmes(): readonly string[] {
+  const below = ['packages', 'examples'].flatMap((folder) =>
     readdirSync(join(root, folder)).map((name) => join(folder, name, 'README.md')),
   );
-  return ['README.md', ...readmes, ...documents].filter((page) => existsSync(join(root, page))).sort();
+  return ['README.md', ...below].filter((page) => existsSync(join(root, page)));
 }

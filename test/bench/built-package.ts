@@ -4,14 +4,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'tsup';
 
-const folder = fileURLToPath(new URL('../../packages/pg', import.meta.url));
+/** What a benchmark measures as users get it. */
+interface Built {
+  readonly core: typeof import('@externalname/core');
+  readonly pg: typeof import('@externalname/pg');
+}
 
 /**
- * `@externalname/pg` as its build makes it, from the sources as they are now. A benchmark that runs the sources through a
- * loader measures the loader, too: tsx wraps each function that is made, to keep its name.
+ * A package as its build makes it, from the sources as they are now. A benchmark that runs the sources through a loader measures
+ * the loader as well: tsx wraps each function that is made, to keep its name.
  */
-export async function builtPool(): Promise<typeof import('@externalname/pg')> {
-  // In the package's folder, for what is not bundled must be found from there.
+export async function builtPackage<Name extends keyof Built>(name: Name): Promise<Built[Name]> {
+  const folder = fileURLToPath(new URL(`../../packages/${name}`, import.meta.url));
+  // In the package's folder, because what is not bundled must be found from there.
   const outDir = join(folder, 'node_modules', '.bench', String(process.pid));
   await mkdir(outDir, { recursive: true });
   try {
@@ -30,7 +35,7 @@ export async function builtPool(): Promise<typeof import('@externalname/pg')> {
         options.conditions = ['@externalname/source'];
       },
     });
-    return createRequire(import.meta.url)(join(outDir, 'index.cjs')) as typeof import('@externalname/pg');
+    return createRequire(import.meta.url)(join(outDir, 'index.cjs')) as Built[Name];
   } finally {
     await rm(outDir, { recursive: true, force: true });
   }
