@@ -9,7 +9,7 @@ import {
 import { hideClientSecrets, hideEchoes } from '../driver/concealed-client.ts';
 import { guardMessages } from '../driver/message-guard.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
-import { canBind, tlsServerEndPoint } from './channel-binding.ts';
+import { hashOfSignature, tlsServerEndPoint } from './channel-binding.ts';
 import { proveKeys, readChallenge } from './scram.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';
 
@@ -83,7 +83,9 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
       refuse('offers no channel binding, and channelBinding: require was asked for');
       return false;
     }
-    if (!demands.channelBinding || canBind(certificateOf(connection.stream, guarded))) return true;
+    if (!demands.channelBinding) return true;
+    const certificate = certificateOf(connection.stream, guarded);
+    if (certificate !== undefined && hashOfSignature(certificate) !== undefined) return true;
     if (demands.requireChannelBinding) {
       refuse(
         'has a certificate that no channel can be bound to, because its signature names no hash function (Ed25519, Ed448), and ' +
@@ -173,7 +175,7 @@ async function prove(
   return proveKeys(keys, { clientFirst: response, challenge, channelBinding });
 }
 
-function certificateOf(stream: AuthenticationStream, client: AuthenticatingClient): Uint8Array | undefined {
+function certificateOf(stream: AuthenticationStream, client: AuthenticatingClient): Buffer | undefined {
   const known = certificates.get(stream);
   if (known !== undefined) return known;
   // Node.js 20 hands it out in this way once, and in no other afterwards, so `pg` must not need it: before 8.21 it answers by
@@ -185,9 +187,9 @@ function certificateOf(stream: AuthenticationStream, client: AuthenticatingClien
   return certificate;
 }
 
-const certificates = new WeakMap<AuthenticationStream, Uint8Array>();
+const certificates = new WeakMap<AuthenticationStream, Buffer>();
 
-function bindingOf(stream: AuthenticationStream, client: AuthenticatingClient): Uint8Array {
+function bindingOf(stream: AuthenticationStream, client: AuthenticatingClient): Buffer {
   const certificate = certificateOf(stream, client);
   if (certificate === undefined) throw new Error('SASL: Mechanism SCRAM-SHA-256-PLUS requires a certificate');
   return tlsServerEndPoint(certificate);

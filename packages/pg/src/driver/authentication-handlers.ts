@@ -21,8 +21,8 @@ export interface AuthenticationMessage {
 export interface AuthenticationStream {
   destroy(): void;
   /** On a socket with TLS, as the next one. */
-  getPeerX509Certificate?(): { readonly raw: Uint8Array } | undefined;
-  getPeerCertificate?(): { readonly raw?: Uint8Array };
+  getPeerX509Certificate?(): { readonly raw: Buffer } | undefined;
+  getPeerCertificate?(): { readonly raw?: Buffer };
 }
 
 /** What of a client takes part in authentication. `connection` is missing where it is of another make (pg-native). */

@@ -9,13 +9,7 @@ interface Signature {
 }
 
 /** Names of signatures that an authority can be made for. */
-export type SignatureName =
-  | 'Ed25519'
-  | 'Ed448'
-  | 'RSA with SHA-256'
-  | 'RSA with SHA3-256'
-  | 'RSA-PSS with SHA-224'
-  | 'RSA-PSS with SHA-256';
+export type SignatureName = keyof typeof identifiers;
 
 /**
  * An authority whose certificates are signed in a way that WebCrypto does not know. Written out by hand, as no library makes
@@ -78,20 +72,19 @@ function certificateOf(signature: Signature, { subject, issuer, publicKey, exten
 }
 
 function signatureNamed(name: SignatureName): Signature {
+  const algorithm = sequence(objectIdentifier(identifiers[name]), ...(name.startsWith('RSA with') ? [nothing] : []));
   if (name === 'Ed25519' || name === 'Ed448') {
     const { privateKey } = name === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ed448');
-    const algorithm = sequence(objectIdentifier(name === 'Ed25519' ? '1.3.101.112' : '1.3.101.113'));
     return { algorithm, privateKey, sign: (data) => sign(null, data, privateKey) };
   }
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const hash = name.endsWith('SHA3-256') ? 'sha3-256' : name.endsWith('SHA-224') ? 'sha224' : 'sha256';
-  if (!name.startsWith('RSA-PSS')) {
-    const identifier = hash === 'sha3-256' ? '2.16.840.1.101.3.4.3.14' : '1.2.840.113549.1.1.11';
-    const algorithm = sequence(objectIdentifier(identifier), nothing);
-    return { algorithm, privateKey, sign: (data) => sign(hash, data, privateKey) };
-  }
-  const saltLength = hash === 'sha224' ? 28 : 32;
-  const digest = sequence(objectIdentifier(hash === 'sha224' ? '2.16.840.1.101.3.4.2.4' : '2.16.840.1.101.3.4.2.1'));
+  // SHA-256 is sha256 for OpenSSL, and SHA3-256 is sha3-256.
+  const hash = name.replace(/^.* with /, '').replace('SHA-', 'SHA');
+  const { privateKey } = name.startsWith('ECDSA')
+    ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  if (!name.startsWith('RSA-PSS')) return { algorithm, privateKey, sign: (data) => sign(hash, data, privateKey) };
+  const saltLength = Number(hash.slice(-3)) / 8;
+  const digest = sequence(objectIdentifier(pssHashes[hash] ?? ''));
   // RSASSA-PSS-params (RFC 4055 section 3.1): hash, mask generation function, length of the salt.
   const parameters = sequence(
     element(0xa0, digest),
@@ -99,11 +92,37 @@ function signatureNamed(name: SignatureName): Signature {
     element(0xa2, element(0x02, Buffer.of(saltLength))),
   );
   return {
-    algorithm: sequence(objectIdentifier('1.2.840.113549.1.1.10'), parameters),
+    algorithm: sequence(objectIdentifier(identifiers[name]), parameters),
     privateKey,
     sign: (data) => sign(hash, data, { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }),
   };
 }
+
+const identifiers = {
+  'RSA with SHA-256': '1.2.840.113549.1.1.11',
+  'RSA with SHA-384': '1.2.840.113549.1.1.12',
+  'RSA with SHA-512': '1.2.840.113549.1.1.13',
+  'RSA with SHA-224': '1.2.840.113549.1.1.14',
+  'RSA with SHA3-256': '2.16.840.1.101.3.4.3.14',
+  'RSA with SHA3-512': '2.16.840.1.101.3.4.3.16',
+  'ECDSA with SHA-224': '1.2.840.10045.4.3.1',
+  'ECDSA with SHA-256': '1.2.840.10045.4.3.2',
+  'ECDSA with SHA-384': '1.2.840.10045.4.3.3',
+  'ECDSA with SHA-512': '1.2.840.10045.4.3.4',
+  'RSA-PSS with SHA-224': '1.2.840.113549.1.1.10',
+  'RSA-PSS with SHA-256': '1.2.840.113549.1.1.10',
+  'RSA-PSS with SHA-512': '1.2.840.113549.1.1.10',
+  'RSA-PSS with SHA3-256': '1.2.840.113549.1.1.10',
+  Ed25519: '1.3.101.112',
+  Ed448: '1.3.101.113',
+} as const;
+
+const pssHashes: Readonly<Record<string, string>> = {
+  SHA224: '2.16.840.1.101.3.4.2.4',
+  SHA256: '2.16.840.1.101.3.4.2.1',
+  SHA512: '2.16.840.1.101.3.4.2.3',
+  'SHA3-256': '2.16.840.1.101.3.4.2.8',
+};
 
 function element(tag: number, ...parts: Buffer[]): Buffer {
   const content = Buffer.concat(parts);
