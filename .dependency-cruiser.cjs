@@ -337,7 +337,7 @@ module.exports = {
       from: {
         orphan: true,
         path: '^packages/[^/]+/src/',
-        pathNot: [`/src/${oneOf([...faces, ...internalFaces])}\\.ts$`, test],
+        pathNot: [`/src/${oneOf([...faces, ...internalFaces])}\\.ts$`, '\\.d\\.ts$', test],
       },
       to: {},
     },

@@ -27,9 +27,35 @@ describe('requireAuth', () => {
     ],
     ['a list', { ...service, requireAuth: ['md5', 'none'] }, ['md5', 'none']],
     ['!password for a plain host', { host: 'a', requireAuth: '!password,!md5' }, ['scram-sha-256', 'none']],
+    ['!gss for a plain host', { host: 'a', requireAuth: '!gss,!sspi' }, ['scram-sha-256', 'md5', 'password', 'none']],
+    ['a list with oauth in it', { ...service, requireAuth: 'oauth, scram-sha-256' }, ['oauth', 'scram-sha-256']],
+    ['!oauth over verified TLS', { ...service, requireAuth: '!oauth' }, ['scram-sha-256', 'md5', 'password']],
     ['nothing for a plain host', { host: 'a' }, undefined],
   ])('%s', (_, options, methods) => {
     expect(accepted(options)).toEqual(methods);
+  });
+});
+
+describe('requireAuth is refused if it', () => {
+  const answerable = 'scram-sha-256, md5, password, none';
+  it.each<[string, string | readonly string[], string]>([
+    ['names an unknown method', 'kerberos', `must name methods among ${answerable}, gss, sspi, oauth`],
+    ['is empty', '', `must name methods among ${answerable}, gss, sspi, oauth`],
+    ['has an empty entry', 'md5,', `must name methods among ${answerable}, gss, sspi, oauth`],
+    ['mixes both forms', ['md5', '!none'], 'must have "!" before each method, or before none'],
+    ['names a method twice', 'md5,scram-sha-256,md5', 'must name each method once'],
+    ['names a method twice, negated', '!gss,!gss', 'must name each method once'],
+    ['leaves only gss', 'gss', `must leave a method that pg can answer (${answerable})`],
+    ['leaves only oauth and sspi', 'oauth,sspi', `must leave a method that pg can answer (${answerable})`],
+    [
+      'takes away all but gss, sspi and oauth',
+      '!scram-sha-256,!md5,!password,!none',
+      `must leave a method that pg can answer (${answerable})`,
+    ],
+  ])('%s', (_, requireAuth, message) => {
+    for (const options of [service, { host: 'a' }]) {
+      expect(() => poolSettings({ ...options, requireAuth }, {})).toThrow(`requireAuth: ${message}, got `);
+    }
   });
 });
 

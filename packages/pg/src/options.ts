@@ -13,7 +13,13 @@ import {
 import { canonicalName, parseHostName } from '@externalname/core/names';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
-import type { AuthenticationDemands, AuthenticationMethod } from './connect/authentication.ts';
+import type { AuthenticationDemands } from './connect/authentication.ts';
+import {
+  type AuthenticationMethod,
+  answerable,
+  type RequiredMethods,
+  requiredMethods,
+} from './connect/require-auth.ts';
 import type { TargetSessionAttrs } from './connect/session-role.ts';
 import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
@@ -125,8 +131,9 @@ export interface PoolOptions extends pg.PoolConfig {
   /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
   maxWaiting?: number | undefined;
   /**
-   * The authentication methods that are accepted (libpq's `require_auth`): `scram-sha-256`, `md5`, `password`, `none`,
-   * or the same with `!` before each, which takes them out of the default.
+   * The authentication methods that are accepted (libpq's `require_auth`): `scram-sha-256`, `md5`, `password`, `none`, or the same
+   * with `!` before each, which takes them out of the default. `gss`, `sspi` and `oauth` may be named, too, as in libpq 18; `pg`
+   * cannot answer them, so a server that asks for one is refused in any case.
    * @defaultValue for a Service `require_auth` in the connection string, then `PGREQUIREAUTH`, then SCRAM; over verified TLS also the others, but for `none` where a password is given
    */
   requireAuth?: string | readonly string[] | undefined;
@@ -139,7 +146,7 @@ export interface PoolOptions extends pg.PoolConfig {
 }
 
 /** What the rest of the package works with: checked, complete, frozen. */
-export interface PoolSettings {
+export interface PoolSettings extends RequiredMethods {
   /** Whether the pool follows a Service (or a host with an allow-list), or is plain. */
   readonly follows: boolean;
   /** The name of the Service or host, as it was written. */
@@ -171,9 +178,6 @@ export interface PoolSettings {
   readonly maxWaiting: number;
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
-  readonly requireAuth: readonly AuthenticationMethod[] | undefined;
-  /** What is left out of whatever is accepted. */
-  readonly refusedAuth: readonly AuthenticationMethod[];
   readonly channelBinding: 'disable' | 'prefer' | 'require';
   /** What must never be shown, as far as it is known from the start. Not enumerable. */
   readonly secrets: readonly string[];
@@ -234,7 +238,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     retireOnAddressChange: addressChange(options.retireOnAddressChange),
     liveness: follows ? livenessSettings(options.liveness) : undefined,
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
-    ...authenticationMethods(said.requireAuth),
+    ...requiredMethods(said.requireAuth.value, said.requireAuth.argument),
     channelBinding: oneOf(said.channelBinding, bindings, follows ? 'prefer' : 'disable'),
   };
   if (settings.channelBinding === 'require' && settings.tls === 'off') {
@@ -380,7 +384,7 @@ export function demandsOf(settings: PoolSettings, client: pg.Client, where: stri
   const without = (all: readonly AuthenticationMethod[]) => all.filter((method) => !refusedAuth.includes(method));
   if (requireAuth !== undefined) return { where, accepted: requireAuth, ...binding };
   if (!settings.follows) {
-    return { where, accepted: refusedAuth.length > 0 ? without(methods) : undefined, ...binding };
+    return { where, accepted: refusedAuth.length > 0 ? without(answerable) : undefined, ...binding };
   }
   const password = passwordOf(client);
   const accepted: AuthenticationMethod[] = ['scram-sha-256'];
@@ -401,7 +405,6 @@ const mostPermits = 1_000_000;
 
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 const bindings = ['disable', 'prefer', 'require'] as const;
-const methods = ['scram-sha-256', 'md5', 'password', 'none'] as const;
 
 // For a plain host it is what pg makes of it.
 function tlsOfHost(probe: pg.Client): TlsMode {
@@ -504,27 +507,4 @@ function oneOf<const T extends string>({ value, argument }: Said, values: readon
     throw new InvalidArgumentError(argument, `must be one of ${values.join(', ')}, got ${describeValue(value)}`);
   }
   return found;
-}
-
-function authenticationMethods({ value, argument }: Said): Pick<PoolSettings, 'requireAuth' | 'refusedAuth'> {
-  if (value === undefined) return { requireAuth: undefined, refusedAuth: [] };
-  if (typeof value !== 'string') checkTexts(argument, value);
-  const entries = (typeof value === 'string' ? value.split(',') : value).map((entry) => entry.trim());
-  const negated = entries.filter((entry) => entry.startsWith('!'));
-  if (negated.length > 0 && negated.length < entries.length) {
-    throw new InvalidArgumentError(argument, 'either every entry has a "!" before it, or none');
-  }
-  const named = entries.map((entry) => {
-    const name = entry.replace(/^!/, '');
-    const method = methods.find((each) => each === name);
-    if (method === undefined) {
-      throw new InvalidArgumentError(
-        argument,
-        `each method must be one of ${methods.join(', ')}, got ${describeValue(entry)}`,
-      );
-    }
-    return method;
-  });
-  // What is not accepted leaves the rest as it is by default, and allows nothing that was not allowed.
-  return negated.length > 0 ? { requireAuth: undefined, refusedAuth: named } : { requireAuth: named, refusedAuth: [] };
 }

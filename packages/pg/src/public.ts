@@ -1,5 +1,5 @@
 export { Client, type ClientOptions } from './client/client.ts';
-export type { AuthenticationMethod } from './connect/authentication.ts';
+export type { AuthenticationMethod } from './connect/require-auth.ts';
 export type { SessionRole, TargetSessionAttrs } from './connect/session-role.ts';
 export {
   AuthenticationRefusedError,

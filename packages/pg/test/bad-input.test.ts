@@ -55,9 +55,24 @@ describe('one clear error for', () => {
     expect(webscaler.pool({ Client: JavaScriptClient } as PoolOptions)).toBeInstanceOf(Pool);
   });
 
-  it('a Client that is none of pg', async () => {
-    const error = await failureOf({ Client: class extends EventEmitter {} } as unknown as PoolOptions);
+  it.each([
+    ['nothing', 'connect', class {}],
+    ['events alone', 'connect', class extends EventEmitter {}],
+    [
+      'a query',
+      'connectionParameters',
+      class extends EventEmitter {
+        async connect() {}
+        async query() {}
+        async end() {}
+      },
+    ],
+  ])('a Client that is a stand-in with %s: what it lacks', async (_, missing, Client) => {
+    const error = await failureOf({ Client } as unknown as PoolOptions);
     expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument: 'Client' });
+    expect(error.message).toBe(
+      `Client: must be a subclass of pg.Client, and its instances have no \`${missing}\`: write \`class extends pg.Client\`, or leave Client out`,
+    );
   });
 
   it('a target outside the allow-list, before a socket is opened', async () => {

@@ -10,11 +10,9 @@ import { hideClientSecrets, hideEchoes } from '../driver/concealed-client.ts';
 import { guardMessages } from '../driver/message-guard.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
 import { hashOfSignature, tlsServerEndPoint } from './channel-binding.ts';
+import type { AuthenticationMethod } from './require-auth.ts';
 import { proveKeys, readChallenge } from './scram.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';
-
-/** How a server may ask a client to authenticate, in the words of libpq's `require_auth`. */
-export type AuthenticationMethod = 'scram-sha-256' | 'md5' | 'password' | 'none';
 
 /** What a connection demands of the server while it authenticates. */
 export interface AuthenticationDemands {
@@ -62,7 +60,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
       return false;
     }
     if (accepted === undefined || accepted.includes(method)) return true;
-    refuse(`asked for authentication method ${method}, and only ${accepted.join(', ')} is accepted: see requireAuth`);
+    refuse(`asked for authentication method ${method}, and requireAuth accepts ${accepted.join(', ') || 'no method'}`);
     return false;
   };
   const intercept = (name: HandlerName, before: (message: AuthenticationMessage) => boolean, after?: () => void) => {

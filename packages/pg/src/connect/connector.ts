@@ -17,7 +17,7 @@ import {
 import type * as pg from 'pg';
 import { passwordOf } from '../driver/client-internals.ts';
 import { closeClient } from '../driver/closing.ts';
-import { aim, canBeAimed, connectClient } from '../driver/connecting.ts';
+import { aim, connectClient, missingToAim } from '../driver/connecting.ts';
 import { searchPasswordFileFor } from '../driver/password-file.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError, PasswordRequiredError } from '../errors.ts';
 import { classifyFailure, recordOutcome } from '../failures/classify.ts';
@@ -224,10 +224,11 @@ export class Connector {
     const { attemptTimeoutMillis, clock } = this.#settings;
     const where = describeEndpoint(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);
-    if (!canBeAimed(client)) {
+    const missing = missingToAim(client);
+    if (missing !== undefined) {
       throw new InvalidArgumentError(
         'Client',
-        'must be a subclass of pg.Client: its instances have no connection to point at a server',
+        `must be a subclass of pg.Client, and its instances have no \`${missing}\`: write \`class extends pg.Client\`, or leave Client out`,
       );
     }
     aim(client, endpoint, socket, this.#dialer.tls(endpoint.target, client));

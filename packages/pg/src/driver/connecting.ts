@@ -2,7 +2,7 @@ import type net from 'node:net';
 import type { Endpoint } from '@externalname/core';
 import { onAbort } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { endWaitForReady, internalsOf } from './client-internals.ts';
+import { endWaitForReady } from './client-internals.ts';
 import { destroyClient } from './closing.ts';
 import { standIn } from './stand-in.ts';
 
@@ -35,9 +35,9 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
   });
 }
 
-/** Whether a client is one of the JavaScript driver, with a connection that can be pointed at an endpoint. */
-export function canBeAimed(client: pg.Client): boolean {
-  return internalsOf(client).connection !== undefined;
+/** What a client lacks to be pointed at an endpoint; `undefined` for a client of the JavaScript driver. */
+export function missingToAim(client: pg.Client): string | undefined {
+  return ['connect', 'on', 'connectionParameters', 'connection'].find((name) => !(name in client));
 }
 
 /**

@@ -190,7 +190,12 @@ export class MessageReader {
     }
     if (this.#stage !== 'asked') return outOfTurn('asked to authenticate a second time, in another way');
     this.#stage = code === 10 ? 'sasl' : 'password';
-    return code === 10 && !isListOfTexts(body.subarray(4)) ? cutOff : undefined;
+    if (code === 10 && !isListOfTexts(body.subarray(4))) return cutOff;
+    const method = unansweredMethods.get(code) ?? (code === 10 ? unansweredMechanism(body) : undefined);
+    if (method === undefined) return undefined;
+    return outOfTurn(
+      `asked for authentication method ${method}, which pg cannot answer: write scram-sha-256 in its pg_hba.conf`,
+    );
   }
 }
 
@@ -271,6 +276,12 @@ function isListOfTexts(bytes: Buffer): boolean {
   return at < bytes.length;
 }
 
+// The name of a mechanism, if it is one that libpq 18 knows and `pg` does not.
+function unansweredMechanism(body: Buffer): 'oauth' | undefined {
+  const mechanisms = body.toString('latin1', 4).split('\0');
+  return mechanisms.includes('OAUTHBEARER') && !mechanisms.includes('SCRAM-SHA-256') ? 'oauth' : undefined;
+}
+
 function isRowDescription(bytes: Buffer, start: number, end: number): boolean {
   if (end - start < 2) return false;
   const count = bytes.readInt16BE(start);
@@ -347,6 +358,14 @@ const marked = (letters: string) => {
 /** What the parser of `pg` would search for an end in. All others end in an exception at the worst, which is caught. */
 const lookedInto = marked('RKSZENATC');
 const beforeAdmission = marked('REN');
+
+/** Requests that `pg` has no answer to, in the words of `require_auth` (PostgreSQL documentation, "Message Formats"). */
+const unansweredMethods: ReadonlyMap<number, string> = new Map([
+  [2, 'krb5'],
+  [7, 'gss'],
+  [8, 'gss'],
+  [9, 'sspi'],
+]);
 
 const headBytes = 5;
 const columnBytes = 18;
