@@ -2,15 +2,15 @@ import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '
 import type { RecentEvent } from './recent-events.ts';
 
 /**
- * No server that the pool may use was found in time. Nothing of the caller's was sent, or the server said that
- * it did not happen; `cause` is the last failure. Code `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`.
+ * The pool found no usable server in time. The statement was not sent, or the server said that it did not run; `cause` is the
+ * last failure. Code `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`.
  */
 export class FailoverTimeoutError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** The time that was allowed, in milliseconds. */
   readonly timeoutMillis: number;
-  /** What was tried meanwhile, the latest last: 20 entries at the most, without secrets. */
+  /** What was tried, the latest last: up to 20 entries, without secrets. */
   readonly recentEvents: readonly RecentEvent[];
 
   constructor(
@@ -21,7 +21,7 @@ export class FailoverTimeoutError extends ExternalNameError {
     super(
       'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',
       `${where}: no usable server within ${timeoutMillis} ms (${reasonOf(options?.cause)}); ` +
-        'check where the Service points and that the server there accepts what targetSessionAttrs asks for',
+        'check where the Service points, and that the server there has the role that targetSessionAttrs asks for',
       options,
     );
     this.timeoutMillis = timeoutMillis;
@@ -29,9 +29,9 @@ export class FailoverTimeoutError extends ExternalNameError {
   }
 }
 
-/** The connection was closed because its Service points elsewhere now, or its address has left the target's name. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
+/** The connection was closed because its Service points elsewhere, or its address has left the target's name. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
 export class TargetRetiredError extends ExternalNameError {
-  /** What is known of the statement that was cut. */
+  /** What is known about the statement that was interrupted. */
   override readonly outcome: Outcome;
   /** The host that the connection led to. */
   readonly target: string;
@@ -40,8 +40,8 @@ export class TargetRetiredError extends ExternalNameError {
     super(
       'ERR_EXTERNALNAME_TARGET_RETIRED',
       outcome === 'unknown'
-        ? `connection to ${target} was cut when its drain time ended, with a statement in flight: whether it was executed is unknown`
-        : `connection to ${target} is closed, as its Service or its name leads elsewhere now: take another one from the pool`,
+        ? `connection to ${target} was closed when its drain time ended, with a statement in flight: it is unknown whether the statement ran`
+        : `connection to ${target} was closed because its Service or host name now leads elsewhere: take another one from the pool`,
       options,
     );
     this.target = target;
@@ -51,9 +51,9 @@ export class TargetRetiredError extends ExternalNameError {
 
 /** The server's role is not what `targetSessionAttrs` asks for. Code `ERR_EXTERNALNAME_SERVER_ROLE`. */
 export class ServerRoleError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
-  /** Whether it is the session's own setting, which no other server and no time changes. */
+  /** Whether the session's own setting is the reason: neither another server nor time changes that. */
   readonly isLasting: boolean;
 
   constructor(
@@ -62,14 +62,14 @@ export class ServerRoleError extends ExternalNameError {
     found: string,
     options: ExternalNameErrorOptions & { isLasting?: boolean | undefined } = {},
   ) {
-    super('ERR_EXTERNALNAME_SERVER_ROLE', `${where} is ${found}, and targetSessionAttrs asks for ${wanted}`, options);
+    super('ERR_EXTERNALNAME_SERVER_ROLE', `${where} is ${found}, but targetSessionAttrs asks for ${wanted}`, options);
     this.isLasting = options.isLasting ?? false;
   }
 }
 
-/** The server did not prove who it is in the way that was asked for. Code `ERR_EXTERNALNAME_AUTHENTICATION_REFUSED`. */
+/** The server did not authenticate in an accepted way. Code `ERR_EXTERNALNAME_AUTHENTICATION_REFUSED`. */
 export class AuthenticationRefusedError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, what: string, options?: ExternalNameErrorOptions) {
@@ -78,18 +78,18 @@ export class AuthenticationRefusedError extends ExternalNameError {
 }
 
 /**
- * TLS is off without a word, and the plain host is an ExternalName Service that leads out of the cluster: nothing was sent. Code
+ * TLS is off by default, and the plain host is an ExternalName Service that leads out of the cluster: nothing was sent. Code
  * `ERR_EXTERNALNAME_CLEARTEXT_REFUSED`.
  */
 export class CleartextRefusedError extends ExternalNameError {
-  /** Nothing was sent, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(name: string, target: string, options?: ExternalNameErrorOptions) {
     super(
       'ERR_EXTERNALNAME_CLEARTEXT_REFUSED',
-      `${name} is an ExternalName Service that leads to ${target}, and TLS is off: password and data would leave the cluster in the ` +
-        `clear. Add allowedTargets: ['${target}'], which turns verified TLS on, or write ssl: false if it is to be so`,
+      `${name} is an ExternalName Service that leads to ${target}, and TLS is off: the password and all data would leave the cluster ` +
+        `in the clear. Add allowedTargets: ['${target}'], which turns on verified TLS, or write ssl: false to allow it`,
       options,
     );
   }
@@ -97,14 +97,14 @@ export class CleartextRefusedError extends ExternalNameError {
 
 /** The server asks for a password, and none was given. Code `ERR_EXTERNALNAME_PASSWORD_REQUIRED`. */
 export class PasswordRequiredError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, user: string, service: string, options?: ExternalNameErrorOptions) {
     super(
       'ERR_EXTERNALNAME_PASSWORD_REQUIRED',
-      `${where} asks for the password of user ${JSON.stringify(user)}, and there is none: set the option password or PGPASSWORD, ` +
-        `or write a line for ${service} into the password file`,
+      `${where} asks for the password of user ${JSON.stringify(user)}, but none was given: set the option password or PGPASSWORD, ` +
+        `or add a line for ${service} to the password file`,
       options,
     );
   }
@@ -112,9 +112,9 @@ export class PasswordRequiredError extends ExternalNameError {
 
 /** A connection attempt got no answer in time; another one may. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
 export class ConnectTimeoutError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
-  /** What was tried before, where this is what ended the wait for a connection. See {@link recentEventsOf}. */
+  /** What was tried before, if this error ended the wait for a connection. See {@link recentEventsOf}. */
   declare readonly recentEvents?: readonly RecentEvent[];
 
   constructor(where: string, timeoutMillis: number, options?: ExternalNameErrorOptions) {
@@ -128,7 +128,7 @@ export class ConnectTimeoutError extends ExternalNameError {
 
 /** The server closed the connection before it was ready. Code `ERR_EXTERNALNAME_CONNECTION_LOST`. */
 export class ConnectionLostError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, options?: ExternalNameErrorOptions) {
@@ -138,16 +138,16 @@ export class ConnectionLostError extends ExternalNameError {
 
 /** The server gave no sign of life, neither on the connection nor to a probe. Code `ERR_EXTERNALNAME_PEER_SILENT`. */
 export class PeerSilentError extends ExternalNameError {
-  /** What is known of the statement that waited. */
+  /** What is known about the statement in flight. */
   override readonly outcome: Outcome;
-  /** How long nothing came from the server, in milliseconds. */
+  /** How long the server sent nothing, in milliseconds. */
   readonly silentMillis: number;
 
   constructor(where: string, silentMillis: number, outcome: Outcome) {
     super(
       'ERR_EXTERNALNAME_PEER_SILENT',
       `${where} gave no sign of life for ${Math.round(silentMillis)} ms` +
-        (outcome === 'unknown' ? ': whether the statement in flight was executed is unknown' : ''),
+        (outcome === 'unknown' ? ': it is unknown whether the statement in flight ran' : ''),
     );
     this.silentMillis = silentMillis;
     this.outcome = outcome;
@@ -156,7 +156,7 @@ export class PeerSilentError extends ExternalNameError {
 
 /** No address of the target could be used; `cause` is an `AggregateError` with an entry for each. Code `ERR_EXTERNALNAME_CONNECT`. */
 export class ConnectError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(where: string, errors: readonly unknown[]) {
@@ -167,11 +167,11 @@ export class ConnectError extends ExternalNameError {
 }
 
 /**
- * A statement was to signal a server process that the pool knows no server for, or more than one: another server's process of
- * the same id would be met. Code `ERR_EXTERNALNAME_UNKNOWN_BACKEND`.
+ * A statement would signal a server process, but the pool knows no server for that id, or several: it could hit another
+ * process with the same id. Code `ERR_EXTERNALNAME_UNKNOWN_BACKEND`.
  */
 export class UnknownBackendError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** The id of the process. */
   readonly processId: number;
@@ -179,42 +179,42 @@ export class UnknownBackendError extends ExternalNameError {
   constructor(processId: number, servers: readonly string[]) {
     const reason =
       servers.length === 0
-        ? 'serves no connection of this pool (any more)'
-        : `is not on one server alone (${[...new Set(servers)].join(', ')})`;
+        ? 'does not serve a connection of this pool (any more)'
+        : `exists on several servers (${[...new Set(servers)].join(', ')})`;
     super(
       'ERR_EXTERNALNAME_UNKNOWN_BACKEND',
-      `process ${processId} ${reason}, and on another server the id is somebody else's: it was not signalled. To signal one that ` +
-        'is not of this pool, let the server find it: select pg_cancel_backend(pid) from pg_stat_activity where ...',
+      `process ${processId} ${reason}, and the id may belong to an unrelated process: nothing was signalled. To signal a process ` +
+        'outside this pool, let the server find it: select pg_cancel_backend(pid) from pg_stat_activity where ...',
     );
     this.processId = processId;
   }
 }
 
-/** As many callers as allowed are waiting for a connection already. Code `ERR_EXTERNALNAME_TOO_MANY_WAITING`. */
+/** `maxWaiting` callers are already waiting for a connection. Code `ERR_EXTERNALNAME_TOO_MANY_WAITING`. */
 export class TooManyWaitingError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(maxWaiting: number) {
     super(
       'ERR_EXTERNALNAME_TOO_MANY_WAITING',
-      `${maxWaiting} callers wait for a connection already: ask later, or raise maxWaiting`,
+      `${maxWaiting} callers are already waiting for a connection: try again later, or raise maxWaiting`,
     );
   }
 }
 
 /**
- * The server sent what the protocol does not allow: a message that is cut off, too long, of an unknown type, or out of order. The
- * connection was ended, and nothing of the message was used. Code `ERR_EXTERNALNAME_PROTOCOL_VIOLATION`.
+ * The server broke the protocol: a message was cut off, too long, of an unknown type, or out of order. The connection was closed,
+ * and the message was not used. Code `ERR_EXTERNALNAME_PROTOCOL_VIOLATION`.
  */
 export class ProtocolViolationError extends ExternalNameError {
-  /** What is known of the statement that waited. */
+  /** What is known about the statement in flight. */
   override readonly outcome: Outcome;
 
   constructor(where: string, what: string, outcome: Outcome, options?: ExternalNameErrorOptions) {
     super(
       'ERR_EXTERNALNAME_PROTOCOL_VIOLATION',
-      `${where} ${what}: look whether it is a PostgreSQL server, and what stands in between`,
+      `${where} ${what}: check that it is a PostgreSQL server, and what is between it and the client`,
       options,
     );
     this.outcome = outcome;
@@ -222,15 +222,15 @@ export class ProtocolViolationError extends ExternalNameError {
 }
 
 /**
- * COMMIT was sent and no answer came, and what became of the transaction could not be proven: it may have been executed, or
- * not. Code `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN`.
+ * COMMIT was sent but not answered, and it could not be proven whether the transaction was committed. Code
+ * `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN`.
  */
 export class CommitOutcomeUnknownError extends ExternalNameError {
-  /** It may have happened: look before it is done again. */
+  /** It may have been committed: check before you retry. */
   override readonly outcome = 'unknown';
-  /** The number that the server had given the transaction (`pg_current_xact_id()`), where it was asked. */
+  /** The server's number for the transaction (`pg_current_xact_id()`), if it was asked for. */
   readonly transactionId: string | undefined;
-  /** The id of the row that the transaction wrote in the marker table, where there is one. */
+  /** The id of the row that the transaction wrote to the marker table, if there is one. */
   readonly marker: string | undefined;
 
   constructor(
@@ -240,12 +240,12 @@ export class CommitOutcomeUnknownError extends ExternalNameError {
   ) {
     const advice =
       trace.marker === undefined
-        ? 'Look for its effects before doing it again; with commitMarker it can be proven after a switch too'
-        : `Look for marker ${trace.marker} on the server that serves: where it is, the transaction is committed`;
+        ? 'Check for its effects before you retry it; with commitMarker, the outcome can be proven after a switch too'
+        : `Look for marker ${trace.marker} on the current server: if it is there, the transaction was committed`;
     super(
       'ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN',
-      `${where}: COMMIT was sent and not answered (${reasonOf(options?.cause)}), and whether the transaction was executed ` +
-        `is unknown. ${advice}`,
+      `${where}: COMMIT was sent but not answered (${reasonOf(options?.cause)}), so it is unknown whether the transaction was ` +
+        `committed. ${advice}`,
       options,
     );
     this.transactionId = trace.transactionId;
@@ -254,34 +254,34 @@ export class CommitOutcomeUnknownError extends ExternalNameError {
 }
 
 /**
- * The transaction was rolled back, although the work itself did not fail: a statement in it had, and its error was not
- * passed on, or the connection was lost. Code `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK`.
+ * The transaction was rolled back, although the work did not throw: one of its statements had failed and the error was swallowed,
+ * or the connection was lost. Code `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK`.
  */
 export class TransactionRolledBackError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing ran, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(options?: ExternalNameErrorOptions) {
     const reason = options?.cause === undefined ? '' : ` (${reasonOf(options.cause)})`;
     super(
       'ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK',
-      `the transaction was rolled back, and nothing of it happened${reason}: do it again as a whole where that can help`,
+      `the transaction was rolled back, so none of it took effect${reason}: retry it as a whole if that can help`,
       options,
     );
   }
 }
 
 /**
- * The work ended its transaction by a COMMIT or ROLLBACK of its own. Code `ERR_EXTERNALNAME_TRANSACTION_ENDED_EARLY`.
+ * The work ended its transaction with its own COMMIT or ROLLBACK. Code `ERR_EXTERNALNAME_TRANSACTION_ENDED_EARLY`.
  */
 export class TransactionEndedEarlyError extends ExternalNameError {
-  /** It may have happened: look before it is done again. */
+  /** It may have been committed: check before you retry. */
   override readonly outcome = 'unknown';
 
   constructor(options?: ExternalNameErrorOptions) {
     super(
       'ERR_EXTERNALNAME_TRANSACTION_ENDED_EARLY',
-      'the work sent a COMMIT or ROLLBACK of its own: let it return to commit, and throw to roll back',
+      'the work sent its own COMMIT or ROLLBACK: return from it to commit, throw from it to roll back',
       options,
     );
   }

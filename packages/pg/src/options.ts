@@ -195,14 +195,17 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
   const follows = options.service !== undefined || allowedTargets !== undefined || options.source !== undefined;
   const { service } = options;
   if (service !== undefined && (typeof service !== 'string' || service === '')) {
-    throw new InvalidArgumentError('service', `write the name of a Service, got ${describeValue(service)}`);
+    throw new InvalidArgumentError('service', `must be the name of a Service, got ${describeValue(service)}`);
   }
   checkServiceOptions(options);
   if (follows) refuseNative((options as { Client?: unknown }).Client ?? pg.Client);
   // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
   if (service !== undefined) refuseOtherHost(options, service);
   if (follows && options.stream !== undefined) {
-    throw new InvalidArgumentError('stream', 'a Service is dialled by the pool itself, after its policy: leave it out');
+    throw new InvalidArgumentError(
+      'stream',
+      'is refused for a Service: the pool opens its sockets itself, after the allow-list is checked. Leave it out',
+    );
   }
   const tls = follows ? tlsOfService(options, environment) : undefined;
   if (tls === undefined) warnOfIgnoredTls(options);
@@ -242,7 +245,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     channelBinding: oneOf(said.channelBinding, bindings, follows ? 'prefer' : 'disable'),
   };
   if (settings.channelBinding === 'require' && settings.tls === 'off') {
-    throw new InvalidArgumentError('channelBinding', 'require needs TLS: there is no channel to bind to without it');
+    throw new InvalidArgumentError('channelBinding', 'require needs TLS: without it there is no channel to bind to');
   }
   return Object.freeze(
     Object.defineProperty(settings, 'secrets', { value: secretsOf(options, probe) }),
@@ -263,7 +266,7 @@ function refuseNative(Client: unknown): void {
   if (!('isConnected' in prototype) || 'getStartupConf' in prototype) return;
   throw new InvalidArgumentError(
     'Client',
-    'pg-native connects by itself, past the policy of a Service and its verified name: use the JavaScript client of pg ' +
+    "pg-native connects by itself, without the allow-list and the verified name of a Service: use pg's JavaScript client " +
       '(leave Client out, and NODE_PG_FORCE_NATIVE unset)',
   );
 }
@@ -292,7 +295,7 @@ function refuseOtherHost({ host, connectionString }: PoolOptions, service: strin
     if (!name || canonicalName(name) === canonicalName(service)) continue;
     throw new InvalidArgumentError(
       argument,
-      `names the host ${JSON.stringify(name)} beside the service ${JSON.stringify(service)}: leave one of them out`,
+      `names the host ${JSON.stringify(name)}, but service is ${JSON.stringify(service)}: leave one of the two out`,
     );
   }
 }
@@ -311,7 +314,7 @@ function probeClient(options: PoolOptions): pg.Client {
     });
   }
   if (typeof tlsOptionsOf(probe) === 'string') {
-    throw new InvalidArgumentError('connectionString', 'must say true, false or no-verify in ssl, or use sslmode');
+    throw new InvalidArgumentError('connectionString', 'must have true, false or no-verify as its ssl, or use sslmode');
   }
   return probe;
 }
@@ -440,7 +443,7 @@ function listFrom(text: string | undefined): readonly string[] | 'any' | undefin
   // A template that was filled with nothing would turn the protection off, and nobody would notice.
   throw new InvalidArgumentError(
     'EXTERNALNAME_ALLOWED_TARGETS',
-    'is set and names no host: name the hosts that the Service may lead to, or unset it',
+    'is set but names no host: list the hosts that the Service may lead to, or unset it',
   );
 }
 

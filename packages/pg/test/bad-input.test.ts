@@ -107,7 +107,7 @@ describe('one clear error for', () => {
     const error = await failureOf({ password });
     expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_PASSWORD_REQUIRED', outcome: 'not-executed' });
     expect(error.message).toMatch(
-      /^primary-db\.example\.com \(\S+\) asks for the password of user "app", and there is none: set the option password or PGPASSWORD, or write a line for webscaler-db into the password file$/,
+      /^primary-db\.example\.com \(\S+\) asks for the password of user "app", but none was given: set the option password or PGPASSWORD, or add a line for webscaler-db to the password file$/,
     );
   });
 

@@ -57,10 +57,10 @@ describe('end() that waits for a client which was not given back', () => {
     const ours = collected.warnings.filter(({ code }) => code === 'EXTERNALNAME_CLIENT_NOT_RELEASED');
     expect(ours).toHaveLength(1);
     expect(ours[0]?.message).toMatch(
-      /^(127\.0\.0\.1|localhost): end\(\) waits for a client that was not given back \(server process \S+\): call release\(\) on what connect\(\) gave, in a finally block\./,
+      /^(127\.0\.0\.1|localhost): end\(\) waits for a client that was not released \(server process \S+\): call release\(\) in a finally block\./,
     );
-    expect(ours[0]?.message.includes('is cut after 30000 ms')).toBe(isService);
-    expect(ours[0]?.detail).toBe('NODE_DEBUG=externalname shows where it was taken.');
+    expect(ours[0]?.message.includes('is still out after 30000 ms is closed')).toBe(isService);
+    expect(ours[0]?.detail).toBe('NODE_DEBUG=externalname shows where it was acquired.');
   });
 });
 

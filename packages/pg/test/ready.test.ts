@@ -98,7 +98,7 @@ it('a process warning says what was tried when callers have waited for two secon
   expect(ours).toHaveLength(1);
   expect(ours[0]).toMatchObject({ code: 'EXTERNALNAME_NO_SERVER' });
   expect(ours[0]?.message).toMatch(
-    /^webscaler-db: callers have waited for 2 s, as no server was found that can be used\./,
+    /^webscaler-db: callers have been waiting for 2 s, because no usable server was found\./,
   );
   expect(ours[0]?.detail).toMatch(/connect primary-db\.example\.com \S+:1 failed: connect ECONNREFUSED/);
 });

@@ -58,9 +58,9 @@ describe('a plain host that is an ExternalName Service', () => {
         code: 'ERR_EXTERNALNAME_CLEARTEXT_REFUSED',
         outcome: 'not-executed',
         message:
-          `${host} is an ExternalName Service that leads to primary-db.example.com, and TLS is off: password and data would leave ` +
-          "the cluster in the clear. Add allowedTargets: ['primary-db.example.com'], which turns verified TLS on, or write ssl: " +
-          'false if it is to be so',
+          `${host} is an ExternalName Service that leads to primary-db.example.com, and TLS is off: the password and all data ` +
+          "would leave the cluster in the clear. Add allowedTargets: ['primary-db.example.com'], which turns on verified TLS, or " +
+          'write ssl: false to allow it',
       });
       expect(heard).toEqual([{ name: host, target: 'primary-db.example.com' }]);
     },
@@ -86,7 +86,7 @@ describe('a plain host that is an ExternalName Service', () => {
       ({ code, message }) => code === 'EXTERNALNAME_NOT_FOLLOWED' && / webscaler-db /.test(` ${message}`),
     );
     expect(ours.map(({ message }) => message)).toEqual([
-      'webscaler-db is an ExternalName Service that leads to primary-db.example.com, and this pool does not follow it: after a switch ' +
+      'webscaler-db is an ExternalName Service that leads to primary-db.example.com, but this pool does not follow it: after a switch ' +
         "it stays where it is. Add allowedTargets: ['primary-db.example.com'] to its options, with every other host that the " +
         'Service may lead to, or set EXTERNALNAME_ALLOWED_TARGETS=primary-db.example.com',
     ]);

@@ -55,12 +55,12 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
     used = method;
     if (demands.requireChannelBinding && method !== 'scram-sha-256') {
       refuse(
-        `asked for authentication method ${method}, which binds no channel, and channelBinding: require was asked for`,
+        `asked for authentication method ${method}, which has no channel binding, but channelBinding: require is set`,
       );
       return false;
     }
     if (accepted === undefined || accepted.includes(method)) return true;
-    refuse(`asked for authentication method ${method}, and requireAuth accepts ${accepted.join(', ') || 'no method'}`);
+    refuse(`asked for authentication method ${method}, but requireAuth accepts ${accepted.join(', ') || 'no method'}`);
     return false;
   };
   const intercept = (name: HandlerName, before: (message: AuthenticationMessage) => boolean, after?: () => void) => {
@@ -78,7 +78,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   intercept('_handleAuthSASL', (message) => {
     if (!allow('scram-sha-256')) return false;
     if (demands.requireChannelBinding && !message.mechanisms?.includes('SCRAM-SHA-256-PLUS')) {
-      refuse('offers no channel binding, and channelBinding: require was asked for');
+      refuse('offers no channel binding, but channelBinding: require is set');
       return false;
     }
     if (!demands.channelBinding) return true;
@@ -86,8 +86,8 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
     if (certificate !== undefined && hashOfSignature(certificate) !== undefined) return true;
     if (demands.requireChannelBinding) {
       refuse(
-        'has a certificate that no channel can be bound to, because its signature names no hash function (Ed25519, Ed448), and ' +
-          'channelBinding: require was asked for: issue one that is signed with RSA or ECDSA',
+        'has a certificate that does not allow channel binding, because its signature has no hash function (Ed25519, Ed448), but ' +
+          'channelBinding: require is set: issue a certificate that is signed with RSA or ECDSA',
       );
       return false;
     }
@@ -109,7 +109,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   });
   // For `pg` it is this message that makes a client connected, whatever came before.
   intercept('_handleReadyForQuery', () => {
-    if (!admitted) refuse('is ready for statements before it has authenticated anybody');
+    if (!admitted) refuse('was ready for statements before authentication was complete');
     return admitted;
   });
 }

@@ -136,8 +136,8 @@ export function describeRole(role: SessionRole): string {
 }
 
 const ownReadOnlyRole =
-  'a primary, and the session read-only by its own setting (default_transaction_read_only is on for its role, or in its options; ' +
-  "targetSessionAttrs: 'primary' takes it)";
+  'a primary, but the session is read-only by its own setting (default_transaction_read_only is on for its role, or in its options; ' +
+  "targetSessionAttrs: 'primary' accepts it)";
 
 // `pg_settings.source` (PostgreSQL documentation, "pg_settings").
 const ownSources: ReadonlySet<string> = new Set(['user', 'database user', 'client']);

@@ -165,8 +165,8 @@ export class MessageReader {
     if (length >= 4 && length <= most && (this.#stage === 'admitted' || beforeAdmission[type] === 1)) return undefined;
     const name = names.get(type);
     if (length < 4) return { reason: `sent a ${name} that is shorter than its own length` };
-    if (length > most) return { reason: `announced a ${name} of ${length} bytes, and ${most} are the most` };
-    return outOfTurn(`sent a ${name} before it has authenticated anybody`);
+    if (length > most) return { reason: `announced a ${name} of ${length} bytes, but at most ${most} are allowed` };
+    return outOfTurn(`sent a ${name} before authentication was complete`);
   }
 
   #judgeBody(type: number, body: Buffer): Fault | undefined {
@@ -180,15 +180,15 @@ export class MessageReader {
     const cutOff = { reason: 'sent an authentication request that is cut off' };
     if (body.length < 4) return cutOff;
     const code = body.readInt32BE(0);
-    if (this.#stage === 'admitted') return outOfTurn('asked to authenticate again, after it had let the client in');
+    if (this.#stage === 'admitted') return outOfTurn('asked for authentication again, after the client was let in');
     if (code === 0) {
       this.#stage = 'admitted';
       return undefined;
     }
     if (code === 11 || code === 12) {
-      return this.#stage === 'sasl' ? undefined : outOfTurn('went on with SASL, which it had not asked for');
+      return this.#stage === 'sasl' ? undefined : outOfTurn('continued SASL, which it had not started');
     }
-    if (this.#stage !== 'asked') return outOfTurn('asked to authenticate a second time, in another way');
+    if (this.#stage !== 'asked') return outOfTurn('asked for authentication a second time, in another way');
     this.#stage = code === 10 ? 'sasl' : 'password';
     if (code === 10 && !isListOfTexts(body.subarray(4))) return cutOff;
     const method = unansweredMethods.get(code) ?? (code === 10 ? unansweredMechanism(body) : undefined);

@@ -423,7 +423,7 @@ export class ServiceConnections implements ConnectionFactory {
     const tried = this.#recent.list().slice(-3).map(describeEvent);
     warn(
       'EXTERNALNAME_NO_SERVER',
-      `${name}: callers have waited for ${Math.round(waitedMillis / 1_000)} s, as no server was found that can be used. ` +
+      `${name}: callers have been waiting for ${Math.round(waitedMillis / 1_000)} s, because no usable server was found. ` +
         `Each waits for up to ${failoverTimeoutMillis} ms. NODE_DEBUG=externalname prints each step.`,
       tried.length === 0 ? undefined : ['What was tried last:', ...tried].join('\n'),
     );

@@ -76,7 +76,7 @@ export class UnfollowedService {
     told.add(name);
     warn(
       'EXTERNALNAME_NOT_FOLLOWED',
-      `${name} is an ExternalName Service that leads to ${target}, and this pool does not follow it: after a switch it stays where ` +
+      `${name} is an ExternalName Service that leads to ${target}, but this pool does not follow it: after a switch it stays where ` +
         `it is. Add allowedTargets: ['${target}'] to its options, with every other host that the Service may lead to, or set ` +
         `EXTERNALNAME_ALLOWED_TARGETS=${target}`,
     );

@@ -32,14 +32,13 @@ export function warnOfHeld(name: string, connections: Iterable<HeldConnection>, 
   if (held.length === 0) return;
   const clients = held.length === 1 ? 'a client that was' : `${held.length} clients that were`;
   const processes = held.map(({ client }) => processIdOf(client) ?? 'unknown').join(', ');
-  const cut = Number.isFinite(timeoutMillis) ? ` What is not given back is cut after ${timeoutMillis} ms.` : '';
+  const cut = Number.isFinite(timeoutMillis) ? ` What is still out after ${timeoutMillis} ms is closed.` : '';
   const places = held.map(({ client }) => takers.get(client)).filter((place) => place !== undefined);
   warn(
     'EXTERNALNAME_CLIENT_NOT_RELEASED',
-    `${name}: end() waits for ${clients} not given back (server process ${processes}): call release() on what connect() gave, ` +
-      `in a finally block.${cut}`,
+    `${name}: end() waits for ${clients} not released (server process ${processes}): call release() in a finally block.${cut}`,
     places.length === 0
-      ? 'NODE_DEBUG=externalname shows where it was taken.'
-      : places.map((place) => `Taken here:\n${place}`).join('\n'),
+      ? 'NODE_DEBUG=externalname shows where it was acquired.'
+      : places.map((place) => `Acquired here:\n${place}`).join('\n'),
   );
 }

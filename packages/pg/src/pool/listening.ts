@@ -413,11 +413,14 @@ interface Handler {
  */
 export function checkChannel(channel: unknown): void {
   if (typeof channel !== 'string' || channel === '' || channel.includes('\0')) {
-    throw new InvalidArgumentError('channel', `${JSON.stringify(channel)} is no name of a channel`);
+    throw new InvalidArgumentError('channel', `must be the name of a channel, got ${JSON.stringify(channel)}`);
   }
   // The server cuts a longer name off, and its notifications would come under another one.
   if (Buffer.byteLength(channel) > longestChannelBytes) {
-    throw new InvalidArgumentError('channel', `its name has more than ${longestChannelBytes} bytes`);
+    throw new InvalidArgumentError(
+      'channel',
+      `must have at most ${longestChannelBytes} bytes, got ${Buffer.byteLength(channel)}`,
+    );
   }
 }
 

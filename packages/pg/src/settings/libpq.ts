@@ -29,7 +29,7 @@ export function saidToLibpq(
       if (written && !agree(option, written, given)) {
         throw new InvalidArgumentError(
           option,
-          `the connection string says ${word}=${written}, which is something else: leave one of the two out`,
+          `contradicts ${word}=${written} in the connection string: leave one of the two out`,
         );
       }
       return { value: given, argument: option };

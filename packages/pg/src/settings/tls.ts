@@ -35,8 +35,8 @@ export function tlsOfService(options: pg.ClientConfig, environment: NodeJS.Proce
   const [offWord] = offWords(words);
   const [onWord] = onWords(words);
   const isGivenOff = given !== undefined && !given;
-  if (offWord !== undefined && given) refuseContradiction(offWord, 'turns TLS off, and ssl asks for it');
-  if (onWord !== undefined && isGivenOff) refuseContradiction(onWord, 'asks for TLS, and ssl turns it off');
+  if (offWord !== undefined && given) refuseContradiction(offWord, 'turns TLS off, but ssl asks for it');
+  if (onWord !== undefined && isGivenOff) refuseContradiction(onWord, 'asks for TLS, but ssl turns it off');
 
   const hasWords = tlsWords.some((name) => words[name] !== undefined);
   const { sslnegotiation } = words;
@@ -94,7 +94,7 @@ export function warnOfIgnoredTls({ ssl, connectionString }: pg.ClientConfig): vo
   isWarned = true;
   warn(
     'EXTERNALNAME_SSL_IGNORED',
-    `pg ignores the option ssl, because the connection string says ${word}: leave one of the two out, and name certificates by ` +
+    `pg ignores the option ssl because the connection string says ${word}: leave one of the two out, and give certificates as ` +
       'sslrootcert, sslcert and sslkey in the connection string',
   );
 }
@@ -150,7 +150,7 @@ function weakerAsInLibpq(sslmode: string | undefined, hasAuthority: boolean): Pa
       if (hasAuthority) return anyName;
       throw new InvalidArgumentError(
         'connectionString',
-        'sslmode=verify-ca needs the authority, in sslrootcert or ssl.ca: without one, anybody with a certificate would be let in. ' +
+        'sslmode=verify-ca needs a CA, in sslrootcert or ssl.ca: without one, any certificate would be accepted. ' +
           'Or write sslmode=verify-full',
       );
     default:
@@ -176,7 +176,7 @@ function refuseWhatSkipsIdentity(object: TlsObject | undefined): void {
   if (skipping !== undefined) {
     throw new InvalidArgumentError(
       `ssl.${skipping}`,
-      'is refused for a Service: with it, a server is believed that has not shown a certificate for the name behind it',
+      "is refused for a Service: with it, a server without a certificate for the target's name would be trusted. Leave it out",
     );
   }
   if (object !== undefined && 'servername' in object && object.servername !== undefined) {
@@ -195,7 +195,7 @@ function refuseContradiction(word: string, what: string): never {
 function refuseWeakness(argument: string): never {
   throw new InvalidArgumentError(
     argument,
-    'rejectUnauthorized: false and checkServerIdentity are refused for a Service, as the name behind it is verified ' +
+    "rejectUnauthorized: false and checkServerIdentity are refused for a Service, because the target's name is verified " +
       'for you: give the CA in ssl.ca. (A weaker sslmode needs uselibpqcompat=true in the connection string.)',
   );
 }

@@ -118,7 +118,7 @@ export function markerTable(name: unknown): MarkerTable {
   if (typeof name !== 'string' || !written.test(name)) {
     throw new InvalidArgumentError(
       'commitMarker.table',
-      `${JSON.stringify(name)} is no name of a table: write table or schema.table, as the catalogue has it`,
+      `must be the name of a table (table or schema.table, spelled as in the catalog), got ${JSON.stringify(name)}`,
     );
   }
   const quoted = name.split('.').map((part) => `"${part}"`);

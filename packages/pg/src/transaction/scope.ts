@@ -175,7 +175,7 @@ export class Scope {
     if (this.#innermost === undefined) return new ClosedError('the transaction');
     return new InvalidArgumentError(
       'tx',
-      'a nested transaction is open (or this one is over): await it, and use the tx that it was given inside it',
+      'a nested transaction is open (or this one is over): await it, and inside it use the tx that its function was given',
     );
   }
 
@@ -191,4 +191,4 @@ export class Scope {
 }
 
 const leftOpen =
-  'it returned while a cursor, a stream or a COPY on tx was open: read it to its end or close it before (cursor.close(), stream.destroy())';
+  'it returned while a cursor, a stream or a COPY on tx was open: read it to the end or close it first (cursor.close(), stream.destroy())';
