@@ -1,34 +1,34 @@
 import { isExternalNameError, type Outcome, ResolutionError } from '@externalname/core';
 
-/** When an error came: while a connection was being made, or on one that was ready and had work sent to it. */
+/** When an error occurred: while a connection was being made, or on a connection that was ready and had work. */
 export type Phase = 'connecting' | 'connected';
 
-/** What kind of thing went wrong, as far as the error can tell. */
+/** What kind of failure it is, as far as the error can tell. */
 export type FailureKind =
-  /** The server executed the statement and it failed: a constraint, a syntax error, a cancel. Not our business. */
+  /** The server ran the statement and it failed: a constraint, a syntax error, a cancel. Not the pool's concern. */
   | 'statement'
-  /** 40001, 40P01: the transaction was rolled back and would probably succeed if done again. */
+  /** 40001, 40P01: the transaction was rolled back, and a retry would probably succeed. */
   | 'conflict'
   /**
-   * What the session keeps is in the way, and not the statement: a prepared statement (26000, 42P05, a cached plan that does not
-   * fit any more), a cursor or a table of its own (42P03, 42P07), a plan of PL/pgSQL. A new session does not have it.
+   * The state of the session is in the way, not the statement: a prepared statement (26000, 42P05, a stale cached plan), a cursor
+   * or a temporary table (42P03, 42P07), a plan of PL/pgSQL. A new session does not have it.
    */
   | 'session-state'
   /** 25006: the server takes no writes (any more). */
   | 'read-only'
-  /** 57P03: starting up, shutting down, or in recovery without hot standby. Also of a pooler that has no server. */
+  /** 57P03: starting up, shutting down, or in recovery without hot standby. Also a pooler that has no server. */
   | 'not-accepting'
   /** 53300: no connection slot is free. */
   | 'overloaded'
   /** The server ended this one session and rolled back: idle in transaction, idle. */
   | 'session-ended'
-  /** 25P04: the transaction took longer than `transaction_timeout`. Rolled back; done again, it would take as long. */
+  /** 25P04: the transaction took longer than `transaction_timeout` and was rolled back. A retry would take as long. */
   | 'transaction-timeout'
   /** The server shut down or crashed, or the network path broke. */
   | 'server-lost'
-  /** The server has a fault of its own (58xxx, F0xxx): definite for the statement, a warning about the server. */
+  /** The server itself has a fault (58xxx, F0xxx): definite for the statement, a warning about the server. */
   | 'server-fault'
-  /** An internal error (XX000): definite, and this connection is not trusted again. */
+  /** An internal error (XX000): definite, but the connection is not trusted any more. */
   | 'internal'
   /** The protocol got out of step (08P01) after the connection was ready, or the server refused a message of it. */
   | 'protocol'
@@ -40,34 +40,34 @@ export type FailureKind =
   | 'policy'
   /** TLS failed: another name, an unknown CA, no TLS at all. */
   | 'identity'
-  /** The credentials were refused, or the server did not prove itself. */
+  /** The credentials were refused, or the server did not complete authentication. */
   | 'authentication'
   /** 3D000, 42501 while connecting: no such database, or no right to connect. After a switch: the wrong server? */
   | 'wrong-database'
-  /** The server has another role than was asked for. */
+  /** The server has another role than `targetSessionAttrs` asks for. */
   | 'wrong-role'
   /** This process is out of ports or file descriptors. */
   | 'local-resources'
   /** The statement never left the process: the client was already closed or broken. */
   | 'not-queryable'
-  /** The application's own code failed where a value was written or an answer was read: the statement may be done. */
+  /** The application's own code failed while a value was written or an answer was read: the statement may have run. */
   | 'application'
-  /** A deadline of ours or of the caller's passed, or a signal fired. */
+  /** A deadline of ours or of the caller passed, or a signal fired. */
   | 'deadline'
-  /** Nothing known: treated with care. */
+  /** Nothing is known: it is treated with care. */
   | 'other';
 
 /** What an error means for the statement, the connection it came from, and the server behind it. */
 export interface Failure {
   /** What kind of failure it is. */
   readonly kind: FailureKind;
-  /** What is known of the statement. */
+  /** What is known about the statement. */
   readonly outcome: Outcome;
   /** Whether the connection may go back to the pool. */
   readonly keepConnection: boolean;
-  /** Whether the other connections to this server must prove themselves before they are used again. */
+  /** Whether the other connections to this server must be checked before they are used again. */
   readonly condemnsServer: boolean;
-  /** Whether doing the same again can help, if the outcome allows it. */
+  /** Whether a retry can help, if the outcome allows it. */
   readonly retryable: boolean;
   /** While connecting: whether another address of the same target may do better. */
   readonly tryNextAddress: boolean;
@@ -86,7 +86,7 @@ export function classifyFailure(error: unknown, phase: Phase): Failure {
   return { kind, outcome: outcomeFor(error, kind, phase), ...consequence };
 }
 
-// A session that is read-only by its own setting is so on every server, and tomorrow.
+// A session that is read-only by its own setting is read-only on every server, and stays so.
 function isLastingRole(error: unknown): boolean {
   return isExternalNameError(error) && (error as { isLasting?: unknown }).isLasting === true;
 }
@@ -99,8 +99,8 @@ export function outcomeOf(error: unknown): Outcome | undefined {
 }
 
 /**
- * Records the outcome on an error that is not ours (of `pg`, of a socket), where it is known. Not enumerable, so that
- * the error prints and compares as before. What was recorded first stays.
+ * Records the outcome on an error that is not ours (of `pg`, of a socket), if it is known. The property is not enumerable, so the
+ * error prints and compares as before. The first recorded outcome stays.
  */
 export function recordOutcome(error: unknown, outcome: Outcome): void {
   if (!(error instanceof Error) || outcomeOf(error) !== undefined || !Object.isExtensible(error)) return;
@@ -123,7 +123,7 @@ const consequences: Record<FailureKind, Consequence> = {
   'session-state': evict,
   'read-only': { ...evict, condemnsServer: true, retryable: true },
   'not-accepting': { ...evict, condemnsServer: true, retryable: true, tryNextAddress: true },
-  // Condemning or moving away from a server that is merely full would spread the storm to the next one.
+  // Treating a full server as lost would only move the storm to the next one.
   overloaded: { ...evict, retryable: true, tryNextAddress: true },
   'session-ended': { ...evict, retryable: true },
   'transaction-timeout': evict,
@@ -149,7 +149,7 @@ function outcomeFor(error: unknown, kind: FailureKind, phase: Phase): Outcome {
   const recorded = outcomeOf(error);
   if (recorded !== undefined) return recorded;
   if (phase === 'connecting') return 'not-executed';
-  // A message that the server refused by an ERROR, as one with more parameters than 65,535, and read on behind it.
+  // The server refused a message with an ERROR, for example one with more than 65,535 parameters, and kept reading.
   if (kind === 'protocol') return isDatabaseError(error) && isErrorWord(error.severity) ? 'not-executed' : 'unknown';
   switch (kind) {
     case 'server-lost':
@@ -181,7 +181,7 @@ function kindOfOurs(error: Error & { code: string }, phase: Phase): FailureKind 
   if (error instanceof ResolutionError || error.code.startsWith('ERR_EXTERNALNAME_DNS_')) return 'name';
   const kind = ours[error.code];
   if (kind !== undefined) return kind;
-  // Several addresses were tried, and the cause has what each of them met.
+  // Several addresses were tried; the cause has one error for each.
   return error.cause instanceof AggregateError ? worst(error.cause.errors, phase) : 'other';
 }
 
@@ -206,17 +206,17 @@ const ours: Record<string, FailureKind | undefined> = {
 interface DatabaseErrorLike extends Error {
   readonly code: string;
   readonly severity: string | undefined;
-  /** Where in its source the server raised it, and inside what. */
+  /** Where in its source the server raised the error, and inside which context. */
   readonly routine?: string | undefined;
   readonly where?: string | undefined;
 }
 
 /**
- * Whether a pooler refused a statement for want of a server to send it to: nothing of it was executed, whatever it does. In the
- * words of PgBouncer, which has one code (08P01, FATAL) for this and for a server that broke in the middle of a statement.
+ * Whether a pooler refused a statement because it had no server for it: nothing ran, whatever the statement is. Goes by the words of
+ * PgBouncer, which has one code (08P01, FATAL) for this and for a server that broke in the middle of a statement.
  *
- * Source: PgBouncer, `check_fast_fail()`, `pool_client_maint()` and `pause_client()`: all of them concern clients without a
- * server; and `handle_bind_command()`, which looks for a statement before it sends anything.
+ * Source: PgBouncer, `check_fast_fail()`, `pool_client_maint()` and `pause_client()`, which all concern clients without a
+ * server; and `handle_bind_command()`, which looks up the statement before it sends anything.
  */
 export function isPoolerRefusal(error: unknown): boolean {
   return isDatabaseError(error) && kindOfPoolerRefusal(error) !== undefined;
@@ -224,15 +224,15 @@ export function isPoolerRefusal(error: unknown): boolean {
 
 function kindOfPoolerRefusal({ code, severity, message }: DatabaseErrorLike): FailureKind | undefined {
   if (code !== '08P01' || severity !== 'FATAL') return undefined;
-  // With the reason after a comma, or without.
+  // With or without the reason after a comma.
   if (message.startsWith('server login has been failing') || noServer.has(message)) return 'not-accepting';
   return sessionOver.has(message) ? 'session-ended' : undefined;
 }
 
-// "query timeout", with a blank, is said of a statement that was sent.
+// "query timeout", with a space, refers to a statement that was sent.
 const noServer: ReadonlySet<string> = new Set(['query_wait_timeout', 'query_timeout', 'server shutting down']);
 
-// It ends a client whose named statements it cannot find, as after DEALLOCATE ALL.
+// PgBouncer ends a client if it cannot find its named statements, for example after DEALLOCATE ALL.
 const sessionOver: ReadonlySet<string> = new Set([
   'client_idle_timeout',
   'prepared statement did not exist',
@@ -240,14 +240,14 @@ const sessionOver: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What is wrong with the prepared statement of that name, if an error is about it: its plan is `stale`, the session has `lost` it,
- * or the name is `taken`. Nothing was executed then.
+ * What is wrong with the prepared statement of that name, if the error is about it: its plan is `stale`, the session has `lost` it,
+ * or the name is `taken`. In each case nothing ran.
  */
 export function preparedStatementProblem(error: unknown, name: string): 'stale' | 'lost' | 'taken' | undefined {
-  // From inside a function it is about a statement that somebody else has prepared.
+  // From inside a function, it is about a statement that another caller prepared.
   if (!isDatabaseError(error) || error.where !== undefined) return undefined;
   if (isStalePlan(error)) return 'stale';
-  // In every language the message has the name, and not that of another statement (EXECUTE).
+  // In every language the message contains the name, and not the name of another statement (EXECUTE).
   if (!error.message.includes(name)) return undefined;
   if (error.code === '26000') return 'lost';
   return error.code === '42P05' ? 'taken' : undefined;
@@ -259,16 +259,16 @@ function isStalePlan({ code, routine }: DatabaseErrorLike): boolean {
 }
 
 /**
- * Whether an error comes again for as long as the session lasts, whatever is at fault. Some of these codes also tell of an object that
- * all sessions share (42P07): then a connection is made for nothing, as `pg` does after every error.
+ * Whether an error repeats for as long as the session lasts, whatever caused it. Some of these codes can also be about an object that
+ * all sessions share (42P07): then a connection is replaced for nothing, as `pg` does after every error.
  */
 function isAboutSession(error: DatabaseErrorLike): boolean {
   if (['26000', '42P05', '42P03', '42P07'].includes(error.code) || isStalePlan(error)) return true;
-  // "type of parameter 4 (text) does not match that when preparing the plan (integer)": PL/pgSQL keeps its plans with the session.
+  // "type of parameter 4 (text) does not match that when preparing the plan (integer)": PL/pgSQL keeps its plans in the session.
   return error.code === '42804' && error.routine?.startsWith('plpgsql_param_eval') === true;
 }
 
-/** Whether the server said it. By shape, not by class: an application may have two copies of pg-protocol. */
+/** Whether the server sent the error. Goes by shape, not by class: an application may have two copies of pg-protocol. */
 export function isDatabaseError(error: unknown): error is DatabaseErrorLike {
   if (!(error instanceof Error)) return false;
   const { code, severity } = error as Partial<DatabaseErrorLike>;
@@ -277,18 +277,18 @@ export function isDatabaseError(error: unknown): error is DatabaseErrorLike {
 
 function kindOfDatabaseError(error: DatabaseErrorLike, phase: Phase): FailureKind {
   const { code, severity } = error;
-  // A server panics where it cannot undo what it did: what it had written of a commit counts when it is back.
+  // A server panics if it cannot undo what it did: what it had written of a commit counts when it is back.
   if (severity === 'PANIC' && phase === 'connected') return 'server-lost';
-  // Any function may raise any of these codes as an ERROR. From the server they come with the end of the session.
+  // Any function may raise any of these codes as an ERROR. If they come from the server itself, they end the session.
   if (phase === 'connected' && isErrorWord(severity) && isServersOwn(code)) {
-    // Said of itself, it is not known whether the statement was completed.
+    // If the server says 40003 of itself, it is not known whether the statement was completed.
     return code === '40003' ? 'other' : 'statement';
   }
   if (phase === 'connected') {
     if (isAboutSession(error)) return 'session-state';
     const refused = kindOfPoolerRefusal(error);
     if (refused !== undefined) return refused;
-    // A session that was let in before does not log in: it is the pooler, which was to open another one for it.
+    // A session that was let in earlier does not log in: the pooler's own login was refused.
     if (code.startsWith('28') && severity === 'FATAL') return 'authentication';
   }
   const exact = sqlStates[code];
@@ -307,15 +307,15 @@ function kindOfDatabaseError(error: DatabaseErrorLike, phase: Phase): FailureKin
   return severity === 'FATAL' ? 'server-lost' : 'statement';
 }
 
-/** Whether a code tells of the session or the server, where it is the server that says so. `08P01` it also says of a message. */
+/** Whether a code is about the session or the server, if the server itself sends it. It also sends `08P01` about a message. */
 function isServersOwn(code: string): boolean {
   if (code === '08P01') return false;
   return /^(?:57P|08)/.test(code) || ['25P03', '25P04', '40003', '53300', '3D000'].includes(code);
 }
 
 /**
- * ERROR in the languages that PostgreSQL speaks (`src/backend/po`): `pg` hands on the word for the user, and not the one for
- * programs. A language that is not here is taken for FATAL, so that the outcome stays unknown.
+ * ERROR in the languages of PostgreSQL (`src/backend/po`): `pg` passes on the translated severity, not the one for
+ * programs. Any language that is missing here counts as FATAL, so that the outcome stays unknown.
  */
 const errorSeverities: ReadonlySet<string> = new Set([
   ...['ERROR', 'FEHLER', 'ERREUR', 'ERRORE', 'ERRO', 'ОШИБКА', 'BŁĄD', 'CHYBA', 'HATA', 'FEL', 'ПОМИЛКА', 'შეცდომა'],
@@ -344,13 +344,13 @@ const sqlStates: Record<string, FailureKind | undefined> = {
 function kindOfNodeCode(error: Error, code: string, phase: Phase): FailureKind | undefined {
   const kind = isForbiddenRoute(error, code) ? 'unreachable' : kindOfConnectCode(code, phase);
   if (phase === 'connecting' || kind === undefined || kind === 'unreachable' || kind === 'server-lost') return kind;
-  // TLS can break at any time. Names and descriptors are asked for before there is a connection, so an error about
-  // them is the application's own by now.
+  // TLS can break at any time. Names and descriptors are needed only before there is a connection, so later an error about
+  // them comes from the application.
   return kind === 'identity' ? 'server-lost' : undefined;
 }
 
-// What Linux says of a route of type `prohibit` or `blackhole` (ip-route(8)), and of a firewall on the way out. A CNI plugin makes
-// such routes, and takes them away. On a Unix-domain socket the same codes are a mistake to report.
+// Linux answers with these for a route of type `prohibit` or `blackhole` (ip-route(8)), and for a firewall on the way out. A CNI plugin
+// adds and removes such routes. On a Unix-domain socket the same codes are a mistake to report.
 function isForbiddenRoute(error: Error, code: string): boolean {
   const { syscall, port } = error as NodeJS.ErrnoException & { port?: unknown };
   return syscall === 'connect' && port !== undefined && forbiddenRoute.has(code);
@@ -402,7 +402,7 @@ function kindOfMessage(message: string, phase: Phase): FailureKind {
   return 'other';
 }
 
-// In the words of pg and pg-pool. Exactly these: an application's own error may sound alike.
+// The words of pg and pg-pool. Only exact matches count: an application's own error may sound alike.
 const notQueryable: ReadonlySet<string> = new Set([
   'Client has encountered a connection error and is not queryable',
   'Client was closed and is not queryable',

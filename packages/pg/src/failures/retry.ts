@@ -7,33 +7,33 @@ import { classifyFailure, type Failure, recordOutcome } from './classify.ts';
 
 /** See {@link repeat}. */
 export interface RepeatOptions {
-  /** The pauses run on it. */
+  /** The clock that the pauses run on. */
   readonly clock: Clock;
   readonly random?: Random | undefined;
-  /** Ends the pause before the next attempt, with its reason. An attempt that is under way is not ended. */
+  /** Ends the pause before the next attempt, with its reason. It does not end an attempt in progress. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether the error of an attempt is worth another one. */
+  /** Whether the error of an attempt is worth a retry. */
   readonly worthRepeating: (error: unknown) => boolean;
-  /** Told before each repeat: the error of the attempt that failed, and its number, from 1. */
+  /** Called before each retry, with the error of the attempt that failed and its number, from 1. */
   readonly onRepeat?: ((error: unknown, attempt: number) => void) | undefined;
-  /** The error of the first attempt, if that was made already. It is repeated at once. */
+  /** The error of the first attempt, if it was made already. The retry follows at once. */
   readonly failed?: { readonly error: unknown } | undefined;
   /** @defaultValue {@link statementPauses} */
   readonly pauses?: Pauses | undefined;
 }
 
-/** Pauses that double: after the first, one of up to twice the shortest. Milliseconds. */
+/** Pauses that double, in milliseconds: the first one is at most twice the shortest. */
 export interface Pauses {
   readonly shortestMillis: number;
   readonly longestMillis: number;
 }
 
-/** Between attempts of a statement, a transaction or a question: another server may answer any moment. */
+/** Between attempts of a statement, a transaction or a question: another server may answer at any moment. */
 export const statementPauses: Pauses = { shortestMillis: 20, longestMillis: 500 };
 
 /**
- * Repeats work, with growing and jittered pauses, until it succeeds or fails in a way that is not worth repeating. The one
- * place of this package that repeats work on a caller's behalf, so that attempts are numbered and told in one way.
+ * Retries work, with growing and jittered pauses, until it succeeds or fails in a way that is not worth a retry. It is the only
+ * place of this package that retries on a caller's behalf, so all attempts are numbered and reported in one way.
  *
  * @throws the error of the last attempt, or the signal's reason
  */
@@ -50,7 +50,7 @@ export async function repeat<T>(attempt: () => Promise<T>, options: RepeatOption
     },
     {
       retries: Number.POSITIVE_INFINITY,
-      // Its own pauses would run on the clock of the machine.
+      // p-retry's own pauses would run on the machine's clock.
       minTimeout: 0,
       signal,
       shouldRetry: async ({ error }) => {
@@ -65,7 +65,7 @@ export async function repeat<T>(attempt: () => Promise<T>, options: RepeatOption
   );
 }
 
-/** The pause after so many repeats. */
+/** The pause after so many retries. */
 export function pauseAfter(repeats: number, { shortestMillis, longestMillis }: Pauses, random: Random): number {
   return Math.min(longestMillis, (1 + random()) * shortestMillis * 2 ** repeats);
 }
@@ -79,21 +79,21 @@ export interface RetryOptions {
   readonly timeoutMillis: number;
   readonly clock: Clock;
   readonly random?: Random | undefined;
-  /** Whether the caller said that doing the work twice does no harm. */
+  /** Whether the caller said that running the work twice does no harm. */
   readonly idempotent: boolean;
-  /** What was tried last, for the error of a call whose time is up. */
+  /** What was tried last, for the error of a call that ran out of time. */
   readonly recentEvents: () => readonly RecentEvent[];
-  /** Whether an error ends it all, whatever kind it is of. */
+  /** Whether an error ends the retries, whatever kind it is. */
   readonly isFinal: (error: unknown) => boolean;
   /** See {@link RepeatOptions.onRepeat}. */
   readonly onRepeat: (error: unknown, attempt: number) => void;
 }
 
 /**
- * Repeats work while its failures say that it was surely not executed (or the caller called it idempotent), until it
+ * Retries work while its failures say that it certainly did not run (or the caller marked it idempotent), until it
  * succeeds, fails in another way, or the deadline comes.
  *
- * `failed` is the error of the attempt that was made already: work that succeeds at once never comes here.
+ * `failed` is the error of the first attempt, which was made already: work that succeeds at once never comes here.
  *
  * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` if the deadline comes before the next attempt
  */
@@ -124,15 +124,15 @@ export async function retryNotExecuted<T>(
   );
 }
 
-/** Whether the pool repeats work by itself after this failure. */
+/** Whether the pool itself retries after this failure. */
 export function mayRetry(failure: Failure, idempotent: boolean): boolean {
   if (!failure.retryable) return false;
   return failure.outcome === 'not-executed' || idempotent;
 }
 
 /**
- * Whether so many read-only answers (25006) are still taken for the server's doing. After three of them, each from a server
- * that took writes when it was connected to, the next one is taken for the caller's.
+ * Whether a read-only answer (25006) after so many others still counts as the server's. After three of them, each from a server
+ * that took writes when the pool connected, the next one counts as the caller's.
  */
 export function believesReadOnly(answers: number): boolean {
   return answers <= readOnlyAnswersBelieved;

@@ -1,5 +1,5 @@
 /**
- * The parameters of a connection string, as `pg` reads them: the last one of a name counts, and what is behind `#` is no
+ * The parameters of a connection string, as `pg` reads them: the last one of a name counts, and what follows `#` is not a
  * parameter.
  */
 export function parametersOf(
@@ -8,9 +8,9 @@ export function parametersOf(
   return Object.fromEntries(searchOf(partsOf(connectionString || '').query));
 }
 
-/** The host that a connection string names, as `pg` reads it: a parameter outweighs what stands before the path. */
+/** The host that a connection string names, as `pg` reads it: a parameter takes precedence over the authority. */
 export function hostOf(connectionString: string): string | undefined {
-  // A path is that of a Unix socket.
+  // A path is a Unix socket.
   if (connectionString.startsWith('/')) return connectionString.split(' ', 1)[0];
   const { host } = parametersOf(connectionString);
   if (host) return host;
@@ -22,7 +22,7 @@ export function hostOf(connectionString: string): string | undefined {
   }
 }
 
-/** The connection string without the parameters of these names; the rest as it was. */
+/** The connection string without the parameters of these names; the rest is unchanged. */
 export function withoutParameters(connectionString: string, names: readonly string[]): string {
   const { before, query, behind } = partsOf(connectionString);
   const kept = query.split('&').filter((part) => ![...searchOf(part).keys()].some((name) => names.includes(name)));
@@ -30,7 +30,7 @@ export function withoutParameters(connectionString: string, names: readonly stri
   return `${before}${rest === '' ? '' : '?'}${rest}${behind}`;
 }
 
-// With the question mark, as one at the beginning is not taken for a part.
+// With the question mark, because one at the start is not taken as part of the first name.
 const searchOf = (query: string) => new URLSearchParams(`?${query}`);
 
 function partsOf(connectionString: string) {

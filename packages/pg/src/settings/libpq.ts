@@ -1,20 +1,20 @@
 import { InvalidArgumentError } from '@externalname/core';
 import { parametersOf } from './connection-string.ts';
 
-/** A value, and what its user calls it: the option, the connection string, or a variable of the environment. */
+/** A value, and where it comes from: the option, the connection string, or an environment variable. */
 export interface Said {
   readonly value: unknown;
   readonly argument: string;
 }
 
-/** The options of ours that libpq has as parameters. */
+/** Our options that libpq also has as parameters. */
 export type LibpqOption = 'targetSessionAttrs' | 'channelBinding' | 'requireAuth' | 'attemptTimeoutMillis';
 
 /**
- * What is said of each option that libpq has, too: in code, in the connection string by libpq's word, or in the environment by
+ * The value of each option that libpq has too: from code, from the connection string by libpq's word, or from the environment by
  * its variable (PostgreSQL documentation, "Connection Strings" and "Environment Variables").
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where code and connection string say different things
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if code and connection string contradict each other
  */
 export function saidToLibpq(
   options: { readonly connectionString?: string | undefined } & { readonly [name in LibpqOption]?: unknown },
@@ -46,7 +46,7 @@ export function saidToLibpq(
   };
 }
 
-/** For a plain host, only what the code says: `pg` reads none of the others. */
+/** For a plain host, only what the code says: `pg` does not read the others. */
 export function saidInCode(options: { readonly [name in LibpqOption]?: unknown }): Readonly<Record<LibpqOption, Said>> {
   return saidToLibpq({ ...options, connectionString: undefined }, {});
 }
@@ -56,8 +56,8 @@ function agree(option: LibpqOption, written: string, given: unknown): boolean {
   return written === String(given);
 }
 
-// Whole seconds. 0 and less is without end for libpq; here it leaves the default, as an address that never answers must not keep
-// the pool from the others.
+// Whole seconds. For libpq, 0 and less means no limit; here it keeps the default, because an address that never answers must not
+// block the other addresses.
 function millisOf(text: string | undefined, argument: string, word: string): number | undefined {
   if (text === undefined) return undefined;
   const seconds = Number(text);
@@ -71,6 +71,6 @@ const libpqNames: Readonly<Record<LibpqOption, { readonly word: string; readonly
   targetSessionAttrs: { word: 'target_session_attrs', variable: 'PGTARGETSESSIONATTRS' },
   channelBinding: { word: 'channel_binding', variable: 'PGCHANNELBINDING' },
   requireAuth: { word: 'require_auth', variable: 'PGREQUIREAUTH' },
-  // "It applies separately to each host name or IP address": not to the whole wait, as connectionTimeoutMillis does.
+  // "It applies separately to each host name or IP address": it does not bound the whole wait, as connectionTimeoutMillis does.
   attemptTimeoutMillis: { word: 'connect_timeout', variable: 'PGCONNECT_TIMEOUT' },
 };

@@ -3,10 +3,10 @@ import { checkFunction, checkText, describeValue } from '@externalname/core/inte
 import type * as pg from 'pg';
 
 /**
- * Checks those options of `pg` that it would take and could not use: it would wait for ever, open connections without end, or
- * fail with a TypeError when it connects. What works there is taken, numbers as text included. A value that is falsy is not set.
+ * Checks the options of `pg` that `pg` would accept but could not use: it would wait forever, open connections without limit, or
+ * fail with a TypeError when it connects. What works in `pg` is accepted, numbers as text included. A falsy value counts as not set.
  *
- * @returns the numbers that came as text
+ * @returns the numbers that were given as text
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
  */
 export function checkOptionsOfPg(options: pg.PoolConfig): Readonly<Record<string, number>> {
@@ -29,7 +29,7 @@ export function checkOptionsOfPg(options: pg.PoolConfig): Readonly<Record<string
   return numbers;
 }
 
-/** @throws InvalidArgumentError for what is no port, as `pg` has read it from options, connection string or environment */
+/** @throws InvalidArgumentError for an invalid port, as `pg` has read it from options, connection string or environment */
 export function checkPort(port: number, options: pg.PoolConfig): void {
   if (Number.isInteger(port) && port >= 1 && port <= 65_535) return;
   const argument = options.port ? 'port' : options.connectionString ? 'connectionString' : 'PGPORT';
@@ -44,7 +44,7 @@ function numberOfPg(name: string, value: unknown, least: number): number | undef
   throw new InvalidArgumentError(name, `must be a number${range}, got ${describeValue(value)}`);
 }
 
-// Sent to the server when the session starts, as the whole number that the text begins with.
+// Sent to the server when the session starts, as the whole number at the start of the text.
 function checkSessionTimeout(name: string, value: unknown): void {
   if (!value) return;
   const isNumeric = typeof value === 'number' || typeof value === 'string';
@@ -54,7 +54,7 @@ function checkSessionTimeout(name: string, value: unknown): void {
 
 function checkTlsOption(ssl: unknown): void {
   if (!ssl || ssl === true || typeof ssl === 'object' || ssl === 'true' || ssl === 'no-verify') return;
-  // Not shown: a text may be a key that was put in the wrong place.
+  // The value is not shown: a text may be a key that was put in the wrong place.
   throw new InvalidArgumentError(
     'ssl',
     `must be true, false or an object of TLS options like { ca }, got a ${typeof ssl}. A mode like "require" is written as sslmode in ` +
@@ -62,7 +62,7 @@ function checkTlsOption(ssl: unknown): void {
   );
 }
 
-// How little each may be. Below 0 `pg` waits without end, or not at all.
+// The least value of each. Below 0, `pg` waits without limit, or not at all.
 const leastNumbers: Readonly<Record<string, number>> = {
   max: 0,
   poolSize: 0,

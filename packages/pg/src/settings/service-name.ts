@@ -3,7 +3,7 @@ import { parseServiceReference } from '@externalname/core';
 
 /**
  * Whether a host, as it is written for `pg`, can be the name of a Service: `webscaler-db`, `webscaler-db.default`, or a longer form
- * of the same. An address, a Unix socket, `localhost` and a host of three labels and more cannot.
+ * of the same. An address, a Unix socket, `localhost`, and a host with three or more labels cannot.
  */
 export function mayBeService(host: string): boolean {
   if (isIP(host) !== 0 || host === 'localhost' || host.endsWith('.localhost')) return false;

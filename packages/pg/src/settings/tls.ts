@@ -7,27 +7,27 @@ import { parametersOf, withoutParameters } from './connection-string.ts';
 /** How far the server's certificate is checked. */
 export type TlsMode = 'verified' | 'unverified' | 'off';
 
-/** What the options, the connection string and the environment say of TLS, put together. */
+/** What the options, the connection string and the environment say about TLS, combined. */
 export interface ServiceTls {
   readonly mode: TlsMode;
-  /** Options for `pg` in place of those that were given. */
+  /** Options for `pg`, instead of the given ones. */
   readonly options: {
     readonly ssl: pg.ClientConfig['ssl'];
-    /** Without the words that stand in the others. */
+    /** Without the TLS parameters, which are in the other options. */
     readonly connectionString?: string;
     readonly sslnegotiation?: 'direct' | 'postgres';
   };
 }
 
 /**
- * Puts together what is said of TLS for a Service. It is on and verified unless that is spelled out otherwise.
+ * Combines what is said about TLS for a Service. TLS is on and verified unless something else is written explicitly.
  *
- * `pg` throws the option `ssl` away as soon as the connection string has a word about TLS. Here the two are added up, as libpq
- * adds up its parameters. Of the same thing, what the connection string says outweighs the option, and that the environment;
- * TLS on the one side against none on the other is refused.
+ * `pg` ignores the option `ssl` as soon as the connection string mentions TLS. Here the two are combined, as libpq combines its
+ * parameters. If both set the same thing, the connection string takes precedence over the option, and the option over the
+ * environment; TLS on one side and no TLS on the other is refused.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a contradiction, for a file that cannot be read, and for
- * what would let a server in that has not shown a certificate for the name behind the Service
+ * anything that would let in a server without a certificate for the target's name
  */
 export function tlsOfService(options: pg.ClientConfig, environment: NodeJS.ProcessEnv): ServiceTls {
   const { ssl: given, connectionString } = options as { ssl?: unknown; connectionString?: string };
@@ -42,7 +42,7 @@ export function tlsOfService(options: pg.ClientConfig, environment: NodeJS.Proce
   const { sslnegotiation } = words;
   const said = {
     ...(connectionString && hasWords && { connectionString: withoutParameters(connectionString, tlsWords) }),
-    // Whatever it is: `pg` refuses what is neither.
+    // Any text: `pg` refuses an invalid one.
     ...(sslnegotiation !== undefined && { sslnegotiation: sslnegotiation as 'direct' }),
   };
   const isSilent = given === undefined && onWord === undefined;
@@ -68,7 +68,7 @@ export function tlsOfService(options: pg.ClientConfig, environment: NodeJS.Proce
   return { mode, options: { ...said, ssl: merged(object, files, weaker) } };
 }
 
-/** A copy of TLS options, hidden ones too, with the files in them as they are now. */
+/** A copy of TLS options, including hidden ones, with the current contents of the files. */
 export function copyOfTls(ssl: boolean | object): object {
   const copy = {};
   if (typeof ssl !== 'object') return copy;
@@ -79,7 +79,7 @@ export function copyOfTls(ssl: boolean | object): object {
   return copy;
 }
 
-/** Says once that `pg` throws `ssl` away, for a plain host: what is to be done there is for `pg` to say. */
+/** Warns once that `pg` ignores `ssl`, for a plain host, where `pg` decides what happens. */
 export function warnOfIgnoredTls({ ssl, connectionString }: pg.ClientConfig): void {
   if (isWarned || ssl === undefined) return;
   const words = parametersOf(connectionString);
@@ -118,13 +118,13 @@ function onWords(words: Words): readonly string[] {
   return on;
 }
 
-// What is read at each connection, as by `pg`: a certificate that is replaced is used from the next one on.
+// Read at each connection, as in `pg`: the next connection uses a replaced certificate.
 function filesOf(words: Words, object: TlsObject | undefined, environment: NodeJS.ProcessEnv): TlsFiles {
   const files: Record<string, () => string> = {};
   for (const { word, variable, option } of fileWords) {
     const isInWords = Boolean(words[word]);
     const path = words[word] || (object?.[option] === undefined ? environment[variable] : undefined);
-    // The authorities of the system are those that are taken anyway.
+    // The system's authorities are accepted anyway.
     if (!path || (option === 'ca' && path === 'system')) continue;
     files[option] = () => readFileSync(path, 'utf8');
     try {
@@ -161,11 +161,11 @@ function weakerAsInLibpq(sslmode: string | undefined, hasAuthority: boolean): Pa
 function merged(object: TlsObject | undefined, files: TlsFiles, weaker: Partial<TlsObject>): object {
   const result = {};
   for (const name of Object.getOwnPropertyNames(object ?? {})) {
-    // The application may replace what is in its object.
+    // The application may replace values in its object.
     Object.defineProperty(result, name, { get: () => object?.[name], enumerable: name !== 'key', configurable: true });
   }
   for (const [name, read] of Object.entries(files)) {
-    // Hidden, so that nothing is read, or shown, when the options are printed.
+    // Hidden, so that printing the options neither reads nor shows a file.
     Object.defineProperty(result, name, { get: read, enumerable: false, configurable: true });
   }
   return Object.assign(result, weaker);
@@ -215,10 +215,10 @@ const fileWords = [
   { word: 'sslkey', variable: 'PGSSLKEY', option: 'key' },
 ] as const;
 
-// What makes `pg` throw the option away. `uselibpqcompat` alone does not, and stays for a client that is made of a pool's options.
+// What makes `pg` ignore the option. `uselibpqcompat` alone does not, and stays for a client that is made from a pool's options.
 const tlsWords = ['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation'];
 
 const weakModes = ['prefer', 'require'];
 
-// Node.js checks no certificate of a session that is resumed, nor of one with a shared key, and a context may bring either.
+// Node.js does not check the certificate of a resumed session, nor of one with a pre-shared key, and a context may bring either.
 const skipsIdentity = ['session', 'pskCallback'] as const;
