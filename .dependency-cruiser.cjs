@@ -49,7 +49,7 @@ const pgRooms = {
 };
 
 // The files beside the rooms of pg that every room may import. They import nothing but each other.
-const pgGround = ['errors', 'events', 'recent-events', 'secrets', 'warnings'];
+const pgGround = ['errors', 'events', 'failure-kind', 'recent-events', 'secrets', 'warnings'];
 
 // Settings are made of what the rooms below want to know, and used by those that read them.
 const pgOptions = { below: ['settings', 'connect', 'liveness', 'driver'], above: ['failover', 'client', 'pool'] };

@@ -279,11 +279,13 @@ const coreTable: Readonly<Record<string, Entry>> = {
     run: core.createTargetPolicy,
     codes: refusals,
   },
+  drillFinished: 'constant',
   discoverClusterContext: {
     args: () => [{ searchDomains: ['default.svc.cluster.local'], readNamespace: () => 'default' }],
     run: core.discoverClusterContext,
   },
   dnsAddressesChangedChannel: 'constant',
+  dnsAnswerChannel: 'constant',
   dnsCacheSettings: {
     args: () => [
       { timeToSwitchSeconds: 10, clusterDomain: 'cluster.local', nodeLocalDns: true, clusterDnsAddress: '10.96.0.10' },
@@ -400,6 +402,7 @@ const coreTable: Readonly<Record<string, Entry>> = {
   serviceSwitcherRole: { args: () => [clusterRole], run: core.serviceSwitcherRole, codes: manifest },
   sourceDegraded: 'constant',
   sourceRecovered: 'constant',
+  splitBrainSeen: 'constant',
   switchApplyConfiguration: {
     args: () => [{ name: 'webscaler-db', namespace: 'default', ...switched, onlyIf: { resourceVersion: '1' } }],
     run: core.switchApplyConfiguration,
@@ -585,6 +588,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   connected: 'constant',
   addressesLeft: 'constant',
   drained: 'constant',
+  operationEnded: 'constant',
   native: 'constant',
   outcomeOf: { args: () => [new Error('an error')], run: pg.outcomeOf },
   pgModule: 'constant',
@@ -592,7 +596,9 @@ const pgTable: Readonly<Record<string, Entry>> = {
   retried: 'constant',
   serviceNotFollowed: 'constant',
   stepTaken: 'constant',
+  serverProbed: 'constant',
   switched: 'constant',
+  waited: 'constant',
   targetNotFollowed: 'constant',
 };
 

@@ -1,4 +1,6 @@
+import type { Outcome } from '@externalname/core';
 import { EventChannel } from '@externalname/core/events';
+import type { FailureKind } from './failure-kind.ts';
 
 /** A pool moved to another target. Channel `externalname:pg:switch`. */
 export interface SwitchEvent {
@@ -16,6 +18,8 @@ export interface SwitchEvent {
   readonly idle: number;
   /** Connections in use that drain. */
   readonly draining: number;
+  /** From the moment when the source named the target to the move, in milliseconds. */
+  readonly decisionMillis: number;
 }
 
 /** Nothing is left on earlier targets. Channel `externalname:pg:drained`. */
@@ -54,6 +58,8 @@ export interface TargetRefusedEvent {
   readonly stays: string | undefined;
   /** Why it is not followed. */
   readonly error: unknown;
+  /** What kind of failure that is. */
+  readonly kind: FailureKind;
 }
 
 /** A connection was made or could not be made. Channel `externalname:pg:connect`. */
@@ -68,6 +74,10 @@ export interface ConnectEvent {
   readonly durationMillis: number;
   /** Why there is no connection, where there is none. */
   readonly error?: unknown;
+  /** What kind of failure that is. */
+  readonly kind?: FailureKind;
+  /** When the certificate of the server ends; left out without TLS. */
+  readonly certificateExpiresAt?: Date;
 }
 
 /** Work that was not executed is retried: a query, a transaction, a LISTEN. Channel `externalname:pg:retry`. */
@@ -78,6 +88,54 @@ export interface RetryEvent {
   readonly attempt: number;
   /** Why it is done again. */
   readonly error: unknown;
+  /** What kind of failure that is. */
+  readonly kind: FailureKind;
+  /** What is known of the attempt that failed. */
+  readonly outcome: Outcome;
+}
+
+/** A call of `pool.query()` or `pool.transaction()` is over. Channel `externalname:pg:operation`. */
+export interface OperationEvent {
+  /** The Service, or the host, as it was given. */
+  readonly name: string;
+  /** Which call it was. */
+  readonly operation: 'query' | 'transaction';
+  /** From the call to its answer, in milliseconds: waits for a connection and retries included. */
+  readonly durationMillis: number;
+  /** How often it was tried, from 1. */
+  readonly attempts: number;
+  /** From the end of the first attempt to that of the last, in milliseconds; left out where there was one attempt. */
+  readonly retriedMillis?: number;
+  /** Where the pool pointed at the end. */
+  readonly target?: string;
+  /** Why it failed; left out where it did not. */
+  readonly error?: unknown;
+  /** What kind of failure that is. */
+  readonly kind?: FailureKind;
+}
+
+/** A caller who found no connection at hand does not wait any longer. Channel `externalname:pg:wait`. */
+export interface WaitEvent {
+  /** The Service, or the host, as it was given. */
+  readonly name: string;
+  /** How long the caller waited, in milliseconds, a new connection included; 0 where `maxWaiting` refused the call. */
+  readonly durationMillis: number;
+  /** Why there was no connection; left out where there was one. */
+  readonly error?: unknown;
+  /** What kind of failure that is; `deadline` if the time was up. */
+  readonly kind?: FailureKind;
+}
+
+/** A server that had fallen silent was asked for a sign of life. Channel `externalname:pg:probe`. */
+export interface ProbeEvent {
+  /** The Service, as it was given. */
+  readonly name: string;
+  /** `address:port` */
+  readonly address: string;
+  /** Whether it answered. */
+  readonly alive: boolean;
+  /** How long that took, in milliseconds. */
+  readonly durationMillis: number;
 }
 
 /**
@@ -101,6 +159,12 @@ export const addressesLeft = new EventChannel<AddressesLeftEvent>('externalname:
 export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
 /** A connection was made or could not be made. See {@link ConnectEvent}. */
 export const connected = new EventChannel<ConnectEvent>('externalname:pg:connect');
+/** A call is over. See {@link OperationEvent}. */
+export const operationEnded = new EventChannel<OperationEvent>('externalname:pg:operation');
+/** A caller does not wait any longer. See {@link WaitEvent}. */
+export const waited = new EventChannel<WaitEvent>('externalname:pg:wait');
+/** A silent server was asked for a sign of life. See {@link ProbeEvent}. */
+export const serverProbed = new EventChannel<ProbeEvent>('externalname:pg:probe');
 /** Work that was not executed is done again. See {@link RetryEvent}. */
 export const retried = new EventChannel<RetryEvent>('externalname:pg:retry');
 /** A plain host is a Service, and its pool does not follow it. See {@link ServiceNotFollowedEvent}. */

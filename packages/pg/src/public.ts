@@ -26,14 +26,20 @@ export {
   connected,
   type DrainedEvent,
   drained,
+  type OperationEvent,
+  operationEnded,
+  type ProbeEvent,
   type RetryEvent,
   retried,
   type ServiceNotFollowedEvent,
   type SwitchEvent,
+  serverProbed,
   serviceNotFollowed,
   switched,
   type TargetRefusedEvent,
   targetNotFollowed,
+  type WaitEvent,
+  waited,
 } from './events.ts';
 export { classifyFailure, type Failure, type FailureKind, outcomeOf, type Phase } from './failures/classify.ts';
 export type { LivenessOptions } from './liveness/liveness.ts';
@@ -42,7 +48,7 @@ export { type PgModule, pgModule } from './pg-module.ts';
 export * from './pg-names.ts';
 export type { ListenNotification, ListenOptions, Reconnection, Subscription } from './pool/listening.ts';
 export { Pool, type PoolDependencies } from './pool/pool.ts';
-export type { PoolStatus } from './pool/pool-status.ts';
+export type { ConnectionCount, PoolStatus } from './pool/pool-status.ts';
 export type { Repeatable } from './pool/query.ts';
 export { type RecentEvent, recentEventsOf, type StepEvent, stepTaken } from './recent-events.ts';
 export type { Transaction } from './transaction/scope.ts';

@@ -36,8 +36,8 @@ export interface FollowerHost {
   vet(target: Target, signal: AbortSignal): Promise<void>;
   /** Says what an error of `vet` means. */
   judge(error: unknown): CandidateFailure;
-  /** Moves the pool to a target: from now on only connections to it are handed out. */
-  move(target: Target, previous: Target | undefined): void;
+  /** Moves the pool to a target: from now on only connections to it are handed out. `decisionMillis` since the source named it. */
+  move(target: Target, previous: Target | undefined, decisionMillis: number): void;
   /** Whether the current target serves: a connection to it was made or used, and none has failed since. */
   currentServes(): boolean;
   /**
@@ -85,7 +85,10 @@ export class TargetFollower {
   readonly #host: FollowerHost;
   readonly #clock: Clock;
   #current: Target | undefined;
+  #currentSince: number | undefined;
   #candidate: { readonly target: Target; readonly controller: AbortController } | undefined;
+  /** When the source named the last candidate, in `now()` milliseconds. */
+  #namedAt = 0;
   #first: Promise<Target> | undefined;
   #refreshing: Promise<void> | undefined;
   /** Whether the source gave no answer when it was asked last. */
@@ -107,6 +110,16 @@ export class TargetFollower {
    */
   get target(): Target | undefined {
     return this.#asKnown(this.#current);
+  }
+
+  /** Since when the pool has pointed there, in `now()` milliseconds. */
+  get targetSince(): number | undefined {
+    return this.#currentSince;
+  }
+
+  /** How old the source's word is, in milliseconds. */
+  get confirmedMillisAgo(): number | undefined {
+    return this.#settings.source.confirmedMillisAgo;
   }
 
   /** A target that the source names and the pool has not moved to (yet). Stale as `target` is. */
@@ -200,7 +213,8 @@ export class TargetFollower {
     this.#settings.policy.checkTarget(target);
     if (this.#current === undefined && !this.#closed) {
       this.#current = target;
-      this.#host.move(target, undefined);
+      this.#currentSince = this.#clock.now();
+      this.#host.move(target, undefined, 0);
       this.#unsubscribe ??= this.#settings.source.subscribe((next) => this.#consider(next));
     }
     return this.#current ?? target;
@@ -226,6 +240,7 @@ export class TargetFollower {
     this.#dropCandidate();
     const controller = new AbortController();
     this.#candidate = { target, controller };
+    this.#namedAt = this.#clock.now();
     this.#lastFailure = undefined;
     later(() => this.#host.accepted?.(target));
     inBackground(() => this.#tryCandidate(target, controller.signal)).catch((error: unknown) =>
@@ -282,7 +297,8 @@ export class TargetFollower {
     this.#forgetLeft();
     if (previous !== undefined) this.#leftAt.set(previous.externalName, this.#clock.now());
     this.#leftAt.delete(target.externalName);
-    this.#host.move(target, previous);
+    this.#currentSince = this.#clock.now();
+    this.#host.move(target, previous, this.#currentSince - this.#namedAt);
   }
 
   #forgetLeft(): void {

@@ -1,5 +1,5 @@
 import { EventChannel } from '../events/index.ts';
-import type { ResolutionError } from './errors.ts';
+import type { ResolutionError, ResolutionFailure } from './errors.ts';
 import type { Resolution } from './resolution.ts';
 
 /** One query to one server is over. See {@link dnsQueryChannel}. */
@@ -18,6 +18,21 @@ export interface DnsQueryEvent {
 
 /** Published as `externalname:dns:query` after each query to a server. */
 export const dnsQueryChannel = new EventChannel<DnsQueryEvent>('externalname:dns:query');
+
+/** A question to a resolver is answered. See {@link dnsAnswerChannel}. */
+export interface DnsAnswerEvent {
+  /** The name that was asked for, canonical. */
+  readonly name: string;
+  /** Where the answer came from: the cache within its time, a server, or the cache past its time (`stale`). */
+  readonly from: 'cache' | 'server' | 'stale';
+  /** `found`, or why there is no address. `ended` if the caller or the resolver gave up. */
+  readonly result: 'found' | ResolutionFailure | 'ended';
+  /** How long the caller waited, in milliseconds. */
+  readonly elapsedMillis: number;
+}
+
+/** Published as `externalname:dns:answer` when a resolver has answered a question for the whole chain of a name. */
+export const dnsAnswerChannel = new EventChannel<DnsAnswerEvent>('externalname:dns:answer');
 
 /** What a name stands for is no longer what it stood for when it was last asked. */
 export interface DnsChangeEvent {

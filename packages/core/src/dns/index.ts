@@ -1,7 +1,9 @@
 export {
+  type DnsAnswerEvent,
   type DnsChangeEvent,
   type DnsQueryEvent,
   dnsAddressesChangedChannel,
+  dnsAnswerChannel,
   dnsChainChangedChannel,
   dnsQueryChannel,
   dnsSearchDomainFailedChannel,

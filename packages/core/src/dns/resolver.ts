@@ -8,7 +8,12 @@ import { canonicalName } from '../names/index.ts';
 import { aFunction, anObjectWith, checkOptions, optional } from '../shape.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
 import type { Outcome } from './chain.ts';
-import { dnsAddressesChangedChannel, dnsChainChangedChannel } from './channels.ts';
+import {
+  type DnsAnswerEvent,
+  dnsAddressesChangedChannel,
+  dnsAnswerChannel,
+  dnsChainChangedChannel,
+} from './channels.ts';
 import { ResolutionError } from './errors.ts';
 import { type Flight, Flights, type Launch } from './flights.ts';
 import { ChainFollower } from './follower.ts';
@@ -126,9 +131,27 @@ export class DnsResolver implements Resolver {
       );
     }
     if (isLocalhost(canonical)) return this.#local(canonical, loopback, family);
-    const found = fresh ? undefined : this.#find(canonical, family, this.#clock.now());
-    if (found !== undefined) return this.#settle(canonical, family, found, options);
-    return this.#wait(canonical, family, options);
+    const askedAt = this.#clock.now();
+    const found = fresh ? undefined : this.#find(canonical, family, askedAt);
+    const source = found === undefined ? 'server' : 'cache';
+    const answered = (from: DnsAnswerEvent['from'], result: DnsAnswerEvent['result']) =>
+      dnsAnswerChannel.publish(() => ({
+        name: canonical,
+        from,
+        result,
+        elapsedMillis: this.#clock.now() - askedAt,
+      }));
+    try {
+      const resolution =
+        found === undefined
+          ? await this.#wait(canonical, family, options)
+          : this.#settle(canonical, family, found, options);
+      answered(resolution.stale ? 'stale' : source, 'found');
+      return resolution;
+    } catch (error) {
+      answered(source, error instanceof ResolutionError ? error.failure : 'ended');
+      throw error;
+    }
   }
 
   /**

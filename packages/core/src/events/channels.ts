@@ -17,6 +17,11 @@ export class EventChannel<Payload extends object> {
     printIfAsked(name);
   }
 
+  /** Whether anybody listens: for what is to be measured before there is a payload. */
+  get hasSubscribers(): boolean {
+    return this.#channel.hasSubscribers;
+  }
+
   /** Publishes what `payload` makes, if anybody listens. */
   publish(payload: () => Payload): void {
     if (this.#channel.hasSubscribers) this.#channel.publish(payload());

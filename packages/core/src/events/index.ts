@@ -1,5 +1,6 @@
 export { type BackgroundFailedEvent, backgroundFailed } from './background-channels.ts';
 export { EventChannel } from './channels.ts';
+export { type DrillEvent, drillFinished } from './drill-channels.ts';
 export {
   type AddressRefusedEvent,
   type AnswerChangedEvent,
@@ -9,8 +10,10 @@ export {
   answerIgnored,
   type SourceDegradedEvent,
   type SourceRecoveredEvent,
+  type SplitBrainEvent,
   sourceDegraded,
   sourceRecovered,
+  splitBrainSeen,
   type TargetChangedEvent,
   type TargetFacts,
   type TargetRefusedEvent,

@@ -122,3 +122,17 @@ export interface AnswerIgnoredEvent {
  * only be an old answer from a cache. Told while that is so.
  */
 export const answerIgnored = new EventChannel<AnswerIgnoredEvent>('externalname:targets:answer-ignored');
+
+/** Payload of {@link splitBrainSeen}. */
+export interface SplitBrainEvent {
+  /** The Service, as the one who saw it knows it. */
+  readonly name: string;
+  /** The hosts whose servers both take writes; the one that the Service stands for first. */
+  readonly targets: readonly string[];
+}
+
+/**
+ * Two servers of one Service take writes at the same time: what is written to the one that is left behind is lost. Told each time that
+ * it is seen, by a pool with ready sessions or by the probes of a switch.
+ */
+export const splitBrainSeen = new EventChannel<SplitBrainEvent>('externalname:targets:split-brain');

@@ -75,6 +75,7 @@ export class DnsTargetSource implements TargetSource {
   readonly #leftAt = new Map<string, number>();
   #state: State = { state: 'unknown' };
   #timer: Timer | undefined;
+  #confirmedAt: number | undefined;
   #asked = 0;
   #answered = 0;
 
@@ -118,6 +119,11 @@ export class DnsTargetSource implements TargetSource {
     // While nobody follows it, nobody confirms it either.
     const isOver = !this.#feed.isFollowed && this.#clock.now() >= answer.validUntil;
     return isOver && !answer.target.stale ? { ...answer.target, stale: true } : answer.target;
+  }
+
+  /** See {@link TargetSource.confirmedMillisAgo}. */
+  get confirmedMillisAgo(): number | undefined {
+    return this.#confirmedAt === undefined ? undefined : this.#clock.now() - this.#confirmedAt;
   }
 
   /** See {@link TargetSource.subscribe}. */
@@ -312,6 +318,7 @@ export class DnsTargetSource implements TargetSource {
     const before = this.#state;
     const previous = lastAnswer(before);
     const { target } = answer;
+    this.#confirmedAt = this.#clock.now();
     this.#state = { state: 'good', answer: { ...answer, addresses: answer.addresses ?? previous?.addresses } };
     if (before.state === 'degraded') {
       const degradedMillis = this.#clock.now() - before.since;

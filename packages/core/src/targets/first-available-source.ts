@@ -102,6 +102,15 @@ export class FirstAvailableTargetSource implements TargetSource {
     return held.stale === stale ? held : { ...held, stale };
   }
 
+  /** See {@link TargetSource.confirmedMillisAgo}: of the sources that name the target, the one that said so last. */
+  get confirmedMillisAgo(): number | undefined {
+    const held = this.#truth.target?.externalName;
+    const ages = this.#sources.flatMap((source) =>
+      source.known?.externalName === held && source.confirmedMillisAgo !== undefined ? [source.confirmedMillisAgo] : [],
+    );
+    return held === undefined || ages.length === 0 ? undefined : Math.min(...ages);
+  }
+
   /** See {@link TargetSource.subscribe}. */
   subscribe(listener: (target: Target) => void): () => void {
     this.#closing.signal.throwIfAborted();

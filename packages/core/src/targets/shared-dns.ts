@@ -257,6 +257,10 @@ class SourcePart implements TargetSource {
     return this.#closed === undefined ? this.#part?.thing.known : undefined;
   }
 
+  get confirmedMillisAgo(): number | undefined {
+    return this.#closed === undefined ? this.#part?.thing.confirmedMillisAgo : undefined;
+  }
+
   async current(options: CurrentOptions = {}): Promise<Target> {
     options.signal?.throwIfAborted();
     const { fresh = false, signal } = options;

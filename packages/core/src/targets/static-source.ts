@@ -42,6 +42,11 @@ export class StaticTargetSource implements TargetSource {
     return this.#closed ? undefined : this.#target;
   }
 
+  /** See {@link TargetSource.confirmedMillisAgo}: the application is its own authority. */
+  get confirmedMillisAgo(): number | undefined {
+    return this.#closed ? undefined : 0;
+  }
+
   /** See {@link TargetSource.subscribe}. */
   subscribe(listener: (target: Target) => void): () => void {
     if (this.#closed) throw new ClosedError('the target source');

@@ -37,6 +37,11 @@ export interface TargetSource extends AsyncDisposable {
    * and after the end. A source may leave it out: then nobody sees that it has gone stale before it is asked.
    */
   readonly known?: Target | undefined;
+  /**
+   * How long ago its authority said where the Service points, in milliseconds: a good answer of DNS, a sign of life of the watch. Makes
+   * no request. Undefined before the first answer. A source may leave it out: then nobody sees how old its word is.
+   */
+  readonly confirmedMillisAgo?: number | undefined;
   /** Calls back whenever the target changes (not when only its addresses do). Returns the function that ends it. */
   subscribe(listener: (target: Target) => void): () => void;
   /** Ends subscriptions, timers and queries. Idempotent. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type ServiceReference, TargetRefusedError } from '@externalname/core';
+import { splitBrainSeen } from '@externalname/core/events';
 import { ownOptions, printable, sleep } from '@externalname/core/internal';
 import { patchContentTypes } from '@externalname/core/manifests';
 import { canonicalName, parseHostName } from '@externalname/core/names';
@@ -248,6 +249,9 @@ class Switch {
       step.detail = results.map(({ probe, host, detail }) => `${probe} of ${host}: ${detail}`).join('; ');
       return [...notAllowed, ...found];
     });
+    if (objections.some(({ kind }) => kind === 'split-brain')) {
+      splitBrainSeen.publish(() => ({ name: this.#log.facts.service, targets: [from, to] }));
+    }
     const refused = objections.filter(({ kind }) => !accept.has(kind));
     this.#log.facts.accepted = objections.filter(({ kind }) => accept.has(kind));
     if (refused.length > 0) throw this.#refusal(refused);

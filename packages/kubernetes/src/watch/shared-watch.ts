@@ -29,25 +29,35 @@ export interface WatchIdentity {
 export class SharedWatch {
   readonly #watch: ServiceWatch;
   readonly #listeners = new Set<() => void>();
+  readonly #clock: Clock;
   #state: WatchedState = {};
+  #heardAt: number | undefined;
 
   constructor(identity: WatchIdentity, api: KubernetesApi, reference: () => Promise<ServiceReference>) {
     const listener: ServiceWatchListener = {
       observed: (last) => {
+        this.#heardAt = this.#clock.now();
         const { failure } = this.#state;
         this.#change({ last, ...(failure?.failed === 'watch' && { failure }) });
       },
       connected: () => {
+        this.#heardAt = this.#clock.now();
         if (this.#state.failure !== undefined) this.#change(withoutFailure(this.#state));
       },
       unavailable: (error, failed) => this.#change({ ...this.#state, failure: { error, failed } }),
     };
     const { settings, clock, random } = identity;
+    this.#clock = clock;
     this.#watch = new ServiceWatch({ api, reference, settings, clock, random }, listener);
   }
 
   get state(): WatchedState {
     return this.#state;
+  }
+
+  /** How long ago the server said, or stood by, what is known. Bounded by the silence that a watch may keep while all is well. */
+  get heardMillisAgo(): number | undefined {
+    return this.#heardAt === undefined ? undefined : this.#clock.now() - this.#heardAt;
   }
 
   get isFollowed(): boolean {

@@ -118,6 +118,8 @@ class KubernetesTargetSource implements TargetSource {
   /** Why there is no newer answer. */
   #failure: Problem | undefined;
   #degradedSince: number | undefined;
+  /** When a request of its own was answered last. */
+  #askedAt: number | undefined;
 
   constructor(given: KubernetesSourceOptions) {
     checkOptions(given, {
@@ -163,6 +165,13 @@ class KubernetesTargetSource implements TargetSource {
     return this.#answer(this.#problem() ?? innerProblem);
   }
 
+  get confirmedMillisAgo(): number | undefined {
+    const ages = [this.#watch?.heardMillisAgo ?? this.#askedMillisAgo(), this.#inner?.confirmedMillisAgo];
+    const known = ages.filter((age) => age !== undefined);
+    // A chain is as fresh as its oldest part.
+    return this.#known === undefined || known.length === 0 ? undefined : Math.max(...known);
+  }
+
   subscribe(listener: (target: Target) => void): () => void {
     this.#throwIfClosed();
     if (this.#watch === undefined) this.#follow();
@@ -185,6 +194,10 @@ class KubernetesTargetSource implements TargetSource {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #askedMillisAgo(): number | undefined {
+    return this.#askedAt === undefined ? undefined : this.#identity.clock.now() - this.#askedAt;
   }
 
   /** Makes sure that what the Service says is known; resolves with why it cannot be confirmed. */
@@ -275,6 +288,7 @@ class KubernetesTargetSource implements TargetSource {
         timeoutMillis: this.#identity.settings.requestTimeoutMillis,
         signal: this.#closing.signal,
       });
+      this.#askedAt = this.#identity.clock.now();
       this.#accept({ reference, service, resourceVersion: service.resourceVersion, reset: false });
       refusal = this.#objection && { error: this.#objection };
     } catch (error) {

@@ -18,7 +18,13 @@ interface ClientInternals {
   readonly processID?: number | null;
   readonly connection?: NodeJS.EventEmitter & {
     readonly parsedStatements?: Record<string, string | undefined>;
-    stream: { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
+    stream: {
+      destroy(error?: Error): void;
+      pause?(): void;
+      bytesRead?: number;
+      bytesWritten?: number;
+      getPeerX509Certificate?(): { readonly validTo: string } | undefined;
+    };
     attachListeners(stream: ReadableEvents): unknown;
   };
   readonly password?: unknown;
@@ -211,6 +217,13 @@ export function bytesRead(client: pg.ClientBase): number {
 /** How many bytes were handed over to be sent so far; 0 for a client that does not say. */
 export function bytesWritten(client: pg.ClientBase): number {
   return internalsOf(client).connection?.stream.bytesWritten ?? 0;
+}
+
+/** When the certificate that the server showed ends; `undefined` without TLS. */
+export function certificateExpiry(client: pg.ClientBase): Date | undefined {
+  const validTo = internalsOf(client).connection?.stream.getPeerX509Certificate?.()?.validTo;
+  const expiry = new Date(validTo ?? Number.NaN);
+  return Number.isNaN(expiry.getTime()) ? undefined : expiry;
 }
 
 /** The id of the server process that serves the client; `undefined` where the server has not told it. */

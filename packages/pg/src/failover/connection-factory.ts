@@ -1,7 +1,12 @@
 import type { Target } from '@externalname/core';
+import { describeEndpoint } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { AuthenticationDemands } from '../connect/authentication.ts';
 import type { OpenConnection } from '../connect/connector.ts';
+import { certificateExpiry } from '../driver/client-internals.ts';
+import type { ConnectEvent } from '../events.ts';
+import type { FailureKind } from '../failure-kind.ts';
+import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvent } from '../recent-events.ts';
 
 /**
@@ -36,6 +41,26 @@ export interface FactoryHost {
   demands(client: pg.Client, where: string): AuthenticationDemands;
 }
 
+/** A target that is not followed, and why. */
+export interface Refusal {
+  readonly target: string;
+  readonly error: unknown;
+  readonly kind: FailureKind;
+}
+
+/** What the event of an attempt to connect says of its end. */
+export function connectOutcome(
+  outcome: { made: OpenConnection } | { error: unknown },
+): Pick<ConnectEvent, 'address' | 'certificateExpiresAt' | 'error' | 'kind'> {
+  if ('error' in outcome) return { error: outcome.error, kind: classifyFailure(outcome.error, 'connecting').kind };
+  const { client, endpoint } = outcome.made;
+  const certificateExpiresAt = certificateExpiry(client);
+  return {
+    ...(endpoint !== undefined && { address: describeEndpoint(endpoint) }),
+    ...(certificateExpiresAt !== undefined && { certificateExpiresAt }),
+  };
+}
+
 /** Makes a pool's connections. */
 export interface ConnectionFactory {
   /** @throws why no connection can be had, or the reason of the request's signal */
@@ -59,7 +84,11 @@ export interface ConnectionFactory {
   readonly inOutage: boolean;
   readonly target: Target | undefined;
   readonly candidate: Target | undefined;
-  readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
+  /** Since when it has been the target, in `now()` milliseconds. */
+  readonly targetSince: number | undefined;
+  /** How old the source's word is, in milliseconds. */
+  readonly confirmedMillisAgo: number | undefined;
+  readonly refusal: Refusal | undefined;
   /** Sessions that wait at each host that the Service may come to point at, by its name. */
   readonly readySessions: Readonly<Record<string, number>>;
   /** What was done and met last on the way to a server. */

@@ -6,9 +6,17 @@ import { checkRole, RoleReports } from '../connect/session-role.ts';
 import { passwordOf } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
 import { connectClient } from '../driver/connecting.ts';
+import { connected } from '../events.ts';
 import type { PoolSettings } from '../options.ts';
 import { type RecentEvent, RecentEvents } from '../recent-events.ts';
-import type { ConnectionFactory, ConnectionRequest, Epoch, FactoryHost, MadeConnection } from './connection-factory.ts';
+import {
+  type ConnectionFactory,
+  type ConnectionRequest,
+  connectOutcome,
+  type Epoch,
+  type FactoryHost,
+  type MadeConnection,
+} from './connection-factory.ts';
 import { ServerHealth } from './server-health.ts';
 import { UnfollowedService } from './unfollowed-service.ts';
 
@@ -21,6 +29,8 @@ export class HostConnections implements ConnectionFactory {
   readonly inOutage = false;
   readonly target = undefined;
   readonly candidate = undefined;
+  readonly targetSince = undefined;
+  readonly confirmedMillisAgo = undefined;
   readonly refusal = undefined;
   readonly readySessions = {};
   readonly #settings: PoolSettings;
@@ -70,22 +80,32 @@ export class HostConnections implements ConnectionFactory {
     roles.track(client);
     this.#connecting.add(client);
     const happening = { event: 'connect', target: name } as const;
-    const connected = this.#recent.begin(happening);
+    const connecting = this.#recent.begin(happening);
+    const startedAt = this.#clock.now();
+    const report = (outcome: Parameters<typeof connectOutcome>[0]) =>
+      connected.publish(() => ({
+        name,
+        target: name,
+        durationMillis: this.#clock.now() - startedAt,
+        ...connectOutcome(outcome),
+      }));
     try {
       await connectClient(client, request.signal);
       await checkRole(client, roles, name, this.#settings).catch((error: unknown) => {
         closeClient(client, this.#clock);
         throw error;
       });
-      this.#recent.record({ ...happening, millis: connected() });
+      this.#recent.record({ ...happening, millis: connecting() });
     } catch (error) {
       this.#health.failed();
-      this.#recent.record({ ...happening, millis: connected(), error, secrets: [passwordOf(client)] });
+      report({ error });
+      this.#recent.record({ ...happening, millis: connecting(), error, secrets: [passwordOf(client)] });
       throw error;
     } finally {
       this.#connecting.delete(client);
     }
     this.#health.reached();
+    report({ made: { client, endpoint: undefined, roles } });
     return { client, endpoint: undefined, roles, epoch: this.epoch };
   }
 

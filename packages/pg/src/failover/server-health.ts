@@ -16,6 +16,7 @@ export class ServerHealth {
   #suspectedAt = Number.NEGATIVE_INFINITY;
   #everServed = false;
   #servedAt: number | undefined;
+  #address: string | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -45,8 +46,14 @@ export class ServerHealth {
     return this.#everServed;
   }
 
-  /** A connection was made. */
-  reached(): void {
+  /** Where the last connection that was made leads: `address:port`. */
+  get address(): string | undefined {
+    return this.#address;
+  }
+
+  /** A connection was made, to that address if it is known. */
+  reached(address?: string): void {
+    this.#address = address ?? this.#address;
     this.#everServed = true;
     this.confirmed();
   }

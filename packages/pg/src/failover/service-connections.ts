@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, ClosedError, type Endpoint, type Random, ResolutionError, type Target } from '@externalname/core';
+import { splitBrainSeen } from '@externalname/core/events';
 import { describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
 import type * as pg from 'pg';
@@ -17,10 +18,12 @@ import { candidateFailure } from './candidate-failure.ts';
 import {
   type ConnectionFactory,
   type ConnectionRequest,
+  connectOutcome,
   type Epoch,
   type FactoryHost,
   type MadeConnection,
   proofTimeoutMillis,
+  type Refusal,
 } from './connection-factory.ts';
 import { Outage } from './outage.ts';
 import { ReadySessions } from './ready-sessions.ts';
@@ -45,6 +48,8 @@ export interface SwitchedTarget {
   readonly epoch: Epoch;
   /** The connection that showed that the target serves, if one was made. */
   readonly first: MadeConnection | undefined;
+  /** From the moment when the source named the target to the move, in milliseconds. */
+  readonly decisionMillis: number;
 }
 
 /**
@@ -63,7 +68,7 @@ export class ServiceConnections implements ConnectionFactory {
   readonly #ready: ReadySessions;
   readonly #health: ServerHealth;
   #epoch = beginEpoch(0);
-  #refusal: { readonly target: string; readonly error: unknown } | undefined;
+  #refusal: Refusal | undefined;
   #closed = false;
   readonly #outage: Outage;
 
@@ -122,7 +127,7 @@ export class ServiceConnections implements ConnectionFactory {
       {
         vet: (target, signal) => this.#vet(target, signal),
         judge: candidateFailure,
-        move: (target, previous) => this.#move(target, previous),
+        move: (target, previous, decisionMillis) => this.#move(target, previous, decisionMillis),
         currentServes: () => this.#health.serving,
         accepted: () => {
           this.#refusal = undefined;
@@ -143,7 +148,15 @@ export class ServiceConnections implements ConnectionFactory {
     return this.#follower.candidate;
   }
 
-  get refusal(): { readonly target: string; readonly error: unknown } | undefined {
+  get targetSince(): number | undefined {
+    return this.#follower.targetSince;
+  }
+
+  get confirmedMillisAgo(): number | undefined {
+    return this.#follower.confirmedMillisAgo;
+  }
+
+  get refusal(): Refusal | undefined {
     return this.#refusal;
   }
 
@@ -293,7 +306,7 @@ export class ServiceConnections implements ConnectionFactory {
     try {
       const connection = await this.#connectTo(target, epoch.over, createClient);
       if (!epoch.over.aborted) {
-        this.#health.reached();
+        this.#health.reached(connection.endpoint && describeEndpoint(connection.endpoint));
         this.#pacing.succeeded();
         this.#ready.poolIsAt(target.externalName);
         return { ...connection, epoch };
@@ -308,18 +321,18 @@ export class ServiceConnections implements ConnectionFactory {
 
   async #connectTo(target: Target, signal: AbortSignal, createClient?: () => pg.Client): Promise<OpenConnection> {
     const startedAt = this.#clock.now();
-    const report = (outcome: { address?: string; error?: unknown }) =>
+    const report = (outcome: { made: OpenConnection } | { error: unknown }) =>
       connected.publish(() => ({
         name: this.#settings.name,
         target: target.externalName,
         durationMillis: this.#clock.now() - startedAt,
-        ...outcome,
+        ...connectOutcome(outcome),
       }));
     try {
       const fresh = this.#pacing.inOutage;
       const ready = createClient === undefined ? await this.#ready.take(target.externalName, signal) : undefined;
       const connection = ready ?? (await this.#connector.connect(target, { signal, fresh, createClient }));
-      report(connection.endpoint === undefined ? {} : { address: describeEndpoint(connection.endpoint) });
+      report({ made: connection });
       return connection;
     } catch (error) {
       report({ error });
@@ -361,13 +374,28 @@ export class ServiceConnections implements ConnectionFactory {
     const errors: unknown[] = [];
     for (const endpoint of endpoints) {
       try {
-        return await this.#connector.connectMonitor(endpoint, signal);
+        const session = await this.#connector.connectMonitor(endpoint, signal);
+        this.#lookForSecondWriter(target, session);
+        return session;
       } catch (error) {
         signal.throwIfAborted();
         errors.push(error);
       }
     }
     throw new ConnectError(target.externalName, errors);
+  }
+
+  // A server that says that it takes writes beside the one that the pool writes to. By its address, as one server may have two names.
+  #lookForSecondWriter({ externalName }: Target, { endpoint, roles }: OpenConnection): void {
+    const current = this.target?.externalName;
+    const { targetSessionAttrs, name } = this.#settings;
+    const writes = targetSessionAttrs === 'read-write' || targetSessionAttrs === 'primary';
+    const { inHotStandby, defaultReadOnly } = roles.role;
+    const takesWrites = inHotStandby === false && defaultReadOnly === false;
+    const isElsewhere = endpoint !== undefined && describeEndpoint(endpoint) !== this.#health.address;
+    if (!writes || !takesWrites || !isElsewhere || !this.#health.serving) return;
+    if (current === undefined || current === externalName) return;
+    splitBrainSeen.publish(() => ({ name, targets: [current, externalName] }));
   }
 
   // The role of a session is that of the time when it was opened, until its server has answered something.
@@ -397,7 +425,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#ready.keepVetted(connection);
   }
 
-  #move(target: Target, previous: Target | undefined): void {
+  #move(target: Target, previous: Target | undefined, decisionMillis: number): void {
     const vetted = this.#ready.takeVetted();
     this.#refusal = undefined;
     const { externalName, source } = target;
@@ -411,7 +439,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#epoch = beginEpoch(ended.epoch.number + 1);
     const { epoch } = this.#epoch;
     this.#health.targetChanged(vetted !== undefined);
-    this.#host.switched({ target, previous, epoch, first: vetted && { ...vetted, epoch } });
+    this.#host.switched({ target, previous, epoch, first: vetted && { ...vetted, epoch }, decisionMillis });
     ended.end(new Error(`the Service points at ${externalName} now`));
     if (vetted !== undefined) this.#ready.poolIsAt(externalName);
     if (vetted !== undefined) this.#pacing.switched();
@@ -430,11 +458,12 @@ export class ServiceConnections implements ConnectionFactory {
   }
 
   #refused(target: Target, error: unknown): void {
-    this.#refusal = { target: target.externalName, error };
+    const { kind } = classifyFailure(error, 'connecting');
+    this.#refusal = { target: target.externalName, error, kind };
     const stays = this.target?.externalName;
     const from = stays === undefined ? undefined : { from: stays };
     this.#recent.record({ event: 'refuse', target: target.externalName, ...from, error });
-    targetNotFollowed.publish(() => ({ name: this.#settings.name, target: target.externalName, stays, error }));
+    targetNotFollowed.publish(() => ({ name: this.#settings.name, target: target.externalName, stays, error, kind }));
   }
 }
 

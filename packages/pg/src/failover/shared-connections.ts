@@ -62,7 +62,12 @@ export class SharedConnections {
     );
     this.#liveness =
       settings.liveness &&
-      postgresLiveness(settings.liveness, clock, (endpoint, signal) => this.#service.connectMonitor(endpoint, signal));
+      postgresLiveness(
+        settings.liveness,
+        clock,
+        (endpoint, signal) => this.#service.connectMonitor(endpoint, signal),
+        settings.name,
+      );
   }
 
   /**
@@ -112,7 +117,7 @@ export class SharedConnections {
     return this.#liveness?.watch(connection);
   }
 
-  #switchTo({ target, previous, epoch, first }: SwitchedTarget): void {
+  #switchTo({ target, previous, epoch, first, decisionMillis }: SwitchedTarget): void {
     // It has shown that the target serves; a client of the application's own it is not.
     if (first !== undefined) closeClient(first.client, this.#clock);
     const retired = [...this.#clients].map((client) => client.retire(target));
@@ -124,6 +129,7 @@ export class SharedConnections {
       epoch: epoch.number,
       idle: retired.filter((had) => had === 'no work').length,
       draining: retired.filter((had) => had === 'work').length,
+      decisionMillis,
     }));
   }
 

@@ -5,19 +5,34 @@ import type { OpenConnection } from '../connect/connector.ts';
 import { bytesRead, bytesWritten, hasWork, processIdOf } from '../driver/client-internals.ts';
 import { destroyClient } from '../driver/closing.ts';
 import { PeerSilentError } from '../errors.ts';
+import { serverProbed } from '../events.ts';
 import { Liveness, type LivenessSettings } from './liveness.ts';
 import { monitoringSession, probePostgres } from './monitoring-session.ts';
 import type { WatchedConnection } from './silence.ts';
 
-/** Liveness of PostgreSQL servers. `connectMonitor` opens a session that is in no pool. */
+/** Liveness of PostgreSQL servers. `connectMonitor` opens a session that is in no pool; `name` is what events call the Service. */
 export function postgresLiveness(
   settings: LivenessSettings,
   clock: Clock,
   connectMonitor: (endpoint: Endpoint, signal: AbortSignal) => Promise<OpenConnection>,
+  name: string,
 ): Liveness {
   return new Liveness(settings, {
     clock,
-    probe: probePostgres,
+    probe: async (endpoint, signal) => {
+      const startedAt = clock.now();
+      const tell = (alive: boolean) =>
+        serverProbed.publish(() => {
+          return { name, address: describeEndpoint(endpoint), alive, durationMillis: clock.now() - startedAt };
+        });
+      try {
+        await probePostgres(endpoint, signal);
+      } catch (error) {
+        tell(false);
+        throw error;
+      }
+      tell(true);
+    },
     openSession: async (endpoint, signal) => monitoringSession(await connectMonitor(endpoint, signal), clock),
   });
 }

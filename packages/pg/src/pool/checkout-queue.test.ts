@@ -9,6 +9,7 @@ function setUp(max: number) {
   const answers = new Map<Checkout, unknown>();
   const queue = new CheckoutQueue(max, (checkout, permit) => served.push([checkout, permit]));
   const host = {
+    name: 'webscaler-db',
     clock,
     answered: (checkout: Checkout) => queue.leave(checkout),
     timeoutError: (_: Checkout, millis: number) => new Error(`${millis} ms are over`),

@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '@externalname/core';
 import { onAbort } from '@externalname/core/internal';
 import type * as pg from 'pg';
+import { waited } from '../events.ts';
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
-import { recordOutcome } from '../failures/classify.ts';
+import { classifyFailure, recordOutcome } from '../failures/classify.ts';
 import type { Place } from './arrival-order.ts';
 import { markFinal } from './failed-answers.ts';
 import { placeOfCall } from './held-clients.ts';
@@ -13,6 +14,8 @@ export type Borrower = 'query' | 'transaction' | 'application';
 
 /** What is the same for all checkouts of a pool. */
 export interface CheckoutHost {
+  /** What events call the Service. */
+  readonly name: string;
   readonly clock: Clock;
   /** Told once, when the checkout is answered. */
   answered(checkout: Checkout): void;
@@ -35,6 +38,8 @@ export class Checkout {
   turn: Place<Checkout> | undefined;
   readonly #item: PendingItem;
   readonly #host: CheckoutHost;
+  /** When it began to wait, in `now()` milliseconds, if anybody wants to know. */
+  #waitsSince: number | undefined;
   #isAnswered = false;
   #timer: Timer | undefined;
   #request: (ConnectionRequest & { readonly controller: AbortController }) | undefined;
@@ -66,6 +71,11 @@ export class Checkout {
     return this.#request?.lastError;
   }
 
+  /** No connection is at hand for it. */
+  beginToWait(): void {
+    if (waited.hasSubscribers) this.#waitsSince = this.#host.clock.now();
+  }
+
   abandonOn(signal: AbortSignal): void {
     this.#stopAbandoning = onAbort(signal, () => this.fail(signal.reason));
   }
@@ -81,7 +91,7 @@ export class Checkout {
   }
 
   fail(error: unknown): void {
-    if (!this.#answer()) return;
+    if (!this.#answer(error)) return;
     recordOutcome(error, 'not-executed');
     // Every attempt that can help was made by now.
     markFinal(error);
@@ -89,12 +99,23 @@ export class Checkout {
     throwLater(() => this.#item.callback(error, undefined, () => undefined));
   }
 
-  #answer(): boolean {
+  #answer(error?: unknown): boolean {
     if (this.#isAnswered) return false;
     this.#isAnswered = true;
     this.#timer?.cancel();
     this.#stopAbandoning?.();
+    const { name, clock } = this.#host;
+    if (this.#waitsSince !== undefined) tellWait(name, clock.now() - this.#waitsSince, error);
     this.#host.answered(this);
     return true;
   }
+}
+
+/** Tells of a caller who does not wait any longer, and why if that is not because there is a connection. */
+export function tellWait(name: string, durationMillis: number, error: unknown): void {
+  waited.publish(() => ({
+    name,
+    durationMillis,
+    ...(error !== undefined && { error, kind: classifyFailure(error, 'connecting').kind }),
+  }));
 }

@@ -5,9 +5,9 @@ import type { OpenConnection } from '../connect/connector.ts';
 import { isUsable, onEnd } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, PeerSilentError } from '../errors.ts';
-import { retried } from '../events.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import { type Pauses, repeat } from '../failures/retry.ts';
+import { tellRetry } from '../failures/told.ts';
 import type { RecentEvent } from '../recent-events.ts';
 
 /** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
@@ -284,7 +284,7 @@ export class Listening {
           pauses: reconnectPauses,
           // The first error is the caller's to hear; later there is nobody to tell, and somebody who hopes.
           worthRepeating: () => this.#deafSince !== undefined,
-          onRepeat: (_, attempt) => retried.publish(() => ({ name, attempt, error: this.#lastError })),
+          onRepeat: (_, attempt) => tellRetry(this.#clock, undefined, { name, attempt, error: this.#lastError }),
         },
       );
     } catch (error) {

@@ -1,4 +1,7 @@
 import type { Target } from '@externalname/core';
+import type { FailureKind } from '../failure-kind.ts';
+import type { Connections } from './connections.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
 /** What `pool.status()` tells. Holds no secret. */
 export interface PoolStatus {
@@ -12,7 +15,14 @@ export interface PoolStatus {
   /** A target that the source names and the pool has not moved to. `stale` as in `target`. */
   readonly candidate: Target | undefined;
   /** Why the candidate, or the target that the Service points at now, is not followed. */
-  readonly refusal: { readonly target: string; readonly error: unknown } | undefined;
+  readonly refusal: { readonly target: string; readonly error: unknown; readonly kind: FailureKind } | undefined;
+  /** How long the pool has pointed at `target`, in milliseconds; `undefined` where there is none. */
+  readonly targetMillis: number | undefined;
+  /**
+   * How long ago the source's authority said where the Service points, in milliseconds: a good answer of DNS, a sign of life of the
+   * watch. `undefined` before the first one, for a plain host, and for a source that does not say.
+   */
+  readonly confirmedMillisAgo: number | undefined;
   /** How often the pool has moved. */
   readonly epoch: number;
   /**
@@ -22,6 +32,10 @@ export interface PoolStatus {
   readonly serving: boolean;
   /** How long ago the current target was last heard from, in milliseconds; `undefined` if it never was. Long in an idle pool. */
   readonly servedMillisAgo: number | undefined;
+  /** The most connections to the current target at a time: the option `max`. */
+  readonly max: number;
+  /** Connections of every kind, by the role of their server and by what is done with them. Kinds without a connection are left out. */
+  readonly connections: readonly ConnectionCount[];
   /** Connections to the current target. */
   readonly total: number;
   /** Connections that nothing uses. */
@@ -32,4 +46,43 @@ export interface PoolStatus {
   readonly draining: number;
   /** Sessions that wait at each host that the Service may come to point at, by its name (the option `readySessions`). */
   readonly readySessions: Readonly<Record<string, number>>;
+}
+
+/** How many connections have servers of one role, and are used in one way. */
+export interface ConnectionCount {
+  /**
+   * As far as the server has said: `primary` takes writes, `standby` is in recovery, `read-only` is a primary whose sessions take no
+   * writes (`default_transaction_read_only`), `unknown` has not said.
+   */
+  readonly role: 'primary' | 'standby' | 'read-only' | 'unknown';
+  /** `idle`, `used`, `connecting`, or `draining`: in use and never to be handed out again. */
+  readonly state: 'idle' | 'used' | 'connecting' | 'draining';
+  /** How many there are, 1 at least. */
+  readonly count: number;
+}
+
+export function countConnections(
+  connections: Connections<PooledConnection>,
+  connecting: number,
+): readonly ConnectionCount[] {
+  const counts = new Map<string, { role: ConnectionCount['role']; state: ConnectionCount['state']; count: number }>();
+  const count = (role: ConnectionCount['role'], state: ConnectionCount['state'], more = 1) => {
+    const known = counts.get(`${role} ${state}`);
+    if (known === undefined) counts.set(`${role} ${state}`, { role, state, count: more });
+    else known.count += more;
+  };
+  for (const connection of connections.open()) {
+    if (connection.isOver) continue;
+    const inUse = connections.isCurrent(connection) ? 'used' : 'draining';
+    count(roleOf(connection), connection.state === 'idle' ? 'idle' : inUse);
+  }
+  if (connecting > 0) count('unknown', 'connecting', connecting);
+  return [...counts.values()];
+}
+
+function roleOf({ roles }: PooledConnection): ConnectionCount['role'] {
+  const { inHotStandby, defaultReadOnly } = roles.role;
+  if (inHotStandby === undefined) return 'unknown';
+  if (inHotStandby) return 'standby';
+  return defaultReadOnly ? 'read-only' : 'primary';
 }

@@ -28,7 +28,7 @@ import type { Transaction } from '../transaction/scope.ts';
 import type { TransactionOptions } from '../transaction/settings.ts';
 import { runTransaction } from '../transaction/transaction.ts';
 import { addressRetirement } from './address-retirement.ts';
-import { Checkout, type CheckoutHost } from './checkout.ts';
+import { Checkout, type CheckoutHost, tellWait } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
 import { Connections } from './connections.ts';
 import { Ending } from './ending.ts';
@@ -42,7 +42,7 @@ import {
   type Subscription,
 } from './listening.ts';
 import { type PendingItem, type PgPool, pgPoolOf, poolEndedError, throwLater } from './pg-pool.ts';
-import type { PoolStatus } from './pool-status.ts';
+import { countConnections, type PoolStatus } from './pool-status.ts';
 import type { ConnectionHost, PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
 import { endpointsOfProcess } from './process-endpoints.ts';
@@ -152,7 +152,12 @@ export class Pool extends pg.Pool {
     this.#liveness =
       service &&
       settings.liveness &&
-      postgresLiveness(settings.liveness, clock, (endpoint, signal) => service.connectMonitor(endpoint, signal));
+      postgresLiveness(
+        settings.liveness,
+        clock,
+        (endpoint, signal) => service.connectMonitor(endpoint, signal),
+        settings.name,
+      );
     if (service !== undefined && (options as { Client?: unknown }).Client === undefined) {
       pool.Client = controlClientOf({
         settings,
@@ -193,6 +198,7 @@ export class Pool extends pg.Pool {
       },
     });
     this.#checkoutHost = {
+      name: settings.name,
       clock,
       answered: (checkout) => {
         queue.leave(checkout);
@@ -225,7 +231,8 @@ export class Pool extends pg.Pool {
 
   /** Where the pool points and how it does, for a health endpoint. Makes no request, and tells no secret. */
   status(): PoolStatus {
-    const { target, candidate, refusal, serving, servedAt } = this.#factory;
+    const { target, targetSince, confirmedMillisAgo, candidate, refusal, serving, servedAt } = this.#factory;
+    const now = this.#clock.now();
     return {
       name: this.#settings.name,
       target,
@@ -233,7 +240,11 @@ export class Pool extends pg.Pool {
       refusal,
       epoch: this.#connections.epoch.number,
       serving: serving && !this.ending,
-      servedMillisAgo: servedAt === undefined ? undefined : this.#clock.now() - servedAt,
+      servedMillisAgo: servedAt === undefined ? undefined : now - servedAt,
+      targetMillis: targetSince === undefined ? undefined : now - targetSince,
+      confirmedMillisAgo,
+      max: pgPoolOf(this).options.max,
+      connections: countConnections(this.#connections, this.#preparation.making),
       total: this.totalCount,
       idle: this.idleCount,
       waiting: this.#queue.size,
@@ -345,7 +356,8 @@ export class Pool extends pg.Pool {
       else connection.abandon(error);
     };
     const host = { name, failoverTimeoutMillis, clock: this.#clock, random: this.#random, connect, abandon };
-    return runTransaction({ ...host, recentEvents: () => this.#factory.recentEvents }, work, options);
+    const target = () => this.#factory.target?.externalName;
+    return runTransaction({ ...host, target, recentEvents: () => this.#factory.recentEvents }, work, options);
   }
 
   /**
@@ -443,7 +455,9 @@ export class Pool extends pg.Pool {
     const { maxWaiting, connectionTimeoutMillis, failoverTimeoutMillis } = this.#settings;
     const queue = this.#queue;
     if (queue.withoutPermit + 1 - queue.spare > maxWaiting) {
-      process.nextTick(() => item.callback(new TooManyWaitingError(maxWaiting), undefined, () => undefined));
+      const error = new TooManyWaitingError(maxWaiting);
+      tellWait(this.#settings.name, 0, error);
+      process.nextTick(() => item.callback(error, undefined, () => undefined));
       return;
     }
     const checkout = new Checkout(item, origin?.borrower ?? 'application', this.#checkoutHost);
@@ -468,6 +482,7 @@ export class Pool extends pg.Pool {
   // ---- Between the parts
 
   #wait(checkout: Checkout, timeoutMillis: number): void {
+    checkout.beginToWait();
     if (Number.isFinite(timeoutMillis)) checkout.expireAfter(timeoutMillis);
     this.#queue.wait(checkout);
   }

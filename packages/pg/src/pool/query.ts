@@ -13,10 +13,10 @@ import {
 } from '../driver/query-forms.ts';
 import { mayCommitWithin } from '../driver/statement.ts';
 import { isQuery, superviseObject } from '../driver/unfinished.ts';
-import { retried } from '../events.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure, isDatabaseError, recordOutcome } from '../failures/classify.ts';
 import { mayRetry, retryNotExecuted } from '../failures/retry.ts';
+import { type Attempts, type Operation, tellOperation, tellRetry } from '../failures/told.ts';
 import type { PoolSettings } from '../options.ts';
 import { type FailedAnswers, isFinal } from './failed-answers.ts';
 import { type PgPool, poolEndedError } from './pg-pool.ts';
@@ -57,8 +57,17 @@ export class Queries {
   /** The statement that `ready()` waits for, while it is under way. */
   #proof: Promise<unknown> | undefined;
 
+  readonly #operation: Operation;
+
   constructor(parts: QueriesParts) {
     this.#parts = parts;
+    const { settings, clock, factory } = parts;
+    this.#operation = {
+      name: settings.name,
+      operation: 'query',
+      clock,
+      target: () => factory.target?.externalName,
+    };
   }
 
   /** See `pool.ready()`. */
@@ -90,8 +99,10 @@ export class Queries {
     const parameters = typeof values === 'function' ? undefined : values;
     const startedAt = clock.now();
     // Little is made here, as most queries succeed and every object costs them all.
-    const result = (once(text, parameters, undefined, undefined) as Promise<unknown>).catch((error: unknown) =>
-      this.#again(error, text, parameters, startedAt),
+    const result = tellOperation(this.#operation, (attempts) =>
+      (once(text, parameters, undefined, undefined) as Promise<unknown>).catch((error: unknown) =>
+        this.#again(error, text, parameters, startedAt, attempts),
+      ),
     );
     return done === undefined ? result : replyByCallback(done, result, undefined);
   }
@@ -115,7 +126,13 @@ export class Queries {
     return answer;
   }
 
-  async #again(error: unknown, text: unknown, values: unknown, startedAt: number): Promise<unknown> {
+  async #again(
+    error: unknown,
+    text: unknown,
+    values: unknown,
+    startedAt: number,
+    attempts: Attempts | undefined,
+  ): Promise<unknown> {
     const { pool, settings, clock, random, factory, answers, once } = this.#parts;
     const { name, failoverTimeoutMillis } = settings;
     const judge = (cause: unknown) => {
@@ -145,7 +162,7 @@ export class Queries {
       idempotent,
       isFinal: (cause) => pool.ending || isFinal(cause),
       recentEvents: () => factory.recentEvents,
-      onRepeat: (cause, number) => retried.publish(() => ({ name, attempt: number, error: cause })),
+      onRepeat: (cause, number) => tellRetry(clock, attempts, { name, attempt: number, error: cause }),
     });
   }
 }

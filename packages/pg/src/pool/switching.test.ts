@@ -65,7 +65,7 @@ function setUp({ max = 2, hook = async (): Promise<void> => undefined } = {}) {
     const previous = factory.target;
     factory.target = to;
     epoch = epochOf(epoch.number + 1);
-    switching.switchTo({ target: to, previous, epoch, first: first ? make() : undefined });
+    switching.switchTo({ target: to, previous, epoch, decisionMillis: 40, first: first ? make() : undefined });
     switching.check();
   };
   return { clock, connections, factory, switching, add, switchTo, madeIdle };

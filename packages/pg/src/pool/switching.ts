@@ -44,7 +44,7 @@ export class Switching {
     return this.#first;
   }
 
-  switchTo({ target, previous, epoch, first }: SwitchedTarget): void {
+  switchTo({ target, previous, epoch, first, decisionMillis }: SwitchedTarget): void {
     const { settings, clock, connections } = this.#parts;
     const { idle, draining, cut } = connections.advance(epoch);
     this.#beganAt = clock.now();
@@ -57,6 +57,7 @@ export class Switching {
       epoch: epoch.number,
       idle: idle.length,
       draining: draining.length,
+      decisionMillis,
     }));
     if (first !== undefined) this.#prepareFirst(first);
     for (const connection of idle) connection.close();

@@ -19,6 +19,8 @@ export interface TransactionHost {
   connect(options: { budgetMillis: number | undefined; signal: AbortSignal | undefined }): Promise<pg.PoolClient>;
   /** Gives up a client with the statement that runs on it: it fails with the error here, and ends on the server too. */
   abandon(client: pg.PoolClient, error: Error): void;
+  /** Where the pool points. */
+  target(): string | undefined;
   /** What was tried last on the way to a server. */
   recentEvents(): readonly RecentEvent[];
 }

@@ -8,9 +8,9 @@ import {
   TransactionEndedEarlyError,
   TransactionRolledBackError,
 } from '../errors.ts';
-import { retried } from '../events.ts';
 import { classifyFailure, recordOutcome } from '../failures/classify.ts';
 import { repeat } from '../failures/retry.ts';
+import { type Attempts, tellOperation, tellRetry } from '../failures/told.ts';
 import { askOutcome, type CommitEvidence, gatherEvidence } from './commit-outcome.ts';
 import { mayRepeat, type RepeatBudget, type RepeatReason, repeatReason } from './repeat-rules.ts';
 import { askWith, endTransaction, giveUp, type TransactionHost } from './rollback.ts';
@@ -20,10 +20,22 @@ import { type TransactionOptions, type TransactionSettings, transactionSettings 
 /**
  * Runs `work` in a transaction; see {@link Pool.transaction}.
  */
-export async function runTransaction<T>(
+export function runTransaction<T>(
   host: TransactionHost,
   work: (tx: Transaction) => T | Promise<T>,
   options: TransactionOptions = {},
+): Promise<T> {
+  const { name, clock, target } = host;
+  return tellOperation({ name, operation: 'transaction', clock, target }, (attempts) =>
+    repeatTransaction(host, work, options, attempts),
+  );
+}
+
+async function repeatTransaction<T>(
+  host: TransactionHost,
+  work: (tx: Transaction) => T | Promise<T>,
+  options: TransactionOptions,
+  attempts: Attempts | undefined,
 ): Promise<T> {
   if (typeof work !== 'function') throw new InvalidArgumentError('work', 'pass the function that does the work');
   const run = new TransactionRun(host, work, transactionSettings(options));
@@ -42,7 +54,7 @@ export async function runTransaction<T>(
         signal: options.signal,
         worthRepeating: (error) => error instanceof Again,
         onRepeat: (again, attempt) =>
-          retried.publish(() => ({ name, attempt, error: again instanceof Error ? again.cause : again })),
+          tellRetry(clock, attempts, { name, attempt, error: again instanceof Error ? again.cause : again }),
       },
     );
   } catch (error) {

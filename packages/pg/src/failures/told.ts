@@ -1,0 +1,61 @@
+import type { Clock } from '@externalname/core';
+import { operationEnded, retried } from '../events.ts';
+import { classifyFailure } from './classify.ts';
+
+/** How often a call was tried so far, for its event. */
+export interface Attempts {
+  made: number;
+  /** When the first one failed, in `now()` milliseconds. */
+  failedAt: number | undefined;
+}
+
+/** What the event of a call tells beside its outcome. */
+export interface Operation {
+  readonly name: string;
+  readonly operation: 'query' | 'transaction';
+  readonly clock: Clock;
+  readonly target: () => string | undefined;
+}
+
+/** Runs a call, and tells of its end if anybody listens. Unheard it costs one comparison. */
+export function tellOperation<T>(
+  { name, operation, clock, target }: Operation,
+  run: (attempts: Attempts | undefined) => Promise<T>,
+): Promise<T> {
+  if (!operationEnded.hasSubscribers) return run(undefined);
+  const attempts: Attempts = { made: 1, failedAt: undefined };
+  const startedAt = clock.now();
+  const result = run(attempts);
+  const ended = (error: unknown) => {
+    const now = clock.now();
+    const { made, failedAt } = attempts;
+    const at = target();
+    operationEnded.publish(() => ({
+      name,
+      operation,
+      durationMillis: now - startedAt,
+      attempts: made,
+      ...(failedAt !== undefined && { retriedMillis: now - failedAt }),
+      ...(at !== undefined && { target: at }),
+      ...(error !== undefined && { error, kind: classifyFailure(error, 'connected').kind }),
+    }));
+  };
+  result.then(() => ended(undefined), ended);
+  return result;
+}
+
+/** Tells of a retry, and counts it. */
+export function tellRetry(
+  clock: Clock,
+  attempts: Attempts | undefined,
+  facts: { readonly name: string; readonly attempt: number; readonly error: unknown },
+): void {
+  if (attempts !== undefined) {
+    attempts.made += 1;
+    attempts.failedAt ??= clock.now();
+  }
+  retried.publish(() => {
+    const { kind, outcome } = classifyFailure(facts.error, 'connected');
+    return { ...facts, kind, outcome };
+  });
+}
