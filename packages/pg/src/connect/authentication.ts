@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type * as pg from 'pg';
 import {
   type AuthenticatingClient,
@@ -6,6 +7,7 @@ import {
   authenticationOf,
   type HandlerName,
 } from '../driver/authentication-handlers.ts';
+import { streamOf } from '../driver/client-internals.ts';
 import { hideClientSecrets, hideEchoes } from '../driver/concealed-client.ts';
 import { guardMessages } from '../driver/message-guard.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
@@ -186,6 +188,17 @@ function certificateOf(stream: AuthenticationStream, client: AuthenticatingClien
 }
 
 const certificates = new WeakMap<AuthenticationStream, Buffer>();
+
+/** When the certificate that the server showed to a client ends; `undefined` without TLS. */
+export function certificateExpiry(client: pg.ClientBase): Date | undefined {
+  const stream = streamOf(client) as Partial<AuthenticationStream> | undefined;
+  if (stream === undefined) return undefined;
+  const raw =
+    certificates.get(stream as AuthenticationStream) ??
+    stream.getPeerX509Certificate?.()?.raw ??
+    stream.getPeerCertificate?.().raw;
+  return raw === undefined ? undefined : new Date(new X509Certificate(raw).validTo);
+}
 
 function bindingOf(stream: AuthenticationStream, client: AuthenticatingClient): Buffer {
   const certificate = certificateOf(stream, client);

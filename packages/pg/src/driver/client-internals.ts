@@ -18,13 +18,7 @@ interface ClientInternals {
   readonly processID?: number | null;
   readonly connection?: NodeJS.EventEmitter & {
     readonly parsedStatements?: Record<string, string | undefined>;
-    stream: {
-      destroy(error?: Error): void;
-      pause?(): void;
-      bytesRead?: number;
-      bytesWritten?: number;
-      getPeerX509Certificate?(): { readonly validTo: string } | undefined;
-    };
+    stream: { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
     attachListeners(stream: ReadableEvents): unknown;
   };
   readonly password?: unknown;
@@ -219,11 +213,9 @@ export function bytesWritten(client: pg.ClientBase): number {
   return internalsOf(client).connection?.stream.bytesWritten ?? 0;
 }
 
-/** When the certificate that the server showed ends; `undefined` without TLS. */
-export function certificateExpiry(client: pg.ClientBase): Date | undefined {
-  const validTo = internalsOf(client).connection?.stream.getPeerX509Certificate?.()?.validTo;
-  const expiry = new Date(validTo ?? Number.NaN);
-  return Number.isNaN(expiry.getTime()) ? undefined : expiry;
+/** What the client reads from and writes to; a TLS socket, as a rule. */
+export function streamOf(client: pg.ClientBase): object | undefined {
+  return internalsOf(client).connection?.stream;
 }
 
 /** The id of the server process that serves the client; `undefined` where the server has not told it. */

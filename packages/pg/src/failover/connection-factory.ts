@@ -1,9 +1,8 @@
 import type { Target } from '@externalname/core';
-import { describeEndpoint } from '@externalname/core/internal';
+import { addressOf } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import type { AuthenticationDemands } from '../connect/authentication.ts';
+import { type AuthenticationDemands, certificateExpiry } from '../connect/authentication.ts';
 import type { OpenConnection } from '../connect/connector.ts';
-import { certificateExpiry } from '../driver/client-internals.ts';
 import type { ConnectEvent } from '../events.ts';
 import type { FailureKind } from '../failure-kind.ts';
 import { classifyFailure } from '../failures/classify.ts';
@@ -56,7 +55,7 @@ export function connectOutcome(
   const { client, endpoint } = outcome.made;
   const certificateExpiresAt = certificateExpiry(client);
   return {
-    ...(endpoint !== undefined && { address: describeEndpoint(endpoint) }),
+    ...(endpoint !== undefined && { address: addressOf(endpoint) }),
     ...(certificateExpiresAt !== undefined && { certificateExpiresAt }),
   };
 }

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, ClosedError, type Endpoint, type Random, ResolutionError, type Target } from '@externalname/core';
 import { splitBrainSeen } from '@externalname/core/events';
-import { describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
+import { addressOf, describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
 import type * as pg from 'pg';
 import { Connector, type OpenConnection } from '../connect/connector.ts';
@@ -306,7 +306,7 @@ export class ServiceConnections implements ConnectionFactory {
     try {
       const connection = await this.#connectTo(target, epoch.over, createClient);
       if (!epoch.over.aborted) {
-        this.#health.reached(connection.endpoint && describeEndpoint(connection.endpoint));
+        this.#health.reached(connection.endpoint && addressOf(connection.endpoint));
         this.#pacing.succeeded();
         this.#ready.poolIsAt(target.externalName);
         return { ...connection, epoch };
@@ -392,7 +392,7 @@ export class ServiceConnections implements ConnectionFactory {
     const writes = targetSessionAttrs === 'read-write' || targetSessionAttrs === 'primary';
     const { inHotStandby, defaultReadOnly } = roles.role;
     const takesWrites = inHotStandby === false && defaultReadOnly === false;
-    const isElsewhere = endpoint !== undefined && describeEndpoint(endpoint) !== this.#health.address;
+    const isElsewhere = endpoint !== undefined && addressOf(endpoint) !== this.#health.address;
     if (!writes || !takesWrites || !isElsewhere || !this.#health.serving) return;
     if (current === undefined || current === externalName) return;
     splitBrainSeen.publish(() => ({ name, targets: [current, externalName] }));

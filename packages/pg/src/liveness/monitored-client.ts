@@ -1,5 +1,5 @@
 import type { Clock, Endpoint } from '@externalname/core';
-import { describeEndpoint } from '@externalname/core/internal';
+import { addressOf, describeEndpoint } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { bytesRead, bytesWritten, hasWork, processIdOf } from '../driver/client-internals.ts';
@@ -23,7 +23,7 @@ export function postgresLiveness(
       const startedAt = clock.now();
       const tell = (alive: boolean) =>
         serverProbed.publish(() => {
-          return { name, address: describeEndpoint(endpoint), alive, durationMillis: clock.now() - startedAt };
+          return { name, address: addressOf(endpoint), alive, durationMillis: clock.now() - startedAt };
         });
       try {
         await probePostgres(endpoint, signal);
