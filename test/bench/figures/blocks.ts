@@ -14,6 +14,7 @@ export const blocks: Readonly<Record<string, (figures: Figures) => string>> = {
   site,
   scram,
   validation,
+  dns,
 };
 
 function overview(figures: Figures): string {
@@ -202,6 +203,49 @@ function scram(figures: Figures): string {
         spread(runs.values(`${iterations} iterations, warm / ${what}`), format);
       return `| ${iterations.toLocaleString('en')} | ${cell('plain ms', millis)} | ${cell('ours ms', millis)} | ${cell('ratio', ratio)} |`;
     }),
+    '',
+    `${runs.kind} of \`${runs.command}\`. ${runs.place}.`,
+    '',
+  );
+}
+
+function dns(figures: Figures): string {
+  const runs = of(figures, 'dns');
+  const service = 'webscaler-db.default.svc.cluster.local';
+  const names = ['webscaler-db', 'webscaler-db.default', 'webscaler-db.default.svc', service, `${service}.`];
+  const ways = ['resolve(service)', 'resolveHost, first', 'resolveHost, then', 'libc (dns.lookup)'];
+  const took = (way: string) => {
+    const cell = (what: string) => spread(runs.values(`uncached / ${way} / ${what}`), { digits: 2 });
+    return `| ${way} | ${cell('median ms')} | ${cell('ratio')} |`;
+  };
+  const rate = (way: string) => `| ${way} | ${spread(runs.values(`cached / ${way} / ratio`), { digits: 1 })} |`;
+  return lines(
+    '',
+    'Queries at the server for A and AAAA, with `ndots:5` and three search domains. If one family is asked for, it is half.',
+    '',
+    '| name | `resolve(service)` | `resolveHost`, first | `resolveHost`, then | libc |',
+    '| --- | --: | --: | --: | --: |',
+    ...names.map((name) => {
+      const cells = ways.map((way) => spread(runs.values(`queries / ${name} / ${way}`)));
+      return `| \`${name}\` | ${cells.join(' | ')} |`;
+    }),
+    '',
+    'Uncached, with a server that takes 1 ms to answer:',
+    '',
+    '| way | ms | ratio to the first row |',
+    '| --- | --: | --: |',
+    took('c-ares: resolveCname, then resolve4'),
+    took('c-ares: resolve4 alone (no chain)'),
+    took('externalname: chain + A'),
+    took('externalname: chain + A + AAAA'),
+    '',
+    'From the cache, one name:',
+    '',
+    '| way | lookups a second, ratio to `cacheable-lookup` |',
+    '| --- | --: |',
+    rate('externalname: lookup'),
+    rate('externalname: resolve (promise)'),
+    rate('undici: dns interceptor'),
     '',
     `${runs.kind} of \`${runs.command}\`. ${runs.place}.`,
     '',
