@@ -1,7 +1,12 @@
 import type { Options } from 'tsup';
 
-/** How every package is built: ESM and CJS, each with its own types, from the entries that its `exports` name. */
-export function packageBuild(entry: string[]): Options {
+/**
+ * How every package is built: ESM and CJS, each with its own types, from the entries that its `exports` name.
+ *
+ * The packages in `bundled` are copied into the build, and their licences into THIRD-PARTY-LICENSES. They are small, and to find, read and
+ * (in an ES module) scan their files takes as long at start as all code of the package. See docs/decisions/0018-what-a-start-loads.md.
+ */
+export function packageBuild(entry: string[], bundled: string[] = []): Options {
   return {
     entry,
     format: ['esm', 'cjs'],
@@ -16,28 +21,24 @@ export function packageBuild(entry: string[]): Options {
     // By Rollup, which also makes the CJS chunks: it keeps `import()`, which tsup's own way loses.
     treeshake: true,
     removeNodeProtocol: false,
-    // `import.meta.url` has a meaning in the CJS build too.
-    shims: true,
-    noExternal: [...esmOnly],
-    esbuildPlugins: [importedByEsm()],
+    noExternal: bundled,
+    esbuildPlugins: [builtinsOfBundled()],
   };
 }
 
-/**
- * Published as ESM only. The ESM build imports them, as any dependency; the CJS build carries a copy, because Jest
- * and other loaders of their own can not require ES modules. Their licences stand in THIRD-PARTY-LICENSES.
- */
-const esmOnly = ['p-retry', 'is-network-error'] as const;
-
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 
-function importedByEsm(): Plugin {
+/** The modules of Node.js that a bundled CommonJS package requires are imported: an ES module has no `require`. */
+function builtinsOfBundled(): Plugin {
   return {
-    name: 'imported-by-esm',
+    name: 'builtins-of-bundled',
     setup(build) {
-      // tsup asks esbuild for ESM in both builds when it splits chunks; this constant is what tells them apart.
-      if (build.initialOptions.define?.['TSUP_FORMAT'] !== '"esm"') return;
-      build.onResolve({ filter: new RegExp(`^(${esmOnly.join('|')})$`) }, ({ path }) => ({ path, external: true }));
+      build.onResolve({ filter: /^(buffer|events)$/ }, ({ path, kind }) =>
+        kind === 'require-call' ? { path, namespace: 'builtin' } : undefined,
+      );
+      build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+        contents: `export * from 'node:${path}';`,
+      }));
     },
   };
 }

@@ -4,4 +4,5 @@ import manifest from './package.json' with { type: 'json' };
 
 // One entry for each subpath of `exports`.
 const subpaths = Object.values(manifest.exports).filter((subpath) => typeof subpath === 'object');
-export default defineConfig(packageBuild(subpaths.map((subpath) => subpath['@externalname/source'])));
+const entries = subpaths.map((subpath) => subpath['@externalname/source']);
+export default defineConfig(packageBuild(entries, ['dns-packet', '@leichtgewicht/ip-codec', 'ipaddr.js']));

@@ -26,6 +26,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['ground-floor', 'packages/core/src/deadline.ts', `import { x } from './names/index.ts';`],
   ['manual-clock-is-for-tests', 'packages/core/src/dns/c.ts', `import { x } from '../manual-clock.ts';`],
   ['package-by-its-face', 'packages/pg/src/b.ts', `import { x } from '../../core/src/names/index.ts';`],
+  ['start-loads-little', 'packages/pg/src/l.ts', `import { x } from '@externalname/core/manifests';`],
   ['examples-use-the-public-face', 'examples/one/src/a.ts', `import { x } from '@externalname/core/internal';`],
   ['production-imports-no-test', 'packages/pg/src/c.ts', `import { x } from '../test/fixture.ts';`],
   ['packages-stand-alone', 'packages/pg/src/d.ts', `import { x } from '../../../examples/one/src/b.ts';`],
@@ -162,7 +163,7 @@ async function plant(tree: string): Promise<void> {
   await write('packages/testing/src/certificates.ts', face);
   await write('packages/pg/src/helpers.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
-  for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'internal', 'names/face-of-nobody']) {
+  for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'manifests', 'internal', 'names/face-of-nobody']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
   for (const name of ['core', 'pg', 'kubernetes', 'testing']) {
@@ -174,6 +175,7 @@ async function plant(tree: string): Promise<void> {
         exports: {
           '.': { '@externalname/source': './src/index.ts' },
           './dns': { '@externalname/source': './src/dns.ts' },
+          './manifests': { '@externalname/source': './src/manifests.ts' },
           './internal': { '@externalname/source': './src/internal.ts' },
         },
         dependencies: {

@@ -1,4 +1,4 @@
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 
 /**
  * Makes one secure context for all connections with the same TLS options. `tls.connect` makes one for each, and reads the
@@ -18,7 +18,7 @@ export class SharedSecureContext {
     const facts = factsOf(options);
     if (this.#last !== undefined && isSame(facts, this.#last.facts)) return this.#last.context;
     try {
-      const context = createSecureContext(options);
+      const context = process.getBuiltinModule('node:tls').createSecureContext(options);
       this.#last = { facts, context };
       return context;
     } catch {

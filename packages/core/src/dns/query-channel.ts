@@ -1,4 +1,4 @@
-import { createSocket, type SocketOptions, type Socket as UdpSocket } from 'node:dgram';
+import type { SocketOptions, Socket as UdpSocket } from 'node:dgram';
 import { connect, type TcpNetConnectOpts, type Socket as TcpSocket } from 'node:net';
 import type { ServerAddress } from './server-address.ts';
 
@@ -37,7 +37,7 @@ export function openUdpChannel(
   server: ServerAddress,
   query: Buffer,
   events: ChannelEvents,
-  create: (options: SocketOptions) => UdpSocket = createSocket,
+  create: (options: SocketOptions) => UdpSocket = process.getBuiltinModule('node:dgram').createSocket,
 ): Channel {
   return openChannel(events, (told) => {
     const socket = create({

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
 import ipaddr from 'ipaddr.js';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import { printable } from '../input.ts';
@@ -76,7 +76,7 @@ export function tlsIdentity(target: IdentityTarget): TlsIdentity {
 /** Node throws for names that it cannot read, and what throws here ends the process: TLS calls it from an event. */
 function nodesVerdict(wanted: string, certificate: PeerCertificate): Error | undefined {
   try {
-    return checkServerIdentity(wanted, certificate);
+    return process.getBuiltinModule('node:tls').checkServerIdentity(wanted, certificate);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { InvalidArgumentError } from '../errors.ts';
+import { lazily } from '../lazy.ts';
 import type { AddressRefusal } from './refusals.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
@@ -97,7 +98,7 @@ function unmappedNetwork(network: Network): Network {
 
 /** The IPv4 address behind the well-known prefix of NAT64 (RFC 6052). */
 function behindTranslator(address: Address): Address | undefined {
-  if (!contains(nat64, address)) return undefined;
+  if (!contains(nat64(), address)) return undefined;
   return new ipaddr.IPv4(address.toByteArray().slice(12));
 }
 
@@ -106,7 +107,7 @@ function contains(network: Network, address: Address): boolean {
 }
 
 function specialRange(address: Address): SpecialRange | undefined {
-  return specialRanges.find((range) => contains(range, address));
+  return specialRanges().find((range) => contains(range, address));
 }
 
 /** Whether all of the network is in the special range. */
@@ -125,14 +126,14 @@ interface SpecialRange extends Network {
   readonly refusal: AddressRefusal;
 }
 
-const nat64: Network = { address: ipaddr.parse('64:ff9b::'), bits: 96 };
+const nat64 = lazily((): Network => ({ address: ipaddr.parse('64:ff9b::'), bits: 96 }));
 
 const range = (refusal: AddressRefusal, ...networks: string[]): SpecialRange[] =>
   networks.map((text) => ({ ...parseNetwork(text), refusal }));
 
 // The first that holds an address names the reason. Sources: the IANA registries of special-purpose addresses
 // (RFC 6890), and the documentation of the clouds for their metadata services.
-const specialRanges: readonly SpecialRange[] = [
+const specialRanges = lazily((): readonly SpecialRange[] => [
   ...range(
     'metadata',
     '169.254.169.254', // AWS, Azure, Google, Oracle, DigitalOcean and others
@@ -157,4 +158,4 @@ const specialRanges: readonly SpecialRange[] = [
     '2002::/16', // 6to4, RFC 3056
     '2001::/32', // Teredo, RFC 4380
   ),
-];
+]);
