@@ -6,45 +6,45 @@ import type { FailureKind } from './failure-kind.ts';
 export interface SwitchEvent {
   /** The Service or host that the pool was made for. */
   readonly name: string;
-  /** The host until now. */
+  /** The previous host. */
   readonly from: string;
-  /** The host from now on. */
+  /** The new host. */
   readonly to: string;
-  /** How the pool learned of it: `dns`, `kubernetes`, `static`. */
+  /** How the pool learned of the switch: `dns`, `kubernetes`, `static`. */
   readonly source: string;
   /** The number of the epoch that begins. */
   readonly epoch: number;
   /** Idle connections that were closed at once. */
   readonly idle: number;
-  /** Connections in use that drain. */
+  /** Busy connections that drain. */
   readonly draining: number;
   /** From the moment when the source named the target to the move, in milliseconds. */
   readonly decisionMillis: number;
 }
 
-/** Nothing is left on earlier targets. Channel `externalname:pg:drained`. */
+/** No connection to an earlier target is left. Channel `externalname:pg:drained`. */
 export interface DrainedEvent {
   /** The Service, as it was given. */
   readonly name: string;
   /** The host that all connections lead to. */
   readonly to: string;
-  /** Number of the epoch that stays. */
+  /** The number of the current epoch. */
   readonly epoch: number;
-  /** From the switch to the last connection closed, in milliseconds. */
+  /** From the switch until the last connection was closed, in milliseconds. */
   readonly durationMillis: number;
 }
 
-/** Addresses that connections led to have left the target's name. Channel `externalname:pg:addresses-left`. */
+/** Connections led to addresses that have left the target's name. Channel `externalname:pg:addresses-left`. */
 export interface AddressesLeftEvent {
   /** The Service or host that the pool was made for. */
   readonly name: string;
-  /** The name that has left them. */
+  /** The name that the addresses have left. */
   readonly target: string;
   /** The addresses that have left, as far as connections led there. */
   readonly addresses: readonly string[];
   /** Idle connections that were closed at once. */
   readonly idle: number;
-  /** Connections in use, which are closed when they are given back, or drain. */
+  /** Busy connections, which are closed when they are released, or drain. */
   readonly inUse: number;
 }
 
@@ -68,11 +68,11 @@ export interface ConnectEvent {
   readonly name: string;
   /** The host that the Service leads to. */
   readonly target: string;
-  /** `address:port`; left out where no connection came about. */
+  /** `address:port`; left out if there is no connection. */
   readonly address?: string;
   /** How long it took, in milliseconds. */
   readonly durationMillis: number;
-  /** Why there is no connection, where there is none. */
+  /** Why there is no connection, if there is none. */
   readonly error?: unknown;
   /** What kind of failure that is. */
   readonly kind?: FailureKind;
@@ -80,13 +80,13 @@ export interface ConnectEvent {
   readonly certificateExpiresAt?: Date;
 }
 
-/** Work that was not executed is retried: a query, a transaction, a LISTEN. Channel `externalname:pg:retry`. */
+/** Work that did not run is retried: a query, a transaction, a LISTEN. Channel `externalname:pg:retry`. */
 export interface RetryEvent {
   /** The Service, or the host, as it was given. */
   readonly name: string;
-  /** Number of the attempt that failed, from 1. */
+  /** The number of the attempt that failed, from 1. */
   readonly attempt: number;
-  /** Why it is done again. */
+  /** Why it is retried. */
   readonly error: unknown;
   /** What kind of failure that is. */
   readonly kind: FailureKind;
@@ -139,7 +139,7 @@ export interface ProbeEvent {
 }
 
 /**
- * A plain host is an ExternalName Service that leads out of the cluster, and the pool does not follow it. Channel
+ * A plain host is an ExternalName Service that leads out of the cluster, but the pool does not follow it. Channel
  * `externalname:pg:service-not-followed`.
  */
 export interface ServiceNotFollowedEvent {

@@ -33,13 +33,13 @@ import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts'
 /**
  * Options of {@link Pool}: those of `pg.Pool`, and what connecting through a Service adds.
  *
- * With neither `service`, `allowedTargets` nor `source`, the pool is a `pg.Pool` for the plain host that `host`, the
- * connection string or `PGHOST` names, and the defaults marked "for a Service" do not apply.
+ * Without `service`, `allowedTargets` and `source`, the pool is a `pg.Pool` for the plain host that `host`, the connection string
+ * or `PGHOST` names, and the defaults marked "for a Service" do not apply.
  */
 export interface PoolOptions extends pg.PoolConfig {
   /**
    * The ExternalName Service to connect through: `webscaler-db`, `webscaler-db.default`, or a longer form of the same.
-   * May be left out where the host names the Service and there is an allow-list.
+   * May be left out if the host names the Service and there is an allow-list.
    */
   service?: string | undefined;
   /**
@@ -49,82 +49,82 @@ export interface PoolOptions extends pg.PoolConfig {
    */
   allowedTargets?: readonly string[] | 'any' | undefined;
   /**
-   * The networks that the hosts' addresses must be in, as CIDR blocks; `'any'` lifts every check of addresses.
-   * @defaultValue for a Service, every network but loopback, link-local, metadata and the like
+   * The networks that the hosts' addresses must be in, as CIDR blocks; `'any'` turns the check of addresses off.
+   * @defaultValue for a Service, every network except loopback, link-local, metadata and similar
    */
   allowedNetworks?: readonly string[] | 'any' | undefined;
-  /** Namespace of the Service where its name does not say it. @defaultValue that of the pod, else `default` */
+  /** Namespace of the Service, if its name does not contain it. @defaultValue that of the pod, else `default` */
   namespace?: string | undefined;
   /** The cluster's DNS domain. @defaultValue found in resolv.conf, else `cluster.local` */
   clusterDomain?: string | undefined;
-  /** How the pool learns where the Service points. Yours to close. @defaultValue DNS */
+  /** How the pool learns where the Service points. You close it. @defaultValue DNS */
   source?: TargetSource | undefined;
   /**
-   * Settings of the DNS resolver, or a resolver of yours, which stays yours to close. Pools and clients of one process whose settings
-   * are equal share a resolver, with its cache, and one question a TTL for each Service that they follow. What else a pool has is its
-   * own: policy, errors, connections. @defaultValue resolv.conf
+   * Settings of the DNS resolver, or your own resolver, which you close. Pools and clients of one process with equal settings share a
+   * resolver, its cache, and one question per TTL for each Service that they follow. Each pool keeps its own policy, errors and
+   * connections. @defaultValue resolv.conf
    */
   dns?: DnsResolverOptions | Resolver | undefined;
 
   /**
    * The role that a server must have (libpq's `target_session_attrs`), known from its start-up parameters. `prefer-standby`
-   * chooses, for each new connection, a standby among the addresses of the target's name, and any server if none is one; for a
-   * plain host, which has one address, it is `any`.
-   * @defaultValue `any` for a plain host; for a Service `target_session_attrs` in the connection string, then `PGTARGETSESSIONATTRS`, then `read-write`, where a session will do, too, that is read-only by its own setting
-   * (`ALTER ROLE ... SET default_transaction_read_only`, or `options`), on a server that is not a standby
+   * chooses, for each new connection, a standby among the addresses of the target's name, and any server if there is none. For a
+   * plain host, which has one address, it is the same as `any`.
+   * @defaultValue `any` for a plain host; for a Service `target_session_attrs` in the connection string, then `PGTARGETSESSIONATTRS`, then `read-write`. With this default, a session that is read-only by its own setting
+   * (`ALTER ROLE ... SET default_transaction_read_only`, or `options`) is accepted too, on a server that is not a standby
    */
   targetSessionAttrs?: TargetSessionAttrs | undefined;
   /**
-   * How long a caller is kept waiting while no usable server is known, and how long what was surely not executed is
-   * tried again. Milliseconds; 0 turns both off. Also bounds `connectionTimeoutMillis: 0`.
+   * How long a caller waits for a usable server, and how long a statement that certainly did not run is retried. Milliseconds; 0
+   * turns both off. Also bounds `connectionTimeoutMillis: 0`.
    * @defaultValue 30000 for a Service, 0 for a plain host
    */
   failoverTimeoutMillis?: number | undefined;
   /**
-   * After a switch: how long a statement or transaction on the old server may go on. Short, as what an old primary
+   * After a switch: how long a statement or transaction on the old server may go on. Short, because what an old primary
    * acknowledges after the switch may be lost. Milliseconds. @defaultValue 250
    */
   drainTimeoutMillis?: number | undefined;
   /**
-   * How many sessions the pool keeps ready at each other host of `allowedTargets` (exact names alone, no patterns), whatever the
-   * role of its server. A switch to that host then waits for no TCP, TLS and authentication. They are counted in neither `max` nor
-   * `totalCount`, and each takes one of that server's `max_connections`. 0 to 100. @defaultValue 0
+   * How many sessions the pool keeps ready at each other host of `allowedTargets` (exact names only, no patterns), whatever the
+   * role of its server. A switch to that host then does not wait for TCP, TLS and authentication. They count towards neither `max`
+   * nor `totalCount`, and each takes one of that server's `max_connections`. 0 to 100. @defaultValue 0
    */
   readySessions?: number | undefined;
-  /** After a switch: the time over which connections after the first are spread. Milliseconds. @defaultValue 200 */
+  /** After a switch: the time over which the connections after the first are spread. Milliseconds. @defaultValue 200 */
   reconnectSpreadMillis?: number | undefined;
   /**
-   * Longest time for one address to get from TCP to a ready session. Milliseconds.
+   * The longest time for one address to get from TCP to a ready session. Milliseconds.
    * @defaultValue for a Service `connect_timeout` in the connection string, then `PGCONNECT_TIMEOUT` (both in seconds), then 5000
    */
   attemptTimeoutMillis?: number | undefined;
-  /** Longest time that `end()` waits for connections in use; then they are cut. Milliseconds. @defaultValue 30000 for a Service, no limit for a plain host */
+  /** How long `end()` waits for connections in use before it closes them. Milliseconds. @defaultValue 30000 for a Service, no limit for a plain host */
   endTimeoutMillis?: number | undefined;
   /**
-   * How a server is found that has fallen silent, and a connection that a firewall forgot: with the defaults, within three
-   * seconds from any moment. `false` leaves it to TCP. @defaultValue on for a Service, off for a plain host
+   * Detects a server that went silent, and a connection that a firewall forgot: with the defaults, within three seconds.
+   * `false` leaves it to TCP. @defaultValue on for a Service, off for a plain host
    */
   liveness?: LivenessOptions | false | undefined;
   /**
-   * `listen()`: the pause between heartbeats on the connection that listens, and the longest time for the answer to one. A
-   * server that is gone is noticed after twice as long at the most. Milliseconds, above 0. @defaultValue 3000
+   * `listen()`: the pause between heartbeats on the listening connection, and the longest time for the answer to one. A lost
+   * server is noticed within twice that time. Milliseconds, above 0. @defaultValue 3000
    */
   listenHeartbeatMillis?: number | undefined;
   /**
-   * How long a connection may be idle and be handed out as it is. One that was idle for longer is asked for a sign of life first (an
-   * empty statement, a round trip): a NAT gateway or a firewall may have forgotten it. 0 asks always, `Infinity` never.
+   * How long a connection may be idle and still be handed out without a check. One that was idle for longer is checked first (an empty
+   * statement, one round trip), because a NAT gateway or a firewall may have forgotten it. 0 checks always, `Infinity` never.
    * Milliseconds. @defaultValue 10000 for a Service, `Infinity` for a plain host
    */
   idleCheckMillis?: number | undefined;
   /**
-   * What becomes of connections to an address that has left the target's name: the name is the same, and stands for another server now (RDS
-   * Multi-AZ, a headless Service, labels that move), while the old one may still take writes. `'idle'` closes those that are idle at once, and
-   * those in use when they are given back. `'all'` treats those in use as in a switch, too: they end with their statement or transaction, or at
+   * What happens to connections to an address that has left the target's name: the name is the same, but now leads to another server (RDS
+   * Multi-AZ, a headless Service, labels that move), while the old one may still take writes. `'idle'` closes idle connections at once, and
+   * busy ones when they are released. `'all'` also drains busy ones, as in a switch: they end with their statement or transaction, or at
    * `drainTimeoutMillis`. `false` leaves them.
    *
-   * An address has left if the answers changed once and stay the same, and then every nameserver, asked by itself, names others. One
-   * nameserver's word, an empty answer, or an answer that names a part of the addresses each time (round robin, RDS Proxy, Aurora readers) does not
-   * count; see `docs/guides/pool.md`. A connection of `listen()` goes along with the idle ones. Plain hosts are left to `pg`.
+   * An address has left if the answers changed once and stay the same, and then every nameserver, asked separately, names other addresses. One
+   * nameserver's word, an empty answer, or an answer that names only a part of the addresses each time (round robin, RDS Proxy, Aurora readers) does
+   * not count; see `docs/guides/pool.md`. The connection of `listen()` is treated like an idle one. A plain host is left to `pg`.
    * @defaultValue `'idle'`
    */
   retireOnAddressChange?: 'idle' | 'all' | false | undefined;
@@ -132,14 +132,14 @@ export interface PoolOptions extends pg.PoolConfig {
   maxWaiting?: number | undefined;
   /**
    * The authentication methods that are accepted (libpq's `require_auth`): `scram-sha-256`, `md5`, `password`, `none`, or the same
-   * with `!` before each, which takes them out of the default. `gss`, `sspi` and `oauth` may be named, too, as in libpq 18; `pg`
-   * cannot answer them, so a server that asks for one is refused in any case.
-   * @defaultValue for a Service `require_auth` in the connection string, then `PGREQUIREAUTH`, then SCRAM; over verified TLS also the others, but for `none` where a password is given
+   * with `!` before each, which takes them out of the default. `gss`, `sspi` and `oauth` may be named too, as in libpq 18; `pg`
+   * cannot answer them, so a server that asks for one is always refused.
+   * @defaultValue for a Service `require_auth` in the connection string, then `PGREQUIREAUTH`, then SCRAM; over verified TLS also the others, except `none` if a password is given
    */
   requireAuth?: string | readonly string[] | undefined;
   /**
-   * Whether SCRAM is bound to the TLS channel (libpq's `channel_binding`). `prefer` does without where the server offers none, or its
-   * certificate allows none (Ed25519, Ed448).
+   * Whether SCRAM is bound to the TLS channel (libpq's `channel_binding`). `prefer` goes without binding if the server does not offer it, or
+   * its certificate does not allow it (Ed25519, Ed448).
    * @defaultValue `disable` for a plain host; for a Service `channel_binding` in the connection string, then `PGCHANNELBINDING`, then `prefer`
    */
   channelBinding?: 'disable' | 'prefer' | 'require' | undefined;
@@ -149,7 +149,7 @@ export interface PoolOptions extends pg.PoolConfig {
 export interface PoolSettings extends RequiredMethods {
   /** Whether the pool follows a Service (or a host with an allow-list), or is plain. */
   readonly follows: boolean;
-  /** The name of the Service or host, as it was written. */
+  /** The name of the Service or host, as written. */
   readonly name: string;
   readonly service: string | undefined;
   readonly host: string | undefined;
@@ -161,10 +161,10 @@ export interface PoolSettings extends RequiredMethods {
   readonly source: TargetSource | undefined;
   readonly dns: DnsResolverOptions | Resolver | undefined;
   readonly tls: TlsMode;
-  /** Whether the caller said so, in code, in the connection string or by `PGSSLMODE`. */
+  /** Whether the caller configured TLS: in code, in the connection string or by `PGSSLMODE`. */
   readonly tlsIsSaid: boolean;
   readonly targetSessionAttrs: TargetSessionAttrs;
-  /** Whether nobody asked for `read-write` in so many words: see `WantedRole`. */
+  /** Whether `read-write` is the default and was not written explicitly: see `WantedRole`. */
   readonly takesOwnReadOnly: boolean;
   readonly failoverTimeoutMillis: number;
   readonly connectionTimeoutMillis: number;
@@ -179,7 +179,7 @@ export interface PoolSettings extends RequiredMethods {
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
   readonly channelBinding: 'disable' | 'prefer' | 'require';
-  /** What must never be shown, as far as it is known from the start. Not enumerable. */
+  /** Secrets that must never be shown, as far as they are known from the start. Not enumerable. */
   readonly secrets: readonly string[];
 }
 
@@ -199,7 +199,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
   }
   checkServiceOptions(options);
   if (follows) refuseNative((options as { Client?: unknown }).Client ?? pg.Client);
-  // What `pg` makes of the options, the connection string and the environment: nobody reads them better than it does.
+  // `pg` itself reads the options, the connection string and the environment: that is exact by definition.
   if (service !== undefined) refuseOtherHost(options, service);
   if (follows && options.stream !== undefined) {
     throw new InvalidArgumentError(
@@ -229,7 +229,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     targetSessionAttrs: oneOf(said.targetSessionAttrs, sessionAttrs, follows ? 'read-write' : 'any'),
     takesOwnReadOnly: follows && said.targetSessionAttrs.value === undefined,
     failoverTimeoutMillis: millis(options, 'failoverTimeoutMillis', follows ? 30_000 : 0),
-    // Falsy is not set for pg, whatever it is.
+    // A falsy value counts as not set, as in pg.
     connectionTimeoutMillis: timerMillis(Number(options.connectionTimeoutMillis || 0)),
     drainTimeoutMillis: Math.min(millis(options, 'drainTimeoutMillis', 250), longestTimerMillis),
     readySessions: sessionCount(options.readySessions),
@@ -259,7 +259,7 @@ function secretsOf({ connectionString }: PoolOptions, probe: pg.Client): readonl
   return secrets.filter((secret): secret is string => typeof secret === 'string' && secret !== '');
 }
 
-// By shape, as an application may have another copy of pg, and only this client of it says whether it is connected.
+// By shape, because an application may have another copy of pg. Only the native client has isConnected().
 function refuseNative(Client: unknown): void {
   const prototype = (Client as { prototype?: unknown } | null)?.prototype;
   if (typeof prototype !== 'object' || prototype === null) return;
@@ -271,7 +271,7 @@ function refuseNative(Client: unknown): void {
   );
 }
 
-// What is not said by a type of TypeScript, to a user of JavaScript.
+// What the types of TypeScript do not tell a user of JavaScript.
 function checkServiceOptions(options: PoolOptions): void {
   const { allowedTargets, allowedNetworks, namespace, clusterDomain, source, dns } = options;
   if (allowedTargets !== undefined && allowedTargets !== 'any') checkTexts('allowedTargets', allowedTargets);
@@ -284,11 +284,11 @@ function checkServiceOptions(options: PoolOptions): void {
 
 function checkName(argument: 'namespace' | 'clusterDomain', value: string): void {
   checkText(argument, value);
-  // cluster.local is also written with a dot before it.
+  // cluster.local is also written with a leading dot.
   parseHostName(value.replace(/^\.+/, ''), argument);
 }
 
-// It would be ignored: the Service decides where connections lead.
+// It would be ignored, because the Service decides where connections lead.
 function refuseOtherHost({ host, connectionString }: PoolOptions, service: string): void {
   const written = { host, connectionString: connectionString && hostOf(connectionString) };
   for (const [argument, name] of Object.entries(written)) {
@@ -300,13 +300,13 @@ function refuseOtherHost({ host, connectionString }: PoolOptions, service: strin
   }
 }
 
-// Only to be read from. A socket that is never used keeps the application's own `stream` from being made for it.
+// Only read from. A socket that is never used keeps the application's own `stream` from being called.
 function probeClient(options: PoolOptions): pg.Client {
   let probe: pg.Client;
   try {
     probe = new pg.Client({ ...options, stream: () => new net.Socket() });
   } catch (error) {
-    // It throws for a connection string that it cannot read, a file that is named in there, and sslnegotiation.
+    // pg throws for a connection string that it cannot read, a file that is named in it, and sslnegotiation.
     const argument = options.connectionString ? 'connectionString' : 'options';
     const { message = String(error) } = error as Partial<Error>;
     throw new InvalidArgumentError(argument, maskSecrets(message, [options.connectionString, options.password]), {
@@ -319,15 +319,15 @@ function probeClient(options: PoolOptions): pg.Client {
   return probe;
 }
 
-// An error about a URL brings it along, with the password.
+// An error about a URL contains the URL, with the password.
 function withoutInput(error: unknown): unknown {
   if (typeof error === 'object' && error !== null && 'input' in error) delete error.input;
   return error;
 }
 
 /**
- * Keeps what `pg` does not from being printed with the options of a pool: the connection string, which has the password in
- * it, and what protects a private key. The values stay where they are.
+ * Keeps secrets that `pg` does not hide from being printed with the options of a pool: the connection string, which contains the
+ * password, and what protects a private key. The values themselves stay.
  */
 export function hideSecrets(options: object): void {
   const print = () => {
@@ -345,7 +345,7 @@ export function hideSecrets(options: object): void {
 }
 
 /**
- * The options as `pg` gets them. Nothing of the caller's object is changed, and its secrets stay hidden.
+ * The options as `pg` gets them. The caller's object is not changed, and its secrets stay hidden.
  */
 export function clientOptions(
   given: PoolOptions | null,
@@ -353,7 +353,7 @@ export function clientOptions(
   environment: NodeJS.ProcessEnv = process.env,
 ): PoolOptions {
   const options = given ?? {};
-  // What came as text; and without an end there is one that no process comes to, as permits are counted.
+  // Numbers that were given as text. A `max` without limit becomes one that no process reaches, because permits are counted.
   const numbers = {
     ...checkOptionsOfPg(options),
     ...(options.max === Number.POSITIVE_INFINITY && { max: mostPermits }),
@@ -364,10 +364,10 @@ export function clientOptions(
     return Object.assign(copyOf(options), numbers, bound);
   }
   const result = Object.assign(copyOf(options), numbers);
-  // Those who show or trace a pool call it by its host. Where a connection leads to is decided when it is made.
+  // Tools that show or trace a pool read its host. The endpoint is chosen when a connection is made.
   if (options.host === undefined && options.connectionString === undefined) result.host = settings.name;
   if (options.keepAlive === undefined) result.keepAlive = true;
-  // The system's own is two hours. NAT gateways and load balancers forget an idle connection after four minutes and more.
+  // The system's default is two hours. NAT gateways and load balancers forget an idle connection after four minutes or more.
   if (options.keepAliveInitialDelayMillis === undefined) result.keepAliveInitialDelayMillis = keepAliveDelayMillis;
   Object.assign(result, tlsOfService(options, environment).options);
   if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });
@@ -375,8 +375,8 @@ export function clientOptions(
 }
 
 /**
- * What a client demands of its server. With a password given, a server that lets us in without asking for it has proved
- * nothing. Over a connection that is not verified, only SCRAM keeps the password from whoever is at the other end.
+ * What a client demands of its server. If a password is given, a server that lets us in without asking for it has proved
+ * nothing. Over an unverified connection, only SCRAM keeps the password from the other end.
  */
 export function demandsOf(settings: PoolSettings, client: pg.Client, where: string): AuthenticationDemands {
   const binding = {
@@ -396,7 +396,7 @@ export function demandsOf(settings: PoolSettings, client: pg.Client, where: stri
   return { where, accepted: without(accepted), ...binding };
 }
 
-// The options of another pool have their password hidden, and a spread would lose it.
+// The options of another pool have a hidden password, which a spread would lose.
 function copyOf(options: PoolOptions): PoolOptions {
   const copy = { ...options };
   if (!('password' in options)) return copy;
@@ -409,7 +409,7 @@ const mostPermits = 1_000_000;
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 const bindings = ['disable', 'prefer', 'require'] as const;
 
-// For a plain host it is what pg makes of it.
+// For a plain host, pg decides.
 function tlsOfHost(probe: pg.Client): TlsMode {
   const ssl: boolean | { rejectUnauthorized?: boolean; checkServerIdentity?: unknown } = tlsOptionsOf(probe);
   if (ssl === false) return 'off';
@@ -418,7 +418,7 @@ function tlsOfHost(probe: pg.Client): TlsMode {
   return isWeakened ? 'unverified' : 'verified';
 }
 
-// The variable is there for all pools of a process: it concerns those whose host can be a Service, and no others.
+// The variable is set for all pools of a process, but applies only to those whose host can be a Service.
 function targetsFor(options: PoolOptions, environment: NodeJS.ProcessEnv): readonly string[] | 'any' | undefined {
   const list = listFrom(environment['EXTERNALNAME_ALLOWED_TARGETS']);
   if (list === undefined || options.service !== undefined || options.source !== undefined) return list;
@@ -440,7 +440,7 @@ function listFrom(text: string | undefined): readonly string[] | 'any' | undefin
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
   if (entries.length > 0) return entries;
-  // A template that was filled with nothing would turn the protection off, and nobody would notice.
+  // A template that was filled with nothing would silently turn the protection off.
   throw new InvalidArgumentError(
     'EXTERNALNAME_ALLOWED_TARGETS',
     'is set but names no host: list the hosts that the Service may lead to, or unset it',
@@ -486,7 +486,7 @@ function millisAboveZero(options: PoolOptions, name: NumberOption, defaultValue:
   throw new InvalidArgumentError(name, `must be a number above 0, got ${describeValue(value)}`);
 }
 
-// Timers of Node take no more: what is longer fires at once. 24 days are as good as for ever.
+// Timers of Node take no more: a longer one fires at once. 24 days are as good as forever.
 const longestTimerMillis = 2 ** 31 - 1;
 
 function livenessSettings(options: LivenessOptions | false = {}): LivenessSettings | undefined {

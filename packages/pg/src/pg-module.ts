@@ -3,9 +3,9 @@ import { Client } from './client/client.ts';
 import { Pool } from './pool/pool.ts';
 
 /**
- * The `pg` module with our {@link Pool} and {@link Client} in it, for libraries that take a module and make clients
+ * The `pg` module with our {@link Pool} and {@link Client}, for libraries that take a module and make clients
  * themselves: TypeORM's `driver`, Sequelize's `dialectModule` and `pgModule`, Knex's `_driver()`. `native` is `null`, as it is
- * in `pg` where pg-native is not installed.
+ * in `pg` if pg-native is not installed.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ export type PgModule = Omit<typeof pg, 'Pool' | 'Client' | 'native' | 'default'>
   readonly native: null;
 };
 
-// As an ES module, pg also has itself as its default export; that would be a way round ours.
+// As an ES module, pg also has itself as its default export, which would bypass ours.
 function namesOf(module: typeof pg): Omit<typeof pg, 'native' | 'default'> {
   const { default: _, ...names } = module as typeof pg & { default?: unknown };
   return names;

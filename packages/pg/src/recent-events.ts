@@ -4,47 +4,47 @@ import { EventChannel } from '@externalname/core/events';
 import { maskSecrets } from './secrets.ts';
 
 /**
- * One thing that a pool did or met while it looked for a server, in words and figures, for whoever reads the error of a failover
- * that did not succeed. Holds no secret: of an error, its code and its message with secrets masked.
+ * One thing that a pool did or met while it looked for a server, for the reader of the error of a failed failover. Contains no
+ * secrets: of an error, only its code and its message with secrets masked.
  */
 export interface RecentEvent {
-  /** When, in ISO 8601; of several times, the last. */
+  /** When, in ISO 8601; if it happened several times, the last time. */
   readonly time: string;
   /**
    * - `source`: the pool asked where the Service points; `target` is the answer
-   * - `resolve`: it asked for the target's addresses
-   * - `connect`: it tried one address, up to a session in the right role
-   * - `lost`: an error put the server in doubt
-   * - `refuse`: it does not follow the target, or not yet
-   * - `switch`: it moved to the target
+   * - `resolve`: the pool asked for the target's addresses
+   * - `connect`: the pool tried one address, up to a session in the right role
+   * - `lost`: an error made the server suspect
+   * - `refuse`: the pool does not follow the target, or not yet
+   * - `switch`: the pool moved to the target
    */
   readonly event: 'source' | 'resolve' | 'connect' | 'lost' | 'refuse' | 'switch';
-  /** The host that it is about. */
+  /** The host that the event is about. */
   readonly target?: string;
   /** How the pool learned of the target: `dns`, `kubernetes`, `static`. */
   readonly source?: string;
-  /** Of `switch`, the host before; of `refuse`, the one that the pool stays on. */
+  /** Of `switch`, the previous host; of `refuse`, the host that the pool stays on. */
   readonly from?: string;
   /** `address:port` */
   readonly address?: string;
   /** What `resolve` found. */
   readonly addresses?: readonly string[];
-  /** Of the error: SQLSTATE, `ECONNREFUSED`, `ERR_EXTERNALNAME_...`. Left out where all went well. */
+  /** Code of the error: SQLSTATE, `ECONNREFUSED`, `ERR_EXTERNALNAME_...`. Left out if there was no error. */
   readonly code?: string;
-  /** Of the error, secrets masked, 200 characters at the most. */
+  /** Message of the error, with secrets masked, at most 200 characters. */
   readonly message?: string;
-  /** How long it took, in milliseconds; of several times, the last. */
+  /** How long it took, in milliseconds; if it happened several times, the last time. */
   readonly millis?: number;
-  /** How often the very same happened, where that is more than once. */
+  /** How often exactly this happened, if more than once. */
   readonly times?: number;
-  /** Then, when it happened first, in ISO 8601. */
+  /** With `times`: when it happened first, in ISO 8601. */
   readonly since?: string;
-  /** Whether it has no end yet: `time` is when it began, `millis` how long it has taken so far. */
+  /** Whether it is not over yet: `time` is when it began, `millis` how long it has taken so far. */
   readonly underWay?: true;
 }
 
 /**
- * One step of a pool on its way to a server: what it asked, tried, met or decided. No statement is one. Channel
+ * One step of a pool on its way to a server: what it asked, tried, met or decided. Statements are not included. Channel
  * `externalname:pg:step`.
  */
 export interface StepEvent extends Omit<RecentEvent, 'times' | 'since' | 'underWay'> {
@@ -58,15 +58,15 @@ export const stepTaken = new EventChannel<StepEvent>('externalname:pg:step');
 /** What to record. The rest is added. */
 export interface Happening extends Omit<RecentEvent, 'time' | 'code' | 'message' | 'times' | 'since' | 'underWay'> {
   readonly error?: unknown;
-  /** Secrets of this attempt, beside those of the pool. Not kept. */
+  /** Secrets of this attempt, in addition to those of the pool. Not kept. */
   readonly secrets?: readonly unknown[];
 }
 
 /**
- * Remembers the last things that a pool did or met on its way to a server. Connections, answers and failures are recorded,
- * statements are not, so it costs nothing while all is well.
+ * Remembers the last things that a pool did or met on its way to a server. It records connections, answers and failures, but
+ * not statements, so it costs nothing while all is well.
  *
- * What happens again and again is one entry with a number: an outage of a minute must not push out how it began.
+ * Equal events become one entry with a count, so an outage of a minute does not push out how it began.
  */
 export class RecentEvents {
   readonly #name: string;
@@ -79,7 +79,7 @@ export class RecentEvents {
 
   /**
    * @param name of the Service or host that the pool was made for
-   * @param secrets what the pool was given and must never show
+   * @param secrets what the pool was given and must never be shown
    */
   constructor(name: string, clock: Pick<Clock, 'now' | 'date'>, secrets: readonly string[] = []) {
     this.#name = name;
@@ -88,8 +88,8 @@ export class RecentEvents {
   }
 
   /**
-   * Something begins that takes a while. The function that it returns ends it and gives the milliseconds; what came of it is
-   * recorded by itself.
+   * Begins something that takes a while. The returned function ends it and returns the milliseconds; the outcome is
+   * recorded separately.
    */
   begin(facts: Pick<Happening, 'event' | 'target' | 'address' | 'addresses'>): () => number {
     const time = this.#clock.date().toISOString();
@@ -123,7 +123,7 @@ export class RecentEvents {
     stepTaken.publish(() => ({ name: this.#name, ...step }));
   }
 
-  /** The events, the latest last, and what is under way after them. */
+  /** The events, the latest last, followed by what is under way. */
   list(): readonly RecentEvent[] {
     const over = () => [...this.#entries.values()].map(({ event }) => event);
     if (this.#underWay.size > 0) {
@@ -152,19 +152,19 @@ interface Entry {
   readonly since: string;
 }
 
-/** The events that an error carries: see {@link RecentEvent}. Empty for an error that ended no wait for a connection. */
+/** The events that an error carries: see {@link RecentEvent}. Empty for an error that did not end a wait for a connection. */
 export function recentEventsOf(error: unknown): readonly RecentEvent[] {
   const events = error instanceof Error ? (error as { recentEvents?: unknown }).recentEvents : undefined;
   return Array.isArray(events) ? events : [];
 }
 
-/** Hands an error that ends a wait for a connection what was tried meanwhile. To be called with errors of our own only. */
+/** Attaches to an error that ends a wait for a connection what was tried meanwhile. Only for our own errors. */
 export function attachRecentEvents(error: Error, events: readonly RecentEvent[]): void {
   if (!Object.isExtensible(error)) return;
   Object.defineProperty(error, 'recentEvents', { value: events, enumerable: true, configurable: true, writable: true });
 }
 
-// A log of an error prints its properties. Field by field this would fill a screen; a line for each is what one reads.
+// A log of an error prints its properties. Field by field this would fill a screen; one line per event can be read.
 function printableText(events: readonly RecentEvent[]): readonly RecentEvent[] {
   const list = [...events];
   const print = () =>
@@ -198,5 +198,5 @@ const capacity = 20;
 const mostUnderWay = 5;
 const longestMessage = 200;
 
-// Longer than the pause between two attempts and the attempt itself. What happens again later is another occasion.
+// Longer than the pause between two attempts and the attempt itself. The same event later is a new entry.
 const sameOccasionMillis = 15_000;

@@ -25,7 +25,7 @@ import { monitoredClient } from '../liveness/monitored-client.ts';
 import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { attachRecentEvents, type RecentEvent } from '../recent-events.ts';
 
-/** Options of {@link Client}: those of {@link Pool}. What only a pool has a use for (`max`, ...) is ignored. */
+/** Options of {@link Client}: those of {@link Pool}. Options that only a pool can use (`max`, ...) are ignored. */
 export type ClientOptions = PoolOptions;
 
 /**
@@ -33,11 +33,11 @@ export type ClientOptions = PoolOptions;
  * Sequelize, TypeORM's replication, pg-boss).
  *
  * `connect()` finds the Service's target, verifies it, and waits for up to `failoverTimeoutMillis` while no usable server is
- * known. When the Service is pointed elsewhere, the client ends with an `error` event ({@link TargetRetiredError}), at once
- * where it is idle, else after its statement or transaction, or after `drainTimeoutMillis`: its pool replaces it, and the new
- * one leads to the new target.
+ * known. When the Service is pointed elsewhere, the client ends with an `error` event ({@link TargetRetiredError}): at once if it
+ * is idle, else after its statement or transaction, or after `drainTimeoutMillis`. Its pool then replaces it with a new client,
+ * which connects to the new target.
  *
- * Clients of the same options share what watches the Service. For a plain host it is a `pg.Client`.
+ * Clients with the same options share what watches the Service. For a plain host it is a `pg.Client`.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an option that cannot be used
  *
@@ -52,7 +52,7 @@ export class Client extends pg.Client {
   readonly #settings: PoolSettings;
   readonly #options: PoolOptions;
   #state: ClientState = { name: 'new' };
-  /** What was asked before there was a connection to send it on. */
+  /** Queries that were called before there was a connection. */
   readonly #held: HeldQuery[] = [];
 
   constructor(config: string | ClientOptions = {}) {
@@ -66,7 +66,7 @@ export class Client extends pg.Client {
     this.#options = passed;
   }
 
-  /** Where it leads; `undefined` before it is connected, and for a plain host. */
+  /** Where the client is connected; `undefined` before that, and for a plain host. */
   get target(): Target | undefined {
     return this.#endpoint?.target;
   }
@@ -78,11 +78,11 @@ export class Client extends pg.Client {
   /**
    * As in `pg.Client`.
    *
-   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where no usable server was found in time
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` if no usable server was found in time
    * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` for a Service without `allowedTargets`
    */
   override connect(): Promise<pg.Client>;
-  /** The same, told by a callback. */
+  /** The same, with a callback. */
   override connect(callback: ((error: Error) => void) | ((error: null, client: pg.Client) => void)): void;
   override connect(callback?: unknown): unknown {
     if (this.#state.name !== 'new') {
@@ -95,7 +95,7 @@ export class Client extends pg.Client {
   static {
     // Bundlers rename the class.
     Object.defineProperty(Client, 'name', { value: 'Client' });
-    // Not as a method, whose many forms the types of pg have already. What is asked before there is a connection waits.
+    // Not as a method, because the types of pg already have its many forms. Queries before the connection wait.
     Object.defineProperty(Client.prototype, 'query', {
       configurable: true,
       writable: true,
@@ -119,14 +119,14 @@ export class Client extends pg.Client {
 
   /** Keeps to itself what becomes of one attempt. @internal */
   override emit(name: string | symbol, ...values: unknown[]): boolean {
-    // What becomes of one attempt is not what becomes of the client.
+    // The end of one attempt is not the end of the client.
     if (this.#state.name === 'connecting' && (name === 'connect' || name === 'end')) return false;
     return super.emit(name, ...values);
   }
 
   /** As in `pg.Client`. */
   override end(): Promise<void>;
-  /** The same, told by a callback. */
+  /** The same, with a callback. */
   override end(callback: (error: Error) => void): void;
   override end(callback?: unknown): unknown {
     const ended = this.#end();
@@ -182,7 +182,7 @@ export class Client extends pg.Client {
     const sharing: SharingClient = {
       createScout: () => {
         const scout = new pg.Client(this.#options as pg.ClientConfig);
-        // Its death is nobody's loss, and must not be the process's.
+        // A scout may die, but must not end the process.
         scout.on('error', ignore);
         return scout;
       },
@@ -209,7 +209,7 @@ export class Client extends pg.Client {
       this.#state = { name: 'over', connected: false };
       recordOutcome(error, 'not-executed');
       for (const held of this.#held.splice(0)) held.fail(error);
-      // As in `pg`, after the error: Sequelize takes an `end` before it for a time-out.
+      // As in `pg`, after the error: Sequelize takes an `end` before it for a timeout.
       setImmediate(() => this.emit('end'));
       throw error;
     }
@@ -241,7 +241,7 @@ export class Client extends pg.Client {
     );
   }
 
-  // Each attempt needs a client that has not been used; this one is made anew in place, and what belongs to its user stays.
+  // Each attempt needs an unused client; this one is reset in place, and what belongs to its user stays.
   #prepareAttempt(own: Snapshot, signal: AbortSignal): pg.Client {
     signal.throwIfAborted();
     if (own.used) makeAnew(this, new pg.Client(this.#options as pg.ClientConfig), own);
@@ -287,20 +287,20 @@ export class Client extends pg.Client {
     onEnd(this, () => {
       if (this.#state !== state) return;
       this.#state = { name: 'over', connected: true };
-      // Nobody asked for it: the server may be gone.
+      // We did not ask for this end: the server may be gone.
       if (state.retirement === undefined && state.abandoned === undefined) {
         shared.suspect(new Error('Connection terminated unexpectedly'));
       }
       state.leave().catch(ignore);
     });
-    // While the last message of the start-up was on its way, the Service may have come to point elsewhere.
+    // While the last message of the start-up was on its way, the Service may have been pointed elsewhere.
     const { target } = shared;
     if (target !== undefined) process.nextTick(() => this.#retire(target));
   }
 
   // ---- Ending
 
-  // `query_timeout` has passed: what runs ends on the server too, and nobody waits for the connection.
+  // `query_timeout` has passed: the statement ends on the server too, and nothing waits for the connection.
   #abandon(): void {
     const state = this.#state;
     if (state.name !== 'ready' || state.endpoint === undefined || state.abandoned !== undefined) return;
@@ -313,7 +313,7 @@ export class Client extends pg.Client {
   #retire(target: Target): Retirement['had'] | undefined {
     const state = this.#state;
     if (state.name !== 'ready' || target.externalName === state.endpoint?.target.externalName) return undefined;
-    // One that left its address had all the time that it wanted.
+    // A client that left its address had all the time that it wanted.
     if (state.hasTime) {
       state.retirement?.stop();
       delete state.retirement;
@@ -341,21 +341,21 @@ export class Client extends pg.Client {
       watched: true,
       finish: (error) => this.#finish(error),
       cut: () => {
-        // `pg` emits what its connection breaks of, and without a listener the process would end.
+        // `pg` emits the error that ended its connection; without a listener the process would end.
         if (this.listenerCount('error') === 0) this.on('error', ignore);
       },
     });
     return state.retirement.had;
   }
 
-  // From within the message that ends a statement. Whoever gets the answer may ask for the next statement while it takes it, and
-  // others wait behind it already: nothing more is sent.
+  // Called from within the message that ends a statement. Its caller may send the next statement while it handles the answer, and
+  // others already wait behind it: nothing more is sent.
   #finishAfterAnswer(makeError: () => Error): void {
     sendNothingMore(this, makeError);
     process.nextTick(() => this.#finish(makeError()));
   }
 
-  // Whoever holds it must hear that it is over. Without a listener the process would end, for nothing worse than a switch.
+  // The holder must learn that the client is over. Without a listener the process would end, only because of a switch.
   #finish(error: Error): void {
     if (this.#state.name !== 'ready') return;
     if (this.listenerCount('error') > 0) this.emit('error', error);
@@ -388,7 +388,7 @@ type ClientState =
   | {
       readonly name: 'connecting';
       readonly controller: AbortController;
-      /** Resolves when it is over, in whatever way. */
+      /** Resolves when the attempt is over, in whatever way. */
       readonly over: Promise<void>;
     }
   | Ready
@@ -398,15 +398,15 @@ interface Ready {
   readonly name: 'ready';
   /** `undefined` for a plain host. */
   readonly endpoint: Endpoint | undefined;
-  /** Ends its part in what is shared. */
+  /** Leaves what is shared. */
   leave(): Promise<void>;
-  /** Its server is in doubt. */
+  /** Reports that its server is suspect. */
   suspect(reason: unknown): void;
-  /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
+  /** Set if it was given up with a statement in flight; settles when the server was asked to end that, or cannot be asked. */
   abandoned?: Promise<void>;
-  /** Set when its Service came to point elsewhere. */
+  /** Set when its Service was pointed elsewhere. */
   retirement?: Retirement;
-  /** Set when that is because of its address, and its work may take as long as it likes. */
+  /** Set if that is because of its address, so that its work may take as long as it likes. */
   hasTime?: true;
 }
 
@@ -418,7 +418,7 @@ function sendQuery(client: pg.Client, query: QueryArguments): unknown {
 
 function answerConnect(result: Promise<pg.Client>, callback: unknown): Promise<pg.Client> | undefined {
   if (typeof callback !== 'function') return result;
-  // An exception from the callback is the application's, as in `pg`, and no rejection of ours.
+  // An exception from the callback is the application's, as in `pg`, not a rejection of ours.
   result.then(
     (client) => process.nextTick(() => callback(null, client)),
     (error) => process.nextTick(() => callback(error)),
@@ -426,7 +426,7 @@ function answerConnect(result: Promise<pg.Client>, callback: unknown): Promise<p
   return undefined;
 }
 
-// The words are those of pg.
+// The words of pg.
 function timeoutExpiredError(cause: unknown, recentEvents: readonly RecentEvent[]): Error {
   const error = new Error('timeout expired', cause === undefined ? undefined : { cause });
   attachRecentEvents(error, recentEvents);

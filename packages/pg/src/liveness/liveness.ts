@@ -4,10 +4,10 @@ import { HalfOpenSearch } from './half-open.ts';
 import type { MonitoringSession } from './monitoring-session.ts';
 import { Observation, type WatchedConnection } from './silence.ts';
 
-/** How a server that has fallen silent is found. Milliseconds. */
+/** How a server that went silent is detected. Milliseconds. */
 export interface LivenessOptions {
   /**
-   * How long a statement may be without a sign of life from its server before the server is probed, and asked about the
+   * How long a statement may wait without any byte from its server before the server is probed, and asked about the
    * statement. @defaultValue 1000
    */
   afterMillis?: number | undefined;
@@ -22,21 +22,21 @@ export type LivenessSettings = { readonly [K in keyof LivenessOptions]-?: NonNul
 /** What {@link Liveness} needs from outside. */
 export interface LivenessDependencies {
   readonly clock: Clock;
-  /** Asks a server for a sign of life; rejects where none comes before the signal fires. */
+  /** Probes a server; rejects if it does not answer before the signal fires. */
   readonly probe: (endpoint: Endpoint, signal: AbortSignal) => Promise<void>;
-  /** Opens a session beside those that are watched. */
+  /** Opens a session outside the watched ones. */
   readonly openSession: (endpoint: Endpoint, signal: AbortSignal) => Promise<MonitoringSession>;
 }
 
 /**
- * Finds servers that are gone without a word: stopped, cut off, behind a firewall that drops. TCP alone takes a quarter
- * of an hour for that, and never notices a stopped process, whose kernel goes on acknowledging.
+ * Detects servers that went silent: stopped, cut off, behind a firewall that drops packets. TCP alone takes a quarter of an
+ * hour for that, and never notices a stopped process, because its kernel keeps acknowledging.
  *
- * It looks at the connections that are in use a few times a second, and counts bytes; a statement costs nothing. Where
- * a statement has waited for `afterMillis` and nothing came from its server on any connection, it probes the server
- * from the side. A slow statement on a living server is left alone.
+ * A few times a second it counts the bytes that arrived on the connections in use; a statement costs nothing. If
+ * a statement has waited for `afterMillis` and nothing came from its server on any connection, it probes the server over a
+ * separate connection. A slow statement on a live server is not interrupted.
  *
- * Where the server lives and one connection alone is silent, see {@link HalfOpenSearch}. What that hears is a sign of life, too.
+ * If the server is alive and only one connection is silent, see {@link HalfOpenSearch}. What that receives counts as a sign of life, too.
  */
 export class Liveness {
   readonly #settings: LivenessSettings;
@@ -113,7 +113,7 @@ export class Liveness {
     }
   }
 
-  // Never rejects: a probe that fails is an answer.
+  // Never rejects: a failed probe is an answer.
   async #examine(server: Server, silentSince: number): Promise<void> {
     const { intervalMillis, failures } = this.#settings;
     for (let failed = 0; failed < failures; failed++) {
@@ -183,13 +183,13 @@ export class Liveness {
 interface Server {
   readonly endpoint: Endpoint;
   readonly observations: Set<Observation>;
-  /** When anything came from it last, on any connection. */
+  /** When something last arrived from it, on any connection. */
   heardAt: number;
   probing: boolean;
   readonly search: HalfOpenSearch;
 }
 
-// After a long turn of the event loop timers come before the answers that have arrived meanwhile. Those are read first.
+// After a long turn of the event loop, timers fire before answers that have already arrived are read. Those are read first.
 function patient(clock: Clock): Clock {
   return {
     now: () => clock.now(),

@@ -12,21 +12,21 @@ import type { RecentEvent } from '../recent-events.ts';
 
 /** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
 export interface ListenNotification {
-  /** The channel that it came on. */
+  /** The channel that it was sent on. */
   readonly channel: string;
-  /** Empty where none was given. At most 8000 bytes. */
+  /** Empty if none was given. At most 8000 bytes. */
   readonly payload: string;
   /** The server process that sent it. */
   readonly processId: number;
 }
 
-/** What happened before notifications came again. */
+/** What happened before notifications arrived again. */
 export interface Reconnection {
   /** The channel that is listened on again. */
   readonly channel: string;
-  /** Where they come from now; `undefined` for a plain host. */
+  /** Where notifications come from now; `undefined` for a plain host. */
   readonly target: string | undefined;
-  /** How long nothing was heard. What was sent in that time is lost. Milliseconds. */
+  /** How long nothing was received. Notifications sent in that time are lost. Milliseconds. */
   readonly gapMillis: number;
 }
 
@@ -35,8 +35,8 @@ export interface ListenOptions {
   /** Ends the wait for the first connection, and later the subscription. */
   signal?: AbortSignal | undefined;
   /**
-   * Called when notifications come again after the connection was lost or the Service was pointed elsewhere: look up what
-   * was missed. What is sent from this call on is heard.
+   * Called when notifications arrive again after the connection was lost or the Service was pointed elsewhere: look up what
+   * you missed. Notifications sent from this call on arrive.
    */
   onReconnect?: ((reconnection: Reconnection) => void) | undefined;
 }
@@ -45,20 +45,20 @@ export interface ListenOptions {
 export interface Subscription extends AsyncDisposable {
   /** The channel that is listened on. */
   readonly channel: string;
-  /** Ends it. The handler is not called any more from now on. Resolves when the server knows. Idempotent. */
+  /** Ends the subscription. The handler is not called any more from now on. Resolves when the server knows. Idempotent. */
   close(): Promise<void>;
 }
 
 /** What listening needs of the pool. */
 export interface ListeningHost {
   readonly name: string;
-  /** Longest time for the first connection of a subscription, in milliseconds; 0 sets no limit. */
+  /** The longest time for the first connection of a subscription, in milliseconds; 0 sets no limit. */
   readonly timeoutMillis: number;
-  /** Makes a connection beside those of the pool. */
+  /** Opens a connection outside the pool. */
   connect(request: { readonly signal: AbortSignal; lastError: unknown }): Promise<OpenConnection>;
-  /** Whether the server that a connection leads to is still what was asked for, as far as it has said. */
+  /** Whether the server of a connection still has the wanted role, as far as it has said. */
   fits(connection: OpenConnection): boolean;
-  /** The connection was lost, and its server is in doubt. */
+  /** The connection was lost, and its server is suspect. */
   suspect(reason: unknown): void;
   /** What was tried last on the way to a server. */
   recentEvents(): readonly RecentEvent[];
@@ -68,16 +68,15 @@ export interface ListeningHost {
 export interface ListeningDependencies {
   readonly clock: Clock;
   readonly random: Random;
-  /** Pause between heartbeats, and the longest time for one. Milliseconds. */
+  /** The pause between heartbeats, and the longest time for one. Milliseconds. */
   readonly heartbeatMillis: number;
 }
 
 /**
- * One connection that listens, for all channels of a pool. It is made for the first subscription and closed after the
- * last; while there is one it is made again whenever it is lost, however long that takes.
+ * One connection that listens, for all channels of a pool. It is opened for the first subscription and closed after the
+ * last. While there is a subscription, it is reconnected whenever it is lost, however long that takes.
  *
- * Nothing is sent on it but a heartbeat, without which a connection that only waits would not notice that its server is
- * gone.
+ * Only a heartbeat is sent on it: without one, a connection that only waits would not notice that its server is gone.
  */
 export class Listening {
   readonly #host: ListeningHost;
@@ -88,12 +87,12 @@ export class Listening {
   readonly #closing = new AbortController();
   #line: ListeningConnection | undefined;
   #keeping: Promise<void> | undefined;
-  /** When notifications stopped to come; `undefined` while they do, and before they ever did. */
+  /** When notifications stopped; `undefined` while they arrive, and before the first. */
   #deafSince: number | undefined;
-  /** Connections in a row that were made and took no LISTEN. */
+  /** How many connections in a row were opened but did not accept LISTEN. */
   #failures = 0;
   #lastError: unknown;
-  /** The connection that is being made. */
+  /** The connection that is being opened. */
   #request: { readonly lastError: unknown } | undefined;
   /** Fires when no subscription is left. */
   #needless = new AbortController();
@@ -119,7 +118,7 @@ export class Listening {
     signal?.throwIfAborted();
     this.#closing.signal.throwIfAborted();
     const handler: Handler = { handle, onReconnect, heard: deferred() };
-    // Whoever gives up does not wait for it.
+    // A caller that gives up does not wait for it.
     handler.heard.promise.catch(noop);
     const handlers = this.#channels.get(channel) ?? new Set();
     handlers.add(handler);
@@ -129,7 +128,7 @@ export class Listening {
       stopListening?.();
       return this.#remove(channel, handler);
     };
-    // The connection's own errors are handled where it is kept.
+    // The connection's errors are handled where it is kept.
     const abort = () => {
       close().catch(noop);
     };
@@ -144,7 +143,7 @@ export class Listening {
     return { channel, close, [Symbol.asyncDispose]: close };
   }
 
-  /** The pool points elsewhere now: what listens goes there too. */
+  /** The pool points elsewhere now: the listening connection moves too. */
   switched(): void {
     this.#line?.cut(undefined);
   }
@@ -154,7 +153,7 @@ export class Listening {
     return this.#line?.connection.endpoint;
   }
 
-  /** What leads to one of these addresses is to lead elsewhere. */
+  /** Connections to one of these addresses must move. */
   leave(isLeft: (endpoint: Endpoint | undefined) => boolean): void {
     if (isLeft(this.endpoint)) this.switched();
   }
@@ -170,7 +169,7 @@ export class Listening {
 
   // ---- Channels
 
-  // On the connection that is there, or by the one that is being made, which takes all channels.
+  // On the existing connection, or by the one that is being opened, which listens to all channels.
   #hear(channel: string, handler: Handler): void {
     this.#keeping ??= inBackground(() => this.#keep()).finally(() => {
       this.#keeping = undefined;
@@ -180,7 +179,7 @@ export class Listening {
     line.send(listenTo(channel)).then(
       () => handler.heard.resolve(),
       (error: unknown) => {
-        // With the connection gone, the next one takes the channel along.
+        // If the connection is gone, the next one listens to the channel.
         if (classifyFailure(error, 'connected').keepConnection) handler.heard.reject(error);
         else line.cut(error);
       },
@@ -198,11 +197,11 @@ export class Listening {
       await line?.ended;
       return;
     }
-    // What breaks meanwhile ends the subscription too.
+    // If it breaks meanwhile, that ends the subscription too.
     await line?.send(`UNLISTEN ${quoted(channel)}`).catch(noop);
   }
 
-  // Rejects what still waits, and forgets it at once.
+  // Rejects a subscription that still waits, and forgets it at once.
   #giveUp(error: unknown, forget: (handler: Handler) => boolean): void {
     for (const [channel, handlers] of [...this.#channels]) {
       for (const handler of [...handlers]) {
@@ -237,21 +236,21 @@ export class Listening {
 
   // ---- The connection
 
-  // Never rejects: whom it concerns hears of it by the subscription.
+  // Never rejects: the subscriptions report failures.
   async #keep(): Promise<void> {
     while (this.#channels.size > 0 && !this.#closing.signal.aborted) {
       this.#needless = new AbortController();
       const needless = AbortSignal.any([this.#closing.signal, this.#needless.signal]);
       try {
         await this.#use(await this.#connect(needless));
-        // A server that takes connections and no LISTEN must not be asked without a pause.
+        // A server that accepts connections but not LISTEN must not be asked without a pause.
         if (this.#deafSince !== undefined && this.#failures > 0) {
           await sleep(refusedListenPauseMillis, { signal: needless, clock: this.#clock, background: true });
         }
       } catch (error) {
         if (needless.aborted) continue;
         this.#lastError = error;
-        // Told to those who still wait; who has heard before goes on hoping.
+        // Told only to those that still wait for the first connection; the others keep waiting.
         this.#giveUp(error, ({ heard }) => !heard.settled);
       }
     }
@@ -268,7 +267,7 @@ export class Listening {
         async () => {
           try {
             const making = this.#host.connect(request);
-            // An attempt that is under way is finished, whoever waits for it.
+            // An attempt in progress is finished, whoever waits for it.
             making.then((late) => signal.aborted && closeClient(late.client, this.#clock), noop);
             made = await abortable(making, signal);
             return made;
@@ -282,13 +281,13 @@ export class Listening {
           random: this.#random,
           signal,
           pauses: reconnectPauses,
-          // The first error is the caller's to hear; later there is nobody to tell, and somebody who hopes.
+          // The caller gets the first error; later errors have no caller, and the attempts go on.
           worthRepeating: () => this.#deafSince !== undefined,
           onRepeat: (_, attempt) => tellRetry(this.#clock, undefined, { name, attempt, error: this.#lastError }),
         },
       );
     } catch (error) {
-      // It came when nobody wanted it any more.
+      // It arrived when no subscription wanted it any more.
       if (made !== undefined) closeClient(made.client, this.#clock);
       throw error;
     }
@@ -301,7 +300,7 @@ export class Listening {
     this.#failures += 1;
     client.on('notification', (message) => this.#dispatch(message));
     try {
-      // Those that come while this is under way ask for themselves.
+      // Channels that are added while this runs ask for themselves.
       const channels = [...this.#channels];
       for (const [channel] of channels) await abortable(line.send(listenTo(channel)), line.over);
       this.#failures = 0;
@@ -350,17 +349,17 @@ export class Listening {
   }
 }
 
-/** The connection, and when and why it is over. */
+/** The listening connection, and when and why it ended. */
 class ListeningConnection {
   readonly connection: OpenConnection;
   readonly client: pg.Client;
   readonly #over = new AbortController();
-  /** Over when the last statement is answered. Never rejects. */
+  /** Settles when the last statement is answered. Never rejects. */
   #turn: Promise<unknown> = Promise.resolve();
   /** Resolves when it is closed. */
   readonly ended: Promise<void>;
   #resolveEnded: () => void = noop;
-  /** Why the connection is gone; `undefined` where we ended it. */
+  /** Why the connection is gone; `undefined` if we ended it. */
   lostBy: Error | undefined;
 
   constructor(connection: OpenConnection) {
@@ -378,14 +377,14 @@ class ListeningConnection {
     return this.#over.signal;
   }
 
-  /** Sends a statement when those before it are answered: several at once are the application's business only (pg warns of it). */
+  /** Sends a statement when those before it are answered: only the application may send several at once (pg warns about it). */
   send(text: string): Promise<unknown> {
     const sent = this.#turn.then(() => this.client.query(text));
     this.#turn = sent.catch(noop);
     return sent;
   }
 
-  /** Ends its use. With an error, the server is in doubt. */
+  /** Ends the use of the connection. With an error, the server is suspect. */
   cut(error: unknown): void {
     if (this.#over.signal.aborted) return;
     if (error !== undefined) this.lostBy = error instanceof Error ? error : new Error(String(error));
@@ -415,7 +414,7 @@ export function checkChannel(channel: unknown): void {
   if (typeof channel !== 'string' || channel === '' || channel.includes('\0')) {
     throw new InvalidArgumentError('channel', `must be the name of a channel, got ${JSON.stringify(channel)}`);
   }
-  // The server cuts a longer name off, and its notifications would come under another one.
+  // The server would truncate a longer name, and its notifications would carry the truncated one.
   if (Buffer.byteLength(channel) > longestChannelBytes) {
     throw new InvalidArgumentError(
       'channel',
@@ -432,7 +431,7 @@ function quoted(channel: string): string {
   return pg.escapeIdentifier(channel);
 }
 
-// One handler that throws must not keep the others from theirs; what it throws is the application's, as in `pg`.
+// A handler that throws must not keep the others from being called; what it throws is the application's, as in `pg`.
 function call(callback: () => void): void {
   try {
     callback();

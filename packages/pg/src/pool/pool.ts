@@ -60,8 +60,7 @@ export interface PoolDependencies {
 /**
  * A `pg.Pool` that connects through a Kubernetes ExternalName Service and follows it.
  *
- * Its surface is that of `pg.Pool`, and it is one (`instanceof`). What differs on purpose is listed in
- * `docs/guides/pool.md`.
+ * It has the surface of `pg.Pool`, and is one (`instanceof`). `docs/guides/pool.md` lists the intended differences.
  *
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` for a Service without `allowedTargets`
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an option that cannot be used
@@ -81,12 +80,12 @@ export interface PoolDependencies {
  */
 export class Pool extends pg.Pool {
   /**
-   * The class for clients beside the pool, as `new pool.Client(pool.options)`: the option `Client` where that was given, and
+   * The class for clients outside the pool, as `new pool.Client(pool.options)`: the option `Client` if it was given, and
    * `pg`'s own for a plain host.
    *
-   * For a Service it is {@link Client}, and it sends what signals a process of this pool by its number
-   * (`select pg_cancel_backend(123)`) to the server that has it, wherever the Service points now. Where the pool has no such
-   * process it is refused ({@link UnknownBackendError}).
+   * For a Service it is {@link Client}. A statement that signals a process of this pool by its number
+   * (`select pg_cancel_backend(123)`) is sent to the server that has the process, wherever the Service points now. If the pool has
+   * no such process, the statement is refused ({@link UnknownBackendError}).
    */
   declare readonly Client: new (
     config?: string | pg.ClientConfig,
@@ -105,7 +104,7 @@ export class Pool extends pg.Pool {
   readonly #ending: Ending;
   readonly #checkoutHost: CheckoutHost;
   #listening: Listening | undefined;
-  /** Set by `query()` for the `connect()` that it makes, which reads it in the same turn of the event loop. */
+  /** Set by `query()` for its `connect()`, which reads it in the same turn of the event loop. */
   #origin: Origin | undefined;
 
   constructor(options: PoolOptions = {}, dependencies: PoolDependencies = {}) {
@@ -116,7 +115,7 @@ export class Pool extends pg.Pool {
       'dependencies',
     );
     const { clock = systemClock, random = systemRandom } = dependencies;
-    // Before the superclass, so that a mistake is told before anything exists.
+    // Before the superclass, so that a mistake is reported before anything exists.
     const dialer = settings.follows ? serviceDialer(settings, { clock, random }) : undefined;
     super(clientOptions(options, settings));
     const pool = pgPoolOf(this);
@@ -190,7 +189,7 @@ export class Pool extends pg.Pool {
       once: (text, values, callback, attempt) => {
         this.#origin = attempt === undefined ? firstAttempt : { borrower: 'query', ...attempt };
         try {
-          // Looked up at each call, as tracers patch it.
+          // Looked up at each call, because tracers patch it.
           return (super.query as unknown as QueryOnce).call(this, text, values, callback);
         } finally {
           this.#origin = undefined;
@@ -211,8 +210,8 @@ export class Pool extends pg.Pool {
   static {
     // Bundlers rename the class.
     Object.defineProperty(Pool, 'name', { value: 'Pool' });
-    // Getters, as in pg-pool, whose types call them properties. They answer on any object, because instrumentations ask
-    // the bare prototype.
+    // Getters, as in pg-pool, whose types call them properties. They work on any object, because instrumentations read
+    // them from the bare prototype.
     const count = (name: string, of: (pool: Pool) => number) =>
       Object.defineProperty(Pool.prototype, name, {
         configurable: true,
@@ -229,7 +228,7 @@ export class Pool extends pg.Pool {
     );
   }
 
-  /** Where the pool points and how it does, for a health endpoint. Makes no request, and tells no secret. */
+  /** Where the pool points and how it is doing, for a health endpoint. Makes no request, and contains no secrets. */
   status(): PoolStatus {
     const { target, targetSince, confirmedMillisAgo, candidate, refusal, serving, servedAt } = this.#factory;
     const now = this.#clock.now();
@@ -255,9 +254,9 @@ export class Pool extends pg.Pool {
 
   /**
    * Resolves when the pool can serve: the target is found, allowed and verified, and its server has answered within the last second.
-   * Makes a connection where there is none. For the readiness check of a pod, and to begin before the first request comes.
+   * Opens a connection if there is none. For the readiness check of a pod, and to warm up before the first request.
    *
-   * Waits for a server like any caller of `query()`, and rejects as that does; however many ask at a time, they share one statement.
+   * Waits for a server like any caller of `query()`, and rejects like it. Concurrent calls share one statement.
    *
    * @throws the reason of `signal` when that fires
    */
@@ -267,7 +266,7 @@ export class Pool extends pg.Pool {
   }
 
   /**
-   * Resolves when nothing is left on an earlier target: at once if no switch is under way.
+   * Resolves when no connection to an earlier target is left: at once if no switch is under way.
    *
    * @throws the reason of `signal` when that fires
    */
@@ -277,9 +276,9 @@ export class Pool extends pg.Pool {
   }
 
   /**
-   * As in `pg.Pool`. While no usable server is known, the call waits for up to `failoverTimeoutMillis`; what was surely
-   * not executed is done again within that time. `idempotent: true` in a query's config says that doing it twice does no
-   * harm, and lets the pool also repeat what may have been executed.
+   * As in `pg.Pool`. While no usable server is known, the call waits for up to `failoverTimeoutMillis`; a statement that
+   * certainly did not run is retried within that time. `idempotent: true` in a query's config says that running it twice does
+   * no harm, and lets the pool also retry a statement that may have run.
    */
   // biome-ignore-start lint/suspicious/noExplicitAny: the forms are those of pg's types, so that code typed for them compiles unchanged
   override query<T extends pg.Submittable>(query: T): T;
@@ -297,17 +296,17 @@ export class Pool extends pg.Pool {
     textOrConfig: string | (pg.QueryConfig<I> & Repeatable),
     values?: pg.QueryConfigValues<I>,
   ): Promise<pg.QueryResult<R>>;
-  /** Rows as arrays, told by a callback. */
+  /** Rows as arrays, with a callback. */
   override query<R extends any[] = any[], I = any[]>(
     config: pg.QueryArrayConfig<I> & Repeatable,
     callback: (error: Error, result: pg.QueryArrayResult<R>) => void,
   ): void;
-  /** Told by a callback. */
+  /** With a callback. */
   override query<R extends pg.QueryResultRow = any, I = any[]>(
     textOrConfig: string | (pg.QueryConfig<I> & Repeatable),
     callback: (error: Error, result: pg.QueryResult<R>) => void,
   ): void;
-  /** With its values, told by a callback. */
+  /** With its values and a callback. */
   override query<R extends pg.QueryResultRow = any, I = any[]>(
     text: string,
     values: pg.QueryConfigValues<I>,
@@ -319,16 +318,16 @@ export class Pool extends pg.Pool {
   }
 
   /**
-   * Runs `work` between BEGIN and COMMIT, on one connection. Resolves with what `work` returns, once the server has said,
-   * or it is proven, that the transaction is committed; rolls back where `work` rejects, and rejects with the same.
+   * Runs `work` between BEGIN and COMMIT, on one connection. Resolves with the result of `work` once the server has said, or it
+   * is proven, that the transaction is committed. If `work` rejects, the transaction is rolled back and the promise rejects too.
    *
-   * What was surely rolled back is done again as a whole, `work` included: after a conflict (40001, 40P01), and after the
-   * loss of the server before COMMIT, within `failoverTimeoutMillis`. See `docs/guides/transactions.md`.
+   * A transaction that was certainly rolled back is retried as a whole, `work` included: after a conflict (40001, 40P01), and
+   * if the server was lost before COMMIT, within `failoverTimeoutMillis`. See `docs/guides/transactions.md`.
    *
-   * @throws CommitOutcomeUnknownError `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN` where COMMIT got no answer and no proof
-   * @throws TransactionRolledBackError `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK` where it was rolled back all the same
-   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where no server was found in time
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where `work` leaves a cursor, a stream or a COPY open
+   * @throws CommitOutcomeUnknownError `ERR_EXTERNALNAME_COMMIT_OUTCOME_UNKNOWN` if COMMIT got no answer and no proof
+   * @throws TransactionRolledBackError `ERR_EXTERNALNAME_TRANSACTION_ROLLED_BACK` if it was rolled back although `work` resolved
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` if no usable server was found in time
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if `work` leaves a cursor, a stream or a COPY open
    *
    * @example
    * ```ts
@@ -363,13 +362,13 @@ export class Pool extends pg.Pool {
   /**
    * Calls `handler` for every NOTIFY on the channel. Resolves when the server listens.
    *
-   * All channels of a pool share one connection, which does not count towards `max`. When it is lost, or the Service is
-   * pointed elsewhere, it is made again, for as long as it takes; what is sent meanwhile is lost, so `onReconnect` tells when
-   * to catch up. Ends with `close()`, the signal, or the pool. See `docs/guides/listen.md`.
+   * All channels of a pool share one connection, which does not count towards `max`. If it is lost, or the Service is
+   * pointed elsewhere, the pool reconnects, for as long as that takes. Notifications sent meanwhile are lost, so `onReconnect`
+   * says when to catch up. Ends with `close()`, the signal, or the pool. See `docs/guides/listen.md`.
    *
-   * @param channel as in NOTIFY with quotes: case matters. At most 63 bytes.
+   * @param channel as in NOTIFY with quotes: the case matters. At most 63 bytes.
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
-   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` where there is no connection in time
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` if there is no connection in time
    *
    * @example
    * ```ts
@@ -404,11 +403,11 @@ export class Pool extends pg.Pool {
   }
 
   /**
-   * As in `pg.Pool`, and over within `endTimeoutMillis`: connections that are still in use then are cut. Resolves when
+   * As in `pg.Pool`, but within `endTimeoutMillis`: connections that are still in use then are closed. Resolves when
    * every socket is closed.
    */
   override end(): Promise<void>;
-  /** The same, told by a callback. */
+  /** The same, with a callback. */
   override end(callback: () => void): void;
   override end(callback?: () => void): Promise<void> | undefined {
     const pool = pgPoolOf(this);
@@ -418,7 +417,7 @@ export class Pool extends pg.Pool {
       (callback as (error: Error) => void)(error);
       return undefined;
     }
-    // Tracers take their leave of a pool in pg's own end(), which sets `ending`. When all is over is for us to say.
+    // Tracers hook pg's own end(), which sets `ending`. Only we know when everything is over.
     super.end(() => undefined);
     pool.ended = false;
     const ended = this.#ending.begin(this.#settings.endTimeoutMillis);
@@ -473,7 +472,7 @@ export class Pool extends pg.Pool {
       this.#wait(checkout, timeoutMillis);
       return;
     }
-    // As in pg-pool: an idle client is handed out in the next tick, and the call needs neither a queue nor a timer.
+    // As in pg-pool, an idle client is handed out in the next tick, and the call needs neither a queue nor a timer.
     process.nextTick(() => {
       if (!this.#lending.serveAtOnce(checkout)) this.#wait(checkout, timeoutMillis);
     });
@@ -487,7 +486,7 @@ export class Pool extends pg.Pool {
     this.#queue.wait(checkout);
   }
 
-  // A checkout has come to have a permit.
+  // A checkout got a permit.
   #serve(checkout: Checkout, permit: Permit): void {
     const proven = this.#preparation.borrowProven();
     if (proven !== undefined) {
@@ -496,7 +495,7 @@ export class Pool extends pg.Pool {
     }
     this.#preparation.provide(checkout).then(
       ({ connection, isNew }) => {
-        // In the moment in between it may have ended, or the Service have come to point elsewhere.
+        // In the meantime it may have ended, or the Service may point elsewhere.
         if (this.#connections.isCurrent(connection)) {
           this.#lending.handOut(connection, checkout, permit, isNew);
           return;
@@ -540,7 +539,7 @@ export class Pool extends pg.Pool {
     };
   }
 
-  // Never rejects. A server that does not take the request in time is in doubt.
+  // Never rejects. If a server does not accept the request in time, it is suspect.
   async #cancelStatement(connection: PooledConnection): Promise<void> {
     const { client, endpoint, epoch } = connection;
     const wasCurrent = this.#connections.isCurrent(connection);
@@ -564,7 +563,7 @@ export class Pool extends pg.Pool {
     this.#ending.check(this.#preparation.providing);
   }
 
-  // Those included that are being made, and those that callers who have just come will need.
+  // Includes connections that are being opened, and those that callers who have just arrived will need.
   #countTotal(): number {
     const { withoutPermit, spare } = this.#queue;
     const starting = Math.max(0, Math.min(withoutPermit, spare) - this.#connections.idleCount);

@@ -21,10 +21,10 @@ import type { PoolSettings } from '../options.ts';
 import { type FailedAnswers, isFinal } from './failed-answers.ts';
 import { type PgPool, poolEndedError } from './pg-pool.ts';
 
-/** What `pool.query()` takes in a query's config beside what `pg` does. */
+/** What the config of `pool.query()` may contain in addition to that of `pg`. */
 export interface Repeatable {
   /**
-   * Whether executing it twice does no harm. The pool then also repeats it when its outcome is unknown.
+   * Whether running it twice does no harm. The pool then also retries it if its outcome is unknown.
    * @defaultValue false
    */
   idempotent?: boolean | undefined;
@@ -32,9 +32,9 @@ export interface Repeatable {
 
 /** One of the attempts of a query. */
 export interface Attempt {
-  /** What is left of the whole call's time for a connection; `undefined` for the first attempt. */
+  /** What is left of the call's time for a connection; `undefined` for the first attempt. */
   readonly budgetMillis: number | undefined;
-  /** Told after the query was sent on the client that was had for it. */
+  /** Called after the query was sent, with the client that it was sent on. */
   readonly delivered?: ((client: pg.ClientBase) => void) | undefined;
 }
 
@@ -46,15 +46,15 @@ export interface QueriesParts {
   readonly random: Random;
   readonly factory: ConnectionFactory;
   readonly answers: FailedAnswers;
-  /** Asks once, as `pg-pool` does. Without an attempt for the first time. */
+  /** Runs the query once, as `pg-pool` does. Without an attempt for the first time. */
   once(text: unknown, values: unknown, callback: unknown, attempt: Attempt | undefined): unknown;
 }
 
-/** `pool.query()`: a query is asked once, and again while its failures say that it was surely not executed. */
+/** `pool.query()`: a query runs once, and is retried while its failures say that it certainly did not run. */
 export class Queries {
   readonly #parts: QueriesParts;
 
-  /** The statement that `ready()` waits for, while it is under way. */
+  /** The statement that `ready()` waits for, while it is in flight. */
   #proof: Promise<unknown> | undefined;
 
   readonly #operation: Operation;
@@ -74,7 +74,7 @@ export class Queries {
   ready(signal: AbortSignal | undefined): Promise<void> {
     const { pool, factory, clock } = this.#parts;
     if (pool.ending) return Promise.reject(poolEndedError());
-    // In a busy pool the callers have proven it, and a check that waits in line behind them would call it dead.
+    // In a busy pool the callers have proven it, and a check that queues behind them would call the pool dead.
     const { serving, servedAt = Number.NEGATIVE_INFINITY } = factory;
     const isProven = serving && clock.now() - servedAt <= freshProofMillis;
     if (!isProven && this.#proof === undefined) {
@@ -90,15 +90,15 @@ export class Queries {
 
   query(text: unknown, values: unknown, callback: unknown): unknown {
     const { clock, once } = this.#parts;
-    // `pg` would take a connection first and leave a listener of its own on it.
+    // `pg` would take a connection first and leave a listener on it.
     if (text === null || text === undefined) return refuseQuery([text, values, callback], nullQueryError());
     if (typeof text === 'function') return once(text, values, callback, undefined);
     if (isSubmitted(text)) return this.#submit(text, values, callback);
-    // A callback in a config is overridden by pg-pool's own.
+    // pg-pool's own callback overrides a callback in a config.
     const done = callbackAmong(values, callback);
     const parameters = typeof values === 'function' ? undefined : values;
     const startedAt = clock.now();
-    // Little is made here, as most queries succeed and every object costs them all.
+    // Few objects are made here, because most queries succeed and pay for each.
     const result = tellOperation(this.#operation, (attempts) =>
       (once(text, parameters, undefined, undefined) as Promise<unknown>).catch((error: unknown) =>
         this.#again(error, text, parameters, startedAt, attempts),
@@ -121,7 +121,7 @@ export class Queries {
         failure = error;
       },
     );
-    // Its failure is told to the object, or to the object's own callback. In `pg` this promise would not settle at all.
+    // Its failure is reported to the object, or to the object's own callback. In `pg` this promise would not settle at all.
     if (own !== undefined || !isQuery(asked)) (answer as Promise<unknown> | undefined)?.catch(() => undefined);
     return answer;
   }
@@ -136,7 +136,7 @@ export class Queries {
     const { pool, settings, clock, random, factory, answers, once } = this.#parts;
     const { name, failoverTimeoutMillis } = settings;
     const judge = (cause: unknown) => {
-      // What the server says of the statement that failed is not true of what was committed before it.
+      // What the server says about the failed statement does not hold for what was committed before it.
       if (isDatabaseError(cause) && mayCommitWithin(text)) recordOutcome(cause, 'unknown');
     };
     judge(error);
@@ -167,7 +167,7 @@ export class Queries {
   }
 }
 
-// A pool that was heard from so lately need not be asked again.
+// If the server was heard from this recently, it need not be asked again.
 const freshProofMillis = 1_000;
 
 function isIdempotent(query: unknown): boolean {

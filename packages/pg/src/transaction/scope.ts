@@ -9,12 +9,12 @@ import { whenFinished } from '../driver/unfinished.ts';
 import { TransactionEndedEarlyError, TransactionRolledBackError } from '../errors.ts';
 import { classifyFailure } from '../failures/classify.ts';
 
-/** What the function given to {@link Pool.transaction} gets: a client inside the transaction, for as long as it lasts. */
+/** What the function given to {@link Pool.transaction} gets: a client inside the transaction, for as long as the transaction lasts. */
 export interface Transaction {
   /** As `query` of `pg`'s client, in all its forms. Rejects once the transaction is over. */
   readonly query: pg.ClientBase['query'];
   /**
-   * A part that can fail by itself: a savepoint, released when `work` resolves and rolled back to when it rejects. While
+   * A part that can fail separately: a savepoint, released when `work` resolves and rolled back to when it rejects. While
    * it is open, only its own `tx` takes statements.
    */
   transaction<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T>;
@@ -26,7 +26,7 @@ export class Scope {
   readonly #client: pg.ClientBase;
   readonly #clock: Clock;
   readonly #withoutNames: boolean;
-  /** The innermost open part. Only that takes statements. `undefined` when all is over. */
+  /** The innermost open part: only that one takes statements. `undefined` when all is over. */
   #innermost: object | undefined;
   #depth = 0;
   #failure: unknown;
@@ -37,7 +37,7 @@ export class Scope {
   #unknownInFlight = false;
   #stopWatching: (() => void) | undefined;
 
-  /** @param withoutNames whether prepared statements are sent without their names, for any session to know them */
+  /** @param withoutNames whether prepared statements are sent without their names, so that they work in any session */
   constructor(client: pg.ClientBase, { clock, withoutNames = false }: { clock: Clock; withoutNames?: boolean }) {
     this.#client = client;
     this.#clock = clock;
@@ -46,12 +46,12 @@ export class Scope {
     this.#innermost = this.root;
   }
 
-  /** The first error that a statement met and no savepoint has undone. */
+  /** The first error of a statement that no savepoint has undone. */
   get failure(): unknown {
     return this.#failure;
   }
 
-  /** Whether the application ended the transaction by a statement of its own. */
+  /** Whether the application ended the transaction with its own statement. */
   get endedEarly(): boolean {
     return this.#endedEarly;
   }
@@ -62,10 +62,10 @@ export class Scope {
   }
 
   /**
-   * Waits for what the work has sent and not awaited.
+   * Waits for statements that the work has sent but not awaited.
    *
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if that waits for the work, which is over. It costs the
-   * connection: nothing can be sent behind a cursor that is open.
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if such a statement waits for the work, which is over. It costs
+   * the connection: nothing can be sent behind an open cursor.
    */
   async settle(): Promise<void> {
     const client = this.#client;
@@ -100,10 +100,10 @@ export class Scope {
       : new TransactionRolledBackError({ cause: this.#failure });
   }
 
-  /** Follows what the server says of the transaction. Once it has begun. */
+  /** Follows what the server says about the transaction, once it has begun. */
   watch(): void {
     this.#stopWatching = onReadyForQuery(this.#client, (status) => {
-      // A failed transaction goes on only after a savepoint was rolled back to, the application's own included.
+      // A failed transaction continues only after a rollback to a savepoint, the application's own included.
       if (status === 'T') this.#failure = undefined;
       this.#unknownInFlight = false;
       if (status === 'I') this.#endedEarly = true;
@@ -115,7 +115,7 @@ export class Scope {
     this.#stopWatching = undefined;
   }
 
-  /** No statement of the application's is taken from now on. */
+  /** From now on, no statement of the application is accepted. */
   close(): void {
     this.#innermost = undefined;
   }
@@ -132,7 +132,7 @@ export class Scope {
     const refusal = this.#refusal(part);
     if (refusal !== undefined) return refuseQuery(query, refusal);
     const [asked] = query;
-    // What was prepared before may be a COMMIT. If it was not, the answer to it says that the transaction goes on.
+    // A statement prepared earlier may be a COMMIT. If it is not, its answer says that the transaction goes on.
     if (textOf(asked) === undefined) this.#unknownInFlight = true;
     else if (mayEndTransaction(asked)) this.#endingSent = true;
     const send = (sent: QueryArguments) => Reflect.apply(this.#client.query, this.#client, sent);
@@ -179,12 +179,12 @@ export class Scope {
     );
   }
 
-  // The first failure makes all later ones, unless the connection breaks afterwards.
+  // The first failure causes all later ones, unless the connection breaks afterwards.
   #record(error: unknown): void {
     if (this.#isLeft) return;
     const { kind, keepConnection } = classifyFailure(error, 'connected');
     if (this.#failure !== undefined && keepConnection) return;
-    // A statement that took too long has cost the connection already.
+    // A statement that took too long has already cost the connection.
     if (kind === 'not-queryable' && classifyFailure(this.#failure, 'connected').kind === 'deadline') return;
     this.#failure = error;
   }

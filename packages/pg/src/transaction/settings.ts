@@ -19,37 +19,37 @@ export interface TransactionOptions {
   /** The isolation of the transaction. @defaultValue the server's `default_transaction_isolation` */
   isolationLevel?: IsolationLevel | undefined;
   /**
-   * Whether the transaction is READ ONLY. `false` is the same as leaving it out: READ WRITE is never said, as it would
-   * get past a server that was fenced by `default_transaction_read_only`.
+   * Whether the transaction is READ ONLY. `false` is the same as leaving it out: READ WRITE is never sent, because it would
+   * override the fence of a server with `default_transaction_read_only`.
    * @defaultValue false
    */
   readOnly?: boolean | undefined;
   /** DEFERRABLE: with `serializable` and `readOnly`, waits for a snapshot that cannot fail. @defaultValue false */
   deferrable?: boolean | undefined;
   /**
-   * How often, at the most, the work is done again, whatever the reason. 0 does it once.
+   * The maximum number of times the work is retried, for any reason. 0 runs it once.
    * @defaultValue after conflicts (40001, 40P01) 5 times; after the loss of a server as often as fits in `failoverTimeoutMillis`
    */
   retries?: number | undefined;
   /**
-   * Ends the transaction early, and a statement that runs on the server too. Before COMMIT is sent it is rolled back, and the
-   * promise rejects with the signal's reason; after that, with {@link CommitOutcomeUnknownError}.
+   * Ends the transaction early, and a running statement on the server too. Before COMMIT is sent, the transaction is rolled back and
+   * the promise rejects with the signal's reason; after that, it rejects with {@link CommitOutcomeUnknownError}.
    */
   signal?: AbortSignal | undefined;
   /**
    * A table in which the transaction leaves a row, so that its outcome can be proven on another server too, after a
-   * switch. Costs nothing where the transaction wrote nothing. See `docs/guides/transactions.md` for the table.
+   * switch. Costs nothing if the transaction wrote nothing. See `docs/guides/transactions.md` for the table.
    */
   commitMarker?: { readonly table: string } | undefined;
   /**
-   * Whether the server is asked, one round trip before COMMIT, what proves the outcome on that server if no answer to
-   * COMMIT comes. `false` spares it. Not asked for with `readOnly`.
+   * Whether to fetch, in one round trip before COMMIT, what proves the outcome on that server if COMMIT gets no
+   * answer. `false` saves the round trip. Not fetched with `readOnly`.
    * @defaultValue true
    */
   commitProof?: boolean | undefined;
 }
 
-/** What the options come to, checked. */
+/** The checked options. */
 export interface TransactionSettings {
   readonly begin: string;
   readonly readOnly: boolean;
