@@ -42,7 +42,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   const { accepted } = demands;
   const guarded = authenticationOf(client);
   const { connection } = guarded;
-  // pg-native authenticates inside libpq, which has options of its own for this.
+  // pg-native authenticates inside libpq, which has its own options for this.
   if (connection === undefined) return;
   if (accepted === undefined && !demands.channelBinding) return;
   let used: AuthenticationMethod = 'none';
@@ -93,7 +93,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
       );
       return false;
     }
-    // As a client that knows no channel binding, which is what `prefer` allows.
+    // As a client without channel binding, which `prefer` allows.
     guarded.enableChannelBinding = false;
     return true;
   });
@@ -109,7 +109,7 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
     if (used === 'scram-sha-256' && !proved) refuse('ended SCRAM without proving that it knows the password');
     else admitted = used !== 'none' || allow('none');
   });
-  // For `pg` it is this message that makes a client connected, whatever came before.
+  // For `pg`, this message makes a client connected, whatever came before.
   intercept('_handleReadyForQuery', () => {
     if (!admitted) refuse('was ready for statements before authentication was complete');
     return admitted;
@@ -117,10 +117,10 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
 }
 
 /**
- * Answers a server's SCRAM challenge with keys that are derived once for all connections, where `pg` derives them for each.
+ * Answers a server's SCRAM challenge with keys that are derived once for all connections; `pg` derives them for each.
  * The rest of the exchange stays with `pg`: the choice of the mechanism, its nonce, and the check of the server's proof.
  *
- * What it says when it fails are the words of `pg` 8.23. A session of a make that is not known (`pg` before 8.21) is `pg`'s.
+ * Its errors have the words of `pg` 8.23. A session of an unknown shape (`pg` before 8.21) is left to `pg`.
  */
 export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
   const guarded = authenticationOf(client);
@@ -131,7 +131,7 @@ export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
   guarded._handleAuthSASLContinue = function (this: unknown, message: AuthenticationMessage) {
     const session = guarded.saslSession;
     if (!isKnownSession(session)) return original.call(this, message);
-    // Over TLS the stream is another one by now.
+    // With TLS, the stream has been replaced by now.
     const { stream } = connection;
     const answer = async () => {
       if (session.message !== 'SASLInitialResponse' || answered === session) {
@@ -139,7 +139,7 @@ export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
       }
       answered = session;
       const proof = await prove(session, guarded, message.data, stream, cache);
-      // The attempt may be over, and the client in use for the next one.
+      // The attempt may be over, and the client may be in use for the next one.
       if (guarded.saslSession !== session) return;
       session.message = 'SASLResponse';
       session.serverSignature = proof.serverSignature;
@@ -166,7 +166,7 @@ async function prove(
   const { clientNonce, scramMaxIterations, mechanism, response } = session;
   if (!challenge.nonce.startsWith(clientNonce)) throw refuse('server nonce does not start with client nonce');
   if (challenge.nonce.length === clientNonce.length) throw refuse('server nonce is too short');
-  // 0 takes any. Without a bound, a server could keep this process busy for as long as it likes.
+  // 0 allows any number. Without a bound, a server could keep this process busy for as long as it likes.
   if (scramMaxIterations !== 0 && challenge.iterations > scramMaxIterations) {
     throw refuse(`iteration count ${challenge.iterations} exceeds scramMaxIterations of ${scramMaxIterations}`);
   }
@@ -178,8 +178,8 @@ async function prove(
 function certificateOf(stream: AuthenticationStream, client: AuthenticatingClient): Buffer | undefined {
   const known = certificates.get(stream);
   if (known !== undefined) return known;
-  // Node.js 20 hands it out in this way once, and in no other afterwards, so `pg` must not need it: before 8.21 it answers by
-  // itself. The other way also reads all that the certificate says, which takes longer.
+  // Node.js 20 returns it in this way only once, and in no other way afterwards, so `pg` must not need it: before 8.21 `pg` answers
+  // by itself. The other way also parses everything in the certificate, which takes longer.
   const isOurs = client.scramMaxIterations !== undefined;
   const first = isOurs ? stream.getPeerX509Certificate?.() : undefined;
   const certificate = (first ?? stream.getPeerCertificate?.())?.raw;
@@ -223,7 +223,7 @@ interface ScramSession {
   readonly clientNonce: string;
   readonly scramMaxIterations: number;
   message: string;
-  /** What was last sent. */
+  /** The message that was sent last. */
   response: string;
   serverSignature?: string;
 }

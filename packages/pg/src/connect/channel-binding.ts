@@ -15,10 +15,10 @@ export function tlsServerEndPoint(certificate: Buffer): Buffer {
 }
 
 /**
- * The hash function to bind by, in the words of `node:crypto`. `undefined` if there is none: PostgreSQL cannot bind then, either.
+ * The hash function to bind by, as `node:crypto` names it. `undefined` if there is none: then PostgreSQL cannot bind either.
  *
- * `pg` knows RSA and ECDSA. What it gets wrong or does not know is read here: Ed25519, for which it takes SHA-512 and PostgreSQL
- * ends the session ("could not find digest for NID UNDEF"), SHA-3, and the parameters of RSASSA-PSS.
+ * `pg` knows RSA and ECDSA. What it gets wrong or does not know is read here: Ed25519, for which it uses SHA-512 although
+ * PostgreSQL ends the session ("could not find digest for NID UNDEF"), SHA-3, and the parameters of RSASSA-PSS.
  */
 export function hashOfSignature(certificate: Buffer): string | undefined {
   try {
@@ -47,7 +47,7 @@ function hashOfRsaPss(parameters: Buffer | undefined): string | undefined {
   return weakHashes.includes(name) ? 'sha256' : hashes[numberUnder(nistHashes, name)];
 }
 
-/** What the elements of a DER value (X.690) hold. */
+/** The contents of the elements of a DER value (X.690). */
 function contentsOf(value: Buffer | undefined): Buffer[] {
   const contents: Buffer[] = [];
   for (let at = 0; value !== undefined && at < value.length; ) {
@@ -75,5 +75,5 @@ const nistHashes = '6086480165030402'; // 2.16.840.1.101.3.4.2
 const nistSignatures = '6086480165030403'; // 2.16.840.1.101.3.4.3
 const sha3 = ['sha3-224', 'sha3-256', 'sha3-384', 'sha3-512'];
 const hashes = [undefined, 'sha256', 'sha384', 'sha512', 'sha224', 'sha512-224', 'sha512-256', ...sha3];
-// Before them DSA, then ECDSA and RSA.
+// Below 9 is DSA; then come ECDSA and RSA.
 const sha3Signatures = [...Array<undefined>(9), ...sha3, ...sha3];

@@ -26,35 +26,35 @@ import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from
 import type { ScramKeyCache } from './scram-key-cache.ts';
 import { checkRole, isPreferred, RoleReports, type WantedRole } from './session-role.ts';
 
-/** A client that is ready, and what is known of the server behind it. */
+/** A client that is ready, and what is known about the server behind it. */
 export interface OpenConnection {
   readonly client: pg.Client;
-  /** Where it leads; `undefined` for a plain host, which `pg` dials itself. */
+  /** Where it is connected; `undefined` for a plain host, to which `pg` connects itself. */
   readonly endpoint: Endpoint | undefined;
   readonly roles: RoleReports;
 }
 
-/** What a {@link Connector} needs to know and to be given. */
+/** What a {@link Connector} needs. */
 export interface ConnectorSettings {
   /** Makes a client that has not connected yet. */
   readonly createClient: () => pg.Client;
   readonly wanted: WantedRole;
-  /** Longest time for one address, from its TCP connection to the first ReadyForQuery, in milliseconds. */
+  /** The longest time for one address, from its TCP connection to the first ReadyForQuery, in milliseconds. */
   readonly attemptTimeoutMillis: number;
   readonly demands: (client: pg.Client, where: string) => AuthenticationDemands;
-  /** The Service or host as it was written, which a line of the password file is for. */
+  /** The Service or host as written, for which the password file may have a line. */
   readonly name: string;
-  /** Where connections find the keys of their password. */
+  /** The keys of passwords, shared by all connections. */
   readonly scramKeys: ScramKeyCache;
-  /** Told of what is tried, and how it goes. */
+  /** Records what is tried, and how it goes. */
   readonly recent: RecentEvents;
-  /** Deadlines run on it. */
+  /** The clock that deadlines run on. */
   readonly clock: Clock;
 }
 
 /** See {@link Connector.connect}. */
 export interface ConnectOptions {
-  /** Whether the addresses are asked for past the cache. */
+  /** Whether to look up the addresses past the cache. */
   readonly fresh?: boolean | undefined;
   readonly signal: AbortSignal;
   /** Makes the client of each attempt. */
@@ -73,13 +73,13 @@ export interface Dialer {
   ): Promise<{ endpoint: Endpoint; socket: net.Socket }>;
   /** TLS options for the target; `false` for none. */
   tls(target: Target, client: pg.Client): object | false;
-  /** Told of each address that did or did not do, for the balancer's memory. */
+  /** Called for each address that did or did not work, for the balancer. */
   report(endpoint: Endpoint, failed: boolean): void;
 }
 
 /**
- * Opens one `pg.Client` to one address of a target, and hands it out only when the server there is the one that was
- * asked for: its certificate names the target, it authenticated as demanded, and its role fits.
+ * Opens one `pg.Client` to one address of a target, and returns it only if the server there is the right one: its certificate
+ * names the target, it authenticated in an accepted way, and its role fits.
  */
 export class Connector {
   readonly #settings: ConnectorSettings;
@@ -91,11 +91,11 @@ export class Connector {
   }
 
   /**
-   * Tries the target's addresses until one serves. With `prefer-standby`, as in libpq, until one is a standby, and if none is,
+   * Tries the target's addresses until one serves. With `prefer-standby`, as in libpq, until one is a standby; if there is none,
    * until one serves.
    *
-   * @throws ResolutionError, the policy's errors, or ConnectError with one entry an address. The error of the only
-   * address is raised as it is.
+   * @throws ResolutionError, the policy's errors, or ConnectError with one entry per address. With only one address, its error
+   * is raised unchanged.
    */
   async connect(target: Target, options: ConnectOptions): Promise<OpenConnection> {
     const endpoints = await this.#resolve(target, options);
@@ -111,7 +111,7 @@ export class Connector {
     throw error;
   }
 
-  // The first that serves. One that serves and is not preferred is passed over while there are others to try.
+  // The first address that serves. One that serves but is not preferred is passed over while there are others to try.
   async #firstOf(
     endpoints: readonly Endpoint[],
     { signal, createClient = this.#settings.createClient }: ConnectOptions,
@@ -165,7 +165,7 @@ export class Connector {
     return undefined;
   }
 
-  /** Opens a session to one endpoint, to look at its server from the side, whatever its role: for monitoring and cancelling, not for work, and not in any pool. */
+  /** Opens a session to one endpoint outside any pool, whatever the server's role: for monitoring and cancelling, not for work. */
   async connectMonitor(
     endpoint: Endpoint,
     signal: AbortSignal,
@@ -181,7 +181,7 @@ export class Connector {
     }
   }
 
-  /** Forgets the keys of passwords. Connections that are under way end by their signals. */
+  /** Forgets the keys of passwords. Connections in progress end by their signals. */
   close(): void {
     this.#settings.scramKeys.close();
   }
@@ -293,7 +293,7 @@ function dialTcp(endpoint: Endpoint, signal: AbortSignal): Promise<net.Socket> {
   return dial({ host: endpoint.address, port: endpoint.port, noDelay: true }, signal);
 }
 
-// Of all addresses where none was dialled in time.
+// The addresses of which none accepted TCP in time.
 function failuresOf(
   error: unknown,
   endpoints: readonly Endpoint[],

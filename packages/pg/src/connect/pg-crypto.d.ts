@@ -1,5 +1,5 @@
-// Of `pg`, which exports it in all versions that are supported; `@types/pg` does not know it.
+// `pg` exports this in all supported versions; `@types/pg` does not know it.
 declare module 'pg/lib/crypto/cert-signatures.js' {
-  /** `SHA-256` and the like. Throws for a signature that it does not know. */
+  /** `SHA-256` and so on. Throws for an unknown signature. */
   export function signatureAlgorithmHashFromCertificate(certificate: Buffer): string;
 }

@@ -7,7 +7,7 @@ import { checkTexts, describeValue } from '@externalname/core/internal';
  */
 export type AuthenticationMethod = 'scram-sha-256' | 'md5' | 'password' | 'none' | 'gss' | 'sspi' | 'oauth';
 
-/** What `requireAuth` says: the methods that are accepted, or those that are left out of the default. */
+/** What `requireAuth` says: the methods that are accepted, or the methods that are taken out of the default. */
 export interface RequiredMethods {
   readonly requireAuth: readonly AuthenticationMethod[] | undefined;
   readonly refusedAuth: readonly AuthenticationMethod[];
@@ -36,7 +36,7 @@ export function requiredMethods(value: unknown, argument: string): RequiredMetho
   if (!answerable.some((method) => named.includes(method) !== isNegated)) {
     throw refuse(`must leave a method that pg can answer (${answerable.join(', ')})`);
   }
-  // What is not accepted leaves the rest as it is by default, and allows nothing that was not allowed.
+  // Negated methods are taken out of the default, and allow nothing that was not allowed before.
   return isNegated ? { requireAuth: undefined, refusedAuth: named } : { requireAuth: named, refusedAuth: [] };
 }
 

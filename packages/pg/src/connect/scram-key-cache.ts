@@ -2,12 +2,12 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { deriveKeys, type ScramChallenge, type ScramKeys } from './scram.ts';
 
 /**
- * Keeps the SCRAM keys of a pool's password, so that a thousand new connections cost one PBKDF2 and not a thousand (RFC 5802
- * section 5.1 has clients do so). A role has one salt, and a standby has the primary's, so a failover costs none either.
+ * Keeps the SCRAM keys of a pool's password, so that a thousand new connections cost one PBKDF2 instead of a thousand (RFC 5802
+ * section 5.1 recommends it). A role has one salt, and a standby has the primary's, so a failover costs none either.
  *
- * In memory only. The password is no part of it: keys are found by a keyed digest of password, salt and iterations, whose own
- * key is made anew for each cache, so a changed password never finds the keys of an old one. Neither is a key shown by any
- * inspection, as they are `KeyObject`s. What has not been used for longest goes first.
+ * In memory only, and without the password: keys are found by a keyed digest of password, salt and iterations. The key of that
+ * digest is new for each cache, so a changed password never finds the keys of an old one. Inspection shows no key, because all
+ * are `KeyObject`s. The least recently used entry goes first.
  */
 export class ScramKeyCache {
   readonly #indexKey = randomBytes(32);
@@ -24,7 +24,7 @@ export class ScramKeyCache {
     this.#derive = derive;
   }
 
-  /** The keys for a password. Those who ask while they are being derived share one derivation. */
+  /** The keys for a password. Concurrent callers share one derivation. */
   keysOf(password: string, challenge: Pick<ScramChallenge, 'salt' | 'iterations'>): Promise<ScramKeys> {
     const index = this.#indexOf(password, challenge);
     const known = this.#keys.get(index);
@@ -44,18 +44,18 @@ export class ScramKeyCache {
     return keys;
   }
 
-  /** Forgets all keys and keeps none any more. */
+  /** Forgets all keys and keeps no new ones. */
   close(): void {
     this.#closed = true;
     this.#keys.clear();
   }
 
   #indexOf(password: string, { salt, iterations }: Pick<ScramChallenge, 'salt' | 'iterations'>): string {
-    // A salt is base64, so nothing of the one can be taken for a part of the other.
+    // A salt is base64, so the parts cannot run into each other.
     return createHmac('sha256', this.#indexKey).update(`${iterations},${salt},`).update(password).digest('base64');
   }
 }
 
-// A pool has one role, with one salt on each server that was set up by itself. A server that shows another salt each time,
-// or a password that changes every hour, must not make it grow.
+// A pool has one role, with one salt on each server that was set up separately. A server that sends another salt each time,
+// or a password that changes every hour, must not make the cache grow.
 const usualCapacity = 16;

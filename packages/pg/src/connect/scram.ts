@@ -1,33 +1,33 @@
 import { createHash, createHmac, createSecretKey, type KeyObject, pbkdf2 } from 'node:crypto';
 import { promisify } from 'node:util';
 
-/** The server's first message, read: RFC 5802 section 7, `server-first-message`. */
+/** The server's first message, parsed: RFC 5802 section 7, `server-first-message`. */
 export interface ScramChallenge {
   readonly nonce: string;
-  /** In base64, as it came. */
+  /** In base64, as received. */
   readonly salt: string;
   readonly iterations: number;
 }
 
 /**
- * What a client needs of a password to answer any challenge with the same salt and iterations (RFC 5802 section 3). The
- * password cannot be got back from it but by guessing, and SaltedPassword, from which both are made, is not kept.
+ * What a client needs of a password to answer any challenge with the same salt and iterations (RFC 5802 section 3). Only
+ * guessing leads back to the password, and SaltedPassword, from which both keys are made, is not kept.
  */
 export interface ScramKeys {
   readonly clientKey: KeyObject;
   readonly serverKey: KeyObject;
 }
 
-/** What has been said by the time that the client gives its proof. */
+/** What was exchanged before the client gives its proof. */
 export interface ScramExchange {
   /** The client's first message, whole: `n,,n=*,r=...` */
   readonly clientFirst: string;
   readonly challenge: ScramChallenge;
-  /** What the channel is bound to (RFC 5929), where `clientFirst` says that it is. */
+  /** What the channel is bound to (RFC 5929), if `clientFirst` says so. */
   readonly channelBinding?: Uint8Array | undefined;
 }
 
-/** The client's last message, and the signature that only a server with the same keys can answer it by. */
+/** The client's last message, and the signature by which only a server with the same keys can answer it. */
 export interface ScramProof {
   readonly message: string;
   /** In base64. */
@@ -35,7 +35,7 @@ export interface ScramProof {
 }
 
 /**
- * Reads a challenge, strictly.
+ * Parses a challenge, strictly.
  *
  * @throws Error in the words of `pg`
  */
@@ -53,7 +53,7 @@ export function readChallenge(text: string): ScramChallenge {
   return { nonce, salt, iterations: Number.parseInt(iterations, 10) };
 }
 
-/** Makes the keys: one PBKDF2, the whole cost of SCRAM. Off the event loop. */
+/** Derives the keys: one PBKDF2, the whole cost of SCRAM. Off the event loop. */
 export async function deriveKeys(
   password: string,
   { salt, iterations }: Pick<ScramChallenge, 'salt' | 'iterations'>,
@@ -74,7 +74,7 @@ export function proveKeys(keys: ScramKeys, { clientFirst, challenge, channelBind
   const bound = channelBinding === undefined ? header : Buffer.concat([header, channelBinding]);
   const { nonce, salt, iterations } = challenge;
   const withoutProof = `c=${bound.toString('base64')},r=${nonce}`;
-  // As in `pg`, of the three attributes: a server that said more than them is not understood, and refuses the proof.
+  // Of these three attributes only, as in `pg`: a server that sent more is not understood, and refuses the proof.
   const serverFirst = `r=${nonce},s=${salt},i=${iterations}`;
   const authMessage = `${clientFirst.slice(headerEnd)},${serverFirst},${withoutProof}`;
   const clientKey = keys.clientKey.export();
@@ -88,8 +88,8 @@ export function proveKeys(keys: ScramKeys, { clientFirst, challenge, channelBind
 }
 
 /**
- * SASLprep (RFC 4013) as far as it changes bytes, which is as far as `pg` goes: what RFC 3454 maps to a space (C.1.2) or to
- * nothing (B.1), then NFKC. Characters that it prohibits are let through, as old roles may have them in their passwords.
+ * SASLprep (RFC 4013) as far as it changes bytes, as in `pg`: what RFC 3454 maps to a space (C.1.2) or to
+ * nothing (B.1), then NFKC. Prohibited characters are let through, because old roles may have them in their passwords.
  */
 export function preparePassword(password: string): string {
   return password.replace(otherSpaces, ' ').replace(mappedToNothing, '').normalize('NFKC');
@@ -120,5 +120,5 @@ const base64 = /^(?:[\da-z+/]{4})*(?:[\da-z+/]{2}(?:==|[\da-z+/]=))?$/i;
 const positiveInteger = /^[1-9]\d*$/;
 
 const otherSpaces = /[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g;
-// One by one: in a class, some of them would join their neighbours.
+// As alternatives: in a class, some of them would combine with their neighbours.
 const mappedToNothing = /\u00ad|\u034f|\u1806|\u180b|\u180c|\u180d|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g;

@@ -5,16 +5,16 @@ import { ServerRoleError } from '../errors.ts';
 /** libpq's `target_session_attrs` (PostgreSQL documentation, "Database Connection Control Functions"). */
 export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
 
-/** What is known of the server's role in a session. `undefined` where the server has not said. */
+/** What is known about the server's role in a session. `undefined` if the server has not said. */
 export interface SessionRole {
-  /** `in_hot_standby`; undefined where the server does not say. */
+  /** `in_hot_standby`; undefined if the server does not say. */
   readonly inHotStandby: boolean | undefined;
-  /** `default_transaction_read_only`; undefined where the server does not say. */
+  /** `default_transaction_read_only`; undefined if the server does not say. */
   readonly defaultReadOnly: boolean | undefined;
 }
 
 /**
- * Follows what the server reports of its role: PostgreSQL 14 and later send `in_hot_standby` and
+ * Follows what the server reports about its role: PostgreSQL 14 and later send `in_hot_standby` and
  * `default_transaction_read_only` while a session starts, and again with the first reply after they change
  * (PostgreSQL documentation, "Asynchronous Operations" of the protocol). It costs no round trip.
  */
@@ -23,7 +23,7 @@ export class RoleReports {
   #defaultReadOnly: boolean | undefined;
   #isOwnReadOnly = false;
 
-  /** Begins to track it. To be called before the client connects. */
+  /** Begins to track it. Call it before the client connects. */
   track(client: pg.Client): void {
     onMessage<{ parameterName: string; parameterValue: string }>(client, 'parameterStatus', (message) => {
       if (message.parameterName === 'in_hot_standby') this.#inHotStandby = message.parameterValue === 'on';
@@ -37,19 +37,19 @@ export class RoleReports {
     return { inHotStandby: this.#inHotStandby, defaultReadOnly: this.#isOwnReadOnly ? false : this.#defaultReadOnly };
   }
 
-  /** From now on `default_transaction_read_only` says nothing about the server, as it is the session's own. */
+  /** From now on `default_transaction_read_only` says nothing about the server, because the session set it itself. */
   ignoreReadOnlyDefault(): void {
     this.#isOwnReadOnly = true;
   }
 
-  /** Records what a query found out, on servers that do not report it. */
+  /** Records the answer of a query, for servers that do not report it. */
   learn(role: { inHotStandby: boolean; defaultReadOnly: boolean }): void {
     this.#inHotStandby = role.inHotStandby;
     this.#defaultReadOnly = role.defaultReadOnly;
   }
 }
 
-/** Whether a session with that role is what was asked for; `undefined` where the role must be asked for first. */
+/** Whether a session with that role is acceptable; `undefined` if the role must be asked for first. */
 export function roleFits(wanted: TargetSessionAttrs, role: SessionRole): boolean | undefined {
   const { inHotStandby, defaultReadOnly } = role;
   switch (wanted) {
@@ -69,7 +69,7 @@ export function roleFits(wanted: TargetSessionAttrs, role: SessionRole): boolean
   }
 }
 
-/** Whether a session with that role, which fits, is also the one to take if there is a choice: for `prefer-standby`, a standby. */
+/** Whether a session with that role, which fits, is also preferred: for `prefer-standby`, a standby. */
 export function isPreferred(role: SessionRole, wanted: TargetSessionAttrs): boolean {
   return wanted !== 'prefer-standby' || role.inHotStandby === true;
 }
@@ -78,14 +78,14 @@ export function isPreferred(role: SessionRole, wanted: TargetSessionAttrs): bool
 export interface WantedRole {
   readonly targetSessionAttrs: TargetSessionAttrs;
   /**
-   * Whether `read-write` is the default and was not asked for. A session that is read-only by its own setting will do then, on a
-   * server that is no standby: an application that only reads has never asked for more.
+   * Whether `read-write` is the default and was not written. Then a session that is read-only by its own setting is accepted, on
+   * a server that is not a standby: an application that only reads never asked for more.
    */
   readonly takesOwnReadOnly: boolean;
 }
 
 /**
- * Makes sure that a session has the role that was asked for, and asks the server where it has not said.
+ * Makes sure that a session has the wanted role, and asks the server if it has not said.
  *
  * @throws ServerRoleError `ERR_EXTERNALNAME_SERVER_ROLE`
  */
@@ -108,8 +108,8 @@ export async function checkRole(
 }
 
 /**
- * Whether `default_transaction_read_only` is on for this session alone: by ALTER ROLE, or by the options that it was started with.
- * The server's own and the whole database's (`ALTER SYSTEM`, `ALTER DATABASE`) are how a server is fenced.
+ * Whether `default_transaction_read_only` is on for this session only: by ALTER ROLE, or by the options that it was started with.
+ * If it is set for the server or the whole database (`ALTER SYSTEM`, `ALTER DATABASE`), the server is fenced.
  */
 async function isOwnReadOnly(client: pg.ClientBase): Promise<boolean> {
   const { rows } = await client.query<{ source: string }>(readOnlySourceQuery);
@@ -117,8 +117,8 @@ async function isOwnReadOnly(client: pg.ClientBase): Promise<boolean> {
 }
 
 /**
- * Asks a server for its role: one that does not report it (before PostgreSQL 14, or behind a pooler), or one in doubt.
- * `undefined` where it does not tell.
+ * Asks a server for its role: one that does not report it (before PostgreSQL 14, or behind a pooler), or one that is suspect.
+ * `undefined` if it does not tell.
  */
 export async function askRole(
   client: pg.ClientBase,

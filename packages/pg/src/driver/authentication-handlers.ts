@@ -1,6 +1,6 @@
 import type * as pg from 'pg';
 
-/** The handlers by which `pg` answers what a server asks for while it authenticates, to be put in the way of. */
+/** The handlers by which `pg` answers a server's requests while it authenticates, so that they can be intercepted. */
 export function authenticationOf(client: pg.Client): AuthenticatingClient {
   return client as unknown as AuthenticatingClient;
 }
@@ -20,15 +20,15 @@ export interface AuthenticationMessage {
 
 export interface AuthenticationStream {
   destroy(): void;
-  /** On a socket with TLS, as the next one. */
+  /** On a TLS socket, like the next one. */
   getPeerX509Certificate?(): { readonly raw: Buffer } | undefined;
   getPeerCertificate?(): { readonly raw?: Buffer };
 }
 
-/** What of a client takes part in authentication. `connection` is missing where it is of another make (pg-native). */
+/** The parts of a client that authenticate. `connection` is missing on another kind of client (pg-native). */
 export type AuthenticatingClient = Record<HandlerName, (message: AuthenticationMessage) => unknown> & {
   readonly password?: unknown;
-  /** Whether SCRAM is bound to the channel if the server offers it. `pg` before 8.15 knows nothing of it. */
+  /** Whether SCRAM is bound to the channel if the server offers it. `pg` before 8.15 does not know it. */
   enableChannelBinding?: boolean;
   /** Since `pg` 8.21. */
   readonly scramMaxIterations?: number;

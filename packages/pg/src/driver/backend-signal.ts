@@ -1,7 +1,7 @@
 /**
- * The server processes that a statement signals by their number, as `select pg_cancel_backend(123)` does, in plain or as a
- * parameter. None where it signals nothing, or takes the numbers from the server that it is sent to, as
- * `select pg_terminate_backend(pid) from pg_stat_activity` does: whatever they are, they are that server's own.
+ * The server processes that a statement signals by their number, as `select pg_cancel_backend(123)` does, as a literal or a
+ * parameter. Empty if it signals nothing, or if it takes the numbers from the server that it is sent to, as
+ * `select pg_terminate_backend(pid) from pg_stat_activity` does: those belong to that server anyway.
  *
  * Source: PostgreSQL documentation, "Server Signaling Functions".
  */
@@ -26,6 +26,6 @@ function readQuery(query: unknown, values: unknown): { text: string | undefined;
   };
 }
 
-// The number, plain, quoted or as a parameter; before and behind it what casts it.
+// The number, as a literal, quoted or as a parameter, with a cast before or after it.
 const signal =
   /\bpg_(?:cancel|terminate)_backend"?\s*\(\s*(?:pid\s*(?:=>|:=)\s*)?(?:cast\s*\(\s*)?(?:(\d+)|'\s*(\d+)\s*'|\$(\d+))\s*(?:::|as\b|[,)])/gi;

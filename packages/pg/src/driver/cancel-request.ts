@@ -13,19 +13,19 @@ export interface CancelOptions {
   readonly clock: Clock;
   /** Ends the attempt early. */
   readonly signal?: AbortSignal | undefined;
-  /** Longest time, from TCP to the server's goodbye, in milliseconds. @defaultValue 2000 */
+  /** The longest time, from TCP to the server's goodbye, in milliseconds. @defaultValue 2000 */
   readonly timeoutMillis?: number | undefined;
 }
 
 /**
- * Asks a server to give up what the session of `client` runs, by a connection of its own (PostgreSQL documentation,
- * "Canceling Requests in Progress"). Resolves when the server has taken the request; it never says what came of it. Does
- * nothing where the server gave no key, or its address is not known.
+ * Asks a server, over a separate connection, to cancel what the session of `client` runs (PostgreSQL documentation,
+ * "Canceling Requests in Progress"). Resolves when the server has taken the request; the server never says what came of it. Does
+ * nothing if the server gave no key, or its address is not known.
  *
- * Where the client uses TLS, so does the request, with the same options: the key, which lets anybody who has it cancel, is
- * sent once the certificate is verified. `cancel()` of `pg` sends it in clear.
+ * If the client uses TLS, so does the request, with the same options: the key, with which anyone can cancel, is
+ * sent only after the certificate is verified. `cancel()` of `pg` sends it in the clear.
  *
- * @param address where the client is connected to, not where its name leads now
+ * @param address where the client is connected, not where its name leads now
  * @throws why the server did not take it, or the signal's reason
  */
 export async function requestCancel(
@@ -44,7 +44,7 @@ export async function requestCancel(
   });
 }
 
-/** Where a client that is connected leads, as its socket has it. */
+/** Where a connected client leads, according to its socket. */
 export function serverAddressOf(client: pg.Client): ServerAddress | undefined {
   const { host, port, connection } = client as unknown as KeyHolder;
   if (host?.startsWith('/')) return { path: `${host}/.s.PGSQL.${port}` };
@@ -56,13 +56,13 @@ export function serverAddressOf(client: pg.Client): ServerAddress | undefined {
 async function send(client: KeyHolder, address: ServerAddress, signal: AbortSignal): Promise<void> {
   const { ssl, sslNegotiation, host, port, processID, secretKey } = client;
   const socket = await dial('path' in address ? address : { host: address.address, port: address.port }, signal);
-  // TLS is begun by `pg`, as it was for the client.
+  // `pg` starts TLS, as it did for the client.
   const connection = new pg.Connection({
     stream: standIn(socket),
     ssl,
     sslNegotiation,
   } as object) as unknown as CancelConnection;
-  // Its parser would throw on what it does not know. There is nothing to be read: the server only hangs up.
+  // Its parser would throw on unknown input. There is nothing to read: the server only hangs up.
   connection.attachListeners = (stream) => stream.resume();
   try {
     signal.throwIfAborted();
@@ -73,14 +73,14 @@ async function send(client: KeyHolder, address: ServerAddress, signal: AbortSign
         connection.cancel(processID, secretKey);
       };
       onAbort(signal, () => reject(signal.reason));
-      // libpq, too, takes a reset for the end that it is.
+      // libpq also accepts a reset as the end.
       connection.on('error', (error: Error) => (sent ? resolve() : reject(error)));
       connection.once('end', () => (sent ? resolve() : reject(new Error('closed before the request was sent'))));
       connection.once('connect', () => {
         if (!ssl) request();
         else if (sslNegotiation !== 'direct') connection.requestSsl();
       });
-      // `pg` calls it connected when the handshake begins.
+      // `pg` emits it when the handshake begins.
       connection.once('sslconnect', () => connection.stream.once('secureConnect', request));
       connection.connect(port, host);
     });
@@ -94,8 +94,8 @@ function describeAddress(address: ServerAddress): string {
   return 'path' in address ? address.path : addressOf(address);
 }
 
-// What `pg` keeps of BackendKeyData. The key is a number: `pg` asks for protocol 3.0, in which PostgreSQL 18, too, gives
-// four bytes. With 3.2 keys are longer; should `pg` come to ask for that, it reads and writes the key in its own way.
+// What `pg` keeps of BackendKeyData. The key is a number, because `pg` asks for protocol 3.0, for which PostgreSQL 18 too sends
+// four bytes. With 3.2 keys are longer; if `pg` ever asks for that, it reads and writes the key in its own way.
 interface KeyHolder {
   readonly host: string;
   readonly port: number;

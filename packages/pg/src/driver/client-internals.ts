@@ -1,11 +1,11 @@
 import * as pg from 'pg';
 import { requireSupportedPg } from './supported-pg.ts';
 
-// Every class that extends one of `pg`'s comes by here first.
+// Every class that extends one of `pg`'s imports this file first.
 requireSupportedPg(pg);
 
-// What `pg` knows about a client and does not say. A client of another make (pg-native) has no `connection`: it is taken
-// as it shows itself, quiet and without transactions.
+// What `pg` knows about a client but does not expose. Another kind of client (pg-native) has no `connection`: it counts as
+// quiet and without transactions.
 interface ClientInternals {
   readonly _connected: boolean;
   readonly _queryable: boolean;
@@ -45,12 +45,12 @@ export function isUsable(client: pg.ClientBase): boolean {
   return Boolean(_queryable) && !_ending;
 }
 
-/** The statement that the server is answering; `undefined` where there is none. */
+/** The statement that the server is answering; `undefined` if there is none. */
 export function activeStatement(client: pg.ClientBase): unknown {
   return internalsOf(client)._activeQuery ?? undefined;
 }
 
-/** Whether a statement was sent and is not answered. */
+/** Whether a statement was sent but not answered. */
 export function hasSentWork(client: pg.ClientBase): boolean {
   const { _activeQuery, _sentQueryQueue } = internalsOf(client);
   return Boolean(_activeQuery) || (_sentQueryQueue?.length ?? 0) > 0;
@@ -61,12 +61,12 @@ export function hasSentBehind(client: pg.ClientBase): boolean {
   return (internalsOf(client)._sentQueryQueue?.length ?? 0) > 0;
 }
 
-/** Sends a statement before all that wait in the client, as soon as the server is ready. */
+/** Sends a statement before all that are queued in the client, as soon as the server is ready. */
 export function sendNext(client: pg.ClientBase, statement: object): void {
   internalsOf(client)._queryQueue?.unshift(statement as QueuedStatement);
 }
 
-/** Forgets that a statement of that name was prepared on the connection. Returns its text, if it was. */
+/** Forgets that a statement with that name was prepared on the connection. Returns its text, if it was. */
 export function forgetPrepared(client: pg.ClientBase, name: string): string | undefined {
   const prepared = internalsOf(client).connection?.parsedStatements;
   const text = prepared?.[name];
@@ -79,7 +79,7 @@ export function onErrorMessage(client: pg.ClientBase, callback: (error: unknown)
   internalsOf(client).connection?.prependListener('errorMessage', callback);
 }
 
-/** Calls back with the error that everything under way on the client is about to fail with. */
+/** Calls back with the error that everything in flight on the client is about to fail with. */
 export function onFailureOfAll(client: pg.ClientBase, callback: (error: Error) => void): void {
   const failing = internalsOf(client);
   const original = failing._errorAllQueries;
@@ -101,7 +101,7 @@ export function isQuiet(client: pg.ClientBase): boolean {
   return connection === undefined || (!hasWork(client) && readyForQuery === true);
 }
 
-/** Whether a statement was handed to the client and is not answered. */
+/** Whether a statement was handed to the client but not answered. */
 export function hasWork(client: pg.ClientBase): boolean {
   return hasSentWork(client) || (internalsOf(client)._queryQueue?.length ?? 0) > 0;
 }
@@ -113,14 +113,14 @@ export function isInTransaction(client: pg.ClientBase): boolean {
 }
 
 /**
- * Calls back once, when the client is quiet or has ended: in an error, `pg` answers the caller before the server has
+ * Calls back once, when the client is quiet or has ended: after an error, `pg` answers the caller before the server has
  * said that it is ready for the next statement.
  */
 export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
   const { connection } = internalsOf(client);
   let over = false;
   const check = () => {
-    // The client itself handles ReadyForQuery and sends what is queued; look after that.
+    // The client itself handles ReadyForQuery first and sends what is queued.
     process.nextTick(() => {
       if (isQuiet(client) || !isUsable(client)) finish();
     });
@@ -139,12 +139,12 @@ export function whenQuiet(client: pg.ClientBase, callback: () => void): void {
 }
 
 /**
- * Calls back when the server has sent the rows that were asked of a cursor, or is ready and has got the next statement. Returns the
+ * Calls back when the server has sent the rows that a cursor asked for, or is ready and has got the next statement. Returns the
  * function that ends the watch.
  */
 export function onProgress(client: pg.ClientBase, callback: () => void): () => void {
   const { connection } = internalsOf(client);
-  // After the statement itself has heard of it.
+  // After the statement itself was told.
   const later = () => process.nextTick(callback);
   connection?.on('portalSuspended', later);
   connection?.on('readyForQuery', later);
@@ -196,34 +196,34 @@ export function queryTimeoutOf(client: pg.ClientBase): unknown {
   return internalsOf(client).connectionParameters?.query_timeout;
 }
 
-/** Counts one more use and returns how many there were. `pg` keeps the number on the client, where others read it. */
+/** Counts one more use and returns the count. `pg` keeps it on the client, where others read it. */
 export function countUse(client: pg.ClientBase): number {
   const counted = internalsOf(client);
   counted._poolUseCount = (counted._poolUseCount ?? 0) + 1;
   return counted._poolUseCount;
 }
 
-/** How many bytes have come from the server; 0 for a client that does not say. */
+/** How many bytes have come from the server; 0 if the client does not say. */
 export function bytesRead(client: pg.ClientBase): number {
   return internalsOf(client).connection?.stream.bytesRead ?? 0;
 }
 
-/** How many bytes were handed over to be sent so far; 0 for a client that does not say. */
+/** How many bytes were handed over for sending so far; 0 if the client does not say. */
 export function bytesWritten(client: pg.ClientBase): number {
   return internalsOf(client).connection?.stream.bytesWritten ?? 0;
 }
 
-/** What the client reads from and writes to; a TLS socket, as a rule. */
+/** The socket that the client reads and writes; usually a TLS socket. */
 export function streamOf(client: pg.ClientBase): object | undefined {
   return internalsOf(client).connection?.stream;
 }
 
-/** The id of the server process that serves the client; `undefined` where the server has not told it. */
+/** The id of the server process that serves the client; `undefined` if the server has not told it. */
 export function processIdOf(client: pg.ClientBase): number | undefined {
   return internalsOf(client).processID ?? undefined;
 }
 
-/** The password that the client authenticates with; a function may not have given it yet. */
+/** The password that the client authenticates with; a password function may not have returned it yet. */
 export function passwordOf(client: pg.ClientBase): unknown {
   return internalsOf(client).password;
 }
@@ -239,12 +239,12 @@ export function keepProcess(client: pg.ClientBase, alive: boolean): void {
   else internalsOf(client).unref?.();
 }
 
-/** Calls back for each message of that name that the server sends. Before the client connects. */
+/** Calls back for each message of that name that the server sends. Call it before the client connects. */
 export function onMessage<Message>(client: pg.ClientBase, name: string, callback: (message: Message) => void): void {
   internalsOf(client).connection?.on(name, callback);
 }
 
-/** Calls back once when the connection is over, for whatever reason. Returns the function that ends the watch. */
+/** Calls back once when the connection is over, for any reason. Returns the function that ends the watch. */
 export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
   const { connection } = internalsOf(client);
   connection?.once('end', callback);
@@ -252,14 +252,14 @@ export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
 }
 
 /**
- * Lets nobody wait for a dead server to be ready. `pg-cursor` does so in `close()`, and with it every stream of rows that fails:
- * whoever reads it would wait for ever (brianc/node-postgres#2642). Before the client connects.
+ * Ends every wait for a dead server to be ready. `pg-cursor` waits in `close()`, and with it every failing stream of rows:
+ * its reader would wait forever (brianc/node-postgres#2642). Call it before the client connects.
  */
 export function endWaitForReady(client: pg.ClientBase): void {
   const { connection } = internalsOf(client);
   connection?.once('end', () => {
     const answer = () => {
-      // Those who wait for one message. The others listen for as long as the connection lasts.
+      // Listeners that wait for one message. The others listen for as long as the connection lasts.
       for (const listener of connection.rawListeners('readyForQuery')) {
         if ('listener' in listener) listener.call(connection, {});
       }
@@ -279,7 +279,7 @@ export function whileOpen<T>(client: pg.ClientBase, work: () => Promise<T>): Pro
   });
 }
 
-/** The private shape of a client. For this room alone: `test/rooms` checks that no other one looks at it. */
+/** The private shape of a client. Only for this room: `test/rooms` checks that no other one reads it. */
 export function internalsOf(client: pg.ClientBase): ClientInternals {
   return client as unknown as ClientInternals;
 }

@@ -3,9 +3,9 @@ import type * as pg from 'pg';
 import { hidden } from '../secrets.ts';
 
 /**
- * Takes the client's own password and passphrase out of what its server says: one that asks for the password may say it back, in the
- * message of an error that is logged. Not a password of fewer than six characters, nor one that is the user's or the database's
- * name, as those words stand in half of what a server says.
+ * Takes the client's own password and passphrase out of what its server says: a server that asks for the password may repeat it in
+ * an error message that is logged. A password of fewer than six characters, or one that equals the user's or the database's name,
+ * is left, because such words stand in half of what a server says.
  */
 export function hideEchoes(client: pg.ClientBase): void {
   const { connection } = client as unknown as { connection?: NodeJS.EventEmitter };
@@ -16,7 +16,7 @@ export function hideEchoes(client: pg.ClientBase): void {
       for (const secret of [password, passphrase]) {
         if (typeof secret !== 'string' || secret.length < shortestEcho || secret === user || secret === database)
           continue;
-        // The stack begins with the message, and costs more than all the rest to look at.
+        // The stack begins with the message, and is the most expensive part to read.
         const isInStack = typeof message['message'] === 'string' && message['message'].includes(secret);
         if (isInStack && typeof message['stack'] === 'string') {
           message['stack'] = message['stack'].replaceAll(secret, hidden);
@@ -34,8 +34,8 @@ const shortestEcho = 6;
 const spokenFields = ['message', 'detail', 'hint', 'where', 'internalQuery', 'schema', 'table', 'column'] as const;
 
 /**
- * Keeps passwords, passphrases and keys out of what `console.log` and `JSON.stringify` make of a client, at every depth. `pg` hides the
- * password and the key, but neither the passphrase nor what TLS was made from.
+ * Keeps passwords, passphrases and keys out of the output of `console.log` and `JSON.stringify` for a client, at every depth. `pg` hides
+ * the password and the key, but neither the passphrase nor the TLS context.
  */
 export function hideClientSecrets(client: pg.ClientBase): void {
   const facts = () => {

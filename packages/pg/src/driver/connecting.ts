@@ -6,7 +6,7 @@ import { endWaitForReady } from './client-internals.ts';
 import { destroyClient } from './closing.ts';
 import { standIn } from './stand-in.ts';
 
-/** Connects a client by the callback form, so that a failure is reported here and nowhere else. */
+/** Connects a client by the callback form, so that a failure is reported only here. */
 export function connectClient(client: pg.Client, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     let over = false;
@@ -19,7 +19,7 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
       reject(error);
     };
     const stopListening = onAbort(signal, abort);
-    // It stays when the client is connected: until somebody takes it over, a last word of the server would be an
+    // It stays when the client is connected: until the next owner listens, a last word of the server would be an
     // uncaught exception of the process.
     client.on('error', fail);
     endWaitForReady(client);
@@ -41,9 +41,9 @@ export function missingToAim(client: pg.Client): string | undefined {
 }
 
 /**
- * Points a client that `pg` configured in its own way at the endpoint. With the external name as its host and a socket that
- * is connected already, SNI, the name that the certificate is checked against and `connectionParameters.host` are all the
- * external name; no option of pg's achieves all three.
+ * Points a client that `pg` configured in its own way at the endpoint. With the external name as its host and a connected
+ * socket, SNI, the name that the certificate is checked against and `connectionParameters.host` are all the external
+ * name; no option of pg achieves all three.
  */
 export function aim(client: pg.Client, endpoint: Endpoint, socket: net.Socket, tls: object | false): void {
   const { externalName } = endpoint.target;

@@ -3,13 +3,13 @@ import { AuthenticationRefusedError, ProtocolViolationError } from '../errors.ts
 import { hasWork } from './client-internals.ts';
 
 /**
- * Reads what a server sends before `pg` does, and ends the connection at the first message that breaks the protocol.
+ * Reads what a server sends before `pg` does, and closes the connection at the first message that breaks the protocol.
  *
- * The parser of `pg` trusts its server: a text without an end makes it search for ever, a message that is shorter than it says
- * is an exception that nobody can catch, and it keeps whatever length a server announces. Five bytes are enough to hang a
- * process, before anybody has authenticated. See `docs/decisions/0014-messages-are-read-before-pg-reads-them.md`.
+ * The parser of `pg` trusts its server: a text without an end makes it search forever, a message that is shorter than it says
+ * is an exception that cannot be caught, and it buffers whatever length a server announces. Five bytes are enough to hang a
+ * process, before authentication. See `docs/decisions/0014-messages-are-read-before-pg-reads-them.md`.
  *
- * For a client that does not connect yet. More than once is no more than once.
+ * For a client that has not connected yet. Calling it twice has no further effect.
  */
 export function guardMessages(client: pg.Client, where: string): void {
   const guarded = client as unknown as GuardedClient;
@@ -44,7 +44,7 @@ export function guardMessages(client: pg.Client, where: string): void {
   connection.attachListeners = function (this: unknown, stream) {
     const reader = new MessageReader();
     if (connection.sslNegotiation === 'direct') {
-      // Without ALPN, a server of another protocol could be talked into taking our bytes for its own (libpq demands it, too).
+      // Without ALPN, a server of another protocol could be made to accept our bytes (libpq demands it, too).
       stream.on('secureConnect', () => {
         if (stream.alpnProtocol === 'postgresql') return;
         fail({ reason: 'accepted direct TLS without naming its protocol (ALPN)', authentication: true });
@@ -55,11 +55,11 @@ export function guardMessages(client: pg.Client, where: string): void {
       thrownByListener = nothing;
       const violation = reader.read(chunk, guarded._connected === true);
       try {
-        // What came before it is in order, and may be the error that says why.
+        // What came before the violation is in order, and may be the error that says why.
         if (violation === undefined) parse(chunk);
         else if (violation.at > 0) parse(chunk.subarray(0, violation.at));
       } catch (error) {
-        // Once the client is connected, what a listener throws may be the application's own.
+        // Once the client is connected, an exception of a listener may be the application's own.
         if (guarded._connected === true && error === thrownByListener) throw error;
         if (!over) fail({ reason: 'sent a message that cannot be read' }, error);
       }
@@ -74,25 +74,25 @@ export function guardMessages(client: pg.Client, where: string): void {
   };
 }
 
-/** Where in a chunk the message begins that is at fault (0 where it began earlier), and what it does. */
+/** Where in a chunk the offending message begins (0 if it began earlier), and what is wrong with it. */
 export interface Violation {
   readonly at: number;
   readonly reason: string;
-  /** Whether it is about who authenticates when. */
+  /** Whether it concerns the order of authentication. */
   readonly authentication?: boolean;
 }
 
 /**
- * Checks the framing of messages, their size, their order while a client authenticates, and that each text in them has an end.
+ * Checks the framing of messages, their size, their order during authentication, and that each text in them has an end.
  *
- * Source: PostgreSQL documentation, "Message Formats"; the bounds are those of libpq (`fe-protocol3.c`, `fe-connect.c`) where it
+ * Source: PostgreSQL documentation, "Message Formats"; the bounds are those of libpq (`fe-protocol3.c`, `fe-connect.c`) if it
  * has one.
  */
 export class MessageReader {
-  /** The head of a message, and the body of one that is looked into, while the rest of it has not come. */
+  /** The head of a message, and the body of one that is checked, until the rest of it arrives. */
   #held: Buffer[] = [];
   #heldBytes = 0;
-  /** Bytes of a message that is not looked into that are still to come. */
+  /** Bytes still to come of a message that is not checked. */
   #toSkip = 0;
   #stage: 'asked' | 'password' | 'sasl' | 'admitted' = 'asked';
 
@@ -142,7 +142,7 @@ export class MessageReader {
 
   #hold(part: Buffer): void {
     const [first] = this.#held;
-    // The head in one piece, the rest as it comes: a long message in many pieces is joined once, when it is whole.
+    // The head in one piece, the rest in parts: a long message in many chunks is joined once, when it is whole.
     if (first !== undefined && first.length < headBytes) this.#held = [Buffer.concat([first, part])];
     else this.#held.push(part);
     this.#heldBytes += part.length;
@@ -206,8 +206,8 @@ function outOfTurn(reason: string): Fault {
 }
 
 /**
- * Where the first message begins that is not whole, or not in order; the chunk's length if there is none. For a client that is
- * connected. Nearly all messages are whole: each of them costs every query, so they are read without a copy or an object.
+ * Where the first message begins that is not whole or not in order; the chunk's length if there is none. For a connected client.
+ * Nearly all messages are whole, and each of them costs every query, so they are read without a copy or an object.
  */
 function endOfWholeMessages(chunk: Buffer): number {
   let at = 0;
@@ -222,7 +222,7 @@ function endOfWholeMessages(chunk: Buffer): number {
   return at;
 }
 
-// The body of a message is what stands in `bytes` from `start` to before `end`.
+// The body of a message is `bytes` from `start` to before `end`.
 function isWellFormed(type: number, bytes: Buffer, start: number, end: number): boolean {
   switch (type) {
     case rowDescription:
@@ -245,7 +245,7 @@ function isWellFormed(type: number, bytes: Buffer, start: number, end: number): 
   }
 }
 
-/** Where the last of `count` texts ends; -1 where one of them does not. */
+/** Where the last of `count` texts ends; -1 if one of them does not end. */
 function textsEnd(bytes: Buffer, start: number, end: number, count: number): number {
   let at = start;
   for (let index = 0; index < count; index += 1) {
@@ -276,7 +276,7 @@ function isListOfTexts(bytes: Buffer): boolean {
   return at < bytes.length;
 }
 
-// The name of a mechanism, if it is one that libpq 18 knows and `pg` does not.
+// The mechanism, if libpq 18 knows it but `pg` does not.
 function unansweredMechanism(body: Buffer): 'oauth' | undefined {
   const mechanisms = body.toString('latin1', 4).split('\0');
   return mechanisms.includes('OAUTHBEARER') && !mechanisms.includes('SCRAM-SHA-256') ? 'oauth' : undefined;
@@ -332,7 +332,7 @@ const names: ReadonlyMap<number, string> = new Map(
   }).map(([letter, name]) => [typeOf(letter), name]),
 );
 
-/** Bytes of any other message, and of every message until the client is connected: libpq's own figure. */
+/** Bytes of any other message, and of every message until the client is connected: libpq's own bound. */
 const longestShort = 30_000;
 /**
  * PostgreSQL makes no row of more than 1 GiB (`MaxAllocSize`). Errors quote what they are about. A description of 1,664 columns with
@@ -347,7 +347,7 @@ const longest: Readonly<Record<string, number>> = {
   t: 2 ** 20,
 };
 
-// By the number of the letter, as they are asked for each message.
+// By the number of the letter, because they are read for each message.
 const mostBytes = new Uint32Array(256);
 for (const type of names.keys()) mostBytes[type] = longest[String.fromCharCode(type)] ?? longestShort;
 const marked = (letters: string) => {
@@ -355,7 +355,7 @@ const marked = (letters: string) => {
   for (const letter of letters) table[typeOf(letter)] = 1;
   return table;
 };
-/** What the parser of `pg` would search for an end in. All others end in an exception at the worst, which is caught. */
+/** Messages in which the parser of `pg` would search for an end. The others end in an exception at worst, which is caught. */
 const lookedInto = marked('RKSZENATC');
 const beforeAdmission = marked('REN');
 

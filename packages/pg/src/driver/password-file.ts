@@ -1,17 +1,17 @@
 import type * as pg from 'pg';
 
 /**
- * Makes a client that was given no password search its password file (PostgreSQL documentation, "The Password File") for these
- * hosts, one after the other. `pg` reads the file, and looks for the host that the client leads to: that is the target, and the
- * user of a file has written the Service's name, as for psql.
+ * Makes a client without a password search its password file (PostgreSQL documentation, "The Password File") for these
+ * hosts, one after the other. `pg` reads the file and looks for the host that the client is connected to: that is the target, but
+ * users write the Service's name into the file, as for psql.
  */
 export function searchPasswordFileFor(client: pg.Client, hosts: readonly string[]): void {
   const searching = client as unknown as SearchingClient;
-  // That of its class: its own may be what an earlier attempt has put there.
+  // The method of its class: its own may come from an earlier attempt.
   const original = (Object.getPrototypeOf(client) as SearchingClient)._getPassword;
   if (original === undefined) return;
   searching._getPassword = function (this: SearchingClient, callback) {
-    // A function is asked by `pg`, with the target's parameters: a token may be for that host alone.
+    // `pg` calls a function with the target's parameters: a token may be for that host only.
     if (this.password !== null) {
       original.call(this, callback);
       return;
@@ -36,7 +36,7 @@ export function searchPasswordFileFor(client: pg.Client, hosts: readonly string[
   };
 }
 
-// The client itself shows its target to all others.
+// To everything else, the client shows its target.
 function viewWithHost(client: SearchingClient, host: string): SearchingClient {
   const connectionParameters = Object.create(client.connectionParameters, { host: { value: host } });
   return Object.create(client, {

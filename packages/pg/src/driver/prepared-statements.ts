@@ -12,26 +12,26 @@ import {
 import { interceptQueries } from './query-forms.ts';
 
 /**
- * Keeps named statements usable on a session that has lost them, or changed under them.
+ * Keeps named statements usable on a session that has lost them, or in which they became stale.
  *
  * `pg` remembers for each connection which names it has prepared, and never learns otherwise: after `DISCARD ALL`, behind a
- * pooler in transaction mode, or when a table has got another column, the same error comes back for as long as the connection
- * lasts. Each of these errors comes before anything is executed, so outside a transaction the statement is sent once more, in
- * its turn, and its caller hears nothing of it. Inside a transaction, which has failed with it, the name is forgotten and the
- * error handed on; see {@link isForgotten}.
+ * pooler in transaction mode, or when a table has changed its columns, the same error repeats for as long as the connection
+ * lasts. Each of these errors comes before anything runs, so outside a transaction the statement is sent once more, in
+ * its turn, and its caller does not notice. Inside a transaction, which has failed with it, the name is forgotten and the
+ * error is passed on; see {@link isForgotten}.
  *
  * | the server says | before the statement is sent again |
  * | --- | --- |
- * | 0A000, "cached plan must not change result type" | it is closed on the server, and prepared anew. If it is said again, it goes without a name, for PgBouncer keeps the plan |
+ * | 0A000, "cached plan must not change result type" | it is closed on the server, and prepared again. If the error repeats, it is sent without a name, because PgBouncer keeps the plan |
  * | 26000, no such statement | it is prepared |
- * | 42P05, there is one of that name | it goes without a name, on this connection from now on: the name is somebody else's |
+ * | 42P05, the name exists already | this connection sends it without a name from now on: the name belongs to another statement |
  *
- * For a client that is connected. Listens for errors alone, so that a statement that succeeds costs nothing.
+ * For a connected client. Listens only for errors, so a statement that succeeds costs nothing.
  */
 export function recoverPreparedStatements(client: pg.ClientBase): void {
   const attempts = new WeakMap<object, number>();
   const taken = new Set<string>();
-  /** Names that were closed once, as their plan did not fit. */
+  /** Names that were closed once, because their plan was stale. */
   const closed = new Set<string>();
   const goWithoutName = (name: string) => {
     taken.add(name);
@@ -50,7 +50,7 @@ export function recoverPreparedStatements(client: pg.ClientBase): void {
     const { name } = statement;
     const text = forgetPrepared(client, name);
     forgotten.add(error as object);
-    // Also of a CALL, which may commit in its middle otherwise.
+    // Also for a CALL, which otherwise may commit midway.
     recordOutcome(error, 'not-executed');
     const attempt = (attempts.get(statement) ?? 0) + 1;
     attempts.set(statement, attempt);
@@ -63,23 +63,23 @@ export function recoverPreparedStatements(client: pg.ClientBase): void {
       return;
     }
     Object.assign(statement, { text: statement.text ?? text }, isOfNoUse ? nameless : undefined);
-    // Both in one go, as behind a pooler the next one may be for another session.
+    // Both at once, because behind a pooler the next message may reach another session.
     if (problem === 'stale' && !isOfNoUse)
       once(statement, 'submit', (submit, [connection]) => {
         (connection as PgConnection).close({ type: 'S', name });
         return submit();
       });
-    // In the place of the caller, who is told what comes of the repeat.
+    // In the place of the caller, who gets the result of the retry.
     once(statement, 'handleError', () => sendNext(client, statement));
   });
 }
 
-/** Whether an error was about a prepared statement that its connection has forgotten: asked again, it is prepared anew. */
+/** Whether an error was about a prepared statement that its connection has forgotten: sent again, it is prepared again. */
 export function isForgotten(error: unknown): boolean {
   return typeof error === 'object' && error !== null && forgotten.has(error);
 }
 
-/** The same query, not to be kept by the server. An object that asks by itself is left as it is. */
+/** The same query without a name. An object that sends itself is left unchanged. */
 export function withoutName<Query extends readonly [unknown, ...unknown[]]>(query: Query): Query {
   const [asked, ...rest] = query;
   if (!isNamed(asked) || typeof asked.submit === 'function' || typeof asked.text !== 'string') return query;
@@ -88,9 +88,9 @@ export function withoutName<Query extends readonly [unknown, ...unknown[]]>(quer
   return [{ ...asked, text, values, ...nameless }, ...rest] as unknown as Query;
 }
 
-/** Ends a prepared statement on the server, as a statement of its own among those of `pg`. */
+/** Ends a prepared statement on the server, as a separate statement among those of `pg`. */
 export class CloseStatement implements pg.Submittable {
-  /** It comes to its end by itself. */
+  /** It finishes by itself. */
   readonly needsNobody = true;
   readonly #name: string;
 
@@ -106,7 +106,7 @@ export class CloseStatement implements pg.Submittable {
 
   handleReadyForQuery(): void {}
 
-  // Then it is as it was before.
+  // Then everything is as before.
   handleError(): void {}
 }
 
@@ -122,13 +122,13 @@ function isNamed(asked: unknown): asked is NamedStatement & { name: string } {
   return typeof name === 'string' && name !== '';
 }
 
-// Another kind of object may have read rows already, or keep its place in its own way.
+// Another kind of object may have read rows already, or track its position in its own way.
 function canBeSentAgain(statement: NamedStatement, text: unknown): boolean {
   const isQuery = typeof (statement as { requiresPreparation?: unknown }).requiresPreparation === 'function';
   return isQuery && typeof (statement.text ?? text) === 'string';
 }
 
-/** Puts something in the place of an object's method, for one call. */
+/** Replaces an object's method for one call. */
 function once(
   of: object,
   name: string,
@@ -152,10 +152,10 @@ interface PgConnection {
   sync(): void;
 }
 
-// Without parameters `pg` would use another protocol for it, in which every value is a text.
+// Without parameters `pg` would use the simple protocol, in which every value is a text.
 const nameless = { name: undefined, queryMode: 'extended' };
 
 const forgotten = new WeakSet<object>();
 
-// Behind a pooler a session may know neither the statement, nor the next one that its name is free: then it goes without.
+// Behind a pooler a session may not know the statement, and the next one may still have its name: then it is sent without one.
 const mostRepeats = 3;

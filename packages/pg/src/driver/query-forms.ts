@@ -11,11 +11,11 @@ import type * as pg from 'pg';
  * | `query({ text, callback })` | the callback in the config |
  * | `query(object)`: a `Query` of `pg`, a cursor, a stream | the object itself, which is returned |
  *
- * A callback that is given beside an object becomes the object's own, if it has none.
+ * A callback that is passed next to an object becomes the object's own, if it has none.
  */
 export type QueryArguments = readonly [query: unknown, values?: unknown, callback?: unknown];
 
-/** An object that asks and takes its answer by itself: a `Query` of `pg`, a cursor, a stream. */
+/** An object that sends itself and takes its answer: a `Query` of `pg`, a cursor, a stream. */
 export interface SubmittedQuery extends pg.Submittable {
   callback?: unknown;
   handleError(error: unknown, connection: unknown): unknown;
@@ -28,13 +28,13 @@ export function isSubmitted(asked: unknown): asked is SubmittedQuery {
   return typeof (asked as { submit?: unknown } | null | undefined)?.submit === 'function';
 }
 
-/** The callback among the last two arguments of a `query()`, as both `pg` and `pg-pool` look for it. */
+/** The callback among the last two arguments of `query()`, as `pg` and `pg-pool` look for it. */
 export function callbackAmong(values: unknown, callback: unknown): QueryCallback | undefined {
   const found = typeof values === 'function' ? values : callback;
   return typeof found === 'function' ? (found as QueryCallback) : undefined;
 }
 
-/** Takes the callback that an object was made with off it, for the one that is passed beside it to be used. */
+/** Removes the callback that an object was made with, so that the one passed next to it is used. */
 export function callbackOfObject(asked: SubmittedQuery): QueryCallback | undefined {
   const { callback } = asked;
   if (typeof callback !== 'function') return undefined;
@@ -42,7 +42,7 @@ export function callbackOfObject(asked: SubmittedQuery): QueryCallback | undefin
   return callback as QueryCallback;
 }
 
-/** Gives an answer to whoever asked a query, in the form in which it was asked. Returns what `query()` returns. */
+/** Answers the caller of a query in the form in which it was called. Returns what `query()` returns. */
 export function replyTo(query: QueryArguments, result: Promise<unknown>): unknown {
   const [asked] = query;
   if (isSubmitted(asked)) {
@@ -55,8 +55,8 @@ export function replyTo(query: QueryArguments, result: Promise<unknown>): unknow
 }
 
 /**
- * Gives a result to a callback. `noError` is what stands for the error if there is none: `null` in `pg`, `undefined` in
- * `pg-pool`. What the callback throws is the application's, as in `pg`, and not a rejection of ours.
+ * Gives a result to a callback. `noError` stands for the error if there is none: `null` in `pg`, `undefined` in
+ * `pg-pool`. What the callback throws is the application's, as in `pg`, not a rejection of ours.
  */
 export function replyByCallback(
   callback: QueryCallback,
@@ -70,7 +70,7 @@ export function replyByCallback(
   return undefined;
 }
 
-/** Answers a query that is not sent with an error, in the form in which it was asked. Returns what `query()` returns. */
+/** Answers a query that is not sent with an error, in the form in which it was called. Returns what `query()` returns. */
 export function refuseQuery(query: QueryArguments, error: unknown): unknown {
   const [asked] = query;
   if (isSubmitted(asked)) {
@@ -84,7 +84,7 @@ export function refuseQuery(query: QueryArguments, error: unknown): unknown {
   return undefined;
 }
 
-/** A query that is not sent yet. Either is called once. */
+/** A query that is not sent yet. One of the two is called, once. */
 export interface HeldQuery {
   /** What `query()` returns to the caller in the meantime. */
   readonly answer: unknown;
@@ -100,13 +100,13 @@ export interface HeldQuery {
 export function holdQuery(query: QueryArguments, send: (query: QueryArguments) => unknown): HeldQuery {
   const [asked] = query;
   if (asked === null || asked === undefined) throw nullQueryError();
-  // It is its caller's, although it is sent later.
+  // The query runs in its caller's context, although it is sent later.
   const sendNow = AsyncResource.bind(() => send(query));
   if (isSubmitted(asked) || callbackOf(query) !== undefined) {
     const fail = (error: unknown) => void refuseQuery(query, error);
     return {
       answer: isSubmitted(asked) ? asked : undefined,
-      // What `pg` throws on must not keep the queries behind it from being sent.
+      // If `pg` throws on it, the queries behind it must still be sent.
       send: () => {
         try {
           sendNow();
@@ -134,19 +134,19 @@ export function holdQuery(query: QueryArguments, send: (query: QueryArguments) =
   };
 }
 
-/** In the words of `pg`, which throws it. */
+/** `pg` throws it in these words. */
 export function nullQueryError(): TypeError {
   return new TypeError('Client was passed a null or undefined query');
 }
 
-/** The same query, to be answered by a promise. Not for an object. */
+/** The same query, answered by a promise. Not for an object. */
 export function askedByPromise([asked, values]: QueryArguments): QueryArguments {
   const parameters = typeof values === 'function' ? undefined : values;
   return [typeof asked === 'string' ? asked : { ...(asked as object), callback: undefined }, parameters];
 }
 
 /**
- * Comes between a client and its callers of `query()`, if the query is of concern. `send` does what the client would have
+ * Intercepts the queries of a client that `concerns` selects. `send` does what the client would have
  * done.
  */
 export function interceptQueries(
@@ -154,7 +154,7 @@ export function interceptQueries(
   intercept: (query: QueryArguments, send: (query: QueryArguments) => unknown) => unknown,
   concerns: (asked: unknown) => boolean = () => true,
 ): void {
-  // What is on the client itself stays in the way; what is on its class is looked up at each call, as tracers patch it.
+  // A query() on the client itself is kept; the one of its class is looked up at each call, because tracers patch it.
   const own = Object.hasOwn(client, 'query') ? client.query : undefined;
   Object.defineProperty(client, 'query', {
     configurable: true,
@@ -178,14 +178,14 @@ export function sendObserved(
   if (isSubmitted(asked)) watchSubmitted(asked, judge);
   const result = send(withJudge(query, judge));
   if (!isThenable(result)) return result;
-  // The caller's promise is behind the judge, so that a rejection that the caller forgets stays unhandled, as in `pg`.
+  // The caller's promise comes after the judge, so that a forgotten rejection stays unhandled, as in `pg`.
   return result.then(undefined, (error: unknown) => {
     judge(error);
     throw error;
   });
 }
 
-// An object may have a callback and be asked with another one; `pg` takes the object's.
+// An object may have a callback and be called with another one; `pg` uses the object's.
 function callbackOf([asked, values, callback]: QueryArguments): QueryCallback | undefined {
   const beside = callbackAmong(values, callback);
   if (beside !== undefined) return beside;
@@ -202,7 +202,7 @@ function handErrorTo(asked: SubmittedQuery, error: unknown): void {
   process.nextTick(() => asked.handleError?.(error, undefined));
 }
 
-// The number of arguments stays what it was: tracers look for a callback in the last one.
+// The number of arguments stays the same: tracers look for a callback in the last one.
 function withJudge(query: QueryArguments, judge: Judge): QueryArguments {
   const callback = callbackOf(query);
   if (callback === undefined) return query;
@@ -211,7 +211,7 @@ function withJudge(query: QueryArguments, judge: Judge): QueryArguments {
   return [asked, values, judged(callback, judge)];
 }
 
-// A cursor or a stream has no callback. `pg` tells it of the timeout as of any error, even when it was long read to its end.
+// A cursor or a stream has no callback. `pg` reports the timeout to it like any error, even long after it was read to the end.
 function watchSubmitted(watched: SubmittedQuery, judge: Judge): void {
   if (typeof watched.callback === 'function') watched.callback = judged(watched.callback as QueryCallback, judge);
   const { handleError } = watched;

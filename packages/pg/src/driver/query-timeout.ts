@@ -4,10 +4,10 @@ import { isInFlight, lastStatement, queryTimeoutOf } from './client-internals.ts
 import { interceptQueries, isSubmitted, type QueryArguments, sendObserved } from './query-forms.ts';
 
 /**
- * Calls `onTimeout` when `query_timeout` passes for a statement that was sent. `pg` tells its caller, and leaves the statement
+ * Calls `onTimeout` when `query_timeout` passes for a statement that was sent. `pg` only tells its caller, and leaves the statement
  * running on the server and the connection waiting for it.
  *
- * Records on the error what is known: a statement that still waited in this process was not executed.
+ * Records the outcome on the error: a statement that was still queued in this process did not run.
  */
 export function watchQueryTimeouts(client: pg.Client, onTimeout: () => void): void {
   interceptQueries(
@@ -42,7 +42,7 @@ function mayTimeOut(client: pg.Client, asked: unknown): boolean {
   return Boolean(queryTimeoutOf(client) || (asked as { query_timeout?: unknown } | null | undefined)?.query_timeout);
 }
 
-// In the words of pg.
+// The words of pg.
 function isQueryTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout' && !('code' in error);
 }

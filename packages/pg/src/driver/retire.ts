@@ -7,15 +7,15 @@ import { sendNothingMore } from './statement-outcome.ts';
 
 /** See {@link retireClient}. */
 export interface RetireOptions {
-  /** The target that the client leads to, for errors. */
+  /** The target that the client is connected to, for errors. */
   readonly target: string;
   readonly drainTimeoutMillis: number;
   readonly clock: Clock;
-  /** Whether its holder may have work on it at all. `false` for a client with one statement, whose end is told elsewhere. */
+  /** Whether its holder may have work on it at all. `false` for a client with a single statement, whose end is reported elsewhere. */
   readonly watched: boolean;
-  /** Its work is over: it is to be closed, and its holder is to be told with the error. Called once at the most. */
+  /** Its work is over: close it, and tell its holder the error. Called at most once. */
   finish(error: TargetRetiredError): void;
-  /** The time was up, and its connection is destroyed with the error. Called once at the most. */
+  /** The time was up, and its connection is destroyed with the error. Called at most once. */
   cut(error: TargetRetiredError): void;
 }
 
@@ -27,8 +27,8 @@ export interface Retirement {
 }
 
 /**
- * Ends the use of a client whose target is not the current one any more: at once if it has no work, else when its statement or
- * transaction is over, or when the drain time is. Nothing that is asked meanwhile is sent after that.
+ * Ends the use of a client whose target is not the current one any more: at once if it has no work, else after its statement or
+ * transaction, or after the drain time. Statements that are queued meanwhile are not sent.
  *
  * `finish` is called inside this call if there is no work.
  */
@@ -54,7 +54,7 @@ export function retireClient(client: pg.ClientBase, options: RetireOptions): Ret
   }, drainTimeoutMillis);
   const stopWatching = watched
     ? onTransactionEnd(client, () => {
-        // A callback may ask for the next statement while it takes the answer of this one.
+        // A callback may send the next statement while it handles the answer of this one.
         sendNothingMore(client, makeError);
         // After the answer has reached its caller.
         process.nextTick(() => {

@@ -2,13 +2,13 @@ import type * as pg from 'pg';
 import { internalsOf } from './client-internals.ts';
 import type { QueryArguments } from './query-forms.ts';
 
-/** What a client is before its first attempt, as far as its user made it so. */
+/** The state of a client before its first attempt, as far as its user set it. */
 export interface Snapshot {
   used: boolean;
   readonly listeners: readonly (readonly [string | symbol, (...args: unknown[]) => void])[];
 }
 
-/** To be taken before the first attempt. */
+/** Take it before the first attempt. */
 export function snapshot(client: pg.Client): Snapshot {
   const connection = emitterOf(client);
   const listeners = connection
@@ -17,13 +17,13 @@ export function snapshot(client: pg.Client): Snapshot {
   return { used: false, listeners: listeners as unknown as Snapshot['listeners'] };
 }
 
-/** Makes a client as if it had never tried to connect. `pg` keeps what a failed attempt left in properties of its own; a new client has none of it. */
+/** Resets a client as if it had never tried to connect. A failed attempt leaves properties on it that a new client does not have. */
 export function makeAnew(client: pg.Client, fresh: pg.Client, { listeners }: Snapshot): void {
   const old = emitterOf(client);
   old.removeAllListeners();
   old.on('error', () => undefined);
   for (const name of Object.getOwnPropertyNames(client)) {
-    // What guarded the former attempt.
+    // Guards of the former attempt.
     if (name.startsWith('_handle')) Reflect.deleteProperty(client, name);
   }
   for (const name of Object.getOwnPropertyNames(fresh)) {
@@ -35,10 +35,10 @@ export function makeAnew(client: pg.Client, fresh: pg.Client, { listeners }: Sna
   for (const [name, listener] of listeners) connection.on(name, listener);
 }
 
-// Listeners and type parsers are its user's.
+// Listeners and type parsers belong to its user.
 const keptProperties = new Set(['_events', '_eventsCount', '_maxListeners', '_types']);
 
-/** The client as the connector gets it: what is asked through it concerns one attempt. */
+/** The client as the connector sees it: queries through it concern only the attempt. */
 export function attemptView(
   client: pg.Client,
   own: {
@@ -59,7 +59,7 @@ export function attemptView(
   });
 }
 
-// Clients of another make than pg's own have none, and are refused before.
+// Other kinds of clients have none, and were refused before.
 function emitterOf(client: pg.Client): NodeJS.EventEmitter {
   const { connection } = internalsOf(client);
   if (connection === undefined) throw new TypeError('a client without a connection cannot be made anew');

@@ -1,6 +1,6 @@
 import type net from 'node:net';
 
-/** A socket that is connected already, for `pg`, which wants to connect it. */
+/** A connected socket, for `pg`, which wants to connect it itself. */
 export function standIn(socket: net.Socket): net.Socket {
   socket.connect = () => {
     process.nextTick(() => socket.emit('connect'));

@@ -14,25 +14,25 @@ import { interceptQueries, sendObserved } from './query-forms.ts';
 import { mayCommitWithin } from './statement.ts';
 
 /**
- * Records on the errors of a client's statements what is known of each (see `outcomeOf`), before its caller gets it. For a
- * client that is connected.
+ * Records on the errors of a client's statements what is known about each (see `outcomeOf`), before its caller gets it. For a
+ * connected client.
  *
- * Only errors are listened for, so that a statement that succeeds costs nothing. What never comes from the connection is not
- * seen: a value that cannot be written, a time-out of `pg`'s own.
+ * It listens only for errors, so a statement that succeeds costs nothing. Errors that do not come from the connection are not
+ * seen: a value that cannot be written, a timeout of `pg` itself.
  */
 export function recordStatementOutcomes(client: pg.ClientBase): void {
   onErrorMessage(client, (error) => {
     const statement = activeStatement(client);
-    // Said to nobody in particular: whatever is lost by it, the failure of all tells.
+    // It concerns no statement in particular: the failure of all says what was lost.
     if (statement === undefined) return;
     const inTransaction = isInTransaction(client);
-    // What the server says of the statement that failed is not true of what was committed before it.
+    // What the server says about the failed statement does not hold for what was committed before it.
     if (isPoolerRefusal(error) || !mayCommitWithin(statement, { inTransaction })) {
       recordOutcome(error, classifyFailure(error, 'connected').outcome);
     } else if (!inTransaction) {
       recordOutcome(error, 'unknown');
     }
-    // Else it may have ended the transaction that it was sent in. Whoever began that knows more of it.
+    // Otherwise it may have ended the transaction that it was sent in. The caller of that transaction knows more.
   });
   let isRefusing = false;
   const refuse = () => {
@@ -42,7 +42,7 @@ export function recordStatementOutcomes(client: pg.ClientBase): void {
   onFailureOfAll(client, (error) => {
     // From its error on, before its end.
     refuse();
-    // One error for all of them: what waits behind a statement that was sent cannot be told from it.
+    // One error for all of them: queued statements cannot be told from sent ones by it.
     if (hasSentWork(client)) recordOutcome(error, 'unknown');
     else if (hasWork(client)) recordOutcome(error, 'not-executed');
   });
@@ -51,8 +51,8 @@ export function recordStatementOutcomes(client: pg.ClientBase): void {
 }
 
 /**
- * Lets nothing more be sent on the client. What waits in it fails with the error made here, what is asked from now on as `pg`
- * refuses it; each error says that it was not executed.
+ * Stops the client from sending anything more. Queued statements fail with the error made here, later ones as `pg`
+ * refuses them; each error says that the statement did not run.
  */
 export function sendNothingMore(client: pg.ClientBase, makeError: () => Error): void {
   rejectQueued(client, makeError);

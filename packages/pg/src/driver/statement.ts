@@ -1,25 +1,25 @@
 /**
- * Whether a statement may have committed a part of its work by the time that it fails: a procedure, a DO block, a command that
- * commits inside (VACUUM, CREATE INDEX CONCURRENTLY), or a string of several statements with a COMMIT among them. Nothing of
- * what an error says then holds for the whole. Also of a statement whose text is not known, as one that was prepared before.
+ * Whether a statement may have committed a part of its work before it fails: a procedure, a DO block, a command that
+ * commits inside (VACUUM, CREATE INDEX CONCURRENTLY), or a string of several statements with a COMMIT among them. What an
+ * error says then does not hold for the whole. Also true if the text is not known, as for a statement that was prepared earlier.
  *
- * With `inTransaction`, of a statement that is sent inside a transaction block.
+ * `inTransaction`: the statement is sent inside a transaction block.
  *
- * Reads the first words of each statement, and not its grammar, so it also says yes to some that cannot. It says no only to
+ * It reads the first words of each statement, not its grammar, so it also says yes to some that cannot. It says no only for
  * commands that are known to run within one transaction (PostgreSQL documentation, "SQL Commands"; `PreventInTransactionBlock`
- * in its source), so that a command that a later version brings counts as one that may.
+ * in its source), so a command of a later version counts as one that may.
  */
 export function mayCommitWithin(query: unknown, { inTransaction = false } = {}): boolean {
   const text = textOf(query);
   if (text === undefined) return !inTransaction && typeof query === 'object' && query !== null;
   return everyReading(text).some((statements) => {
-    // In a transaction block the server lets no single statement end it and then fail.
+    // In a transaction block, the server does not let a single statement end the block and then fail.
     if (inTransaction) return statements.length > 1 && statements.some(endsTransaction);
     return statements.some(commitsInside) || (statements.length > 1 && statements.some(endsTransaction));
   });
 }
 
-/** Whether a statement that is sent inside a transaction block may end the block, by COMMIT, ROLLBACK and the like. */
+/** Whether a statement that is sent inside a transaction block may end the block, with COMMIT, ROLLBACK and similar. */
 export function mayEndTransaction(query: unknown): boolean {
   const text = textOf(query);
   if (text === undefined) return false;
@@ -28,7 +28,7 @@ export function mayEndTransaction(query: unknown): boolean {
   );
 }
 
-/** The text of what is passed to `query()`; `undefined` where only the name of a prepared statement is given. */
+/** The text of what is passed to `query()`; `undefined` if only the name of a prepared statement is given. */
 export function textOf(query: unknown): string | undefined {
   if (typeof query === 'string') return query;
   // pg.Query and Cursor have the text themselves, a stream of rows has it in its cursor.
@@ -37,7 +37,7 @@ export function textOf(query: unknown): string | undefined {
   return typeof cursor?.text === 'string' ? cursor.text : undefined;
 }
 
-/** The words that a statement begins with, in lower case, and whether CONCURRENTLY stands anywhere in it. */
+/** The words that a statement begins with, in lower case, and whether CONCURRENTLY is anywhere in it. */
 interface Statement {
   readonly words: readonly string[];
   readonly concurrently: boolean;
@@ -54,13 +54,13 @@ function endsTransaction({ words: [first = '', second = ''] }: Statement): boole
   return first === 'commit' || first === 'end' || (first === 'prepare' && second === 'transaction');
 }
 
-// ROLLBACK [WORK | TRANSACTION] TO goes back to a savepoint.
+// ROLLBACK [WORK | TRANSACTION] TO returns to a savepoint.
 function rollsBack({ words: [first = '', second = '', third = ''] }: Statement): boolean {
   if (first !== 'rollback' && first !== 'abort') return false;
   return second !== 'to' && !((second === 'work' || second === 'transaction') && third === 'to');
 }
 
-/** Commands that run within one transaction, whatever follows; those that need a second look are below. */
+/** Commands that run within one transaction, whatever follows; the ones that need a second look are below. */
 const transactional: ReadonlySet<string> = new Set([
   ...['(', 'select', 'insert', 'update', 'delete', 'merge', 'with', 'values', 'table', 'copy', 'explain', 'execute'],
   ...['create', 'alter', 'drop', 'truncate', 'comment', 'grant', 'revoke', 'reassign', 'security', 'import', 'refresh'],
@@ -85,8 +85,8 @@ const definesObjects: ReadonlySet<string> = new Set(['create', 'alter', 'drop'])
 const outsideOfTransactions: ReadonlySet<string> = new Set(['database', 'tablespace', 'subscription', 'system']);
 
 /**
- * The statements of a text. Two readings where a backslash stands in a plain string: with `standard_conforming_strings` off, it
- * keeps the quote behind it from ending the string, and which of the two the session has is not known here.
+ * The statements of a text. It is read in two ways if there is a backslash in a plain string: with `standard_conforming_strings` off, the
+ * backslash keeps the next quote from ending the string, and the session's setting is not known here.
  */
 function everyReading(text: string): Statement[][] {
   const standard = readStatements(text, false);
@@ -125,7 +125,7 @@ function readStatements(text: string, backslashes: boolean): Statement[] {
   return statements;
 }
 
-/** One token: where it ends, and as a word in lower case where it is one. */
+/** One token: where it ends, and its word in lower case, if it is one. */
 function readToken(text: string, index: number, backslashes: boolean): { word: string; end: number } {
   const character = text[index] ?? '';
   const prefix = match(stringPrefix, text, index);
@@ -147,8 +147,8 @@ function readToken(text: string, index: number, backslashes: boolean): { word: s
 }
 
 /**
- * A string, from behind its opening quote to behind its closing one. Where white space with a line break and another quote
- * follow, it goes on there, by the same rules (SQL standard, "character string literal").
+ * A string, from after its opening quote to after its closing one. If white space with a line break and another quote
+ * follow, the string continues there, by the same rules (SQL standard, "character string literal").
  */
 function endOfString(text: string, start: number, escapes: boolean): number {
   let end = start;
@@ -190,7 +190,7 @@ function endOfComment(text: string, start: number): number {
   return text.length;
 }
 
-/** Where a sticky expression that matches at `index` ends; `index` where it does not. */
+/** Where a sticky expression that matches at `index` ends; `index` if it does not match. */
 function match(expression: RegExp, text: string, index: number): number {
   expression.lastIndex = index;
   return expression.test(text) ? expression.lastIndex : index;
@@ -199,12 +199,12 @@ function match(expression: RegExp, text: string, index: number): number {
 // A comment ends at CR as well as LF. Other blanks of JavaScript's `\s` are letters to the server.
 const blank = /(?:[ \t\n\r\f\v]+|--[^\n\r]*)+/y;
 const commentMark = /\/\*|\*\//g;
-// What is not ASCII is a letter, and $ is one inside of a word.
+// Non-ASCII characters are letters, and $ is one inside a word.
 const identifier = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
 const number = /[0-9]+/y;
 const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 const stringPrefix = /(?:[ebxn]|u&)?'/iy;
 
-/** Stands for what is no word: a string, or a name in quotes. */
+/** Stands for anything but a word: a string, or a quoted name. */
 const quotedText = "'";
 const wordsKept = 3;

@@ -1,8 +1,8 @@
 import { ExternalNameError } from '@externalname/core';
 
 /**
- * Throws one sentence where `pg` is older than this package supports, before a class that extends one of `pg`'s fails in words of its
- * own. `Result` came with 8.15, and `pg` does not tell its version.
+ * Throws one clear sentence if `pg` is too old for this package, before a class that extends one of `pg`'s fails with an obscure
+ * error. `Result` came with 8.15, and `pg` does not export its version.
  */
 export function requireSupportedPg(pg: { readonly Result?: unknown }): void {
   if (pg.Result !== undefined) return;
