@@ -1,7 +1,7 @@
-// The names of `pg` that are not ours, so that an application swaps its import and nothing else.
+// The names of `pg` that are not ours, so that swapping the import is all that an application needs to do.
 //
-// Taken from the namespace, and not passed on by `export … from`: from a `pg` that is too old such an import fails while modules
-// are linked, with an error of the loader and before ours can be said.
+// Taken from the namespace instead of `export … from`: with a `pg` that is too old, such an import fails while modules
+// are linked, with an error of the loader, before ours can be thrown.
 import * as pg from 'pg';
 
 // biome-ignore-start lint/suspicious/noExplicitAny: the type parameters are those of pg's types, so that code typed for them compiles unchanged
@@ -31,7 +31,7 @@ export const TypeOverrides = pg.TypeOverrides;
 /** As in `pg`. */
 export type TypeOverrides = pg.TypeOverrides;
 
-// Types by their own name each, and not passed on by `export type … from`: what bundles the declarations takes those for values.
+// Each type by its own name instead of `export type … from`: bundlers of declarations would take them for values.
 
 /** As in `pg`. */
 export type BindConfig = pg.BindConfig;
@@ -96,5 +96,5 @@ export const escapeLiteral = pg.escapeLiteral;
 /** As in `pg`: the parsers of types, one table for the whole process. */
 export const types: typeof pg.types = pg.types;
 
-/** As in `pg` where pg-native is not installed: ours is built on the client in JavaScript. */
+/** As in `pg` without pg-native: ours is built on the JavaScript client. */
 export const native: null = null;

@@ -11,23 +11,23 @@ import { ConnectTimeoutError, UnknownBackendError } from '../errors.ts';
 import { clientOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { Client, type ClientOptions } from './client.ts';
 
-/** What the clients of a pool's own class need of it. */
+/** What the clients of a pool's own class need from the pool. */
 export interface ControlHost {
   readonly settings: PoolSettings;
   readonly clock: Clock;
-  /** Where the pool's connections lead that a process of this id serves. Several servers may have given the same id. */
+  /** Where the connections of the pool lead that a process with this id serves. Several servers may have given the same id. */
   endpointsOf(processId: number): readonly Endpoint[];
   /** Opens a session to an endpoint, whatever the server's role. */
   connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient: () => pg.Client): Promise<OpenConnection>;
 }
 
 /**
- * Makes the class that is `pool.Client`: a {@link Client}, which libraries use beside the pool, and to cancel or end what one of
+ * Makes the class that is `pool.Client`: a {@link Client}, which libraries use outside the pool, also to cancel or end what one of
  * its connections runs (`select pg_cancel_backend(123)`; Kysely does).
  *
- * A process id means something on its own server only, and the new client may have come to another one: after a switch, or
- * where a name has several addresses. So a statement that signals a process by its number is sent to the server that the pool
- * has that process on, in a session beside, and is refused where the pool has no such process.
+ * A process id has a meaning only on its own server, and the new client may have reached another one: after a switch, or
+ * if a name has several addresses. So a statement that signals a process by its number is sent, in a separate session, to the
+ * server that has the process, and is refused if the pool has no such process.
  */
 export function controlClientOf(host: ControlHost): typeof Client {
   class ControlClient extends Client {
@@ -44,7 +44,7 @@ export function controlClientOf(host: ControlHost): typeof Client {
 
     static {
       Object.defineProperty(ControlClient, 'name', { value: 'Client' });
-      // Not as a method, whose many forms the types of pg have already.
+      // Not as a method, because the types of pg already have its many forms.
       Object.defineProperty(ControlClient.prototype, 'query', {
         configurable: true,
         writable: true,
@@ -60,7 +60,7 @@ export function controlClientOf(host: ControlHost): typeof Client {
       return Reflect.apply(Client.prototype.query, this, query);
     }
 
-    // With other options it may be a client of any database at all.
+    // With other options, it may be a client of any database.
     #leadsWhere({ settings }: ControlHost): boolean {
       const own = this.#settings;
       return (
@@ -105,7 +105,7 @@ export function controlClientOf(host: ControlHost): typeof Client {
     }
 
     #isAt(endpoint: Endpoint): boolean {
-      // Until it is connected, it is not known where.
+      // Until it is connected, its server is not known.
       return this.target !== undefined && isSameEndpoint(serverAddressOf(this), endpoint);
     }
 

@@ -9,13 +9,13 @@ import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvent } from '../recent-events.ts';
 
 /**
- * The time in which a pool points at one target. Made by the factory of its connections, which alone counts them, and carried
- * by each connection: one is of the current epoch if it carries the current one.
+ * The time in which a pool points at one target. The factory of its connections makes it, alone counts epochs, and attaches it
+ * to each connection: a connection is current if it carries the current epoch.
  */
 export interface Epoch {
   /** From 0. */
   readonly number: number;
-  /** Fires when the epoch is over: connections that are being made for it are pointless then. */
+  /** Fires when the epoch is over: connections that are being opened for it are pointless then. */
   readonly over: AbortSignal;
 }
 
@@ -26,15 +26,15 @@ export interface MadeConnection extends OpenConnection {
 
 /** A request for a connection. */
 export interface ConnectionRequest {
-  /** Fires when the caller does not wait any longer. A connection that is being made is finished all the same. */
+  /** Fires when the caller does not wait any longer. A connection that is being opened is still finished. */
   readonly signal: AbortSignal;
-  /** Makes the client of each attempt, if that is not the host's business. */
+  /** Makes the client of each attempt, if the host does not. */
   readonly createClient?: (() => pg.Client) | undefined;
-  /** The last thing that went wrong on the caller's behalf, for the error that it gets when its time is up. */
+  /** The last error on the caller's behalf, for its own error when its time is up. */
   lastError: unknown;
 }
 
-/** What a factory needs of its host. */
+/** What a factory needs from its host. */
 export interface FactoryHost {
   createClient(): pg.Client;
   demands(client: pg.Client, where: string): AuthenticationDemands;
@@ -66,13 +66,13 @@ export interface ConnectionFactory {
   connect(request: ConnectionRequest): Promise<MadeConnection>;
   /** As `connect`, but asks before each attempt whether it is still `needed`. `undefined` if it is not. */
   connectIfNeeded(request: ConnectionRequest, needed: () => boolean): Promise<MadeConnection | undefined>;
-  /** Something went wrong that puts the server in doubt: nothing idle is to be trusted. `reason` is the error that says so. */
+  /** Something went wrong that makes the server suspect: no idle connection is trusted. `reason` is the error that says so. */
   suspect(reason?: unknown): void;
-  /** The server was heard from, and is what was asked for. */
+  /** The server was heard from, and has the wanted role. */
   confirmed(): void;
-  /** Ends everything under way. Idempotent. */
+  /** Ends everything in progress. Idempotent. */
   close(): Promise<void>;
-  /** When the server was last suspected, in `now()` milliseconds: what was idle before must prove itself. */
+  /** When the server last became suspect, in `now()` milliseconds: connections that were idle before must be checked. */
   readonly suspectedAt: number;
   readonly epoch: Epoch;
   /** Whether nothing speaks against the current server; before the first attempt nothing does. */
@@ -83,16 +83,16 @@ export interface ConnectionFactory {
   readonly inOutage: boolean;
   readonly target: Target | undefined;
   readonly candidate: Target | undefined;
-  /** Since when it has been the target, in `now()` milliseconds. */
+  /** When it became the target, in `now()` milliseconds. */
   readonly targetSince: number | undefined;
   /** How old the source's word is, in milliseconds. */
   readonly confirmedMillisAgo: number | undefined;
   readonly refusal: Refusal | undefined;
-  /** Sessions that wait at each host that the Service may come to point at, by its name. */
+  /** Sessions that are ready at each host that the Service may come to point at, by its name. */
   readonly readySessions: Readonly<Record<string, number>>;
   /** What was done and met last on the way to a server. */
   readonly recentEvents: readonly RecentEvent[];
 }
 
-/** Several times a round trip between regions; a server that takes longer to answer an empty statement is as good as gone. */
+/** Several times a round trip between regions; a server that takes longer to answer an empty statement counts as lost. */
 export const proofTimeoutMillis = 1_000;

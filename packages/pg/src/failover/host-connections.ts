@@ -21,7 +21,7 @@ import { ServerHealth } from './server-health.ts';
 import { UnfollowedService } from './unfollowed-service.ts';
 
 /**
- * Makes the connections of a pool for a plain host: `pg` dials as it always does, once, and its error is the caller's. There is
+ * Makes the connections of a pool for a plain host: `pg` connects as it always does, once, and its error goes to the caller. There is
  * one epoch.
  */
 export class HostConnections implements ConnectionFactory {
@@ -74,7 +74,7 @@ export class HostConnections implements ConnectionFactory {
     await this.#unfollowed.beforeConnecting();
     const client = this.#host.createClient();
     guardAuthentication(client, this.#host.demands(client, name));
-    // What a channel is bound to is found in one place, here as for a Service.
+    // What a channel is bound to is determined in one place, here as for a Service.
     if (this.#settings.channelBinding !== 'disable') answerScramFrom(client, this.#scramKeys);
     const roles = new RoleReports();
     roles.track(client);

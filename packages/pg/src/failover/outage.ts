@@ -4,33 +4,33 @@ import { inBackground } from '@externalname/core/internal';
 /** What {@link Outage} needs from outside. */
 export interface OutageParts {
   readonly clock: Clock;
-  /** Whether the current server serves, as far as is known. */
+  /** Whether the current server serves, as far as known. */
   serving(): boolean;
   /** Asks where the Service points. */
   look(): void;
   /** Tries once to reach a server, for no caller. Never rejects. */
   tryAgain(signal: AbortSignal): Promise<void>;
-  /** Callers have waited for so long, in milliseconds. Told once an outage. */
+  /** Callers have waited for this long, in milliseconds. Called once per outage. */
   waitedLong(millis: number): void;
 }
 
 /**
- * What is done while no server serves, beside the attempts that callers cause:
+ * What happens while no server serves, in addition to the attempts that callers cause:
  *
- * - while callers wait, the name of the Service is asked for more often than connections are tried: a question to the cluster's DNS
+ * - while callers wait, the name of the Service is looked up more often than connections are tried: a question to the cluster's DNS
  *   is cheap, and its answer ends the outage;
- * - when they have waited for two seconds, somebody is told: a wrong port would else be half a minute of silence;
+ * - when they have waited for two seconds, a warning says so: otherwise a wrong port would mean half a minute of silence;
  * - while none waits, a connection is tried now and then, or `status()` would never say that the server is back.
  */
 export class Outage {
   readonly #parts: OutageParts;
   readonly #closing = new AbortController();
-  /** Callers for whom a connection is being made. */
+  /** Callers for whom a connection is being opened. */
   #callers = 0;
-  /** Since when callers have waited without a pause and no server served, in `now()` milliseconds. */
+  /** Since when callers have waited without a break while no server served, in `now()` milliseconds. */
   #waitingSince: number | undefined;
   #toldOfWait = false;
-  /** Whether a server failed, as opposed to none having been asked yet. */
+  /** Whether a server failed, as opposed to not having been asked yet. */
   #inDoubt = false;
   #triedAt = 0;
   #trying = false;
@@ -53,7 +53,7 @@ export class Outage {
     };
   }
 
-  /** A server gave cause for doubt. */
+  /** The server became suspect. */
   begin(): void {
     if (this.#closing.signal.aborted) return;
     const now = this.#parts.clock.now();
@@ -101,13 +101,13 @@ export class Outage {
       };
       inBackground(() => this.#parts.tryAgain(this.#closing.signal)).then(over, over);
     }
-    // Where no caller has come and no server failed, there is nothing to watch for.
+    // If no caller has come and no server failed, there is nothing to watch for.
     if (this.#inDoubt || this.#callers > 0) this.#watch();
   }
 }
 
-// How often cluster DNS is asked while callers wait. A thousand pods make two thousand questions a second of it.
+// How often cluster DNS is asked while callers wait. A thousand pods then ask it two thousand questions a second.
 const tickMillis = 500;
 const longWaitMillis = 2_000;
-// Only a health check profits from it.
+// Only a health check benefits from it.
 const retryMillis = 5_000;

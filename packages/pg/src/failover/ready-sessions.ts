@@ -16,7 +16,7 @@ export interface ReadySessionsSettings {
 export interface ReadySessionsDependencies {
   /** Opens a session to a target, whatever the role of its server. */
   readonly open: (target: Target, signal: AbortSignal) => Promise<OpenConnection>;
-  /** Resolves if the server answers in this session, and has the role that is asked for now. */
+  /** Resolves if the server answers in this session, and has the wanted role. */
   readonly prove: (connection: OpenConnection, signal: AbortSignal) => Promise<void>;
   /** Ends a session. */
   readonly close: (client: pg.Client) => void;
@@ -24,19 +24,19 @@ export interface ReadySessionsDependencies {
 }
 
 /**
- * Sessions kept ready at the targets that a Service may come to point at, so that a switch need not wait for TCP, TLS and
+ * Sessions kept ready at the targets that a Service may come to point at, so that a switch does not wait for TCP, TLS and
  * authentication: on a line of 50 ms these take 300 ms and more.
  *
- * They are in no pool. A session waits at its server, standby or not, until the Service points there; then it proves the role that
- * is asked for now and becomes one of the pool's. One that ends is replaced after a pause, one that is old is replaced as well, as
- * the name of its target may have come to mean another address.
+ * They are not in a pool. A session waits at its server, standby or not, until the Service points there; then it proves its
+ * role and becomes one of the pool's. A session that ends is replaced after a pause. An old one is replaced too, because
+ * the name of its target may lead to another address by then.
  */
 export class ReadySessions {
   readonly #settings: ReadySessionsSettings;
   readonly #dependencies: ReadySessionsDependencies;
   readonly #rooms = new Map<string, WaitingRoom>();
   readonly #closing = new AbortController();
-  /** Where the pool is: there it makes its own connections. */
+  /** Where the pool is: there it opens its own connections. */
   #current: string | undefined;
   #vetted: OpenConnection | undefined;
 
@@ -50,18 +50,18 @@ export class ReadySessions {
     }
   }
 
-  /** How many wait at a target. */
+  /** How many sessions wait at a target. */
   waitingAt(externalName: string): number {
     return this.#rooms.get(externalName)?.sessions.length ?? 0;
   }
 
-  /** How many wait at each target, by its `externalName`. Empty if none are to be kept. */
+  /** How many sessions wait at each target, by its `externalName`. Empty if none are to be kept. */
   counts(): Readonly<Record<string, number>> {
     if (this.#settings.count === 0) return {};
     return Object.fromEntries([...this.#rooms].map(([externalName, { sessions }]) => [externalName, sessions.length]));
   }
 
-  /** The pool is at that target: sessions are kept at all others. What is left there waits for its turn in {@link take}. */
+  /** The pool is at that target: sessions are kept at all others. Sessions left there wait for their turn in {@link take}. */
   poolIsAt(externalName: string): void {
     if (this.#current === externalName || this.#closing.signal.aborted) return;
     this.#current = externalName;
@@ -69,9 +69,9 @@ export class ReadySessions {
   }
 
   /**
-   * A session at that target that has just proven itself; `undefined` if none is left.
+   * A session at that target that was just checked; `undefined` if none is left.
    *
-   * @throws why the server there is not what is asked for. Its session goes on waiting.
+   * @throws why the server there is not acceptable. Its session keeps waiting.
    */
   async take(externalName: string, signal: AbortSignal): Promise<OpenConnection | undefined> {
     const room = this.#rooms.get(externalName);
@@ -84,8 +84,8 @@ export class ReadySessions {
         return session.connection;
       } catch (error) {
         const hasOtherRole = isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE';
-        // It answered: the session is as good as it was, and the server is not what is asked for yet. While it was asked, it was in
-        // no room, so a pool that closed meanwhile has not ended it.
+        // It answered: the session is as good as before, but the server is not acceptable yet. While it was asked, no
+        // list contained it, so a pool that closed meanwhile has not ended it.
         if (hasOtherRole && !this.#closing.signal.aborted) room.sessions.push(session);
         else session.end();
         if (hasOtherRole) throw error;
@@ -94,12 +94,12 @@ export class ReadySessions {
     }
   }
 
-  /** Keeps the connection that has shown that the next target serves, until the pool moves there. */
+  /** Keeps the connection that proved the next target, until the pool moves there. */
   keepVetted(connection: OpenConnection): void {
     this.#vetted = connection;
   }
 
-  /** That connection, which is the caller's from now on. */
+  /** That connection, which belongs to the caller from now on. */
   takeVetted(): OpenConnection | undefined {
     const vetted = this.#vetted;
     this.#vetted = undefined;
@@ -132,7 +132,7 @@ export class ReadySessions {
         () => {
           room.failures = 0;
         },
-        // A target without a server is no failure of the pool: the session is tried for again, ever more rarely.
+        // A target without a server is not a failure of the pool: the session is retried, less and less often.
         () => {
           room.failures += 1;
           this.#fillLater(room);
@@ -149,7 +149,7 @@ export class ReadySessions {
     } finally {
       room.opening -= 1;
     }
-    // It was closed, or the pool has come here and makes its own.
+    // It was closed, or the pool has arrived here and opens its own.
     const isPointless = signal.aborted || room.target.externalName === this.#current;
     if (isPointless) this.#dependencies.close(connection.client);
     else room.sessions.push(this.#session(room, connection));
@@ -200,14 +200,14 @@ interface WaitingRoom {
   /** Oldest first. */
   readonly sessions: Session[];
   opening: number;
-  /** Sessions in a row that could not be opened. */
+  /** How many sessions in a row could not be opened. */
   failures: number;
   timer: Timer | undefined;
 }
 
 interface Session {
   readonly connection: OpenConnection;
-  /** It is not this object's any more. */
+  /** The session does not belong to this object any more. */
   leave(): void;
   end(): void;
 }

@@ -3,11 +3,11 @@ import { onAbort, sleep } from '@externalname/core/internal';
 
 /** See {@link ConnectionPacing}. Times in milliseconds. */
 export interface PacingSettings {
-  /** After a switch or an outage: the time over which connections after the first are spread. */
+  /** After a switch or an outage: the time over which the connections after the first are spread. */
   readonly spreadMillis: number;
-  /** In an outage: the time from one attempt to the next, at least. */
+  /** In an outage: the minimum time from one attempt to the next. */
   readonly outageIntervalMillis: number;
-  /** In an outage: what the interval grows to. */
+  /** In an outage: the limit that the interval grows to. */
   readonly longestOutageIntervalMillis: number;
 }
 
@@ -15,7 +15,7 @@ export interface PacingSettings {
  * Decides when a pool may try to connect.
  *
  * - `flowing`: at once.
- * - `probing`: it is not known whether the server serves: nothing was tried yet, the server is in doubt, or the last
+ * - `probing`: it is not known whether the server serves: nothing was tried yet, the server is suspect, or the last
  *   attempt failed. One attempt at a time, however many callers wait, with growing pauses after failures:
  *   a hundred callers and one dead server make three attempts a second, not a storm.
  * - `spreading`: a server was reached after an outage or a switch. Each further attempt waits for a random part of
@@ -39,7 +39,7 @@ export class ConnectionPacing {
   }
 
   /**
-   * Resolves when the caller may make an attempt. Time may have passed, so it looks first whether it still needs one.
+   * Resolves when the caller may make an attempt. Time may have passed, so the caller first checks whether it still needs one.
    * Rejects with the signal's reason. Every turn ends with `succeeded`, `failed` or `passed`.
    */
   async turn(signal: AbortSignal): Promise<void> {
@@ -78,12 +78,12 @@ export class ConnectionPacing {
   succeeded(): void {
     const state = this.#state;
     if (state.kind !== 'probing') return;
-    // The first connection of a pool was not kept from anybody: there is no crowd to spread.
+    // Before the first connection of a pool no caller was held back: there is no crowd to spread.
     if (state.untried) this.#become({ kind: 'flowing' });
     else this.#spread(true);
   }
 
-  /** The attempt failed in a way that says that no connection is to be had now. */
+  /** The attempt failed in a way that says that no connection is available now. */
   failed(): void {
     const previous = this.#state;
     const { outageIntervalMillis, longestOutageIntervalMillis } = this.#settings;
@@ -92,13 +92,13 @@ export class ConnectionPacing {
       previous.kind === 'probing' && failures > 0
         ? Math.min(previous.intervalMillis * 1.5, longestOutageIntervalMillis)
         : outageIntervalMillis;
-    // Jitter only ever lengthens the pause, so that the bound on attempts a second holds.
+    // Jitter only lengthens the pause, so that the bound on attempts per second holds.
     const pause = intervalMillis * (1 + 0.25 * this.#random());
     const nextAt = this.#clock.now() + pause;
     this.#become(probing({ nextAt, intervalMillis, failures: failures + 1, untried: false }));
   }
 
-  /** A connection was lost in a way that puts the server in doubt: one attempt must succeed before many are made. */
+  /** A connection was lost in a way that makes the server suspect: one attempt must succeed before many are made. */
   suspected(): void {
     if (this.#state.kind === 'probing') return;
     const { outageIntervalMillis } = this.#settings;
@@ -107,7 +107,7 @@ export class ConnectionPacing {
     );
   }
 
-  /** The attempt was not made, or ended without telling anything about the server. */
+  /** The attempt was not made, or ended without saying anything about the server. */
   passed(): void {
     const state = this.#state;
     if (state.kind !== 'probing' || !state.busy) return;
@@ -115,12 +115,12 @@ export class ConnectionPacing {
     wake(state);
   }
 
-  /** The pool points at another server now, and one connection to it is made: the others follow, spread out. */
+  /** The pool points at another server now, and has one connection to it: the others follow, spread out. */
   switched(): void {
     this.#spread(false);
   }
 
-  /** Something changed that makes an attempt worth while at once (a new target while the old one is down). */
+  /** Something changed that justifies an attempt at once (a new target while the old one is down). */
   hurry(): void {
     const state = this.#state;
     if (state.kind !== 'probing') return;
@@ -161,11 +161,11 @@ export class ConnectionPacing {
 
 interface Probing {
   readonly kind: 'probing';
-  /** Attempts that failed in a row. */
+  /** How many attempts in a row failed. */
   readonly failures: number;
   /** Whether no attempt was ever made. */
   readonly untried: boolean;
-  /** Whether an attempt is under way. */
+  /** Whether an attempt is in progress. */
   busy: boolean;
   nextAt: number;
   intervalMillis: number;
@@ -175,7 +175,7 @@ interface Probing {
 interface Spreading {
   readonly kind: 'spreading';
   readonly until: number;
-  /** Whether somebody has gone ahead: the first one does not wait. */
+  /** Whether a first attempt has gone ahead: that one does not wait. */
   firstTaken: boolean;
 }
 

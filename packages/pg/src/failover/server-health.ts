@@ -1,14 +1,14 @@
 import type { Clock } from '@externalname/core';
 
 /**
- * What is known of the server behind a pool.
+ * What is known about the server behind a pool.
  *
  * | state | the server |
  * | --- | --- |
  * | `unknown` | was never asked for anything |
- * | `untried` | of this epoch has not been reached yet, and may not be there |
+ * | `untried` | of this epoch was not reached yet, and may not be there |
  * | `serving` | was reached or used, and nothing has failed since |
- * | `suspected` | gave cause for doubt: what was idle then must prove itself |
+ * | `suspected` | became suspect: connections that were idle then must be checked |
  */
 export class ServerHealth {
   readonly #clock: Clock;
@@ -26,12 +26,12 @@ export class ServerHealth {
     return this.#state === 'serving';
   }
 
-  /** Whether nothing speaks against it: also before the first attempt, or a check of a pod's readiness would never let a request in. */
+  /** Whether nothing speaks against it: also true before the first attempt, or a pod's readiness check would never let a request in. */
   get seemsToServe(): boolean {
     return this.#state === 'serving' || this.#state === 'unknown';
   }
 
-  /** When this epoch's server was last suspected, in `now()` milliseconds; also if it serves again. */
+  /** When this epoch's server last became suspect, in `now()` milliseconds, even if it serves again. */
   get suspectedAt(): number {
     return this.#suspectedAt;
   }
@@ -41,7 +41,7 @@ export class ServerHealth {
     return this.#servedAt;
   }
 
-  /** Whether any server ever served. Before that, a name that does not resolve is an error and not an outage. */
+  /** Whether any server ever served. Before that, a name that does not resolve is an error, not an outage. */
   get everServed(): boolean {
     return this.#everServed;
   }
@@ -58,7 +58,7 @@ export class ServerHealth {
     this.confirmed();
   }
 
-  /** A connection was used, and its server is what was asked for. */
+  /** A connection was used, and its server has the wanted role. */
   confirmed(): void {
     this.#state = 'serving';
     this.#servedAt = this.#clock.now();
@@ -74,7 +74,7 @@ export class ServerHealth {
     this.#suspectedAt = this.#clock.now();
   }
 
-  /** It is another server from now on; `serving` if a connection to it was made already. */
+  /** From now on it is another server; `serving` if there is already a connection to it. */
   targetChanged(serving: boolean): void {
     this.#state = serving ? 'serving' : 'untried';
     this.#servedAt = serving ? this.#clock.now() : undefined;

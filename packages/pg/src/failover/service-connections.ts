@@ -31,13 +31,13 @@ import { ConnectionPacing } from './reconnect-pacing.ts';
 import { ServerHealth } from './server-health.ts';
 import type { ServiceDialer } from './service-dialer.ts';
 
-/** What the factory of a Service's connections needs of its host. Told of nothing inside a call that the host makes. */
+/** What the factory of a Service's connections needs from its host. It is never called inside a call that the host makes. */
 export interface ServiceHost extends FactoryHost {
-  /** Told of each target that is the current one, the first included; before `switched`. */
+  /** Called for each target that becomes current, including the first; before `switched`. */
   follows?(target: Target): void;
   /** The Service points elsewhere from now on. */
   switched(to: SwitchedTarget): void;
-  /** The pool was about to move to another target, and is not any more. */
+  /** The pool was about to move to another target, but is not any more. */
   candidateDropped?(): void;
 }
 
@@ -46,14 +46,14 @@ export interface SwitchedTarget {
   readonly target: Target;
   readonly previous: Target;
   readonly epoch: Epoch;
-  /** The connection that showed that the target serves, if one was made. */
+  /** The connection that proved the target, if there is one. */
   readonly first: MadeConnection | undefined;
   /** From the moment when the source named the target to the move, in milliseconds. */
   readonly decisionMillis: number;
 }
 
 /**
- * Makes the connections of a pool for a Service: follows its target, paces the attempts, and goes on trying on a caller's
+ * Makes the connections of a pool for a Service: follows its target, paces the attempts, and keeps trying on a caller's
  * behalf while failures say that another attempt may help.
  */
 export class ServiceConnections implements ConnectionFactory {
@@ -108,7 +108,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#outage = new Outage({
       clock: this.#clock,
       serving: () => this.#health.serving,
-      // Never rejects, and nobody waits for it: a new target arrives by itself.
+      // Never rejects, and its result arrives through the subscription.
       look: () => void this.#follower.refresh().catch(() => undefined),
       tryAgain: (signal) => this.#tryAgain(signal),
       waitedLong: (millis) => this.#warnOfWait(millis),
@@ -189,7 +189,7 @@ export class ServiceConnections implements ConnectionFactory {
   }
 
   async connect(request: ConnectionRequest): Promise<MadeConnection> {
-    // Without the question whether it is needed, there is always one.
+    // `undefined` is only returned for an attempt that is not needed.
     return (await this.#connectFor(request, undefined)) as MadeConnection;
   }
 
@@ -197,12 +197,12 @@ export class ServiceConnections implements ConnectionFactory {
     return this.#connectFor(request, needed);
   }
 
-  /** Opens a session beside the pool, to look at a server from the side, whatever its role. */
+  /** Opens a session outside the pool, whatever the server's role. */
   connectMonitor(endpoint: Endpoint, signal: AbortSignal, createClient?: () => pg.Client): Promise<OpenConnection> {
     return this.#connector.connectMonitor(endpoint, signal, createClient);
   }
 
-  /** Looks where the Service points, past every cache. */
+  /** Looks up where the Service points, past every cache. */
   suspect(reason?: unknown): void {
     if (this.#closed) return;
     if (reason !== undefined) {
@@ -258,17 +258,17 @@ export class ServiceConnections implements ConnectionFactory {
           this.#pacing.passed();
           return undefined;
         }
-        // While the caller waited for its turn the Service may have come to point elsewhere.
+        // While the caller waited for its turn, the Service may have been pointed elsewhere.
         const made = await this.#attempt(this.#follower.target ?? known, request.createClient);
         if (made !== undefined) return made;
       } catch (error) {
         this.#health.failed();
         const another = this.#worthAnother(error, classifyFailure(error, 'connecting'));
-        // A turn is given back whatever became of the caller, or nobody would ever have the next one.
+        // A turn is always returned, whatever happened to the caller, or no other caller would get one.
         if (hasTurn && !another) this.#pacing.passed();
         if (hasTurn && another) this.#pacing.failed();
         if (request.signal.aborted) throw request.signal.reason;
-        // What an attempt met is recorded where it was made.
+        // The result of an attempt is recorded where it was made.
         if (!hasTurn) this.#recent.record({ event: 'source', error });
         request.lastError = error;
         if (!another) throw error;
@@ -296,11 +296,11 @@ export class ServiceConnections implements ConnectionFactory {
         if (retryable) this.#pacing.failed();
         else this.#pacing.passed();
       }
-      // What was met is recorded where it was made.
+      // The result is recorded where the attempt was made.
     } catch {}
   }
 
-  // `undefined` if the Service points elsewhere now: begin again.
+  // `undefined` if the Service points elsewhere now: start over.
   async #attempt(target: Target, createClient?: () => pg.Client): Promise<MadeConnection | undefined> {
     const { epoch } = this.#epoch;
     try {
@@ -343,12 +343,12 @@ export class ServiceConnections implements ConnectionFactory {
   #worthAnother(error: unknown, failure: Failure): boolean {
     if (this.#closed || this.#settings.failoverTimeoutMillis === 0 || !failure.retryable) return false;
     if (failure.kind !== 'name' || this.#health.everServed) return true;
-    // At the start, "no such host" is a mistake to report; "nobody answers" may pass.
+    // At the start, "no such host" is a mistake to report; a missing answer may pass.
     return !(error instanceof ResolutionError) || error.failure === 'unavailable';
   }
 
-  // A session that waits needs no turn, as its server has taken it already. `undefined` if none is of use: in an outage it takes turns
-  // like any other attempt, or a server that has not the role yet would be asked as fast as it answers.
+  // A ready session needs no turn, because its server has accepted it already. `undefined` if none is usable: in an outage it takes turns
+  // like any other attempt, or a server that does not have the role yet would be asked as fast as it answers.
   async #adoptReady({ externalName }: Target, request: ConnectionRequest): Promise<MadeConnection | undefined> {
     const isOfUse = request.createClient === undefined && !this.#pacing.inOutage;
     if (!isOfUse || this.#ready.waitingAt(externalName) === 0) return undefined;
@@ -385,7 +385,7 @@ export class ServiceConnections implements ConnectionFactory {
     throw new ConnectError(target.externalName, errors);
   }
 
-  // A server that says that it takes writes beside the one that the pool writes to. By its address, as one server may have two names.
+  // A second server that says that it takes writes. It is recognized by its address, because one server may have two names.
   #lookForSecondWriter({ externalName }: Target, { endpoint, roles }: OpenConnection): void {
     const current = this.target?.externalName;
     const { targetSessionAttrs, name } = this.#settings;
@@ -398,7 +398,7 @@ export class ServiceConnections implements ConnectionFactory {
     splitBrainSeen.publish(() => ({ name, targets: [current, externalName] }));
   }
 
-  // The role of a session is that of the time when it was opened, until its server has answered something.
+  // The role of a session dates from when it was opened, until its server has answered something.
   async #proveReady({ client, roles, endpoint }: OpenConnection, signal: AbortSignal): Promise<void> {
     const where = endpoint === undefined ? this.#settings.name : describeEndpoint(endpoint);
     await withDeadline(
@@ -483,11 +483,11 @@ function exactTargets({ allowedTargets, name }: PoolSettings): readonly Target[]
 
 function beginEpoch(number: number): { readonly epoch: Epoch; readonly end: (reason: Error) => void } {
   const controller = new AbortController();
-  // Every connection that is being made listens to it, and a pool may make many at once.
+  // Every connection that is being opened listens to it, and a pool may open many at once.
   setMaxListeners(0, controller.signal);
   return { epoch: { number, over: controller.signal }, end: (reason) => controller.abort(reason) };
 }
 
-// With the jitter that pacing adds, three attempts a second at the most.
+// With the jitter that pacing adds, at most three attempts a second.
 const outageIntervalMillis = 334;
 const longestOutageIntervalMillis = 1_000;

@@ -6,13 +6,13 @@ import { tlsOptionsOf } from '../driver/client-internals.ts';
 import type { PoolSettings } from '../options.ts';
 import { copyOfTls } from '../settings/tls.ts';
 
-/** How a pool gets from the name that it was given to servers: core's way to sockets, and TLS as `pg` wants it. */
+/** How a pool gets from the given name to servers: core's sockets, and TLS as `pg` needs it. */
 export interface ServiceDialer extends ServiceRoute, Dialer {}
 
 /**
- * Puts together what a pool that follows a Service dials with.
+ * Puts together the route of a pool that follows a Service.
  *
- * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` where there is no allow-list
+ * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` if there is no allow-list
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry or a name that cannot be read
  */
 export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clock; random: Random }): ServiceDialer {

@@ -13,26 +13,26 @@ import type { ConnectionRequest } from './connection-factory.ts';
 import { ServiceConnections, type SwitchedTarget } from './service-connections.ts';
 import { type ServiceDialer, serviceDialer } from './service-dialer.ts';
 
-/** A client that shares with others what makes connections. */
+/** A client that shares a connection factory with others. */
 export interface SharingClient {
-  /** Makes a client of the same options, to look at a target with. */
+  /** Makes a client with the same options, to check a target with. */
   createScout(): pg.Client;
-  /** Who it logs in as, and where to. */
+  /** Its user and database. */
   readonly login: { readonly user: string | undefined; readonly database: string | undefined };
   /** The Service points elsewhere now. */
   retire(target: Target): 'no work' | 'work' | undefined;
-  /** Where it leads; `undefined` while it is not connected. */
+  /** Where it is connected; `undefined` while it is not. */
   endpoint(): Endpoint | undefined;
   /** Its address has left the target's name. */
   leave(): 'no work' | 'work' | undefined;
 }
 
 /**
- * One factory for all clients of the same options, user and database: fifty clients of one ORM's pool are one watcher of their Service, and
- * together make no more attempts in an outage than one pool would. Begins with the first client and ends with the last.
+ * One factory for all clients with the same options, user and database: fifty clients of one ORM's pool share one watcher of their
+ * Service, and in an outage make no more attempts together than one pool. It begins with the first client and ends with the last.
  *
- * Whether a new target serves is found out by the credentials of one of them, so clients of another user or database have one of
- * their own: a tenant whom the new server does not let in keeps no other tenant on the old one.
+ * A new target is checked with the credentials of one of the clients, so clients of another user or database have a separate
+ * factory: if the new server refuses one tenant, the other tenants still leave the old one.
  */
 export class SharedConnections {
   readonly #key: string;
@@ -71,7 +71,7 @@ export class SharedConnections {
   }
 
   /**
-   * Joins the clients of these settings.
+   * Joins the clients with these settings.
    *
    * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
    */
@@ -86,14 +86,14 @@ export class SharedConnections {
     return shared;
   }
 
-  /** Resolves when what was shared is closed, where this client was the last. */
+  /** Resolves when the shared parts are closed, if this client was the last. */
   async leave(client: SharingClient): Promise<void> {
     if (!this.#clients.delete(client) || this.#clients.size > 0) return;
     if (allShared.get(this.#key) === this) allShared.delete(this.#key);
     await Promise.all([this.#liveness?.close(), this.#service.close()]);
   }
 
-  /** Makes a connection, by the request's own client. */
+  /** Makes a connection, with the request's own client. */
   connect(request: ConnectionRequest): Promise<OpenConnection> {
     return this.#service.connect(request);
   }
@@ -102,7 +102,7 @@ export class SharedConnections {
     return this.#service.target;
   }
 
-  /** The server of a client is in doubt: look where the Service points. */
+  /** The server of a client is suspect: look up where the Service points. */
   suspect(reason: unknown): void {
     this.#service.suspect(reason);
   }
@@ -112,13 +112,13 @@ export class SharedConnections {
     return this.#service.recentEvents;
   }
 
-  /** Ends the connection when its server is found to be gone. Returns the function that ends the watch. */
+  /** Ends the connection if its server is found to be gone. Returns the function that ends the watch. */
   watch(connection: WatchedConnection): (() => void) | undefined {
     return this.#liveness?.watch(connection);
   }
 
   #switchTo({ target, previous, epoch, first, decisionMillis }: SwitchedTarget): void {
-    // It has shown that the target serves; a client of the application's own it is not.
+    // It has proved the target, but is not a client of the application.
     if (first !== undefined) closeClient(first.client, this.#clock);
     const retired = [...this.#clients].map((client) => client.retire(target));
     switched.publish(() => ({
@@ -161,10 +161,10 @@ export class SharedConnections {
   }
 }
 
-/** What is open in this process, by what decides where connections lead. */
+/** What is open in this process, by the settings that decide where connections lead. */
 export const allShared: Map<string, SharedConnections> = new Map();
 
-// Everything that decides where connections lead and which of them do. Secrets are no part of it.
+// Everything that decides where connections lead, and which of them. Secrets are not part of it.
 function sharingKeyOf(settings: PoolSettings, { login }: SharingClient): string {
   const { source, dns, ...plain } = settings;
   const shared = { login, ...plain, source: identityOf(source), dns: isPlainObject(dns) ? dns : identityOf(dns) };

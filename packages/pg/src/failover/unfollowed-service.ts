@@ -8,11 +8,11 @@ import { mayBeService } from '../settings/service-name.ts';
 import { warn } from '../warnings.ts';
 
 /**
- * Looks, for a plain host, whether it is an ExternalName Service: an application whose import was swapped and whose allow-list was
- * forgotten works, follows nothing, and would not notice before the disaster.
+ * Checks, for a plain host, whether it is an ExternalName Service: an application that swapped its import but forgot the
+ * allow-list works, follows nothing, and would not notice before the disaster.
  *
- * It asks the cluster's DNS once, and only where it can be one: in a pod (by the search list of resolv.conf), or for a name with
- * `.svc` in it. Only a connection in the clear waits for the answer.
+ * It asks the cluster's DNS once, and only if the host can be a Service: in a pod (by the search list of resolv.conf), or for a name with
+ * `.svc` in it. Only an unencrypted connection waits for the answer.
  */
 export class UnfollowedService {
   readonly #settings: PoolSettings;
@@ -27,9 +27,9 @@ export class UnfollowedService {
   }
 
   /**
-   * To be called before each connection.
+   * Call it before each connection.
    *
-   * @throws CleartextRefusedError `ERR_EXTERNALNAME_CLEARTEXT_REFUSED` where TLS is off without a word, and the host a Service that
+   * @throws CleartextRefusedError `ERR_EXTERNALNAME_CLEARTEXT_REFUSED` if TLS is off by default, and the host is a Service that
    * leads out of the cluster
    */
   async beforeConnecting(): Promise<void> {
@@ -41,7 +41,7 @@ export class UnfollowedService {
     if (target !== undefined) throw new CleartextRefusedError(name, target);
   }
 
-  // Where it leads, if out of the cluster. Never rejects: what DNS does not tell is for `pg` to find out.
+  // Where the Service leads, if out of the cluster. Never rejects: what DNS does not tell, `pg` finds out.
   async #look(): Promise<string | undefined> {
     const { name, dns, clusterDomain, namespace } = this.#settings;
     try {
@@ -83,8 +83,8 @@ export class UnfollowedService {
   }
 }
 
-// Once for each name in a process, however many pools it has.
+// Once for each name in a process, for any number of pools.
 const told = new Set<string>();
 
-// A cluster's DNS that takes longer has other troubles.
+// A cluster's DNS that takes longer has other problems.
 const lookTimeoutMillis = 2_000;

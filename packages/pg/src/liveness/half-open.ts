@@ -5,11 +5,11 @@ import type { Observation } from './silence.ts';
 
 /** See {@link HalfOpenSearch}. Milliseconds. */
 export interface HalfOpenSettings {
-  /** How long a connection must be owed an answer before its server is asked about it. */
+  /** How long a connection must wait for an answer before its server is asked about it. */
   readonly afterMillis: number;
   /** How long an answer may take in a session that has answered before. */
   readonly intervalMillis: number;
-  /** How many such times are waited for the answer to a statement that the server has worked on. */
+  /** How many times that long to wait for the answer to a statement that the server has worked on. */
   readonly failures: number;
 }
 
@@ -24,44 +24,44 @@ export interface HalfOpenDependencies {
 }
 
 /**
- * Finds connections that are dead on a server that lives: a firewall or a NAT has forgotten them, or the server has. Nobody
- * is told, and what is sent vanishes.
+ * Finds dead connections on a live server: a firewall, a NAT gateway or the server has forgotten them. Neither side
+ * is told, and everything that is sent vanishes.
  *
- * The server is asked in a session beside them what it does for each that it owes an answer. As long as it works on the
- * statement, that is left alone. Where it waits for its client, or has no such session, and says so again a moment later,
- * with nothing received, the connection is ended: the answer was lost, or the statement never arrived.
+ * In a separate session, the server is asked what it does for each connection that waits for an answer. As long as it works on the
+ * statement, the connection is left alone. If it waits for its client, or has no such session, and says so again a moment later
+ * with nothing received in between, the connection is ended: the answer was lost, or the statement never arrived.
  *
- * A line that loses packets makes a living connection as silent as a dead one: TCP sends what was lost again after 0.2, 0.6, 1.4
- * and 3 seconds. So the line is tried while there is doubt. If answers come late on it, or did lately, a connection is given ten
- * seconds: TCP has sent everything six times by then.
+ * On a line that loses packets, a live connection is as silent as a dead one: TCP retransmits after 0.2, 0.6, 1.4
+ * and 3 seconds. So the line is probed while there is doubt. If answers are late on it, or were lately, a connection is given ten
+ * seconds: by then TCP has sent everything six times.
  *
- * One question a second at the most concerns all connections, if none is in doubt. The session is opened with the first question and
+ * At most one question a second covers all connections, if none is in doubt. The session is opened for the first question and
  * kept while there is something to ask.
  *
- * An address may lead to several servers, and then to ask one of them says nothing about the sessions of another. So an answer counts
- * where the address is the server's own, or where it has once told of that very session; otherwise two sessions that came to the
- * same server must agree. Who is found to be one of several is not asked any more.
+ * An address may lead to several servers, and then one of them knows nothing about the sessions of another. So an answer counts
+ * only if the address is the server's own, or if the session has reported that very connection before; otherwise two sessions that
+ * reached the same server must agree. A server that turns out to be one of several is not asked any more.
  */
 export class HalfOpenSearch {
   readonly #settings: HalfOpenSettings;
   readonly #dependencies: HalfOpenDependencies;
   readonly #clock: Clock;
   readonly #inquiries = new WeakMap<Observation, Inquiry>();
-  /** Connections that the server has not heard of, and what they had received then. */
+  /** Connections that the server does not know, and what they had received then. */
   readonly #missed = new WeakMap<Observation, number>();
   #informant: Informant | undefined;
-  /** Fires when the round that is under way is of no use any more. */
+  /** Fires when the current round is not needed any more. */
   #round: AbortController | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
-  /** Whom an answer came from last. */
+  /** Which server answered last. */
   #server: ServerIdentity | undefined;
-  /** Until when nobody is asked, because there was no answer, or one that said nothing. */
+  /** Until when no server is asked, because there was no answer, or one that said nothing. */
   #restUntil = Number.NEGATIVE_INFINITY;
-  /** Sessions in a row that could not be had, or did not answer a second time. */
+  /** How many sessions in a row could not be opened, or did not answer a second time. */
   #failures = 0;
-  /** Until when the line is taken to lose packets. */
+  /** Until when the line counts as lossy. */
   #lossyUntil = Number.NEGATIVE_INFINITY;
-  /** The shortest time that a question took: what the line and the server take if nothing is lost. */
+  /** The shortest time that a question took: what the line and the server need if nothing is lost. */
   #quickestMillis = Number.POSITIVE_INFINITY;
   readonly #closing = new Set<Promise<void>>();
 
@@ -72,7 +72,7 @@ export class HalfOpenSearch {
   }
 
   /**
-   * Asks where a question is due. To be called a few times a second. Says whether a session that has answered before was
+   * Asks if a question is due. Call it a few times a second. Returns whether a session that has answered before was
    * asked now, so that a sign of life is on its way.
    */
   look(now: number): boolean {
@@ -91,7 +91,7 @@ export class HalfOpenSearch {
     return known;
   }
 
-  /** There is nothing to ask about any more. It may begin again. */
+  /** There is nothing to ask any more. It may begin again. */
   rest(): void {
     this.#round?.abort(new Error('nothing to ask about'));
     this.#round = undefined;
@@ -137,13 +137,13 @@ export class HalfOpenSearch {
       const activities = await this.#activities(signal);
       if (activities === undefined) return;
       this.#dependencies.heard();
-      // What came in the same moment as the answer is read first.
+      // Bytes that arrived together with the answer are read first.
       await nextTurn();
       signal.throwIfAborted();
       const doubtful = this.#judge(asked, activities);
       if (doubtful.length === 0) return;
       await this.#tryLine(doubtful, signal);
-      // Another session may be led to another server.
+      // Another session may reach another server.
       if (!activities.direct && doubtful.some((each) => !this.#isKnown(each))) this.#drop();
     }
   }
@@ -155,7 +155,7 @@ export class HalfOpenSearch {
     else this.#inquiries.set(observation, { bytes, askedAt: now, workedAt: undefined, doubt: undefined });
   }
 
-  /** Fails what is dead, and returns what may be. */
+  /** Fails dead connections, and returns the suspect ones. */
   #judge(asked: readonly Observation[], activities: Activities): Observation[] {
     const informant = this.#informant;
     if (informant === undefined) return [];
@@ -192,8 +192,8 @@ export class HalfOpenSearch {
     return doubtful;
   }
 
-  // An answer or a statement may be on its way, and is sent again where it was lost. Whoever has waited long for an answer
-  // that was being worked on can wait a little longer for it.
+  // An answer or a statement may be on its way, or is retransmitted if it was lost. A caller that has waited long for an answer
+  // can wait a little longer for it.
   #deadAt(observation: Observation, { workedAt, doubt }: Inquiry, now: number): number {
     const { afterMillis, intervalMillis, failures } = this.#settings;
     const owedSince = now - observation.owedMillis(now);
@@ -215,7 +215,7 @@ export class HalfOpenSearch {
     return Math.max(this.#pauseMillis, Math.min(...until) - now) + timerSlackMillis;
   }
 
-  /** Whether anything has come since its server was asked about it. */
+  /** Whether anything has arrived since its server was asked about it. */
   #hasReceived(observation: Observation): boolean {
     return this.#inquiries.get(observation)?.bytes !== observation.connection.bytesRead();
   }
@@ -224,8 +224,8 @@ export class HalfOpenSearch {
     return now < this.#lossyUntil;
   }
 
-  // An answer that was on its way when the server was asked takes no longer than the line does. One that comes later was lost, or its
-  // statement was, and TCP has sent it again.
+  // An answer that was on its way when the server was asked takes no longer than the line does. A later one was lost, or its
+  // statement was, and TCP has retransmitted it.
   #noteAnswers(observations: readonly Observation[]): void {
     const now = this.#clock.now();
     for (const observation of observations) {
@@ -240,8 +240,8 @@ export class HalfOpenSearch {
     this.#lossyUntil = this.#clock.now() + lossyMemoryMillis;
   }
 
-  // Waits until what is doubtful may be confirmed, and meanwhile asks for one sign of life after the other: a packet that is lost
-  // makes one of them late.
+  // Waits until a suspicion may be confirmed, and probes the line meanwhile: a lost packet
+  // makes one of the probes late.
   async #tryLine(doubtful: readonly Observation[], signal: AbortSignal): Promise<void> {
     const until = this.#clock.now() + this.#untilConfirmed(doubtful);
     const mayTakeUntil = this.#clock.now() + this.#pauseMillis;
@@ -274,8 +274,8 @@ export class HalfOpenSearch {
     return processId !== undefined && this.#informant?.known.has(processId) === true;
   }
 
-  // Either another server has answered, which was there before the last one answered for the last time; or a connection
-  // that this server has never heard of goes on receiving.
+  // Either another server has answered, which was there before the last answer of the former one; or a connection
+  // that this server does not know keeps receiving.
   #isOneOfSeveral({ server, of }: Activities): boolean {
     const before = this.#server;
     this.#server = server;
@@ -302,14 +302,14 @@ export class HalfOpenSearch {
         return answer ?? this.#giveUp();
       } catch {
         signal.throwIfAborted();
-        // It may be as dead as what it was to find. Where that goes on, the server has other worries than new sessions.
+        // The session may be as dead as what it was to find. If that repeats, the server has other problems than new sessions.
         if (this.#fail() > 1) return undefined;
       }
     }
     try {
       const opened = await this.#open(signal);
       const { intervalMillis } = this.#settings;
-      // Whoever has let us in just now is there, but may be busy.
+      // A server that has just let us in is there, but may be busy.
       return (await this.#within(2 * intervalMillis, signal, () => opened.ask(processIds))) ?? this.#giveUp();
     } catch {
       signal.throwIfAborted();
@@ -339,7 +339,7 @@ export class HalfOpenSearch {
     return this.#failures;
   }
 
-  // Whoever is there has nothing to say.
+  // The server is there, but has nothing to say.
   #giveUp(): undefined {
     this.#drop();
     this.#restUntil = this.#clock.now() + uselessMillis;
@@ -368,21 +368,21 @@ export class HalfOpenSearch {
   }
 }
 
-/** A session, and of whom it has told. */
+/** A session, and the processes that it has reported. */
 interface Informant {
   readonly session: MonitoringSession;
-  /** The processes that it has seen at work: it leads to their server. */
+  /** The processes that it has seen at work: it is connected to their server. */
   readonly known: Set<number>;
 }
 
 /** What was asked about one statement. */
 interface Inquiry {
-  /** What had been received. With more, the inquiry is over. */
+  /** What had been received. If there is more, the inquiry is over. */
   readonly bytes: number;
   askedAt: number;
-  /** When the server was asked last of the times that it worked on it. */
+  /** When the server last answered that it works on the statement. */
   workedAt: number | undefined;
-  /** Where the server does not work on it: the session that said so, and since when. */
+  /** If the server does not work on it: the session that said so, and since when. */
   doubt: { readonly informant: Informant; readonly since: number } | undefined;
 }
 
@@ -393,17 +393,17 @@ function nextTurn(): Promise<void> {
 // An analytical workload asks again soon, and a session costs more than a question.
 const lingerMillis = 10_000;
 
-// A handshake over a path of a second is one worth waiting for.
+// A handshake over a line with one second of delay is worth waiting for.
 const openingMillis = 5_000;
 
-// TCP sends again after 200 ms at the earliest (Linux, TCP_RTO_MIN), and after twice as long each time: by then it has sent six times.
+// TCP retransmits after 200 ms at the earliest (Linux, TCP_RTO_MIN), and after twice as long each time: by then it has sent six times.
 const retransmissionMillis = 150;
 const lossyLineMillis = 10_000;
 
-// A line that loses packets does so for a while.
+// A lossy line stays lossy for a while.
 const lossyMemoryMillis = 300_000;
 
-// Between two questions that try the line.
+// Between two probes of the line.
 const pulseMillis = 20;
 
 // Timers may be early by a millisecond.
@@ -412,5 +412,5 @@ const timerSlackMillis = 5;
 const shortestRestMillis = 1_000;
 const longestRestMillis = 60_000;
 
-// A pooler stays one, and so do several servers behind an address.
+// A pooler stays a pooler, and several servers behind an address stay several.
 const uselessMillis = 3_600_000;

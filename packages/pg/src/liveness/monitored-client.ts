@@ -10,7 +10,7 @@ import { Liveness, type LivenessSettings } from './liveness.ts';
 import { monitoringSession, probePostgres } from './monitoring-session.ts';
 import type { WatchedConnection } from './silence.ts';
 
-/** Liveness of PostgreSQL servers. `connectMonitor` opens a session that is in no pool; `name` is what events call the Service. */
+/** Liveness of PostgreSQL servers. `connectMonitor` opens a session outside any pool; `name` is the Service's name in events. */
 export function postgresLiveness(
   settings: LivenessSettings,
   clock: Clock,
@@ -37,7 +37,7 @@ export function postgresLiveness(
   });
 }
 
-/** A client as liveness sees it. Ended by it, the client's statement fails, and what became of it is unknown. */
+/** A client as liveness sees it. If liveness ends it, the client's statement fails with an unknown outcome. */
 export function monitoredClient(client: pg.ClientBase, endpoint: Endpoint): WatchedConnection {
   return {
     endpoint,

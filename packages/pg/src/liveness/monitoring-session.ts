@@ -12,21 +12,21 @@ export type SessionActivity =
   | 'working'
   /** It waits for its client. */
   | 'waiting'
-  /** There is no such session. */
+  /** The session does not exist. */
   | 'absent'
   /** It does not say. */
   | 'hidden';
 
-/** What a server says of its sessions. */
+/** What a server says about its sessions. */
 export interface Activities {
   readonly server: ServerIdentity;
-  /** Whether the address that was dialled is the server's own, so that nothing in between leads to one server or another. */
+  /** Whether the dialled address is the server's own, so that nothing in between chooses among servers. */
   readonly direct: boolean;
   /** By the id of the process that serves the session. */
   of(processId: number): SessionActivity;
 }
 
-/** Tells servers apart that are reached by one address. In milliseconds of the servers' own clocks. */
+/** Distinguishes servers behind one address. In milliseconds of the servers' own clocks. */
 export interface ServerIdentity {
   readonly name: string;
   readonly startedAt: number;
@@ -34,23 +34,23 @@ export interface ServerIdentity {
   readonly at: number;
 }
 
-/** A session beside those that are watched, to ask their server about them. */
+/** A session in addition to the watched ones, to ask their server about them. */
 export interface MonitoringSession {
   readonly isOpen: boolean;
   /**
-   * Asks what the server does for these sessions. `undefined` where it cannot tell: a pooler in between has process ids of
-   * its own, `track_activities` may be off, and what only speaks the protocol of PostgreSQL may have no such view.
+   * Asks what the server does for these sessions. `undefined` if it cannot tell: a pooler in between has its own process
+   * ids, `track_activities` may be off, and a product that only speaks the protocol of PostgreSQL may have no such view.
    */
   ask(processIds: readonly number[]): Promise<Activities | undefined>;
   /** Resolves when the server has answered an empty statement: as soon as the line allows. */
   ping(): Promise<void>;
   /** Resolves when it is closed. Idempotent. */
   close(): Promise<void>;
-  /** Ends it without a word, as one that does not answer. */
+  /** Ends it without a goodbye, because it does not answer. */
   destroy(): void;
 }
 
-/** Makes a monitoring session of a connection. The process may end while it is open. */
+/** Turns a connection into a monitoring session. The process may end while it is open. */
 export function monitoringSession(connection: OpenConnection, clock: Clock): MonitoringSession {
   const { client, endpoint } = connection;
   keepProcess(client, false);
@@ -74,9 +74,9 @@ export function monitoringSession(connection: OpenConnection, clock: Clock): Mon
 }
 
 /**
- * Asks a PostgreSQL server for a sign of life without logging in: it answers GSSENCRequest with one byte, whether or not
- * it offers that encryption (PostgreSQL documentation, "GSSAPI Session Encryption" of the protocol). After SSLRequest, which would do
- * as well, it complains in its log of a client that does not begin TLS; after this one it does not. A stopped server does not, although
+ * Probes a PostgreSQL server without logging in: it answers GSSENCRequest with one byte, whether or not
+ * it offers that encryption (PostgreSQL documentation, "GSSAPI Session Encryption" of the protocol). SSLRequest would work
+ * too, but then the server logs a complaint about a client that does not begin TLS. A stopped server does not answer, although
  * its kernel accepts the connection.
  */
 export function probePostgres(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
@@ -106,8 +106,8 @@ interface ActivityRow {
   readonly states: string | null;
 }
 
-// Source: PostgreSQL documentation, "The Cumulative Statistics System", `pg_stat_activity`. Whoever may not see what a
-// session does sees its process id all the same.
+// Source: PostgreSQL documentation, "The Cumulative Statistics System", `pg_stat_activity`. A role that may not see what a
+// session does still sees its process id.
 async function askActivities(client: pg.Client, processIds: readonly number[]): Promise<ActivityRow | undefined> {
   const { rows } = await client.query<ActivityRow>({
     text: `SELECT pg_catalog.pg_backend_pid() AS own,
@@ -118,7 +118,7 @@ async function askActivities(client: pg.Client, processIds: readonly number[]): 
       (SELECT pg_catalog.json_object_agg(pid, coalesce(state, 'disabled')) FROM pg_catalog.pg_stat_activity
         WHERE pid = pg_catalog.pg_backend_pid() OR pid = ANY ($1::pg_catalog.int4[])) AS states`,
     values: [`{${processIds.join()}}`],
-    // As text, whatever the application has made of the types.
+    // As text, whatever parsers of types the application has set.
     types: { getTypeParser: () => (text: string) => text } as unknown as pg.CustomTypesConfig,
   });
   return rows[0];
@@ -131,14 +131,14 @@ function readActivities(
 ): Activities | undefined {
   if (row === undefined) return undefined;
   const states = new Map(Object.entries(JSON.parse(row.states ?? '{}') as Record<string, string>));
-  // Whoever is asked works on that question: who does not see itself at it sees nobody.
+  // The asked process works on that question: if it does not see itself at work, it sees no process at all.
   if (Number(row.own) !== processIdOf(client) || states.get(row.own) !== 'active') return undefined;
   const name = `${row.address} ${row.port} ${row.started_at}`;
   return {
     server: { name, startedAt: Number(row.started_at), at: Number(row.at) },
     direct: endpoint !== undefined && row.address === endpoint.address && Number(row.port) === endpoint.port,
     of: (processId) => {
-      // A number that is this session's own now is no other's.
+      // If a number is this session's own now, it does not belong to another session.
       if (String(processId) === row.own) return 'absent';
       const state = states.get(String(processId));
       if (state === undefined) return 'absent';
@@ -148,5 +148,5 @@ function readActivities(
   };
 }
 
-// Length 8, code 80877104. Servers of any other make answer in some way.
+// Length 8, code 80877104. Any other product answers in some way.
 const gssEncRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 48]);

@@ -8,7 +8,7 @@ import type { Connections } from './connections.ts';
 import type { Listening } from './listening.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 
-/** What {@link addressRetirement} works with. */
+/** What {@link addressRetirement} needs. */
 export interface AddressRetirementParts {
   readonly settings: PoolSettings;
   readonly dialer: ServiceDialer | undefined;
@@ -17,8 +17,8 @@ export interface AddressRetirementParts {
 }
 
 /**
- * Retires the connections whose address has left the target's name, where `retireOnAddressChange` says so: what is idle at once, what is in
- * use when it is given back, or as in a switch. New connections are dialled by the name anyway. Ends with the dialer.
+ * Retires the connections whose address has left the target's name, as `retireOnAddressChange` says: idle ones at once, busy
+ * ones when they are released, or as in a switch. New connections use the name anyway. Ends with the dialer.
  */
 export function addressRetirement(parts: AddressRetirementParts): TargetAddresses | undefined {
   const { settings, dialer, connections, listening } = parts;
@@ -38,7 +38,7 @@ export function addressRetirement(parts: AddressRetirementParts): TargetAddresse
 function retire({ settings, connections }: AddressRetirementParts, left: LeftAddresses): void {
   const leaving = [...connections.open()].filter((each) => connections.isCurrent(each) && left.has(each.endpoint));
   const idle = leaving.filter((connection) => connection.state === 'idle');
-  // One that is told of again was told of before.
+  // One that is reported again was reported before.
   const inUse = leaving.filter((connection) => connection.state !== 'idle' && !connection.isExpired);
   for (const connection of idle) connection.close();
   for (const connection of inUse) {

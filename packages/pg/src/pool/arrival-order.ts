@@ -4,10 +4,10 @@ export interface Place<Value> {
 }
 
 /**
- * Values in the order in which they came. The first is at hand, and any can leave from the middle, in constant time.
+ * Values in the order in which they arrived. The first is available, and any can leave from the middle, in constant time.
  *
- * A `Set` can do the same, but leaves its former tables behind, and each of these holds on to the next one and to what was
- * in it. At tens of thousands of values a second that costs the garbage collector more than a small query costs the pool.
+ * A `Set` can do the same, but leaves its former tables behind, and each of them keeps the next one and its contents
+ * alive. At tens of thousands of values a second that costs the garbage collector more than a small query costs the pool.
  */
 export class ArrivalOrder<Value> implements Iterable<Value> {
   #first: Node<Value> | undefined;
@@ -22,7 +22,7 @@ export class ArrivalOrder<Value> implements Iterable<Value> {
     return this.#first?.value;
   }
 
-  /** Puts a value at the end. The place is for leaving. */
+  /** Adds a value at the end. Returns its place, for leaving. */
   add(value: Value): Place<Value> {
     const node: Node<Value> = { value, previous: this.#last, next: undefined, present: true };
     if (this.#last === undefined) this.#first = node;
@@ -32,7 +32,7 @@ export class ArrivalOrder<Value> implements Iterable<Value> {
     return node;
   }
 
-  /** Takes out the value at a place that this order gave. `false` where it has left already. */
+  /** Removes the value at a place. `false` if it has left already. */
   leave(place: Place<Value>): boolean {
     const node = place as Node<Value>;
     if (!node.present) return false;
@@ -41,7 +41,7 @@ export class ArrivalOrder<Value> implements Iterable<Value> {
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
-    // What is gone must hold on to nothing that is still here.
+    // A removed entry must not keep remaining ones alive.
     node.previous = undefined;
     node.next = undefined;
     node.present = false;
@@ -49,7 +49,7 @@ export class ArrivalOrder<Value> implements Iterable<Value> {
     return true;
   }
 
-  /** The values as they are now: who leaves or comes meanwhile changes nothing. */
+  /** The values at this moment: later changes do not affect the iteration. */
   *[Symbol.iterator](): Iterator<Value> {
     const values: Value[] = [];
     for (let node = this.#first; node !== undefined; node = node.next) values.push(node.value);

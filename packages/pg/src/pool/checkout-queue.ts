@@ -2,18 +2,18 @@ import { createPool, type Pool as GenericPool } from 'generic-pool';
 import { ArrivalOrder } from './arrival-order.ts';
 import type { Checkout } from './checkout.ts';
 
-/** The right to count towards `max`. A connection that is lent holds one. */
+/** The right to count towards `max`. A lent connection holds one. */
 export type Permit = object;
 
 /**
- * Who waits for a connection, and the permits: at most `max` connections are lent or made at a time.
+ * Who waits for a connection, and the permits: at most `max` connections are lent or being opened at a time.
  *
- * A checkout is first `entered`. It is served at once if a permit is at hand, or `waits`: then it is given a connection that
- * another caller gives back (`next`), or a permit to have one made for (`serve`), whichever comes first.
+ * A checkout is first `entered`. It is served at once if a permit is free, or `waits`: then it gets a connection that
+ * another caller releases (`next`), or a permit to open one (`serve`), whichever comes first.
  *
- * The one file that knows generic-pool, which counts the permits and hands out those that come free while somebody waits. Two
- * ways lead past it, because a round through it costs more than a small query: a permit that nobody waits for is kept at hand,
- * and a connection that is given back goes to the next caller together with its permit.
+ * The only file that knows generic-pool, which counts the permits and hands out those that become free while callers wait. Two
+ * paths bypass it, because a round through it costs more than a small query: a permit that nothing waits for is kept here,
+ * and a released connection goes to the next caller together with its permit.
  */
 export class CheckoutQueue {
   readonly #max: number;
@@ -22,26 +22,26 @@ export class CheckoutQueue {
   readonly #atHand: Permit[] = [];
   /** Permits that are out. */
   #taken = 0;
-  /** Checkouts without a permit: those that wait, and those that have just entered. */
+  /** Checkouts without a permit: waiting ones, and those that have just entered. */
   #withoutPermit = 0;
-  /** Those that wait, in the order in which they came. */
+  /** Waiting checkouts, in the order in which they arrived. */
   readonly #waiting = new ArrivalOrder<Checkout>();
-  /** Permits that were asked for on their behalf, `max` at most. */
+  /** Permits that were requested for them, at most `max`. */
   #requested = 0;
-  /** Checkouts that are not answered. */
+  /** Unanswered checkouts. */
   readonly #unanswered = new ArrivalOrder<Checkout>();
 
   constructor(max: number, serve: (checkout: Checkout, permit: Permit) => void) {
     this.#max = max;
     this.#serve = serve;
-    // Permits, not clients: a factory that connects would spin while no server is there, and hide why.
+    // Permits, not clients: a factory that connects would spin while there is no server, and hide the reason.
     this.#permits = createPool<Permit>(
       { create: async () => ({}), destroy: async () => undefined },
       { max, min: 0, testOnBorrow: false, evictionRunIntervalMillis: 0 },
     );
   }
 
-  /** Checkouts that are not answered. */
+  /** Unanswered checkouts. */
   get size(): number {
     return this.#unanswered.size;
   }
@@ -51,17 +51,17 @@ export class CheckoutQueue {
     return this.#withoutPermit;
   }
 
-  /** Permits that are not out. */
+  /** Free permits. */
   get spare(): number {
     return this.#max - this.#taken;
   }
 
-  /** Whether a permit can be had at once. */
+  /** Whether a permit is available at once. */
   get hasPermitAtHand(): boolean {
     return this.#atHand.length > 0;
   }
 
-  /** All checkouts that are not answered, in the order in which they came. */
+  /** All unanswered checkouts, in the order in which they arrived. */
   unanswered(): Iterable<Checkout> {
     return this.#unanswered;
   }
@@ -71,7 +71,7 @@ export class CheckoutQueue {
     this.#withoutPermit += 1;
   }
 
-  /** Takes a permit that is at hand, for a checkout that has entered and does not wait. */
+  /** Takes a free permit, for a checkout that has entered and does not wait. */
   takeAtHand(checkout: Checkout): Permit | undefined {
     const permit = this.#atHand.pop();
     if (permit === undefined) return undefined;
@@ -81,13 +81,13 @@ export class CheckoutQueue {
     return permit;
   }
 
-  /** Puts a checkout in line. */
+  /** Queues a checkout. */
   wait(checkout: Checkout): void {
     checkout.turn = this.#waiting.add(checkout);
     this.#request();
   }
 
-  /** The first that waits. It has a permit from now on: that of the connection that it is given. */
+  /** The first waiting checkout. It has a permit from now on: that of the connection that it gets. */
   next(): Checkout | undefined {
     const checkout = this.#waiting.first;
     if (checkout?.turn === undefined) return undefined;
@@ -104,7 +104,7 @@ export class CheckoutQueue {
       this.#atHand.push(permit);
       return;
     }
-    // Rejects only for a permit that is not out, and each is given back once.
+    // It rejects only a permit that is not out, and each is released once.
     this.#permits.release(permit).catch(() => undefined);
   }
 
@@ -126,7 +126,7 @@ export class CheckoutQueue {
         this.#requested -= 1;
         this.#taken += 1;
         const checkout = this.next();
-        // It comes when nobody waits any longer: it is kept at hand.
+        // It arrives when nothing waits any longer: it is kept here.
         if (checkout === undefined) {
           this.release(permit);
           return;

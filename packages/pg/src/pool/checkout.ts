@@ -12,29 +12,29 @@ import { type PendingItem, poolEndedError, type Release, throwLater } from './pg
 /** Who took a connection: `pool.query()`, `pool.transaction()`, or the application by `connect()`. */
 export type Borrower = 'query' | 'transaction' | 'application';
 
-/** What is the same for all checkouts of a pool. */
+/** What all checkouts of a pool share. */
 export interface CheckoutHost {
   /** What events call the Service. */
   readonly name: string;
   readonly clock: Clock;
-  /** Told once, when the checkout is answered. */
+  /** Called once, when the checkout is answered. */
   answered(checkout: Checkout): void;
-  /** Makes the error of a checkout whose time is up. */
+  /** Makes the error of a checkout that ran out of time. */
   timeoutError(checkout: Checkout, timeoutMillis: number): Error;
 }
 
-/** One call of `connect()`, from the question to the answer. The answer is given once. */
+/** One call of `connect()`, from the call to its single answer. */
 export class Checkout {
   readonly borrower: Borrower;
-  /** Where the application's call came from, if it is to be known. */
+  /** Where the application called from, if that is recorded. */
   readonly takenAt: string | undefined;
-  /** Whether it has a permit: it is being given a connection, and does not wait in the queue any more. */
+  /** Whether it has a permit: it is getting a connection, and does not wait in the queue any more. */
   hasPermit = false;
-  /** Told after its client was handed over. */
+  /** Called after its client was handed over. */
   delivered: ((client: pg.ClientBase) => void) | undefined;
-  /** Among all that are not answered. */
+  /** Its place among all unanswered checkouts. */
   place: Place<Checkout> | undefined;
-  /** Among those that wait in the queue. */
+  /** Its place among those that wait in the queue. */
   turn: Place<Checkout> | undefined;
   readonly #item: PendingItem;
   readonly #host: CheckoutHost;
@@ -56,7 +56,7 @@ export class Checkout {
     return this.#isAnswered;
   }
 
-  /** Made only for a checkout that needs a new connection: most are served from what is idle. */
+  /** Made only for a checkout that needs a new connection: most are served by an idle one. */
   get request(): ConnectionRequest {
     if (this.#request === undefined) {
       const controller = new AbortController();
@@ -66,7 +66,7 @@ export class Checkout {
     return this.#request;
   }
 
-  /** The last thing that went wrong on its behalf. */
+  /** The last error on its behalf. */
   get lastError(): unknown {
     return this.#request?.lastError;
   }

@@ -1,6 +1,6 @@
 import type { Epoch } from '../failover/connection-factory.ts';
 
-/** What {@link Connections} needs to know of a connection. */
+/** What {@link Connections} needs to know about a connection. */
 export interface EpochMember {
   readonly epoch: Epoch;
   /** Whether it is closing or closed. */
@@ -11,19 +11,19 @@ export interface EpochMember {
 export interface LeftBehind<Connection> {
   /** Not in use: to be closed at once. */
   readonly idle: readonly Connection[];
-  /** In use: to be closed when their statement or transaction is over, or when the drain time is. */
+  /** In use: to be closed after their statement or transaction, or after the drain time. */
   readonly draining: readonly Connection[];
-  /** In use, and too many to wait for: to be cut now. */
+  /** In use, but too many to wait for: to be closed now. */
   readonly cut: readonly Connection[];
 }
 
 /**
  * All connections of a pool, and which of them belong to its current target.
  *
- * A connection belongs to the epoch that it was made in, and is of the current one if that is the same object: the epochs are
- * counted where the connections are made. Connections of the current epoch count towards `max`. Those of earlier epochs that
- * are still in use drain, and so do those whose address has left the target's name: they do not count, are never handed out again, and are at most `max` in number, so that there are
- * never more than twice `max` in all.
+ * A connection belongs to the epoch that it was made in, and is current if that is the same object: epochs are
+ * counted where connections are made. Connections of the current epoch count towards `max`. Busy ones of earlier epochs, and those
+ * whose address has left the target's name, drain: they do not count, are never handed out again, and are at most `max` in number, so
+ * there are never more than twice `max` in total.
  *
  * Pure bookkeeping: it opens and closes nothing.
  */
@@ -34,7 +34,7 @@ export class Connections<Connection extends EpochMember> {
   readonly #open = new Set<Connection>();
   // Last in, first out: the connection used last is the one most likely to be alive, and the others may time out.
   readonly #idle: Connection[] = [];
-  /** How many of the current epoch are not over, `#idle` included. */
+  /** How many of the current epoch are not over, including `#idle`. */
   #total = 0;
   // In the order in which they began to drain.
   readonly #draining = new Set<Connection>();
@@ -57,17 +57,17 @@ export class Connections<Connection extends EpochMember> {
     return this.#idle.length;
   }
 
-  /** Connections that are still in use, of earlier epochs and of addresses that the name has left. */
+  /** Busy connections of earlier epochs, and to addresses that the name has left. */
   get drainingCount(): number {
     return this.#draining.size;
   }
 
-  /** Every connection that is not closed yet, closing ones included. */
+  /** Every connection that is not closed yet, including closing ones. */
   open(): ReadonlySet<Connection> {
     return this.#open;
   }
 
-  /** The idle connection that is next to be handed out. */
+  /** The idle connection that is handed out next. */
   get nextIdle(): Connection | undefined {
     return this.#idle[this.#idle.length - 1];
   }
@@ -80,7 +80,7 @@ export class Connections<Connection extends EpochMember> {
     return this.#draining.size > 0 && this.#draining.has(connection);
   }
 
-  /** Takes up a new connection, as in use. `false` if its epoch is over: it is to be closed. */
+  /** Adds a new connection, as in use. `false` if its epoch is over: close it. */
   add(connection: Connection): boolean {
     this.#open.add(connection);
     if (connection.epoch !== this.#epoch) return false;
@@ -88,12 +88,12 @@ export class Connections<Connection extends EpochMember> {
     return true;
   }
 
-  /** Takes out the idle connection that was used last. */
+  /** Takes the idle connection that was used last. */
   borrow(): Connection | undefined {
     return this.#idle.pop();
   }
 
-  /** Takes a particular idle connection out. `false` if it is not idle. */
+  /** Takes a particular idle connection. `false` if it is not idle. */
   borrowThis(connection: Connection): boolean {
     const index = this.#idle.indexOf(connection);
     if (index < 0) return false;
@@ -101,7 +101,7 @@ export class Connections<Connection extends EpochMember> {
     return true;
   }
 
-  /** Takes a connection back as idle. `false` if its epoch is over, or it is: it is to be closed. */
+  /** Takes a connection back as idle. `false` if its epoch is over, or the connection is: close it. */
   giveBack(connection: Connection): boolean {
     if (!this.isCurrent(connection)) return false;
     this.#idle.push(connection);
@@ -109,8 +109,8 @@ export class Connections<Connection extends EpochMember> {
   }
 
   /**
-   * A connection of the current epoch that is in use is to be used no longer: it drains, as those of earlier epochs do. `cut` if too many do
-   * already: it is to be cut.
+   * A busy connection of the current epoch must not be used any longer: it drains, like those of earlier epochs. `cut` if too many
+   * drain already: close it.
    */
   drain(connection: Connection): 'draining' | 'cut' {
     if (this.#draining.size >= this.#max) return 'cut';
@@ -119,7 +119,7 @@ export class Connections<Connection extends EpochMember> {
     return 'draining';
   }
 
-  /** A connection that is not over yet is about to be: it does not count any more. Says whether it drained. */
+  /** A connection is about to end: it does not count any more. Returns whether it drained. */
   drop(connection: Connection): 'current' | 'draining' | 'unknown' {
     if (this.#draining.delete(connection)) return 'draining';
     if (!this.isCurrent(connection) || !this.#open.has(connection)) return 'unknown';
@@ -133,7 +133,7 @@ export class Connections<Connection extends EpochMember> {
     this.#open.delete(connection);
   }
 
-  /** Begins the next epoch. What was in use drains. */
+  /** Begins the next epoch. Busy connections drain. */
   advance(epoch: Epoch): LeftBehind<Connection> {
     const inUse = [...this.#open].filter((each) => this.isCurrent(each) && !this.#idle.includes(each));
     const idle = this.#idle.splice(0);

@@ -8,7 +8,7 @@ import type { Lending } from './lending.ts';
 import { poolEndedError } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 
-/** What {@link Ending} works with. */
+/** What {@link Ending} needs. */
 export interface EndingParts {
   readonly settings: PoolSettings;
   readonly clock: Clock;
@@ -18,7 +18,7 @@ export interface EndingParts {
   readonly lending: Lending;
 }
 
-/** The end of a pool: callers who came before it are served, and everything is closed, by force when the time is up. */
+/** The end of a pool: earlier callers are served, and everything is closed, by force when the time is up. */
 export class Ending {
   readonly #parts: EndingParts;
   /** Set while the end is under way. */
@@ -29,12 +29,12 @@ export class Ending {
     this.#parts = parts;
   }
 
-  /** Fires when the end is not waited for any longer. */
+  /** Fires when waiting for the end is over. */
   get cutting(): AbortSignal {
     return this.#cutting.signal;
   }
 
-  /** Begins the end. Resolves when no connection is open or being made. */
+  /** Begins the end. Resolves when no connection is open or being opened. */
   begin(timeoutMillis: number): Promise<void> {
     const ended = new Promise<void>((resolve) => {
       const { clock, settings, connections } = this.#parts;
@@ -45,20 +45,20 @@ export class Ending {
       }
       this.#under = { resolve, timers };
     });
-    // Callers who came before the end are served as in `pg`, unless there is no server to serve them from.
+    // Earlier callers are served as in `pg`, unless there is no server to serve them.
     if (this.#parts.factory.inOutage) this.#failAll();
     return ended;
   }
 
-  /** Something is over that the end may wait for. `providing`: checkouts for which a connection is being made or proved. */
+  /** Something is over that the end may wait for. `providing`: checkouts for which a connection is being opened or checked. */
   check(providing: number): void {
     const { connections, factory, lending } = this.#parts;
     if (this.#under === undefined || !lending.isOver) return;
-    // Those that were given back with a statement under way, too: as in `pg`, nobody waits for its answer.
+    // Includes those that were released with a statement in flight: as in `pg`, nothing waits for its answer.
     for (const connection of [...connections.open()]) if (!connection.isOut) connection.close();
-    // A connection that is being made, against a server that keeps silent for instance, is of no use any more.
+    // A connection that is being opened, for example to a silent server, is not needed any more.
     if (providing > 0) factory.close().catch(() => undefined);
-    // A connection that has ended already is closed at once, and may have brought us here a second time.
+    // A connection that has already ended is closed at once, and may have brought us here a second time.
     if (this.#under === undefined || connections.open().size > 0 || providing > 0) return;
     const { resolve, timers } = this.#under;
     this.#under = undefined;
@@ -73,11 +73,11 @@ export class Ending {
   #cutAll(): void {
     this.#failAll();
     this.#cutting.abort(poolEndedError());
-    // Connections that are being made end with their factory, which is closed once nothing is open.
+    // Connections that are being opened end with their factory, which is closed once nothing is open.
     this.#parts.factory.close().catch(() => undefined);
     for (const connection of [...this.#parts.connections.open()]) connection.destroy(poolEndedError());
   }
 }
 
-// Longer than statements take that are worth waiting for without a word.
+// Longer than statements take that are worth waiting for silently.
 const heldTooLongMillis = 2_000;

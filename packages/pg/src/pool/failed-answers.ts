@@ -1,33 +1,33 @@
 import type { Clock, Timer } from '@externalname/core';
 
 /**
- * What is still being found out about the error of a query when its caller could have it already. `pool.query()` waits for
- * that before it repeats the query, or hands the error on.
+ * What is still being determined about the error of a query when its caller could already have it. `pool.query()` waits for
+ * that before it retries the query, or passes the error on.
  */
 export class FailedAnswers {
   readonly #clock: Clock;
-  /** The errors of queries whose client is about to be idle again. */
+  /** Errors of queries whose client is about to be idle again. */
   readonly #returning = new WeakMap<Error, Promise<void>>();
-  /** Those that say that a server is read-only, until it is known whether it is. */
+  /** Errors that say that a server is read-only, until that is verified. */
   readonly #judged = new WeakMap<Error, Promise<void>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The client of the query that failed so is idle again, or gone, when `returned` resolves. */
+  /** The client of the failed query is idle again, or gone, when `returned` resolves. */
   clientReturns(error: Error, returned: Promise<void>): void {
     this.#returning.set(error, returned);
   }
 
-  /** It is known whose doing the read-only answer is when `verdict` resolves. */
+  /** When `verdict` resolves, it is known who caused the read-only answer. */
   isJudged(error: Error, verdict: Promise<void>): void {
     this.#judged.set(error, verdict);
   }
 
   /**
-   * The server reports an error one message before it says that it is ready again. A caller who asks for the next statement in
-   * between would be given a new connection for want of this one.
+   * The server reports an error one message before it says that it is ready again. A caller who sends the next statement in
+   * between would get a new connection, because this one is not idle yet.
    */
   async clientReturned(error: unknown): Promise<void> {
     const returned = error instanceof Error ? this.#returning.get(error) : undefined;
@@ -45,7 +45,7 @@ export class FailedAnswers {
   }
 }
 
-/** No repeat helps after this error: every attempt that could was made, or it is the caller's own doing. */
+/** No retry helps after this error: every useful attempt was made, or the caller caused it. */
 export function markFinal(error: unknown): void {
   if (error instanceof Error) finalErrors.add(error);
 }
@@ -56,5 +56,5 @@ export function isFinal(error: unknown): boolean {
 
 const finalErrors = new WeakSet<Error>();
 
-// A message that follows at once; a server that falls silent in between must not hold the error back.
+// A message that follows at once; if the server goes silent in between, the error must not be held back.
 const longestReturnMillis = 50;

@@ -3,7 +3,7 @@ import type * as pg from 'pg';
 import { processIdOf } from '../driver/client-internals.ts';
 import { warn } from '../warnings.ts';
 
-/** Where the application's call came from, if the environment asks for such things (`NODE_DEBUG=externalname`): it costs each call. */
+/** Where the application called from, if the environment asks for it (`NODE_DEBUG=externalname`), because it costs each call. */
 export function placeOfCall(): string | undefined {
   if (!isOn) return undefined;
   const { stack = '' } = new Error('taken here');
@@ -12,21 +12,21 @@ export function placeOfCall(): string | undefined {
 
 const isOn = isAsked('externalname:pg:checkout', process.env);
 
-/** Remembers where a client was taken. */
+/** Remembers where a client was acquired. */
 export function rememberTaker(client: pg.Client, place: string | undefined): void {
   if (place !== undefined) takers.set(client, place);
 }
 
 const takers = new WeakMap<pg.Client, string>();
 
-/** What of a connection is looked at. */
+/** What is read from a connection. */
 interface HeldConnection {
   readonly client: pg.Client;
   readonly isOut: boolean;
   readonly borrower: string;
 }
 
-/** Says which clients the application has and does not give back, while the end of the pool waits for them. */
+/** Warns about clients that the application does not release, while the end of the pool waits for them. */
 export function warnOfHeld(name: string, connections: Iterable<HeldConnection>, timeoutMillis: number): void {
   const held = [...connections].filter(({ isOut, borrower }) => isOut && borrower === 'application');
   if (held.length === 0) return;

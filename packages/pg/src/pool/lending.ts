@@ -16,7 +16,7 @@ import { type PgPool, type Release, removeLastErrorListener, throwLater } from '
 import type { PooledConnection } from './pooled-connection.ts';
 import type { Preparation } from './preparation.ts';
 
-/** What {@link Lending} works with. */
+/** What {@link Lending} needs. */
 export interface LendingParts {
   readonly pool: PgPool;
   readonly settings: PoolSettings;
@@ -28,7 +28,7 @@ export interface LendingParts {
   readonly answers: FailedAnswers;
 }
 
-/** Hands connections out and takes them back: to the next caller who waits, to what is idle, or to their end. */
+/** Hands connections out and takes them back: to the next waiting caller, to the idle ones, or to their end. */
 export class Lending {
   readonly #parts: LendingParts;
 
@@ -36,12 +36,12 @@ export class Lending {
     this.#parts = parts;
   }
 
-  /** Whether the pool ends and is not asked for connections any more: nothing that comes free is of use. */
+  /** Whether the pool ends and needs no more connections: a released one is of no use. */
   get isOver(): boolean {
     return this.#parts.pool.ending && this.#parts.queue.size === 0;
   }
 
-  /** Serves a checkout that has entered from what is idle and at hand. `false` if there is nothing. */
+  /** Serves a checkout that has entered with an idle connection. `false` if there is none. */
   serveAtOnce(checkout: Checkout): boolean {
     if (checkout.isAnswered) return true;
     const { queue, preparation } = this.#parts;
@@ -51,7 +51,7 @@ export class Lending {
     return true;
   }
 
-  /** Lends a connection; with its own permit, or that of the checkout. */
+  /** Lends a connection, with its own permit or that of the checkout. */
   handOut(connection: PooledConnection, checkout: Checkout, permit: Permit | undefined, isNew: boolean): void {
     const { client } = connection;
     const { pool } = this.#parts;
@@ -70,7 +70,7 @@ export class Lending {
     const judge = (error?: Error) => {
       judged = true;
       if (error) {
-        // Whatever the error looks like, this connection is not to be used.
+        // Whatever the error is, this connection must not be used.
         connection.borrower = 'application';
         throwLater(() => release(error));
         checkout.fail(error);
@@ -90,7 +90,7 @@ export class Lending {
     }
   }
 
-  /** Makes a connection that is ready idle, or gives it to the next caller who waits. */
+  /** Makes a ready connection idle, or gives it to the next waiting caller. */
   makeIdle(connection: PooledConnection): void {
     const { pool, clock, factory, connections, queue, preparation } = this.#parts;
     const { client } = connection;
@@ -100,14 +100,14 @@ export class Lending {
       connection.close();
       return;
     }
-    // The next borrower must not find itself in somebody else's transaction.
+    // The next borrower's statements must not run in another caller's transaction.
     if (isInTransaction(client) || !connections.isCurrent(connection)) {
       connection.close();
       return;
     }
     connection.provenAt = clock.now();
     factory.confirmed();
-    // As in pg-pool, straight to the caller who has waited longest: it costs neither a round through the queue nor a timer.
+    // As in pg-pool, directly to the caller that has waited longest: this costs neither a round through the queue nor a timer.
     if (connection.hasPermit) {
       const waiting = queue.next();
       if (waiting !== undefined) {
@@ -122,7 +122,7 @@ export class Lending {
     connection.releasePermit();
   }
 
-  /** The lifetime of a connection is over. In use, it is closed when it is given back. */
+  /** The lifetime of a connection is over. A busy one is closed when it is released. */
   expire(connection: PooledConnection): void {
     const { pool, connections } = this.#parts;
     pool.log('ending client due to expired lifetime');
@@ -130,13 +130,13 @@ export class Lending {
     if (!connections.borrowThis(connection)) return;
     connection.take();
     connection.stopIdling();
-    // As in `pg.Pool`, where an idle client that expired is taken out and put back to be removed.
+    // As in `pg.Pool`, where an expired idle client is taken out and put back to be removed.
     throwLater(() => pool.emit('acquire', connection.client));
     connection.ignoreIdleErrors();
     this.#release(connection, undefined);
   }
 
-  // The idle time of a connection is over.
+  // The connection was idle for too long.
   readonly #expireIdle = (connection: PooledConnection): void => {
     const { pool, connections } = this.#parts;
     if (connection.state !== 'idle' || connections.total <= pool.options.min) return;
@@ -145,7 +145,7 @@ export class Lending {
   };
 
   #deliver(connection: PooledConnection, checkout: Checkout, release: Release): void {
-    // The caller's time was up while the connection was being made: the pool keeps it.
+    // The caller's time was up while the connection was being opened: the pool keeps it.
     if (checkout.isAnswered) {
       throwLater(release);
       return;
@@ -156,8 +156,8 @@ export class Lending {
     checkout.delivered?.(connection.client);
   }
 
-  // As in `pg`, what a listener throws is thrown out of the application's own release(). Where the pool itself gives a client
-  // back, it must not come between its caller and the answer.
+  // As in `pg`, an exception of a listener is thrown by the application's own release(). If the pool itself releases a client,
+  // the exception must not come between the caller and its answer.
   #releaseOnce(connection: PooledConnection, borrower: Borrower): Release {
     let released = false;
     return (error) => {
@@ -187,7 +187,7 @@ export class Lending {
     }
   }
 
-  // What its caller says of a connection that is gone may still say something about the server.
+  // What its caller says about a lost connection may still say something about the server.
   #takeBackLost(connection: PooledConnection, error: Error | boolean | undefined): void {
     if (error instanceof Error && classifyFailure(error, 'connected').condemnsServer)
       this.#parts.factory.suspect(error);
@@ -205,7 +205,7 @@ export class Lending {
       return;
     }
     if (failure?.condemnsServer) factory.suspect(error);
-    // An ordinary SQL error costs `pg.Pool` the connection; here it does so only where the application asks for it.
+    // An ordinary SQL error costs `pg.Pool` the connection; here only if the application asks for it.
     const isInOrder = failure?.keepConnection === true || isForgotten(error);
     const isUnwanted = Boolean(error) && !(fromQuery && isInOrder && !halfSent);
     if (uses >= maxUses) pool.log('remove expended client');
@@ -218,7 +218,7 @@ export class Lending {
     } else {
       const returned = new Promise<void>((resolve) => {
         whenFinished(client, this.#parts.clock, (how) => {
-          // Its lifetime may have come to an end meanwhile.
+          // Its lifetime may have ended meanwhile.
           const isWanted = how === 'quiet' && connection.isUsable && !connection.isExpired && !this.isOver;
           if (isWanted && connections.isCurrent(connection)) this.makeIdle(connection);
           else connection.close();
@@ -229,7 +229,7 @@ export class Lending {
     }
   }
 
-  // For a plain host without a wish for a role, any such answer costs the connection, as in `pg`: the next one may lead elsewhere.
+  // For a plain host without a wanted role, any such answer costs the connection, as in `pg`: the next one may lead elsewhere.
   #mayJudge(connection: PooledConnection): boolean {
     const { follows, targetSessionAttrs } = this.#parts.settings;
     const asked = follows || targetSessionAttrs === 'read-write' || targetSessionAttrs === 'primary';
@@ -237,7 +237,7 @@ export class Lending {
   }
 
   // Only after the statement ends is it known whether the server or the caller made it read-only. Until then the connection is
-  // not lent to anybody.
+  // not lent.
   #judgeReadOnly(connection: PooledConnection, error: Error, uses: number): void {
     const { settings, clock, factory, answers } = this.#parts;
     const verdict = judgeReadOnlyAnswer(connection.client, connection.roles, settings.targetSessionAttrs, {

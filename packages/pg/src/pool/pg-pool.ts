@@ -1,12 +1,12 @@
 import type * as pg from 'pg';
 
 /**
- * What `pg-pool` has and its types do not show. The parts of our pool that need something of it get this, and not the pool: its
+ * What `pg-pool` has but its types do not show. The parts of our pool that need it get this instead of the pool: its
  * options, its log, its events.
  */
 export interface PgPool extends NodeJS.EventEmitter {
   Client: new (options: object) => pg.Client;
-  /** The words are those of pg-pool, which applications may look for. */
+  /** The words of pg-pool, which applications may look for. */
   readonly log: (message: string) => void;
   readonly options: {
     readonly max: number;
@@ -23,15 +23,15 @@ export interface PgPool extends NodeJS.EventEmitter {
   _clients: pg.Client[];
 }
 
-/** A pool as `pg-pool` knows it. */
+/** A pool as `pg-pool` sees it. */
 export function pgPoolOf(pool: pg.Pool): PgPool {
   return pool as unknown as PgPool;
 }
 
-/** Gives a client back, with the error that it is given back for. */
+/** Releases a client, with the error that it is released with. */
 export type Release = (error?: Error | boolean) => void;
 
-/** What `pg-pool` hands to `newClient()`: who asks for a client. */
+/** What `pg-pool` passes to `newClient()`: who asks for a client. */
 export interface PendingItem {
   readonly callback: (error: unknown, client: pg.PoolClient | undefined, release: Release) => void;
 }
@@ -41,7 +41,7 @@ export function poolEndedError(): Error {
   return new Error('Cannot use a pool after calling end on the pool');
 }
 
-/** Calls what is the application's own. What it throws must not become a rejection of ours, nor cost a place in the pool. */
+/** Calls a function of the application. An exception of it must neither become a rejection of ours nor cost a place in the pool. */
 export function throwLater(call: () => void): void {
   try {
     call();
@@ -53,8 +53,8 @@ export function throwLater(call: () => void): void {
 }
 
 /**
- * Takes away the listener that `pg-pool` has just put on a client for its statement. It leaves that behind when `pg` throws on
- * the statement, and would give the client back a second time.
+ * Removes the listener that `pg-pool` has just put on a client for its statement. If `pg` throws on the statement, the listener
+ * stays behind, and would release the client a second time.
  */
 export function removeLastErrorListener(client: pg.ClientBase): void {
   const last = client.listeners('error').at(-1);

@@ -19,20 +19,20 @@ export type ConnectionState =
   | 'closing'
   | 'closed';
 
-/** What the pool does about its connections. One object for all of them. */
+/** What the pool does with its connections. One object for all of them. */
 export interface ConnectionHost {
   readonly clock: Clock;
-  /** It is not to be used any more, and still in the state that it had. Says whether it drained. */
+  /** It must not be used any more, and is still in its former state. Returns whether it drained. */
   forget(connection: PooledConnection): 'current' | 'draining' | 'unknown';
-  /** A connection that drained is closing. */
+  /** A draining connection is closing. */
   drained(): void;
-  /** Gives back its permit. */
+  /** Releases its permit. */
   releasePermit(permit: Permit): void;
-  /** It is closed, and its permit still out. `announced` says whether the application knows of it. */
+  /** It is closed, and its permit is still out. `announced` says whether the application knows it. */
   closed(connection: PooledConnection, announced: boolean): void;
   /** It broke while it was idle. */
   idleFailed(connection: PooledConnection, error: Error): void;
-  /** Asks its server to end what runs on it. Never rejects. */
+  /** Asks its server to cancel its statement. Never rejects. */
   cancelStatement(connection: PooledConnection): Promise<void>;
 }
 
@@ -41,16 +41,16 @@ export interface ConnectionHost {
  *
  * | state | the connection | goes on to |
  * | --- | --- | --- |
- * | `preparing` | is taken out of what is idle, or new: its hook runs, or it proves itself | `lent`, `idle`, `returning`, `closing` |
+ * | `preparing` | is taken from the idle ones, or new: its hook runs, or it is checked | `lent`, `idle`, `returning`, `closing` |
  * | `idle` | can be handed out, if its epoch is the current one | `preparing`, `closing` |
- * | `lent` | is with a caller, or with the `verify` hook that is asked on the caller's behalf | `delivering`, `returning`, `lost`, `closing` |
- * | `delivering` | is being handed to a caller, who may give it back inside that call | `lent`, `returning`, `lost`, `closing` |
- * | `returning` | was given back, and its statement is not answered, or its answer is being judged | `idle`, `lent`, `closing` |
- * | `lost` | has ended in its caller's hands, who still has to give it back (a plain host, as in `pg`) | `closing` |
- * | `closing` | ends; the server may be asked first to give up a statement | `closed` |
+ * | `lent` | is with a caller, or with the `verify` hook that runs on the caller's behalf | `delivering`, `returning`, `lost`, `closing` |
+ * | `delivering` | is being handed to a caller, who may release it inside that call | `lent`, `returning`, `lost`, `closing` |
+ * | `returning` | was released, and its statement is not answered, or its answer is being judged | `idle`, `lent`, `closing` |
+ * | `lost` | has ended while a caller had it, who still has to release it (a plain host, as in `pg`) | `closing` |
+ * | `closing` | ends; the server may first be asked to cancel a statement | `closed` |
  * | `closed` | is over | |
  *
- * It drains if its epoch is over and it is in none of `idle`, `closing` and `closed`.
+ * It drains if its epoch is over and its state is not `idle`, `closing` or `closed`.
  */
 export class PooledConnection {
   readonly client: pg.Client;
@@ -60,16 +60,16 @@ export class PooledConnection {
   readonly epoch: Epoch;
   /** Who has it, or had it last. */
   borrower: Borrower = 'application';
-  /** Whether the application's `verify` has let it pass. */
+  /** Whether the application's `verify` has accepted it. */
   isVerified = false;
-  /** Whether its lifetime is over: it is closed when it is given back. */
+  /** Whether its lifetime is over: it is closed when it is released. */
   isExpired = false;
-  /** When the server was last heard from on it, in `now()` milliseconds. */
+  /** When something last arrived from the server on it, in `now()` milliseconds. */
   provenAt: number;
   /** Ends the watch of its server's liveness. */
   stopLiveness: (() => void) | undefined;
   readonly #host: ConnectionHost;
-  // A string, and no object for each state: a lent connection must cost no memory.
+  // A string, not an object per state: lending a connection must not allocate.
   #state: ConnectionState = 'preparing';
   /** The right to count towards `max`; held while it is lent, and until it is closed or begins to drain. */
   #permit: Permit | undefined;
@@ -77,7 +77,7 @@ export class PooledConnection {
   #lifetimeTimer: Timer | undefined;
   /** Set when its epoch ended while it was lent. */
   #retirement: Retirement | undefined;
-  /** Set when it was given up with a statement under way; over when the server was asked to end that, or cannot be. */
+  /** Set if it was given up with a statement in flight; settles when the server was asked to end that, or cannot be asked. */
   #cancelled: Promise<void> | undefined;
   readonly #whileIdle: (error: Error) => void;
 
@@ -109,7 +109,7 @@ export class PooledConnection {
     return this.#permit !== undefined;
   }
 
-  /** Whether it was given up with a statement under way. */
+  /** Whether it was given up with a statement in flight. */
   get isAbandoned(): boolean {
     return this.#cancelled !== undefined;
   }
@@ -121,12 +121,12 @@ export class PooledConnection {
 
   // ---- Its life
 
-  /** Takes it out of what is idle. */
+  /** Takes it from the idle ones. */
   take(): void {
     if (this.#state === 'idle') this.#state = 'preparing';
   }
 
-  /** Lends it, with the permit of the checkout where it has none. */
+  /** Lends it, with the permit of the checkout if it has none. */
   lend(borrower: Borrower, permit?: Permit): void {
     if (this.isOver) return;
     if (permit !== undefined) this.#permit = permit;
@@ -143,7 +143,7 @@ export class PooledConnection {
     if (this.#state === 'delivering') this.#state = 'lent';
   }
 
-  /** It comes back. Returns the state that it had. */
+  /** It was released. Returns its former state. */
   takeBack(): ConnectionState {
     const before = this.#state;
     if (before === 'lent' || before === 'delivering' || before === 'preparing') this.#state = 'returning';
@@ -151,17 +151,17 @@ export class PooledConnection {
     return before;
   }
 
-  /** Makes it idle. `expire` is called if it is still so after `idleTimeoutMillis`; 0 for never. */
+  /** Makes it idle. `expire` is called if it is still idle after `idleTimeoutMillis`; 0 for never. */
   rest(idleTimeoutMillis: number, background: boolean, expire: (connection: PooledConnection) => void): void {
     if (idleTimeoutMillis === 0) this.stopIdling();
-    // One timer for the whole life of a connection, set back each time that it comes to be idle: a new one for each query
+    // One timer for the whole life of a connection, reset each time that it becomes idle: a new one for each query
     // costs more.
     else if (this.#idleTimer !== undefined) this.#idleTimer.restart();
     else this.#idleTimer = this.#host.clock.schedule(() => expire(this), idleTimeoutMillis, { background });
     this.#state = 'idle';
   }
 
-  /** It ended in its caller's hands, who is to give it back. */
+  /** It ended while a caller had it, who still has to release it. */
   lose(): void {
     this.stopIdling();
     this.stopLiveness?.();
@@ -173,8 +173,8 @@ export class PooledConnection {
   }
 
   /**
-   * Its epoch is over while it is in use: it ends with its statement or transaction, or when the drain time is over. Its place
-   * is free at once, so that callers who wait may have a connection to the new target made.
+   * Its epoch is over while it is in use: it ends after its statement or transaction, or after the drain time. Its place
+   * is free at once, so that a connection to the new target can be opened for waiting callers.
    */
   retire(target: Target, drainTimeoutMillis: number): void {
     this.releasePermit();
@@ -182,11 +182,11 @@ export class PooledConnection {
       target: target.externalName,
       drainTimeoutMillis,
       clock: this.#host.clock,
-      // The one statement of a query ends in a release.
+      // The single statement of a query ends with a release.
       watched: this.isOut && this.borrower !== 'query',
       finish: (error) => {
         if (this.isOver) return;
-        // A caller that holds it for long (a LISTEN, a cursor) must hear that it is over.
+        // A long-term holder (a LISTEN, a cursor) must learn that it is over.
         this.client.emit('error', error);
         this.close();
       },
@@ -202,7 +202,7 @@ export class PooledConnection {
   /**
    * Ends it. Idempotent.
    *
-   * @param announced whether the application knows of it, and is to be told of its end
+   * @param announced whether the application knows it, and is told of its end
    */
   close(how: 'politely' | 'broken' = 'politely', announced = true): void {
     if (this.isOver) return;
@@ -218,13 +218,13 @@ export class PooledConnection {
         this.#state = 'closed';
         this.#host.closed(this, announced);
       });
-    // A pooler in between knows the session by its connection, and takes no request for one that is gone.
+    // A pooler in between knows the session by its connection, and takes no request for a closed one.
     if (this.#cancelled === undefined) end();
     else this.#cancelled.then(end, end);
     if (was === 'draining') this.#host.drained();
   }
 
-  /** Breaks it: what runs on it fails with the error. */
+  /** Breaks it: its statement fails with the error. */
   destroy(error: Error): void {
     this.releasePermit();
     destroyClient(this.client, error);
@@ -232,9 +232,9 @@ export class PooledConnection {
   }
 
   /**
-   * Gives it up with the statement that runs on it, which ends on the server too. Its place is free at once.
+   * Gives it up with its statement, which ends on the server too. Its place is free at once.
    *
-   * @param error what the statement fails with, if its caller has not been told yet
+   * @param error what the statement fails with, if its caller was not told yet
    */
   abandon(error?: Error): void {
     if (this.isOver || this.#cancelled !== undefined) return;
@@ -256,7 +256,7 @@ export class PooledConnection {
     this.#idleTimer = undefined;
   }
 
-  // Without a listener of its own, the death of a server would be an uncaught exception of the process.
+  // Without this listener, the death of a server would be an uncaught exception of the process.
   hearIdleErrors(): void {
     this.client.on('error', this.#whileIdle);
   }

@@ -16,7 +16,7 @@ import type { Connections } from './connections.ts';
 import type { PgPool } from './pg-pool.ts';
 import { type ConnectionHost, PooledConnection } from './pooled-connection.ts';
 
-/** What {@link Preparation} works with. */
+/** What {@link Preparation} needs. */
 export interface PreparationParts {
   readonly pool: PgPool;
   readonly settings: PoolSettings;
@@ -25,7 +25,7 @@ export interface PreparationParts {
   readonly connections: Connections<PooledConnection>;
   readonly liveness: Liveness | undefined;
   readonly host: ConnectionHost;
-  /** The preparation of the connection that the current epoch began with: no other one is made meanwhile. */
+  /** The preparation of the first connection of the current epoch: no other one is opened meanwhile. */
   first(): Promise<void> | undefined;
   /** The lifetime of an announced connection is over. */
   expire(connection: PooledConnection): void;
@@ -37,38 +37,38 @@ export interface Provided {
   readonly isNew: boolean;
 }
 
-/** Makes connections ready to be lent: an idle one that is proven to live, or a new one on which the application's hook has run. */
+/** Makes connections ready to be lent: an idle one that was checked, or a new one on which the application's hook has run. */
 export class Preparation {
   readonly #parts: PreparationParts;
-  /** Connections that are being made. */
+  /** Connections that are being opened. */
   #making = 0;
-  /** Checkouts for which a connection is being made or proved. */
+  /** Checkouts for which a connection is being opened or checked. */
   #providing = 0;
-  // One for all requests, and not a closure for each.
+  // One for all requests, instead of a closure for each.
   readonly #needed = (): boolean => this.#parts.connections.idleCount === 0 && this.#parts.first() === undefined;
 
   constructor(parts: PreparationParts) {
     this.#parts = parts;
   }
 
-  /** Connections that are being made. */
+  /** Connections that are being opened. */
   get making(): number {
     return this.#making;
   }
 
-  /** Checkouts with a permit whose connection is being made or proved. */
+  /** Checkouts with a permit whose connection is being opened or checked. */
   get providing(): number {
     return this.#providing;
   }
 
-  /** The quick way: an idle connection that nothing speaks against. */
+  /** The quick path: an idle connection that nothing speaks against. */
   borrowProven(): PooledConnection | undefined {
     const { nextIdle } = this.#parts.connections;
     return nextIdle === undefined || this.#mustProve(nextIdle) ? undefined : this.#borrow();
   }
 
   /**
-   * The other ways, as long as it takes.
+   * The other paths, for as long as they take.
    *
    * @throws why no connection can be had, what the application's hook throws, or the reason of the checkout's signal
    */
@@ -109,7 +109,7 @@ export class Preparation {
     }
   }
 
-  /** Makes a connection the pool's. */
+  /** Adds a connection to the pool. */
   adopt(made: MadeConnection): PooledConnection {
     const { pool, settings, factory, liveness, host } = this.#parts;
     const connection = new PooledConnection(made, host);
@@ -127,7 +127,7 @@ export class Preparation {
   }
 
   /**
-   * Runs `onConnect`. Says if the server was lost meanwhile: for a Service that is an outage, and not a failure of the hook.
+   * Runs `onConnect`. Says if the server was lost meanwhile: for a Service that is an outage, not a failure of the hook.
    *
    * @throws what the hook throws
    */
@@ -141,7 +141,7 @@ export class Preparation {
       const lost =
         (!connection.isUsable && !connection.isAbandoned) ||
         (isDatabaseError(error) && classifyFailure(error, 'connected').kind === 'server-lost');
-      // It was never announced by a `connect` event, so no `remove` event is due.
+      // It was never announced by a `connect` event, so no `remove` event follows.
       connection.close('politely', false);
       if (lost && settings.follows && settings.failoverTimeoutMillis > 0 && !pool.ending) return { error };
       throw error;
@@ -150,7 +150,7 @@ export class Preparation {
     return undefined;
   }
 
-  /** Whether its server still has the role that was asked for, as far as it has said. */
+  /** Whether its server still has the wanted role, as far as it has said. */
   roleFits({ roles }: PooledConnection): boolean {
     return roleFits(this.#parts.settings.targetSessionAttrs, roles.role) !== false;
   }
@@ -165,7 +165,7 @@ export class Preparation {
     let forgotten = false;
     for (let idle = this.#borrow(); idle !== undefined; idle = this.#borrow()) {
       const wasLongIdle = this.#wasLongIdle(idle);
-      // The next one was idle for even longer. What has forgotten the one has forgotten the other, and each costs a wait.
+      // The next one was idle for even longer. What has forgotten this one has forgotten that one too, and each costs a wait.
       if (wasLongIdle && forgotten) idle.close('broken');
       else if (!this.#mustProve(idle) || (await this.#prove(idle))) return idle;
       else forgotten ||= wasLongIdle;
@@ -177,7 +177,7 @@ export class Preparation {
     const connection = this.#parts.connections.borrow();
     if (connection === undefined) return undefined;
     connection.take();
-    // While it is idle, `allowExitOnIdle` lets the process end; while it is used it must not.
+    // While it is idle, `allowExitOnIdle` lets the process end; while it is used, it must not.
     if (this.#parts.pool.options.allowExitOnIdle) keepProcess(connection.client, true);
     return connection;
   }
@@ -191,7 +191,7 @@ export class Preparation {
     return clock.now() - connection.provenAt > settings.idleCheckMillis;
   }
 
-  // One empty statement: it comes back from a server that lives, with its role if that has changed.
+  // One empty statement: a live server answers it, with its role if that has changed.
   async #prove(connection: PooledConnection): Promise<boolean> {
     const { factory, connections, clock, settings } = this.#parts;
     try {
@@ -222,17 +222,17 @@ export class Preparation {
     }
   }
 
-  // A connection that ends in its user's hands does not need its place any more, and its user may never give it back: some
+  // A connection that ends while a caller has it does not need its place any more, and its caller may never release it: some
   // libraries forget a client whose ROLLBACK fails. Nor may `end()` wait for it.
   #ended(connection: PooledConnection): void {
     if (connection.isOver) return;
     const isOut = connection.isOut;
     connection.lose();
-    // For a plain host it stays its user's to give back, as in `pg`.
+    // For a plain host, its caller still releases it, as in `pg`.
     if (isOut && !this.#parts.settings.follows) return;
     connection.close();
   }
 }
 
-// A server that loses its connections as fast as it takes them must not be asked faster than one that takes none.
+// A server that loses its connections as fast as it accepts them must not be asked faster than one that accepts none.
 const lostHookPauseMillis = 334;

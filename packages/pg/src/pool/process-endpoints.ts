@@ -6,7 +6,7 @@ import type { PooledConnection } from './pooled-connection.ts';
 export function endpointsOfProcess(processId: number, connections: Iterable<PooledConnection>): readonly Endpoint[] {
   const found = [...connections].filter(({ client, isOver }) => !isOver && processIdOf(client) === processId);
   const all = distinctEndpoints(found);
-  // A session that is idle is not signalled.
+  // An idle session is not signalled.
   return all.length > 1 ? distinctEndpoints(found.filter(({ isOut }) => isOut)) : all;
 }
 

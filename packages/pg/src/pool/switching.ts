@@ -13,7 +13,7 @@ import { type PgPool, throwLater } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { Preparation } from './preparation.ts';
 
-/** What {@link Switching} works with. */
+/** What {@link Switching} needs. */
 export interface SwitchingParts {
   readonly pool: PgPool;
   readonly settings: PoolSettings;
@@ -25,8 +25,8 @@ export interface SwitchingParts {
 }
 
 /**
- * What a switch does to the connections: those that are idle are closed, those in use drain, and the one that showed that the
- * new target serves is the first that is handed out.
+ * What a switch does to the connections: idle ones are closed, busy ones drain, and the one that proved the new target
+ * is the first to be handed out.
  */
 export class Switching {
   readonly #parts: SwitchingParts;
@@ -39,7 +39,7 @@ export class Switching {
     this.#parts = parts;
   }
 
-  /** The preparation of the connection that the current epoch began with, while it goes on. */
+  /** The preparation of the first connection of the current epoch, while it goes on. */
   get first(): Promise<void> | undefined {
     return this.#first;
   }
@@ -70,7 +70,7 @@ export class Switching {
   }
 
   /**
-   * Resolves when nothing is left on an earlier target, and there is no target that the pool is about to move to.
+   * Resolves when no connection to an earlier target is left, and the pool is not about to move to another target.
    *
    * @throws the reason of `signal` when that fires
    */
@@ -98,7 +98,7 @@ export class Switching {
     });
   }
 
-  /** A connection is gone, or a candidate: tells those who wait for it if nothing is left on an earlier target. */
+  /** A connection or a candidate is gone: tells waiting callers if no connection to an earlier target is left. */
   check(): void {
     if (!this.#isDrained()) return;
     const { factory, settings, clock, connections } = this.#parts;

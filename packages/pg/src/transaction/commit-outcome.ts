@@ -3,38 +3,38 @@ import type * as pg from 'pg';
 import { classifyFailure } from '../failures/classify.ts';
 
 /**
- * What is written down about a transaction before its COMMIT is sent, so that its outcome can be found out where no
+ * What is recorded about a transaction before its COMMIT is sent, so that its outcome can be determined if no
  * answer comes.
  */
 export interface CommitEvidence {
-  /** The transaction's number; `null` on a standby, where nothing can be written, `undefined` where it was not asked. */
+  /** The transaction's number; `null` on a standby, where nothing can be written, `undefined` if it was not asked for. */
   readonly transactionId: string | null | undefined;
   /**
-   * Whether anything had been written before COMMIT, or a cursor WITH HOLD was open, which COMMIT runs to its end. If not, all
-   * that COMMIT itself can do is to send what NOTIFY had queued, to the sessions of that server.
+   * Whether anything had been written before COMMIT, or a cursor WITH HOLD was open, which COMMIT runs to its end. If not, COMMIT
+   * itself can only send what NOTIFY had queued, to the sessions of that server.
    */
   readonly wrote: boolean;
   /** The server process that ran it. */
   readonly processId: number | undefined;
   readonly history: ServerHistory;
-  /** The row that the transaction wrote in the marker table. */
+  /** The row that the transaction wrote to the marker table. */
   readonly marker: string | undefined;
 }
 
 /**
- * Which history of transactions a server tells, as transaction numbers only mean something within one:
- * a promoted standby goes on counting where its copy ended, and so does a server that lost its last records in a crash.
+ * The history of transactions of a server: transaction numbers have a meaning only within one.
+ * A promoted standby continues counting where its copy ended, and so does a server that lost its last records in a crash.
  */
 export interface ServerHistory {
-  /** Made by initdb; a physical copy has the same. */
+  /** Made by initdb; a physical copy has the same one. */
   readonly system: string | undefined;
-  /** Eight hexadecimal digits; a promotion begins the next one. `undefined` on a standby. */
+  /** Eight hexadecimal digits; a promotion begins the next timeline. `undefined` on a standby. */
   readonly timeline: string | undefined;
-  /** When the server's statistics began: anew after each recovery from a crash. */
+  /** When the server's statistics began: they are reset by each crash recovery. */
   readonly statisticsSince: string | undefined;
 }
 
-/** What a server knows of a transaction. `future` is a number that it has not reached yet. */
+/** What a server knows about a transaction. `future` is a number that it has not reached yet. */
 export type RecordedStatus = 'committed' | 'aborted' | 'in progress' | 'future' | 'forgotten';
 
 /** What the server that answers now says. */
@@ -42,21 +42,21 @@ export interface CommitAnswer {
   readonly history: ServerHistory;
   /** Asked only on the same timeline. */
   readonly status: RecordedStatus | undefined;
-  /** Whether the marker's row is there; `undefined` where there is no marker. */
+  /** Whether the marker's row is there; `undefined` without a marker. */
   readonly marked: boolean | undefined;
 }
 
 export type CommitVerdict = 'committed' | 'not-executed' | 'in-progress' | 'unprovable';
 
 /**
- * Says what became of a COMMIT that was never answered.
+ * Determines the outcome of a COMMIT that was never answered.
  *
  * | the server that answers now | proof |
  * | --- | --- |
  * | the same, running since | its own status of the transaction |
- * | the same, recovered from a crash since | "committed" may be another's, as numbers that the crash lost are given again: the marker decides. Anything else: it is lost |
- * | a promoted copy | the marker alone: there, it is committed; not there, it will never be |
- * | any other, or a standby | a marker that is there; one that is not may still arrive |
+ * | the same, recovered from a crash since | "committed" may refer to another one, because numbers that the crash lost are given again: the marker decides. Anything else: it is lost |
+ * | a promoted copy | only the marker: if it is there, the transaction was committed; if not, it never will be |
+ * | any other, or a standby | a marker that is there; a missing one may still arrive |
  */
 export function judgeCommit(before: CommitEvidence, now: CommitAnswer): CommitVerdict {
   if (now.marked === true) return 'committed';
@@ -81,13 +81,13 @@ export function judgeCommit(before: CommitEvidence, now: CommitAnswer): CommitVe
     if (now.status === 'in progress') return 'in-progress';
     if (now.status !== 'committed') return 'not-executed';
   }
-  // Whoever was to be notified there is not connected here.
+  // The sessions that were to be notified there are not connected here.
   if (!before.wrote) return 'not-executed';
   if (relation === 'other') return 'unprovable';
   return now.marked === false ? 'not-executed' : 'unprovable';
 }
 
-/** How the history that a server tells now follows the one from before. */
+/** How the server's present history relates to the former one. */
 export function relate(
   before: ServerHistory,
   now: ServerHistory,
@@ -102,7 +102,7 @@ export function relate(
 
 /** What is asked and written before COMMIT. */
 export interface EvidenceWanted {
-  /** Whether the server is asked who it is and what number the transaction has. */
+  /** Whether to ask the server for its identity and the transaction's number. */
   readonly proof: boolean;
   readonly marker: { readonly table: MarkerTable; readonly id: string } | undefined;
 }
@@ -126,10 +126,10 @@ export function markerTable(name: unknown): MarkerTable {
 }
 
 /**
- * Gathers the evidence, in one round trip. Inside the transaction, as its last statement before COMMIT. A marker is
- * written only where the transaction has written something itself.
+ * Gathers the evidence, in one round trip. It runs inside the transaction, as its last statement before COMMIT. A marker is
+ * written only if the transaction itself has written something.
  *
- * `undefined` where nothing is wanted, or the server (not PostgreSQL, or before 13) cannot answer.
+ * `undefined` if nothing is wanted, or the server (not PostgreSQL, or before 13) cannot answer.
  */
 export async function gatherEvidence(
   client: pg.ClientBase,
@@ -142,7 +142,7 @@ export async function gatherEvidence(
     return evidenceOf(result.rows[0], marker.id);
   }
   try {
-    // The savepoint keeps the transaction alive where the server does not know the functions.
+    // The savepoint keeps the transaction alive if the server does not know the functions.
     const results = (await client.query(`SAVEPOINT ${savepoint}; ${evidenceQuery(wanted)}`)) as unknown as readonly [
       pg.QueryResult,
       pg.QueryResult<EvidenceRow>,
@@ -156,7 +156,7 @@ export async function gatherEvidence(
 }
 
 /**
- * Asks a server what it knows of the transaction, and ends the transaction's own process where that still holds it: it
+ * Asks a server what it knows about the transaction, and ends the transaction's own process if that still holds it: it
  * waits for a client that is gone, with its locks.
  */
 export async function askOutcome(
@@ -175,7 +175,7 @@ export async function askOutcome(
     table === undefined || before.marker === undefined ? undefined : await askMarker(client, table, before.marker);
   const verdict = judgeCommit(before, { history, status, marked });
   if (verdict === 'in-progress') await endProcess(client, before);
-  // A promoted copy has it already, and is where it must not be lost from.
+  // A promoted copy has it already, and must not lose it.
   if (verdict === 'committed' && relation !== 'promoted copy') await awaitStandbys(client);
   return verdict;
 }
@@ -192,13 +192,13 @@ interface EvidenceRow {
 }
 
 function evidenceQuery({ proof, marker }: EvidenceWanted): string {
-  // The number is assigned only after it was asked whether there was one. OFFSET keeps the planner from merging the two.
+  // The number is assigned only after the question whether there was one. OFFSET keeps the planner from merging the two.
   const here =
     'SELECT wrote, CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_xact_id()::text END AS xid' +
     `${proof ? `, ${historyColumns}` : ''} FROM (SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL ` +
     'OR EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) AS wrote OFFSET 0) AS before';
   if (marker === undefined) return here;
-  // Referenced twice, it is computed once, and before the row is written that depends on it.
+  // It is referenced twice, so it is computed once, before the row is written that depends on it.
   return (
     `WITH here AS MATERIALIZED (${here}), ` +
     `marker AS (INSERT INTO ${marker.table} (id) SELECT '${marker.id}'::uuid FROM here WHERE wrote RETURNING id) ` +
@@ -206,7 +206,7 @@ function evidenceQuery({ proof, marker }: EvidenceWanted): string {
   );
 }
 
-// pg_walfile_name() begins with the timeline, which only a server that writes has one of its own of.
+// pg_walfile_name() begins with the timeline, which only a writable server has of its own.
 const historyColumns =
   'pg_catalog.pg_backend_pid() AS pid, ' +
   '(SELECT system_identifier::text FROM pg_catalog.pg_control_system()) AS system, ' +
@@ -255,7 +255,7 @@ async function askMarker(client: pg.ClientBase, table: MarkerTable, id: string):
   return result.rows.length > 0;
 }
 
-// The transaction's number tells it from a later process with the same id.
+// The transaction's number distinguishes it from a later process with the same id.
 async function endProcess(client: pg.ClientBase, { processId, transactionId }: CommitEvidence): Promise<void> {
   await client.query(
     'SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity ' +
@@ -264,8 +264,8 @@ async function endProcess(client: pg.ClientBase, { processId, transactionId }: C
   );
 }
 
-// A COMMIT that waits for a synchronous standby is committed on its own server already. Its records come before those
-// of whatever is written now, so when that is confirmed, they are.
+// A COMMIT that waits for a synchronous standby is committed on its own server already. Its records precede those
+// of anything written now, so when these are confirmed, its records are too.
 async function awaitStandbys(client: pg.ClientBase): Promise<void> {
   const result = await client.query<{ names: string }>(
     "SELECT pg_catalog.current_setting('synchronous_standby_names', true) AS names WHERE NOT pg_catalog.pg_is_in_recovery()",

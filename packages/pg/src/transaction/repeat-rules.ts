@@ -1,14 +1,14 @@
 import type { FailureKind } from '../failures/classify.ts';
 import { believesReadOnly } from '../failures/retry.ts';
 
-/** Why a transaction that was rolled back is worth doing again; `undefined` where it is not. */
+/** Why a transaction that was rolled back is worth a retry; `undefined` if it is not. */
 export type RepeatReason = 'conflict' | 'server' | undefined;
 
 /**
- * Says whether a transaction that was surely rolled back is worth doing again, by what its first failed statement met.
+ * Decides whether a transaction that was certainly rolled back is worth a retry, by what its first failed statement met.
  *
- * A read-only answer is the server's doing only where the server itself says so (`demoted`): else the application asked
- * for READ ONLY in its own words.
+ * A read-only answer counts as the server's only if the server itself says so (`demoted`): otherwise the application asked
+ * for READ ONLY.
  */
 export function repeatReason(
   kind: FailureKind,
@@ -30,15 +30,15 @@ export function repeatReason(
     case 'wrong-role':
       return 'server';
     default:
-      // Among them the time-outs that the server was told to keep (25P03): done again, the work would be as slow.
+      // This includes timeouts that the server was told to enforce (25P03): a retry would be as slow.
       return undefined;
   }
 }
 
-/** What was spent when a transaction asks to be done again. */
+/** What was spent when a transaction asks for a retry. */
 export interface RepeatBudget {
   readonly retries: number | undefined;
-  /** How often it was done again so far, and how often of these after a conflict. */
+  /** How often it was retried so far, and how often of these after a conflict. */
   readonly repeats: number;
   readonly conflicts: number;
   /** How often a server answered that it takes no writes. */
@@ -47,14 +47,14 @@ export interface RepeatBudget {
   readonly failoverTimeoutMillis: number;
 }
 
-/** Whether there is anything left to do the work again with. */
+/** Whether there is budget left for a retry. */
 export function mayRepeat(reason: 'conflict' | 'server', budget: RepeatBudget): boolean {
   const { retries, repeats, conflicts, readOnlyAnswers, elapsedMillis, failoverTimeoutMillis } = budget;
   if (retries !== undefined && repeats >= retries) return false;
   if (!believesReadOnly(readOnlyAnswers)) return false;
   const inTime = elapsedMillis < failoverTimeoutMillis;
   if (reason === 'server') return inTime;
-  // With the failover time-out off there is no limit in time: conflicts are none of its business.
+  // Without a failover timeout there is no limit in time: it does not concern conflicts.
   if (failoverTimeoutMillis > 0 && !inTime) return false;
   return retries !== undefined || conflicts < defaultConflictRetries;
 }

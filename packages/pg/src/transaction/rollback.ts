@@ -10,14 +10,14 @@ import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { Scope } from './scope.ts';
 
-/** What a transaction needs of the pool. */
+/** What a transaction needs from the pool. */
 export interface TransactionHost {
   readonly name: string;
   readonly failoverTimeoutMillis: number;
   readonly clock: Clock;
   readonly random: Random;
   connect(options: { budgetMillis: number | undefined; signal: AbortSignal | undefined }): Promise<pg.PoolClient>;
-  /** Gives up a client with the statement that runs on it: it fails with the error here, and ends on the server too. */
+  /** Gives up a client with its running statement: the statement fails with the given error, and ends on the server too. */
   abandon(client: pg.PoolClient, error: Error): void;
   /** Where the pool points. */
   target(): string | undefined;
@@ -25,7 +25,7 @@ export interface TransactionHost {
   recentEvents(): readonly RecentEvent[];
 }
 
-/** Rolls back and gives the client back. Says whether the server itself takes no writes. */
+/** Rolls back and releases the client. Returns whether the server itself takes no writes. */
 export async function endTransaction(
   host: TransactionHost,
   client: pg.PoolClient,
@@ -37,7 +37,7 @@ export async function endTransaction(
   const failure = scope.failure === undefined ? undefined : classifyFailure(scope.failure, 'connected');
   let demoted = true;
   try {
-    // Behind a cursor that nobody reads any more, ROLLBACK would never be sent.
+    // Behind a cursor that is not read any more, ROLLBACK would never be sent.
     const isBlocked = needsOf(client) === 'caller' || (how === 'at once' && hasWork(client));
     if (!isUsable(client) || isBlocked) throw reason;
     demoted = await withDeadline(
@@ -54,7 +54,7 @@ export async function endTransaction(
       },
     );
   } catch (error) {
-    // A client in an unknown state is nobody's any more; the server rolls back when the connection is gone.
+    // A client in an unknown state is not lent again; the server rolls back when the connection is gone.
     const broken = error instanceof Error ? error : new Error(String(error));
     giveUp(host, client, broken);
     client.release(scope.failure instanceof Error ? scope.failure : broken);
@@ -66,7 +66,7 @@ export async function endTransaction(
   return demoted;
 }
 
-/** Asks one question on a client of its own, which is given back whatever happens. */
+/** Asks one question on a separate client, which is released whatever happens. */
 export async function askWith<T>(
   host: TransactionHost,
   client: pg.PoolClient,
@@ -90,12 +90,12 @@ export async function askWith<T>(
   }
 }
 
-/** Gives up a client, with what still runs on it. */
+/** Gives up a client, with its running statement. */
 export function giveUp(host: TransactionHost, client: pg.PoolClient, error: Error): void {
   if (!isUsable(client)) return;
   if (hasWork(client)) host.abandon(client, error);
   else destroyClient(client, error);
 }
 
-// A statement of the application's may still run before it.
+// A statement of the application may still run before it.
 const rollbackTimeoutMillis = 5_000;

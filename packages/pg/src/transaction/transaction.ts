@@ -39,8 +39,8 @@ async function repeatTransaction<T>(
 ): Promise<T> {
   if (typeof work !== 'function') throw new InvalidArgumentError('work', 'pass the function that does the work');
   const run = new TransactionRun(host, work, transactionSettings(options));
-  // What is final is a value, and no error to repeat after. Kept here, because a signal that fires late must not hide that
-  // all is committed.
+  // A final outcome is a value, not an error to retry after. It is kept here, because a signal that fires late must not hide that
+  // the transaction is committed.
   let result: AttemptResult<T> | undefined;
   const { clock, random, name } = host;
   try {
@@ -64,10 +64,10 @@ async function repeatTransaction<T>(
   return result.value;
 }
 
-/** How an attempt ended, for good. */
+/** The final end of an attempt. */
 type AttemptResult<T> = { readonly value: T } | { readonly error: unknown };
 
-/** Thrown to have the whole done again; nobody outside sees it. */
+/** Thrown to retry the whole transaction; it never leaves this file. */
 class Again extends Error {}
 
 /** One call of `pool.transaction()`, over all its attempts. */
@@ -79,7 +79,7 @@ class TransactionRun<T> {
   #repeats = 0;
   #conflicts = 0;
   #readOnlyAnswers = 0;
-  /** Set when a session had lost a prepared statement: the next one may have, too. */
+  /** Set when a session had lost a prepared statement: the next session may have, too. */
   #withoutNames = false;
   #lastError: unknown;
 
@@ -148,7 +148,7 @@ class TransactionRun<T> {
       if (outcome === 'not-executed') return await this.#afterRollback(client, scope, scope.reasonBehind(error));
       return await this.#afterSilence(client, evidence, value, error);
     }
-    // COMMIT of a transaction in which a statement has failed is no error to the server: it answers ROLLBACK.
+    // COMMIT of a transaction in which a statement has failed is not an error to the server: it answers ROLLBACK.
     if (command === 'ROLLBACK') {
       return await this.#afterRollback(client, scope, new TransactionRolledBackError({ cause: scope.failure }));
     }
@@ -165,12 +165,12 @@ class TransactionRun<T> {
     }
     const { failure } = scope;
     if (scope.mayHaveEnded) {
-      // A part of it may be committed, so it is never done again, and no error of it says that it was rolled back.
+      // A part of it may be committed, so it is never retried, and its errors do not say that it was rolled back.
       await endTransaction(this.#host, client, scope, error);
       const fromApplication = failure === undefined || error instanceof TransactionEndedEarlyError;
       return { error: fromApplication ? error : new TransactionEndedEarlyError({ cause: error }) };
     }
-    // An error of the application's own says nothing about the server, whatever it looks like.
+    // An error of the application itself says nothing about the server, whatever it looks like.
     const kind = failure === undefined ? 'statement' : classifyFailure(failure, 'connected').kind;
     const demoted = await endTransaction(this.#host, client, scope, error);
     if (kind === 'read-only') this.#readOnlyAnswers += 1;
@@ -180,7 +180,7 @@ class TransactionRun<T> {
     return this.#repeatOrFail(reason, asRolledBack(error, failure), failure ?? error);
   }
 
-  // COMMIT was sent and no answer came: it is proven, or reported, and never guessed.
+  // COMMIT was sent but not answered: the outcome is proven or reported, never guessed.
   async #afterSilence(
     client: pg.PoolClient,
     evidence: CommitEvidence | undefined,
@@ -191,9 +191,9 @@ class TransactionRun<T> {
     const lost = error instanceof Error ? error : new Error(String(error));
     giveUp(this.#host, client, lost);
     client.release(lost);
-    // A time-out that the application set says nothing against the server: done again, it would take as long.
+    // A timeout that the application set says nothing against the server: a retry would take as long.
     const reason = classifyFailure(error, 'connected').kind === 'deadline' ? undefined : 'server';
-    // Nothing was written, so nothing can have been lost or done: what was read is read again.
+    // Nothing was written, so nothing can have been lost or done: the reads are repeated.
     if (readOnly || evidence?.transactionId === null) {
       return signal?.aborted ? { error: signal.reason } : this.#repeatOrFail(reason, rolledBack(error), error);
     }
@@ -269,7 +269,7 @@ class TransactionRun<T> {
   }
 }
 
-// What a failure says of its statement is not what is true of the whole: without COMMIT, nothing of it happened.
+// What a failure says about its statement is not true for the whole: without COMMIT, nothing took effect.
 function asRolledBack(error: unknown, failure: unknown): unknown {
   if (error !== failure) return error;
   if (classifyFailure(error, 'connected').outcome === 'unknown') return rolledBack(error);
@@ -281,5 +281,5 @@ function rolledBack(cause: unknown): TransactionRolledBackError {
   return new TransactionRolledBackError({ cause });
 }
 
-// The proof is worth some time even where the failover timeout is over, or off.
+// The proof is worth some time even if the failover timeout is over, or off.
 const leastProofMillis = 5_000;
