@@ -81,7 +81,7 @@ describe('TLS for a Service', () => {
   });
 
   it.each([{ session: Buffer.alloc(1) }, { pskCallback: () => null }])(
-    'refuses what lets a server in without a certificate of its own: %j',
+    'refuses what lets a server in without its own certificate: %j',
     (ssl) => {
       expect(() => poolSettings({ ...service, ssl: ssl as never }, {})).toThrow(/is refused for a Service/);
       expect(() => poolSettings({ host: 'plain', ssl: ssl as never }, {})).not.toThrow();
@@ -90,7 +90,7 @@ describe('TLS for a Service', () => {
 });
 
 describe('the options of a pool', () => {
-  it('are those that were given, and none that stand on a prototype', () => {
+  it('are the given ones, and none of a prototype', () => {
     const polluted = Object.assign(Object.create({ allowedTargets: 'any', ssl: false, requireAuth: 'none' }), {
       service: 'webscaler-db',
     });

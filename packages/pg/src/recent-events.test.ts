@@ -31,7 +31,7 @@ describe('what a pool did last', () => {
     ]);
   });
 
-  it('is one entry with a number where the same happens again and again, so that the beginning stays', async () => {
+  it('is one entry with a count if the same happens again and again, so that the beginning stays', async () => {
     const { clock, recent, at } = recorder();
     recent.record({ event: 'lost', error: new Error('Connection terminated unexpectedly') });
     for (let count = 0; count < 100; count++) {
@@ -44,7 +44,7 @@ describe('what a pool did last', () => {
     ]);
   });
 
-  it('is another entry where the same happens on another occasion', async () => {
+  it('is another entry if the same happens on another occasion', async () => {
     const { clock, recent } = recorder();
     recent.record({ ...attempt, error: refused });
     await clock.advance(3_600_000);
@@ -68,7 +68,7 @@ describe('what a pool did last', () => {
     expect(recent.list()).toEqual([]);
   });
 
-  it('cannot be changed by whoever got it, and does not change under him', () => {
+  it('cannot be changed by its reader, and does not change later', () => {
     const { recent } = recorder();
     recent.record({ ...attempt, error: refused });
     const list = recent.list();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { maskSecrets } from './secrets.ts';
 
-describe('a text that somebody else wrote', () => {
+describe('a text from elsewhere', () => {
   it.each([
     ['a password that is known', 'role app with hunter2hunter2 refused', 'role app with [hidden] refused'],
     ['a password that is known, as it stands in a URL', 'GET /?p=p%40ss%2Fword', 'GET /?p=[hidden]'],
@@ -33,7 +33,7 @@ describe('a text that somebody else wrote', () => {
     'password authentication failed for user "app"',
     'the database system is starting up',
     "Hostname/IP does not match certificate's altnames: Host: primary-db.example.com. is not in the cert's altnames",
-  ])('is left as it is where there is nothing to hide: %s', (text) => {
+  ])('is left as it is if there is nothing to hide: %s', (text) => {
     expect(maskSecrets(text, ['hunter2hunter2', undefined, 7, ''])).toBe(text);
   });
 
@@ -45,7 +45,7 @@ describe('a text that somebody else wrote', () => {
     expect(performance.now() - begun).toBeLessThan(2_000);
   });
 
-  it('loses a secret whole that stands where it is cut', () => {
+  it('loses the whole of a secret that stands where it is cut', () => {
     const secret = 'hunter2'.repeat(20);
     for (let before = 1_800; before < 2_050; before += 1) {
       expect(maskSecrets(`${'x'.repeat(before)}${secret}${'y'.repeat(5_000)}`, [secret])).not.toContain('hunter2');
@@ -53,7 +53,7 @@ describe('a text that somebody else wrote', () => {
     }
   });
 
-  it('is hidden whole where the secret is so short that the rest of the words would tell it', () => {
+  it('is hidden whole if the secret is so short that the rest of the words would reveal it', () => {
     expect(maskSecrets('a pin of 42 was refused', ['42'])).toBe('[hidden]');
   });
 

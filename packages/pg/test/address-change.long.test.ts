@@ -201,7 +201,7 @@ describe.concurrent('a name that stands for another server now, while the old on
     expect(await addressOf(pool)).toBe(old.address);
   });
 
-  it('takes a client of its own along, and what listens', async ({ expect }) => {
+  it('moves a standalone client too, and what listens', async ({ expect }) => {
     await using world = await worldOf('clients');
     const pool = world.pool();
     let reconnected = false;

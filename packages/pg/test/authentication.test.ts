@@ -88,17 +88,17 @@ describe('a server that lets the client in without having asked for the password
     expect(error).toEqual(refused);
   });
 
-  it('is refused, too, where it does not even say that the client is in', async () => {
+  it('is refused even if it does not say that the client is in', async () => {
     const { error } = await meet(({ send }) => send(...primaryParameters, readyForQuery()));
     expect(error).toEqual(refused);
   });
 
-  it('is refused where the password comes from a function', async () => {
+  it('is refused if the password comes from a function', async () => {
     const { error } = await meet(({ send }) => send(...welcome), { password: () => password });
     expect(error).toEqual(refused);
   });
 
-  it('is accepted where requireAuth says so, and where there is no password', async () => {
+  it('is accepted if requireAuth says so, and if there is no password', async () => {
     expect((await meet(obliging(), { requireAuth: 'none,scram-sha-256' })).error).toBeUndefined();
     expect((await meet(obliging(), { password: undefined })).error).toBeUndefined();
   });
@@ -123,7 +123,7 @@ describe('a server that asks for the password itself', () => {
     expect(received).toContain(password);
   });
 
-  it('in clear text, over verified TLS, is refused where requireAuth asks for SCRAM', async () => {
+  it('in clear text, over verified TLS, is refused if requireAuth asks for SCRAM', async () => {
     const { error, received } = await meet(asking(cleartextRequest), { requireAuth: 'scram-sha-256' }, true);
     expect(error).toEqual(refused);
     expectNothingOfThePassword(received);
@@ -156,7 +156,7 @@ describe('a server that does not end SCRAM by its own proof', () => {
     expectNothingOfThePassword(received);
   });
 
-  it('is refused where its proof is wrong', async () => {
+  it('is refused if its proof is wrong', async () => {
     const { error } = await meet(async (session) => {
       const send = session.send;
       await scramWithoutProof({

@@ -103,7 +103,7 @@ describe('one clear error for', () => {
     );
   });
 
-  it.each([undefined, ''])('no password where the server asks for one: %j', async (password) => {
+  it.each([undefined, ''])('no password if the server asks for one: %j', async (password) => {
     const error = await failureOf({ password });
     expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_PASSWORD_REQUIRED', outcome: 'not-executed' });
     expect(error.message).toMatch(
@@ -143,7 +143,7 @@ describe('one clear error for', () => {
     expect(JSON.stringify(error) + error.stack + error.message).not.toContain('open-sesame-7');
   });
 
-  it('TLS that the server does not offer, or that is weaker than asked for', () => {
+  it('TLS that the server does not offer, or that is weaker than configured', () => {
     expect(() => webscaler.pool({ ssl: { rejectUnauthorized: false } })).toThrow(
       expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument: 'ssl' }),
     );
@@ -181,7 +181,7 @@ describe('a caller that cannot be served', () => {
     expect(error.message).toContain('webscaler-db');
   });
 
-  it('gets the words of pg where it set connectionTimeoutMillis itself', async () => {
+  it('gets the words of pg if it set connectionTimeoutMillis itself', async () => {
     const pool = webscaler.pool({ max: 1, connectionTimeoutMillis: 2_000 });
     const client = await pool.connect();
     await expect(pool.connect()).rejects.toThrow('timeout exceeded when trying to connect');

@@ -362,7 +362,7 @@ describe('a client for a plain host', () => {
     await expect(client.connect()).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_SERVER_ROLE' });
   });
 
-  it('raises the error of pg where nobody listens', async () => {
+  it('raises the error of pg if there is no listener', async () => {
     const client = new Client({ host: '127.0.0.1', port: 1, ssl: false });
     await expect(client.connect()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });

@@ -114,7 +114,7 @@ const failOver = async () => {
 };
 
 describe('when the connection is lost at COMMIT, and the server lives on', () => {
-  it('a COMMIT that was executed is proven so, and not done again', async () => {
+  it('a COMMIT that was executed is proven so, and not retried', async () => {
     const pool = poolWithFaultAtCommit(afterExecution((connection) => connection.reset()));
     const { done, state } = write(pool);
     await expect(done).resolves.toBe('run 1');
@@ -124,7 +124,7 @@ describe('when the connection is lost at COMMIT, and the server lives on', () =>
     expect(pool.idleCount).toBe(pool.totalCount);
   });
 
-  it('one that was not is proven so, and the whole is done again', async () => {
+  it('one that was not executed is proven so, and the transaction is retried', async () => {
     const pool = poolWithFaultAtCommit(beforeExecution((connection) => connection.reset()));
     const { done, state } = write(pool);
     await expect(done).resolves.toBe('run 2');
@@ -132,7 +132,7 @@ describe('when the connection is lost at COMMIT, and the server lives on', () =>
     expect(await rows(pool)).toEqual([{ run: 2 }]);
   });
 
-  it('also where the server does not notice that its client is gone and would wait for it, with its locks', async () => {
+  it('even if the server does not notice that its client is gone and would wait for it, with its locks', async () => {
     const pool = poolWithFaultAtCommit(beforeExecution((connection) => connection.halfOpen('client')));
     const { done } = write(pool);
     await expect(done).resolves.toBe('run 2');
@@ -173,7 +173,7 @@ describe('when the connection is lost at COMMIT, and the server lives on', () =>
   it.each([
     ['READ ONLY', { readOnly: true }],
     ['without a write', {}],
-  ])('a transaction %s did nothing, and is done again', async (_, options: TransactionOptions) => {
+  ])('a transaction %s did nothing, and is retried', async (_, options: TransactionOptions) => {
     const pool = poolWithFaultAtCommit(beforeExecution((connection) => connection.reset()));
     let runs = 0;
     const read = pool.transaction(async (tx) => {
@@ -218,7 +218,7 @@ describe('when the server crashes at COMMIT and recovers', () => {
     expect(state.runs).toBe(1);
   });
 
-  it('a transaction that did not survive is done again, without a marker too', async () => {
+  it('a transaction that did not survive is retried, even without a marker', async () => {
     const pool = poolWithFaultAtCommit(beforeExecution(crash));
     const { done } = write(pool);
     await expect(done).resolves.toBe('run 2');
@@ -227,7 +227,7 @@ describe('when the server crashes at COMMIT and recovers', () => {
 });
 
 describe('when the primary is killed at COMMIT and the standby promoted', () => {
-  it('a COMMIT that was executed is found by its marker on the new primary, and not done again', async () => {
+  it('a COMMIT that was executed is found by its marker on the new primary, and not retried', async () => {
     const pool = poolWithFaultAtCommit(afterExecution(failOver));
     const { done, state } = write(pool, withMarker);
     await expect(done).resolves.toBe('run 1');
@@ -235,7 +235,7 @@ describe('when the primary is killed at COMMIT and the standby promoted', () => 
     expect(await rows(pool)).toEqual([{ run: 1 }]);
   });
 
-  it('one that was not is done again there, as its marker is missing', async () => {
+  it('one that was not executed is retried there, because its marker is missing', async () => {
     const pool = poolWithFaultAtCommit(beforeExecution(failOver));
     const { done } = write(pool, withMarker);
     await expect(done).resolves.toBe('run 2');

@@ -25,7 +25,7 @@ describe('a transaction on a target that is left', () => {
     client.release();
   });
 
-  it('goes on without a limit where there is none', async () => {
+  it('goes on without a limit if there is none', async () => {
     const clock = new ManualClock();
     const options = { drainTimeoutMillis: Number.POSITIVE_INFINITY, liveness: false } as const;
     const { pool, switchTo } = await start(options, inTransaction, { clock });

@@ -88,7 +88,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       note(String(returned));
     }));
 
-  it('a client that is taken, used and given back', () =>
+  it('a client that is taken, used and released', () =>
     expectTheSame(async (pool, note) => {
       const promise = pool.connect();
       note('asked');
@@ -150,7 +150,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       { max: 1, connectionTimeoutMillis: 700 },
     ));
 
-  it('nobody at the port', () =>
+  it('no server at the port', () =>
     expectTheSame(
       async (pool, note) => {
         await pool.connect().catch((error: Error & { code?: string }) => note(`${error.code}`));
@@ -318,7 +318,7 @@ describe('on purpose, it does otherwise than pg.Pool in that', () => {
     await pool.end();
   });
 
-  it('a client given back inside an open transaction is not handed on', async () => {
+  it('a client released inside an open transaction is not lent again', async () => {
     const pool = new Pool(webscaler.plainOptions({ max: 1 }));
     const client = await pool.connect();
     await client.query('begin');

@@ -6,7 +6,7 @@ import { ended, never, start, startRefusing, startServer } from './support/pool-
 import { collectWarnings } from './support/process-warnings.ts';
 
 describe('end()', () => {
-  it('of a plain host does not wait for a statement whose client was given back, as in pg', async () => {
+  it('of a plain host does not wait for a statement whose client was released, as in pg', async () => {
     const server = await startServer(obliging((text) => (text === 'slow' ? never() : undefined)));
     const pool = ended(new Pool({ host: '127.0.0.1', port: server.port, user: 'app', ssl: false }));
     const client = await pool.connect();
@@ -26,7 +26,7 @@ describe('end()', () => {
     await drained;
   });
 
-  it('does not throw where an idle connection has ended in the same moment', async () => {
+  it('does not throw if an idle connection has ended in the same moment', async () => {
     const { pool } = await start({ max: 3 });
     await Promise.all(Array.from({ length: 3 }, () => pool.query('select 1')));
     const clients = (pool as unknown as { _clients: { connection: EventEmitter; _ended: boolean }[] })._clients;
@@ -36,7 +36,7 @@ describe('end()', () => {
   });
 });
 
-describe('end() that waits for a client which was not given back', () => {
+describe('end() that waits for a client that was not released', () => {
   it.each([
     ['a plain host', false],
     ['a Service', true],

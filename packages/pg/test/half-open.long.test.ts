@@ -57,7 +57,7 @@ describe('a connection that a firewall forgot, to a server that lives', () => {
     client.release();
   });
 
-  it('is found where the server has lost every connection', async () => {
+  it('is found if the server has lost every connection', async () => {
     const pool = webscaler.pool({ port: proxy.port, max: 3, liveness: { afterMillis: 200, intervalMillis: 500 } });
     await Promise.all(Array.from({ length: 3 }, () => pool.query('select pg_sleep(0.05)')));
     proxy.halfOpen('server');
@@ -66,7 +66,7 @@ describe('a connection that a firewall forgot, to a server that lives', () => {
     await expect(pool.query('select 1')).resolves.toBeDefined();
   });
 
-  it('is found where a client has it, without a pool', async () => {
+  it('is found if a client has it, without a pool', async () => {
     const client = new Client(
       webscaler.options({ port: proxy.port, liveness: { afterMillis: 200, intervalMillis: 500 } }),
     );

@@ -113,7 +113,7 @@ describe('the name that a tracer gives to the pool', () => {
     expect(pool.options).toMatchObject({ host: 'webscaler-db.default', database: 'app' });
   });
 
-  it('is the host where that names the Service, and what the connection string says where there is one', () => {
+  it('is the host if that names the Service, and that of the connection string if there is one', () => {
     const allowedTargets = ['*.example.com'];
     const byHost = new Pool({ host: 'webscaler-db', allowedTargets });
     const byString = new Pool({ connectionString: 'postgres://app@webscaler-db/app', allowedTargets });
@@ -156,7 +156,7 @@ describe('the async context', () => {
     expect(queries.stores).toEqual(['second', 'third']);
   });
 
-  it('of the attempt to reach a new target is nobody’s, whoever comes to know of it', async () => {
+  it('of the attempt to reach a new target has no caller’s context, however it is learned of', async () => {
     const { pool, source } = await start();
     await request.run('first', () => pool.query('select 1'));
     const connects = contextsOf(pg.Client.prototype, 'connect');
@@ -165,7 +165,7 @@ describe('the async context', () => {
     expect(connects.stores).toEqual([undefined]);
   });
 
-  it('of the connection that listens, and of its heartbeat, is nobody’s', async () => {
+  it('of the listening connection, and of its heartbeat, has no caller’s context', async () => {
     const { pool } = await start();
     const connects = contextsOf(pg.Client.prototype, 'connect');
     const queries = contextsOf(pg.Client.prototype, 'query');
@@ -175,7 +175,7 @@ describe('the async context', () => {
     expect(queries.stores).toEqual([undefined]);
   });
 
-  it('of the session that asks whether a silent server still works is nobody’s', async () => {
+  it('of the session that asks whether a silent server still works has no caller’s context', async () => {
     const silent = obliging((text) => (text === 'slow' ? new Promise(() => undefined) : undefined));
     const liveness = { afterMillis: 20, intervalMillis: 20, failures: 2 };
     const { pool } = await start({ liveness, endTimeoutMillis: 50 }, silent);

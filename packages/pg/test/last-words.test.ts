@@ -20,7 +20,7 @@ describe('a server of another role that says a last word while it is left', () =
     await turn();
   });
 
-  it('does not end the process while its role is asked for', async () => {
+  it('does not end the process while its role is being asked', async () => {
     const { pool, server } = await start({ failoverTimeoutMillis: 300 }, async (session) => {
       session.send(authenticationOk, readyForQuery());
       await session.receive();

@@ -3,7 +3,7 @@ import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { breakAll, start, turn } from './support/pool-on-fake.ts';
 
-describe('a client that is given back late', () => {
+describe('a client that is released late', () => {
   it.each([
     ['after it was cut by a switch', 'cut'],
     ['after its connection ended', 'ended'],
@@ -31,7 +31,7 @@ describe('a client that is given back late', () => {
   });
 
   it.each(['before', 'after'])(
-    'is not waited for by end() where its connection broke %s that was called',
+    'is not waited for by end() if its connection broke %s that was called',
     async (when) => {
       // No time passes: the end does not come by a timeout.
       const { pool, server } = await start({ max: 2 }, undefined, { clock: new ManualClock() });

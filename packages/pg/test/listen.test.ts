@@ -45,7 +45,7 @@ describe('pool.listen()', () => {
     ]);
   });
 
-  it('uses one connection for all channels, beside those that count towards max', async () => {
+  it('uses one connection for all channels, which does not count towards max', async () => {
     const pool = webscaler.pool({ max: 1 });
     const names = ['a', 'b', 'c'];
     const all = await Promise.all(names.map((name) => listenTo(pool, name)));
@@ -128,7 +128,7 @@ describe('pool.listen()', () => {
     expect(await listening).toMatchObject({ code: 'ERR_EXTERNALNAME_CLOSED' });
   });
 
-  it('says why where it cannot begin', async () => {
+  it('says why if it cannot begin', async () => {
     const wrong = webscaler.pool({ password: 'wrong' });
     await expect(wrong.listen('a', () => undefined)).rejects.toMatchObject({ code: '28P01' });
     const late = webscaler.pool({ targetSessionAttrs: 'standby', failoverTimeoutMillis: 600 });

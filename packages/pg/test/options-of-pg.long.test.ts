@@ -76,7 +76,7 @@ describe('an option of pg.Pool that works there works here, on a plain host and 
     expect(new Client(nothing).host).toBe(new pg.Client(nothing as pg.ClientConfig).host);
   });
 
-  it('numbers as text are numbers to whoever reads the options of the pool', () => {
+  it('numbers as text are numbers to readers of the options', () => {
     const pool = webscaler.pool({ max: '20', connectionTimeoutMillis: '5000' } as object);
     expect(pool.options).toMatchObject({ max: 20, connectionTimeoutMillis: 5_000 });
   });

@@ -104,7 +104,7 @@ describe('when the primary is killed and the standby promoted', () => {
   });
 });
 
-describe('when a server stops without a word', () => {
+describe('when a server stops silently', () => {
   it('its statements fail within seconds with outcome unknown, and the pool goes on elsewhere', async () => {
     const { pair } = webscaler;
     const [primary, standby] = pair.servers;

@@ -46,7 +46,7 @@ describe('a place in the pool', () => {
 });
 
 describe('callers who gave up waiting for a place', () => {
-  it('leave nothing behind, and the place goes to the first of those who still wait', async () => {
+  it('leave nothing behind, and the place goes to the first caller that still waits', async () => {
     const { pool } = await start({ max: 1, connectionTimeoutMillis: 400 });
     await pool.query('select 1');
     const client = await pool.connect();
@@ -66,7 +66,7 @@ describe('callers who gave up waiting for a place', () => {
 });
 
 describe('maxWaiting', () => {
-  it('0 serves whoever need not wait', async () => {
+  it('0 serves callers that need not wait', async () => {
     const { pool } = await start({ max: 1, maxWaiting: 0 });
     await pool.query('select 1');
     const client = await pool.connect();

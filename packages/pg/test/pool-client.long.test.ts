@@ -54,7 +54,7 @@ describe('pool.Client', () => {
     client.release();
   });
 
-  it('for a Service makes clients that connect through it, and are no clients of the pool', async () => {
+  it('for a Service makes clients that connect through it, but are not clients of the pool', async () => {
     const pool = webscaler.pool({ max: 1 });
     const client = await openClient(pool);
     expect(client).toBeInstanceOf(Client);
@@ -175,7 +175,7 @@ describe('a statement of such a client that signals a process of the pool by its
     await expect(control.query('select 1')).resolves.toBeDefined();
   });
 
-  it('is sent as it is where the server finds the process itself', async () => {
+  it('is sent as it is if the server finds the process itself', async () => {
     const pool = webscaler.pool();
     const stranger = new pg.Client(webscaler.plainOptions() as pg.ClientConfig);
     opened.push(stranger);
@@ -207,7 +207,7 @@ describe('a statement of such a client that signals a process of the pool by its
     client.release();
   });
 
-  it('fails within attemptTimeoutMillis where that server is stopped', async () => {
+  it('fails within attemptTimeoutMillis if that server is stopped', async () => {
     const pool = webscaler.pool({
       targetSessionAttrs: 'any',
       drainTimeoutMillis: 20_000,
@@ -235,7 +235,7 @@ describe('a statement of such a client that signals a process of the pool by its
   });
 });
 
-describe('where several servers gave the same id', () => {
+describe('if several servers gave the same id', () => {
   it('is refused, as either could be meant', async () => {
     const source = new StaticTargetSource('primary-db.example.com');
     const options: PoolOptions = { allowedTargets: ['primary-db.example.com'], source };

@@ -133,7 +133,7 @@ describe
 // As PgBouncer 1.18 sends it: three fields, and the end of the connection.
 const refusal = (text: string) => message('E', 'SFATAL', 'C08P01', `M${text}`, Buffer.from([0]));
 
-describe('a pooler that keeps a plan, whoever closes the statement', () => {
+describe('a pooler that keeps a plan, even if the statement is closed', () => {
   it('is sent the statement without its name', async () => {
     // PgBouncer from 1.21 on knows a statement by its text, and does not prepare it again.
     const bound: string[] = [];

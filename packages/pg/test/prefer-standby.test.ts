@@ -80,7 +80,7 @@ describe('prefer-standby, for a name with several addresses', () => {
     await expect.poll(sessions).toEqual(expected);
   });
 
-  it('takes any server where none is a standby', async () => {
+  it('takes any server if none is a standby', async () => {
     const { options, sessions } = await start('a primary', 'a primary');
     await using pool = new Pool(options);
     const client = await pool.connect();

@@ -5,7 +5,7 @@ import { commandComplete, errorResponse, obliging, readyForQuery } from './suppo
 import { breakAll, start, turn } from './support/pool-on-fake.ts';
 
 describe('pool.query(null)', () => {
-  it('is refused as in pg, and the death of the server later is no uncaught exception', async () => {
+  it('is refused as in pg, and the later death of the server is not an uncaught exception', async () => {
     const { pool, server } = await start({ max: 1 });
     await expect(pool.query(null as unknown as string)).rejects.toThrow('null or undefined');
     await pool.query('select 1');
@@ -22,7 +22,7 @@ describe('an error of the application while an answer is read', () => {
     ['that looks like a lack of descriptors', { code: 'EMFILE' }],
     ['that looks like a name that does not resolve', { code: 'ENOTFOUND' }],
   ])(
-    '%s: the statement was executed, so it is not done again, and its outcome is not called not-executed',
+    '%s: the statement was executed, so it is not retried, and its outcome is not called not-executed',
     async (_, like) => {
       let executed = 0;
       const { pool } = await start(
@@ -55,7 +55,7 @@ describe('a statement that commits in its middle', () => {
     'begin; insert into t values (1); commit; insert into t values (2)',
     'call batch_job()',
     '/* nightly */ do $$ begin commit; end $$',
-  ])('is not done again when the server turns read-only behind that: %s', async (text) => {
+  ])('is not retried when the server turns read-only behind that: %s', async (text) => {
     let executed = 0;
     const { pool } = await start(
       { max: 1 },

@@ -118,7 +118,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     expect(pool.totalCount).toBe(1);
   });
 
-  it('the server is asked at the address of the connection, and not where the Service points by then', async () => {
+  it('the server is asked at the address of the connection, not where the Service points by then', async () => {
     const { text, sessions } = endless();
     const [first] = webscaler.pair.servers;
     const pool = webscaler.pool({ max: 1, targetSessionAttrs: 'any', drainTimeoutMillis: 20_000 });
@@ -198,7 +198,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     expect(server.sessions.every(({ socket }) => socket.destroyed)).toBe(true);
   });
 
-  it('nothing hangs where the server is stopped, and the statement ends once it goes on', async () => {
+  it('nothing hangs if the server is stopped, and the statement ends once it continues', async () => {
     const { text, sessions } = endless();
     const { primary } = webscaler.pair;
     const pool = webscaler.pool({ max: 1, query_timeout: 1_500, failoverTimeoutMillis: 1_000, liveness: false });
@@ -215,7 +215,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     await expect.poll(() => sessions(), soon).toEqual([]);
   });
 
-  it('a server that does not take the request is in doubt: what is idle must prove itself', async () => {
+  it('a server that does not take the request is suspect: idle connections are checked', async () => {
     const { text, sessions } = endless();
     const { primary } = webscaler.pair;
     const pool = webscaler.pool({ max: 2, query_timeout: 1_500, failoverTimeoutMillis: 10_000, liveness: false });
@@ -274,7 +274,7 @@ describe('a cursor, whose time-out pg does not end with it', () => {
     expect(await pidOf(pool)).toBe(pid);
   });
 
-  it('is ended where it is still being read', async () => {
+  it('is ended if it is still being read', async () => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1, query_timeout: 300 });
     const client = await pool.connect();
@@ -292,7 +292,7 @@ describe('when query_timeout passes in transaction()', () => {
     return row?.['count'];
   };
 
-  it('all of it is rolled back at once, and it is not done again', async () => {
+  it('all of it is rolled back at once, and it is not retried', async () => {
     const { text, sessions } = endless();
     const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
     let runs = 0;
@@ -311,7 +311,7 @@ describe('when query_timeout passes in transaction()', () => {
   });
 
   it.each([[{}], [{ commitProof: false }]])(
-    'so it is where the work goes on as if nothing had been: %j',
+    'even if the work continues as if nothing had happened: %j',
     async (options) => {
       const { text } = endless();
       const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });

@@ -121,7 +121,7 @@ describe('a read-only answer of a server that reports no change of its role', ()
     return { pool, executed: () => executed };
   }
 
-  it("is the server's where it says that it takes no writes, and done again", async () => {
+  it("is the server's if it says that it takes no writes, and retried", async () => {
     const { pool, executed } = await start('read-only');
     await pool.query('insert into items values (1)');
     expect(executed()).toBe(2);

@@ -49,7 +49,7 @@ describe('a pool that keeps sessions ready', () => {
     expect(poolWith(0).status().readySessions).toEqual({});
   });
 
-  it('keeps none by default, and none where the allow-list names no host', async () => {
+  it('keeps none by default, and none if the allow-list names no host', async () => {
     await poolWith(0).query('select 1');
     await poolWith(3, ['*.example.com']).query('select 1');
     await new Promise((resolve) => setTimeout(resolve, 200));

@@ -73,7 +73,7 @@ describe('serving', () => {
     expect(pool.status().serving).toBe(false);
   });
 
-  it('becomes true again in a pool that nobody uses, after its server was away', async () => {
+  it('becomes true again in an unused pool, after its server was away', async () => {
     const { primary } = webscaler.pair;
     const pool = webscaler.pool({ failoverTimeoutMillis: 1_000 });
     await pool.query('select 1');

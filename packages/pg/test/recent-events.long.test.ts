@@ -18,7 +18,7 @@ import {
 import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
-describe('when the primary is gone and nobody switches', () => {
+describe('when the primary is gone and there is no switch', () => {
   let webscaler: Webscaler;
 
   beforeAll(async () => {
@@ -71,7 +71,7 @@ describe('when the primary is gone and nobody switches', () => {
     expectStory(recentEventsOf(await rejectionOf(work(await outage()))));
   });
 
-  it('so does the error in the words of pg, where connectionTimeoutMillis ends the wait', async () => {
+  it('so does the error in the words of pg, if connectionTimeoutMillis ends the wait', async () => {
     const error = await rejectionOf((await outage({ connectionTimeoutMillis: 1_500 })).connect());
     expect(error.message).toBe('Connection terminated due to connection timeout');
     expectStory(recentEventsOf(error));
@@ -142,7 +142,7 @@ describe('an error that tells what was tried', () => {
 
   const password = 'correct horse battery staple';
 
-  it('holds no password, whoever writes it into a message, and however it is looked at', async () => {
+  it('contains no password, even if a message repeats it, and however it is printed', async () => {
     server = await startFakePostgres({
       script: async (session) => {
         session.send(scramRequest);

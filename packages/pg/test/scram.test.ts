@@ -99,7 +99,7 @@ describe('connections to real servers', () => {
     expect(derivations).toBe(1);
   });
 
-  it('of another pool begin anew: keys die with their pool', async () => {
+  it('of another pool start from nothing: keys die with their pool', async () => {
     await fill(webscaler.pool({ ...steady, max: 2 }), 2);
     await webscaler.endPools();
     await fill(webscaler.pool({ ...steady, max: 2 }), 2);
@@ -200,7 +200,7 @@ describe('connections to a server that keeps its own rules', () => {
     return { connectAnew: async () => (await pool.connect()).release(true) };
   }
 
-  it('are made with a new key where the server shows a new salt', async () => {
+  it('are made with a new key if the server shows a new salt', async () => {
     const { connectAnew } = await serve((number) => ({ salt: `salt${Math.min(number, 1)}` }));
     await connectAnew();
     await connectAnew();
@@ -211,14 +211,14 @@ describe('connections to a server that keeps its own rules', () => {
   it.each<[string, NonNullable<ScramRules['signature']>, object]>([
     ['gives a wrong signature', 'wrong', { message: expect.stringContaining('server signature does not match') }],
     ['gives none', 'none', { code: 'ERR_EXTERNALNAME_AUTHENTICATION_REFUSED' }],
-  ])('are refused where it %s, also when the key is kept already', async (_, signature, error) => {
+  ])('are refused if it %s, even if the key is already kept', async (_, signature, error) => {
     const { connectAnew } = await serve((number) => ({ signature: number === 0 ? 'right' : signature }));
     await connectAnew();
     await expect(connectAnew()).rejects.toMatchObject({ ...error, outcome: 'not-executed' });
     expect(derivations).toBe(1);
   });
 
-  it('are refused before a key is derived where it asks for more iterations than are allowed', async () => {
+  it('are refused before a key is derived if it asks for more iterations than are allowed', async () => {
     const { connectAnew } = await serve(() => ({ iterations: 100_001 }));
     await expect(connectAnew()).rejects.toThrow('exceeds scramMaxIterations');
     expect(derivations).toBe(0);

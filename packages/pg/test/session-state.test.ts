@@ -142,7 +142,7 @@ describe.each(pools)('a prepared statement of %s', (_, makePool) => {
     await pool.query({ name: 'all', text: `select * from ${table}` });
   });
 
-  it('has transaction() done again, once, however many connections have lost it', async () => {
+  it('makes transaction() retry, once, however many connections have lost it', async () => {
     const pool = makePool({ max: 8 });
     const ask = { name: 'all', text: `select * from ${table}` };
     let works = 0;
@@ -164,7 +164,7 @@ describe.each(pools)('a prepared statement of %s', (_, makePool) => {
     expect((await pool.query(`select count(*)::integer as count from ${table}`)).rows).toEqual([{ count: 32 }]);
   });
 
-  it('is not asked for more than a few times if its error comes again all the same', async () => {
+  it('is not sent more than a few times if its error repeats', async () => {
     const pool = makePool({ max: 1 });
     const client = await pool.connect();
     await client.query(`prepare inner_one as select * from ${table}`);

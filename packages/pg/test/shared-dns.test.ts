@@ -78,7 +78,7 @@ describe('pools of one process that follow one Service (issue 14)', () => {
     );
   });
 
-  it('share no policy: what one refuses the other follows', async () => {
+  it('do not share a policy: what one refuses the other follows', async () => {
     const [open, closed] = [poolOf(), poolOf({ allowedTargets: ['secondary-db.example.com'] })];
     const results = await Promise.allSettled([open.query('select 1'), closed.query('select 1')]);
     expect(results).toMatchObject([
@@ -88,7 +88,7 @@ describe('pools of one process that follow one Service (issue 14)', () => {
     await expect(open.query('select 1')).resolves.toBeDefined();
   });
 
-  it('share no error: each has its own, with what that pool met', async () => {
+  it('do not share errors: each has its own, with what that pool met', async () => {
     const service = 'nowhere';
     const tenants = [poolOf({ service, user: 'first' }), poolOf({ service, user: 'second' })];
     const errors = await Promise.all(

@@ -23,7 +23,7 @@ function poolFor(server: FakePostgres, overrides: PoolOptions = {}): Pool {
 }
 
 describe('end() while a server takes connections and stays silent', () => {
-  it('in an outage: fails those who wait, gives up the attempt that is under way, and is over at once', async () => {
+  it('in an outage: fails waiting callers, gives up the attempt in progress, and is over at once', async () => {
     const server = await silentServer(1);
     const pool = poolFor(server);
     const waiting = expect(pool.query('select 1')).rejects.toThrow('Cannot use a pool after calling end on the pool');

@@ -55,7 +55,7 @@ const clients: [string, () => Promise<{ client: pg.ClientBase; done: () => void 
 ];
 
 describe.each(clients)('the error of a statement on %s', (_, open) => {
-  it('says that it was not executed where the server says so', async () => {
+  it('says that it was not executed if the server says so', async () => {
     const { client, done } = await open();
     expect(outcomeOf(await rejectionOf(client.query('select 1 / 0')))).toBe('not-executed');
     expect(outcomeOf(await rejectionOf(client.query('insert into items values (1, $1)', ['again'])))).toBe(
@@ -68,7 +68,7 @@ describe.each(clients)('the error of a statement on %s', (_, open) => {
     await done();
   });
 
-  it('says that it was not executed where it has more parameters than the protocol can count', async () => {
+  it('says that it was not executed if it has more parameters than the protocol can count', async () => {
     const { client, done } = await open();
     const values = Array.from({ length: 65_536 }, (_, index) => index);
     const text = `insert into items (id, name) select id::integer, $1 from unnest(array[${values.map((index) => `$${index + 1}::text`).join()}]) as id`;
@@ -100,7 +100,7 @@ describe.each(clients)('the error of a statement on %s', (_, open) => {
     await done();
   });
 
-  it('says that nothing is known where it may have committed a part of its work', async () => {
+  it('says that nothing is known if it may have committed a part of its work', async () => {
     const { client, done } = await open();
     const error = await rejectionOf(client.query("insert into items values (100, 'a'); commit; select 1 / 0"));
     expect(outcomeOf(error)).toBe('unknown');
@@ -113,7 +113,7 @@ describe.each(clients)('the error of a statement on %s', (_, open) => {
     await done();
   });
 
-  it('says that nothing is known where the server was lost meanwhile, and of the next one that it was never sent', async () => {
+  it('says that nothing is known if the server was lost meanwhile, and of the next one that it was never sent', async () => {
     const { client, done } = await open();
     client.on('error', () => undefined);
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
@@ -160,7 +160,7 @@ describe('the error of a connection that breaks', () => {
     client.release();
   });
 
-  it('says nothing of an outcome where nothing was under way', async () => {
+  it('has no outcome if nothing was in flight', async () => {
     const client = await open();
     const broken = new Promise<Error>((resolve) => client.once('error', resolve));
     server?.sessions[0]?.socket.destroy();

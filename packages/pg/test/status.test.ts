@@ -17,7 +17,7 @@ afterAll(() => webscaler[Symbol.asyncDispose]());
 const anyRole = { targetSessionAttrs: 'any' } as const;
 const soon = { timeout: 20_000, interval: 50 };
 
-describe('status() of a pool that nobody uses at the moment', () => {
+describe('status() of a pool that is not in use at the moment', () => {
   it('says that switches are not seen while DNS is silent, and that they are again', async () => {
     const pool = webscaler.pool(anyRole);
     await pool.query('select 1');

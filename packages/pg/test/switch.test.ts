@@ -41,7 +41,7 @@ describe('a pool for a Service', () => {
     expect(pool.totalCount).toBe(1);
   });
 
-  it('takes its host for the Service where there is an allow-list, also from a connection string', async () => {
+  it('takes its host as the Service if there is an allow-list, also from a connection string', async () => {
     const { pair } = webscaler;
     const pool = webscaler.pool({
       service: undefined,

@@ -24,7 +24,7 @@ const resolver: Resolver = {
   [Symbol.asyncDispose]: async () => undefined,
 };
 
-it('a tenant whom the new server does not let in keeps no other tenant on the old one', async () => {
+it('a tenant that the new server refuses does not keep other tenants on the old one', async () => {
   await using old = await startFakePostgres({ script: obliging() });
   await using next = await startFakePostgres({
     address: '127.0.0.2',

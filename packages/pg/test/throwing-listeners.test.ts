@@ -55,7 +55,7 @@ const kinds: [string, () => Pool][] = [
 
 describe.each(kinds)('a listener that throws, on a pool for %s,', (_, makePool) => {
   it.each(['connect', 'acquire', 'release', 'remove'] as const)(
-    'for %s: whoever waits is answered, no place is lost, and the process hears of it as from pg.Pool',
+    'for %s: every caller is answered, no place is lost, and the process gets the exception as from pg.Pool',
     async (event) => {
       await using pool = makePool();
       const uncaught = await uncaughtDuring(async () => {

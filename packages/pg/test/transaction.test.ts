@@ -68,7 +68,7 @@ describe('a transaction', () => {
     expect(await ids()).toEqual([]);
   });
 
-  it('runs with the isolation level and access mode that were asked for', async () => {
+  it('runs with the given isolation level and access mode', async () => {
     const pool = webscaler.pool();
     const modes = await pool.transaction(
       async (tx) => {
@@ -127,7 +127,7 @@ describe('a transaction', () => {
     expect(pool.status()).toMatchObject({ total: 1, idle: 1 });
   });
 
-  it('lets the application use savepoints of its own', async () => {
+  it('lets the application use its own savepoints', async () => {
     const pool = webscaler.pool();
     await pool.transaction(async (tx) => {
       await insert(tx, 1);
@@ -146,7 +146,7 @@ describe('a transaction', () => {
     expect(pool.status()).toMatchObject({ total: 1, idle: 1 });
   });
 
-  it('says so when the work ends it by a statement of its own', async () => {
+  it('says so when the work ends it with its own statement', async () => {
     const pool = webscaler.pool();
     const work = pool.transaction(async (tx) => {
       await tx.query('commit');
@@ -196,7 +196,7 @@ describe('a nested transaction', () => {
 });
 
 describe('when transactions conflict', () => {
-  it('the one that the server rolled back is done again as a whole (40001)', async () => {
+  it('the one that the server rolled back is retried as a whole (40001)', async () => {
     const pool = webscaler.pool();
     await insert(pool, 1);
     let runs = 0;
@@ -259,7 +259,7 @@ describe('when transactions conflict', () => {
 });
 
 describe('when the connection is lost before COMMIT was sent', () => {
-  it('the whole is done again', async () => {
+  it('the transaction is retried', async () => {
     const pool = webscaler.pool();
     let runs = 0;
     await pool.transaction(async (tx) => {
@@ -275,7 +275,7 @@ describe('when the connection is lost before COMMIT was sent', () => {
     expect(await ids()).toEqual([2]);
   });
 
-  it('also where the work does not notice', async () => {
+  it('even if the work does not notice', async () => {
     const pool = webscaler.pool();
     let runs = 0;
     await pool.transaction(async (tx) => {
@@ -325,7 +325,7 @@ describe('a read-only answer (25006)', () => {
     expect(pool.totalCount).toBe(1);
   });
 
-  it('of a server that was demoted is waited out, and the whole is done again', async () => {
+  it('of a demoted server is waited out, and the transaction is retried', async () => {
     const { primary } = webscaler.pair;
     const pool = webscaler.pool();
     await pool.query('select 1');
@@ -403,7 +403,7 @@ describe('when the Service points elsewhere meanwhile', () => {
     expect(await ids()).toEqual([1, 2]);
   });
 
-  it('one that takes longer is cut, and done again as a whole on the new server', async () => {
+  it('one that takes longer is closed, and retried as a whole on the new server', async () => {
     const pool = webscaler.pool({ ...anyRole, drainTimeoutMillis: 20 });
     const addresses: string[] = [];
     await pool.transaction(async (tx) => {

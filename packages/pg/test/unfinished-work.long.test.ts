@@ -74,7 +74,7 @@ class Copy implements pg.Submittable {
   handleReadyForQuery(): void {}
 }
 
-describe.each(pools)('a client given back to %s', (_, makePool) => {
+describe.each(pools)('a client released to %s', (_, makePool) => {
   /** Gives a client back with that on it, and says how long another caller then waits for the only place. */
   async function waitAfter(
     begin: (client: pg.PoolClient) => unknown,
@@ -172,7 +172,7 @@ describe.each(pools)('a client given back to %s', (_, makePool) => {
       },
     ],
     [
-      'a COPY of many rows to nobody in particular',
+      'a COPY of many rows without a reader',
       (client) => void client.query('copy (select generate_series(1, 300000)) to stdout'),
     ],
   ])('with %s, is used again', async (_what, begin) => {
@@ -248,7 +248,7 @@ describe.each(pools)('a cursor or stream that is passed to query() of %s', (_, m
     expect([pool.totalCount, pool.idleCount]).toEqual([1, 1]);
   });
 
-  it('is given up when nobody has read from it for five seconds', async () => {
+  it('is given up when it was not read for five seconds', async () => {
     const pool = makePool({ max: 1 });
     const answer = rejectionOf(pool.query(new QueryStream(endless) as pg.Submittable) as unknown as Promise<unknown>);
     const waiting = pool.query('select 1 as one');
@@ -268,7 +268,7 @@ describe.each(pools)('a cursor or stream that is passed to query() of %s', (_, m
   }, 20_000);
 });
 
-describe('a query object with a callback of its own', () => {
+describe('a query object with its own callback', () => {
   it.each(pools)('that is passed to query() of %s and fails, tells its callback alone', async (_, makePool) => {
     const pool = makePool({ max: 1 });
     const unhandled: unknown[] = [];

@@ -52,7 +52,7 @@ async function failureOf(options: PoolOptions): Promise<Error & { code?: string 
 
 describe('a plain host that is an ExternalName Service', () => {
   it.each(['webscaler-db', 'webscaler-db.default', 'webscaler-db.default.svc.cluster.local'])(
-    'is refused where TLS is off without a word: %s',
+    'is refused if TLS is off by default: %s',
     async (host) => {
       expect(await failureOf(swapped(host))).toMatchObject({
         code: 'ERR_EXTERNALNAME_CLEARTEXT_REFUSED',
@@ -66,7 +66,7 @@ describe('a plain host that is an ExternalName Service', () => {
     },
   );
 
-  it('is refused so for a Client, too', async () => {
+  it('is refused for a Client, too', async () => {
     const client = new Client(swapped('webscaler-db'));
     await expect(client.connect()).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_CLEARTEXT_REFUSED' });
   });
@@ -75,7 +75,7 @@ describe('a plain host that is an ExternalName Service', () => {
     ['ssl: false', { ssl: false }],
     ['ssl: true', { ssl: true }],
     ['sslmode in the connection string', { connectionString: 'postgres://app@webscaler-db:1/app?sslmode=disable' }],
-  ])('is left to pg where that is written down, and told of: %s', async (_, overrides) => {
+  ])('is left to pg if that is written, but warned about: %s', async (_, overrides) => {
     const error = await failureOf(swapped('webscaler-db', overrides));
     expect(error.code).not.toMatch(/^ERR_EXTERNALNAME/);
     await expect.poll(() => heard).toEqual([{ name: 'webscaler-db', target: 'primary-db.example.com' }]);

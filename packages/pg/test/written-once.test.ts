@@ -79,7 +79,7 @@ describe('a statement that commits a part of its work and then fails', () => {
     expect(repeats).toBe(0);
   });
 
-  it('is done once where a backslash does keep a string open', async () => {
+  it('runs once if a backslash does keep a string open', async () => {
     const pool = webscaler.pool({ options: '-c standard_conforming_strings=off' });
     const text = "insert into writes values ('a\\''); commit; select fails('57P03') --')";
     expect(outcomeOf(await rejectionOf(pool.query(text)))).toBe('unknown');
@@ -207,7 +207,7 @@ describe('a transaction that the application ends by itself', () => {
     ['commit and chain', ['commit and chain']],
     ['in one string', ["insert into writes values ('b'); commit; begin"]],
     ['rollback, and a statement that commits by itself', ['rollback', "insert into writes values ('b')"]],
-  ])('%s is never done again when the server is lost after it', async (_, statements) => {
+  ])('%s is never retried when the server is lost after it', async (_, statements) => {
     const pool = webscaler.pool();
     let runs = 0;
     const error = await rejectionOf(
@@ -226,7 +226,7 @@ describe('a transaction that the application ends by itself', () => {
   });
 
   it.each(['commit', "insert into writes values ('b'); commit"])(
-    'is never done again when the answer to %s is lost',
+    'is never retried when the answer to %s is lost',
     async (statement) => {
       const pool = webscaler.pool();
       let connection: ProxiedConnection | undefined;

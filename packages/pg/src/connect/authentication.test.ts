@@ -110,7 +110,7 @@ describe('the answer to a challenge of SCRAM', () => {
     ['as many iterations as are allowed', { data: 'r=clientserver,s=c2FsdA==,i=100' }],
     ['one iteration more than is allowed', { data: 'r=clientserver,s=c2FsdA==,i=101' }],
     [
-      'any number of iterations, where that is allowed',
+      'any number of iterations, if that is allowed',
       { data: 'r=clientserver,s=c2FsdA==,i=101', session: { ...plainSession, scramMaxIterations: 0 } },
     ],
     ['iterations beyond counting', { data: `r=clientserver,s=c2FsdA==,i=1${'0'.repeat(40)}` }],
@@ -162,7 +162,7 @@ describe('the answer to a challenge of SCRAM', () => {
     expect(errors).toEqual(['SASL: Last message was not SASLInitialResponse']);
   });
 
-  it('is not sent where the attempt is over by then', async () => {
+  it('is not sent if the attempt is over by then', async () => {
     const { client, sent, errors } = clientAnsweredFrom(new ScramKeyCache(), valid);
     const answering = client._handleAuthSASLContinue({ data: valid.data });
     client.saslSession = null;
@@ -170,7 +170,7 @@ describe('the answer to a challenge of SCRAM', () => {
     expect([sent, errors]).toEqual([[], []]);
   });
 
-  it('is left to pg where the session is not as its 8.21 and later make it', async () => {
+  it('is left to pg if the session is not as pg 8.21 and later make it', async () => {
     const { scramMaxIterations: _, ...older } = plainSession;
     const { client, sent } = clientAnsweredFrom(new ScramKeyCache(), { ...valid, session: older as Session });
     await client._handleAuthSASLContinue({ data: valid.data });

@@ -46,7 +46,7 @@ describe('the keys of a password', () => {
     expect(asked.map((each) => each.password)).toEqual(['pencil', password]);
   });
 
-  it('are derived again where that failed', async () => {
+  it('are derived again if that failed', async () => {
     const { asked, derive } = controlledDerivations();
     const cache = new ScramKeyCache({ derive });
     const failed = cache.keysOf('pencil', challenge);
@@ -57,7 +57,7 @@ describe('the keys of a password', () => {
     await expect(again).resolves.toBeDefined();
   });
 
-  it('give way where there are more than fit, the least used first', async () => {
+  it('are dropped if there are more than fit, the least recently used first', async () => {
     const { asked, derive } = controlledDerivations();
     const cache = new ScramKeyCache({ derive, capacity: 2 });
     const ask = (salt: string) => cache.keysOf('pencil', { salt, iterations: 1 });

@@ -17,7 +17,7 @@ describe('SCRAM-SHA-256', () => {
     });
   });
 
-  it('binds the proof to the channel, where the first message says so (RFC 5802 section 6)', async () => {
+  it('binds the proof to the channel, if the first message says so (RFC 5802 section 6)', async () => {
     const challenge = readChallenge('r=clientserver,s=c2FsdA==,i=1');
     const keys = await deriveKeys('pencil', challenge);
     const channelBinding = Buffer.from('digest');
@@ -30,7 +30,7 @@ describe('SCRAM-SHA-256', () => {
     expect(Buffer.from(bound, 'base64').toString()).toBe('p=tls-server-end-point,,digest');
   });
 
-  it('can be done again and again with the same keys', async () => {
+  it('can be repeated with the same keys', async () => {
     const challenge = readChallenge('r=clientserver,s=c2FsdA==,i=1');
     const keys = await deriveKeys('pencil', challenge);
     const exchange = { clientFirst: 'n,,n=*,r=client', challenge };

@@ -51,7 +51,7 @@ function judge(bytes: Buffer, { connected = true, cuts = [] as number[] } = {}) 
 const admitted = (...parts: Buffer[]) => Buffer.concat([ok, ...parts]);
 
 describe('what a server sends', () => {
-  it('is let through where it is in order, however it is cut', () => {
+  it('is let through if it is in order, however it is cut', () => {
     const bytes = Buffer.concat(honest);
     expect(judge(bytes)).toBeUndefined();
     expect(judge(bytes, { cuts: Array.from(bytes.keys()) })).toBeUndefined();

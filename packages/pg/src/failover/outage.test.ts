@@ -31,7 +31,7 @@ describe('while no server serves', () => {
     expect(state.looks).toBe(5);
   });
 
-  it('somebody is told once that callers have waited for two seconds', async () => {
+  it('a warning says once that callers have waited for two seconds', async () => {
     const { clock, state, outage } = setUp();
     outage.callerWaits();
     await clock.advance(1_999);
@@ -40,7 +40,7 @@ describe('while no server serves', () => {
     expect(state.told).toEqual([2_000]);
   });
 
-  it('nobody is told where each caller is served sooner', async () => {
+  it('there is no warning if each caller is served sooner', async () => {
     const { clock, state, outage } = setUp();
     for (let count = 0; count < 5; count++) {
       const served = outage.callerWaits();
@@ -63,7 +63,7 @@ describe('while no server serves', () => {
     expect(state.told).toEqual([2_000]);
   });
 
-  it('somebody is told again of the next outage', async () => {
+  it('there is another warning in the next outage', async () => {
     const { clock, state, outage } = setUp();
     outage.callerWaits();
     await clock.advance(2_500);
@@ -88,7 +88,7 @@ describe('while no server serves', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('nothing is tried where none was ever asked, and nothing after the end', async () => {
+  it('nothing is tried if no server was ever asked, and nothing after the end', async () => {
     const { clock, state, outage } = setUp();
     await clock.advance(60_000);
     outage.begin();

@@ -84,7 +84,7 @@ describe('sessions that are kept ready', () => {
     expect(log.filter((line) => line.includes(secondary))).toEqual([`open ${secondary} 1`]);
   });
 
-  it('go on waiting where the server has not the role that is asked for yet', async () => {
+  it('keep waiting if the server does not have the wanted role yet', async () => {
     const { servers, sessions } = rig(1);
     sessions.poolIsAt(primary);
     await settled();
@@ -95,7 +95,7 @@ describe('sessions that are kept ready', () => {
     expect(sessions.waitingAt(secondary)).toBe(1);
   });
 
-  it('are closed where the pool ended while they were asked, whatever the server has said', async () => {
+  it('are closed if the pool ended while they were asked, whatever the server has said', async () => {
     const { clients, log, servers, sessions } = rig(1);
     sessions.poolIsAt(primary);
     await settled();
@@ -108,7 +108,7 @@ describe('sessions that are kept ready', () => {
     expect(sessions.waitingAt(secondary)).toBe(0);
   });
 
-  it('are closed where they do not answer, and the next one is asked', async () => {
+  it('are closed if they do not answer, and the next one is asked', async () => {
     const { clients, log, servers, sessions } = rig();
     sessions.poolIsAt(primary);
     await settled();
@@ -141,7 +141,7 @@ describe('sessions that are kept ready', () => {
     expect(log).toEqual([`open ${secondary} 1`, `close ${secondary} 1`, `open ${secondary} 2`]);
   });
 
-  it('are tried for ever more rarely where there is no server', async () => {
+  it('are retried less and less often if there is no server', async () => {
     const { clock, log, servers, sessions } = rig(1);
     servers.open = false;
     sessions.poolIsAt(primary);

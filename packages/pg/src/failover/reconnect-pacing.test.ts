@@ -35,7 +35,7 @@ describe('attempts to connect', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('are made one at a time again while the server is in doubt', async () => {
+  it('are made one at a time again while the server is suspect', async () => {
     const { clock, pacing, ask } = setUp(() => 0.5);
     ask();
     await clock.advance(0);

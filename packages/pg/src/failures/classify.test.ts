@@ -223,7 +223,7 @@ describe('a connection goes back to the pool', () => {
 });
 
 describe('the outcome on an error', () => {
-  it('is recorded where it is known, does not show, and is not overwritten', () => {
+  it('is recorded if it is known, does not show, and is not overwritten', () => {
     const error = fromNode('ECONNRESET');
     const before = JSON.stringify(error);
     recordOutcome(error, 'not-executed');
@@ -233,7 +233,7 @@ describe('the outcome on an error', () => {
     expect(classifyFailure(error, 'connected').outcome).toBe('not-executed');
   });
 
-  it('is there on our own errors, and on nothing that is no error', () => {
+  it('is there on our own errors, and never on a value that is not an error', () => {
     expect(outcomeOf(new ClosedError('it'))).toBe('not-executed');
     expect(outcomeOf(new DeadlineError('it', 1))).toBeUndefined();
     expect(outcomeOf(undefined)).toBeUndefined();

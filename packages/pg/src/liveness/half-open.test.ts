@@ -107,7 +107,7 @@ describe('a connection that is dead on a server that lives', () => {
   it.each([
     ['finished the statement, and its answer was lost', 'waiting' as const],
     ['has forgotten the session', 'absent' as const],
-  ])('is found within three seconds where the server %s', async (_, activity) => {
+  ])('is found within three seconds if the server %s', async (_, activity) => {
     const { clock, connect } = setUp();
     const connection = connect();
     connection.server(activity);
@@ -117,7 +117,7 @@ describe('a connection that is dead on a server that lives', () => {
   });
 
   it.each([137, 1_000, 3_456, 10 * minute + 333])(
-    'is found within three seconds where that happens %d ms after the statement began',
+    'is found within three seconds if that happens %d ms after the statement began',
     async (elapsed) => {
       const { clock, connect } = setUp();
       const connection = connect();
@@ -186,7 +186,7 @@ describe('a connection that is dead on a server that lives', () => {
 // TCP sends what was lost again after 0.2, 0.6, 1.4 and 3 s: one statement in some thousand waits for two seconds where a tenth of all
 // packets is lost.
 describe('a connection on a line that loses packets', () => {
-  it('is given ten seconds where an answer of the session beside it came late meanwhile (#11)', async () => {
+  it('is given ten seconds if an answer of the monitoring session was late meanwhile (#11)', async () => {
     const { clock, connect, server } = setUp();
     const connection = connect();
     connection.server('waiting');
@@ -209,7 +209,7 @@ describe('a connection on a line that loses packets', () => {
     expect(connection.failedAt).toBeLessThanOrEqual(10_500);
   });
 
-  it('is given ten seconds from the start where one in doubt was answered lately', async () => {
+  it('is given ten seconds from the start if a suspect one was answered lately', async () => {
     const { clock, connect } = setUp();
     const first = connect();
     first.server('waiting');
@@ -224,7 +224,7 @@ describe('a connection on a line that loses packets', () => {
     expect(second.failedAt).toBeUndefined();
   });
 
-  it('is not assumed where the line is slow, but loses nothing', async () => {
+  it('is not assumed if the line is slow, but loses nothing', async () => {
     const { clock, connect, server } = setUp();
     const connection = connect();
     connection.server('absent');
@@ -262,7 +262,7 @@ describe('a slow statement on a server that lives', () => {
     expect(counts.probes).toBe(1);
   });
 
-  it('shares session and questions with the others on that server, and with those that come soon after', async () => {
+  it('shares session and questions with the others on that server, and with later ones', async () => {
     const { clock, connect, counts } = setUp();
     const idle = connect();
     idle.working = false;
@@ -306,7 +306,7 @@ describe('a slow statement on a server that lives', () => {
   });
 });
 
-describe('where the server cannot be asked', () => {
+describe('if the server cannot be asked', () => {
   it.each([
     ['for its process ids are not its own (a pooler)', { tells: false }],
     ['for it takes no more sessions', { takesSessions: false }],
@@ -331,7 +331,7 @@ describe('where the server cannot be asked', () => {
   });
 });
 
-describe('where the address is not the server’s own', () => {
+describe('if the address is not the server’s own', () => {
   it('two sessions must agree', async () => {
     const { clock, server, connect, counts } = setUp();
     server.direct = false;
@@ -378,7 +378,7 @@ describe('where the address is not the server’s own', () => {
     expect(counts.sessions).toBe(2);
   });
 
-  it('nor where a connection that it has never heard of goes on receiving', async () => {
+  it('nor if a connection that it does not know keeps receiving', async () => {
     const { clock, server, connect, lead } = setUp();
     const other = makeServer('b');
     server.direct = other.direct = false;
@@ -391,7 +391,7 @@ describe('where the address is not the server’s own', () => {
     expect(slow.failedAt).toBeUndefined();
   });
 
-  it('a server that was started anew is no second one', async () => {
+  it('a restarted server is not a second one', async () => {
     const { clock, server, connect } = setUp();
     server.direct = false;
     const connection = connect();

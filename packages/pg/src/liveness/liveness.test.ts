@@ -48,7 +48,7 @@ function setUp() {
   return { clock, server, liveness, connect };
 }
 
-describe('a server that falls silent', () => {
+describe('a server that goes silent', () => {
   it.each([0, 137, 999, 5_000])('%d ms after a statement began is found within three seconds', async (silentAfter) => {
     const { clock, server, connect } = setUp();
     const connection = connect();

@@ -13,7 +13,7 @@ describe('an order of arrival', () => {
     expect(order.first).toBe('two');
   });
 
-  test('lets nobody leave twice', () => {
+  test('lets a value leave only once', () => {
     const order = new ArrivalOrder<string>();
     const one = order.add('one');
     order.add('two');
@@ -34,7 +34,7 @@ describe('an order of arrival', () => {
     expect(order.size).toBe(0);
   });
 
-  test('behaves as a Set does, whoever comes and leaves', () => {
+  test('behaves as a Set does, for any order of adding and removing', () => {
     const steps = fc.array(fc.oneof(fc.constant('add' as const), fc.nat({ max: 30 })), { maxLength: 200 });
     fc.assert(
       fc.property(steps, (each) => {

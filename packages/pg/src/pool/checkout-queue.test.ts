@@ -60,7 +60,7 @@ describe('the queue for connections', () => {
     expect(counts()).toEqual({ size: 2, withoutPermit: 0, spare: 0 });
   });
 
-  it('keeps a permit at hand that comes when nobody waits', async () => {
+  it('keeps a permit that comes when no checkout waits', async () => {
     const { clock, queue, served, wait, counts } = setUp(1);
     wait();
     await clock.advance(0);

@@ -27,7 +27,7 @@ describe('the connections of a pool', () => {
     expect(connections.borrow()).toBeUndefined();
   });
 
-  it('are parted by a new target: idle ones end, those in use drain, and neither counts', () => {
+  it('are separated by a new target: idle ones end, busy ones drain, and neither counts', () => {
     const connections = new Connections<Connection>(2, zeroth);
     const [idle, busy] = [connection(zeroth), connection(zeroth)];
     for (const each of [idle, busy]) connections.add(each);

@@ -60,7 +60,7 @@ describe('a pooled connection', () => {
     expect(states).toEqual(['preparing', 'lent', 'delivering', 'lent', 'returning', 'idle', 'preparing']);
   });
 
-  it('that is given back while it is being delivered says so, and does not become lent after that', () => {
+  it('that is released while it is being delivered says so, and does not become lent after that', () => {
     const { connection, lend } = setUp();
     lend();
     connection.beginDelivery();
@@ -69,7 +69,7 @@ describe('a pooled connection', () => {
     expect(connection.state).toBe('returning');
   });
 
-  it('that is lost in a caller’s hands is the caller’s until it is given back', () => {
+  it('that is lost while a caller has it is the caller’s until it is released', () => {
     const { connection, lend } = setUp();
     lend();
     connection.lose();
@@ -105,7 +105,7 @@ describe('a pooled connection', () => {
 });
 
 describe('the idle time of a connection', () => {
-  it('begins anew each time that it comes to be idle, on one timer', async () => {
+  it('starts again each time that it becomes idle, on one timer', async () => {
     const { connection, clock, lend } = setUp();
     let expired = 0;
     const rest = () => connection.rest(300, false, () => void expired++);
@@ -122,7 +122,7 @@ describe('the idle time of a connection', () => {
     expect(expired).toBe(1);
   });
 
-  it('does not run where there is none, and not after the end', async () => {
+  it('does not run if there is none, and not after the end', async () => {
     const { connection, clock } = setUp();
     connection.rest(0, false, () => undefined);
     expect(clock.pending).toBe(0);

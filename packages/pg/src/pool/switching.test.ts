@@ -102,7 +102,7 @@ describe('a switch', () => {
     ]);
   });
 
-  it('cuts those that drain longest where more than max would drain, by the name that they led to', async () => {
+  it('closes the longest draining ones if more than max would drain, by the name that they led to', async () => {
     const { add, switchTo, connections, clock } = setUp({ max: 1 });
     const old = add('lent');
     switchTo(secondary);
@@ -152,7 +152,7 @@ describe('the connection that a switch begins with', () => {
 });
 
 describe('drained()', () => {
-  it('resolves at once where no switch is under way', async () => {
+  it('resolves at once if no switch is under way', async () => {
     await setUp().switching.drained(undefined);
   });
 

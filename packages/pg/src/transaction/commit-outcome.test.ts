@@ -30,7 +30,7 @@ describe('a COMMIT without an answer', () => {
       'committed',
     ],
     [
-      'it wrote nothing, and nobody here was to be notified',
+      'it wrote nothing, and no session here was to be notified',
       readOnly,
       { history: promoted, status: undefined, marked: undefined },
       'not-executed',

@@ -24,7 +24,7 @@ describe('a transaction that was rolled back', () => {
     expect(repeatReason('session-state', here)).toBeUndefined();
   });
 
-  it('is not repeated for being read-only where the application asked for that', () => {
+  it('is not retried for being read-only if the application asked for that', () => {
     expect(repeatReason('read-only', { readOnly: true, demoted: true })).toBeUndefined();
     expect(repeatReason('read-only', { readOnly: false, demoted: false })).toBeUndefined();
   });
@@ -56,7 +56,7 @@ describe('the budget of repeats', () => {
     expect(mayRepeat('server', { ...budget, retries: 9, repeats: 9 })).toBe(false);
   });
 
-  it('has no limit in time for conflicts where the failover time-out is off, and none left for servers', () => {
+  it('has no time limit for conflicts if the failover timeout is off, and no time for servers', () => {
     const off = { ...budget, failoverTimeoutMillis: 0, elapsedMillis: 60_000 };
     expect(mayRepeat('conflict', off)).toBe(true);
     expect(mayRepeat('server', off)).toBe(false);
