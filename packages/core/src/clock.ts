@@ -1,15 +1,15 @@
 /**
  * Time as a dependency, so that a test can own it.
  *
- * `now()` is monotonic and only good for differences; `date()` is the calendar's time, for people and certificates.
+ * `now()` is monotonic: use it for differences. `date()` is the wall clock, for people and certificates.
  */
 export interface Clock {
-  /** Milliseconds since an arbitrary start; never goes back. */
+  /** Milliseconds since an arbitrary start. Never goes back. */
   now(): number;
-  /** The calendar's time. May jump. */
+  /** The wall clock. It may jump. */
   date(): Date;
   /**
-   * Calls back once, `delayMillis` from now, never inside this call.
+   * Calls back once, `delayMillis` from now, and never inside this call.
    * A timer with `background: true` does not keep the process alive.
    */
   schedule(callback: () => void, delayMillis: number, options?: ScheduleOptions): Timer;
@@ -21,18 +21,18 @@ export interface ScheduleOptions {
   background?: boolean | undefined;
 }
 
-/** A call that is still to come. */
+/** A scheduled call. */
 export interface Timer {
-  /** Takes the call back, for good. Does nothing once it was made. */
+  /** Cancels the call for good. Does nothing after the call was made. */
   cancel(): void;
   /**
-   * Begins its whole delay anew, whether the call is still to come or was made already. Does nothing once it was taken back.
-   * Cheaper than a new timer, for what is put off again and again.
+   * Starts the whole delay over, whether or not the call was made already. Does nothing after `cancel()`.
+   * Cheaper than a new timer for a call that is postponed again and again.
    */
   restart(): void;
 }
 
-/** Chance as a dependency: a number from 0 up to, not including, 1. */
+/** Randomness as a dependency: a number from 0 up to, but not including, 1. */
 export type Random = () => number;
 
 /** The clock of this machine. */
@@ -44,7 +44,7 @@ export const systemClock: Clock = {
   },
 };
 
-// A class, as it makes one object for each timer, where closures would make three.
+// A class makes one object for each timer; closures would make three.
 class SystemTimer implements Timer {
   #handle: NodeJS.Timeout | undefined;
 
@@ -63,7 +63,7 @@ class SystemTimer implements Timer {
   }
 }
 
-/** The randomness of this machine. Good for jitter and choice, not for secrets. */
+/** `Math.random()`. Good for jitter and choices, not for secrets. */
 export const systemRandom: Random = () => Math.random();
 
 // setTimeout() fires at once for anything longer (Node.js documentation, timers).

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from './clock.ts';
 
-/** What every wait of these packages takes. */
+/** The options of everything in these packages that waits. */
 export interface WaitOptions {
-  /** Ends the wait early; the promise rejects with the signal's own reason. */
+  /** Ends the wait early. The promise then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
@@ -13,16 +13,15 @@ export interface DeadlineOptions extends WaitOptions {
   /** Makes the error that the promise rejects with when the time is up. */
   onTimeout: () => Error;
   clock?: Clock | undefined;
-  /** Whether the process may end meanwhile. For work that nobody waits for. @defaultValue false */
+  /** Whether the process may end meanwhile. For work that no caller waits for. @defaultValue false */
   background?: boolean | undefined;
 }
 
 /**
  * Runs `work` until it settles, the deadline passes or the caller's signal fires, whichever comes first.
  *
- * The signal that `work` receives fires in both of the latter cases, with the same reason that the
- * promise rejects with; the work is expected to clean up after itself then. Timer and listener are
- * gone as soon as the promise settles.
+ * In the latter two cases the signal that `work` receives fires with the reason that the promise rejects with, and
+ * `work` has to clean up. Timer and listener are removed as soon as the promise settles.
  *
  * @internal
  */
@@ -44,8 +43,8 @@ export async function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>,
 }
 
 /**
- * Waits for `promise`, but no longer than until `signal` fires; then rejects with the signal's reason.
- * The promise itself goes on; its own rejection is then nobody's business and stays silent.
+ * Waits for `promise` until `signal` fires, and then rejects with the signal's reason. The promise itself goes on, and
+ * its rejection is then ignored.
  *
  * @internal
  */
@@ -66,7 +65,7 @@ export interface SleepOptions extends WaitOptions {
 }
 
 /**
- * Resolves after `millis`; rejects with the signal's reason when that fires first.
+ * Resolves after `millis`. Rejects with the signal's reason if the signal fires first.
  *
  * @internal
  */
@@ -94,17 +93,17 @@ export function sleep(millis: number, options: SleepOptions = {}): Promise<void>
 }
 
 /**
- * Calls `listener` once, when the signal fires; not if it has fired already. Returns the function that ends the wait.
+ * Calls `listener` once when the signal fires, but not if it has fired already. Returns the function that ends the wait.
  *
- * The signal gets one listener, however many wait for it: a server passes one signal to all that it does, and Node.js takes the
- * eleventh listener for a leak (MaxListenersExceededWarning).
+ * The signal gets one listener, however many wait for it: a server may pass one signal to everything it does, and Node.js
+ * warns about the eleventh listener (MaxListenersExceededWarning).
  *
  * @internal
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   if (signal.aborted) return () => {};
   const wait = waits.get(signal) ?? beginWait(signal);
-  // An object, as the same function may wait more than once.
+  // An object, because the same function may wait more than once.
   const entry = { listener };
   wait.entries.add(entry);
   return () => {
@@ -114,7 +113,7 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   };
 }
 
-/** All that wait for one signal. */
+/** Everyone who waits for one signal. */
 interface Wait {
   readonly entries: Set<{ readonly listener: () => void }>;
   readonly tell: () => void;
@@ -125,7 +124,7 @@ function beginWait(signal: AbortSignal): Wait {
   const tell = () => {
     waits.delete(signal);
     for (const entry of [...entries]) {
-      // As among listeners of a signal, one that was removed by another is not called, and what one throws is its own.
+      // As with listeners of a signal: one that another removed is not called, and one that throws stops no other.
       if (!entries.delete(entry)) continue;
       try {
         entry.listener();

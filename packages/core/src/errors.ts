@@ -1,22 +1,22 @@
 import { requireSupportedNode } from './supported-node.ts';
 
-// Every entry point of every package comes by here.
+// Every entry point of every package loads this file.
 requireSupportedNode(process.versions.node);
 
 /**
- * What is known of the work that an error interrupted.
+ * What is known about the work that an error interrupted.
  *
- * - `not-executed`: nothing was sent, or the server said that it did not happen. Doing it again is safe.
- * - `unknown`: it was sent and no answer came. Doing it again may do it twice.
+ * - `not-executed`: nothing was sent, or the server said that the work did not happen. Repeating it is safe.
+ * - `unknown`: the work was sent and no answer came. Repeating it may do it twice.
  */
 export type Outcome = 'not-executed' | 'unknown';
 
 /** Stable identifier of an error class. Match on it, never on the message. All of them are listed in `docs/errors.md`. */
 export type ErrorCode = `ERR_EXTERNALNAME_${string}`;
 
-/** What every {@link ExternalNameError} takes beside its code and message. */
+/** What every {@link ExternalNameError} takes besides its code and message. */
 export interface ExternalNameErrorOptions {
-  /** The error that led to this one. Several failed attempts are an `AggregateError`, one entry an attempt. */
+  /** The error that led to this one. Several failed attempts are an `AggregateError` with one entry per attempt. */
   cause?: unknown;
 }
 
@@ -26,7 +26,7 @@ const mark = Symbol.for('@externalname/core/error');
 /**
  * Base of every error that these packages raise on purpose.
  *
- * `code` is stable; `message` says what to do; `cause` is the error underneath. No secret ever stands in either.
+ * `code` is stable, `message` says what to do, and `cause` is the underlying error. None of them contains a secret.
  *
  * @example
  * ```ts
@@ -34,9 +34,9 @@ const mark = Symbol.for('@externalname/core/error');
  * ```
  */
 export class ExternalNameError extends Error {
-  /** Stable: match on it, and never on the message. All codes are in `docs/errors.md`. */
+  /** Stable: match on it, never on the message. All codes are in `docs/errors.md`. */
   readonly code: ErrorCode;
-  /** Whether the interrupted work may be repeated. Left out where the error interrupted no work. */
+  /** Whether the interrupted work may be repeated. Missing if the error interrupted no work. */
   readonly outcome?: Outcome;
 
   constructor(code: ErrorCode, message: string, options: ExternalNameErrorOptions = {}) {
@@ -48,16 +48,16 @@ export class ExternalNameError extends Error {
   }
 }
 
-/** Tells one of our errors from any other, also when another copy of the package made it. */
+/** Whether an error comes from these packages, including another copy of them. */
 export function isExternalNameError(error: unknown): error is ExternalNameError {
   return error instanceof Error && (error as { [mark]?: unknown })[mark] === true;
 }
 
-/** A value that the caller passed cannot be used. Raised before any I/O. Code `ERR_EXTERNALNAME_INVALID_ARGUMENT`. */
+/** The caller passed a value that cannot be used. Raised before any I/O. Code `ERR_EXTERNALNAME_INVALID_ARGUMENT`. */
 export class InvalidArgumentError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** The work did not happen, so repeating it is safe. */
   override readonly outcome = 'not-executed';
-  /** The option or argument at fault, written as its path (`cache.maxTtlSeconds`). */
+  /** The invalid option or argument, as a path (`cache.maxTtlSeconds`). */
   readonly argument: string;
 
   constructor(argument: string, message: string, options?: ExternalNameErrorOptions) {
@@ -68,7 +68,7 @@ export class InvalidArgumentError extends ExternalNameError {
 
 /** A deadline passed before the work was done. Code `ERR_EXTERNALNAME_DEADLINE`. */
 export class DeadlineError extends ExternalNameError {
-  /** The time that was allowed, in milliseconds. */
+  /** The deadline, in milliseconds. */
   readonly timeoutMillis: number;
 
   constructor(what: string, timeoutMillis: number, options?: ExternalNameErrorOptions) {
@@ -79,7 +79,7 @@ export class DeadlineError extends ExternalNameError {
 
 /** The object was closed. Code `ERR_EXTERNALNAME_CLOSED`. */
 export class ClosedError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** The work did not happen, so repeating it is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(what: string, options?: ExternalNameErrorOptions) {

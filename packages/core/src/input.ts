@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from './errors.ts';
 
 /**
- * The options that the caller set, and no others: what stands on a prototype is left out, so that a polluted
- * `Object.prototype` (`allowedTargets: 'any'`) decides nothing. Properties that are not enumerable come along, because a
- * `pg.Pool` hides its password so.
+ * Only the options that the caller set. Properties of a prototype are left out, so that a polluted `Object.prototype`
+ * (`allowedTargets: 'any'`) decides nothing. Properties that are not enumerable are kept, because `pg.Pool` hides its
+ * password that way.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where that is not an object
  */
@@ -31,10 +31,10 @@ export function checkList(argument: string, value: unknown): asserts value is re
   throw new InvalidArgumentError(argument, `must be an array, got ${describeValue(value)}${advice}`);
 }
 
-/** @throws InvalidArgumentError naming the entry that is not a text */
+/** @throws InvalidArgumentError that names the entry which is not a string */
 export function checkTexts(argument: string, value: unknown): asserts value is readonly string[] {
   checkList(argument, value);
-  // By index, as forEach passes over holes.
+  // By index, because forEach skips holes.
   for (let index = 0; index < value.length; index++) checkText(`${argument}[${index}]`, value[index]);
 }
 
@@ -47,13 +47,13 @@ export function checkFunction(
   throw new InvalidArgumentError(argument, `must be a function, got ${describeValue(value)}`);
 }
 
-/** @throws InvalidArgumentError where an object lacks one of these methods */
+/** @throws InvalidArgumentError if the object lacks one of these methods */
 export function checkMethods(argument: string, value: unknown, methods: readonly string[]): void {
   checkObject(argument, value);
   for (const name of methods) checkFunction(`${argument}.${name}`, (value as Record<string, unknown>)[name]);
 }
 
-/** Bounds of a number: both belong to it. */
+/** Inclusive bounds of a number. */
 export interface NumberBounds {
   readonly least?: number;
   readonly most?: number;
@@ -83,7 +83,7 @@ export function checkBoolean(argument: string, value: unknown): asserts value is
   throw new InvalidArgumentError(argument, `must be true or false, got ${describeValue(value)}`);
 }
 
-/** @throws InvalidArgumentError for anything but an AbortSignal, of whatever make, or `undefined` */
+/** @throws InvalidArgumentError for anything but an AbortSignal (a polyfill's will do) or `undefined` */
 export function checkSignal(argument: string, value: unknown): void {
   if (value === undefined) return;
   const { aborted, addEventListener } = (value ?? {}) as { aborted?: unknown; addEventListener?: unknown };
@@ -91,7 +91,7 @@ export function checkSignal(argument: string, value: unknown): void {
   throw new InvalidArgumentError(argument, `must be an AbortSignal, got ${describeValue(value)}`);
 }
 
-/** What a value is called in the message that refuses it. A text is shown in part, anything with parts by its kind alone. */
+/** How an error message names a value: a string by its beginning, an object or an array by its kind alone. */
 export function describeValue(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -111,15 +111,15 @@ export function describeValue(value: unknown): string {
 const longestShown = 100;
 
 /**
- * Text that came from elsewhere (a server, an annotation), fit for one line of a log, a terminal or an Event: no line
- * breaks, no escape sequences, no characters that turn the direction of writing, and not without end.
+ * Makes text from elsewhere (a server, an annotation) safe for one line of a log, a terminal or an Event: without line
+ * breaks, escape sequences and characters that change the direction of writing, and cut to a length.
  */
 export function printable(text: string, longest = 1_000): string {
   const cut = text.length > longest ? `${text.slice(0, longest)}...` : text;
   return cut.replace(/\r\n|[\r\n\t]/g, ' ').replace(unprintable, escaped);
 }
 
-/** Whether {@link printable} would leave the text as it is, but for its length. */
+/** Whether {@link printable} would change nothing but the length of the text. */
 export function isPrintable(text: string): boolean {
   return text.search(unprintable) < 0;
 }

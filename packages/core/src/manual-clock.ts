@@ -10,8 +10,8 @@ interface Entry {
 /**
  * A clock that a test moves by hand.
  *
- * `advance()` runs what falls due in order and lets promises settle in between, so that a chain of
- * timers set by each other's callbacks unfolds as it would in real time.
+ * `advance()` runs due timers in order and lets promises settle in between, so that timers which set other timers run as
+ * they would in real time.
  *
  * @internal
  */
@@ -33,7 +33,7 @@ export class ManualClock implements Clock {
     return new Date(this.#start.getTime() + this.#now);
   }
 
-  /** Timers that are set and not yet due: a test can assert that none is left behind. */
+  /** Timers that are set and not yet due, so that a test can assert that none is left. */
   get pending(): number {
     return this.#entries.size;
   }
@@ -58,7 +58,7 @@ export class ManualClock implements Clock {
     };
   }
 
-  /** Moves time forward by `millis` and runs what falls due on the way. */
+  /** Moves time forward by `millis` and runs the timers that become due. */
   async advance(millis: number): Promise<void> {
     const end = this.#now + millis;
     await settle();

@@ -1,6 +1,6 @@
 /**
- * Throws one sentence where Node.js is older than the packages support, before anything fails in words of its own.
- * Other runtimes are judged by the version of Node.js that they say they are compatible with, if they say one.
+ * Throws one clear sentence if Node.js is too old, before anything else fails. Other runtimes are judged by the version of
+ * Node.js that they claim to be compatible with, if they claim one.
  */
 export function requireSupportedNode(version: string | undefined): void {
   const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);

@@ -98,8 +98,8 @@ describe('one clear error for', () => {
     const error = await failureOf({ service: 'no-such-db' });
     expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_DNS_NOT_FOUND', outcome: 'not-executed' });
     expect(error.message).toBe(
-      "no-such-db.default.svc.cluster.local: NXDOMAIN: the cluster's DNS knows no Service no-such-db in namespace default. Look at " +
-        'both names with "kubectl get service no-such-db --namespace default"; outside the cluster, nobody knows them',
+      "no-such-db.default.svc.cluster.local: NXDOMAIN: the cluster's DNS does not know a Service no-such-db in namespace default. Look at " +
+        'both names with "kubectl get service no-such-db --namespace default"; outside the cluster, no DNS server knows them',
     );
   });
 

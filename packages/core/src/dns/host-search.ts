@@ -58,7 +58,7 @@ export class HostSearch {
   ): Promise<Resolution> {
     const candidates = searchCandidates(hostname, settings).filter(isQueryName);
     if (candidates.length === 0) {
-      throw new InvalidArgumentError('hostname', `${JSON.stringify(hostname.slice(0, 300))} is no host name`);
+      throw new InvalidArgumentError('hostname', `${JSON.stringify(hostname.slice(0, 300))} is not a host name`);
     }
     const deadline = this.#clock.now() + options.timeoutMillis;
     const left = () => Math.max(Math.ceil(deadline - this.#clock.now()), 0);

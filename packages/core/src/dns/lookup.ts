@@ -105,7 +105,7 @@ function lookupSettings(options: LookupOptions | number | null): LookupSettings 
   const family = familyOf(given.family);
   const hints = given.hints ?? 0;
   if (hints !== 0 && (hints & ~(ADDRCONFIG | ALL | V4MAPPED)) !== 0) {
-    throw invalidValue('hints', `no combination of dns.ADDRCONFIG, dns.V4MAPPED and dns.ALL: ${String(hints)}`);
+    throw invalidValue('hints', `must combine dns.ADDRCONFIG, dns.V4MAPPED and dns.ALL, got ${String(hints)}`);
   }
   return {
     family,

@@ -153,7 +153,8 @@ export function cacheSettings(given: CacheOptions): CacheSettings {
 
 function searchDomain(domain: string, argument: string): string {
   const canonical = canonicalName(domain);
-  if (!isQueryName(canonical)) throw new InvalidArgumentError(argument, `${JSON.stringify(domain)} is no domain name`);
+  if (!isQueryName(canonical))
+    throw new InvalidArgumentError(argument, `${JSON.stringify(domain)} is not a domain name`);
   return canonical;
 }
 

@@ -127,7 +127,7 @@ export class DnsResolver implements Resolver {
     if (!isQueryName(canonical)) {
       throw new InvalidArgumentError(
         'name',
-        `${JSON.stringify(name.slice(0, 300))} is no name that DNS can be asked for`,
+        `${JSON.stringify(name.slice(0, 300))} is not a name that DNS can look up`,
       );
     }
     if (isLocalhost(canonical)) return this.#local(canonical, loopback, family);

@@ -27,7 +27,7 @@ export function parseServerAddress(text: string, argument = 'nameservers'): Serv
   if ((family !== 4 && family !== 6) || (bracketed && family !== 6) || port < 1 || port > 65535) {
     throw new InvalidArgumentError(
       argument,
-      `${JSON.stringify(text.slice(0, 100))} is no address of a DNS server: write 10.96.0.10, 10.96.0.10:53, ::1 or [::1]:53`,
+      `${JSON.stringify(text.slice(0, 100))} is not the address of a DNS server: write 10.96.0.10, 10.96.0.10:53, ::1 or [::1]:53`,
     );
   }
   return { address, family, port, text: family === 6 ? `[${address}]:${port}` : `${address}:${port}` };

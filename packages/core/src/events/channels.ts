@@ -3,7 +3,7 @@ import { checkText } from '../input.ts';
 import { printIfAsked } from './debug-log.ts';
 
 /**
- * A `node:diagnostics_channel` channel with a typed payload. The payload is only built where somebody listens.
+ * A `node:diagnostics_channel` channel with a typed payload. The payload is built only if there is a subscriber.
  */
 export class EventChannel<Payload extends object> {
   /** The channel's name: `externalname:<room>:<what happened>`. */
@@ -17,12 +17,12 @@ export class EventChannel<Payload extends object> {
     printIfAsked(name);
   }
 
-  /** Whether anybody listens: for what is to be measured before there is a payload. */
+  /** Whether there is a subscriber. For work that a payload needs beforehand, such as measuring time. */
   get hasSubscribers(): boolean {
     return this.#channel.hasSubscribers;
   }
 
-  /** Publishes what `payload` makes, if anybody listens. */
+  /** Publishes the result of `payload` if there is a subscriber. */
   publish(payload: () => Payload): void {
     if (this.#channel.hasSubscribers) this.#channel.publish(payload());
   }

@@ -1,14 +1,14 @@
 import { EventChannel } from './channels.ts';
 
-/** A target, as events tell of it. */
+/** What events say about a target. */
 export interface TargetFacts {
   /** The name that was followed: the Service's full name, or the host. */
   readonly name: string;
-  /** The host that it stands for. */
+  /** The host that the name stands for. */
   readonly target: string;
   /** The names that led there, the Service's first. */
   readonly via: readonly string[];
-  /** Who says so. */
+  /** The source that says so. */
   readonly source: 'kubernetes' | 'dns' | 'static';
   /** `resourceVersion`, or a digest of the answer. */
   readonly version: string;
@@ -16,11 +16,11 @@ export interface TargetFacts {
 
 /** Payload of {@link targetChanged}. */
 export interface TargetChangedEvent extends TargetFacts {
-  /** The host it stood for before; left out for the first one that is learned. */
+  /** The host that the name stood for before. Missing for the first one. */
   readonly previous?: string;
 }
 
-/** A name stands for another host than before: what a switch looks like from here. */
+/** A name stands for another host than before: a switch, as seen from here. */
 export const targetChanged = new EventChannel<TargetChangedEvent>('externalname:targets:target-changed');
 
 /** Payload of {@link answerChanged}. */
@@ -31,15 +31,15 @@ export interface AnswerChangedEvent {
   readonly target: string;
   /** The whole chain of names, the one that was asked for first. */
   readonly chain: readonly string[];
-  /** Sorted, so that an answer that is only shuffled is no change. */
+  /** Sorted, so that a shuffled answer is not a change. */
   readonly addresses: readonly string[];
-  /** Sorted; left out for the first answer. */
+  /** Sorted. Missing for the first answer. */
   readonly previousAddresses?: readonly string[];
 }
 
 /**
  * DNS gave other addresses or aliases than before for the same target. Providers do this all day long:
- * it is no switch, and no connection has to move because of it.
+ * it is not a switch, and no connection has to move.
  */
 export const answerChanged = new EventChannel<AnswerChangedEvent>('externalname:targets:answer-changed');
 
@@ -57,7 +57,7 @@ export interface TargetRefusedEvent {
   readonly allowed: readonly string[];
 }
 
-/** A Service points to a host outside the allow-list. Told each time that a check refuses it. */
+/** A Service points to a host outside the allow-list. Published each time a check refuses it. */
 export const targetRefused = new EventChannel<TargetRefusedEvent>('externalname:targets:target-refused');
 
 /** Payload of {@link addressRefused}. */
@@ -74,29 +74,29 @@ export interface AddressRefusedEvent {
   readonly reason: string;
 }
 
-/** A target resolved to an address that must not be dialled. Told each time that a check refuses it. */
+/** A target resolved to an address that must not be dialled. Published each time a check refuses it. */
 export const addressRefused = new EventChannel<AddressRefusedEvent>('externalname:targets:address-refused');
 
 /** Payload of {@link sourceDegraded}. */
 export interface SourceDegradedEvent {
-  /** The Service, or the host, that it follows. */
+  /** The Service or host that the source follows. */
   readonly name: string;
-  /** Which kind of source it is. */
+  /** The kind of source. */
   readonly source: 'kubernetes' | 'dns' | 'static';
-  /** The last good target, which stays in use; left out where there never was one. */
+  /** The last good target, which stays in use. Missing if there never was one. */
   readonly target?: string;
-  /** The stable code of the error, where it has one. */
+  /** The stable code of the error, if it has one. */
   readonly code?: string;
   /** Why the source has no fresh answer. */
   readonly error: unknown;
 }
 
-/** A source cannot confirm its target any more and holds on to the last good one. Told once until it recovers. */
+/** A source can no longer confirm its target and keeps the last good one. Published once until it recovers. */
 export const sourceDegraded = new EventChannel<SourceDegradedEvent>('externalname:targets:source-degraded');
 
 /** Payload of {@link sourceRecovered}. */
 export interface SourceRecoveredEvent extends TargetFacts {
-  /** How long it could not confirm its target, in milliseconds. */
+  /** How long the source could not confirm its target, in milliseconds. */
   readonly degradedMillis: number;
 }
 
@@ -105,34 +105,34 @@ export const sourceRecovered = new EventChannel<SourceRecoveredEvent>('externaln
 
 /** Payload of {@link answerIgnored}. */
 export interface AnswerIgnoredEvent {
-  /** What stays in use. */
+  /** The target that stays in use. */
   readonly target: string;
   /** The source that was believed. */
   readonly source: 'kubernetes' | 'dns' | 'static';
-  /** What the lower source said. */
+  /** The target that the lower source named. */
   readonly ignoredTarget: string;
   /** The source whose answer was not believed. */
   readonly ignoredSource: 'kubernetes' | 'dns' | 'static';
-  /** How much longer it will be ignored if it keeps saying so, in milliseconds. */
+  /** How much longer that answer is ignored if the source keeps giving it, in milliseconds. */
   readonly remainingMillis: number;
 }
 
 /**
- * Of several sources, a lower one named another target than a better one did before it went silent, and it may
- * only be an old answer from a cache. Told while that is so.
+ * A lower source names another target than a better one did before it went silent. It may only be an old answer from a
+ * cache, so it is ignored for a while. Published while that is so.
  */
 export const answerIgnored = new EventChannel<AnswerIgnoredEvent>('externalname:targets:answer-ignored');
 
 /** Payload of {@link splitBrainSeen}. */
 export interface SplitBrainEvent {
-  /** The Service, as the one who saw it knows it. */
+  /** The Service, by the name that the observer uses. */
   readonly name: string;
-  /** The hosts whose servers both take writes; the one that the Service stands for first. */
+  /** The hosts whose servers both accept writes, starting with the one that the Service stands for. */
   readonly targets: readonly string[];
 }
 
 /**
- * Two servers of one Service take writes at the same time: what is written to the one that is left behind is lost. Told each time that
- * it is seen, by a pool with ready sessions or by the probes of a switch.
+ * Two servers of one Service accept writes at the same time, so writes to the old one will be lost. Published each time a pool
+ * with ready sessions, or a probe of a switch, sees it.
  */
 export const splitBrainSeen = new EventChannel<SplitBrainEvent>('externalname:targets:split-brain');

@@ -1,12 +1,12 @@
 import type { IdentityTarget } from './tls-identity.ts';
 
 /**
- * Says of a certificate that TLS did not accept whose it is and what to do. OpenSSL's own message names neither: "certificate is not
- * yet valid".
+ * Explains a certificate that TLS did not accept: whose it is and what to do. OpenSSL's own message ("certificate is not yet valid")
+ * says neither.
  *
- * @param date the wall clock of this machine: what a certificate's validity is held against
- * @returns an error with the same `code` (`CERT_HAS_EXPIRED`, `SELF_SIGNED_CERT_IN_CHAIN`, ...) and the one that was given as its
- * `cause`; or the error itself if it is about something else
+ * @param date the wall clock of this machine, which a certificate's validity is compared with
+ * @returns an error with the same `code` (`CERT_HAS_EXPIRED`, `SELF_SIGNED_CERT_IN_CHAIN`, ...) and the given error as its
+ * `cause`; or the given error itself if it is about something else
  *
  * @example
  * ```ts
@@ -22,9 +22,9 @@ export function explainCertificateFailure(target: IdentityTarget, error: unknown
 }
 
 const untrusted = () =>
-  'was issued by an authority that is not trusted here. Give the certificate of that authority as ssl.ca, with every authority between the two';
+  'was issued by an authority that is not trusted here. Give the certificate of that authority as ssl.ca, with all intermediate ones';
 const selfSigned = () =>
-  'was issued by nobody but the server itself. Give that certificate as ssl.ca, or the server one of an authority that is trusted here';
+  'was signed by the server itself. Give that certificate as ssl.ca, or give the server one from an authority that is trusted here';
 
 // Codes: OpenSSL, X509_STORE_CTX_get_error(3), as Node.js names them.
 const hints: Readonly<Record<string, (now: string) => string>> = {

@@ -6,11 +6,11 @@ import { printable } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
 import { aText, listOf, objectOf } from '../shape.ts';
 
-/** The name that a server has to prove, and how it came about. A `Target` is one. */
+/** The name that a server has to prove, and the names that led to it. A `Target` has both. */
 export interface IdentityTarget {
-  /** The name to verify: a host name, or an IP address where the application named one. */
+  /** The name to verify: a host name, or an IP address if the application named one. */
   readonly externalName: string;
-  /** The names that led there, the Service's first. */
+  /** The names that led to it, starting with the Service's. */
   readonly via: readonly string[];
 }
 
@@ -18,22 +18,22 @@ export interface IdentityTarget {
 export interface TlsIdentity {
   /** Sent as SNI. Empty for an IP address, which SNI cannot carry (RFC 6066 section 3). */
   readonly servername: string;
-  /** Checks the certificate for the target's name, whatever name the connection was opened with. */
+  /** Checks the certificate against the target's name, whatever name the connection was opened with. */
   readonly checkServerIdentity: (hostname: string, certificate: PeerCertificate) => Error | undefined;
 }
 
 /**
- * The certificate of the server is for another name. Nothing but the handshake was sent.
+ * The certificate of the server is for another name. Only the handshake was sent.
  * Code `ERR_EXTERNALNAME_TLS_IDENTITY`; `cause` is Node's own `ERR_TLS_CERT_ALTNAME_INVALID`.
  */
 export class TlsIdentityError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** The work did not happen, so repeating it is safe. */
   override readonly outcome = 'not-executed';
   /** The name that the certificate should have had. */
   readonly wanted: string;
-  /** The names that led to it, the Service's first. */
+  /** The names that led to it, starting with the Service's. */
   readonly via: readonly string[];
-  /** The names and addresses that the certificate has; of its common name only where it has no others. */
+  /** The names and addresses in the certificate. The common name counts only if there are no others. */
   readonly certificateNames: readonly string[];
 
   constructor(target: IdentityTarget, certificateNames: readonly string[], options?: ExternalNameErrorOptions) {
@@ -47,11 +47,11 @@ export class TlsIdentityError extends ExternalNameError {
 /**
  * Makes the TLS options for a target: the server has to prove the ExternalName, not the name of the Service.
  *
- * The rules are those of Node's `tls.checkServerIdentity` (wildcards for one whole left-most label), with one that is
- * stricter: the common name counts only where the certificate has no subject alternative names of any kind
- * (RFC 6125 section 6.4.4), while Node also uses it beside alternative names that are no DNS names.
+ * The rules are those of Node's `tls.checkServerIdentity` (wildcards for one whole left-most label), with one
+ * stricter: the common name counts only if the certificate has no subject alternative names of any kind
+ * (RFC 6125 section 6.4.4). Node also uses it if none of the alternative names is a DNS name.
  *
- * The chain of trust is checked by TLS itself: keep `rejectUnauthorized` on, and pass `ca` where the CA is your own.
+ * TLS itself checks the chain of trust: keep `rejectUnauthorized` on, and pass `ca` if the CA is your own.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export function tlsIdentity(target: IdentityTarget): TlsIdentity {
   };
 }
 
-/** Node throws for names that it cannot read, and what throws here ends the process: TLS calls it from an event. */
+/** Node throws for names that it cannot read. A throw here would end the process, because TLS calls this from an event. */
 function nodesVerdict(wanted: string, certificate: PeerCertificate): Error | undefined {
   try {
     return process.getBuiltinModule('node:tls').checkServerIdentity(wanted, certificate);
@@ -83,8 +83,8 @@ function nodesVerdict(wanted: string, certificate: PeerCertificate): Error | und
 }
 
 /**
- * Node.js 22.23 finds no IPv6 address in any certificate, as it passes the literal through `domainToASCII`. So an address is also
- * looked for among the certificate's addresses here; those are the only names that count for one (RFC 9525 section 6.5).
+ * Node.js 22.23 finds no IPv6 address in any certificate, because it passes the literal through `domainToASCII`. So this also
+ * looks among the certificate's addresses, the only names that count for an address (RFC 9525 section 6.5).
  */
 function namesIpv6(certificate: PeerCertificate, wanted: string): boolean {
   if (isIP(wanted) !== 6) return false;
@@ -95,7 +95,7 @@ function namesIpv6(certificate: PeerCertificate, wanted: string): boolean {
   );
 }
 
-/** Node falls back to the common name where alternative names are there but none is a DNS name. We do not. */
+/** Node falls back to the common name if there are alternative names but none is a DNS name. We do not. */
 function withoutUnusedCommonName(certificate: PeerCertificate): PeerCertificate {
   if (!certificate.subjectaltname || certificate.subject === undefined) return certificate;
   const { CN: _, ...subject } = certificate.subject;
@@ -103,8 +103,8 @@ function withoutUnusedCommonName(certificate: PeerCertificate): PeerCertificate 
 }
 
 /**
- * Node lets `prim*.example.com` stand for `primary.example.com`. RFC 9525 section 6.3 has a wildcard stand for one whole label, the
- * leftmost, and so have the allow-list and this package's documentation.
+ * Node lets `prim*.example.com` stand for `primary.example.com`. In RFC 9525 section 6.3, as in the allow-list
+ * and the documentation of this package, a wildcard stands for one whole label, the leftmost.
  */
 function withoutPartialWildcards(certificate: PeerCertificate): PeerCertificate {
   const { subjectaltname, subject } = certificate;
@@ -123,8 +123,8 @@ function isWholeLabel(name: string): boolean {
 }
 
 /**
- * The names as they stand in the certificate. For display: the decision is Node's.
- * A name with a comma or a quote in it is quoted by Node, as a JSON string (CVE-2021-44532).
+ * The names in the certificate, for display only: Node decides.
+ * Node quotes a name with a comma or a quote in it, as a JSON string (CVE-2021-44532).
  */
 function namesOfCertificate(certificate: PeerCertificate): readonly string[] {
   const { subjectaltname, subject } = certificate;
@@ -148,6 +148,6 @@ function identityMessage(target: IdentityTarget, certificateNames: readonly stri
   );
 }
 
-// A certificate may hold thousands of names, and whoever answers the connection wrote them.
+// A certificate may hold thousands of names, and the peer wrote them.
 const mostNamesShown = 10;
 const longestNameShown = 253;

@@ -6,7 +6,7 @@ import { canonicalName } from './dns-name.ts';
 export interface ClusterContext {
   /** The pod's own namespace; `default` outside a cluster. */
   readonly namespace: string;
-  /** The cluster's DNS domain; `cluster.local` where nothing says otherwise. */
+  /** The cluster's DNS domain; `cluster.local` if nothing says otherwise. */
   readonly clusterDomain: string;
 }
 
@@ -34,7 +34,7 @@ export function discoverClusterContext(options: ClusterContextOptions): ClusterC
 }
 
 /**
- * The cluster that kubelet wrote into a search list; undefined outside of a pod.
+ * The cluster that kubelet wrote into the search list. Undefined outside a pod.
  *
  * @internal
  */
@@ -48,6 +48,6 @@ function namespaceOfServiceAccount(): string | undefined {
   try {
     return readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').trim() || undefined;
   } catch {
-    return undefined; // Not in a pod, or a pod without a service account: the search list may still tell.
+    return undefined; // Not in a pod, or in one without a service account: the search list may still tell.
   }
 }

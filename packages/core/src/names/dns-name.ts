@@ -7,12 +7,12 @@ export const longestName = 253;
 /** Longest label (RFC 1035 section 2.3.4). */
 export const longestLabel = 63;
 
-/** Why a text is no host name, in the words of the field. */
+/** Why a text is not a host name. */
 export type HostNameProblem = 'empty' | 'too-long' | 'label-empty' | 'label-too-long' | 'label-syntax';
 
 /**
  * The form in which names are compared: lower case, without the trailing dot.
- * DNS compares without regard to case (RFC 4343), and only for ASCII; other characters are left as they are.
+ * DNS ignores case (RFC 4343), but only of ASCII letters. Other characters stay as they are.
  */
 export function canonicalName(name: string): string {
   checkText('name', name);
@@ -22,10 +22,10 @@ export function canonicalName(name: string): string {
 
 /**
  * Checks the syntax of a host name: letters, digits and hyphens, no hyphen at the ends of a label
- * (RFC 952, RFC 1123 section 2.1), with the lengths of RFC 1035. One trailing dot is fine. Underscores
+ * (RFC 952, RFC 1123 section 2.1), with the lengths of RFC 1035. One trailing dot is allowed. Underscores
  * are not: they name services and keys, never hosts.
  *
- * @returns the first problem, or `undefined` where there is none.
+ * @returns the first problem, or `undefined` if there is none.
  */
 export function hostNameProblem(name: string): HostNameProblem | undefined {
   checkText('name', name);
@@ -43,7 +43,7 @@ export function hostNameProblem(name: string): HostNameProblem | undefined {
 /**
  * Returns the canonical form of a host name.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where it is none.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if `name` is not a host name.
  */
 export function parseHostName(name: string, argument = 'name'): string {
   checkText('argument', argument);
@@ -52,13 +52,13 @@ export function parseHostName(name: string, argument = 'name'): string {
   if (problem !== undefined) {
     throw new InvalidArgumentError(
       argument || 'name',
-      `${JSON.stringify(name.slice(0, 300))} is no host name: ${explain[problem]}`,
+      `${JSON.stringify(name.slice(0, 300))} is not a host name: ${explain[problem]}`,
     );
   }
   return canonicalName(name);
 }
 
-/** Whether `name` is `domain` or a name below it. Both in any case, with or without the trailing dot. */
+/** Whether `name` is `domain` or a name below it. Case and trailing dots do not matter. */
 export function isWithin(name: string, domain: string): boolean {
   checkText('domain', domain);
   const inner = canonicalName(name);

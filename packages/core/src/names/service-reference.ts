@@ -3,7 +3,7 @@ import { checkText } from '../input.ts';
 import { aText, checkOptions, optional } from '../shape.ts';
 import { canonicalName, hostNameProblem } from './dns-name.ts';
 
-/** A Service, by the names that Kubernetes and its DNS know it by. */
+/** A Service, by its names in Kubernetes and in cluster DNS. */
 export interface ServiceReference {
   /** `metadata.name` */
   readonly name: string;
@@ -27,7 +27,7 @@ export interface ServiceReferenceDefaults {
  * Reads a Service's name as an application writes it: `webscaler-db`, `webscaler-db.default`,
  * `webscaler-db.default.svc`, `webscaler-db.default.svc.cluster.local`, each with or without a trailing dot.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where the text is none of these.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if the text is none of these.
  *
  * @example
  * ```ts
@@ -39,13 +39,13 @@ export function parseServiceReference(text: string, defaults: ServiceReferenceDe
   checkDefaults(defaults);
   const name = canonicalName(text);
   if (hostNameProblem(name) !== undefined) {
-    throw new InvalidArgumentError('service', `${JSON.stringify(text.slice(0, 300))} is no name of a Service`);
+    throw new InvalidArgumentError('service', `${JSON.stringify(text.slice(0, 300))} is not the name of a Service`);
   }
   const [service = '', namespace, svc, ...zone] = name.split('.');
   if (svc !== undefined && svc !== 'svc') {
     throw new InvalidArgumentError(
       'service',
-      `${JSON.stringify(text)} is no Service: write <name>, <name>.<namespace> or <name>.<namespace>.svc.<cluster domain>`,
+      `${JSON.stringify(text)} is not the name of a Service: write <name>, <name>.<namespace> or <name>.<namespace>.svc.<cluster domain>`,
     );
   }
   return serviceReference(service, {

@@ -18,8 +18,8 @@ export interface TargetPattern {
 /**
  * Reads an entry of an allow-list.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for anything that is no pattern. A bare `*` or `*.`
- * before a single label is refused: that would allow a whole top-level domain by a slip.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for anything that is not a pattern. A bare `*`, or `*.`
+ * before a single label, is refused: it would allow a whole top-level domain by mistake.
  */
 export function parseTargetPattern(text: string, argument = 'allowedTargets'): TargetPattern {
   checkText('argument', argument);
@@ -29,20 +29,20 @@ export function parseTargetPattern(text: string, argument = 'allowedTargets'): T
   if (hostNameProblem(name) !== undefined) {
     throw new InvalidArgumentError(
       argument || 'pattern',
-      `${JSON.stringify(text.slice(0, 300))} is no target: write an exact host name, or *.domain for exactly one label before it`,
+      `${JSON.stringify(text.slice(0, 300))} is not a target: write an exact host name, or *.domain for exactly one label`,
     );
   }
   const canonical = canonicalName(name);
   if (wildcard && !canonical.includes('.')) {
     throw new InvalidArgumentError(
       argument || 'pattern',
-      `${JSON.stringify(text)} would allow a whole top-level domain: name a longer one`,
+      `${JSON.stringify(text)} would allow a whole top-level domain: write a longer one`,
     );
   }
   return { kind: wildcard ? 'one-label' : 'exact', name: canonical };
 }
 
-/** Whether any of the patterns allows `name`, in any case, with or without the trailing dot. */
+/** Whether any of the patterns allows `name`. Case and the trailing dot do not matter. */
 export function matchesTargetPattern(name: string, patterns: readonly TargetPattern[]): boolean {
   listOf(aPattern)('patterns', patterns);
   const canonical = canonicalName(name);

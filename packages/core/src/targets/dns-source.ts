@@ -269,8 +269,8 @@ export class DnsTargetSource implements TargetSource {
     if (!isService || !isResolutionError(error) || error.failure !== 'not-found' || error.chain.length > 0)
       return error;
     const detail =
-      `${error.detail}: the cluster's DNS knows no Service ${service} in namespace ${namespace}. Look at both names with ` +
-      `"kubectl get service ${service} --namespace ${namespace}"; outside the cluster, nobody knows them`;
+      `${error.detail}: the cluster's DNS does not know a Service ${service} in namespace ${namespace}. Look at both names with ` +
+      `"kubectl get service ${service} --namespace ${namespace}"; outside the cluster, no DNS server knows them`;
     return new ResolutionError(error.failure, error.hostname, { detail, cause: error.cause });
   }
 
@@ -482,7 +482,7 @@ export interface FollowedName {
 export function followedName(options: Omit<DnsTargetSourceOptions, 'resolver'>): FollowedName {
   const { service, name, namespace, clusterDomain = 'cluster.local' } = options;
   if ((service === undefined) === (name === undefined)) {
-    throw new InvalidArgumentError('service', 'give either service or name');
+    throw new InvalidArgumentError('service', 'give either `service` or `name`');
   }
   if (service === undefined) return { name: parseHostName(name ?? ''), clusterDomain: parseHostName(clusterDomain) };
   const reference =
@@ -492,7 +492,7 @@ export function followedName(options: Omit<DnsTargetSourceOptions, 'resolver'>):
 
 function positive(value: number, argument: string): number {
   if (Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError(argument, `${value} is no time: write milliseconds, more than 0`);
+  throw new InvalidArgumentError(argument, `must be a number of milliseconds above 0, got ${value}`);
 }
 
 // By its mark and shape, not its class: the resolver may come with another copy of this package.

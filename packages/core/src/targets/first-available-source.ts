@@ -75,7 +75,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     checkMethods('clock', Object(dependencies).clock, ['now', 'date', 'schedule']);
     const { clock } = dependencies;
     const { settleMillis = defaultSettleMillis, timeoutMillis = defaultTimeoutMillis } = ownOptions(options);
-    if (sources.length === 0) throw new InvalidArgumentError('sources', 'name one at least');
+    if (sources.length === 0) throw new InvalidArgumentError('sources', 'must name at least one source');
     this.#sources = [...sources];
     this.#reviewMillis = Math.max(settleMillis, shortestReviewMillis);
     this.#timeoutMillis = timeoutMillis;

@@ -51,7 +51,7 @@ describe('the policy of a Service', () => {
 
   it('refuses the Service itself, which it is when it has no CNAME, unless it is listed', () => {
     const itself = { externalName: 'webscaler-db.default.svc.cluster.local', via: [] };
-    expect(() => policy.checkTarget(itself)).toThrow(/has no CNAME.*\(or no longer\) of type ExternalName/);
+    expect(() => policy.checkTarget(itself)).toThrow(/has no CNAME.*is no longer, of type ExternalName/);
     createTargetPolicy({ service, allowedTargets: [itself.externalName] }).checkTarget(itself);
   });
 

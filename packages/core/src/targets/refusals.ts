@@ -112,7 +112,7 @@ export class AllowListRequiredError extends ExternalNameError {
   constructor(name: string | undefined, options?: ExternalNameErrorOptions) {
     super(
       'ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED',
-      `${name ?? 'this Service'} needs an allow-list, because whoever can edit the Service chooses where connections go. ` +
+      `${name ?? 'this Service'} needs an allow-list, because anyone who can edit the Service chooses where connections go. ` +
         "Write allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'] with the hosts that it may point to " +
         "('*.example.com' stands for one label), or allowedTargets: 'any' to trust whatever it says",
       options,
@@ -130,8 +130,8 @@ function refusalMessage(target: TargetName, allowed: readonly string[]): string 
   const known = allowed.join(', ') || 'none';
   if (target.via.length === 0 && /\.svc\./.test(target.externalName)) {
     return (
-      `refused target ${described(target)}: it has no CNAME, so it stands for itself, as a Service does that is not ` +
-      `(or no longer) of type ExternalName. If that is meant, add the name to allowedTargets (now: ${known})`
+      `refused target ${described(target)}: it has no CNAME, so the Service is not, or is no longer, of type ` +
+      `ExternalName. If that is meant, add the name to allowedTargets (now: ${known})`
     );
   }
   return `refused target ${described(target)}: if the switch was meant, add it to allowedTargets (now: ${known})`;
@@ -153,5 +153,5 @@ const explain: Record<AddressRefusal, string> = {
   transition:
     'it only wraps an IPv4 address for a relay or translator. If it is meant, name its network in allowedNetworks',
   'outside-allowed-networks': 'it is outside allowedNetworks. If it is meant, add its network there',
-  'no-address': 'it is no IP address',
+  'no-address': 'it is not an IP address',
 };

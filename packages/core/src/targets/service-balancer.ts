@@ -131,7 +131,7 @@ interface SetAside {
 }
 
 function settingsOf(services: readonly BalancedService[]): readonly Settings[] {
-  if (services.length === 0) throw new InvalidArgumentError('services', 'name one at least');
+  if (services.length === 0) throw new InvalidArgumentError('services', 'must name at least one Service');
   const names = new Set(services.map((service) => service.name));
   if (names.size < services.length) throw new InvalidArgumentError('services', 'two have the same name');
   return services.map(({ name, priority = 0, weight = 1 }) => ({ name, priority, weight }));
