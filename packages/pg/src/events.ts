@@ -90,7 +90,7 @@ export interface RetryEvent {
   readonly error: unknown;
   /** What kind of failure that is. */
   readonly kind: FailureKind;
-  /** What is known of the attempt that failed. */
+  /** What is known about the attempt that failed. */
   readonly outcome: Outcome;
 }
 
@@ -100,33 +100,33 @@ export interface OperationEvent {
   readonly name: string;
   /** Which call it was. */
   readonly operation: 'query' | 'transaction';
-  /** From the call to its answer, in milliseconds: waits for a connection and retries included. */
+  /** From the call to its answer, in milliseconds, including waits for a connection and retries. */
   readonly durationMillis: number;
   /** How often it was tried, from 1. */
   readonly attempts: number;
-  /** From the end of the first attempt to that of the last, in milliseconds; left out where there was one attempt. */
+  /** From the end of the first attempt to the end of the last, in milliseconds; left out if there was only one. */
   readonly retriedMillis?: number;
-  /** Where the pool pointed at the end. */
+  /** The target of the pool at the end. */
   readonly target?: string;
-  /** Why it failed; left out where it did not. */
+  /** Why it failed; left out if it succeeded. */
   readonly error?: unknown;
   /** What kind of failure that is. */
   readonly kind?: FailureKind;
 }
 
-/** A caller who found no connection at hand does not wait any longer. Channel `externalname:pg:wait`. */
+/** A caller that had to wait for a connection has got one, or gave up. Channel `externalname:pg:wait`. */
 export interface WaitEvent {
   /** The Service, or the host, as it was given. */
   readonly name: string;
-  /** How long the caller waited, in milliseconds, a new connection included; 0 where `maxWaiting` refused the call. */
+  /** How long the caller waited, in milliseconds, including the time to open a connection; 0 if `maxWaiting` refused the call. */
   readonly durationMillis: number;
-  /** Why there was no connection; left out where there was one. */
+  /** Why there was no connection; left out if there was one. */
   readonly error?: unknown;
   /** What kind of failure that is; `deadline` if the time was up. */
   readonly kind?: FailureKind;
 }
 
-/** A server that had fallen silent was asked for a sign of life. Channel `externalname:pg:probe`. */
+/** A server that went silent was probed. Channel `externalname:pg:probe`. */
 export interface ProbeEvent {
   /** The Service, as it was given. */
   readonly name: string;
@@ -151,9 +151,9 @@ export interface ServiceNotFollowedEvent {
 
 /** A pool moved to another target. See {@link SwitchEvent}. */
 export const switched = new EventChannel<SwitchEvent>('externalname:pg:switch');
-/** Nothing is left on earlier targets. See {@link DrainedEvent}. */
+/** No connection to an earlier target is left. See {@link DrainedEvent}. */
 export const drained = new EventChannel<DrainedEvent>('externalname:pg:drained');
-/** Addresses that connections led to have left the target's name. See {@link AddressesLeftEvent}. */
+/** Connections led to addresses that have left the target's name. See {@link AddressesLeftEvent}. */
 export const addressesLeft = new EventChannel<AddressesLeftEvent>('externalname:pg:addresses-left');
 /** A target is not followed, or not yet. See {@link TargetRefusedEvent}. */
 export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
@@ -161,11 +161,11 @@ export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externaln
 export const connected = new EventChannel<ConnectEvent>('externalname:pg:connect');
 /** A call is over. See {@link OperationEvent}. */
 export const operationEnded = new EventChannel<OperationEvent>('externalname:pg:operation');
-/** A caller does not wait any longer. See {@link WaitEvent}. */
+/** A caller has got a connection, or gave up. See {@link WaitEvent}. */
 export const waited = new EventChannel<WaitEvent>('externalname:pg:wait');
-/** A silent server was asked for a sign of life. See {@link ProbeEvent}. */
+/** A silent server was probed. See {@link ProbeEvent}. */
 export const serverProbed = new EventChannel<ProbeEvent>('externalname:pg:probe');
-/** Work that was not executed is done again. See {@link RetryEvent}. */
+/** Work that did not run is retried. See {@link RetryEvent}. */
 export const retried = new EventChannel<RetryEvent>('externalname:pg:retry');
-/** A plain host is a Service, and its pool does not follow it. See {@link ServiceNotFollowedEvent}. */
+/** A plain host is a Service, but its pool does not follow it. See {@link ServiceNotFollowedEvent}. */
 export const serviceNotFollowed = new EventChannel<ServiceNotFollowedEvent>('externalname:pg:service-not-followed');

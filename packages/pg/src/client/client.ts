@@ -117,7 +117,7 @@ export class Client extends pg.Client {
     });
   }
 
-  /** Keeps to itself what becomes of one attempt. @internal */
+  /** Hides the events of a single attempt. @internal */
   override emit(name: string | symbol, ...values: unknown[]): boolean {
     // The end of one attempt is not the end of the client.
     if (this.#state.name === 'connecting' && (name === 'connect' || name === 'end')) return false;

@@ -62,6 +62,6 @@ export function attemptView(
 // Other kinds of clients have none, and were refused before.
 function emitterOf(client: pg.Client): NodeJS.EventEmitter {
   const { connection } = internalsOf(client);
-  if (connection === undefined) throw new TypeError('a client without a connection cannot be made anew');
+  if (connection === undefined) throw new TypeError('a client without a connection cannot be reset');
   return connection;
 }

@@ -9,7 +9,7 @@ export interface Attempts {
   failedAt: number | undefined;
 }
 
-/** What the event of a call tells beside its outcome. */
+/** What the event of a call contains in addition to its outcome. */
 export interface Operation {
   readonly name: string;
   readonly operation: 'query' | 'transaction';
@@ -17,7 +17,7 @@ export interface Operation {
   readonly target: () => string | undefined;
 }
 
-/** Runs a call, and tells of its end if anybody listens. Unheard it costs one comparison. */
+/** Runs a call, and publishes its end. Without a subscriber this costs one comparison. */
 export function tellOperation<T>(
   { name, operation, clock, target }: Operation,
   run: (attempts: Attempts | undefined) => Promise<T>,
@@ -44,7 +44,7 @@ export function tellOperation<T>(
   return result;
 }
 
-/** Tells of a retry, and counts it. */
+/** Publishes a retry, and counts it. */
 export function tellRetry(
   clock: Clock,
   attempts: Attempts | undefined,

@@ -38,7 +38,7 @@ export class Checkout {
   turn: Place<Checkout> | undefined;
   readonly #item: PendingItem;
   readonly #host: CheckoutHost;
-  /** When it began to wait, in `now()` milliseconds, if anybody wants to know. */
+  /** When it began to wait, in `now()` milliseconds, if the event has a subscriber. */
   #waitsSince: number | undefined;
   #isAnswered = false;
   #timer: Timer | undefined;
@@ -71,7 +71,7 @@ export class Checkout {
     return this.#request?.lastError;
   }
 
-  /** No connection is at hand for it. */
+  /** It has to wait for a connection. */
   beginToWait(): void {
     if (waited.hasSubscribers) this.#waitsSince = this.#host.clock.now();
   }

@@ -16,11 +16,11 @@ export interface PoolStatus {
   readonly candidate: Target | undefined;
   /** Why the candidate, or the target that the Service points at now, is not followed. */
   readonly refusal: { readonly target: string; readonly error: unknown; readonly kind: FailureKind } | undefined;
-  /** How long the pool has pointed at `target`, in milliseconds; `undefined` where there is none. */
+  /** How long the pool has pointed at `target`, in milliseconds; `undefined` if there is none. */
   readonly targetMillis: number | undefined;
   /**
-   * How long ago the source's authority said where the Service points, in milliseconds: a good answer of DNS, a sign of life of the
-   * watch. `undefined` before the first one, for a plain host, and for a source that does not say.
+   * How long ago the source confirmed where the Service points, in milliseconds: by a good answer of DNS, or a sign of life of the
+   * watch. `undefined` before the first confirmation, for a plain host, and for a source that does not say.
    */
   readonly confirmedMillisAgo: number | undefined;
   /** How often the pool has moved. */
@@ -32,9 +32,9 @@ export interface PoolStatus {
   readonly serving: boolean;
   /** How long ago the current target was last heard from, in milliseconds; `undefined` if it never was. Long in an idle pool. */
   readonly servedMillisAgo: number | undefined;
-  /** The most connections to the current target at a time: the option `max`. */
+  /** The maximum number of connections to the current target: the option `max`. */
   readonly max: number;
-  /** Connections of every kind, by the role of their server and by what is done with them. Kinds without a connection are left out. */
+  /** How many connections there are, by the role of their server and by state. Combinations without a connection are left out. */
   readonly connections: readonly ConnectionCount[];
   /** Connections to the current target. */
   readonly total: number;
@@ -48,16 +48,16 @@ export interface PoolStatus {
   readonly readySessions: Readonly<Record<string, number>>;
 }
 
-/** How many connections have servers of one role, and are used in one way. */
+/** How many connections have servers of one role, and are in one state. */
 export interface ConnectionCount {
   /**
    * As far as the server has said: `primary` takes writes, `standby` is in recovery, `read-only` is a primary whose sessions take no
    * writes (`default_transaction_read_only`), `unknown` has not said.
    */
   readonly role: 'primary' | 'standby' | 'read-only' | 'unknown';
-  /** `idle`, `used`, `connecting`, or `draining`: in use and never to be handed out again. */
+  /** `idle`, `used`, `connecting`, or `draining` (in use, and never handed out again). */
   readonly state: 'idle' | 'used' | 'connecting' | 'draining';
-  /** How many there are, 1 at least. */
+  /** How many there are, at least 1. */
   readonly count: number;
 }
 
