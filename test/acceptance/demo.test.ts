@@ -48,7 +48,7 @@ describe('the demo', () => {
     expect(refused.stdout).toBe('');
   });
 
-  it('ends with exit status 0, as the verdict held', () => {
+  it('ends with exit status 0, because the verdict held', () => {
     expect(ending).toEqual({ code: 0, signal: null });
   });
 
@@ -82,7 +82,7 @@ describe('the demo', () => {
     expect(writes.failed).toBeLessThanOrEqual(10);
   });
 
-  it('kills the primary for good: nobody listens there, and its process is gone', () => {
+  it('kills the primary for good: nothing listens on its port, and its process is gone', () => {
     expect(seen.knock).toBe('ECONNREFUSED');
     expect(seen.primaryProcesses).toEqual([]);
   });
@@ -120,7 +120,7 @@ describe('the demo', () => {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  it('ends with a plot of writes a second by server, the verdict, and what to do next', () => {
+  it('ends with a plot of writes per second by server, the verdict, and what to do next', () => {
     const plot = demo.stderr.slice(demo.stderr.indexOf('Writes a second, by server'));
     // Both servers have written, one after the other and the first one again.
     const [, primary = '', secondary = ''] =

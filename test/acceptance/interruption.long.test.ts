@@ -25,7 +25,7 @@ describe.concurrent('Ctrl-C', () => {
 });
 
 describe.concurrent('Ctrl-C through a package manager, which sends SIGTERM beside it', () => {
-  it('is Ctrl-C to the exit status, although SIGTERM may be heard first', async () => {
+  it('counts as Ctrl-C in the exit status, even if SIGTERM arrives first', async () => {
     await using demo = await DemoProcess.start([]);
     await demo.says(/every worker writes to primary-db/);
     demo.send('SIGTERM');

@@ -121,7 +121,7 @@ describe('the verdict of the demo', () => {
 });
 
 describe('what the demo takes for dead', () => {
-  it('is no server whose processes live', async () => {
+  it('is not a server whose processes live', async () => {
     const { primary } = pair;
     const processes = await serverProcessIds(primary);
     expect(processes).toContain(primary.processId);

@@ -12,7 +12,7 @@ export const secondaryName = 'secondary-db.example.com';
 export class Scenario implements AsyncDisposable {
   readonly pair: PostgresPair;
   readonly cluster: LocalCluster;
-  /** Between clients and each server, by the server's name; none where clients connect directly. */
+  /** Between clients and each server, by the server's name; none if clients connect directly. */
   readonly #proxies: ReadonlyMap<string, FaultProxy>;
 
   private constructor(pair: PostgresPair, cluster: LocalCluster, proxies: ReadonlyMap<string, FaultProxy>) {
@@ -62,7 +62,7 @@ export class Scenario implements AsyncDisposable {
     ]);
   }
 
-  /** @param make the class, where it is not to be that of the sources */
+  /** @param make the class, if not that of the sources */
   ours(options: PoolOptions = {}, make: typeof Pool = Pool): Pool {
     const pool = new make({
       service: 'webscaler-db',
@@ -118,7 +118,7 @@ export class Scenario implements AsyncDisposable {
 }
 
 // getaddrinfo waits for 5 s and asks twice; it cannot be told a port, so c-ares stands in for it. A new one each time, for
-// c-ares shortens its time-out to what it has seen of a server.
+// c-ares shortens its timeout to what it has seen of a server.
 function lookupAt(nameserver: string): LookupFunction {
   return (hostname, options, callback) => {
     const resolver = new dns.Resolver({ timeout: 5_000, tries: 2 });
@@ -142,7 +142,7 @@ function socketWith(lookup: LookupFunction): net.Socket {
   return socket;
 }
 
-/** The middle of some numbers; NaN where there are none. */
+/** The middle of some numbers; NaN if there are none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = Math.floor(sorted.length / 2);

@@ -1,13 +1,13 @@
 /**
- * What becomes of writes in each fault, on real servers under load: our pool beside plain `pg.Pool`, in the same run.
+ * What happens to writes in each fault, on real servers under load: our pool compared with plain `pg.Pool`, in the same run.
  * Prints a table; `docs/guides/fault-matrix.md` keeps one and explains it.
  *
  *   pnpm bench:faults [--row=NAME ...] [--json]
  *
  * Three clients at a time, each with 8 workers on a pool of 5: ours with its defaults; `pg` with what it needs to reach the
- * host (see `plainThroughService`); and `pg tuned`, with the time-outs that are usually advised on top of that.
+ * host (see `plainThroughService`); and `pg tuned`, with the timeouts that are usually advised.
  *
- * Exit status 1 where, in ours, a write was lost, done twice or hung, or was called not executed and is stored; or where a
+ * Exit status 1 if, in ours, a write was lost, done twice or hung, or was called not executed and is stored; or if a
  * row could not be run. Times never fail it.
  */
 import { cpus, loadavg } from 'node:os';
@@ -27,9 +27,9 @@ for (const name of values.row ?? []) {
 }
 const chosen = faultRows.filter((row) => values.row === undefined || values.row.includes(row.name));
 
-// What is usually advised where a server may fall silent.
+// What is usually advised if a server may fall silent.
 const tuning = { connectionTimeoutMillis: 3_000, query_timeout: 5_000, keepAlive: true, maxLifetimeSeconds: 30 };
-// Longer than the time-outs of `pg tuned`, and than ours needs to find a half-open connection.
+// Longer than the timeouts of `pg tuned`, and than ours needs to find a half-open connection.
 const recoveryMillis = 9_000;
 
 interface Result {
@@ -100,7 +100,7 @@ async function play(row: FaultRow): Promise<Result> {
     };
     await row.run(stage);
     const { address } = pair.primary;
-    // At least a moment of load after the recovery; and those that never recover are not waited for.
+    // At least a moment of load after the recovery; and the loads that never recover are not waited for.
     await until(() => loads.every((load) => load.hasRecovered(readyAt, address)), recoveryMillis);
     await sleep(500);
     await Promise.all(loads.map((load) => load.stop()));

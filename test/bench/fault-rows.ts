@@ -30,7 +30,7 @@ export interface Stage {
 /** From the fault to the operators' answer, and for faults that pass by themselves, how long they last. */
 const noticeMillis = 1_000;
 
-// What operators do about a primary that is gone.
+// What operators do if a primary is gone.
 async function failOver({ scenario, second, ready }: Stage): Promise<void> {
   await sleep(noticeMillis);
   await second.promote();
@@ -207,7 +207,7 @@ export const faultRows: readonly FaultRow[] = [
   },
   {
     name: 'flapping target',
-    does: 'the primary is fenced, the standby promoted, and the Service patched ten times to and fro, every 200 ms',
+    does: 'the primary is fenced, the standby promoted, and the Service patched back and forth ten times, every 200 ms',
     from: 'the last patch',
     async run(stage) {
       const { scenario, first, second, ready } = stage;

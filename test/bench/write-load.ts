@@ -21,7 +21,7 @@ export interface Account {
   /** Not settled after 15 s. */
   readonly hung: number;
   readonly failed: number;
-  /** Of those that failed: what the error said. Plain pg says nothing. */
+  /** For failed writes: what the error said. Plain pg says nothing. */
   readonly outcomes: { readonly notExecuted: number; readonly unknown: number; readonly untold: number };
   /** Failed with "not executed", and stored all the same. */
   readonly toldWrongly: number;
@@ -30,7 +30,7 @@ export interface Account {
   readonly allWriting: number | undefined;
 }
 
-/** Workers that write one after another through one pool, and what became of each write. */
+/** Workers that write one after another through one pool, and what happened to each write. */
 export class WriteLoad {
   readonly name: string;
   readonly #pool: pg.Pool;

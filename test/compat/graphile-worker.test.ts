@@ -80,7 +80,7 @@ describe('graphile-worker, the connection that listens', () => {
     try {
       await add('before');
       await expect.poll(() => done, { timeout: 5_000 }).toEqual(['before']);
-      // That a job is done is written after it ran, by a statement that nobody repeats, whose failure nobody handles.
+      // A job is marked as done after it ran, by a statement that is not retried and whose failure is not handled.
       await expect.poll(() => jobs(webscaler), { timeout: 5_000 }).toBe(0);
       await change(webscaler);
       await add('after');

@@ -101,7 +101,7 @@ describe.each([
       { name: 'pg-pool.connect', parent: 'after', host: 'webscaler-db', failed: false },
       { name: 'pg.query:SELECT app', parent: 'after', host: 'secondary-db.example.com', failed: false },
     ]);
-    // Whoever waits for it, the first connection to the new server is none of the request that saw the old one die.
+    // The first connection to the new server does not belong to the request that saw the old one die, whichever caller waits for it.
     expect(
       recorded.find(({ name, host }) => name === 'pg.connect' && host === 'secondary-db.example.com')?.parent,
     ).not.toBe('in flight');

@@ -121,7 +121,7 @@ describe.each(clusters)('$name', ({ name, start }) => {
     });
   });
 
-  it('leaves an Event that belongs to the Service, where one may be written', async () => {
+  it('leaves an Event that belongs to the Service, if it may write one', async () => {
     const report = await switchTarget({
       ...switchOptions(cluster.admin),
       to: 'secondary-db.example.com',
@@ -139,14 +139,14 @@ describe.each(clusters)('$name', ({ name, start }) => {
     );
   });
 
-  it('refuses whoever has no rule, and whoever has no valid token', async () => {
+  it('refuses an account without a rule, and one without a valid token', async () => {
     const kubeConfig = stranger.config;
     await expect(kubernetesSource({ service: 'webscaler-db', namespace, kubeConfig }).current()).rejects.toMatchObject({
       code: 'ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN',
     });
-    const nobody = cluster.admin.withToken('no-such-token').config;
+    const unknown = cluster.admin.withToken('no-such-token').config;
     await expect(
-      kubernetesSource({ service: 'webscaler-db', namespace, kubeConfig: nobody }).current(),
+      kubernetesSource({ service: 'webscaler-db', namespace, kubeConfig: unknown }).current(),
     ).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_KUBERNETES_UNAUTHORIZED' });
   });
 
@@ -236,7 +236,7 @@ describe.each(clusters)('$name', ({ name, start }) => {
     it.each([
       ['another type', { spec: { type: 'ClusterIP', ports: [{ port: 5432 }] } }],
       ['externalIPs', { spec: { externalIPs: ['203.0.113.7'] } }],
-    ])('lets nobody set %s on that Service', async (_what, body) => {
+    ])('refuses %s on that Service to everyone', async (_what, body) => {
       const answer = await operator.request('PATCH', path(), body, merge);
       expect(answer.status).toBe(403);
     });
@@ -246,7 +246,7 @@ describe.each(clusters)('$name', ({ name, start }) => {
       expect((await cluster.admin.request('PATCH', path('other-db'), patch, merge)).status).toBe(200);
     });
 
-    it('ends a switch with what it says, and not with a rule of RBAC', async () => {
+    it('ends a switch with its own message, and not with a rule of RBAC', async () => {
       const error = await switchTarget({ ...switchOptions(operator), to: 'secondary-db.example.com' }).catch((e) => e);
       expect(error.report.result).toBe('not-switched');
       expect(error.cause).toMatchObject({ code: 'ERR_EXTERNALNAME_KUBERNETES_REFUSED', status: 403 });

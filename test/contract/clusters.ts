@@ -50,7 +50,7 @@ async function startLocal(): Promise<ContractCluster> {
   const kubeconfig = await cluster.writeKubeconfig();
   return {
     ...common(KubeClient.fromFile(kubeconfig), kubeconfig),
-    // Nobody issues tokens over HTTP there.
+    // The token comes without a request over HTTP here.
     serviceAccountToken: async (namespace, name) => cluster.api.tokenFor({ serviceAccount: name, namespace }),
     apiServer: {
       crash: async () => void cluster.api.fault({ kind: 'refusing' }),

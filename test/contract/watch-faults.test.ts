@@ -35,7 +35,7 @@ describe.each(clusters)('a watch on $name', ({ start }) => {
     await Promise.race([proxy?.close(), new Promise((resolve) => setTimeout(resolve, 500))]);
   });
 
-  it('misses no switch and tells none twice, though it is cut a hundred times', async () => {
+  it('misses no switch and reports none twice, although it is cut a hundred times', async () => {
     await follow({ reconnectInitialMillis: 1, reconnectMaxMillis: 5 });
     const expected = ['primary-db.example.com'];
     for (let round = 0; round < 100; round += 1) {
@@ -51,7 +51,7 @@ describe.each(clusters)('a watch on $name', ({ start }) => {
     await until('one connection', () => proxy.counts.open === 1);
   });
 
-  it('sees the newest switch of those that were made while its history was forgotten', async () => {
+  it('sees the newest of the switches that were made while its history was forgotten', async () => {
     await follow();
     proxy.resetNew();
     proxy.reset();
@@ -79,7 +79,7 @@ describe.each(clusters)('a watch on $name', ({ start }) => {
     await until('it to be confirmed', async () => !(await source.current()).stale);
   });
 
-  it('finds by silence that its path is gone without a word, and sees what was switched meanwhile', async () => {
+  it('detects by silence that its path is gone, and sees what was switched meanwhile', async () => {
     await follow({ silenceMillis: 3_000 });
     for (const connection of proxy.connections) connection.blackHole();
     await patch('secondary-db.example.com');

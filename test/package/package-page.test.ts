@@ -43,7 +43,7 @@ describe('the address of this repository', () => {
     expect(await repositoryAddress(root, ci)).toBe('https://elsewhere.example/owner/name');
   });
 
-  it('is not made up where nothing says it', async () => {
+  it('is not made up if nothing says it', async () => {
     expect(await repositoryAddress(root, {})).toBeUndefined();
   });
 });

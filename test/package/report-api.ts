@@ -88,7 +88,7 @@ function report(name: string, entry: string): void {
 }
 
 /**
- * Every public name carries TSDoc, and so does every member. The report marks those that do not. Of a method with several
+ * Every public name carries TSDoc, and so does every member. The report marks the names without it. Of a method with several
  * signatures the first one speaks for all.
  */
 function undocumented(face: string, file: string): readonly string[] {

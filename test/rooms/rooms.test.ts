@@ -22,7 +22,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['room-validation', 'packages/core/src/validation/a.ts', `import { x } from '../dns/index.ts';`],
   ['room-manifests', 'packages/core/src/manifests/a.ts', `import { x } from '../targets/index.ts';`],
   ['known-room', 'packages/core/src/index.ts', `export { x } from './utils/index.ts';`],
-  ['room-by-its-face', 'packages/core/src/dns/b.ts', `import { x } from '../names/face-of-nobody.ts';`],
+  ['room-by-its-face', 'packages/core/src/dns/b.ts', `import { x } from '../names/other-face.ts';`],
   ['ground-floor', 'packages/core/src/deadline.ts', `import { x } from './names/index.ts';`],
   ['manual-clock-is-for-tests', 'packages/core/src/dns/c.ts', `import { x } from '../manual-clock.ts';`],
   ['package-by-its-face', 'packages/pg/src/b.ts', `import { x } from '../../core/src/names/index.ts';`],
@@ -163,7 +163,7 @@ async function plant(tree: string): Promise<void> {
   await write('packages/testing/src/certificates.ts', face);
   await write('packages/pg/src/helpers.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
-  for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'manifests', 'internal', 'names/face-of-nobody']) {
+  for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'manifests', 'internal', 'names/other-face']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
   for (const name of ['core', 'pg', 'kubernetes', 'testing']) {

@@ -60,7 +60,7 @@ describe('the API server', () => {
     await expectPush();
   });
 
-  it('that can be reached no longer without a word is missed, and found again', async () => {
+  it('that silently becomes unreachable is missed, and found again', async () => {
     await openWatching();
     const gone = await site.network.forward(`ip daddr ${places.api.ipv4} drop`, `ip saddr ${places.api.ipv4} drop`);
     undo.push(gone);
@@ -91,7 +91,7 @@ describe('the Role of the service account', () => {
 });
 
 describe('the token of the service account', () => {
-  it('that has expired is read anew, as kubelet has rotated it', async () => {
+  it('that has expired is read again, because kubelet has rotated it', async () => {
     const identity = await grantReading(site.cluster);
     const first = site.cluster.api.tokenFor(identity, { lifetimeSeconds: 3 });
     await site.app.pod.writeServiceAccount({ token: first });
@@ -122,7 +122,7 @@ describe('a node whose clock is off', () => {
     await off.call('close', 'pool');
   });
 
-  it('is named where a certificate is not valid yet', async () => {
+  it('is named if a certificate is not valid yet', async () => {
     const { authority } = site.pair;
     const server = site.pair.server(primary);
     const hostNames = [server.hostName];

@@ -31,7 +31,7 @@ afterEach(async () => {
 afterAll(() => site?.[Symbol.asyncDispose]());
 
 describe('an application in a pod that has swapped its import and forgotten the allow-list', () => {
-  it('sends nothing to a host outside the cluster while TLS is off without a word', async () => {
+  it('sends nothing to a host outside the cluster unless TLS is on or explicitly off', async () => {
     const { user, password, database } = site.pair;
     await site.app.call('open', 'forgotten', { host: 'webscaler-db', port: 5432, user, password, database });
     await expect(site.app.call('query', 'forgotten', 'select 1')).rejects.toMatchObject({
@@ -64,7 +64,7 @@ describe('the first of two nameservers', () => {
   it.each([
     ['does not answer', 'drop'],
     ['cannot be reached, as a router says', 'reject with icmp host-unreachable'],
-  ])('that %s costs one time-out, and no more of them afterwards', async (_what, verdict) => {
+  ])('that %s costs one timeout, and none afterwards', async (_what, verdict) => {
     undo.push(await site.network.forward(`ip daddr ${first} ${verdict}`));
     const { addresses, took } = await site.app.call('resolve', service, both);
     expect(addresses).toEqual([places.databases.primary.ipv4]);
@@ -99,7 +99,7 @@ describe('the first of two nameservers', () => {
     expect(Math.max(...took)).toBeLessThan(1_000);
   });
 
-  it('that has an address of a family that the pod has not costs nothing', async () => {
+  it('whose address is of a family that the pod lacks costs nothing', async () => {
     await site.app.pod.run('ip -6 route del default');
     undo.push({
       [Symbol.asyncDispose]: async () => void (await site.app.pod.run('ip -6 route add default via fd00:10:244:1::1')),
@@ -151,7 +151,7 @@ describe('an answer from another address than was asked', () => {
     expect(addresses).toEqual([places.databases.primary.ipv4]);
   });
 
-  it('is no answer where it is the only one', async () => {
+  it('does not count even if it is the only one', async () => {
     const stranger = await boundSocket('10.244.9.12');
     const server = await scriptedServer(places.otherDns.ipv4, ({ bytesOf, port, address }) => {
       stranger.send(bytesOf({ address: forged }), port, address);
@@ -179,7 +179,7 @@ describe('packets that are lost', () => {
 });
 
 describe('an answer that is too large for a datagram', () => {
-  it('comes whole over TCP where fragments are dropped, at once', async () => {
+  it('comes whole over TCP at once if fragments are dropped', async () => {
     undo.push(await site.network.dropFragments());
     const { addresses, took, statistics } = await site.app.call('resolve', 'many.example.com', { family: 4 });
     expect(addresses).toHaveLength(200);

@@ -11,9 +11,9 @@ export interface Rehearsal {
   /** Transfers that failed: none of them may be in the database. */
   readonly failed: number;
   readonly failedAndStored: number;
-  /** Transfers of which nobody can tell. */
+  /** Transfers whose outcome is not known. */
   readonly unknown: number;
-  /** How often a transaction was done again. */
+  /** How often a transaction was retried. */
   readonly repeats: number;
   readonly moneyBefore: number;
   readonly moneyAfter: number;

@@ -6,7 +6,7 @@ import type { Timeline, Tone } from './timeline.ts';
 import type { Polled, StageResult } from './verdict.ts';
 import type { FailureOutcome } from './writer-messages.ts';
 
-/** Tells what came of it all: writes a second as a plot, the figures, the verdict, and what to do next. */
+/** Tells the result: writes per second as a plot, the figures, the verdict, and what to do next. */
 export function close(timeline: Timeline, result: ScenarioResult): void {
   const [ours, ...plain] = result.crews;
   if (ours === undefined) return;
@@ -45,7 +45,7 @@ function drawn(timeline: Timeline, { crews, servers, moments }: ScenarioResult):
       paint: (text: string) => timeline.paint(text, 'bad'),
     };
     const series = [...written, failed];
-    // Beside others, what never happened takes no room.
+    // Next to others, a series without events takes no room.
     return { title: settings.title, series: crews.length === 1 ? series : series.filter(({ at }) => at.length > 0) };
   });
   const all = groups.flatMap(({ series }) => series.flatMap(({ at }) => at));

@@ -51,7 +51,7 @@ function stays({ planned, left }: Compared, leftServer: string): string {
   return `After the planned switch it wrote nothing to the promoted server: ${sessions} ${seconds(left.afterMillis)} later.`;
 }
 
-/** Why plain `pg` is quicker, where it is: what looks like an advantage is what its callers pay for. */
+/** Why plain `pg` is quicker, if it is: its callers pay for what looks like an advantage. */
 function sooner(each: Compared, ours: Compared): string {
   const stages = [
     { after: 'the crash', millis: gain(ours.crash, each.crash), theirs: each.crash, own: ours.crash },

@@ -38,7 +38,7 @@ export interface Stage {
   readonly failuresAllowed: number;
 }
 
-/** The workers of one process, seen from the operator's side, and what becomes of their writes. */
+/** The workers of one process, seen from the operator's side, and what happens to their writes. */
 export class Crew implements AsyncDisposable {
   readonly settings: CrewSettings;
   readonly ledger = new Ledger();
@@ -144,7 +144,7 @@ export class Crew implements AsyncDisposable {
 
   #hear(report: Report): void {
     this.ledger.enter(report, now());
-    // The first failure of a kind is told as it comes; the rest of them are counted.
+    // The first failure of each kind has its own line; the others are only counted.
     for (const write of report.settled) {
       if (!('failure' in write) || this.#told.has(write.failure.code)) continue;
       this.#told.add(write.failure.code);

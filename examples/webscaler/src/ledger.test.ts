@@ -65,7 +65,7 @@ describe('a ledger', () => {
     expect([...ledger.hung.keys()]).toEqual([1]);
   });
 
-  it('takes for hung what never settled when nobody waits any longer', () => {
+  it('counts as hung what has not settled when the waiting ends', () => {
     const ledger = ledgerWith([], [underWay(7, 0)], 10);
     ledger.close();
     expect([...ledger.hung.keys()]).toEqual([7]);

@@ -7,7 +7,7 @@ export const hungAfterMillis = 15_000;
 export class Ledger {
   readonly acknowledged: AcknowledgedWrite[] = [];
   readonly failed: FailedWrite[] = [];
-  /** Writes that did not settle in time, by id, those included that did later. */
+  /** Writes that did not settle in time, by id, even if they settled later. */
   readonly hung = new Map<number, Write>();
   #underWay: readonly Write[] = [];
   readonly #listeners = new Set<() => void>();
@@ -29,7 +29,7 @@ export class Ledger {
     return this.#underWay;
   }
 
-  /** Nobody waits any longer for what is still under way: it hangs. */
+  /** Stops waiting: what is still under way hangs. */
   close(): void {
     for (const write of this.#underWay) this.hung.set(write.id, write);
     this.#underWay = [];
@@ -55,7 +55,7 @@ export class Ledger {
     return earliest(this.acknowledged.filter((write) => write.address === address && write.settledAt >= since));
   }
 
-  /** When the last of `workers` workers had its first write acknowledged by `address` after `since`; `undefined` while one has none. */
+  /** When the last of `workers` workers had its first write acknowledged by `address` after `since`; `undefined` while one of them has none. */
   allWorkersAt(address: string, since: number, workers: number): number | undefined {
     const first = new Map<number, number>();
     for (const write of this.acknowledged) {
@@ -90,7 +90,7 @@ export interface WritesBegun {
   readonly hung: readonly Write[];
 }
 
-/** The acknowledgements are entered nearly in their order: the newest are looked at first, and the rest is left alone. */
+/** Acknowledgements are entered nearly in order, so the newest are searched first. */
 function settledBetween(writes: readonly AcknowledgedWrite[], from: number, to: number): readonly AcknowledgedWrite[] {
   const found: AcknowledgedWrite[] = [];
   for (let index = writes.length - 1; index >= 0; index--) {

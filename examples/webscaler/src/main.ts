@@ -32,11 +32,11 @@ async function main(words: readonly string[]): Promise<number> {
     if (interruptedBy.size > 1 || interruption.signal.aborted) return;
     timeline.end({ who: 'operator', text: 'interrupted: servers and workers are taken down', tone: 'bad', part: true });
     interruption.abort();
-    // What is left then is taken down by the watchdog of the servers, and the workers end with this process.
+    // The watchdog of the servers then removes what is left, and the workers end with this process.
     setTimeout(() => process.exit(exitCodeOf(interruptedBy)), takeDownMillis).unref();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  // Nobody reads any longer: `pnpm demo | head`.
+  // The reader has gone: `pnpm demo | head`.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => interrupt('SIGPIPE'));
   try {
     const { plainPg, push, site } = asked;
@@ -58,7 +58,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-// The same program once more, as a process that no packet leaves.
+// The same program again, in a network that no packet leaves.
 async function inOwnNetwork(words: readonly string[]): Promise<number> {
   const problem = networkProblem();
   if (problem === undefined) {
@@ -78,13 +78,13 @@ function readArguments(words: readonly string[]) {
   }
 }
 
-// As shells tell of a process that a signal has ended. For Ctrl-C this is SIGINT, whatever else came with it.
+// The exit status that a shell reports for a process that a signal has ended. For Ctrl-C this is SIGINT, whatever else came with it.
 function exitCodeOf(signals: ReadonlySet<NodeJS.Signals>): number {
   const [first = 'SIGINT'] = signals;
   return 128 + constants.signals[signals.has('SIGINT') ? 'SIGINT' : first];
 }
 
-// A package manager tells of every exit status but 0 as of a failure, and cannot be kept from it by the program that it runs.
+// A package manager reports every exit status but 0 as a failure, and the program cannot prevent it.
 function afterInterruption(code: number): string {
   const manager = /^(\w+)\//.exec(process.env['npm_config_user_agent'] ?? '')?.[1];
   if (process.env['npm_lifecycle_event'] !== 'demo' || manager === undefined) return '';

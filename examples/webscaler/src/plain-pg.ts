@@ -23,8 +23,8 @@ export function plainPool({ client, connections, database, follow }: Assignment)
     max: connections,
     application_name: client,
   });
-  // Without these two, a plain pool ends the process when a server dies: the one is for idle clients, the other for those that a
-  // transaction holds, which few applications know of.
+  // Without these two, a plain pool ends the process when a server dies: one is for idle clients, the other for clients that a
+  // transaction holds, which few applications handle.
   pool.on('error', () => undefined);
   pool.on('connect', (made) => made.on('error', () => undefined));
   return pool;
@@ -60,7 +60,7 @@ class ClusterSocket extends Socket {
     });
   }
 
-  // IPv6 only where there is no IPv4, as it is with the addresses that macOS gives the demo.
+  // IPv6 only if there is no IPv4, as with the addresses that macOS gives the demo.
   #address(name: string, done: (error: Error | null, address: string, family: 4 | 6) => void): void {
     this.#resolver.resolve4(name, (error, [first] = []) => {
       if (error === null && first !== undefined) return done(null, first, 4);

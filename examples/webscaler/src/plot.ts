@@ -7,7 +7,7 @@ export interface Series {
   readonly paint?: ((text: string) => string) | undefined;
 }
 
-/** Series that belong together, under a heading of their own where there are several groups. */
+/** Series that belong together, under a heading of their own if there are several groups. */
 export interface Group {
   readonly title: string;
   readonly series: readonly Series[];
@@ -32,8 +32,8 @@ export interface PlotOptions {
 }
 
 /**
- * Draws how often things happened a second, over time, with Unicode's block elements. One scale is for all series; what happened at
- * all is seen, however little it is.
+ * Draws how often things happened a second, over time, with Unicode's block elements. All series share one scale; even a single event
+ * is visible.
  */
 export function plot({ groups, marks, from, to, width }: PlotOptions): readonly string[] {
   const bins = new Bins(from, to, width - leftWidth);
@@ -85,7 +85,7 @@ class Bins {
 function drawn(series: Series, rates: readonly number[], top: number, height: number): readonly string[] {
   const { name, paint = (text: string) => text } = series;
   const most = Math.max(0, ...rates);
-  // All rows are on one scale; those that would stay empty above a small series are left out.
+  // All rows have one scale; rows that would stay empty above a small series are left out.
   const rows = Math.max(1, Math.ceil((most / top) * height));
   const eighths = rates.map((rate) => (rate === 0 ? 0 : Math.max(1, Math.round((rate / top) * height * 8))));
   const scale = height === 1 ? '' : rows === height ? String(top) : `max ${most}`;
@@ -114,7 +114,7 @@ function marked(marks: readonly Mark[], bins: Bins, width: number): readonly str
   if (marks.length === 0) return [];
   let line = '';
   for (const [index, { at }] of marks.entries()) {
-    // Two that are in one column stand side by side.
+    // Two marks in one column stand side by side.
     line = `${line.padEnd(Math.min(bins.count, Math.max(0, bins.columnOf(at))))}${index + 1}`;
   }
   return [`${' '.repeat(leftWidth)}${line}`, '', ...legend(marks, width)];
@@ -143,5 +143,5 @@ const tickSeconds = [1, 2, 5, 10, 20, 30] as const;
 const nameWidth = 14;
 const numberWidth = 8;
 const leftWidth = nameWidth + numberWidth + 2;
-/** Rows of a series where there is one group. */
+/** Rows of a series if there is one group. */
 const tall = 4;

@@ -25,7 +25,7 @@ export interface ScenarioOptions {
   readonly signal: AbortSignal;
 }
 
-/** What came of it all. */
+/** The result. */
 export interface ScenarioResult {
   /** Of each crew, ours first. */
   readonly crews: readonly CrewResult[];
@@ -39,7 +39,7 @@ export interface ScenarioResult {
   readonly leftServer: string;
 }
 
-/** What came of the two stages for one crew. */
+/** The result of the two stages for one crew. */
 export interface CrewResult {
   readonly settings: CrewSettings;
   readonly ledger: Ledger;
@@ -89,7 +89,7 @@ interface Cast {
   readonly pair: PostgresPair;
   readonly cluster: LocalCluster;
   readonly crews: readonly Crew[];
-  /** There where the workers do not poll DNS themselves. */
+  /** Only if the workers do not poll DNS themselves. */
   readonly poll: DnsPoll | undefined;
   readonly story: Story;
   readonly signal: AbortSignal;
@@ -210,7 +210,7 @@ class Scene {
       { op: 'replace', path: '/spec/externalName', value: to.hostName },
     ]);
     const polled = this.#polled(to, patchedAt);
-    // It is awaited later: until then an interruption is no news.
+    // It is awaited later; until then it must not count as unhandled.
     polled.catch(() => undefined);
     return { patchedAt, polled };
   }
@@ -259,7 +259,7 @@ class Scene {
 
 interface Patch {
   readonly patchedAt: number;
-  /** With a poll: how long it took until that saw the patch. `null` where it did not. */
+  /** With a poll: how long it took until that saw the patch. `null` if it did not. */
   readonly polled: Promise<number | null>;
 }
 
@@ -276,11 +276,11 @@ function fairMillis(): number {
 const ttlSeconds = 5;
 
 const steadyMillis = 3_000;
-/** From the crash until somebody decides to promote. */
+/** From the crash until the operator promotes. */
 const decisionMillis = 1_000;
-/** How long all must be well after a switch before the next step. */
+/** How long everything must work after a switch before the next step. */
 const afterwardsMillis = 2_500;
-/** From the patch: how long plain pools are watched. More than two TTLs, so that DNS is no excuse. */
+/** From the patch: how long plain pools are watched. More than two TTLs, so that DNS cannot be the reason. */
 const plainWatchMillis = 11_000;
 const recoveryMillis = 20_000;
 const statusMillis = 100;

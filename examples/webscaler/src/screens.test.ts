@@ -13,7 +13,7 @@ import { judgeStage } from './verdict.ts';
 import type { FailedWrite, SettledWrite } from './writer-messages.ts';
 
 // What the demo shows, from a script instead of servers: the same sentences, ledgers, figures and plots, at moments that never change.
-// `vitest -u` writes the screens anew.
+// `vitest -u` writes the screens again.
 describe('the screens of the demo', { timeout: 20_000 }, () => {
   const kinds = [
     { name: 'demo', plainPg: false, push: false },

@@ -11,10 +11,10 @@ export async function serverProcessIds(server: PostgresServer): Promise<readonly
 }
 
 /**
- * Looks whether a server is dead, with no help from what killed it.
+ * Checks whether a server is dead, independently of what killed it.
  *
  * @returns what a connection attempt got: `ECONNREFUSED`.
- * @throws where one of its processes lives, or somebody takes a connection.
+ * @throws if one of its processes lives, or a connection is accepted.
  */
 export async function assertDead(server: PostgresServer, processIds: readonly number[]): Promise<string> {
   const alive = processIds.filter(isAlive);

@@ -43,7 +43,7 @@ describe('the status', () => {
     ]);
   });
 
-  it('has a row for each crew, and says so where nobody writes', () => {
+  it('has a row for each crew, and says so if a crew does not write', () => {
     const crews = [
       { ledger: new Ledger(), settings: settings('externalname') },
       { ledger: new Ledger(), settings: settings('plain-query') },

@@ -9,7 +9,7 @@ export type TimelineStream = Writable & { readonly isTTY?: boolean; readonly col
 /** What the timeline's colours are for. */
 export type Tone = 'plain' | 'dim' | 'good' | 'bad' | 'step' | 'primary' | 'secondary';
 
-/** One line of a timeline, or more where it is wrapped. */
+/** One line of a timeline, or more if it is wrapped. */
 export interface TimelineEvent {
   /** Who did it, or saw it: the second column. */
   readonly who: string;
@@ -17,7 +17,7 @@ export interface TimelineEvent {
   readonly tone?: Tone | undefined;
   /** When it happened. Left out: now. */
   readonly at?: number | undefined;
-  /** A part of the story begins: an empty line comes before. */
+  /** A part of the story begins: an empty line precedes it. */
   readonly part?: boolean | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface StatusRow {
  *
  * In a terminal, text is wrapped between words to its width, and a status is kept below the last line. Elsewhere an event is one line
  * however long it is, for `grep`, and the status is lines of its own, every few seconds. Colours are used only in a terminal, and not
- * where `NO_COLOR` is set (https://no-color.org).
+ * if `NO_COLOR` is set (https://no-color.org).
  */
 export class Timeline {
   readonly #stream: TimelineStream;
@@ -118,7 +118,7 @@ export class Timeline {
     for (const { who, text } of rows) this.event({ who, text, at });
   }
 
-  /** The text in the colour of a tone, where colours are used. */
+  /** The text in the colour of a tone, if colours are used. */
   paint(text: string, tone: Tone): string {
     return this.#colours && tone !== 'plain' ? `\u001b[${codes[tone]}m${text}\u001b[0m` : text;
   }
@@ -130,7 +130,7 @@ export class Timeline {
 
   #tell(events: readonly (TimelineEvent & Dated)[]): void {
     for (const { who, text, tone = 'plain', at, part } of events) {
-      // What was heard of far too late stands where it is told, and says when it was.
+      // What was reported far too late is printed now, with the time when it happened.
       const late = at < this.#toldUntil;
       this.#toldUntil = Math.max(this.#toldUntil, at);
       const told = late ? `${text} (at ${this.seconds(at).toFixed(2)} s)` : text;

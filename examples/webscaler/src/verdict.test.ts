@@ -98,7 +98,7 @@ describe('the verdict of a stage', () => {
     expect(stage).toMatchObject({ held: false, patchToFirstWriteMillis: 200, patchToAllWorkersMillis: null });
   });
 
-  it('has no figures where nobody came to write to it', () => {
+  it('has no figures if no worker wrote to the promoted server', () => {
     const stage = judgeStage(facts({ rows: new Map() }, []));
     expect(stage).toMatchObject({
       held: false,

@@ -3,19 +3,19 @@ import type { FailureOutcome } from './writer-messages.ts';
 
 /** The object that `--json` prints. `docs/guides/demo.md` documents it. */
 export interface Verdict extends StageVerdict {
-  /** The switch back on purpose. The top level is the crash, but for `held`, which is for both. */
+  /** The switch back on purpose. The top level is the crash, except `held`, which is for both. */
   readonly planned: StageVerdict;
-  /** With `--plain-pg` only: the same for the plain pools. It is no part of what `held` says. */
+  /** With `--plain-pg` only: the same for the plain pools. `held` does not include them. */
   readonly plainPg?: Readonly<Record<string, Verdict>>;
   /** With `--push` only: milliseconds from the patches until a DNS poll beside the workers saw them. */
   readonly polled?: Polled;
 }
 
-/** What came of one stage. */
+/** The result of one stage. */
 export interface StageVerdict {
   readonly held: boolean;
   readonly writes: {
-    /** Writes whose success was told to a worker. */
+    /** Writes that a worker saw succeed. */
     readonly acknowledged: number;
     /** Of these, how many are not on the promoted server. */
     readonly lost: number;
@@ -23,10 +23,10 @@ export interface StageVerdict {
     readonly duplicated: number;
     /** Writes that did not settle within 15 s. */
     readonly hung: number;
-    /** Writes whose failure was told to a worker. */
+    /** Writes that a worker saw fail. */
     readonly failed: number;
   };
-  /** From the patch to the first acknowledgement of the promoted server; `null` where there was none. */
+  /** From the patch to the first acknowledgement of the promoted server; `null` if there was none. */
   readonly patchToFirstWriteMillis: number | null;
   /** From the patch to when each worker had one. */
   readonly patchToAllWorkersMillis: number | null;
@@ -37,7 +37,7 @@ export interface StageVerdict {
 /** A stage and more about it than JSON tells. */
 export interface StageResult extends StageVerdict {
   readonly failures: readonly FailureCount[];
-  /** Why the verdict does not hold. Empty where it does. */
+  /** Why the verdict does not hold. Empty if it does. */
   readonly objections: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export interface FailureCount {
 export interface StageFacts {
   readonly ledger: Ledger;
   readonly workers: number;
-  /** The stage's writes are those that began from `from` on and before `to`. */
+  /** The stage's writes began from `from` on and before `to`. */
   readonly from: number;
   readonly to: number;
   readonly patchedAt: number;
@@ -113,7 +113,7 @@ export function judgeStage(facts: StageFacts): StageResult {
   };
 }
 
-/** Ids whose acknowledgement was heard and that are not on the promoted server, those of earlier stages included. */
+/** Ids whose acknowledgement was heard and that are not on the promoted server, ids of earlier stages included. */
 export function lostIds({ ledger, to, rows, earlier }: StageFacts): readonly number[] {
   return ledger
     .begunBetween(Number.NEGATIVE_INFINITY, to)
@@ -140,7 +140,7 @@ export function verdict(
   };
 }
 
-/** Milliseconds from the patch of each stage until a DNS poll saw it; `null` where it did not. */
+/** Milliseconds from the patch of each stage until a DNS poll saw it; `null` if it did not. */
 export interface Polled {
   readonly crash: number | null;
   readonly planned: number | null;

@@ -55,7 +55,7 @@ async function run(assignment: Assignment, writer: RowWriter): Promise<void> {
   process.disconnect();
 }
 
-// Whatever becomes of a write, its id is not used again.
+// Whatever happens to a write, its id is not used again.
 async function writeOnce(writer: RowWriter, id: number, worker: number): Promise<void> {
   const write = { id, worker, beganAt: now() };
   underWay.set(id, write);
@@ -92,7 +92,7 @@ function notice(text: string): void {
 }
 
 function tell(message: WriterMessage): void {
-  // After the operator's side is gone nobody is told any more.
+  // After the operator's side has gone, there is no one to tell.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 

@@ -35,7 +35,7 @@ export function withoutFigures(text: string): string {
   return text.replace(marked, '');
 }
 
-/** Writes the figures into all pages, and gives those that changed. */
+/** Writes the figures into all pages, and returns the pages that changed. */
 export function writePages(figures: Figures): readonly string[] {
   return pagesWithFigures().filter((page) => {
     const path = join(root, page);

@@ -103,7 +103,7 @@ export function specify<Opened>(library: Library<Opened>): void {
       expect(numbers).toEqual(Array.from({ length: 5_000 }, (_, index) => index + 1));
     });
 
-    it.runIf(stream)('ends a stream that nobody reads to its end, and uses its connection again', async () => {
+    it.runIf(stream)('ends a stream that is not read to its end, and uses its connection again', async () => {
       const opened = await open();
       // More of them than there are connections, and each longer than anybody could wait for.
       for (let run = 0; run < 6; run += 1) {

@@ -197,7 +197,7 @@ export class Pod {
     return this.#namespace.run(script);
   }
 
-  /** Writes files of the service account anew, as kubelet does when it rotates the token: by a rename. */
+  /** Writes files of the service account again, as kubelet does when it rotates the token: by a rename. */
   async writeServiceAccount(files: Readonly<Record<string, string>>): Promise<void> {
     await this.run(serviceAccountScript(files));
   }
