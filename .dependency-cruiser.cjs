@@ -33,7 +33,17 @@ const faces = ['index', 'dns', 'events', 'manifests', 'names', 'targets', 'valid
 const internalFaces = ['internal', 'internal-testing', 'internal-yaml'];
 
 // The files beside the rooms that every room may import. They import nothing but each other.
-const ground = ['errors', 'supported-node', 'lazy', 'clock', 'deadline', 'input', 'shape', 'background'];
+const ground = [
+  'errors',
+  'supported-node',
+  'lazy',
+  'clock',
+  'deadline',
+  'input',
+  'shape',
+  'dependencies',
+  'background',
+];
 
 // room of pg -> the rooms that it may import
 const pgRooms = {

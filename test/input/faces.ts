@@ -365,9 +365,9 @@ const coreTable: Readonly<Record<string, Entry>> = {
         discard: () => undefined,
         isFinal: () => false,
         interleaveFamilies: true,
-        clock,
         signal: new AbortController().signal,
       },
+      { clock },
     ],
     run: core.raceEndpoints,
     codes: ['ERR_EXTERNALNAME_NO_ENDPOINT'],
@@ -805,8 +805,8 @@ const proxyTarget = { host: '127.0.0.1', port: 1 };
 const testingTable: Readonly<Record<string, Entry>> = {
   ApiStatusError: 'error',
   FaultProxy: {
-    args: () => [{ target: proxyTarget, address: '127.0.0.1', clock }],
-    run: (options) => testing.FaultProxy.start(options),
+    args: () => [{ target: proxyTarget, address: '127.0.0.1' }, { clock }],
+    run: testing.FaultProxy.start,
     end: close,
     codes: ['ERR_EXTERNALNAME_PROXY_LISTEN'],
     runs: 100,

@@ -1,7 +1,6 @@
 export {
   type CacheOptions,
   DnsQueryError,
-  type DnsResolverDependencies,
   type DnsStatistics,
   type Hop,
   type HostResolver,

@@ -1,5 +1,6 @@
 export { type Clock, type Random, type ScheduleOptions, systemClock, systemRandom, type Timer } from './clock.ts';
 export type { WaitOptions } from './deadline.ts';
+export type { Dependencies } from './dependencies.ts';
 export {
   createLookup,
   DnsResolver,

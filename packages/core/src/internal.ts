@@ -22,6 +22,7 @@ export {
   TargetFollower,
 } from './connect/index.ts';
 export { abortable, type DeadlineOptions, onAbort, type SleepOptions, sleep, withDeadline } from './deadline.ts';
+export { dependenciesOf } from './dependencies.ts';
 // Past the room's face, which is public.
 export { isAsked } from './events/debug-log.ts';
 export { explainCertificateFailure } from './identity/index.ts';
@@ -59,4 +60,4 @@ export {
   recordOf,
   type Shape,
 } from './shape.ts';
-export { type AddressUser, type SharedDns, shareDns, TargetFeed } from './targets/index.ts';
+export { type AddressUser, type SharedDns, SourceHealth, shareDns, TargetFeed } from './targets/index.ts';

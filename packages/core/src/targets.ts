@@ -1,7 +1,6 @@
 export {
   type AddressRefusal,
   type BalancedService,
-  type BalancerDependencies,
   type Balancing,
   type EndpointFailure,
   isSameTarget,
@@ -9,6 +8,5 @@ export {
   type RaceResult,
   type TargetName,
   type TargetOfChainOptions,
-  type TargetSourceDependencies,
   targetOfChain,
 } from './targets/index.ts';

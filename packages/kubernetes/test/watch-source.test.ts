@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Target, TargetSource } from '@externalname/core';
+import type { Dependencies, Target, TargetSource } from '@externalname/core';
 import { sourceDegraded, sourceRecovered } from '@externalname/core/events';
 import {
   checkTargetSource,
@@ -28,15 +28,11 @@ afterEach(async () => {
   await api.stop();
 });
 
-function source(options: Partial<KubernetesSourceOptions> = {}): TargetSource {
-  const made = kubernetesSource({
-    service: 'webscaler-db',
-    clusterDomain: 'cluster.local',
-    kubeConfig: api.kubeConfig(),
-    reconnectInitialMillis: 2,
-    reconnectMaxMillis: 4,
-    ...options,
-  });
+function source(options: Partial<KubernetesSourceOptions> = {}, dependencies: Dependencies = {}): TargetSource {
+  const kubeConfig = api.kubeConfig();
+  const common = { service: 'webscaler-db', clusterDomain: 'cluster.local', kubeConfig };
+  const reconnect = { reconnectInitialMillis: 2, reconnectMaxMillis: 4 };
+  const made = kubernetesSource({ ...common, ...reconnect, ...options }, dependencies);
   sources.push(made);
   return made;
 }
@@ -65,8 +61,8 @@ function kubeconfig(ca: string, user: object): string {
 }
 
 /** A source that is followed, and what it told. */
-async function followed(options: Partial<KubernetesSourceOptions> = {}) {
-  const made = source(options);
+async function followed(options: Partial<KubernetesSourceOptions> = {}, dependencies: Dependencies = {}) {
+  const made = source(options, dependencies);
   const told: Target[] = [];
   const stop = made.subscribe((target) => told.push(target));
   await made.current().catch(() => undefined);
@@ -302,7 +298,7 @@ describe('a watch that is cut', () => {
 
   it('is found by silence when the TCP path is gone without a word', async () => {
     const clock = new ManualClock();
-    const { names, source: made } = await followed({ clock });
+    const { names, source: made } = await followed({}, { clock });
     await until('the watch', () => api.watching === 1);
     const [first] = api.requests.filter((request) => request.startsWith('watch'));
     await clock.advance(34_000);
@@ -347,7 +343,7 @@ describe('a watch that is cut', () => {
       body: status(429, 'TooManyRequests', 'slow'),
       headers: { 'Retry-After': '7' },
     }));
-    const made = source({ clock });
+    const made = source({}, { clock });
     made.subscribe(() => undefined);
     await until('the first', () => api.requests.length === 1);
     await until('stale', async () => {
@@ -401,14 +397,9 @@ describe('an API server that does not serve', () => {
     ];
     api.answerWith(answer);
     const clock = new ManualClock();
-    const { source: made, names } = await followed({
-      clock,
-      random: () => 1,
-      requestTimeoutMillis: 60_000,
-      silenceMillis: 600_000,
-      reconnectInitialMillis: 200,
-      reconnectMaxMillis: 15_000,
-    });
+    const patient = { requestTimeoutMillis: 60_000, silenceMillis: 600_000 };
+    const reconnect = { reconnectInitialMillis: 200, reconnectMaxMillis: 15_000 };
+    const { source: made, names } = await followed({ ...patient, ...reconnect }, { clock, random: () => 1 });
     const lists = () => api.requests.filter((request) => request.startsWith('list')).length;
     await until('many tries', async () => {
       if (answer === undefined) api.sendToWatches({ type: 'ERROR', object: expired(101, 102).body });

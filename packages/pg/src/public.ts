@@ -47,7 +47,7 @@ export type { PoolOptions } from './options.ts';
 export { type PgModule, pgModule } from './pg-module.ts';
 export * from './pg-names.ts';
 export type { ListenNotification, ListenOptions, Reconnection, Subscription } from './pool/listening.ts';
-export { Pool, type PoolDependencies } from './pool/pool.ts';
+export { Pool } from './pool/pool.ts';
 export type { ConnectionCount, PoolStatus } from './pool/pool-status.ts';
 export type { Repeatable } from './pool/query.ts';
 export { type RecentEvent, recentEventsOf, type StepEvent, stepTaken } from './recent-events.ts';

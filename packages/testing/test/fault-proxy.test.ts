@@ -153,7 +153,7 @@ describe('a fault proxy', () => {
 
   it('hands bytes on later by the latency, in order, and at once when that is taken back', async () => {
     const clock = new ManualClock();
-    const slow = await FaultProxy.start({ target: { host: '127.0.0.1', port: server.port }, clock });
+    const slow = await FaultProxy.start({ target: { host: '127.0.0.1', port: server.port } }, { clock });
     const client = await open(slow);
     slow.latency(100, 'to-server');
     client.write('1');
@@ -172,7 +172,7 @@ describe('a fault proxy', () => {
 
   it('passes on no more bytes a second than it is throttled to, in order, and all at once when that ends', async () => {
     const clock = new ManualClock();
-    const slow = await FaultProxy.start({ target: { host: '127.0.0.1', port: server.port }, clock });
+    const slow = await FaultProxy.start({ target: { host: '127.0.0.1', port: server.port } }, { clock });
     const client = await open(slow);
     const sent = Buffer.from(Array.from({ length: 5000 }, (_, index) => index % 251));
     slow.throttle(1000, 'to-server');

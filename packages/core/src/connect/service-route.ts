@@ -92,11 +92,8 @@ export function serviceRoute(
       }
     },
     async race(endpoints, attempt, signal) {
-      const { endpoint, result } = await raceEndpoints(endpoints, attempt, {
-        signal,
-        discard: (socket: net.Socket) => void socket.destroy(),
-        clock: dependencies.clock,
-      });
+      const discard = (socket: net.Socket) => void socket.destroy();
+      const { endpoint, result } = await raceEndpoints(endpoints, attempt, { signal, discard }, dependencies);
       return { endpoint, socket: result };
     },
     report: (endpoint, failed) => {

@@ -20,6 +20,6 @@ export { createLookup, type HostResolver, type LookupFunction } from './lookup.t
 export { type CacheOptions, type DnsResolverOptions, resolverSettings } from './options.ts';
 export type { Hop, Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
 export { parseResolvConf, type ResolvConf, type ResolvConfContext } from './resolv-conf.ts';
-export { DnsResolver, type DnsResolverDependencies } from './resolver.ts';
+export { DnsResolver } from './resolver.ts';
 export { type SearchSettings, searchCandidates } from './search-list.ts';
 export type { DnsStatistics } from './statistics.ts';

@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
 import { hostname as machineName } from 'node:os';
-import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 import { onAbort, withDeadline } from '../deadline.ts';
+import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
 import { canonicalName } from '../names/index.ts';
-import { aFunction, anObjectWith, checkOptions, optional } from '../shape.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
 import type { Outcome } from './chain.ts';
 import {
@@ -28,14 +28,6 @@ import { parseServerAddress, type ServerAddress } from './server-address.ts';
 import { DnsCounters, type DnsStatistics } from './statistics.ts';
 import { Transport } from './transport.ts';
 import { WatchedFile } from './watched-file.ts';
-
-/** What a test may own. */
-export interface DnsResolverDependencies {
-  /** Runs its timers. @defaultValue the system's */
-  clock?: Clock | undefined;
-  /** For jitter. Query ids come from the system's secure randomness, always. */
-  random?: Random | undefined;
-}
 
 /**
  * A stub resolver that returns the whole CNAME chain with its TTLs, from one question a family.
@@ -70,13 +62,8 @@ export class DnsResolver implements Resolver {
   #nameservers: { readonly from: readonly string[]; readonly parsed: readonly ServerAddress[] } | undefined;
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the option at fault. */
-  constructor(options: DnsResolverOptions = {}, dependencies: DnsResolverDependencies = {}) {
-    checkOptions(
-      dependencies,
-      { clock: optional(anObjectWith('now', 'date', 'schedule')), random: optional(aFunction) },
-      'dependencies',
-    );
-    const { clock = systemClock, random = systemRandom } = dependencies;
+  constructor(options: DnsResolverOptions = {}, dependencies: Dependencies = {}) {
+    const { clock, random } = dependenciesOf(dependencies);
     this.#settings = resolverSettings(options);
     this.#clock = clock;
     this.#cache = this.#settings.cache && new DnsCache(this.#settings.cache, random);

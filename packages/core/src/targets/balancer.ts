@@ -1,5 +1,6 @@
-import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts';
-import { checkFunction, checkMethods, checkObject, ownOptions } from '../input.ts';
+import type { Clock, Random } from '../clock.ts';
+import { type Dependencies, dependenciesOf } from '../dependencies.ts';
+import { ownOptions } from '../input.ts';
 import { aNumber, aText, checkOptions, listOf, objectOf, oneOf, optional } from '../shape.ts';
 import type { Endpoint } from './endpoint.ts';
 
@@ -22,14 +23,6 @@ export interface BalancerOptions {
    * @defaultValue 10000
    */
   failureMemoryMillis?: number | undefined;
-}
-
-/** What owns time and chance in tests. */
-export interface BalancerDependencies {
-  /** Tells how long ago an endpoint failed. */
-  clock: Clock;
-  /** Shuffles for `random`. */
-  random: Random;
 }
 
 /**
@@ -60,13 +53,12 @@ export class Balancer {
   #turn = 0;
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
-  constructor(options: BalancerOptions = {}, dependencies: BalancerDependencies = system) {
+  constructor(options: BalancerOptions = {}, dependencies: Dependencies = {}) {
     checkOptions(options, {
       balancing: optional(oneOf(...Object.keys(arrange))),
       failureMemoryMillis: optional(aNumber({ least: 0 })),
     });
-    checkDependencies(dependencies);
-    const { clock, random } = dependencies;
+    const { clock, random } = dependenciesOf(dependencies);
     const { balancing = 'ordered', failureMemoryMillis = defaultFailureMemoryMillis } = ownOptions(options);
     this.#balancing = balancing;
     this.#failureMemoryMillis = failureMemoryMillis;
@@ -159,14 +151,6 @@ function keyOf(endpoint: Endpoint): string {
   return `${endpoint.address} ${endpoint.port}`;
 }
 
-/** @throws InvalidArgumentError where there is no clock, or no source of chance */
-export function checkDependencies(dependencies: BalancerDependencies): void {
-  checkObject('dependencies', dependencies);
-  checkMethods('clock', dependencies.clock, ['now', 'date', 'schedule']);
-  checkFunction('random', dependencies.random);
-}
-
 const anEndpoint = objectOf({ address: aText, port: aNumber() });
 
-const system: BalancerDependencies = { clock: systemClock, random: systemRandom };
 const defaultFailureMemoryMillis = 10_000;

@@ -1,13 +1,14 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, type Random, systemClock, systemRandom, type Timer } from '../clock.ts';
+import type { Clock, Random, Timer } from '../clock.ts';
 import { abortable } from '../deadline.ts';
+import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { type Resolution, ResolutionError, type ResolveOptions, type Resolver } from '../dns/index.ts';
 import { ClosedError, InvalidArgumentError, isExternalNameError } from '../errors.ts';
-import { answerChanged, answerIgnored, sourceDegraded, sourceRecovered, targetChanged } from '../events/index.ts';
+import { answerChanged, answerIgnored } from '../events/index.ts';
 import { ownOptions } from '../input.ts';
 import { isWithin, parseHostName, parseServiceReference, type ServiceReference } from '../names/index.ts';
 import { aNumber, anObjectWith, aText, checkOptions, either, objectOf, optional } from '../shape.ts';
-import { checkDependencies } from './balancer.ts';
+import { SourceHealth } from './source-health.ts';
 import { isSameTarget, TargetFeed } from './target-feed.ts';
 import { targetOfChain } from './target-of-chain.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
@@ -27,14 +28,6 @@ export interface DnsTargetSourceOptions {
   clusterDomain?: string | undefined;
   /** Longest time for one question, all of its queries together. Milliseconds. @defaultValue 5000 */
   timeoutMillis?: number | undefined;
-}
-
-/** What owns time and chance in tests. */
-export interface TargetSourceDependencies {
-  /** Runs its timers. */
-  clock: Clock;
-  /** Spreads its polls. */
-  random: Random;
 }
 
 /**
@@ -69,6 +62,7 @@ export class DnsTargetSource implements TargetSource {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #feed = new TargetFeed();
+  readonly #health: SourceHealth;
   readonly #closing = new AbortController();
   readonly #questions = new Set<Question>();
   /** When each of the last targets was left. */
@@ -80,7 +74,7 @@ export class DnsTargetSource implements TargetSource {
   #answered = 0;
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used */
-  constructor(given: DnsTargetSourceOptions, dependencies: TargetSourceDependencies = system) {
+  constructor(given: DnsTargetSourceOptions, dependencies: Dependencies = {}) {
     checkOptions(given, {
       service: optional(either(aText, objectOf({ fullName: aText, clusterDomain: aText }))),
       name: optional(aText),
@@ -89,8 +83,7 @@ export class DnsTargetSource implements TargetSource {
       clusterDomain: optional(aText),
       timeoutMillis: optional(aNumber({ least: 0 })),
     });
-    checkDependencies(dependencies);
-    const { clock, random } = dependencies;
+    const { clock, random } = dependenciesOf(dependencies);
     const options = ownOptions(given);
     const followed = followedName(options);
     this.name = followed.name;
@@ -99,6 +92,7 @@ export class DnsTargetSource implements TargetSource {
     this.#timeoutMillis = positive(options.timeoutMillis ?? defaultTimeoutMillis, 'timeoutMillis');
     this.#clock = clock;
     this.#random = random;
+    this.#health = new SourceHealth('dns', clock);
     // One listener a question under way is no leak.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -320,13 +314,10 @@ export class DnsTargetSource implements TargetSource {
     const { target } = answer;
     this.#confirmedAt = this.#clock.now();
     this.#state = { state: 'good', answer: { ...answer, addresses: answer.addresses ?? previous?.addresses } };
-    if (before.state === 'degraded') {
-      const degradedMillis = this.#clock.now() - before.since;
-      sourceRecovered.publish(() => ({ ...this.#facts(target), degradedMillis }));
-    }
+    this.#health.confirmed(this.name, target);
     if (previous === undefined || !isSameTarget(previous.target, target)) {
       if (previous !== undefined) this.#leave(previous.target, target);
-      this.#tell(target, previous?.target);
+      this.#feed.change(this.name, target, previous?.target);
     } else if (!isSameAnswer(previous, answer)) {
       answerChanged.publish(() => ({
         name: this.name,
@@ -357,29 +348,15 @@ export class DnsTargetSource implements TargetSource {
     const now = this.#clock.now();
     this.#state = {
       state: 'degraded',
-      since: before.state === 'degraded' ? before.since : now,
       failures,
       retryAt: now + this.#backoffMillis(failures),
       answer: previous && { ...previous, target: { ...previous.target, stale: true } },
     };
-    if (before.state !== 'degraded') {
-      sourceDegraded.publish(() => ({
-        name: this.name,
-        source: 'dns',
-        ...(previous && { target: previous.target.externalName }),
-        ...(isExternalNameError(error) && { code: error.code }),
-        error,
-      }));
-    }
+    this.#health.degraded(this.name, previous?.target, error);
     const { answer } = this.#state;
     if (answer === undefined) throw error;
-    if (lastAnswer(before) === undefined) this.#tell(answer.target, undefined);
+    if (lastAnswer(before) === undefined) this.#feed.change(this.name, answer.target, undefined);
     return answer.target;
-  }
-
-  #tell(target: Target, previous: Target | undefined): void {
-    targetChanged.publish(() => ({ ...this.#facts(target), ...(previous && { previous: previous.externalName }) }));
-    this.#feed.tell(target);
   }
 
   #backoffMillis(failures: number): number {
@@ -411,11 +388,6 @@ export class DnsTargetSource implements TargetSource {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
-
-  #facts(target: Target) {
-    const { externalName, via, source, version } = target;
-    return { name: this.name, target: externalName, via, source, version };
-  }
 }
 
 /** What one question brought. */
@@ -441,7 +413,6 @@ type State =
   | { readonly state: 'good'; readonly answer: Answer }
   | {
       readonly state: 'degraded';
-      readonly since: number;
       readonly failures: number;
       readonly retryAt: number;
       readonly answer: Answer | undefined;
@@ -500,7 +471,6 @@ function isResolutionError(error: unknown): error is ResolutionError {
   return isExternalNameError(error) && 'failure' in error && 'chain' in error && Array.isArray(error.chain);
 }
 
-const system: TargetSourceDependencies = { clock: systemClock, random: systemRandom };
 const defaultTimeoutMillis = 5000;
 // However short a TTL is: a server is not asked more than once a second by one source.
 const shortestPauseMillis = 1000;

@@ -1,8 +1,9 @@
-import { type Clock, systemClock, type Timer } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 import { abortable, withDeadline } from '../deadline.ts';
+import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { ClosedError, DeadlineError, ExternalNameError, InvalidArgumentError } from '../errors.ts';
 import { answerIgnored } from '../events/index.ts';
-import { checkMethods, ownOptions } from '../input.ts';
+import { ownOptions } from '../input.ts';
 import { aNumber, anObjectWith, checkOptions, listOf, optional } from '../shape.ts';
 import { NewestTruth } from './newest-truth.ts';
 import { TargetFeed } from './target-feed.ts';
@@ -62,18 +63,13 @@ export class FirstAvailableTargetSource implements TargetSource {
   #timer: Timer | undefined;
 
   /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where there is no source, or an option is no time */
-  constructor(
-    sources: readonly TargetSource[],
-    options: FirstAvailableOptions = {},
-    dependencies: { clock: Clock } = { clock: systemClock },
-  ) {
+  constructor(sources: readonly TargetSource[], options: FirstAvailableOptions = {}, dependencies: Dependencies = {}) {
     listOf(anObjectWith('current', 'subscribe', 'close'))('sources', sources);
     checkOptions(options, {
       settleMillis: optional(aNumber({ least: 0 })),
       timeoutMillis: optional(aNumber({ least: 1 })),
     });
-    checkMethods('clock', Object(dependencies).clock, ['now', 'date', 'schedule']);
-    const { clock } = dependencies;
+    const { clock } = dependenciesOf(dependencies);
     const { settleMillis = defaultSettleMillis, timeoutMillis = defaultTimeoutMillis } = ownOptions(options);
     if (sources.length === 0) throw new InvalidArgumentError('sources', 'must name at least one source');
     this.#sources = [...sources];

@@ -1,6 +1,6 @@
 export type { AddressUser } from './address-watch.ts';
-export { Balancer, type BalancerDependencies, type BalancerOptions, type Balancing } from './balancer.ts';
-export { DnsTargetSource, type DnsTargetSourceOptions, type TargetSourceDependencies } from './dns-source.ts';
+export { Balancer, type BalancerOptions, type Balancing } from './balancer.ts';
+export { DnsTargetSource, type DnsTargetSourceOptions } from './dns-source.ts';
 export type { Endpoint } from './endpoint.ts';
 export { type FirstAvailableOptions, FirstAvailableTargetSource, NoTargetError } from './first-available-source.ts';
 export { createTargetPolicy, looksLikeAddress, type TargetPolicy, type TargetPolicyOptions } from './policy.ts';
@@ -23,6 +23,7 @@ export {
 export { type ResolveEndpointsOptions, resolveEndpoints } from './resolve-endpoints.ts';
 export { type BalancedService, ServiceBalancer, type ServiceBalancerOptions } from './service-balancer.ts';
 export { type SharedDns, shareDns, sharedDnsCount } from './shared-dns.ts';
+export { SourceHealth } from './source-health.ts';
 export { StaticTargetSource } from './static-source.ts';
 export { isSameTarget, TargetFeed } from './target-feed.ts';
 export { type TargetOfChainOptions, targetOfChain } from './target-of-chain.ts';

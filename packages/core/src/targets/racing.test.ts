@@ -40,7 +40,7 @@ function race(endpoints: readonly Endpoint[], options: RaceOptions<string> = {})
   const attempts: Attempt[] = [];
   const attempt = ({ address }: Endpoint, signal: AbortSignal) =>
     new Promise<string>((succeed, fail) => attempts.push({ at: clock.now(), address, signal, succeed, fail }));
-  const result = raceEndpoints(endpoints, attempt, { clock, ...options });
+  const result = raceEndpoints(endpoints, attempt, options, { clock });
   result.catch(() => {}); // Each test looks at it in its own time.
   const started = () => attempts.map(({ at, address }) => `${at} ${address}`);
   const nth = (index: number) => {
@@ -164,7 +164,7 @@ describe('a race over endpoints', () => {
       if (address === first.address) throw new Error('thrown');
       return Promise.resolve('connected');
     };
-    await expect(raceEndpoints([first, second], attempt, { clock: new ManualClock() })).resolves.toMatchObject({
+    await expect(raceEndpoints([first, second], attempt, {}, { clock: new ManualClock() })).resolves.toMatchObject({
       endpoint: second,
       failures: [{ endpoint: first }],
     });
@@ -259,10 +259,12 @@ describe('a race over endpoints', () => {
               else reject(new Error(address));
             }, millis);
           });
-        const settled = raceEndpoints(endpoints, attempt, {
-          clock,
-          discard: (address) => void open.delete(address),
-        }).then(
+        const settled = raceEndpoints(
+          endpoints,
+          attempt,
+          { discard: (address) => void open.delete(address) },
+          { clock },
+        ).then(
           ({ result }) => result,
           () => undefined,
         );

@@ -1,5 +1,6 @@
-import { type Clock, systemClock, type Timer } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 import { onAbort, type WaitOptions } from '../deadline.ts';
+import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import { backgroundFailed } from '../events/index.ts';
 import { checkFunction } from '../input.ts';
@@ -7,7 +8,6 @@ import {
   aBoolean,
   aFunction,
   aNumber,
-  anObjectWith,
   aSignal,
   aText,
   checkOptions,
@@ -34,8 +34,6 @@ export interface RaceOptions<T> extends WaitOptions {
   isFinal?: ((error: unknown) => boolean) | undefined;
   /** Alternates the address families, as RFC 8305 section 4 asks for. @defaultValue true */
   interleaveFamilies?: boolean | undefined;
-  /** Runs its timers. @defaultValue the system's */
-  clock?: Clock | undefined;
 }
 
 /** What was tried, and how it failed. */
@@ -96,8 +94,11 @@ export function raceEndpoints<T>(
   endpoints: readonly Endpoint[],
   attempt: (endpoint: Endpoint, signal: AbortSignal) => Promise<T>,
   options: RaceOptions<T> = {},
+  dependencies: Dependencies = {},
 ): Promise<RaceResult<T>> {
+  let clock: Clock;
   try {
+    clock = dependenciesOf(dependencies).clock;
     listOf(objectOf({ address: aText, family: oneOf(4, 6), port: aNumber() }))('endpoints', endpoints);
     checkFunction('attempt', attempt);
     checkOptions(options, {
@@ -105,13 +106,12 @@ export function raceEndpoints<T>(
       discard: optional(aFunction),
       isFinal: optional(aFunction),
       interleaveFamilies: optional(aBoolean),
-      clock: optional(anObjectWith('now', 'date', 'schedule')),
       signal: aSignal,
     });
   } catch (error) {
     return Promise.reject(error);
   }
-  const { attemptDelayMillis = defaultAttemptDelayMillis, signal, clock = systemClock } = options;
+  const { attemptDelayMillis = defaultAttemptDelayMillis, signal } = options;
   const { discard, isFinal = () => false, interleaveFamilies = true } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
   const waiting = interleaveFamilies ? interleaved(endpoints) : [...endpoints];

@@ -1,8 +1,8 @@
-import { type Random, systemClock, systemRandom } from '../clock.ts';
+import type { Clock, Random } from '../clock.ts';
+import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { describeValue, ownOptions } from '../input.ts';
 import { aNumber, aText, checkOptions, either, listOf, objectOf, oneOf, optional } from '../shape.ts';
-import { type BalancerDependencies, checkDependencies } from './balancer.ts';
 
 /** One of several Services (or sources, or hosts) that can do the same work. */
 export interface BalancedService {
@@ -45,7 +45,7 @@ export class ServiceBalancer {
   readonly #services: readonly Settings[];
   readonly #comeBackAfterMillis: number;
   readonly #longestComeBackMillis: number;
-  readonly #dependencies: BalancerDependencies;
+  readonly #dependencies: { readonly clock: Clock; readonly random: Random };
   /** The services that failed last time. */
   readonly #setAside = new Map<string, SetAside>();
 
@@ -53,14 +53,13 @@ export class ServiceBalancer {
   constructor(
     services: readonly BalancedService[],
     given: ServiceBalancerOptions = {},
-    dependencies: BalancerDependencies = system,
+    dependencies: Dependencies = {},
   ) {
     listOf(aService)('services', services);
     checkOptions(given, {
       comeBackAfterMillis: optional(either(oneOf('by-hand'), aNumber({ least: 0 }))),
       longestComeBackMillis: optional(aNumber({ least: 0 })),
     });
-    checkDependencies(dependencies);
     const options = ownOptions(given);
     const { comeBackAfterMillis = defaultComeBackMillis } = options;
     const after = comeBackAfterMillis === 'by-hand' ? Number.POSITIVE_INFINITY : comeBackAfterMillis;
@@ -71,7 +70,7 @@ export class ServiceBalancer {
     this.#services = settingsOf(services);
     this.#comeBackAfterMillis = after;
     this.#longestComeBackMillis = longest;
-    this.#dependencies = dependencies;
+    this.#dependencies = dependenciesOf(dependencies);
   }
 
   /**
@@ -168,7 +167,6 @@ function drawn(services: readonly Settings[], random: Random): Settings {
 const aShare = aNumber({ least: 0, most: 65_535, whole: true });
 const aService = objectOf({ name: aText, priority: optional(aShare), weight: optional(aShare) });
 
-const system: BalancerDependencies = { clock: systemClock, random: systemRandom };
 const defaultComeBackMillis = 30_000;
 const defaultLongestComeBackMillis = 300_000;
 const smallestWeight = 0.001;

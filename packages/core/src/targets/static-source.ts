@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
 import { ClosedError } from '../errors.ts';
-import { targetChanged } from '../events/index.ts';
 import { checkText } from '../input.ts';
 import { canonicalName, parseHostName } from '../names/index.ts';
 import { TargetFeed } from './target-feed.ts';
@@ -65,15 +64,7 @@ export class StaticTargetSource implements TargetSource {
     const target = staticTarget(host);
     if (target.externalName === previous.externalName) return;
     this.#target = target;
-    targetChanged.publish(() => ({
-      name: target.externalName,
-      target: target.externalName,
-      previous: previous.externalName,
-      via: target.via,
-      source: target.source,
-      version: target.version,
-    }));
-    this.#feed.tell(target);
+    this.#feed.change(target.externalName, target, previous);
   }
 
   /** See {@link TargetSource.close}. */

@@ -1,4 +1,4 @@
-import { backgroundFailed } from '../events/index.ts';
+import { backgroundFailed, type TargetFacts, targetChanged } from '../events/index.ts';
 import { checkObject } from '../input.ts';
 import type { Target } from './target-source.ts';
 
@@ -44,6 +44,12 @@ export class TargetFeed {
     }
   }
 
+  /** The source that follows `name` has another target: publishes `targetChanged`, and tells subscribers. */
+  change(name: string, target: Target, previous: Target | undefined): void {
+    targetChanged.publish(() => ({ ...factsOf(name, target), ...(previous && { previous: previous.externalName }) }));
+    this.tell(target);
+  }
+
   /** Removes all listeners. */
   clear(): void {
     this.#subscriptions.clear();
@@ -58,6 +64,11 @@ export function isSameTarget(one: Target, other: Target): boolean {
   checkObject('one', one);
   checkObject('other', other);
   return one.externalName === other.externalName;
+}
+
+/** A target, as events tell of it. */
+export function factsOf(name: string, { externalName, via, source, version }: Target): TargetFacts {
+  return { name, target: externalName, via, source, version };
 }
 
 function deliver(listener: (target: Target) => void, target: Target): void {

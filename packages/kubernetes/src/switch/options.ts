@@ -1,21 +1,20 @@
 import {
   type Clock,
   createTargetPolicy,
+  type Dependencies,
   InvalidArgumentError,
   type Random,
-  systemClock,
-  systemRandom,
   type TargetPolicy,
   type WaitOptions,
 } from '@externalname/core';
 import {
   aBoolean,
-  aFunction,
   anObjectWith,
   aSignal,
   aText,
   checkNumber,
   checkOptions,
+  dependenciesOf,
   either,
   isPrintable,
   listOf,
@@ -67,10 +66,6 @@ export interface SwitchOptions extends WaitOptions {
   propagationTimeoutMillis?: number | undefined;
   /** Longest time for one request to the API. Milliseconds, 100 to 60000. @defaultValue 10000 */
   requestTimeoutMillis?: number | undefined;
-  /** For tests. */
-  clock?: Clock | undefined;
-  /** For tests. */
-  random?: Random | undefined;
 }
 
 /** See {@link switchTarget}. */
@@ -104,7 +99,7 @@ export interface SwitchSettings {
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
  */
-export function switchSettings(options: SwitchOptions): SwitchSettings {
+export function switchSettings(options: SwitchOptions, dependencies: Dependencies): SwitchSettings {
   const probes = optional(listOf(anObjectWith('run')));
   checkOptions(options, {
     service: aText,
@@ -116,8 +111,6 @@ export function switchSettings(options: SwitchOptions): SwitchSettings {
     accept: optional(listOf(aText)),
     dryRun: optional(aBoolean),
     dnsServers: optional(either(oneOf(false), listOf(aText))),
-    clock: optional(anObjectWith('now', 'date', 'schedule')),
-    random: optional(aFunction),
     signal: aSignal,
   });
   checkKubeConfig(options.kubeConfig);
@@ -139,8 +132,7 @@ export function switchSettings(options: SwitchOptions): SwitchSettings {
       'propagationTimeoutMillis',
     ),
     requestTimeoutMillis: inRange(options.requestTimeoutMillis ?? 10_000, 100, 60_000, 'requestTimeoutMillis'),
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
+    ...dependenciesOf(dependencies),
   };
 }
 

@@ -1,18 +1,17 @@
 import {
-  type Clock,
   DeadlineError,
+  type Dependencies,
   DnsResolver,
   isExternalNameError,
   type Resolver,
-  systemClock,
   type WaitOptions,
 } from '@externalname/core';
 import {
   aNumber,
-  anObjectWith,
   aSignal,
   aText,
   checkOptions,
+  dependenciesOf,
   listOf,
   optional,
   sleep,
@@ -33,8 +32,6 @@ export interface PropagationOptions extends WaitOptions {
   timeoutMillis?: number | undefined;
   /** Wait between two questions to one server. Milliseconds. @defaultValue 250 */
   intervalMillis?: number | undefined;
-  /** Runs its timers. @defaultValue the system's */
-  clock?: Clock | undefined;
 }
 
 /**
@@ -43,25 +40,20 @@ export interface PropagationOptions extends WaitOptions {
  *
  * @throws DeadlineError `ERR_EXTERNALNAME_DEADLINE`, naming the servers that did not, and what they said last
  */
-export async function waitForPropagation(options: PropagationOptions): Promise<DnsPropagation[]> {
+export async function waitForPropagation(
+  options: PropagationOptions,
+  dependencies: Dependencies = {},
+): Promise<DnsPropagation[]> {
   checkOptions(options, {
     service: aText,
     to: aText,
     dnsServers: listOf(aText),
     timeoutMillis: optional(aNumber({ least: 0 })),
     intervalMillis: optional(aNumber({ least: 0 })),
-    clock: optional(anObjectWith('now', 'date', 'schedule')),
     signal: aSignal,
   });
-  const {
-    service,
-    to,
-    dnsServers,
-    timeoutMillis = 90_000,
-    intervalMillis = 250,
-    signal,
-    clock = systemClock,
-  } = options;
+  const { clock } = dependenciesOf(dependencies);
+  const { service, to, dnsServers, timeoutMillis = 90_000, intervalMillis = 250, signal } = options;
   const startedAt = clock.now();
   const last = new Map<string, string>();
   const wait = async (server: string, waitSignal: AbortSignal): Promise<DnsPropagation> => {

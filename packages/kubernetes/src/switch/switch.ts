@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type ServiceReference, TargetRefusedError } from '@externalname/core';
+import { type Dependencies, type ServiceReference, TargetRefusedError } from '@externalname/core';
 import { splitBrainSeen } from '@externalname/core/events';
 import { ownOptions, printable, sleep } from '@externalname/core/internal';
 import { patchContentTypes } from '@externalname/core/manifests';
@@ -53,9 +53,9 @@ import { type WatchPropagation, waitForWatch } from './watch-propagation.ts';
  * });
  * ```
  */
-export async function switchTarget(given: SwitchTargetOptions): Promise<SwitchReport> {
+export async function switchTarget(given: SwitchTargetOptions, dependencies: Dependencies = {}): Promise<SwitchReport> {
   const options = ownOptions(given);
-  const settings = switchSettings(options);
+  const settings = switchSettings(options, dependencies);
   const to = allowedTarget(options, options.to, 'to');
   const expect = options.expect === undefined ? undefined : parseHostName(options.expect, 'expect');
   return new Switch(options, settings).run(to, expect);
@@ -68,9 +68,9 @@ export async function switchTarget(given: SwitchTargetOptions): Promise<SwitchRe
  * @throws SwitchRefusedError `ERR_EXTERNALNAME_SWITCH_REFUSED` with `nothing-to-roll-back` or `unexpected-target`, and all that
  * `switchTarget` throws
  */
-export async function rollback(given: SwitchOptions): Promise<SwitchReport> {
+export async function rollback(given: SwitchOptions, dependencies: Dependencies = {}): Promise<SwitchReport> {
   const options = ownOptions(given);
-  return new Switch(options, switchSettings(options)).rollBack();
+  return new Switch(options, switchSettings(options, dependencies)).rollBack();
 }
 
 class Switch {
@@ -407,14 +407,8 @@ class Switch {
     }
     await this.#log.step('dns', async (step) => {
       const signal = this.#signal;
-      const seen = await waitForPropagation({
-        service: reference.fullName,
-        to,
-        dnsServers: servers,
-        timeoutMillis,
-        clock,
-        signal,
-      });
+      const service = reference.fullName;
+      const seen = await waitForPropagation({ service, to, dnsServers: servers, timeoutMillis, signal }, { clock });
       this.#log.facts.dns = seen;
       step.detail = seen.map(({ server, elapsedMillis }) => `${server} after ${elapsedMillis} ms`).join(', ');
     });

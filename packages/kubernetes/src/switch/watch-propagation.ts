@@ -21,15 +21,8 @@ export async function waitForWatch(
 ): Promise<WatchPropagation> {
   const { service, namespace, clusterDomain, signal: switchSignal } = options;
   const { requestTimeoutMillis, propagationTimeoutMillis, clock, random } = settings;
-  const source = kubernetesSource({
-    service,
-    namespace,
-    clusterDomain,
-    kubeConfig,
-    requestTimeoutMillis,
-    clock,
-    random,
-  });
+  const watched = { service, namespace, clusterDomain, kubeConfig, requestTimeoutMillis };
+  const source = kubernetesSource(watched, { clock, random });
   let onSeen = (_at: number) => {};
   const switched = new Promise<number>((resolve) => {
     onSeen = resolve;

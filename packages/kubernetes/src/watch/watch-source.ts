@@ -1,28 +1,24 @@
 import {
-  type Clock,
   ClosedError,
   type CurrentOptions,
+  type Dependencies,
   DnsTargetSource,
   InvalidArgumentError,
-  isExternalNameError,
-  type Random,
   type Resolver,
   type ServiceReference,
-  systemClock,
-  systemRandom,
   type Target,
   type TargetSource,
 } from '@externalname/core';
-import { sourceDegraded, sourceRecovered, targetChanged } from '@externalname/core/events';
 import {
   abortable,
-  aFunction,
   anObjectWith,
   aText,
   checkNumber,
   checkOptions,
+  dependenciesOf,
   optional,
   ownOptions,
+  SourceHealth,
   TargetFeed,
   withDeadline,
 } from '@externalname/core/internal';
@@ -64,10 +60,6 @@ export interface KubernetesSourceOptions {
    * caller's. @defaultValue nobody: that Service's own name is the target then
    */
   resolver?: Resolver | undefined;
-  /** For tests. */
-  clock?: Clock | undefined;
-  /** For tests. */
-  random?: Random | undefined;
 }
 
 /**
@@ -88,8 +80,8 @@ export interface KubernetesSourceOptions {
  * source.subscribe((target) => console.log(target.externalName));
  * ```
  */
-export function kubernetesSource(options: KubernetesSourceOptions): TargetSource {
-  return new KubernetesTargetSource(options);
+export function kubernetesSource(options: KubernetesSourceOptions, dependencies: Dependencies = {}): TargetSource {
+  return new KubernetesTargetSource(options, dependencies);
 }
 
 class KubernetesTargetSource implements TargetSource {
@@ -98,84 +90,71 @@ class KubernetesTargetSource implements TargetSource {
   readonly #resolver: Resolver | undefined;
   readonly #api: KubernetesApi;
   readonly #feed = new TargetFeed();
+  readonly #health: SourceHealth;
   readonly #closing = new AbortController();
-  readonly #firstAnswer = new Set<() => void>();
+  /** Callers that wait for the first answer of the watch. */
+  readonly #waiting = new Set<() => void>();
+  /** What has to end before `close()` resolves. */
+  readonly #ending = new Set<Promise<void>>();
   readonly #onChange = () => this.#learn();
-  #watch: SharedWatch | undefined;
-  #leaving: Promise<void> = Promise.resolve();
+  #state: State = { state: 'idle', learned: nothing, failure: undefined };
+  /** The request for the Service that is under way, for all who ask meanwhile. */
   #asking: Promise<Problem | undefined> | undefined;
-  /** The last good target, and under which full name it was learned. */
-  #known: { readonly target: Target; readonly reference: ServiceReference } | undefined;
-  /** Where the Service itself points. */
-  #outer: Outer | undefined;
-  /** Follows the rest of the chain, where the Service points into the cluster. */
-  #inner: DnsTargetSource | undefined;
-  #unsubscribeInner: (() => void) | undefined;
-  /** Version of the newest answer that counted. */
-  #newest: string | undefined;
-  /** What the newest answer says instead of a target. */
-  #objection: Error | undefined;
-  /** Why there is no newer answer. */
-  #failure: Problem | undefined;
-  #degradedSince: number | undefined;
-  /** When a request of its own was answered last. */
-  #askedAt: number | undefined;
 
-  constructor(given: KubernetesSourceOptions) {
+  constructor(given: KubernetesSourceOptions, dependencies: Dependencies) {
     checkOptions(given, {
       service: aText,
       namespace: optional(aText),
       clusterDomain: optional(aText),
       resolver: optional(anObjectWith('resolve')),
-      clock: optional(anObjectWith('now', 'date', 'schedule')),
-      random: optional(aFunction),
     });
     const options = ownOptions(given);
     checkKubeConfig(options.kubeConfig);
-    const { kubeConfig, clock = systemClock, random = systemRandom } = options;
+    const { clock, random } = dependenciesOf(dependencies);
+    const { kubeConfig, namespace, clusterDomain } = options;
     this.#api = new KubernetesApi(kubeConfig, clock);
     this.#service = pendingReference(options, () => this.#api.namespace());
     this.#resolver = options.resolver;
-    this.#identity = {
-      kubeConfig,
-      service: canonicalName(options.service),
-      namespace: options.namespace,
-      clusterDomain: options.clusterDomain,
-      settings: watchSettings(options),
-      clock,
-      random,
-    };
+    this.#health = new SourceHealth('kubernetes', clock);
+    const service = canonicalName(options.service);
+    this.#identity = { kubeConfig, service, namespace, clusterDomain, settings: watchSettings(options), clock, random };
   }
 
   async current(options: CurrentOptions = {}): Promise<Target> {
     const { fresh = false, signal } = options;
     signal?.throwIfAborted();
-    this.#throwIfClosed();
     const problem = await this.#consult(fresh, signal);
-    this.#throwIfClosed();
-    const innerProblem = await this.#consultInner(fresh, signal);
-    this.#throwIfClosed();
-    return this.#answer(problem ?? innerProblem);
+    const hopProblem = await this.#consultHop(fresh, signal);
+    const { known } = this.#open().learned;
+    const reason = problem ?? hopProblem;
+    if (known === undefined) throw reason?.error ?? new ClosedError('the target source');
+    return reason === undefined ? known : staleForm(known);
   }
 
   get known(): Target | undefined {
-    if (this.#known === undefined || this.#closing.signal.aborted) return undefined;
-    const inner = this.#inner?.known;
-    const innerProblem = inner?.stale ? { error: new Error('the rest of the chain cannot be confirmed') } : undefined;
-    return this.#answer(this.#problem() ?? innerProblem);
+    const state = this.#state;
+    if (state.state === 'closed') return undefined;
+    const { known, said } = state.learned;
+    const isStale = problemOf(state) !== undefined || (said.kind === 'hop' && said.inner.known?.stale === true);
+    return known !== undefined && isStale ? staleForm(known) : known;
   }
 
   get confirmedMillisAgo(): number | undefined {
-    const ages = [this.#watch?.heardMillisAgo ?? this.#askedMillisAgo(), this.#inner?.confirmedMillisAgo];
-    const known = ages.filter((age) => age !== undefined);
+    const state = this.#state;
+    if (state.state === 'closed' || state.learned.known === undefined) return undefined;
+    const { said, askedAt } = state.learned;
+    const askedMillisAgo = askedAt === undefined ? undefined : this.#identity.clock.now() - askedAt;
+    const heardMillisAgo = state.state === 'following' ? state.watch.heardMillisAgo : undefined;
+    const ages = [heardMillisAgo ?? askedMillisAgo, said.kind === 'hop' ? said.inner.confirmedMillisAgo : undefined];
+    const told = ages.filter((age) => age !== undefined);
     // A chain is as fresh as its oldest part.
-    return this.#known === undefined || known.length === 0 ? undefined : Math.max(...known);
+    return told.length === 0 ? undefined : Math.max(...told);
   }
 
   subscribe(listener: (target: Target) => void): () => void {
-    this.#throwIfClosed();
-    if (this.#watch === undefined) this.#follow();
-    const end = this.#feed.subscribe(listener, this.#known?.target);
+    const state = this.#open();
+    if (state.state === 'idle') this.#follow(state.learned);
+    const end = this.#feed.subscribe(listener, this.#open().learned.known);
     return () => {
       end();
       if (!this.#feed.isFollowed) this.#leave();
@@ -183,40 +162,45 @@ class KubernetesTargetSource implements TargetSource {
   }
 
   async close(): Promise<void> {
-    if (!this.#closing.signal.aborted) {
-      this.#feed.clear();
-      this.#closing.abort(new ClosedError('the target source'));
-      this.#leave();
-      this.#dropInner();
-    }
-    await Promise.all([this.#leaving, this.#asking]);
+    this.#feed.clear();
+    this.#closing.abort(new ClosedError('the target source'));
+    this.#leave();
+    if (this.#state.state === 'idle') this.#drop(this.#state.learned.said);
+    this.#state = { state: 'closed' };
+    await Promise.all([...this.#ending, this.#asking]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #askedMillisAgo(): number | undefined {
-    return this.#askedAt === undefined ? undefined : this.#identity.clock.now() - this.#askedAt;
+  #open(): OpenState {
+    if (this.#state.state === 'closed') throw new ClosedError('the target source');
+    return this.#state;
   }
 
   /** Makes sure that what the Service says is known; resolves with why it cannot be confirmed. */
   async #consult(fresh: boolean, signal: AbortSignal | undefined): Promise<Problem | undefined> {
-    if (!fresh && this.#watch !== undefined) {
-      if (this.#outer === undefined && this.#problem() === undefined) await this.#waitForFirstAnswer(signal);
-      this.#throwIfClosed();
-      // Whoever subscribed may have left meanwhile; then nobody else is asking.
-      if (this.#watch !== undefined) return this.#problem();
+    const before = this.#open();
+    if (!fresh && before.state === 'following') {
+      const isUnknown = before.learned.said.kind === 'nothing' && problemOf(before) === undefined;
+      if (isUnknown) await this.#waitForFirstAnswer(signal);
+      const state = this.#open();
+      // If the last subscriber has left meanwhile, the watch is gone, and this caller has to ask.
+      if (state.state === 'following') return problemOf(state);
     }
     return abortable(this.#ask(), signal);
   }
 
-  async #consultInner(fresh: boolean, signal: AbortSignal | undefined): Promise<Problem | undefined> {
-    const inner = this.#inner;
-    if (inner === undefined) return undefined;
+  /** Makes sure that the rest of the chain is known, if the Service points to another one. */
+  async #consultHop(fresh: boolean, signal: AbortSignal | undefined): Promise<Problem | undefined> {
+    const { said } = this.#open().learned;
+    if (said.kind !== 'hop') return undefined;
     try {
-      const target = await inner.current({ fresh, signal });
-      if (inner === this.#inner) this.#adoptInner(target);
+      const target = await said.inner.current({ fresh, signal });
+      // The Service was switched meanwhile: what counts is where it leads now.
+      if (!this.#leadsTo(said)) return this.#consultHop(fresh, signal);
+      this.#becomeInner(said, target);
       return target.stale ? { error: new Error('the rest of the chain cannot be confirmed') } : undefined;
     } catch (error) {
       signal?.throwIfAborted();
@@ -224,50 +208,33 @@ class KubernetesTargetSource implements TargetSource {
     }
   }
 
-  #throwIfClosed(): void {
-    if (this.#closing.signal.aborted) throw new ClosedError('the target source');
-  }
-
-  /** The last good target, marked where `problem` keeps it from being confirmed. */
-  #answer(problem: Problem | undefined): Target {
-    if (this.#known === undefined) throw problem?.error ?? new ClosedError('the target source');
-    const { target } = this.#known;
-    return problem === undefined ? target : Object.freeze({ ...target, stale: true });
-  }
-
-  #problem(): Problem | undefined {
-    return this.#failure ?? (this.#objection && { error: this.#objection });
-  }
-
-  #follow(): void {
-    const identity = this.#identity;
-    const make = () => new SharedWatch(identity, this.#api, () => this.#service.complete());
-    this.#watch = sharedWatch(identity, make);
-    this.#failure = undefined;
-    this.#watch.attach(this.#onChange);
-    this.#followInner();
+  #follow(learned: Learned): void {
+    const make = () => new SharedWatch(this.#identity, this.#api, () => this.#service.complete());
+    const watch = sharedWatch(this.#identity, make);
+    this.#state = { state: 'following', learned, watch };
+    if (learned.said.kind === 'hop') this.#followHop(learned.said);
+    watch.attach(this.#onChange);
     this.#learn(); // Another source may have learned it already.
   }
 
   #leave(): void {
-    const watch = this.#watch;
-    if (watch === undefined) return;
-    this.#watch = undefined;
-    this.#failure = undefined;
-    this.#unsubscribeInner?.();
-    this.#unsubscribeInner = undefined;
-    this.#leaving = Promise.all([this.#leaving, watch.detach(this.#onChange)]).then(() => undefined);
+    const state = this.#state;
+    if (state.state !== 'following') return;
+    const { watch, learned } = state;
+    this.#state = { state: 'idle', learned, failure: undefined };
+    if (learned.said.kind === 'hop') learned.said.unsubscribe();
+    this.#finish(watch.detach(this.#onChange));
     releaseWatch(this.#identity, watch);
     this.#wake();
   }
 
   /** Takes over what the watch knows. Called for each change of it, so no state in between is missed. */
   #learn(): void {
-    const state = this.#watch?.state;
-    if (state === undefined) return;
-    this.#failure = state.failure;
-    if (state.last !== undefined) this.#accept(state.last);
-    this.#report(state.last?.reference);
+    const state = this.#state;
+    if (state.state !== 'following') return;
+    const { last } = state.watch.state;
+    if (last !== undefined) this.#accept(last);
+    this.#report(last?.reference);
     this.#wake();
   }
 
@@ -281,115 +248,112 @@ class KubernetesTargetSource implements TargetSource {
 
   async #get(): Promise<Problem | undefined> {
     let reference: ServiceReference | undefined;
-    let refusal: Problem | undefined;
+    let failure: Problem | undefined;
     try {
       reference = await this.#service.complete();
       const service = await getService(this.#api, reference, readService, {
         timeoutMillis: this.#identity.settings.requestTimeoutMillis,
         signal: this.#closing.signal,
       });
-      this.#askedAt = this.#identity.clock.now();
+      const answered = this.#open();
+      this.#state = { ...answered, learned: { ...answered.learned, askedAt: this.#identity.clock.now() } };
       this.#accept({ reference, service, resourceVersion: service.resourceVersion, reset: false });
-      refusal = this.#objection && { error: this.#objection };
     } catch (error) {
-      refusal = { error };
+      failure = { error };
     }
-    // While a watch stands, it knows better than one request that failed.
-    if (this.#watch === undefined && !this.#closing.signal.aborted) {
-      this.#failure = this.#objection === undefined ? refusal : undefined;
+    const state = this.#state;
+    if (state.state === 'closed') return failure;
+    if (state.state === 'idle') {
+      this.#state = { ...state, failure };
       this.#report(reference);
     }
-    return refusal;
+    // While a watch stands, it knows better than one request that failed: only this caller hears of it.
+    return failure ?? objectionOf(state.learned);
   }
 
-  #accept({ reference, service, resourceVersion, reset }: Observation): void {
-    if (this.#closing.signal.aborted) return;
+  #accept({ reference, service, resourceVersion: version, reset }: Observation): void {
+    const state = this.#state;
+    if (state.state === 'closed') return;
+    const { learned } = state;
     // Two ways lead here, the watch and single requests: what was overtaken on the other one is old.
-    if (!reset && this.#newest !== undefined && isOlder(resourceVersion, this.#newest)) return;
-    this.#newest = resourceVersion;
-    if (service === undefined) {
-      this.#objection = new ServiceNotFoundError(reference.name, reference.namespace);
-    } else if (service.type !== 'ExternalName' || service.externalName === undefined) {
-      this.#objection = new NotExternalNameError(reference, service.type);
-    } else {
-      this.#objection = undefined;
-      this.#adopt(canonicalName(service.externalName), resourceVersion, reference);
-    }
+    if (!reset && learned.version !== undefined && isOlder(version, learned.version)) return;
+    const said = this.#read(reference, service, learned.said);
+    this.#state = { ...state, learned: { ...learned, version, said } };
+    if (said === learned.said) return;
+    this.#drop(learned.said);
+    if (said.kind === 'hop' && state.state === 'following') this.#followHop(said);
+    if (said.kind !== 'host') return;
+    this.#become({ externalName: said.externalName, via: [reference.fullName], version: said.version });
   }
 
-  #adopt(externalName: string, version: string, reference: ServiceReference): void {
-    if (this.#outer?.externalName === externalName) return;
-    this.#outer = { externalName, version, reference };
-    this.#dropInner();
-    const { clock, random } = this.#identity;
-    const { clusterDomain } = reference;
-    if (this.#resolver !== undefined && isWithin(externalName, clusterDomain)) {
-      const resolver = this.#resolver;
-      this.#inner = new DnsTargetSource({ name: externalName, resolver, clusterDomain }, { clock, random });
-      if (this.#watch !== undefined) this.#followInner();
-    } else {
-      this.#become({ externalName, via: [reference.fullName], version }, reference);
+  /** What the Service says; `before` itself if that is the same name. */
+  #read(reference: ServiceReference, service: Observation['service'], before: Said): Said {
+    if (service === undefined) {
+      return { kind: 'objection', error: new ServiceNotFoundError(reference.name, reference.namespace) };
     }
+    if (service.type !== 'ExternalName' || service.externalName === undefined) {
+      return { kind: 'objection', error: new NotExternalNameError(reference, service.type) };
+    }
+    const externalName = canonicalName(service.externalName);
+    if ('externalName' in before && before.externalName === externalName) return before;
+    const host = { externalName, version: service.resourceVersion };
+    const { clusterDomain, fullName } = reference;
+    const { clock, random } = this.#identity;
+    if (this.#resolver === undefined || !isWithin(externalName, clusterDomain)) return { kind: 'host', ...host };
+    const inner = new DnsTargetSource(
+      { name: externalName, resolver: this.#resolver, clusterDomain },
+      { clock, random },
+    );
+    return { kind: 'hop', ...host, from: fullName, inner, unsubscribe: () => undefined };
+  }
+
+  #followHop(hop: Hop): void {
+    hop.unsubscribe = hop.inner.subscribe((target) => {
+      if (this.#leadsTo(hop)) this.#becomeInner(hop, target);
+    });
+  }
+
+  #leadsTo(hop: Hop): boolean {
+    return this.#state.state !== 'closed' && this.#state.learned.said === hop;
   }
 
   /** The Service points to another one of the cluster, and that one to this target. */
-  #adoptInner({ externalName, via, version }: Target): void {
-    if (this.#outer === undefined) return;
-    const { reference, version: outerVersion } = this.#outer;
-    this.#become({ externalName, via: [reference.fullName, ...via], version: `${outerVersion}-${version}` }, reference);
+  #becomeInner({ from, version: outerVersion }: Hop, { externalName, via, version }: Target): void {
+    this.#become({ externalName, via: [from, ...via], version: `${outerVersion}-${version}` });
   }
 
-  #become(found: Pick<Target, 'externalName' | 'via' | 'version'>, reference: ServiceReference): void {
-    const previous = this.#known?.target.externalName;
-    if (previous === found.externalName) return;
-    const target: Target = Object.freeze({
-      ...found,
-      via: Object.freeze([...found.via]),
-      source: 'kubernetes',
-      stale: false,
-    });
-    this.#known = { target, reference };
-    targetChanged.publish(() => ({ ...factsOf(target, reference), ...(previous !== undefined && { previous }) }));
-    this.#feed.tell(target);
+  #become({ externalName, via, version }: Pick<Target, 'externalName' | 'via' | 'version'>): void {
+    const state = this.#open();
+    const previous = state.learned.known;
+    if (previous?.externalName === externalName) return;
+    const names = Object.freeze([...via]);
+    const known: Target = Object.freeze({ externalName, via: names, version, source: 'kubernetes', stale: false });
+    this.#state = { ...state, learned: { ...state.learned, known } };
+    this.#feed.change(nameOf(known), known, previous);
   }
 
-  #followInner(): void {
-    const inner = this.#inner;
-    if (inner === undefined || this.#unsubscribeInner !== undefined) return;
-    this.#unsubscribeInner = inner.subscribe((target) => {
-      if (inner === this.#inner) this.#adoptInner(target);
-    });
+  #drop(said: Said): void {
+    if (said.kind !== 'hop') return;
+    said.unsubscribe();
+    this.#finish(said.inner.close());
   }
 
-  #dropInner(): void {
-    const inner = this.#inner;
-    this.#unsubscribeInner?.();
-    this.#unsubscribeInner = undefined;
-    this.#inner = undefined;
-    if (inner !== undefined) this.#leaving = Promise.all([this.#leaving, inner.close()]).then(() => undefined);
+  #finish(work: Promise<void>): void {
+    const over: Promise<void> = work.finally(() => this.#ending.delete(over));
+    this.#ending.add(over);
   }
 
-  /** Tells once when the target can no longer be confirmed, and once when it can again. */
   #report(reference: ServiceReference | undefined): void {
-    const problem = this.#problem();
-    const now = this.#identity.clock.now();
-    const { fullName: name } = reference ?? this.#known?.reference ?? this.#service.given;
-    if (problem !== undefined && this.#degradedSince === undefined) {
-      this.#degradedSince = now;
-      const { error } = problem;
-      sourceDegraded.publish(() => ({
-        name,
-        source: 'kubernetes',
-        ...(this.#known && { target: this.#known.target.externalName }),
-        ...(isExternalNameError(error) && { code: error.code }),
-        error,
-      }));
-    } else if (problem === undefined && this.#degradedSince !== undefined && this.#known !== undefined) {
-      const degradedMillis = now - this.#degradedSince;
-      const { target, reference: known } = this.#known;
-      this.#degradedSince = undefined;
-      sourceRecovered.publish(() => ({ ...factsOf(target, known), degradedMillis }));
+    const state = this.#state;
+    if (state.state === 'closed') return;
+    const problem = problemOf(state);
+    const { known } = state.learned;
+    if (problem === undefined) {
+      if (known !== undefined) this.#health.confirmed(nameOf(known), known);
+      return;
     }
+    const name = reference?.fullName ?? (known === undefined ? this.#service.given.fullName : nameOf(known));
+    this.#health.degraded(name, known, problem.error);
   }
 
   async #waitForFirstAnswer(signal: AbortSignal | undefined): Promise<void> {
@@ -400,7 +364,7 @@ class KubernetesTargetSource implements TargetSource {
     const answered = new Promise<void>((resolve) => {
       wake = resolve;
     });
-    this.#firstAnswer.add(wake);
+    this.#waiting.add(wake);
     try {
       await withDeadline(() => answered, {
         signal,
@@ -412,20 +376,50 @@ class KubernetesTargetSource implements TargetSource {
           }),
       });
     } finally {
-      this.#firstAnswer.delete(wake);
+      this.#waiting.delete(wake);
     }
   }
 
   #wake(): void {
-    for (const wake of this.#firstAnswer) wake();
+    for (const wake of this.#waiting) wake();
   }
 }
 
-/** Where a Service itself points, as it says. */
-interface Outer {
+type State = OpenState | { readonly state: 'closed' };
+
+type OpenState =
+  /** Without subscribers it asks for the Service when it is asked; `failure` is why the last request brought nothing. */
+  | { readonly state: 'idle'; readonly learned: Learned; readonly failure: Problem | undefined }
+  /** The watch knows why there is no newer answer. */
+  | { readonly state: 'following'; readonly learned: Learned; readonly watch: SharedWatch };
+
+interface Learned {
+  /** Version of the newest answer that counted. */
+  readonly version: string | undefined;
+  /** What that answer says. */
+  readonly said: Said;
+  /** When a request for the Service was answered last. */
+  readonly askedAt: number | undefined;
+  /** The last good target: it stays while the Service says something else than a target. */
+  readonly known: Target | undefined;
+}
+
+type Said =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'host'; readonly externalName: string; readonly version: string }
+  | Hop
+  | { readonly kind: 'objection'; readonly error: Error };
+
+/** The Service points to another Service of the cluster, and DNS says where the chain leads from there. */
+interface Hop {
+  readonly kind: 'hop';
   readonly externalName: string;
   readonly version: string;
-  readonly reference: ServiceReference;
+  /** Full name of the Service. */
+  readonly from: string;
+  readonly inner: DnsTargetSource;
+  /** Ends what {@link KubernetesTargetSource.#followHop} began. */
+  unsubscribe: () => void;
 }
 
 /** Why the target cannot be confirmed. */
@@ -433,9 +427,23 @@ interface Problem {
   readonly error: unknown;
 }
 
-function factsOf(target: Target, reference: ServiceReference) {
-  const { externalName, via, version, source } = target;
-  return { name: reference.fullName, target: externalName, via, version, source };
+const nothing: Learned = { version: undefined, said: { kind: 'nothing' }, askedAt: undefined, known: undefined };
+
+function problemOf(state: OpenState): Problem | undefined {
+  return (state.state === 'following' ? state.watch.state.failure : state.failure) ?? objectionOf(state.learned);
+}
+
+function objectionOf({ said }: Learned): Problem | undefined {
+  return said.kind === 'objection' ? said : undefined;
+}
+
+function staleForm(target: Target): Target {
+  return Object.freeze({ ...target, stale: true });
+}
+
+/** The Service's full name: every chain begins with it. */
+function nameOf({ via, externalName }: Target): string {
+  return via[0] ?? externalName;
 }
 
 function watchSettings(options: KubernetesSourceOptions): WatchSettings {

@@ -1,5 +1,5 @@
-import { type Clock, isExternalNameError, type Random, systemClock, systemRandom } from '@externalname/core';
-import { aFunction, anObjectWith, aSignal, checkOptions, optional } from '@externalname/core/internal';
+import { type Clock, type Dependencies, isExternalNameError, type Random } from '@externalname/core';
+import { aSignal, checkOptions, dependenciesOf } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
@@ -48,14 +48,6 @@ import { Preparation } from './preparation.ts';
 import { endpointsOfProcess } from './process-endpoints.ts';
 import { type Attempt, Queries, type Repeatable } from './query.ts';
 import { Switching } from './switching.ts';
-
-/** What a test may own. */
-export interface PoolDependencies {
-  /** Runs all timers of the pool. @defaultValue the system's */
-  readonly clock?: Clock | undefined;
-  /** Spreads pauses and connections. @defaultValue the system's */
-  readonly random?: Random | undefined;
-}
 
 /**
  * A `pg.Pool` that connects through a Kubernetes ExternalName Service and follows it.
@@ -107,14 +99,9 @@ export class Pool extends pg.Pool {
   /** Set by `query()` for its `connect()`, which reads it in the same turn of the event loop. */
   #origin: Origin | undefined;
 
-  constructor(options: PoolOptions = {}, dependencies: PoolDependencies = {}) {
+  constructor(options: PoolOptions = {}, dependencies: Dependencies = {}) {
     const settings = poolSettings(options);
-    checkOptions(
-      dependencies,
-      { clock: optional(anObjectWith('now', 'date', 'schedule')), random: optional(aFunction) },
-      'dependencies',
-    );
-    const { clock = systemClock, random = systemRandom } = dependencies;
+    const { clock, random } = dependenciesOf(dependencies);
     // Before the superclass, so that a mistake is reported before anything exists.
     const dialer = settings.follows ? serviceDialer(settings, { clock, random }) : undefined;
     super(clientOptions(options, settings));

@@ -1,6 +1,6 @@
-import type { StaticTargetSource } from '@externalname/core';
+import type { Dependencies, StaticTargetSource } from '@externalname/core';
 import { afterEach } from 'vitest';
-import { Pool, type PoolDependencies, type PoolOptions, switched, targetNotFollowed } from '../../src/index.ts';
+import { Pool, type PoolOptions, switched, targetNotFollowed } from '../../src/index.ts';
 import { errorResponse, type FakeOptions, type FakePostgres, obliging, startFakePostgres } from './fake-postgres.ts';
 
 /** A pool for a Service, and the one server that all its targets lead to. */
@@ -38,7 +38,7 @@ export async function startServer(script: FakeOptions['script'] = obliging()): P
 export async function start(
   overrides: PoolOptions & Record<string, unknown> = {},
   script?: FakeOptions['script'],
-  dependencies?: PoolDependencies,
+  dependencies?: Dependencies,
 ): Promise<PoolOnFake> {
   const server = await startServer(script);
   const options = server.options({ endTimeoutMillis: 500, ...overrides });

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ClosedError, systemClock, systemRandom } from '@externalname/core';
-import { ownOptions } from '@externalname/core/internal';
+import { ClosedError, type Dependencies } from '@externalname/core';
+import { dependenciesOf, ownOptions } from '@externalname/core/internal';
 import { type CertificateAuthority, createCertificateAuthority, type IssuedCertificate } from '../certificates.ts';
 import { ClusterDns } from '../cluster-dns/cluster-dns.ts';
 import { forwardTo } from '../cluster-dns/forwarder.ts';
@@ -60,10 +60,11 @@ export class LocalCluster implements AsyncDisposable {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, before anything is opened.
    * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where a Service is refused.
    */
-  static async start(given: LocalClusterOptions = {}): Promise<LocalCluster> {
+  static async start(given: LocalClusterOptions = {}, dependencies: Dependencies = {}): Promise<LocalCluster> {
     checkClusterOptions(given);
+    const { clock, random } = dependenciesOf(dependencies);
     const options = ownOptions(given);
-    const { clusterDomain = 'cluster.local', ttlSeconds = 5, clock = systemClock, random = systemRandom } = options;
+    const { clusterDomain = 'cluster.local', ttlSeconds = 5 } = options;
     const { dns = {}, api = {} } = options;
     const domain = clusterDomain.replace(/\.$/, '');
     const outside = new OutsideNames({ defaultTtlSeconds: ttlSeconds });

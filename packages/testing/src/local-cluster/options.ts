@@ -1,9 +1,7 @@
-import { type Clock, InvalidArgumentError, type Random } from '@externalname/core';
+import { InvalidArgumentError } from '@externalname/core';
 import {
   aBoolean,
-  aFunction,
   aNumber,
-  anObjectWith,
   aText,
   checkObject,
   checkOptions,
@@ -36,10 +34,6 @@ export interface LocalClusterOptions {
    * network). Everybody on that network can then ask this DNS, and reach this API. @defaultValue false
    */
   exposed?: boolean | undefined;
-  /** Runs its timers. @defaultValue the system's */
-  clock?: Clock | undefined;
-  /** Orders the addresses of answers. @defaultValue the system's */
-  random?: Random | undefined;
 }
 
 /** The cluster's DNS server. */
@@ -101,8 +95,6 @@ export function checkClusterOptions(options: LocalClusterOptions): void {
     ),
     api: optional(objectOf({ address: optional(aText), port: aPort, bookmarkIntervalMillis: millis })),
     exposed: optional(aBoolean),
-    clock: optional(anObjectWith('now', 'date', 'schedule')),
-    random: optional(aFunction),
   });
   const { dns = {}, api = {}, clusterDomain = 'cluster.local' } = options;
   if (options.exposed !== true) {

@@ -1,6 +1,12 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Clock, ClosedError, ExternalNameError, InvalidArgumentError, systemClock } from '@externalname/core';
-import { anObjectWith, aText, checkNumber, checkOptions, optional, ownOptions } from '@externalname/core/internal';
+import {
+  type Clock,
+  ClosedError,
+  type Dependencies,
+  ExternalNameError,
+  InvalidArgumentError,
+} from '@externalname/core';
+import { aText, checkNumber, checkOptions, dependenciesOf, optional, ownOptions } from '@externalname/core/internal';
 import {
   type CutOptions,
   directions,
@@ -25,8 +31,6 @@ export interface FaultProxyOptions {
   address?: string | undefined;
   /** The port to listen on. @defaultValue a free one from 15000 to 31999 */
   port?: number | undefined;
-  /** Measures latency and rate. @defaultValue the system's */
-  clock?: Clock | undefined;
 }
 
 /** What went through. Bytes count when they are passed on. */
@@ -91,10 +95,10 @@ export class FaultProxy implements Faults, AsyncDisposable {
    * @throws {@link InvalidArgumentError} (`ERR_EXTERNALNAME_INVALID_ARGUMENT`)
    * @throws {@link ProxyListenError} (`ERR_EXTERNALNAME_PROXY_LISTEN`)
    */
-  static async start(given: FaultProxyOptions): Promise<FaultProxy> {
+  static async start(given: FaultProxyOptions, dependencies: Dependencies = {}): Promise<FaultProxy> {
     const options = ownOptions(given);
-    checkOptions(options, { address: optional(aText), clock: optional(anObjectWith('now', 'date', 'schedule')) });
-    const { clock = systemClock } = options;
+    checkOptions(options, { address: optional(aText) });
+    const { clock } = dependenciesOf(dependencies);
     const target = checkTarget(options.target);
     if (options.port !== undefined) checkPort('port', options.port);
     for (let attempt = 1; ; attempt++) {
