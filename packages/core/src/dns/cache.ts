@@ -4,20 +4,20 @@ import type { RecordType } from './message.ts';
 import type { CacheSettings } from './options.ts';
 import type { Hop, Resolution, ResolvedAddress } from './resolution.ts';
 
-/** How resolving a name ended: what callers get, or what the error that they get is made of. */
+/** How resolving a name ended: the result for callers, or what their error is made of. */
 export type Settled = Resolution | FailedOutcome;
 
-/** Tells the good {@link Settled} from the others. */
+/** Whether a {@link Settled} is a success. */
 export function isResolution(settled: Settled): settled is Resolution {
   return 'addresses' in settled;
 }
 
-/** What the cache knows of a name. Shared between callers. */
+/** What the cache knows about a name. Shared between callers. */
 export interface Found {
   readonly settled: Settled;
-  /** When the first of the records used ends, in the clock's milliseconds. */
+  /** When the first of the records expires, in the clock's milliseconds. */
   readonly expiresAt: number;
-  /** From when on a hit should refresh it in the background. */
+  /** From when on a hit should refresh the name in the background. */
   readonly refreshAt: number;
 }
 
@@ -26,22 +26,22 @@ export interface StoredStep {
   readonly name: string;
   readonly asked: readonly Asked[];
   readonly step: Step;
-  /** When the queries were sent. What was asked later wins over what was asked earlier, whichever comes back first. */
+  /** When the queries were sent. The later query wins, whichever answer arrives first. */
   readonly askedAt: number;
 }
 
 /**
- * Answers by name and record set, each for its own time: a chain whose alias is good for 30 s and whose address for 300 s is asked
- * again after 30 s. No I/O and no clock: every method takes `now`.
+ * Answers by name and record set, each with its own TTL: a chain whose alias is valid for 30 s and whose address is valid for 300 s is
+ * asked for again after 30 s. No I/O and no clock: every method takes `now`.
  *
- * A name has an alias, or addresses, or nothing; storing one removes the other, so that a switch leaves no mixture behind.
- * What a server did not answer removes nothing, so that an expired answer is still there to be served stale.
+ * A name has an alias, or addresses, or nothing. Storing one removes the other, so that a switch leaves no mixture.
+ * A failed query removes nothing, so that an expired answer can still be served stale.
  */
 export class DnsCache {
   readonly #settings: CacheSettings;
   readonly #random: Random;
   readonly #nodes = new Map<string, Node>();
-  /** Counts the changes of content. An answer composed from several names is good while nothing has changed. */
+  /** Counts changes. An answer composed from several names is valid while nothing has changed. */
   #generation = 0;
   #evictions = 0;
 
@@ -58,7 +58,7 @@ export class DnsCache {
     return this.#evictions;
   }
 
-  /** What is known of `name` within its time; `undefined` where a part is missing and the servers must be asked. */
+  /** The unexpired answer for `name`. `undefined` if a part is missing and the servers must be asked. */
   find(name: string, family: 0 | 4 | 6, now: number): Found | undefined {
     const node = this.#nodes.get(name);
     if (node === undefined) return undefined;
@@ -71,19 +71,19 @@ export class DnsCache {
   }
 
   /**
-   * The last addresses known of `name` whose time is over by no more than `maxStaleSeconds` (RFC 8767), and only where the
-   * whole chain is still known: after a switch, the addresses of the old target are no answer.
+   * The last known addresses of `name`, if they expired no more than `maxStaleSeconds` ago (RFC 8767) and the whole chain is
+   * still known: after a switch, the addresses of the old target are not an answer.
    */
   findStale(name: string, family: 0 | 4 | 6, now: number): Resolution | undefined {
     return this.#last(name, family, now, this.#settings.maxStaleSeconds * 1000);
   }
 
-  /** The last addresses known of `name`, however long ago: to tell what a new answer changes. */
+  /** The last known addresses of `name`, however old: to find out what a new answer changes. */
   findLast(name: string, family: 0 | 4 | 6, now: number): Resolution | undefined {
     return this.#last(name, family, now, Number.POSITIVE_INFINITY);
   }
 
-  /** Whether no server answered when `name`, or a name that it leads to, was last asked for. */
+  /** Whether no server answered the last question for `name`, or for a name that it leads to. */
   hasFailed(name: string): boolean {
     let node = this.#nodes.get(name);
     for (let hops = 0; node !== undefined && hops <= longestChain; hops++) {
@@ -93,7 +93,7 @@ export class DnsCache {
     return false;
   }
 
-  /** Keeps what the servers said about one name and the names that it leads to. */
+  /** Stores what the servers said about one name and the names that it leads to. */
   store(stored: StoredStep, now: number): void {
     const { name, step, askedAt } = stored;
     if (step.kind === 'ask-again') return;
@@ -119,7 +119,7 @@ export class DnsCache {
         const expiresAt = now + this.#keptNegative(answer.ttlSeconds);
         this.#putAddresses(end, question.type, { kind: 'none', expiresAt, askedAt, now });
       } else if (answer.kind === 'no-name' && !bothAsked) {
-        // Some servers say so of a name that has addresses of the other family (RFC 4074 section 4.2).
+        // Some servers say so although the name has addresses of the other family (RFC 4074 section 4.2).
         const expiresAt = now + this.#keptNegative(answer.ttlSeconds);
         this.#putAddresses(end, question.type, { kind: 'missing', expiresAt, askedAt, now });
       } else if (answer.kind === 'no-name') {
@@ -131,7 +131,7 @@ export class DnsCache {
     if (node !== undefined) node.refreshPart = this.#random();
   }
 
-  /** Keeps hits from refreshing `name` before `until`: a refresh is under way, or has just failed. */
+  /** Prevents hits from refreshing `name` before `until`, because a refresh is under way or has just failed. */
   postponeRefresh(name: string, until: number): void {
     const node = this.#nodes.get(name);
     if (node === undefined) return;
@@ -139,7 +139,7 @@ export class DnsCache {
     node.composed = {};
   }
 
-  /** Forgets what is known of a name, also for serving it stale. */
+  /** Forgets a name, including what could be served stale. */
   invalidate(name: string): void {
     if (this.#nodes.delete(name)) this.#generation++;
   }
@@ -161,7 +161,7 @@ export class DnsCache {
     const answeredQuestions = consistent(stored).filter(({ answer }) => !unansweredKinds.has(answer.kind));
     const unanswered = asked.filter((one) => !answeredQuestions.includes(one));
     if (outcome.kind === 'addresses') {
-      // The other family was not answered. Asking at once again would make every caller wait for it again.
+      // The other family was not answered. Asking again at once would make every caller wait for it.
       const expiresAt = Math.min(
         now + skippedFamilySeconds * 1000,
         now + this.#kept(Math.min(...outcome.addresses.map((address) => address.ttlSeconds))),
@@ -198,7 +198,7 @@ export class DnsCache {
 
   #putSkipped(name: string, type: 'A' | 'AAAA', entry: AddressEntry): void {
     const node = this.#node(name);
-    // An answer that is still good for a while says more than none.
+    // An answer that is still valid is better than none.
     const before = node[type];
     if (newerThan(node, entry.askedAt) || (before !== undefined && before.expiresAt > entry.now)) return;
     node[type] = entry;
@@ -232,8 +232,8 @@ export class DnsCache {
     return node;
   }
 
-  // Second chance: the oldest name goes, unless it was used since it was last looked at. Unlike a strict order of use, a hit
-  // costs one assignment.
+  // Second chance: the oldest name is removed unless it was used since the last look. A hit costs one assignment, unlike with a
+  // strict order of use.
   #evict(): void {
     for (const [name, node] of this.#nodes) {
       this.#nodes.delete(name);
@@ -279,7 +279,7 @@ export class DnsCache {
         if (entry.kind === 'addresses') addresses.push(...entry.addresses);
         continue;
       }
-      if (graceMillis > 0) continue; // Stale: whatever family is there.
+      if (graceMillis > 0) continue; // Stale: any family will do.
       if (!good(node.failure) || !node.failure.types.includes(type)) return undefined;
       times.take(node.failure);
       failed = true;
@@ -318,7 +318,7 @@ export class DnsCache {
   }
 }
 
-/** How long a record is kept: its TTL within the floor and the cap. In milliseconds. */
+/** How long a record is kept: its TTL, limited by the floor and the cap. Milliseconds. */
 export function keptMillis(
   ttlSeconds: number,
   settings: Pick<CacheSettings, 'minTtlSeconds' | 'maxTtlSeconds'>,
@@ -340,7 +340,7 @@ export function resolutionOf(
 interface Kept {
   readonly expiresAt: number;
   readonly askedAt: number;
-  /** When it was stored. */
+  /** When the record was stored. */
   readonly now: number;
 }
 
@@ -352,9 +352,9 @@ type AddressEntry = Kept &
   (
     | { readonly kind: 'addresses'; readonly addresses: readonly ResolvedAddress[] }
     | { readonly kind: 'none' }
-    /** "Does not exist", where this family alone was asked for. */
+    /** "Does not exist", if only this family was asked for. */
     | { readonly kind: 'missing' }
-    /** Not answered while the other family was. */
+    /** The other family was answered, this one was not. */
     | { readonly kind: 'skipped' }
   );
 
@@ -364,7 +364,7 @@ interface FailureEntry extends Kept {
   readonly cause: unknown;
 }
 
-/** What is known of one name. Invariant: an alias, or addresses, or missing; never two of them. */
+/** What is known about one name. Invariant: an alias, or addresses, or missing, and never two of them. */
 interface Node {
   used: boolean;
   alias: AliasEntry | undefined;
@@ -372,7 +372,7 @@ interface Node {
   AAAA: AddressEntry | undefined;
   missing: Kept | undefined;
   failure: FailureEntry | undefined;
-  /** At which part of the last fifth of its time a hit refreshes it. Drawn anew with each answer. */
+  /** The point in the last fifth of its TTL from which a hit refreshes it. Drawn again for each answer. */
   refreshPart: number;
   refreshNotBefore: number;
   composed: { [family in 0 | 4 | 6]?: { readonly found: Found; readonly generation: number } | undefined };
@@ -380,7 +380,7 @@ interface Node {
 
 class Times {
   expiresAt = Number.POSITIVE_INFINITY;
-  /** When the record that ends first was stored. */
+  /** When the record that expires first was stored. */
   since = 0;
 
   take(kept: Kept): void {
@@ -390,7 +390,7 @@ class Times {
   }
 }
 
-// Where two answers contradicted each other to the end, only the one that the outcome is made of is kept.
+// If two answers still contradict each other, only the one that made the outcome is kept.
 function consistent({ name, asked, step }: StoredStep): readonly Asked[] {
   if (step.kind !== 'done' || step.outcome.kind !== 'addresses') return asked;
   const { chain } = step.outcome;
@@ -419,11 +419,11 @@ const bothTypes = ['A', 'AAAA'] as const;
 const onlyA = ['A'] as const;
 const onlyAaaa = ['AAAA'] as const;
 
-/** The last part of a record's time in which a hit refreshes it. */
+/** The last part of a record's TTL, in which a hit refreshes it. */
 const prefetchFraction = 0.2;
 
-/** Refreshing a shorter one would hardly be earlier than asking when it has ended. */
+/** Refreshing a record with a shorter TTL would hardly be earlier than asking after it expired. */
 const shortestPrefetchedMillis = 2000;
 
-/** How long a family that was not answered is left alone while the other one has addresses. */
+/** How long an unanswered family is not asked for again while the other one has addresses. */
 const skippedFamilySeconds = 30;

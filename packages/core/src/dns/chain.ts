@@ -2,10 +2,10 @@ import { isWithin } from '../names/index.ts';
 import type { DnsRecord, Question, ResponseMessage } from './message.ts';
 import type { Hop, ResolvedAddress } from './resolution.ts';
 
-/** What one response says about one question. `chain` holds the aliases that it passed through. */
+/** What one response says about one question. `chain` holds the aliases on the way. */
 export type Answer =
   | { readonly kind: 'addresses'; readonly chain: readonly Hop[]; readonly addresses: readonly ResolvedAddress[] }
-  /** Aliases and nothing about where they end: the last name is still to be asked. */
+  /** Aliases without the record at their end: the last name must still be asked for. */
   | { readonly kind: 'alias'; readonly chain: readonly Hop[] }
   /** The last name has no record of this type (NODATA, RFC 2308 section 2.2). */
   | { readonly kind: 'no-data'; readonly chain: readonly Hop[]; readonly ttlSeconds: number }
@@ -13,23 +13,23 @@ export type Answer =
   | { readonly kind: 'no-name'; readonly chain: readonly Hop[]; readonly ttlSeconds: number }
   | { readonly kind: 'loop'; readonly chain: readonly Hop[] }
   | { readonly kind: 'too-long'; readonly chain: readonly Hop[] }
-  /** The response answers nothing. `detail` goes into messages. */
+  /** The response does not answer the question. `detail` goes into error messages. */
   | { readonly kind: 'unusable'; readonly chain: readonly Hop[]; readonly detail: string };
 
-/** Where a response came from and what was passed before it. */
+/** Where a response came from, and the aliases before it. */
 export interface AnswerContext {
   readonly server: string;
   readonly elapsedMillis: number;
-  /** The aliases that were followed to the question's name, in earlier answers. */
+  /** The aliases in earlier answers that led to the question's name. */
   readonly passed?: readonly Hop[];
 }
 
 /**
- * Walks from the question's name along the aliases of a response to where they end. Pure.
+ * Follows the aliases of a response from the question's name to their end. Pure.
  *
- * Records may come in any order. Only those that hang together with the question count: an alias of a name on the way, an
- * address of the last name. Whatever else a response carries says nothing about the question, and a server that wanted to slip
- * something in would put it there (the same rule as `answersQuestion` in CoreDNS `plugin/cache`).
+ * Records may come in any order. Only records that belong to the question count: an alias of a name on the way, and
+ * addresses of the last name. All others are ignored, because an attacker would put forged records there (the same rule as
+ * `answersQuestion` in CoreDNS `plugin/cache`).
  */
 export function readAnswer(question: Question, message: ResponseMessage, context: AnswerContext): Answer {
   const { server, elapsedMillis, passed = [] } = context;
@@ -54,15 +54,15 @@ export function readAnswer(question: Question, message: ResponseMessage, context
 }
 
 /**
- * Addresses of one answer that are kept. A message of 64 KiB has room for 4,000, and the cache would hold as many for each of its
- * names.
+ * The most addresses that are kept of one answer. A message of 64 KiB has room for 4,000, and the cache would keep as many for each
+ * name.
  */
 export const mostAddresses = 256;
 
-/** More aliases than any honest chain has; CoreDNS stops at 10, unbound at 11. */
+/** The most aliases that are followed. CoreDNS stops at 10, unbound at 11. */
 export const longestChain = 16;
 
-/** What is known of a name once all its questions are answered. */
+/** What is known about a name after all its questions are answered. */
 export type Outcome =
   | {
       readonly kind: 'addresses';
@@ -82,25 +82,25 @@ export type Outcome =
       readonly cause: unknown;
     };
 
-/** {@link Outcome}, without the good one. */
+/** {@link Outcome}, without the successful one. */
 export type FailedOutcome = Exclude<Outcome, { readonly kind: 'addresses' }>;
 
 /** What to do after the questions about one name were answered. See {@link judge}. */
 export type Step =
-  /** That is all there is to know. */
+  /** Nothing more to ask. */
   | { readonly kind: 'done'; readonly outcome: Outcome }
   /** Ask about the last name of the chain. */
   | { readonly kind: 'ask-on'; readonly chain: readonly Hop[] }
-  /** The answers contradict each other, as when the target is switched between them: ask both again. */
+  /** The answers contradict each other, as happens when the target changes between them: ask both questions again. */
   | { readonly kind: 'ask-again' }
   /**
-   * There is no address, and no alias was seen: ask for the alias itself, since servers leave it out where it leads nowhere. CoreDNS says NODATA
-   * where the target in the cluster is missing or the chain loops; unbound says SERVFAIL, or nothing for a long while, where
-   * the servers of the target do not answer.
+   * There is neither an address nor an alias: ask for the alias itself, because servers omit an alias that leads nowhere. CoreDNS says NODATA
+   * if the target in the cluster is missing or the chain loops. Unbound says SERVFAIL, or nothing for a long time, if the
+   * servers of the target do not answer.
    */
   | { readonly kind: 'ask-alias'; readonly otherwise: FailedOutcome };
 
-/** One question that was put, and what came of it. */
+/** One question and its result. */
 export interface Asked {
   readonly question: Question;
   readonly answer: Answer | FailedAnswer;
@@ -111,25 +111,25 @@ export interface FailedAnswer {
   readonly kind: 'failed';
   readonly detail: string;
   readonly cause: unknown;
-  /** Whether a server is there, as far as one can tell: it said so (SERVFAIL, ...) or kept silent. Another question may fare better. */
+  /** Whether a server may be there: it answered with a failure (SERVFAIL, ...) or not at all. Another question may succeed. */
   readonly reachable: boolean;
 }
 
-/** What {@link judge} may still propose. */
+/** What {@link judge} may still suggest. */
 export interface JudgeOptions {
-  /** The aliases that led to the name asked about. */
+  /** The aliases that led to the name of the questions. */
   readonly passed: readonly Hop[];
-  /** Whether contradicting answers may be asked again. */
+  /** Whether the questions may be asked again after contradicting answers. */
   readonly mayAskAgain: boolean;
 }
 
 /**
  * Decides what the answers about one name mean together. Pure.
  *
- * - Addresses of one family are a success, whatever became of the other family. One exception: where only the alias came for A,
- *   as from CoreDNS when its upstream fails, the target is asked itself, for a host without IPv4 addresses is rare.
- *   The same for AAAA is how CoreDNS answers for every host without IPv6, and asking on would cost two more queries each time.
- * - "Does not exist" counts for both families; "no address" only where both say so.
+ * - Addresses of one family are a success, whatever happened to the other family. One exception: if A brought only the alias,
+ *   as from CoreDNS when its upstream fails, the target itself is asked, because few hosts have no IPv4 address.
+ *   For AAAA, CoreDNS answers like that for every host without IPv6, and asking would cost two more queries each time.
+ * - "Does not exist" counts for both families; "no address" only if both say so.
  * - A server that did not answer says nothing about the name.
  */
 export function judge(asked: readonly Asked[], options: JudgeOptions): Step {
@@ -201,13 +201,13 @@ function readEnd(question: Question, name: string, message: ResponseMessage, cha
   const ttlSeconds = negativeTtl(name, message);
   // The code is about the last name of the chain, not about the first (RFC 6604 section 3).
   if (message.rcode === 'NXDOMAIN') return { kind: 'no-name', chain, ttlSeconds: ttlSeconds ?? 0 };
-  // Without the authority's word for it, an alias alone only says that the server did not get further.
+  // Without an authoritative answer, an alias alone only shows that the server did not get further.
   if (chain.length > 0 && ttlSeconds === undefined) return { kind: 'alias', chain };
   if (message.referral) return { kind: 'unusable', chain, detail: `${server} only refers to other name servers` };
   return { kind: 'no-data', chain, ttlSeconds: ttlSeconds ?? 0 };
 }
 
-// RFC 2308 section 5: the smaller of the SOA's own TTL and its minimum field, and only of a zone that the name is in.
+// RFC 2308 section 5: the smaller of the SOA's own TTL and its minimum field, and only for a zone that contains the name.
 function negativeTtl(name: string, message: ResponseMessage): number | undefined {
   const ttls = message.authority.flatMap((record) =>
     record.type === 'SOA' && (record.name === '.' || isWithin(name, record.name))
@@ -217,8 +217,8 @@ function negativeTtl(name: string, message: ResponseMessage): number | undefined
   return ttls.length > 0 ? Math.min(...ttls) : undefined;
 }
 
-// An answer without aliases that has no data contradicts nothing: CoreDNS leaves the alias out where a target in the
-// cluster lacks one family.
+// An answer without aliases and data contradicts nothing: CoreDNS omits the alias if a target in the cluster lacks one
+// family.
 function contradict(asked: readonly Asked[]): boolean {
   const [one, two] = asked.flatMap(({ answer }) =>
     'chain' in answer && answer.kind !== 'unusable' && (answer.chain.length > 0 || answer.kind === 'addresses')
@@ -228,7 +228,7 @@ function contradict(asked: readonly Asked[]): boolean {
   if (one === undefined || two === undefined) return false;
   const [shorter, longer] = one.chain.length <= two.chain.length ? [one, two] : [two, one];
   if (!shorter.chain.every((hop, index) => hop.target === longer.chain[index]?.target)) return true;
-  // One stops where the other goes on: that is a contradiction only where it stops at an address.
+  // One chain ends where the other goes on. That is a contradiction only if it ends with an address.
   return shorter.kind === 'addresses' && shorter.chain.length < longer.chain.length;
 }
 

@@ -5,22 +5,22 @@ import type { Hop } from './resolution.ts';
 export type ResolutionFailure =
   /** The last name of the chain does not exist (NXDOMAIN). */
   | 'not-found'
-  /** It exists and has no address of the family asked for (NODATA). */
+  /** The name exists but has no address of the requested family (NODATA). */
   | 'no-address'
-  /** No server gave an answer: time-out, SERVFAIL, REFUSED, unreachable. Says nothing about the name. */
+  /** No server gave an answer: timeout, SERVFAIL, REFUSED, unreachable. This says nothing about the name. */
   | 'unavailable'
-  /** The chain comes back to a name it has passed. */
+  /** The chain comes back to a name that it has passed. */
   | 'loop'
   /** The chain has more hops than are followed. */
   | 'too-long';
 
 /** See {@link ResolutionError}. */
 export interface ResolutionErrorOptions extends ExternalNameErrorOptions {
-  /** The hops that were found before it failed. */
+  /** The hops that were found before the failure. */
   chain?: readonly Hop[];
   /** What the servers said, for the message: `NXDOMAIN`, `SERVFAIL from 10.96.0.10:53`. */
   detail?: string;
-  /** Names that led to the one that was asked for and were learned in another way; the message begins with them. */
+  /** Names that led to the hostname and were learned in another way. The message begins with them. */
   via?: readonly string[];
 }
 
@@ -31,7 +31,7 @@ export interface ResolutionErrorOptions extends ExternalNameErrorOptions {
  * Codes: `ERR_EXTERNALNAME_DNS_NOT_FOUND`, `..._DNS_NO_ADDRESS`, `..._DNS_UNAVAILABLE`, `..._DNS_LOOP`, `..._DNS_TOO_LONG`.
  */
 export class ResolutionError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** The work did not happen, so repeating it is safe. */
   override readonly outcome = 'not-executed';
   /** Why there is no usable answer. */
   readonly failure: ResolutionFailure;
@@ -39,7 +39,7 @@ export class ResolutionError extends ExternalNameError {
   readonly hostname: string;
   /** The aliases found so far, in order. */
   readonly chain: readonly Hop[];
-  /** What the servers said, in a few words. */
+  /** A short description of what the servers said. */
   readonly detail: string;
 
   constructor(failure: ResolutionFailure, hostname: string, options: ResolutionErrorOptions = {}) {
@@ -71,19 +71,19 @@ const words: Record<ResolutionFailure, string> = {
 
 /** What went wrong with one query to one server. */
 export type QueryFailure =
-  /** No acceptable answer in time. */
+  /** No acceptable answer came in time. */
   | 'timeout'
-  /** It answered with an error code: SERVFAIL, REFUSED, ... */
+  /** The server answered with an error code: SERVFAIL, REFUSED, ... */
   | 'refused'
-  /** It could not be reached, or broke the connection off. */
+  /** The server could not be reached, or closed the connection. */
   | 'network';
 
 /**
- * One query to one server failed. Stands in the `cause` of a {@link ResolutionError}, alone or one of several in an
- * `AggregateError`. Code `ERR_EXTERNALNAME_DNS_QUERY`.
+ * One query to one server failed. It is the `cause` of a {@link ResolutionError}, alone or in an `AggregateError` with
+ * others. Code `ERR_EXTERNALNAME_DNS_QUERY`.
  */
 export class DnsQueryError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** The work did not happen, so repeating it is safe. */
   override readonly outcome = 'not-executed';
   /** Why the query brought no answer. */
   readonly failure: QueryFailure;

@@ -2,20 +2,20 @@ import type { Clock } from '../clock.ts';
 import type { Settled } from './cache.ts';
 import type { Hop } from './resolution.ts';
 
-/** Queries under way for one name and family, shared by all who wait for them (single flight). */
+/** Queries under way for one name and family, shared by all waiting callers (single flight). */
 export interface Flight {
   /** In the clock's milliseconds. */
   readonly begunAt: number;
-  /** Whether a query has left. The answer may then be older than a caller that comes now. */
+  /** Whether a query has left. Its answer may then be older than a call that comes now. */
   sent: boolean;
   /** Whether the answer must not be kept, because the name was invalidated meanwhile. */
   obsolete: boolean;
-  /** The aliases found so far, for the message of a caller whose time is up. */
+  /** The aliases found so far, for the message of a caller whose deadline passes. */
   chain: readonly Hop[];
   readonly landed: Promise<Settled>;
 }
 
-/** What a flight is told of and asked while it is under way. */
+/** The callbacks of a flight under way. */
 export type FlightState = Omit<Flight, 'landed'>;
 
 /** Begins the queries. */
@@ -29,14 +29,14 @@ export interface Boarding {
 }
 
 /**
- * Who waits for which queries.
+ * Which callers wait for which queries.
  *
- * A plain caller shares whatever is under way. A fresh caller was promised an answer to a query sent after its call, so it
- * shares only queries that have not left yet; otherwise it waits for the next round, together with all fresh callers that come
- * meanwhile. That round begins when the one under way is over, and after 100 ms at the latest, so that a silent server holds nobody up.
- * 10,000 fresh calls at once are one round; 10,000 spread over a second of silence are ten.
+ * A plain caller shares whatever is under way. A fresh caller needs an answer to a query sent after its call, so it shares only
+ * queries that have not left yet. Otherwise it waits for the next round, together with all fresh callers that come meanwhile. That
+ * round begins when the current one is over, and after 100 ms at the latest, so that a silent server delays no caller. 10,000
+ * fresh calls at once are one round; 10,000 spread over a second of silence are ten.
  *
- * A flight goes on when those who waited for it have given up: the next caller finds its answer in the cache.
+ * A flight goes on after its callers have given up: the next caller finds its answer in the cache.
  */
 export class Flights {
   readonly #clock: Clock;
@@ -89,7 +89,7 @@ export class Flights {
     return this.#plain.has(key) || this.#fresh.has(key);
   }
 
-  /** Lets flights under way land for those who wait for them, and for nobody else. */
+  /** Completes the flights under way for the callers that already wait, and for no new ones. */
   abandon(): void {
     const fresh = [...this.#fresh.values()].flatMap(({ running, next }) => (next ? [...running, next] : [...running]));
     for (const flight of [...this.#plain.values(), ...fresh]) flight.obsolete = true;
@@ -99,7 +99,7 @@ export class Flights {
   #takeOff(launch: Launch): Flight {
     const state: FlightState = { begunAt: this.#clock.now(), sent: false, obsolete: false, chain: [] };
     const landed = launch(state);
-    // Those who wait hear how it ends. A refresh in the background has nobody who does.
+    // Waiting callers get the error. A refresh in the background has none.
     landed.catch(() => undefined);
     return Object.assign(state, { landed });
   }
@@ -124,7 +124,7 @@ export class Flights {
 }
 
 interface FreshRounds {
-  /** In the order of their beginning. */
+  /** In the order in which they began. */
   readonly running: Set<Flight>;
   next: Flight | undefined;
 }
@@ -137,5 +137,5 @@ function isCurrent(flight: Flight | undefined): flight is Flight {
   return flight !== undefined && !flight.obsolete;
 }
 
-/** The longest that a fresh caller waits for others before its own queries are sent. */
+/** How long a fresh caller waits, at most, before its own queries are sent. */
 const longestTurnMillis = 100;

@@ -12,15 +12,15 @@ export interface ChainFollowerDependencies {
   readonly questioner: Questioner;
   readonly cache: DnsCache | undefined;
   readonly clock: Clock;
-  /** Taken anew for each question. */
+  /** Read again for each question. */
   readonly settings: () => AskSettings;
   /** Fires when the resolver is closed. */
   readonly closing: AbortSignal;
 }
 
 /**
- * Asks for a name and, where an answer ends in an alias, asks on until it is known how the chain ends. What to do next is decided by
- * `judge`; here it is done, and each answer is put into the cache.
+ * Asks for a name and, if an answer ends with an alias, goes on until the end of the chain is known. `judge` decides what to do next; this
+ * class does it and puts each answer into the cache.
  */
 export class ChainFollower {
   readonly #questioner: Questioner;
@@ -37,7 +37,7 @@ export class ChainFollower {
     this.#closing = dependencies.closing;
   }
 
-  /** Rejects only when the resolver is closed. */
+  /** Rejects only if the resolver is closed. */
   async follow(name: string, family: 0 | 4 | 6, flight: FlightState): Promise<Outcome> {
     const types: readonly RecordType[] = family === 0 ? ['A', 'AAAA'] : family === 4 ? ['A'] : ['AAAA'];
     let current = name;
@@ -83,7 +83,7 @@ export class ChainFollower {
     const [first = 'A', second] = types;
     const one = put(first, this.#closing);
     if (second === undefined) return [await one];
-    // A host with IPv4 addresses must not wait for a server that chokes on AAAA. Its A record is never given up like that.
+    // A host with IPv4 addresses must not wait for a server that fails at AAAA. The query for A is never given up like that.
     const late = new AbortController();
     const close = () => late.abort(this.#closing.reason);
     const stopListening = onAbort(this.#closing, close);
@@ -105,7 +105,7 @@ export class ChainFollower {
     }
   }
 
-  // There is no address. Whether the name is an alias that leads nowhere is one more question, asked only here.
+  // There is no address. Only here, one more question asks whether the name is an alias that leads nowhere.
   async #askAlias(about: About, otherwise: FailedOutcome, flight: FlightState): Promise<FollowedStep> {
     const passed = flight.chain;
     const settings = this.#settings();

@@ -19,25 +19,24 @@ export interface Match {
   /** The host name, canonical. */
   readonly canonical: string;
   readonly candidate: string;
-  /** Until when it is asked first. */
+  /** Until when this candidate is asked first. */
   readonly until: number;
 }
 
 /**
  * Finds which name of the search list a host name stands for, and remembers it.
  *
- * A candidate that does not exist leads on to the next one, as in libc. What one means that no server answers for is less clear, and
- * resolvers differ: musl ends the lookup there; glibc goes on after SERVFAIL, ends the list after REFUSED or silence, and asks for the
- * name as it is in either case; c-ares goes on after SERVFAIL, and ends the lookup otherwise; Go goes on whatever happens. To go on along
- * the list is how a name comes to stand for another host while its own domain is away, and to end there makes every external name
- * of a pod depend on each of its search domains (`ndots:5`). So the list ends there, and of what is behind it only the name as it is
- * counts, if it has a dot and never stood for anything else in this process: it is what somebody who writes `db.example.com`
- * means. That it was taken past a domain which did not answer is told on a channel, and counts for ten seconds.
+ * If a candidate does not exist, the next one is tried, as in libc. If no server answers for a candidate, resolvers differ: musl ends
+ * the lookup; glibc goes on after SERVFAIL, ends the list after REFUSED or a timeout, and tries the name as it is in both cases;
+ * c-ares goes on after SERVFAIL and ends the lookup otherwise; Go always goes on. Going on lets a name stand for another host while
+ * its own domain is down. Ending the lookup makes every external name of a pod depend on each search domain (`ndots:5`). So the list
+ * ends there, and only the name as it is may follow, if it has a dot and never stood for anything else in this process: that is what
+ * `db.example.com` is meant to be. A channel reports each such result, and it counts for ten seconds.
  */
 export class HostSearch {
   readonly #clock: Clock;
   readonly #resolve: HostSearchDependencies['resolve'];
-  /** By {@link keyOf}. What is past its time is kept to know by, until the name is found again. */
+  /** By {@link keyOf}. Expired entries are kept until the name is found again. */
   readonly #matches = new Map<string, Match>();
 
   constructor({ clock, resolve }: HostSearchDependencies) {
@@ -46,7 +45,7 @@ export class HostSearch {
   }
 
   /**
-   * Looks for the host along the search list. `timeoutMillis` is one deadline for all of it.
+   * Looks for the host along the search list. `timeoutMillis` is the deadline for the whole search.
    *
    * @throws ResolutionError of the candidate that came closest, or of the name itself if none exists
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what cannot be a name
@@ -65,7 +64,7 @@ export class HostSearch {
     const asItIs = this.#mayBeTakenAsItIs(hostname, candidates, options.family) ? candidates.at(-1) : undefined;
     let closest: ResolutionError | undefined;
     for (const candidate of candidates) {
-      // A domain that keeps silent must not use up the time of the name as it is.
+      // A silent domain must not use up the time for the name as it is.
       const timeoutMillis = asItIs === undefined || candidate === asItIs ? left() : Math.ceil(left() / 2);
       try {
         const resolution = await this.#resolve(candidate, { ...options, timeoutMillis });
@@ -86,7 +85,7 @@ export class HostSearch {
     throw new ResolutionError(failure, canonicalName(hostname), { detail, cause: closest });
   }
 
-  /** What the host name stood for last, however long ago. */
+  /** What the host name last stood for, however long ago. */
   last(hostname: string, family: ResolveOptions['family']): Match | undefined {
     return this.#matches.get(keyOf(hostname, family));
   }
@@ -97,14 +96,14 @@ export class HostSearch {
     return match !== undefined && this.#clock.now() < match.until ? match : undefined;
   }
 
-  /** Forgets what a host name stood for, for one family or for all; without a name, everything. */
+  /** Forgets what a host name stood for, for one family or for all. Without a name, forgets everything. */
   forget(hostname?: string, ...families: readonly (0 | 4 | 6)[]): void {
     if (hostname === undefined) this.#matches.clear();
     else
       for (const family of families.length > 0 ? families : allFamilies) this.#matches.delete(keyOf(hostname, family));
   }
 
-  // The name as it is, after a search domain that did not answer. If it does not exist, it may well exist there.
+  // The name as it is, after a search domain that did not answer. If it does not exist, it may exist in that domain.
   async #past(failed: ResolutionError, hostname: string, asItIs: string, options: ResolveOptions): Promise<Resolution> {
     let resolution: Resolution;
     try {
@@ -117,7 +116,7 @@ export class HostSearch {
     return resolution;
   }
 
-  // A name without a dot means a host of a search domain. So does one that was found in one before.
+  // A name without a dot means a host in a search domain. So does a name that was found in one before.
   #mayBeTakenAsItIs(hostname: string, candidates: readonly string[], family: ResolveOptions['family']): boolean {
     const name = canonicalName(hostname);
     if (candidates.at(-1) !== name || !name.includes('.')) return false;
@@ -132,7 +131,7 @@ export class HostSearch {
   }
 }
 
-/** Whether the candidate is no host, so that the next one may be. One with aliases exists, and its trouble is its own. */
+/** Whether the candidate is not a host, so that the next one is tried. A candidate with aliases exists, even if they lead nowhere. */
 export function isMiss(error: unknown): error is ResolutionError {
   return (
     error instanceof ResolutionError &&
@@ -141,22 +140,22 @@ export function isMiss(error: unknown): error is ResolutionError {
   );
 }
 
-// What is known to be an alias exists: the name that is meant is found, and does not lead anywhere now.
+// A known alias exists: the name is found, but leads nowhere now.
 function isUnanswered(error: unknown): error is ResolutionError {
   return error instanceof ResolutionError && error.failure === 'unavailable' && error.chain.length === 0;
 }
 
-// A candidate that has an address of one family is not the match for the other one.
+// A candidate with an address of one family is not a match for the other family.
 function keyOf(hostname: string, family: ResolveOptions['family'] = 0): string {
   return `${family} ${hostname}`;
 }
 
 const allFamilies = [0, 4, 6] as const;
 
-/** How long the matching candidate of a host name is asked first. */
+/** How long the matching candidate of a host name is tried first. */
 const matchMemoryMillis = 60_000;
 
-/** The same for a name that was taken as it is past a search domain that did not answer. */
+/** The same for a name that was used as it is because a search domain did not answer. */
 const pastMemoryMillis = 10_000;
 
 const mostRemembered = 10_000;

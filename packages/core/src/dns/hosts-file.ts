@@ -10,7 +10,7 @@ export interface HostsAddress {
 /** Names and their addresses, in the order of the lines. Source: hosts(5). */
 export type Hosts = ReadonlyMap<string, readonly HostsAddress[]>;
 
-/** Reads a hosts file. Lines that are none are passed over; it never throws. */
+/** Reads a hosts file. Invalid lines are skipped. Never throws. */
 export function parseHosts(text: string): Hosts {
   const hosts = new Map<string, HostsAddress[]>();
   for (const line of text.split(/\r?\n/)) {
@@ -30,8 +30,8 @@ export function parseHosts(text: string): Hosts {
 }
 
 /**
- * What the hosts file says of a name. `localhost` and the names below it are this machine also where
- * the file leaves them out, and are never asked of a DNS server (RFC 6761 section 6.3).
+ * What the hosts file says about a name. `localhost` and names below it mean this machine even if the file does not
+ * list them, and are never sent to a DNS server (RFC 6761 section 6.3).
  */
 export function lookupHosts(hosts: Hosts, name: string): readonly HostsAddress[] | undefined {
   const canonical = canonicalName(name);
@@ -43,7 +43,7 @@ export function isLocalhost(name: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost');
 }
 
-/** The addresses of `localhost` where no file says otherwise. */
+/** The addresses of `localhost` if no file says otherwise. */
 export const loopback: readonly HostsAddress[] = [
   { address: '127.0.0.1', family: 4 },
   { address: '::1', family: 6 },

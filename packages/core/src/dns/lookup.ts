@@ -8,9 +8,9 @@ import type { Resolution, ResolvedAddress, ResolveOptions } from './resolution.t
 
 /** What {@link createLookup} needs of a resolver. A `DnsResolver` has it. */
 export interface HostResolver {
-  /** Resolves a host name as programs write it: completed by the search list, looked up in the hosts file. */
+  /** Resolves a host name as programs write it, with the search list and the hosts file. */
   resolveHost(hostname: string, options?: ResolveOptions): Promise<Resolution>;
-  /** The answer where it is known already. */
+  /** The answer, if it is known already. */
   knownHost?(hostname: string, family: 0 | 4 | 6): Resolution | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface LookupFunction {
   (hostname: string, options: LookupOptions & { all: true }, callback: LookupAllCallback): void;
   /** With the first address. */
   (hostname: string, options: LookupOptions & { all?: false | undefined }, callback: LookupOneCallback): void;
-  /** With whichever of the two `all` asks for. */
+  /** With one address or all, as `all` says. */
   (hostname: string, options: LookupOptions, callback: LookupCallback): void;
   /** For `util.promisify`: resolves with `{ address, family }`, or a list of them with `all`. */
   readonly [promisify.custom]: (
@@ -38,14 +38,14 @@ export interface LookupFunction {
 }
 
 /**
- * A `dns.lookup` that goes through `resolver`: its cache, its deadline, no thread of libuv's pool. All options of
- * `dns.lookup` count: `family`, `all`, `order`, `verbatim`, `hints`.
+ * A `dns.lookup` that uses `resolver`: with its cache and its deadline, and without a thread of libuv's pool. It knows all options of
+ * `dns.lookup`: `family`, `all`, `order`, `verbatim`, `hints`.
  *
  * Errors have the codes that Node.js users know: `ENOTFOUND` (no such host, or no address of the family), `EAI_AGAIN` (no server answered:
- * worth another try), `EAI_FAIL` (the chain loops or is too long), `ECANCELLED` (the resolver is closed). Their message prints the chain, their
- * `cause` is the `ResolutionError`.
+ * retry later), `EAI_FAIL` (the chain loops or is too long), `ECANCELLED` (the resolver is closed). Their message prints the chain, and
+ * their `cause` is the `ResolutionError`.
  *
- * With `order: 'verbatim'` a family that this machine has no address for comes last, as RFC 6724 has it; IPv6 first otherwise.
+ * With `order: 'verbatim'`, a family without an address on this machine comes last (RFC 6724). Otherwise IPv6 comes first.
  *
  * @example
  * ```ts
@@ -89,10 +89,10 @@ export function createLookup(resolver: HostResolver): LookupFunction {
 interface LookupSettings {
   readonly family: 0 | 4 | 6;
   readonly all: boolean;
-  /** Counts only where both families are wanted. */
+  /** Matters only if both families are wanted. */
   readonly order: Order | undefined;
   readonly addressConfigured: boolean;
-  /** IPv4 addresses in IPv6 form where there are no others. Only with `family: 6`, as in getaddrinfo(3). */
+  /** Whether to give IPv4 addresses in IPv6 form if there are no others. Only with `family: 6`, as in getaddrinfo(3). */
   readonly mapped: boolean;
   readonly mapAll: boolean;
 }
@@ -130,7 +130,7 @@ function familyOf(family: LookupOptions['family'] | null): 0 | 4 | 6 {
     case 'IPv6':
       return 6;
     default:
-      throw invalidValue('family', `must be 0, 4, 6, 'IPv4' or 'IPv6', not ${String(family)}`);
+      throw invalidValue('family', `must be 0, 4, 6, 'IPv4' or 'IPv6', got ${String(family)}`);
   }
 }
 
@@ -138,7 +138,7 @@ function orderOf(options: LookupOptions, family: 0 | 4 | 6): Order | undefined {
   const { order, verbatim } = options as { order?: Order; verbatim?: boolean };
   if (order !== undefined) {
     if (order !== 'ipv4first' && order !== 'ipv6first' && order !== 'verbatim') {
-      throw invalidValue('order', `must be 'verbatim', 'ipv4first' or 'ipv6first', not ${String(order)}`);
+      throw invalidValue('order', `must be 'verbatim', 'ipv4first' or 'ipv6first', got ${String(order)}`);
     }
     return order;
   }
@@ -162,7 +162,7 @@ function answer(hostname: string, resolution: Resolution, settings: LookupSettin
 function selectAddresses(addresses: readonly ResolvedAddress[], settings: LookupSettings): LookupAddress[] {
   const { family, order, addressConfigured, mapped, mapAll } = settings;
   const configured = addressConfigured ? configuredFamilies() : undefined;
-  // A machine that has loopback addresses alone prefers neither family, and glibc then gives both.
+  // A machine with only loopback addresses prefers neither family, and glibc then returns both.
   const usable = family === 0 && configured?.size === 0 ? undefined : configured;
   const of = (wanted: 4 | 6): LookupAddress[] => {
     if (usable !== undefined && !usable.has(wanted)) return [];
@@ -191,7 +191,7 @@ function configuredFamilies(): ReadonlySet<4 | 6> {
   if (families !== undefined && now < families.until) return families.found;
   const found = new Set<4 | 6>();
   for (const entry of Object.values(networkInterfaces()).flat()) {
-    // Loopback does not count (getaddrinfo(3), AI_ADDRCONFIG), nor do link-local addresses: nothing beyond the link is reached by them.
+    // Loopback does not count (getaddrinfo(3), AI_ADDRCONFIG), nor do link-local addresses, which reach nothing beyond the link.
     if (entry === undefined || entry.internal || /^fe[89ab]/i.test(entry.address)) continue;
     found.add(entry.family === 'IPv6' ? 6 : 4);
   }

@@ -1,38 +1,38 @@
 import * as dnsPacket from 'dns-packet';
 import { canonicalName, longestLabel, longestName } from '../names/index.ts';
 
-/** What a resolver asks for. */
+/** The record types that a resolver asks for. */
 export type RecordType = 'A' | 'AAAA' | 'CNAME';
 
-/** One question: a canonical name and the type of record wanted. The class is always IN. */
+/** One question: a canonical name and a record type. The class is always IN. */
 export interface Question {
   readonly name: string;
   readonly type: RecordType;
 }
 
-/** A record that resolving a host can use. All others are skipped while decoding. */
+/** A record that is of use for resolving a host. Decoding skips all others. */
 export type DnsRecord =
   | { readonly type: 'A' | 'AAAA'; readonly name: string; readonly ttlSeconds: number; readonly address: string }
   | { readonly type: 'CNAME'; readonly name: string; readonly ttlSeconds: number; readonly target: string }
   | { readonly type: 'SOA'; readonly name: string; readonly ttlSeconds: number; readonly minimumSeconds: number };
 
-/** A response as it came over the wire; names are canonical. */
+/** A response as it came over the wire, with canonical names. */
 export interface ResponseMessage {
   readonly id: number;
-  /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`, ... with the upper bits from EDNS0 where there are any (RFC 6891 section 6.1.3). */
+  /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`, ... with the upper bits from EDNS0 if there are any (RFC 6891 section 6.1.3). */
   readonly rcode: string;
-  /** TC: the answer did not fit, TCP brings all of it. */
+  /** TC: the answer did not fit. TCP brings all of it. */
   readonly truncated: boolean;
   readonly authoritative: boolean;
-  /** Absent where the server left the question out, as some do in error responses. */
+  /** Missing if the server omitted the question, as some do in error responses. */
   readonly question: { readonly name: string; readonly type: string } | undefined;
   readonly answers: readonly DnsRecord[];
   readonly authority: readonly DnsRecord[];
-  /** Whether the authority section only points to other name servers: the server does not resolve for us. */
+  /** Whether the authority section only points to other name servers, because the server does not resolve for us. */
   readonly referral: boolean;
 }
 
-/** Bytes that are no DNS response. Never leaves this room: the transport counts them and waits on. */
+/** The bytes are not a DNS response. Never leaves this room: the transport counts it and goes on waiting. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError';
 }
@@ -40,11 +40,11 @@ export class MalformedMessageError extends Error {
 /** See {@link encodeQuery}. */
 export interface QueryOptions {
   readonly id: number;
-  /** The size of UDP answer to offer by EDNS0 (RFC 6891); no EDNS0 where absent. */
+  /** The size of UDP answers to offer with EDNS0 (RFC 6891). Without it, the query has no EDNS0. */
   readonly udpPayloadBytes?: number | undefined;
 }
 
-/** Writes a recursive query for one question. The name must have passed {@link isQueryName}. */
+/** Writes a recursive query. The name must have passed {@link isQueryName}. */
 export function encodeQuery(question: Question, options: QueryOptions): Buffer {
   return dnsPacket.encode({
     type: 'query',
@@ -58,11 +58,11 @@ export function encodeQuery(question: Question, options: QueryOptions): Buffer {
 /**
  * Reads a response.
  *
- * The layout is checked first, with a bound on the work: counts, lengths, labels and compression pointers. Only then, and only
- * for the records that are of use, does the library read names and data. So a broken record of a type that nobody asked for
- * cannot make an answer unreadable, and no arrangement of pointers costs more than a fixed number of steps.
+ * First the layout is checked: counts, lengths, labels and compression pointers, in a bounded number of steps. Only then does the
+ * library read names and data, and only of useful records. So a broken record of another type cannot make an answer unreadable, and
+ * no arrangement of pointers is expensive.
  *
- * @throws MalformedMessageError for anything that is no well-formed response. Never throws anything else.
+ * @throws MalformedMessageError for anything that is not a well-formed response. Never throws anything else.
  */
 export function decodeResponse(bytes: Uint8Array): ResponseMessage {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -80,7 +80,7 @@ export function decodeResponse(bytes: Uint8Array): ResponseMessage {
 
 /**
  * Whether a canonical name can be asked for: labels of 1 to 63 printable ASCII characters, 253 in all (RFC 1035 section 2.3.4).
- * Wider than a host name, since a provider's alias may have underscores in it.
+ * Wider than a host name, because a provider's alias may contain underscores.
  */
 export function isQueryName(name: string): boolean {
   if (name.length === 0 || name.length > longestName) return false;
@@ -171,7 +171,8 @@ function readRecord(buffer: Buffer, walk: LayoutWalk, layout: RecordLayout): Dns
       return { type, name: canonicalName(record.name), ttlSeconds, address: record.data as string };
     }
     case 'CNAME': {
-      if (!walk.name() || walk.offset !== end) throw new MalformedMessageError('an alias to what is no name');
+      if (!walk.name() || walk.offset !== end)
+        throw new MalformedMessageError('an alias to something that is not a name');
       const record = library.answer.decode(buffer, start);
       return { type, name: canonicalName(record.name), ttlSeconds, target: canonicalName(record.data as string) };
     }
@@ -186,7 +187,7 @@ function readRecord(buffer: Buffer, walk: LayoutWalk, layout: RecordLayout): Dns
   }
 }
 
-/** Goes through a message's layout once. Reads nothing but lengths, and counts its steps. */
+/** Goes through a message's layout once. Reads only lengths, and counts its steps. */
 class LayoutWalk {
   offset = headerBytes;
   #stepsLeft = mostSteps;
@@ -197,10 +198,10 @@ class LayoutWalk {
   }
 
   /**
-   * Passes over a name.
+   * Skips a name.
    *
    * @returns whether it is plain: printable ASCII without dots inside labels. The library writes a name as text with dots
-   * between its labels, so a label with a dot of its own (`evil.example` as one label) would pass for another name.
+   * between labels, so a label that contains a dot (`evil.example` as one label) would look like another name.
    */
   name(): boolean {
     let plain = true;
@@ -269,7 +270,7 @@ function rcodeName(code: number): string {
   return rcodeNames[code] ?? `RCODE${code}`;
 }
 
-// Published and documented by the library, left out of its types.
+// The library publishes and documents it, but its types omit it.
 const library = ((dnsPacket as { default?: unknown }).default ?? dnsPacket) as {
   question: { decode(buffer: Buffer, offset: number): { name: string } };
   answer: { decode(buffer: Buffer, offset: number): { name: string; data: unknown } };
@@ -279,7 +280,7 @@ const headerBytes = 12;
 const classIn = 1;
 const dot = 0x2e;
 
-/** Labels and pointers in one message. An honest answer of 64 KiB has some 10,000; pointers to pointers could ask for millions. */
+/** The most labels and pointers in one message. An honest answer of 64 KiB has about 10,000; pointers to pointers could need millions. */
 const mostSteps = 20_000;
 
 type KnownType = RecordLayout['type'] | 'NS' | 'OPT';

@@ -7,7 +7,7 @@ import { parseServerAddress, type ServerAddress } from './server-address.ts';
 
 /** How answers are kept. See {@link DnsResolverOptions.cache}. */
 export interface CacheOptions {
-  /** Most names to keep; the ones not used lately go first. 1 to 1,000,000. @defaultValue 10000 */
+  /** The most names to keep. Names that were not used lately are dropped first. 1 to 1,000,000. @defaultValue 10000 */
   maxNames?: number | undefined;
   /**
    * Shortest time to keep a record, whatever its TTL says. Seconds, 0 to 3600. A floor delays the moment when a switch
@@ -17,14 +17,14 @@ export interface CacheOptions {
   /** Longest time to keep a record, whatever its TTL says. Seconds, 0 to 86400. @defaultValue 300 */
   maxTtlSeconds?: number | undefined;
   /**
-   * Longest time to keep "does not exist" and "no address". Seconds, 0 to 10800 (RFC 2308 section 5). The zone's own figure counts
-   * up to this one; an answer without it is not kept. @defaultValue 30
+   * Longest time to keep "does not exist" and "no address". Seconds, 0 to 10800 (RFC 2308 section 5). The zone's own value counts
+   * up to this limit. An answer without one is not kept. @defaultValue 30
    */
   maxNegativeTtlSeconds?: number | undefined;
   /** How long to keep "no server answered". Seconds, 1 to 300 (RFC 9520 section 3.2). @defaultValue 1 */
   failureTtlSeconds?: number | undefined;
   /**
-   * How long past its time a record may still be served while no server answers (RFC 8767), marked `stale`. Seconds, 0 (never) to 604800.
+   * How long after its TTL a record may still be served while no server answers (RFC 8767), marked `stale`. Seconds, 0 (never) to 604800.
    * @defaultValue 3600
    */
   maxStaleSeconds?: number | undefined;
@@ -34,8 +34,8 @@ export interface CacheOptions {
    */
   staleAfterMillis?: number | undefined;
   /**
-   * Whether a name that is asked for near the end of its time is refreshed in the background. It begins at a random point of the
-   * last fifth of its time, so that many processes do not ask at once. @defaultValue true
+   * Whether a name that is used near the end of its TTL is refreshed in the background. The refresh begins at a random point of the
+   * last fifth of the TTL, so that many processes do not ask at once. @defaultValue true
    */
   prefetch?: boolean | undefined;
 }
@@ -43,38 +43,38 @@ export interface CacheOptions {
 /** {@link CacheOptions}, checked and complete. */
 export type CacheSettings = { readonly [Name in keyof CacheOptions]-?: NonNullable<CacheOptions[Name]> };
 
-/** What a `DnsResolver` takes. What is left out comes from resolv.conf, then from the defaults given here. */
+/** The options of a `DnsResolver`. Missing ones come from resolv.conf, then from the defaults given here. */
 export interface DnsResolverOptions {
   /**
    * DNS servers, in the form of `dns.setServers()`: `10.96.0.10`, `127.0.0.1:5353`, `::1`, `[::1]:5353`. At least one.
    * @defaultValue `nameserver` lines of resolv.conf, at most three
    */
   nameservers?: readonly string[] | undefined;
-  /** The resolver's configuration to read. @defaultValue `/etc/resolv.conf`; looked at again at most every 5 s, and read again when it changed */
+  /** The resolv.conf to read. Checked for changes at most every 5 s. @defaultValue `/etc/resolv.conf` */
   resolvConfPath?: string | undefined;
-  /** Domains to complete a plain host name with, see `resolveHost`. @defaultValue `search` of resolv.conf */
+  /** Domains that complete a plain host name, see `resolveHost`. @defaultValue `search` of resolv.conf */
   searchDomains?: readonly string[] | undefined;
   /** A plain name with at least this many dots is tried as it is first. 0 to 15. @defaultValue `ndots` of resolv.conf, else 1 */
   ndots?: number | undefined;
   /** Longest wait for one answer of one server. Milliseconds, 1 to 60000. @defaultValue `timeout` of resolv.conf, else 2000 (libc: 5000) */
   timeoutMillis?: number | undefined;
-  /** How often to go through the servers that do not answer. 1 to 10. @defaultValue `attempts` of resolv.conf, else 3 (libc: 2) */
+  /** How many times to try the servers that do not answer. 1 to 10. @defaultValue `attempts` of resolv.conf, else 3 (libc: 2) */
   attempts?: number | undefined;
-  /** Longest time for one call, all queries together, unless it says so itself. Milliseconds, 1 to 600000. @defaultValue 10000 */
+  /** The deadline of one call with all its queries, unless the call has its own. Milliseconds, 1 to 600000. @defaultValue 10000 */
   totalTimeoutMillis?: number | undefined;
-  /** Whether to begin with another server each time. @defaultValue `rotate` of resolv.conf, else false */
+  /** Whether to start with another server each time. @defaultValue `rotate` of resolv.conf, else false */
   rotate?: boolean | undefined;
-  /** Whether to ask over TCP from the start. @defaultValue `use-vc` of resolv.conf, else false */
+  /** Whether to use TCP from the start. @defaultValue `use-vc` of resolv.conf, else false */
   useTcp?: boolean | undefined;
-  /** Whether to offer 1232 octets for UDP answers by EDNS0 (RFC 6891); dropped for a server that does not know it. @defaultValue true */
+  /** Whether to offer 1232 octets for UDP answers with EDNS0 (RFC 6891). Dropped for a server that does not know it. @defaultValue true */
   edns0?: boolean | undefined;
-  /** The hosts file to read. @defaultValue `/etc/hosts`; looked at again at most every 5 s, and read again when it changed */
+  /** The hosts file to read. Checked for changes at most every 5 s. @defaultValue `/etc/hosts` */
   hostsPath?: string | undefined;
   /** `false` keeps nothing; queries under way are still shared. @defaultValue `{}` */
   cache?: false | CacheOptions | undefined;
 }
 
-/** {@link DnsResolverOptions}, checked. Absent is what resolv.conf has to say. */
+/** {@link DnsResolverOptions}, checked. Missing values come from resolv.conf. */
 export interface DnsResolverSettings {
   readonly nameservers: readonly ServerAddress[] | undefined;
   readonly resolvConfPath: string;

@@ -2,15 +2,15 @@ import type { SocketOptions, Socket as UdpSocket } from 'node:dgram';
 import { connect, type TcpNetConnectOpts, type Socket as TcpSocket } from 'node:net';
 import type { ServerAddress } from './server-address.ts';
 
-/** Sends one query to one server and hands on what comes back. See {@link OpenChannel}. */
+/** Sends one query to one server and passes on what comes back. See {@link OpenChannel}. */
 export interface Channel {
-  /** Frees the socket. Idempotent; no event comes after it. */
+  /** Frees the socket. Idempotent. No event comes after it. */
   close(): void;
   /** Resolves when the socket is really gone. Never rejects. */
   readonly closed: Promise<void>;
 }
 
-/** What a {@link Channel} tells. */
+/** The events of a {@link Channel}. */
 export interface ChannelEvents {
   /** The query is about to leave. */
   sending(): void;
@@ -23,13 +23,13 @@ export interface ChannelEvents {
 /**
  * Opens a channel to a server.
  *
- * It never throws, and no event comes before it has returned, however soon the system says no: the event would find its listener
- * half made. A route that is missing, an address that cannot be bound and a system without a free descriptor are all said inside
- * the call that opens a socket, and none of them is ever met on loopback.
+ * It never throws, and no event comes before it has returned, because the listener would not be complete yet. A missing route, an
+ * address that cannot be bound and a lack of descriptors are all reported inside the call that opens a socket, and none of
+ * them ever happens on loopback.
  */
 export type OpenChannel = (server: ServerAddress, query: Buffer, events: ChannelEvents) => Channel;
 
-/** The query in one datagram, the answer in another. */
+/** Query and answer are one datagram each. */
 export const udpChannel: OpenChannel = (server, query, events) => openUdpChannel(server, query, events);
 
 /** @internal */
@@ -42,15 +42,15 @@ export function openUdpChannel(
   return openChannel(events, (told) => {
     const socket = create({
       type: server.family === 6 ? 'udp6' : 'udp4',
-      // Node.js asks its resolver even about addresses: about the server's, and before that about the address that the socket is
-      // bound to, 0.0.0.0 or ::. Each is its own answer. The server's for both would bind the socket to a stranger's address.
+      // Node.js looks up even addresses: the server's, and before that the one that the socket is bound to, 0.0.0.0 or ::. Each
+      // is its own answer. Answering with the server's address would bind the socket to it.
       lookup: (address, _options, callback) => callback(null, address, server.family),
     });
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.unref();
     socket.on('error', told.failed);
     socket.on('message', told.received);
-    // Calls back with an error where there is no way to the server. A query that is sent all the same would be thrown at nobody.
+    // Calls back with an error if there is no route to the server. Sending the query anyway would throw an error that no one catches.
     const connected = (error?: Error): void => {
       if (told.isOver()) return;
       if (error !== undefined) {
@@ -71,7 +71,7 @@ export function openUdpChannel(
   });
 }
 
-/** The query and its answer over one connection, each with its length before it (RFC 1035 section 4.2.2). */
+/** Query and answer over one connection, each preceded by its length (RFC 1035 section 4.2.2). */
 export const tcpChannel: OpenChannel = (server, query, events) => openTcpChannel(server, query, events);
 
 /** @internal */
@@ -109,14 +109,14 @@ export function openTcpChannel(
 }
 
 /**
- * Keeps the promises of {@link OpenChannel} for what the socket does: holds back what it says while it is being opened, takes an
- * exception for a failure, and says nothing after the failure or after the close.
+ * Keeps the promises of {@link OpenChannel} for any socket: holds back events while the socket is being opened, turns an exception
+ * into a failure, and sends no event after a failure or the close.
  */
 function openChannel(events: ChannelEvents, open: (told: Told) => Channel): Channel {
   let state: 'opening' | 'open' | 'over' = 'opening';
   const tell = (event: () => void): void => {
     if (state === 'open') event();
-    // In the order in which they came, and after the opener has what it asked for.
+    // In their order, and after the opener has its channel.
     else if (state === 'opening') process.nextTick(tell, event);
   };
   const told: Told = {
@@ -148,9 +148,9 @@ function openChannel(events: ChannelEvents, open: (told: Told) => Channel): Chan
   };
 }
 
-/** The events, as what opens a channel sees them. */
+/** The events, as the code that opens a channel sees them. */
 interface Told extends ChannelEvents {
-  /** Whether it has failed or was closed: nothing is to be sent any more. */
+  /** Whether the channel has failed or was closed, so that nothing may be sent. */
   isOver(): boolean;
 }
 

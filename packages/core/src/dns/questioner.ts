@@ -9,7 +9,7 @@ import type { ServerAddress } from './server-address.ts';
 import type { DnsCounters } from './statistics.ts';
 import type { Exchange, Transport } from './transport.ts';
 
-/** How to ask. Taken anew for each question, so that a changed resolv.conf counts at once. */
+/** How to ask. Read again for each question, so that a changed resolv.conf takes effect at once. */
 export interface AskSettings {
   readonly nameservers: readonly ServerAddress[];
   readonly timeoutMillis: number;
@@ -22,19 +22,18 @@ export interface AskSettings {
 /** See {@link Questioner.ask}. */
 export interface AskOptions {
   readonly settings: AskSettings;
-  /** The aliases that were followed to the question's name. */
+  /** The aliases that led to the question's name. */
   readonly passed: readonly Hop[];
   readonly signal: AbortSignal;
   readonly onSend?: (() => void) | undefined;
 }
 
 /**
- * Puts one question until one server answers it: each server in turn, `attempts` times.
+ * Asks one question until a server answers it: each server in turn, `attempts` times.
  *
- * A server that says SERVFAIL or REFUSED has said what it has to say and is not asked again; one that kept silent is, since UDP loses
- * packets. An answer to the first query counts as well when it comes after that: whoever always takes longer than the time-out would
- * never be heard otherwise. A server that kept silent or could not be reached comes last for a while, so that a dead first server
- * costs one wait, not one a name.
+ * A server that says SERVFAIL or REFUSED is not asked again; a silent one is, because UDP loses packets. A late answer to an earlier
+ * query still counts, because a server that always takes longer than the timeout could never answer otherwise. A server that was
+ * silent or unreachable comes last for a while, so that a dead first server costs one timeout, not one for each name.
  */
 export class Questioner {
   readonly #transport: Transport;
@@ -49,7 +48,7 @@ export class Questioner {
     this.#counters = counters;
   }
 
-  /** Never rejects because of a server: that is an answer, too. Rejects with the signal's reason. */
+  /** Rejects only with the signal's reason. A failure of the servers is a result, too. */
   async ask(question: Question, options: AskOptions): Promise<Asked> {
     const { settings, signal } = options;
     const failures: DnsQueryError[] = [];
@@ -58,7 +57,7 @@ export class Questioner {
     try {
       for (let attempt = 0; attempt < settings.attempts && servers.length > 0; attempt++) {
         const silent: ServerAddress[] = [];
-        // An unreachable server says so at once. Three times in a millisecond is one time: give one that restarts a moment.
+        // An unreachable server fails at once, and three failures within a millisecond are one. Give a restarting server a moment.
         if (attempt > 0 && failures.slice(-servers.length).every((failure) => failure.failure === 'network')) {
           const pauseMillis = Math.min(settings.timeoutMillis, unreachablePauseMillis);
           await sleep(pauseMillis, { clock: this.#clock, signal, background: true });
@@ -80,7 +79,7 @@ export class Questioner {
     return { question, answer: failed(failures) };
   }
 
-  // Rejects with the signal's reason, and never for another one.
+  // Rejects only with the signal's reason.
   async #query(question: Question, options: AskOptions, query: Query): Promise<void> {
     const { settings, signal, passed, onSend } = options;
     const { server } = query;
@@ -118,13 +117,13 @@ export class Questioner {
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (!(error instanceof DnsQueryError)) throw error;
-      // Not one that was given up: nobody waits for it.
+      // Not a query that was given up, because no caller waits for it.
       if (!late && error.failure === 'network') report(error.failure);
       query.settle({ kind: 'silent', error });
       return;
     }
     const { message, elapsedMillis } = exchange;
-    // One that is late is no better than a silent one, as long as there is another.
+    // A late server is no better than a silent one as long as there is another.
     if (!late) this.#silentUntil.delete(server.text);
     report(message.rcode);
     if (!answeringCodes.has(message.rcode)) {
@@ -153,36 +152,36 @@ export class Questioner {
   }
 }
 
-/** What became of a query. */
+/** The result of a query. */
 type Result =
   | { readonly kind: 'answer'; readonly answer: Asked['answer'] }
   | { readonly kind: 'refused'; readonly error: DnsQueryError }
-  /** There is no answer, or none yet. */
+  /** No answer, or none yet. */
   | { readonly kind: 'silent'; readonly error: DnsQueryError };
 
-/** One query, as who sends it sees it. */
+/** One query, as its sender sees it. */
 interface Query {
   readonly server: ServerAddress;
-  /** To be told with what it is given up, each time that it begins. */
+  /** Called each time the query begins, with the function that gives it up. */
   begin(giveUp: () => void): void;
-  /** To be told what became of it: that it is late, and then once more where an answer comes. */
+  /** Called with the result: that the query is late, and again if an answer comes. */
   settle(result: Result): void;
 }
 
 /**
- * The queries for one question. One is waited for; those before it are late, and what comes of them ends the wait, too.
+ * The queries for one question. The newest is waited for; earlier ones are late, and their answers end the wait, too.
  *
- * Each equal query that is under way makes it easier to forge an answer (RFC 5452 section 5), so there are never more than a few.
+ * Each equal query under way makes it easier to forge an answer (RFC 5452 section 5), so there are never more than a few.
  */
 class Queries {
-  /** What gives up each query that is under way, the oldest first. */
+  /** Give up the queries under way, the oldest first. */
   readonly #underWay = new Map<Query, () => void>();
   readonly #refused = new Set<ServerAddress>();
   #current: { readonly query: Query; readonly resolve: (result: Result) => void } | undefined;
-  /** What came while no query was waited for. */
+  /** A result that came while no query was waited for. */
   #answer: Result | undefined;
 
-  /** Sends a query to a server, and waits for its answer, its time-out, or the answer to an earlier one. */
+  /** Sends a query to a server and waits for its answer, its timeout, or the answer to an earlier query. */
   next(server: ServerAddress, send: (query: Query) => Promise<void>): Promise<Result> {
     if (this.#answer !== undefined) return Promise.resolve(this.#answer);
     return new Promise((resolve, reject) => {
@@ -201,12 +200,12 @@ class Queries {
     });
   }
 
-  /** Whether the server has said, if late, that it has no answer. */
+  /** Whether the server has said, even if late, that it has no answer. */
   hasRefused(server: ServerAddress): boolean {
     return this.#refused.has(server);
   }
 
-  /** Gives up what is under way. */
+  /** Gives up all queries under way. */
   close(): void {
     this.#current = undefined;
     while (this.#underWay.size > 0) this.#giveUpOldest();
@@ -216,7 +215,7 @@ class Queries {
     const { server } = query;
     if (result.kind === 'answer') this.#answer = result;
     if (result.kind === 'refused') this.#refused.add(server);
-    // A server that refuses late will not do better.
+    // Asking a server that refuses late again would not help.
     const waited = this.#current?.query;
     const concerns = result.kind === 'refused' ? waited?.server === server : waited === query;
     if (concerns || result.kind === 'answer') this.#current?.resolve(result);
@@ -244,14 +243,14 @@ function failed(failures: readonly DnsQueryError[]): FailedAnswer {
   return { kind: 'failed', detail: [...details].join('; '), cause, reachable };
 }
 
-/** The codes that say something about the name. */
+/** The response codes that say something about the name. */
 const answeringCodes = new Set(['NOERROR', 'NXDOMAIN']);
 
-/** The pause before servers that could not be reached are tried again. */
+/** The pause before unreachable servers are tried again. */
 const unreachablePauseMillis = 100;
 
 /** How long a silent server comes last. */
 const silenceMemoryMillis = 30_000;
 
-/** How many queries for one question are listened for at a time, late ones included. */
+/** How many queries for one question are open at a time, late ones included. */
 const mostUnderWay = 4;

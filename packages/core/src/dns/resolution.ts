@@ -2,13 +2,13 @@ import type { WaitOptions } from '../deadline.ts';
 
 /** One CNAME of a chain. */
 export interface Hop {
-  /** Who has the alias; canonical. */
+  /** The name that is an alias, canonical. */
   readonly name: string;
-  /** What it points to; canonical. */
+  /** The name that it points to, canonical. */
   readonly target: string;
-  /** Seconds that the answer may be kept, as received. */
+  /** The TTL in seconds, as received. */
   readonly ttlSeconds: number;
-  /** Which server said so, `address:port`. */
+  /** The server that said so, `address:port`. */
   readonly server: string;
   /** How long the query that brought it took, in milliseconds. */
   readonly elapsedMillis: number;
@@ -20,41 +20,41 @@ export interface ResolvedAddress {
   readonly address: string;
   /** The family of the address. */
   readonly family: 4 | 6;
-  /** Seconds, as received. */
+  /** The TTL in seconds, as received. */
   readonly ttlSeconds: number;
 }
 
-/** What a name stands for right now: the whole chain, the addresses behind it, and until when to believe it. */
+/** What a name stands for: the whole chain, the addresses at its end, and how long they are valid. */
 export interface Resolution {
-  /** The name that was asked for, fully qualified and canonical. */
+  /** The requested name, fully qualified and canonical. */
   readonly name: string;
-  /** The aliases in order; empty where `name` has addresses of its own. */
+  /** The aliases in order. Empty if `name` itself has the addresses. */
   readonly chain: readonly Hop[];
-  /** The last name of the chain (`name` itself where there is none). */
+  /** The last name of the chain, or `name` itself if there is no alias. */
   readonly canonicalName: string;
   /** The addresses of `canonicalName`. */
   readonly addresses: readonly ResolvedAddress[];
   /** When the first of the records used expires, in the resolver's `clock.now()` milliseconds. */
   readonly expiresAt: number;
-  /** Whether it was served past its time because no server answered (RFC 8767). */
+  /** Whether the answer is expired and was served because no server answered (RFC 8767). */
   readonly stale: boolean;
 }
 
 /** See {@link Resolver.resolve}. */
 export interface ResolveOptions extends WaitOptions {
-  /** Asks the servers, whatever the cache holds. @defaultValue false */
+  /** Whether to ask the servers even if the cache has an answer. @defaultValue false */
   fresh?: boolean | undefined;
-  /** Which addresses to ask for. @defaultValue 0, both */
+  /** The family of addresses to ask for: 4, 6, or 0 for both. @defaultValue 0 */
   family?: 0 | 4 | 6 | undefined;
-  /** One deadline for all queries together, in milliseconds. */
+  /** The deadline for all queries together, in milliseconds. */
   timeoutMillis?: number | undefined;
 }
 
 /**
  * Turns a fully qualified name into its chain and addresses.
  *
- * Rejects with a `ResolutionError` whose `chain` holds the hops found so far, so that "the service points
- * at a host that does not exist" still tells which host.
+ * Rejects with a `ResolutionError` whose `chain` holds the hops found so far, so that the error
+ * also names a host that does not exist.
  */
 export interface Resolver extends AsyncDisposable {
   /** Resolves a fully qualified name. */

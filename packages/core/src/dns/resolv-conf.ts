@@ -5,10 +5,10 @@ import { aText, checkOptions, optional, recordOf } from '../shape.ts';
 /**
  * What resolv.conf says. Source: resolv.conf(5) of glibc.
  *
- * What the file leaves out is absent here; the resolver's own defaults then count.
+ * What the file omits is missing here, and the resolver's defaults apply.
  */
 export interface ResolvConf {
-  /** Addresses in the file's order, at most three; `127.0.0.1` where the file names none, as in libc. */
+  /** Addresses in the file's order, at most three; `127.0.0.1` if the file names none, as in libc. */
   readonly nameservers: readonly string[];
   /** The search list, canonical. */
   readonly searchDomains: readonly string[];
@@ -18,23 +18,23 @@ export interface ResolvConf {
   readonly timeoutMillis?: number;
   /** `attempts:`, 1 to 5. */
   readonly attempts?: number;
-  /** Whether `options rotate` is there. */
+  /** Whether `options rotate` is set. */
   readonly rotate: boolean;
   /** `use-vc`: TCP from the start. */
   readonly useTcp: boolean;
-  /** Whether `options edns0` is there. */
+  /** Whether `options edns0` is set. */
   readonly edns0: boolean;
 }
 
-/** What counts beside the file itself. */
+/** What matters besides the file itself. */
 export interface ResolvConfContext {
-  /** The machine's own name: its domain is the search list where the file has none. */
+  /** The machine's own name: its domain is the search list if the file has none. */
   hostname?: string | undefined;
-  /** `LOCALDOMAIN` replaces the search list, `RES_OPTIONS` is read after the file's options. */
+  /** `LOCALDOMAIN` replaces the search list. `RES_OPTIONS` is read after the file's options. */
   environment?: { readonly [name: string]: string | undefined } | undefined;
 }
 
-/** Reads a resolv.conf. What it does not understand is passed over, as libc does; it never throws. */
+/** Reads a resolv.conf. Skips what it does not understand, as libc does. Never throws. */
 export function parseResolvConf(text: string, context: ResolvConfContext = {}): ResolvConf {
   checkText('text', text);
   checkOptions(context, { hostname: optional(aText), environment: optional(recordOf(optional(aText))) }, 'context');

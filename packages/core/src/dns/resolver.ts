@@ -30,12 +30,12 @@ import { Transport } from './transport.ts';
 import { WatchedFile } from './watched-file.ts';
 
 /**
- * A stub resolver that returns the whole CNAME chain with its TTLs, from one question a family.
+ * A stub resolver that returns the whole CNAME chain with its TTLs, from one question for each family.
  *
- * It asks the servers of resolv.conf (or the ones given), keeps answers for their time, shares queries under way between callers, and
- * tells three failures apart: the last name of the chain does not exist, it has no address, no server answered.
+ * It asks the servers of resolv.conf (or the given ones), caches answers for their TTL, shares queries between callers, and
+ * distinguishes three failures: the last name of the chain does not exist, it has no address, no server answered.
  *
- * Nothing is started or read before the first call, and nothing here keeps the process alive but a caller that waits.
+ * It starts and reads nothing before the first call. Only a waiting caller keeps the process alive.
  *
  * @example
  * ```ts
@@ -61,13 +61,13 @@ export class DnsResolver implements Resolver {
   #closed: Promise<void> | undefined;
   #nameservers: { readonly from: readonly string[]; readonly parsed: readonly ServerAddress[] } | undefined;
 
-  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the option at fault. */
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, that names the invalid option. */
   constructor(options: DnsResolverOptions = {}, dependencies: Dependencies = {}) {
     const { clock, random } = dependenciesOf(dependencies);
     this.#settings = resolverSettings(options);
     this.#clock = clock;
     this.#cache = this.#settings.cache && new DnsCache(this.#settings.cache, random);
-    // One listener a query under way is no leak.
+    // One listener for each query under way is not a leak.
     setMaxListeners(0, this.#closing.signal);
     this.#transport = new Transport(clock, this.#counters);
     this.#flights = new Flights(clock);
@@ -86,24 +86,25 @@ export class DnsResolver implements Resolver {
     this.#hosts = new WatchedFile(hostsPath, parseHosts, clock);
   }
 
-  /** The domains that complete a plain host name: as given, else from resolv.conf as it is now. `discoverClusterContext` reads them. */
+  /** The domains that complete a plain host name: the given ones, or those of the current resolv.conf. Pass them to
+   * `discoverClusterContext`. */
   get searchDomains(): readonly string[] {
     return this.#settings.searchDomains ?? this.#resolvConf.current().searchDomains;
   }
 
-  /** The servers that are asked, `address:port`: as given, else from resolv.conf as it is now. */
+  /** The servers, as `address:port`: the given ones, or those of the current resolv.conf. */
   get nameservers(): readonly string[] {
     return this.#servers().map((server) => server.text);
   }
 
   /**
-   * Resolves a fully qualified name (the trailing dot may be left out). Neither the search list nor the hosts file counts: what a
-   * Service stands for is what DNS says.
+   * Resolves a fully qualified name, with or without the trailing dot. Uses neither the search list nor the hosts file, because DNS alone
+   * decides what a Service stands for.
    *
-   * `fresh` never gets an answer to a query that was sent before the call. It goes past this resolver's cache, not past those of the
-   * servers that it asks.
+   * With `fresh`, the answer is never to a query that was sent before the call. This bypasses the cache of this resolver, not those of
+   * the servers.
    *
-   * @throws ResolutionError where there is no address, see its `failure`.
+   * @throws ResolutionError if there is no address, see its `failure`.
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what cannot be a name.
    */
@@ -142,18 +143,18 @@ export class DnsResolver implements Resolver {
   }
 
   /**
-   * Resolves a host name as an application writes it, the way libc does: an address is itself, the hosts file comes before DNS,
-   * and a name without a trailing dot is completed from the search list (`search` and `ndots` of resolv.conf(5)).
+   * Resolves a host name as an application writes it, like libc: an address stands for itself, the hosts file comes before DNS, and the
+   * search list completes a name without a trailing dot (`search` and `ndots` of resolv.conf(5)).
    * `name` of the result is the candidate that matched.
    *
-   * Two differences from glibc, both so that trouble with one name never leads to another host. The search ends at a candidate that
-   * exists as an alias, wherever that leads. And no search domain is asked after one that no server answered for (SERVFAIL, REFUSED,
-   * silence): then only the name as it is counts, if it has a dot and has not stood for another one in this process. Channel
-   * `externalname:dns:search-domain-failed` tells of it.
+   * Two differences from glibc keep a failure of one name from leading to another host. The search ends at a candidate that exists as
+   * an alias, wherever the alias leads. And after a search domain for which no server answered (SERVFAIL, REFUSED, timeout), only the
+   * name as it is is tried, if it has a dot and has not stood for another name in this process. The channel
+   * `externalname:dns:search-domain-failed` reports that.
    *
-   * The candidate that matched is asked first for the next 60 s; 10 s if a search domain did not answer.
+   * The candidate that matched is tried first for the next 60 s, or 10 s if a search domain did not answer.
    *
-   * @throws ResolutionError of the candidate that came closest, or of the name itself where none exists.
+   * @throws ResolutionError of the candidate that came closest, or of the name itself if none exists.
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what cannot be a name.
    */
@@ -181,7 +182,7 @@ export class DnsResolver implements Resolver {
   }
 
   /**
-   * What `resolveHost` returns where it found the host before and the answer is still good; `undefined` otherwise. For `lookup`, which is
+   * The result of `resolveHost` if the host is known and the answer is still valid; `undefined` otherwise. For `lookup`, which is
    * called for every connection.
    *
    * @internal
@@ -196,9 +197,8 @@ export class DnsResolver implements Resolver {
   }
 
   /**
-   * Asks each server by itself, side by side, past the cache and without keeping what they say: for what must not hang on the word
-   * of one of them. Returns what each says, by its `address:port`: no addresses if that is its answer, `undefined` if it gave none within
-   * `timeoutMillis`.
+   * Asks all servers at the same time, each by itself, without the cache: for decisions that must not depend on a single server. Returns the
+   * answer of each by `address:port`: an empty list if it has no addresses, `undefined` if it did not answer within `timeoutMillis`.
    *
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`, or the signal's reason
    *
@@ -225,8 +225,8 @@ export class DnsResolver implements Resolver {
   }
 
   /**
-   * Forgets what is known of `name`, or of all names: the next call asks. Answers that are under way still reach
-   * those who wait for them, and nobody else.
+   * Forgets `name`, or all names: the next call asks the servers. Answers under way only reach the callers that
+   * already wait for them.
    */
   invalidate(name?: string): void {
     if (name === undefined) {
@@ -239,7 +239,7 @@ export class DnsResolver implements Resolver {
     this.#flights.abandon();
   }
 
-  /** Ends queries under way; those who wait get a `ClosedError`. Resolves when every socket is closed. Idempotent. */
+  /** Ends queries under way; their callers get a `ClosedError`. Resolves when every socket is closed. Idempotent. */
   close(): Promise<void> {
     this.#closed ??= this.#end();
     return this.#closed;
@@ -267,7 +267,7 @@ export class DnsResolver implements Resolver {
     await this.#transport.close();
   }
 
-  // What the cache has within its time, refreshed in the background when that is nearly over.
+  // The unexpired answer of the cache, refreshed in the background when it is about to expire.
   #find(name: string, family: 0 | 4 | 6, now: number): Settled | undefined {
     const found = this.#cache?.find(name, family, now);
     if (found === undefined) return undefined;
@@ -283,7 +283,7 @@ export class DnsResolver implements Resolver {
     return found.settled;
   }
 
-  // Ends a call: addresses are returned, everything else is thrown, unless a stale answer can stand in for none.
+  // Ends a call: returns addresses and throws everything else, unless a stale answer can be served instead.
   #settle(name: string, family: 0 | 4 | 6, settled: Settled, options: ResolveOptions): Resolution {
     if (isResolution(settled)) return settled;
     const { kind, chain } = settled;
@@ -294,7 +294,7 @@ export class DnsResolver implements Resolver {
     throw new ResolutionError('unavailable', name, { chain, detail, cause });
   }
 
-  // Good until the servers are asked again, which is once the failure is forgotten.
+  // Valid until the servers are asked again, when the failure is forgotten.
   #stale(name: string, family: 0 | 4 | 6, options: ResolveOptions): Resolution | undefined {
     if (options.fresh === true) return undefined;
     const now = this.#clock.now();
@@ -331,7 +331,7 @@ export class DnsResolver implements Resolver {
         const cause = new DeadlineError(`resolving ${name}`, timeoutMillis);
         end(() => reject(new ResolutionError('unavailable', name, { chain: flight.chain, detail, cause })));
       };
-      // This timer is what keeps the process alive while somebody waits, so there always is one.
+      // This timer keeps the process alive while a caller waits, so there always is one.
       const deadline = this.#clock.schedule(expire, Math.min(timeoutMillis, longestTimeoutMillis));
       const patience = this.#patience(flight, name, family, options, serveStale);
       const stopListening = signal && onAbort(signal, abort);
@@ -349,8 +349,8 @@ export class DnsResolver implements Resolver {
     });
   }
 
-  // RFC 8767 section 5: a stale answer now is worth more than a fresh one after the caller has given up. Where the servers have
-  // kept others waiting already, nobody waits for them again: they are asked, and the stale answer is served meanwhile.
+  // RFC 8767 section 5: a stale answer now is better than a fresh one after the caller has given up. If the servers have kept other
+  // callers waiting already, no caller waits again: the servers are asked, and the stale answer is served meanwhile.
   #patience(
     flight: Flight,
     name: string,
@@ -425,7 +425,7 @@ export class DnsResolver implements Resolver {
     return this.#hostSearch.find(hostname, { searchDomains: this.searchDomains, ndots }, { ...options, timeoutMillis });
   }
 
-  // No server answers for the first candidate, as no server answers for any. The one that matched last time is the one meant.
+  // No server answers for any candidate. The one that matched last time is meant.
   #staleHost(hostname: string, family: 0 | 4 | 6, options: ResolveOptions): Resolution | undefined {
     const match = this.#hostSearch.last(hostname, family);
     return match === undefined ? undefined : this.#stale(match.candidate, family, options);
@@ -438,7 +438,7 @@ export class DnsResolver implements Resolver {
     return addresses === undefined ? undefined : this.#local(canonicalName(hostname), addresses, family);
   }
 
-  // Known without DNS: good until the hosts file is looked at again.
+  // Known without DNS: valid until the hosts file is checked again.
   #local(name: string, addresses: readonly Omit<ResolvedAddress, 'ttlSeconds'>[], family: 0 | 4 | 6): Resolution {
     const wanted = addresses.filter((entry) => family === 0 || entry.family === family);
     if (wanted.length === 0) throw new ResolutionError('no-address', name);
@@ -492,7 +492,7 @@ function publishChange(name: string, before: Resolution, after: Resolution): voi
   else if (addresses(before) !== addresses(after)) dnsAddressesChangedChannel.publish(() => ({ name, before, after }));
 }
 
-// A line of resolv.conf that is no address is passed over, as in libc.
+// A line of resolv.conf that is not an address is skipped, as in libc.
 function serverOf(text: string): ServerAddress[] {
   try {
     return [parseServerAddress(text)];
@@ -503,11 +503,11 @@ function serverOf(text: string): ServerAddress[] {
 
 const uncached = { minTtlSeconds: 0, maxTtlSeconds: Number.POSITIVE_INFINITY };
 
-/** A refresh that fails is tried again at most this often. */
+/** How often a failed refresh is retried at most. */
 const prefetchPauseMillis = 1000;
 
-/** As long as a timer can be. */
+/** The longest timer. */
 const longestTimeoutMillis = 2 ** 31 - 1;
 
-/** How often the hosts file is looked at. */
+/** How often the hosts file is checked. */
 const localTtlSeconds = 5;

@@ -6,13 +6,13 @@ import { aNumber, aText, checkOptions, listOf } from '../shape.ts';
 export interface SearchSettings {
   /** The domains that complete a name, in order. */
   readonly searchDomains: readonly string[];
-  /** A name with as many dots is asked for as it is first. */
+  /** A name with at least this many dots is first tried as it is. */
   readonly ndots: number;
 }
 
 /**
  * The fully qualified names that a host name may stand for, in the order in which libc tries them (resolv.conf(5)): with a trailing
- * dot only itself; with at least `ndots` dots itself first; else itself last.
+ * dot only the name itself; with at least `ndots` dots the name itself first; otherwise the name itself last.
  */
 export function searchCandidates(hostname: string, settings: SearchSettings): readonly string[] {
   checkText('hostname', hostname);

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { InvalidArgumentError } from '../errors.ts';
 import { checkText } from '../input.ts';
 
-/** Where a DNS server listens. */
+/** The address and port of a DNS server. */
 export interface ServerAddress {
   readonly address: string;
   readonly family: 4 | 6;

@@ -1,53 +1,53 @@
-/** What a resolver did so far. All are counts since it was made, but for `cache.names`. */
+/** What a resolver has done. All are counts since it was made, except `cache.names`. */
 export interface DnsStatistics {
   /** Queries sent: each datagram and each query over TCP. */
   readonly queries: number;
-  /** Of these, the ones over TCP. */
+  /** Queries over TCP, which also count as `queries`. */
   readonly tcpQueries: number;
-  /** Answers taken, whatever their code. */
+  /** Accepted answers, whatever their code. */
   readonly answers: number;
-  /** Of these, the ones that came after their query's time-out and were of use all the same. */
+  /** Accepted answers that came after the timeout of their query. */
   readonly lateAnswers: number;
-  /** Queries that nobody answered in time. */
+  /** Queries that no server answered in time. */
   readonly timeouts: number;
-  /** Queries that ended with an error of the network. */
+  /** Queries that ended with a network error. */
   readonly networkErrors: number;
   /** Queries that a server answered with SERVFAIL, REFUSED or another code that says nothing about the name. */
   readonly serverFailures: number;
   /** Queries repeated without EDNS0 because the server did not understand it. */
   readonly ednsFallbacks: number;
   /**
-   * Messages from the server's address that were dropped while the query waited on. Datagrams from other addresses and ports never
-   * arrive: the kernel drops them, since the sockets are connected.
+   * Messages from the server's address that were dropped while the query went on waiting. Datagrams from other addresses and ports
+   * never arrive: the kernel drops them, because the sockets are connected.
    */
   readonly ignored: {
-    /** No well-formed response. */
+    /** Not a well-formed response. */
     readonly malformed: number;
     /** The id of another query. */
     readonly wrongId: number;
-    /** Another question than the one put. */
+    /** Another question. */
     readonly wrongQuestion: number;
   };
   /** What the cache did, and how many names it holds. */
   readonly cache: {
-    /** Calls answered from the cache within the records' time, negative answers and failures included. */
+    /** Calls answered from the cache before the records expired, negative answers and failures included. */
     readonly hits: number;
     /** Calls that led to queries, or waited for queries under way. */
     readonly misses: number;
-    /** Of the misses, the ones that waited for queries that another call had begun. */
+    /** Misses that waited for queries which another call had begun. */
     readonly coalesced: number;
-    /** Calls answered past the records' time because no server answered (RFC 8767). */
+    /** Calls answered with expired records because no server answered (RFC 8767). */
     readonly stale: number;
-    /** Refreshes begun before the records' end. */
+    /** Refreshes begun before the records expired. */
     readonly prefetches: number;
     /** Names dropped because the cache was full. */
     readonly evictions: number;
-    /** Names held now. */
+    /** Names in the cache now. */
     readonly names: number;
   };
 }
 
-/** Where the parts of a resolver count. @internal */
+/** The counters of a resolver. @internal */
 export class DnsCounters {
   queries = 0;
   tcpQueries = 0;

@@ -11,36 +11,36 @@ import type { DnsCounters } from './statistics.ts';
 export interface ExchangeOptions {
   readonly question: Question;
   readonly server: ServerAddress;
-  /** From sending a query to its answer; for connecting over TCP once more. Then the query is late, and not over. */
+  /** The time from sending a query to its answer, and again for connecting over TCP. After it, the query is late but not over. */
   readonly timeoutMillis: number;
-  /** TCP from the start. */
+  /** Whether to use TCP from the start. */
   readonly useTcp: boolean;
   readonly edns0: boolean;
   readonly signal: AbortSignal;
-  /** Called when the query is about to leave. Nothing that the server learns later is in the answer. */
+  /** Called when the query is about to leave. The answer may lack what the server learns after that. */
   readonly onSend?: (() => void) | undefined;
-  /** Called with what gives up a query, when that begins. One that goes on over TCP or without EDNS0 begins again. */
+  /** Called when a query begins, with the function that gives it up. A query that goes on over TCP or without EDNS0 begins again. */
   readonly onBegin: (giveUp: () => void) => void;
-  /** Called when a query is late. Its answer is still waited for, and taken when it comes, until it is given up or the signal fires. */
+  /** Called when a query is late. Its answer is still accepted until the query is given up or the signal fires. */
   readonly onLate: () => void;
 }
 
 /** An accepted response. */
 export interface Exchange {
   readonly message: ResponseMessage;
-  /** From sending the query that was answered to its answer. */
+  /** The time from sending the answered query to its answer. */
   readonly elapsedMillis: number;
 }
 
 /**
- * Sends queries and accepts their answers: UDP first, TCP where the answer is truncated (RFC 7766).
+ * Sends queries and accepts their answers: UDP first, TCP if the answer is truncated (RFC 7766).
  *
- * Against forged answers (RFC 5452) every query has a socket of its own, hence a port that the kernel picks at random, and an id
- * from the system's secure randomness. The socket is connected, so the kernel drops what comes from other addresses or ports and
- * tells at once when nobody listens there. A and AAAA from two ports also keep clear of the conntrack race that costs glibc 5 s
- * (kubernetes/kubernetes#56903). Whatever does not fit the query is counted and dropped, and the query waits on.
+ * Against forged answers (RFC 5452), every query has its own socket, so the kernel picks a random port, and an id from the
+ * system's secure randomness. The socket is connected, so the kernel drops messages from other addresses and ports, and reports at
+ * once if no server listens. Two ports for A and AAAA also avoid the conntrack race that costs glibc 5 s
+ * (kubernetes/kubernetes#56903). A message that does not fit the query is counted and dropped, and the query goes on waiting.
  *
- * Sockets and timers here never keep the process alive; the waiting caller's own deadline does.
+ * Sockets and timers never keep the process alive; the deadline of the waiting caller does.
  */
 export class Transport {
   readonly #clock: Clock;
@@ -57,15 +57,15 @@ export class Transport {
   }
 
   /**
-   * Puts one question to one server and resolves with its answer, whatever code that carries and however late it comes.
+   * Sends one question to one server and resolves with its answer, whatever its code and however late.
    *
-   * @throws DnsQueryError where there can be none any more: the network failed, or it was given up.
+   * @throws DnsQueryError if no answer can come any more: the network failed, or the query was given up.
    */
   async exchange(options: ExchangeOptions): Promise<Exchange> {
     const edns0 = options.edns0 && !this.#lacksEdns(options.server);
     const exchange = await this.#exchange({ ...options, edns0 });
     if (!edns0 || !ednsRefusals.has(exchange.message.rcode)) return exchange;
-    // RFC 6891 section 7: a server that does not know EDNS0 says FORMERR (or NOTIMP, or stumbles otherwise). Asked plainly, it works.
+    // RFC 6891 section 7: a server that does not know EDNS0 says FORMERR, NOTIMP or the like. Without EDNS0 it answers.
     this.#counters.ednsFallbacks++;
     const plain = await this.#exchange({ ...options, edns0: false });
     if (!ednsRefusals.has(plain.message.rcode)) {
@@ -74,7 +74,7 @@ export class Transport {
     return plain;
   }
 
-  /** Resolves when every socket is really closed. The queries themselves end through their signal. */
+  /** Resolves when every socket is closed. The signals of the queries end them. */
   async close(): Promise<void> {
     await Promise.all(this.#open);
   }
@@ -86,8 +86,8 @@ export class Transport {
   }
 
   /**
-   * Ten thousand names at once must not take ten thousand sockets: the rest wait for their turn. Queries whose answers may never
-   * come make room for those whose answers may be there in a moment.
+   * Ten thousand names at once must not need ten thousand sockets: the rest wait for their turn. Late queries make room for new
+   * ones.
    */
   async #turn(signal: AbortSignal): Promise<void> {
     while (this.#open.size >= mostSockets) {
@@ -160,9 +160,9 @@ export class Transport {
       const giveUp = () => {
         if (over) return;
         end();
-        reject(new DnsQueryError('timeout', server.text, `${server.text} was given up`));
+        reject(new DnsQueryError('timeout', server.text, `the query to the query to ${server.text} was given up`));
       };
-      // After a long turn of the event loop timers come before the answers that have arrived meanwhile. Read those first.
+      // After a long turn of the event loop, timers run before the answers that have arrived. Read those first.
       const limit = () => this.#clock.schedule(() => setImmediate(expire), timeoutMillis, { background: true });
       let timer = limit();
       const abort = () => {
@@ -197,7 +197,7 @@ export class Transport {
       this.#counters.wrongId++;
       return undefined;
     }
-    // Some servers leave the question out of an error. An error brings no records, so there is nothing to slip in.
+    // Some servers omit the question in an error. An error has no records, so none can be forged.
     const asked = message.question;
     const fits =
       asked === undefined
@@ -227,12 +227,12 @@ function deferred(): { readonly promise: Promise<void>; readonly resolve: () => 
   return { promise, resolve };
 }
 
-/** Queries of one resolver under way at a time, each with a socket. The rest wait for their turn. */
+/** The most queries of one resolver at a time, each with a socket. The rest wait for their turn. */
 const mostSockets = 500;
 
 const ednsRefusals = new Set(['FORMERR', 'NOTIMP', 'BADVERS']);
 
-/** How long a server that does not know EDNS0 is asked without it. */
+/** How long EDNS0 is left out for a server that does not know it. */
 const ednsMemoryMillis = 300_000;
 
 /** What fits into one packet on any path (DNS flag day 2020). */

@@ -2,10 +2,10 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
 
 /**
- * The parsed content of a small file that may change: read when first asked for, looked at again at most every five
- * seconds, parsed again only when it changed. No watcher, no timer: nothing to close.
+ * The parsed content of a small file that may change: read at first use, checked at most every five seconds, parsed again
+ * only if it changed. There is no watcher and no timer to close.
  *
- * Synchronous on purpose: it is a few hundred bytes, and libc does the same in the same place.
+ * Synchronous on purpose: the file has a few hundred bytes, and libc does the same.
  */
 export class WatchedFile<Content> {
   readonly #path: string;
@@ -13,7 +13,7 @@ export class WatchedFile<Content> {
   readonly #clock: Clock;
   #state: { content: Content; identity: string; checkedAt: number } | undefined;
 
-  /** `parse` gets the empty text where the file cannot be read. */
+  /** `parse` gets an empty string if the file cannot be read. */
   constructor(path: string, parse: (text: string) => Content, clock: Clock) {
     this.#path = path;
     this.#parse = parse;
@@ -46,7 +46,7 @@ export class WatchedFile<Content> {
     try {
       return readFileSync(this.#path, 'utf8');
     } catch {
-      return ''; // Absent or unreadable counts as empty, as for libc.
+      return ''; // A missing or unreadable file counts as empty, as in libc.
     }
   }
 }
