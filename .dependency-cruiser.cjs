@@ -62,7 +62,11 @@ const pgRooms = {
 const pgGround = ['errors', 'events', 'failure-kind', 'recent-events', 'secrets', 'warnings'];
 
 // Settings are made of what the rooms below want to know, and used by those that read them.
-const pgOptions = { below: ['settings', 'connect', 'liveness', 'driver'], above: ['failover', 'client', 'pool'] };
+const pgOptions = {
+  files: ['options', 'client-options'],
+  below: ['settings', 'connect', 'liveness', 'driver'],
+  above: ['failover', 'client', 'pool'],
+};
 
 // room of testing -> the rooms that it may import
 const testingRooms = {
@@ -116,7 +120,7 @@ const roomRules = Object.entries(rooms).map(([name, below]) => ({
 }));
 
 const pgRoomRules = Object.entries(pgRooms).map(([name, below]) => {
-  const beside = pgOptions.above.includes(name) ? [...pgGround, 'options'] : pgGround;
+  const beside = pgOptions.above.includes(name) ? [...pgGround, ...pgOptions.files] : pgGround;
   return {
     name: `pg-room-${name}`,
     comment: `pg/${name} may import ${below.join(', ') || 'no other room'}, and ${beside.join(', ')}.`,
@@ -198,7 +202,7 @@ module.exports = {
         path: '^packages/pg/src/',
         pathNot: [
           `^packages/pg/src/${oneOf(Object.keys(pgRooms))}/`,
-          `^packages/pg/src/${oneOf([...pgGround, 'options', 'pg-module', 'pg-names', 'public', 'index'])}\\.ts$`,
+          `^packages/pg/src/${oneOf([...pgGround, ...pgOptions.files, 'pg-module', 'pg-names', 'public', 'index'])}\\.ts$`,
           test,
         ],
       },
@@ -212,12 +216,15 @@ module.exports = {
     },
     {
       name: 'pg-options',
-      comment: `options.ts of pg may import ${pgOptions.below.join(', ')}, whose settings it makes, and ${pgGround.join(', ')}.`,
+      comment: `options.ts and client-options.ts of pg may import ${pgOptions.below.join(', ')}, whose settings it makes, and ${pgGround.join(', ')}.`,
       severity: 'error',
-      from: { path: '^packages/pg/src/options\\.ts$' },
+      from: { path: `^packages/pg/src/${oneOf(pgOptions.files)}\\.ts$` },
       to: {
         path: '^packages/pg/src/',
-        pathNot: [`^packages/pg/src/${oneOf(pgOptions.below)}/`, `^packages/pg/src/${oneOf(pgGround)}\\.ts$`],
+        pathNot: [
+          `^packages/pg/src/${oneOf(pgOptions.below)}/`,
+          `^packages/pg/src/${oneOf([...pgGround, ...pgOptions.files])}\\.ts$`,
+        ],
       },
     },
     {

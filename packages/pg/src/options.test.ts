@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { clientOptions, demandsOf, hideSecrets, type PoolOptions, poolSettings } from './options.ts';
+import { clientOptions, demandsOf, hideSecrets } from './client-options.ts';
+import { type PoolOptions, poolSettings } from './options.ts';
 
 const service: PoolOptions = {
   service: 'webscaler-db',

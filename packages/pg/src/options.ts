@@ -1,5 +1,4 @@
 import net from 'node:net';
-import { inspect } from 'node:util';
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 import {
   checkMethods,
@@ -13,13 +12,7 @@ import {
 import { canonicalName, parseHostName } from '@externalname/core/names';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
-import type { AuthenticationDemands } from './connect/authentication.ts';
-import {
-  type AuthenticationMethod,
-  answerable,
-  type RequiredMethods,
-  requiredMethods,
-} from './connect/require-auth.ts';
+import { type RequiredMethods, requiredMethods } from './connect/require-auth.ts';
 import type { TargetSessionAttrs } from './connect/session-role.ts';
 import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
@@ -324,87 +317,6 @@ function withoutInput(error: unknown): unknown {
   if (typeof error === 'object' && error !== null && 'input' in error) delete error.input;
   return error;
 }
-
-/**
- * Keeps secrets that `pg` does not hide from being printed with the options of a pool: the connection string, which contains the
- * password, and what protects a private key. The values themselves stay.
- */
-export function hideSecrets(options: object): void {
-  const print = () => {
-    const shown: Record<string, unknown> = { ...options };
-    if (typeof shown['connectionString'] === 'string') shown['connectionString'] = '[hidden]';
-    const { ssl } = shown;
-    if (typeof ssl === 'object' && ssl !== null) {
-      const { key: _, passphrase: __, pfx: ___, ...rest } = ssl as Record<string, unknown>;
-      shown['ssl'] = rest;
-    }
-    return shown;
-  };
-  Object.defineProperty(options, inspect.custom, { value: print, enumerable: false, configurable: true });
-  Object.defineProperty(options, 'toJSON', { value: print, enumerable: false, configurable: true, writable: true });
-}
-
-/**
- * The options as `pg` gets them. The caller's object is not changed, and its secrets stay hidden.
- */
-export function clientOptions(
-  given: PoolOptions | null,
-  settings: PoolSettings,
-  environment: NodeJS.ProcessEnv = process.env,
-): PoolOptions {
-  const options = given ?? {};
-  // Numbers that were given as text. A `max` without limit becomes one that no process reaches, because permits are counted.
-  const numbers = {
-    ...checkOptionsOfPg(options),
-    ...(options.max === Number.POSITIVE_INFINITY && { max: mostPermits }),
-  };
-  if (!settings.follows) {
-    if (settings.channelBinding === 'disable' && Object.keys(numbers).length === 0) return options;
-    const bound = settings.channelBinding === 'disable' ? {} : { enableChannelBinding: true };
-    return Object.assign(copyOf(options), numbers, bound);
-  }
-  const result = Object.assign(copyOf(options), numbers);
-  // Tools that show or trace a pool read its host. The endpoint is chosen when a connection is made.
-  if (options.host === undefined && options.connectionString === undefined) result.host = settings.name;
-  if (options.keepAlive === undefined) result.keepAlive = true;
-  // The system's default is two hours. NAT gateways and load balancers forget an idle connection after four minutes or more.
-  if (options.keepAliveInitialDelayMillis === undefined) result.keepAliveInitialDelayMillis = keepAliveDelayMillis;
-  Object.assign(result, tlsOfService(options, environment).options);
-  if (settings.channelBinding !== 'disable') Object.assign(result, { enableChannelBinding: true });
-  return result;
-}
-
-/**
- * What a client demands of its server. If a password is given, a server that lets us in without asking for it has proved
- * nothing. Over an unverified connection, only SCRAM keeps the password from the other end.
- */
-export function demandsOf(settings: PoolSettings, client: pg.Client, where: string): AuthenticationDemands {
-  const binding = {
-    channelBinding: settings.channelBinding !== 'disable',
-    requireChannelBinding: settings.channelBinding === 'require',
-  };
-  const { requireAuth, refusedAuth } = settings;
-  const without = (all: readonly AuthenticationMethod[]) => all.filter((method) => !refusedAuth.includes(method));
-  if (requireAuth !== undefined) return { where, accepted: requireAuth, ...binding };
-  if (!settings.follows) {
-    return { where, accepted: refusedAuth.length > 0 ? without(answerable) : undefined, ...binding };
-  }
-  const password = passwordOf(client);
-  const accepted: AuthenticationMethod[] = ['scram-sha-256'];
-  if (settings.tls === 'verified') accepted.push('md5', 'password');
-  if (password === null || password === undefined) accepted.push('none');
-  return { where, accepted: without(accepted), ...binding };
-}
-
-// The options of another pool have a hidden password, which a spread would lose.
-function copyOf(options: PoolOptions): PoolOptions {
-  const copy = { ...options };
-  if (!('password' in options)) return copy;
-  return Object.defineProperty(copy, 'password', { value: options.password, configurable: true, writable: true });
-}
-
-const keepAliveDelayMillis = 60_000;
-const mostPermits = 1_000_000;
 
 const sessionAttrs = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 const bindings = ['disable', 'prefer', 'require'] as const;

@@ -2,6 +2,7 @@ import { type Endpoint, isExternalNameError, systemClock, systemRandom, type Tar
 import { abortable, describeEndpoint, onAbort, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
+import { clientOptions, demandsOf } from '../client-options.ts';
 import { answerScramFrom, guardAuthentication } from '../connect/authentication.ts';
 import type { OpenConnection } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
@@ -22,7 +23,7 @@ import { SharedConnections, type SharingClient } from '../failover/shared-connec
 import { UnfollowedService } from '../failover/unfollowed-service.ts';
 import { recordOutcome } from '../failures/classify.ts';
 import { monitoredClient } from '../liveness/monitored-client.ts';
-import { clientOptions, demandsOf, type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
+import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { attachRecentEvents, type RecentEvent } from '../recent-events.ts';
 
 /** Options of {@link Client}: those of {@link Pool}. Options that only a pool can use (`max`, ...) are ignored. */

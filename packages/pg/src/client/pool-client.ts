@@ -1,6 +1,7 @@
 import { type Clock, type Endpoint, InvalidArgumentError } from '@externalname/core';
 import { abortable, describeEndpoint, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
+import { clientOptions } from '../client-options.ts';
 import type { OpenConnection } from '../connect/connector.ts';
 import { signalledProcesses } from '../driver/backend-signal.ts';
 import { serverAddressOf } from '../driver/cancel-request.ts';
@@ -8,7 +9,7 @@ import { isUsable, processIdOf } from '../driver/client-internals.ts';
 import { closeClient } from '../driver/closing.ts';
 import { askedByPromise, isSubmitted, type QueryArguments, refuseQuery, replyTo } from '../driver/query-forms.ts';
 import { ConnectTimeoutError, UnknownBackendError } from '../errors.ts';
-import { clientOptions, type PoolSettings, poolSettings } from '../options.ts';
+import { type PoolSettings, poolSettings } from '../options.ts';
 import { Client, type ClientOptions } from './client.ts';
 
 /** What the clients of a pool's own class need from the pool. */

@@ -1,13 +1,14 @@
 import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
 import { TargetAddresses } from '@externalname/core/internal';
 import type * as pg from 'pg';
+import { demandsOf } from '../client-options.ts';
 import type { OpenConnection } from '../connect/connector.ts';
 import { closeClient } from '../driver/closing.ts';
 import { addressesLeft, switched } from '../events.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import type { WatchedConnection } from '../liveness/silence.ts';
-import { demandsOf, type PoolSettings } from '../options.ts';
+import type { PoolSettings } from '../options.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { ConnectionRequest } from './connection-factory.ts';
 import { ServiceConnections, type SwitchedTarget } from './service-connections.ts';

@@ -3,6 +3,7 @@ import { aSignal, checkOptions, dependenciesOf } from '@externalname/core/intern
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
+import { clientOptions, demandsOf, hideSecrets } from '../client-options.ts';
 import { roleFits } from '../connect/session-role.ts';
 import { requestCancel, serverAddressOf } from '../driver/cancel-request.ts';
 import { destroyClient } from '../driver/closing.ts';
@@ -14,14 +15,7 @@ import { serviceDialer } from '../failover/service-dialer.ts';
 import { recordOutcome } from '../failures/classify.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
-import {
-  clientOptions,
-  demandsOf,
-  hideSecrets,
-  type PoolOptions,
-  type PoolSettings,
-  poolSettings,
-} from '../options.ts';
+import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { attachRecentEvents } from '../recent-events.ts';
 import type { TransactionHost } from '../transaction/rollback.ts';
 import type { Transaction } from '../transaction/scope.ts';
