@@ -19,6 +19,7 @@ export const benchmarks: readonly Benchmark[] = [
   { name: 'validation', script: 'bench:validation', parameters: ['--answers=5000'] },
   { name: 'throughput', script: 'bench:pg', parameters: ['--slices=5', '--millis=200'] },
   { name: 'scram', script: 'bench:scram', parameters: ['--rounds=15'] },
+  { name: 'start', script: 'bench:start', parameters: ['--rounds=7'] },
   { name: 'demo', script: 'demo', parameters: [], reportOf: (printed) => printed as Report },
   { name: 'switches', script: 'bench:switches', parameters: ['--switches=50'], reportOf: switchesReport },
   { name: 'site', script: 'bench:site', parameters: ['--switches=4', '--ready=20'] },

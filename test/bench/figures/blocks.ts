@@ -24,6 +24,8 @@ function overview(figures: Figures): string {
   const pg = of(figures, 'throughput');
   const scram = of(figures, 'scram');
   const switches = of(figures, 'switches');
+  const start = of(figures, 'start');
+  const loaded = (how: string) => spread(start.values(`${how} / times pg`), ratio);
   const ratios = (statement: string) =>
     [1, 10, 64].map((count) => spread(pg.values(`${statement}, ${count} at once / ratio`), ratio)).join(', ');
   const stage = (name: string) =>
@@ -77,6 +79,11 @@ function overview(figures: Figures): string {
       'ten connections ready after a switch, ours to plain `pg.Pool`',
       `${spread(scram.values('4096 iterations, warm / ratio'), ratio)} of its time at 4,096 SCRAM iterations, ${spread(scram.values('100000 iterations, warm / ratio'), ratio)} at 100,000`,
       scram.command,
+    ],
+    [
+      'loading the package in a new process, ours to `pg`: `require`, `import`',
+      `${loaded("require('@externalname/pg')")}, ${loaded("import '@externalname/pg'")}`,
+      start.command,
     ],
     [
       `${total('switches')} switches under load, ${switches.values('switches')[0]} in a row`,
