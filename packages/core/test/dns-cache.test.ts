@@ -349,7 +349,7 @@ describe('prefetch', () => {
     expect(resolver.statistics().cache.prefetches).toBe(1);
   });
 
-  it('that fails costs nobody anything', async () => {
+  it('that fails costs no caller anything', async () => {
     const { server, resolver, clock } = await resolverOf(toPrimary, {}, () => 1);
     await resolver.resolve(service, { family: 4 });
     server.script = () => ({ rcode: rcodes.servfail });

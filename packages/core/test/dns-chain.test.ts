@@ -100,7 +100,7 @@ describe('a service that is an alias', () => {
 });
 
 describe('one family without an answer', () => {
-  it('is no failure where the other has addresses: AAAA is SERVFAIL', async () => {
+  it('is not a failure if the other has addresses: AAAA is SERVFAIL', async () => {
     const { resolver } = await resolverOf((query) =>
       query.type === 'A'
         ? { answers: [cname(service, primary), a(primary, '192.0.2.10')] }
@@ -109,7 +109,7 @@ describe('one family without an answer', () => {
     expect((await resolver.resolve(service)).addresses).toHaveLength(1);
   });
 
-  it('is no failure where the other has addresses: A is SERVFAIL', async () => {
+  it('is not a failure if the other has addresses: A is SERVFAIL', async () => {
     const { resolver } = await resolverOf((query) =>
       query.type === 'AAAA'
         ? { answers: [cname(service, primary), aaaa(primary, '2001:db8::10')] }
@@ -349,7 +349,7 @@ describe('a switch between the answers for A and AAAA', () => {
   });
 });
 
-describe('records that nobody asked for', () => {
+describe('records that were not asked for', () => {
   it('are not used: addresses of other names, aliases off the chain, glue', async () => {
     const { resolver } = await resolverOf(() => ({
       answers: [

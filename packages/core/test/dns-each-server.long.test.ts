@@ -41,7 +41,7 @@ describe('each nameserver, asked by itself', () => {
     ]);
   });
 
-  it('is asked anew each time, and leaves what is known of the name as it is', async () => {
+  it('is asked again each time, and does not change what is known of the name', async () => {
     const [server] = await serversOf(at('192.0.2.1'));
     const resolver = new DnsResolver({ nameservers: [server?.text ?? ''] });
     opened.push(resolver);

@@ -49,7 +49,7 @@ afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
 });
 
-describe('an answer that comes after the time-out of its query', () => {
+describe('an answer that comes after the timeout of its query', () => {
   it('is taken while the next query is waited for', async () => {
     const server = await serveSilently((number, { queries }) => {
       if (number === 2) reply(queries[0], '192.0.2.1');
@@ -104,7 +104,7 @@ describe('an answer that comes after the time-out of its query', () => {
     expect(addresses).toMatchObject([{ address: '192.0.2.1' }]);
   });
 
-  it('shows on the channel, behind the time-out', async () => {
+  it('shows on the channel, after the timeout', async () => {
     const events: DnsQueryEvent[] = [];
     const unsubscribe = dnsQueryChannel.subscribe((event) => events.push(event));
     const server = await serveSilently((number, { queries }) => {

@@ -85,7 +85,7 @@ describe('a plain host name', () => {
     expect(server.asked).toEqual(['A orders.example.com']);
   });
 
-  it('that nobody knows says which names were tried', async () => {
+  it('that does not exist says which names were tried', async () => {
     const { resolver } = await resolverOf();
     await expect(resolver.resolveHost('nowhere')).rejects.toMatchObject({
       failure: 'not-found',

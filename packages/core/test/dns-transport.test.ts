@@ -150,7 +150,7 @@ describe('an answer that does not belong to the query', () => {
     expect(resolver.statistics().ignored).toEqual({ malformed: 0, wrongId: 0, wrongQuestion: 3 });
   });
 
-  it('is ignored and counted when it is no DNS message', async () => {
+  it('is ignored and counted if it is not a DNS message', async () => {
     const server = await serve((query) => {
       query.send(Buffer.from('no dns'));
       query.send(
@@ -267,7 +267,7 @@ describe('a great many names at once', () => {
       underWay--;
       return { answers: [a(query.name, '192.0.2.10')] };
     });
-    // The system may drop one of so many packets; it is sent again after the time-out.
+    // The system may drop one of so many packets; it is sent again after the timeout.
     const resolver = resolverOf([server], { timeoutMillis: 5_000, totalTimeoutMillis: 60_000 });
     const names = Array.from({ length: 2000 }, (_, index) => `n${index}.example.com`);
     const resolved = await Promise.all(names.map((one) => resolver.resolve(one, { family: 4 })));
@@ -299,7 +299,7 @@ describe('rotate', () => {
 });
 
 describe('a deadline', () => {
-  it('ends all queries of a call together, and is no verdict on the name', async () => {
+  it('ends all queries of a call together, and says nothing about the name', async () => {
     const server = await serve(() => undefined);
     const resolver = resolverOf([server], { timeoutMillis: 60_000 });
     await expect(resolver.resolve(name, { timeoutMillis: 40 })).rejects.toMatchObject({

@@ -75,7 +75,7 @@ async function greeting(socket: net.Socket): Promise<string> {
 }
 
 describe('a Service that is followed through DNS', () => {
-  it('is asked for by two queries, and by none while nobody wants to know', async () => {
+  it('is asked for by two queries, and not at all without a subscriber', async () => {
     const { server, source } = await cluster();
     await expect(source.current()).resolves.toMatchObject({ externalName: primary, via: [service], stale: false });
     await source.current();

@@ -64,7 +64,7 @@ describe('a Service that points to another Service of the cluster', () => {
     ]);
   });
 
-  it('is asked anew, through both, where a fresh answer is wanted', async () => {
+  it('is asked again, through both, if a fresh answer is wanted', async () => {
     await using source = kubernetesSource({ ...options(), resolver });
     await source.current();
     await point('region-db', 'secondary-db.example.com');
@@ -83,7 +83,7 @@ describe('a Service that points to another Service of the cluster', () => {
     expect(await source.current({ fresh: true })).toMatchObject({ stale: false });
   });
 
-  it('has that name for a target where nobody resolves the rest', async () => {
+  it('has that name for a target if there is no resolver for the rest', async () => {
     await using source = kubernetesSource(options());
     expect((await source.current()).externalName).toBe('region-db.default.svc.cluster.local');
   });

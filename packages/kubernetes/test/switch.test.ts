@@ -336,7 +336,7 @@ describe('a switch that fails', () => {
     expect(api.service?.spec.externalName).toBe('secondary-db.example.com');
   });
 
-  it('says that nobody knows, where the server is gone since the patch was sent', async () => {
+  it('says that the outcome is unknown if the server went away after the patch was sent', async () => {
     api.answerWith((request) => {
       if (request.method !== 'PATCH' || request.url?.includes('dryRun')) return undefined;
       setImmediate(() => api.stop());
@@ -442,7 +442,7 @@ describe('what an attacker may have written into the Service', () => {
     expect(text).not.toMatch(/\\u001b|\\n/);
   });
 
-  it.each(['reason', 'by'] as const)('is no line break or escape sequence in %s, which is refused', async (option) => {
+  it.each(['reason', 'by'] as const)('refuses a line break or an escape sequence in %s', async (option) => {
     for (const text of ['two\nlines', '\u001b[2J', 'left\u202eright']) {
       expect(await failure(switchTarget(options({ [option]: text })))).toMatchObject({
         code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT',
@@ -452,7 +452,7 @@ describe('what an attacker may have written into the Service', () => {
     expect(api.requests).toEqual([]);
   });
 
-  it('is no user name with escape sequences in the annotation', async () => {
+  it('takes no user name with escape sequences into the annotation', async () => {
     api.put('primary-db.example.com');
     api.answerWith((_, url) =>
       url.pathname.endsWith('/selfsubjectreviews')

@@ -118,7 +118,7 @@ describe('a Service followed through the Kubernetes API', () => {
     });
   });
 
-  it('pushes a switch to whoever subscribed', async () => {
+  it('pushes a switch to subscribers', async () => {
     const { names, source: made } = await followed();
     await until('the watch', () => api.watching === 1);
     api.put('secondary-db.example.com');
@@ -154,7 +154,7 @@ describe('a Service followed through the Kubernetes API', () => {
     await until('no connection', () => api.connections === 0);
   });
 
-  it('asks once for all who ask at the same time while nobody is subscribed', async () => {
+  it('asks once for all who ask at the same time without a subscriber', async () => {
     const made = source();
     await Promise.all([made.current(), made.current(), made.current({ fresh: true })]);
     expect(api.requests).toEqual(['get']);

@@ -37,7 +37,7 @@ export interface PoolOptions extends pg.PoolConfig {
   service?: string | undefined;
   /**
    * The hosts that the Service may lead to: exact names, or `*.` and a domain for exactly one label before it. `'any'`
-   * trusts whoever can edit the Service. Required for a Service.
+   * trusts everyone who can edit the Service. Required for a Service.
    * @defaultValue the comma-separated list in `EXTERNALNAME_ALLOWED_TARGETS`
    */
   allowedTargets?: readonly string[] | 'any' | undefined;

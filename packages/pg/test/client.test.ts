@@ -117,7 +117,7 @@ describe('a client for a Service', () => {
         expect((await early).rows).toEqual([{ n: 'big 7' }]);
         expect(versions).toHaveLength(1);
         expect(events).toEqual(['connect']);
-        // The next one begins anew, with another choice.
+        // The next one starts over, with another choice.
         await client.end();
       }
       expect(broken.counts.connections).toBeGreaterThan(0);

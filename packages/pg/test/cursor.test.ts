@@ -7,7 +7,7 @@ import { Client, type PoolOptions } from '../src/index.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 // pg-cursor waits for a word of the server when it is closed, and so does every stream of rows when it fails. From a server that is
-// dead none comes (node-postgres#2642): with pg, whoever reads a stream then waits for ever.
+// dead none comes (node-postgres#2642): with pg, the reader of a stream then waits for ever.
 
 vi.setConfig({ testTimeout: 5_000 });
 

@@ -33,7 +33,7 @@ function answering(bytes: Buffer) {
 
 const raw = (...bytes: number[]) => Buffer.from(bytes);
 
-// With a password, a server for a Service must ask for it; and here it lets in whoever comes.
+// With a password, a server for a Service must ask for it; and here it lets in every client.
 const credentials = { password: 'secret', requireAuth: 'none,password' };
 
 /** What a client may be: each reads the messages of a server by itself. */

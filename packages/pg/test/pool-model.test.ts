@@ -313,7 +313,7 @@ async function settle(model: Model, real: Real): Promise<void> {
     const sessions = [...servers.open.values()].filter(({ id }) => !others.includes(id));
     return sessions.every(({ place }) => place === model.place) && (!serves || sessions.length === pool.totalCount);
   });
-  // Whoever gave up may leave an attempt behind, which the pool finishes for itself.
+  // A caller that gave up may leave an attempt behind, which the pool finishes for itself.
   const used = () => pool.totalCount - pool.idleCount;
   await until(`${current(model).length} are in use`, () => !serves || used() === current(model).length);
   for (const { session } of holding(model)) expect(gone.has(session)).toBe(false);
@@ -440,7 +440,7 @@ class Switch implements PoolCommand {
   check = () => true;
   async run(model: Model, real: Real): Promise<void> {
     const { pool, source, servers, gone } = real;
-    // A pool that knows no target yet is no pool that switches, and a server that refuses is not moved to for sure.
+    // A pool that knows no target yet does not switch, and a server that refuses is not moved to for sure.
     if (pool.status().target === undefined || servers.refusing[other(model.place)]) return;
     servers.switches += 1;
     const place = other(model.place);

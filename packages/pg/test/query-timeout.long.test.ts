@@ -172,7 +172,7 @@ describe('when query_timeout passes for a statement that runs', () => {
       await pool.end();
       expect(relay.heard()).toHaveLength(2);
       expect(stranger.received()).toBe('');
-      // The statement goes on, as nobody could be told to end it; the connection is gone all the same.
+      // The statement goes on, because the server could not be told to end it; the connection is gone nevertheless.
       expect(await sessions()).toMatchObject([{ state: 'active' }]);
     } finally {
       cluster.hosts.set('primary-db.example.com', [pair.primary.address]);
@@ -261,7 +261,7 @@ describe('when query_timeout passes for a statement that waits in this process',
   });
 });
 
-describe('a cursor, whose time-out pg does not end with it', () => {
+describe('a cursor, whose timeout pg does not clear with it', () => {
   it('costs no connection once it is read to its end', async () => {
     const pool = webscaler.pool({ max: 1, query_timeout: 1_000 });
     const client = await pool.connect();

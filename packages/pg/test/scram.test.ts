@@ -14,7 +14,7 @@ import {
 } from './support/fake-postgres.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
-/** How often this process has derived a key from a password, whoever did it. */
+/** How often this process has derived a key from a password, in any place. */
 let derivations = 0;
 const counting = createHook({
   init: (_, type) => {

@@ -17,7 +17,7 @@ async function silentServer(refusals: number): Promise<FakePostgres> {
   return server;
 }
 
-// Longer than a test may take: whoever waits for an attempt fails here.
+// Longer than a test may take: a test that waits for an attempt fails here.
 function poolFor(server: FakePostgres, overrides: PoolOptions = {}): Pool {
   return new Pool(server.options({ attemptTimeoutMillis: 60_000, failoverTimeoutMillis: 60_000, ...overrides }));
 }

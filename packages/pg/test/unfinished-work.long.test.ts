@@ -6,7 +6,7 @@ import { Pool, type PoolOptions } from '../src/index.ts';
 import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
-// A query is answered whoever waits for it. A cursor, a stream and a COPY wait for their reader or writer, and pg sends nothing else
+// A query is answered in any case. A cursor, a stream and a COPY wait for their reader or writer, and pg sends nothing else
 // meanwhile: given back like that, a client is of no use to anybody, and must not count.
 
 let webscaler: Webscaler;
@@ -91,7 +91,7 @@ describe.each(pools)('a client released to %s', (_, makePool) => {
   }
 
   it.each<[string, (client: pg.PoolClient) => unknown]>([
-    ['a cursor that nobody reads', (client) => void client.query(new Cursor(endless))],
+    ['a cursor that is not read', (client) => void client.query(new Cursor(endless))],
     ['a cursor that is being read', (client) => void client.query(new Cursor(endless)).read(1)],
     ['a cursor that was read in part', (client) => client.query(new Cursor(endless)).read(1)],
     [
@@ -112,7 +112,7 @@ describe.each(pools)('a client released to %s', (_, makePool) => {
         client.query('select 1').catch(() => undefined);
       },
     ],
-    ['a stream that nobody reads', (client) => void client.query(new QueryStream(endless))],
+    ['a stream that is not read', (client) => void client.query(new QueryStream(endless))],
     [
       'a stream that was read in part',
       async (client) => {
@@ -304,7 +304,7 @@ describe('a query object with its own callback', () => {
 describe('a transaction() whose work leaves a cursor open', () => {
   it.each<[string, (tx: { query: pg.ClientBase['query'] }) => unknown]>([
     ['that was read in part', (tx) => tx.query(new Cursor(endless)).read(1)],
-    ['that nobody reads', (tx) => void tx.query(new QueryStream(endless))],
+    ['that is not read', (tx) => void tx.query(new QueryStream(endless))],
     ['in the form of a COPY', (tx) => tx.query(new Copy('copy items from stdin')).begun],
   ])('%s, is rolled back and says why, at once', async (_what, leave) => {
     const pool = webscaler.pool({ max: 1 });

@@ -15,7 +15,7 @@ afterAll(async () => {
 describe('callers who wait for a connection while the server is away', () => {
   it('are all served by the new server after a switch, and none of them tries the old one again', async () => {
     const { cluster, pair } = webscaler;
-    // Nobody listens there.
+    // Nothing listens there.
     cluster.hosts.set('primary-db.example.com', ['127.0.0.111']);
     const pool = webscaler.pool({ targetSessionAttrs: 'any', max: 10 });
     let switchedAt = Number.POSITIVE_INFINITY;

@@ -98,7 +98,7 @@ describe('a statement that commits a part of its work and then fails', () => {
     client.release();
   });
 
-  it('that a time-out of the server ends is not repeated, and leaves no index behind unsaid', async () => {
+  it('that a timeout of the server ends is not retried, and leaves no index behind without an error', async () => {
     const pool = webscaler.pool({ options: '-c transaction_timeout=700' });
     const create = 'create index concurrently if not exists slow on numbers (slowly(n))';
     const error = await rejectionOf(pool.query(create));
@@ -159,8 +159,8 @@ describe('a code of the server that SQL raises as an ERROR', () => {
   });
 });
 
-describe('25P04, the time-out of a transaction', () => {
-  it('is no reason to do the statement again: it would take as long', async () => {
+describe('25P04, the timeout of a transaction', () => {
+  it('is not a reason to retry the statement: it would take as long', async () => {
     const pool = webscaler.pool({ options: '-c transaction_timeout=200' });
     const error = await rejectionOf(pool.query('select pg_sleep(2)'));
     expect(error).toMatchObject({ code: '25P04' });

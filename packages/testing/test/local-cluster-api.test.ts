@@ -25,7 +25,7 @@ describe('the Kubernetes API of a local cluster', () => {
     expect((await call('GET', '/version')).body).toMatchObject({ major: '1' });
   });
 
-  it('answers a token that nobody has with 401, and no token with what everybody may', async () => {
+  it('answers an unknown token with 401, and a request without a token with what everyone may do', async () => {
     expect((await call('GET', services, { token: 'nonsense' })).code).toBe(401);
     const refused = await call('GET', services, { token: undefined });
     expect(refused.body).toMatchObject({

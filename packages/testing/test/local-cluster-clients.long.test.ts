@@ -72,7 +72,7 @@ describe('the local-cluster command', () => {
     const hosts = ['--host', 'primary-db.example.com=127.0.0.11', '--host', 'secondary-db.example.com=127.0.0.12'];
     await using cluster = start('-f', manifest, ...hosts);
     const { kubeconfig, resolvConf } = await ready(cluster);
-    // Nobody listens there; the refusal names the address that libpq found.
+    // Nothing listens there; the refusal names the address that libpq found.
     const connect = async () =>
       (await inPod(resolvConf, ['psql', '-h', 'webscaler-db', '-p', '15431', '-c', 'select 1'])).stderr;
     expect(await connect()).toContain('"webscaler-db" (127.0.0.11), port 15431 failed');

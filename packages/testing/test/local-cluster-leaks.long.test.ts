@@ -37,7 +37,7 @@ describe('a process that wrote a kubeconfig, with a token in it, leaves none', (
     ['it is terminated', `process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000);`],
     ['it is killed (kill -9)', `process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000);`],
     ['it calls process.exit()', 'process.exit(0);'],
-    ['it dies of an error that nobody catches', `setImmediate(() => { throw new Error('uncaught'); });`],
+    ['it dies of an uncaught error', `setImmediate(() => { throw new Error('uncaught'); });`],
   ])('where %s', async (_, ending) => {
     const child = clusterIn(folder, `console.log(await cluster.writeKubeconfig()); ${ending}`);
     const path = (await text(child.stdout as Readable)).trim();

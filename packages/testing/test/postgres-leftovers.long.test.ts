@@ -35,7 +35,7 @@ describe.runIf(process.platform === 'linux')('nothing is left of a pair', () => 
 
   it.each([
     ['calls process.exit', 'exit', undefined],
-    ['dies of an error that nobody catches', 'throw', undefined],
+    ['dies of an uncaught error', 'throw', undefined],
     ['returns without closing it', 'forget', undefined],
     ['is interrupted (Ctrl-C)', 'wait', 'SIGINT'],
     ['is terminated', 'wait', 'SIGTERM'],

@@ -62,7 +62,7 @@ describe('a PostgreSQL pair', () => {
     expect(await pair.replicationLag()).toBe(0);
   });
 
-  it('hides its secrets from whoever prints it', () => {
+  it('hides its secrets when it is printed', () => {
     const printed = inspect(pair, { depth: 10 }) + JSON.stringify(pair) + inspect({ connection: pair.connection() });
     expect(printed).not.toContain(pair.password);
     expect(printed).not.toContain('PRIVATE KEY');
@@ -83,7 +83,7 @@ describe('a PostgreSQL pair', () => {
       expect(await select(connection)).toEqual([{ ssl: true, version: 'TLSv1.3' }]);
     });
 
-    it('is trusted by nobody who does not know its authority', async () => {
+    it('is not trusted without its authority', async () => {
       const { ca } = { ca: (await createCertificateAuthority()).certificate };
       const connection = pair.connection(pair.primary);
       await expect(select({ ...connection, ssl: { ...connection.ssl, ca } })).rejects.toMatchObject({

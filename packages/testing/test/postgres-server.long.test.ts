@@ -53,7 +53,7 @@ describe('a server of a PostgreSQL pair', () => {
   });
 
   describe('that is frozen', () => {
-    it('keeps its connections and takes new ones, but answers nobody until it is thawed', async () => {
+    it('keeps its connections and takes new ones, but does not answer until it is thawed', async () => {
       const server = pair.primary;
       const client = await open(server);
       await server.freeze();

@@ -81,7 +81,7 @@ describe.runIf(process.platform === 'linux')('a server, whatever is done to it',
     expect(await server.role()).toBe('standby');
   });
 
-  it('has answered whoever started it when it takes connections, not before', async () => {
+  it('has started for its caller when it takes connections, not before', async () => {
     const server = pair.standby;
     await server.kill();
     const first = server.start();

@@ -103,7 +103,7 @@ describe('the resolver of core finds in a LocalCluster what it finds with knot a
   });
 });
 
-describe('a DNS whose every answer takes longer than the resolver’s time-out', () => {
+describe('a DNS whose every answer takes longer than the resolver’s timeout', () => {
   it('is heard all the same', async () => {
     // Half of the time for each of its two hops.
     const fault = cluster.dns.fault({ kind: 'slow', delayMillis: 300 });

@@ -101,7 +101,7 @@ describe('the answer to a challenge of SCRAM', () => {
       },
     ],
     ['a password that is none', { password: null }],
-    ['a password that is no text', { password: 7 }],
+    ['a password that is not a string', { password: 7 }],
     ['an empty password', { password: '' }],
     ['no message', { data: undefined }],
     ['an empty message', { data: '' }],

@@ -112,7 +112,7 @@ describe('what an error means for the statement that met it', () => {
       'not-queryable',
       'not-executed',
     ],
-    ['a query time-out of pg', new Error('Query read timeout'), 'connected', 'deadline', 'unknown'],
+    ['a query timeout of pg', new Error('Query read timeout'), 'connected', 'deadline', 'unknown'],
     [
       'a retired target',
       new TargetRetiredError('a.example', 'not-executed'),
@@ -147,7 +147,7 @@ describe('what an error means for the statement that met it', () => {
     ],
     ['one that lacks descriptors', fromNode('EMFILE'), 'connected', 'application', 'unknown'],
     ['one that resolves names', fromNode('ENOTFOUND'), 'connected', 'application', 'unknown'],
-    ['something thrown that is no error', 'boom', 'connected', 'other', 'unknown'],
+    ['something thrown that is not an error', 'boom', 'connected', 'other', 'unknown'],
   ])('%s', (_, error, phase, kind, outcome) => {
     expect(classifyFailure(error, phase)).toMatchObject({ kind, outcome });
   });

@@ -399,7 +399,7 @@ describe('if the address is not the server’s own', () => {
     connection.bytes += 1;
     connection.working = false;
     await clock.advance(15_000);
-    Object.assign(server, { name: 'anew', startedAt: clock.now() - 2_000 });
+    Object.assign(server, { name: 'again', startedAt: clock.now() - 2_000 });
     connection.server('absent');
     connection.working = true;
     const begunAt = clock.now();

@@ -267,7 +267,7 @@ export class Listening {
         async () => {
           try {
             const making = this.#host.connect(request);
-            // An attempt in progress is finished, whoever waits for it.
+            // An attempt in progress is finished, whichever caller waits for it.
             making.then((late) => signal.aborted && closeClient(late.client, this.#clock), noop);
             made = await abortable(making, signal);
             return made;

@@ -73,7 +73,7 @@ await fuzz(import.meta.url, async () => {
     );
     await within(5_000, answered, 'the statement was not answered');
     await within(5_000, pool.end(), 'the pool did not end');
-    // A pool connects anew after each failure, and each connection may give the password once.
+    // A pool connects again after each failure, and each connection may give the password once.
     const asked = server.received().slice(before).split(password).length - 1;
     const connections = server.received().slice(before).split('user\0app').length - 1;
     if (asked > connections) throw new Error(`the password was given ${asked} times in ${connections} connections`);

@@ -6,7 +6,7 @@ import type * as pg from 'pg';
  * them, and so can a test.
  */
 export class FakeClient extends EventEmitter {
-  /** Those that pools have made, in their order. */
+  /** The clients that pools have made, in their order. */
   static readonly made: FakeClient[] = [];
   readonly connection = Object.assign(new EventEmitter(), {
     stream: { destroy: (error?: Error) => this.#destroy(error), pause: () => undefined },

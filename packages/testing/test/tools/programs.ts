@@ -17,7 +17,7 @@ export function isInstalled(program: string, args: readonly string[] = ['--versi
   }
 }
 
-/** Runs a program to its end. A code other than 0 is no error. */
+/** Runs a program to its end. A code other than 0 is not an error. */
 export function run(
   program: string,
   args: readonly string[],
