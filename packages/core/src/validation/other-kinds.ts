@@ -250,8 +250,7 @@ function checkDeployment({ object, findings }: Checked): void {
 /** Source: `ValidatePolicyRule` in `pkg/apis/rbac/validation/validation.go`. */
 function checkRole({ object, findings }: Checked): void {
   for (const rule of object.objects('rules', 'PolicyRule')) {
-    if (rule.strings('verbs').length === 0)
-      findings.required('rule-verbs-required', rule.at.child('verbs'), 'verbs must contain at least one value');
+    if (rule.strings('verbs').length === 0) findings.required('rule-verbs-required', rule.at.child('verbs'));
     if (rule.strings('apiGroups').length === 0)
       findings.required(
         'rule-resources-required',

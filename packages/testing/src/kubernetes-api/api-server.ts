@@ -7,8 +7,8 @@ import { toYaml } from '@externalname/core/manifests';
 import type { StartedFault } from '../faults.ts';
 import { type ApiFault, ApiFaults } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
-import { wholeCharacters } from './decode.ts';
-import { asList, asMetadata, asTable, negotiate, type Representation } from './media-types.ts';
+import { checkListOptions } from './list-options.ts';
+import { asList, asMetadata, asTable, negotiate, negotiateWatch, type Representation } from './media-types.ts';
 import { OpenWatch } from './open-watch.ts';
 import { answerPath } from './path-answers.ts';
 import type { ObjectRegistry } from './registry.ts';
@@ -18,9 +18,9 @@ import { handleResource, type ResourceAnswer, type ResourceParts, selectorOf } f
 import { apiVersionOf } from './resources.ts';
 import { contentTypes, send, sendStatus, sendWarnings } from './response.ts';
 import { selectedName } from './selectors.ts';
-import { ApiStatusError, expired, qualified } from './status.ts';
+import { ApiStatusError, badRequest, expired, qualified } from './status.ts';
 import { anonymous, type User, Users } from './users.ts';
-import { checkWatchOptions, startWatch, type WatchEvent } from './watch.ts';
+import { startWatch, type WatchEvent } from './watch.ts';
 
 /** What an {@link ApiServer} is made of. */
 export interface ApiServerOptions {
@@ -159,6 +159,7 @@ export class ApiServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const target = parseTarget(request.method ?? 'GET', request.url ?? '/');
+    response.setHeader('cache-control', 'no-cache, private');
     try {
       const slow = this.#faults.take('slow', target);
       if (slow !== undefined) {
@@ -180,7 +181,7 @@ export class ApiServer {
         response.destroy();
       } else if (error instanceof ApiStatusError) {
         sendWarnings(response, error.warnings);
-        sendStatus(response, error.status);
+        sendStatus(response, error.status, request.headers.accept);
       } else if (this.#closing.signal.aborted) {
         response.destroy();
       } else {
@@ -202,8 +203,14 @@ export class ApiServer {
   /** `kubectl --as`. */
   #impersonate(request: IncomingMessage, user: User): User {
     const name = header(request, 'impersonate-user');
-    if (name === undefined) return user;
     const groups = (header(request, 'impersonate-group') ?? '').split(', ').filter((group) => group !== '');
+    if (name === undefined) {
+      if (groups.length === 0) return user;
+      const list = groups.map((group) => JSON.stringify(group)).join(', ');
+      throw badRequest(
+        `requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{${list}}, Extra:map[string][]string(nil)} without impersonating a user name`,
+      );
+    }
     const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
     const wanted: Attempt[] = [
       account === null
@@ -286,8 +293,8 @@ export class ApiServer {
 
   #watch(request: IncomingMessage, response: ServerResponse, target: RequestTarget & { kind: 'resource' }): void {
     const { type, query } = target;
-    const representation = negotiate(request.headers.accept);
-    checkWatchOptions(query);
+    const representation = negotiateWatch(request.headers.accept);
+    checkListOptions(query, 'watch');
     const selector = selectorOf(target);
     const resourceVersion = query.get('resourceVersion') ?? '';
     const gone = this.#faults.current('expired');
@@ -295,11 +302,7 @@ export class ApiServer {
       gone && resourceVersion !== '' && resourceVersion !== '0' ? expiredStatus(resourceVersion) : undefined;
     if (status !== undefined && gone?.as === 'status') throw status;
 
-    const stream = representation === 'object' ? ';stream=watch' : '';
-    response.writeHead(200, {
-      'content-type': `${contentTypes[representation]}${stream}`,
-      'cache-control': 'no-cache, private',
-    });
+    response.writeHead(200, { 'content-type': contentTypes[representation] });
     response.flushHeaders();
     const watch = new OpenWatch(response, this.#eventWriter(target, representation), this.#faults);
     if (status !== undefined) {
@@ -362,9 +365,7 @@ export class ApiServer {
           first = false;
         }
       }
-      return as === 'yaml'
-        ? `${toYaml(wholeCharacters({ type, object: shown }))}---\n`
-        : `${JSON.stringify({ type, object: shown })}\n`;
+      return `${JSON.stringify({ type, object: shown })}\n`;
     };
   }
 }

@@ -1,8 +1,8 @@
 import { isJsonObject, type Json, type JsonObject, type KubernetesObject } from './object.ts';
-import { apiVersionOf, type ResourceType } from './resources.ts';
+import { apiVersionOf, findKind, type ResourceType } from './resources.ts';
 import type { FieldSchema, ScalarType, Schema, StructSchema } from './schema.ts';
-import { schemaOf } from './schema.ts';
-import { badRequest } from './status.ts';
+import { roomOf, schemaOf } from './schema.ts';
+import { badRequest, unrecognized } from './status.ts';
 
 /** What is done about fields that the type does not have, and about fields that stand twice. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -16,19 +16,36 @@ export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 export function decodeObject(
   type: ResourceType,
   input: unknown,
-  options: { validation: FieldValidation; duplicates?: readonly string[] | undefined },
+  options: {
+    validation: FieldValidation;
+    duplicates?: readonly string[] | undefined;
+    /** Makes the refusal. @defaultValue 400, in the words for a body */
+    refuse?: ((why: string) => Error) | undefined;
+  },
 ): { object: KubernetesObject; warnings: string[] } {
-  if (!isJsonObject(input)) throw badRequest(`couldn't get version/kind; json parse error: the body is no JSON object`);
+  if (!isJsonObject(input)) {
+    throw badRequest(
+      `${unrecognized(type)}: couldn't get version/kind; json parse error: the body is not a JSON object`,
+    );
+  }
   // What the body leaves out, the path says.
   const { kind = type.kind, apiVersion = apiVersionOf(type) } = input;
   if (kind !== type.kind || apiVersion !== apiVersionOf(type)) {
     const version = String(apiVersion).split('/').at(-1);
-    throw badRequest(
-      `${String(kind)} in version ${JSON.stringify(String(apiVersion))} cannot be handled as a ${type.kind}: converting (${version}.${String(kind)}) to (${type.kind}): unknown conversion`,
+    const why =
+      findKind(String(apiVersion), String(kind)) === undefined
+        ? notRegistered(String(kind), String(apiVersion))
+        : `converting (${version}.${String(kind)}) to (${roomOf(type.group)}.${type.kind}): unknown conversion`;
+    throw (
+      options.refuse?.(why) ??
+      badRequest(
+        `${String(kind)} in version ${JSON.stringify(String(apiVersion))} cannot be handled as a ${type.kind}: ${why}`,
+      )
     );
   }
   const found: Findings = { unknown: [...(options.duplicates ?? [])] };
   const where = (message: string) =>
+    options.refuse?.(message) ??
     badRequest(
       `${type.kind} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}: ${message}`,
     );
@@ -50,6 +67,11 @@ export function decodeObject(
     metadata,
   } as unknown as KubernetesObject;
   return { object: decoded, warnings: options.validation === 'Warn' ? found.unknown : [] };
+}
+
+/** What the API server says of a kind that its decoder does not know. */
+export function notRegistered(kind: string, apiVersion: string): string {
+  return `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`;
 }
 
 /** Names the fields that stand twice in the same JSON object, in the words of the API server. */
@@ -167,7 +189,9 @@ function decodeScalar(value: Json, type: ScalarType, path: string, owner: Struct
       if (typeof value !== 'string') throw wrongType(value, path, owner, 'string');
       const time = new Date(value);
       if (!/^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d/.test(value) || Number.isNaN(time.getTime())) {
-        throw new WrongJsonType(`parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00": cannot parse`);
+        const layout = type === 'time' ? '2006-01-02T15:04:05Z07:00' : '2006-01-02T15:04:05.000000Z07:00';
+        const rest = /^\d{4}/.test(value) ? '' : ` ${JSON.stringify(value)} as "2006"`;
+        throw new WrongJsonType(`parsing time ${JSON.stringify(value)} as "${layout}": cannot parse${rest}`);
       }
       return type === 'time' ? `${time.toISOString().slice(0, 19)}Z` : microTime(value, time);
     }
@@ -218,7 +242,8 @@ function wrongType(
   );
 }
 
-function jsonTypeOf(value: Json): string {
+/** The name that Go's decoder has for the type of a JSON value. */
+export function jsonTypeOf(value: unknown): string {
   if (Array.isArray(value)) return 'array';
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }

@@ -13,8 +13,6 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
   Namespace(object) {
     // The label lets network policies and webhooks select a namespace by its name.
     object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name ?? '' };
-    object['spec'] ??= { finalizers: ['kubernetes'] };
-    withPhase(object, { phase: 'Active' });
   },
   EndpointSlice(object) {
     for (const port of objects(object['ports'])) {
@@ -23,15 +21,10 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
     }
     for (const endpoint of objects(object['endpoints'])) endpoint['conditions'] ??= {};
   },
-  Event(object) {
-    object['eventTime'] ??= null;
-    const reporter = object.apiVersion === 'v1' ? 'reportingComponent' : 'reportingController';
-    object[reporter] ??= '';
-    object['reportingInstance'] ??= '';
-  },
   RoleBinding(object) {
-    const role = object['roleRef'];
-    if (isJsonObject(role)) role['apiGroup'] ??= 'rbac.authorization.k8s.io';
+    const role = isJsonObject(object['roleRef']) ? object['roleRef'] : {};
+    object['roleRef'] = role;
+    role['apiGroup'] ??= 'rbac.authorization.k8s.io';
     for (const subject of objects(object['subjects'])) {
       if (subject['kind'] === 'User' || subject['kind'] === 'Group')
         subject['apiGroup'] ??= 'rbac.authorization.k8s.io';
@@ -59,10 +52,28 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
       container['terminationMessagePolicy'] ??= 'File';
       for (const port of objects(container['ports'])) port['protocol'] ??= 'TCP';
     }
-    // Nothing runs pods here: they wait to be scheduled.
-    withPhase(object, { phase: 'Pending', qosClass: 'BestEffort' });
   },
 };
+
+/** Fills in what belongs to no manager of fields, on the way to the storage. */
+export function complete(object: KubernetesObject): void {
+  if (object.kind === 'Namespace') {
+    object['spec'] ??= { finalizers: ['kubernetes'] };
+    withPhase(object, { phase: 'Active' });
+  }
+  // Nothing runs pods here: they wait to be scheduled.
+  if (object.kind === 'Pod') withPhase(object, { phase: 'Pending', qosClass: 'BestEffort' });
+  if (object.kind === 'Event') {
+    const core = object.apiVersion === 'v1';
+    object['eventTime'] ??= null;
+    object[core ? 'reportingComponent' : 'reportingController'] ??= '';
+    object['reportingInstance'] ??= '';
+    object[core ? 'source' : 'deprecatedSource'] ??= {};
+    for (const name of ['firstTimestamp', 'lastTimestamp']) {
+      object[core ? name : `deprecated${name[0]?.toUpperCase()}${name.slice(1)}`] ??= null;
+    }
+  }
+}
 
 // What kubectl prints with `--dry-run=client -o yaml` has an empty status.
 function withPhase(object: KubernetesObject, first: JsonObject): void {

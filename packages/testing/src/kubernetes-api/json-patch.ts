@@ -1,5 +1,6 @@
 import type { JsonPatchOperation } from '@externalname/core/manifests';
 import { applyPatch, type Operation, Pointer } from 'rfc6902';
+import { jsonTypeOf } from './decode.ts';
 import { checkDepth, copy, isJsonObject, type Json, type JsonObject } from './object.ts';
 import { ApiStatusError, badRequest } from './status.ts';
 
@@ -10,7 +11,11 @@ import { ApiStatusError, badRequest } from './status.ts';
  * that is not there) with 422 and a general text.
  */
 export function applyJsonPatch(object: object, operations: unknown): JsonObject {
-  if (!Array.isArray(operations)) throw badRequest('error decoding patch: the body is no list of operations');
+  if (!Array.isArray(operations)) {
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${jsonTypeOf(operations)} into Go value of type []handlers.jsonPatchOp`,
+    );
+  }
   if (operations.length > mostOperations) {
     throw new ApiStatusError(
       413,

@@ -1,6 +1,6 @@
 import type { Json, KubernetesObject } from './object.ts';
 import type { ResourceType } from './resources.ts';
-import { ApiStatusError } from './status.ts';
+import { ApiStatusError, badRequest } from './status.ts';
 import { cellsOf, columnsOf } from './table.ts';
 
 /** In which form a client wants objects. */
@@ -24,9 +24,16 @@ export function negotiate(accept: string | undefined): Representation {
     }
     if (mediaType.trim() === 'application/yaml') return 'yaml';
   }
-  const list =
-    'application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
+  const list = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
   throw new ApiStatusError(406, 'NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${list}`, {});
+}
+
+/** The same for a watch, which has no YAML. @throws ApiStatusError 406 */
+export function negotiateWatch(accept: string | undefined): Representation {
+  const representation = negotiate(accept);
+  if (representation !== 'yaml') return representation;
+  const list = 'application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
+  throw new ApiStatusError(406, 'NotAcceptable', `only the following media types are accepted: ${list}`);
 }
 
 /** What a table is made with. */
@@ -45,6 +52,12 @@ export function asTable(
   metadata: Record<string, unknown>,
   options: TableOptions,
 ): object {
+  const { includeObject } = options;
+  if (includeObject && !['Metadata', 'Object', 'None'].includes(includeObject)) {
+    throw badRequest(
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
+    );
+  }
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
@@ -52,8 +65,7 @@ export function asTable(
     columnDefinitions: options.withColumns ? columnsOf(type) : null,
     rows: objects.map((object) => ({
       cells: cellsOf(type, object, options.now),
-      object:
-        options.includeObject === 'None' ? null : options.includeObject === 'Object' ? object : asMetadata(object),
+      object: includeObject === 'None' ? null : includeObject === 'Object' ? object : asMetadata(object),
     })),
   };
 }

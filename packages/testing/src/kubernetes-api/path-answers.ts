@@ -1,16 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { aggregatedDiscovery, coreVersions, groupList, groupNamed, resourceList } from './discovery.ts';
 import { kubernetesVersion, openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
+import type { RequestTarget } from './request-target.ts';
 import { sendJson } from './response.ts';
-import { ApiStatusError, noSuchPath } from './status.ts';
+import { ApiStatusError, methodNotAllowed, noSuchPath } from './status.ts';
 
 /** Answers what is not about a resource: discovery, OpenAPI, version and health. `server` is the `address:port` to name. */
 export function answerPath(
   request: IncomingMessage,
   response: ServerResponse,
-  { path, query }: { readonly path: string; readonly query: URLSearchParams },
+  { path, query, otherMethod }: RequestTarget & { kind: 'path' },
   server: string,
 ): void {
+  if (otherMethod === true) throw methodNotAllowed();
   const accept = request.headers.accept ?? '';
   if (path === '/api' || path === '/apis') {
     const aggregated = /g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList/.exec(accept);
@@ -41,18 +43,9 @@ export function answerPath(
     response.end(query.has('verbose') ? `[+]ping ok\n${path.slice(1)} check passed\n` : 'ok');
     return;
   }
-  // What lies below a version that is served is answered by it, everything else by nobody.
-  if (
-    /^\/(?:api\/v1|apis\/[^/]+\/v1)\//.test(path) &&
-    documentAt(
-      path
-        .split('/')
-        .slice(0, path.startsWith('/apis') ? 4 : 3)
-        .join('/'),
-    )
-  ) {
+  // Below a group that is served, the refusal is a Status; elsewhere it is plain text.
+  if (path.startsWith('/api/v1/') || groupNamed(/^\/apis\/([^/]+)\//.exec(path)?.[1] ?? '') !== undefined)
     throw noSuchPath();
-  }
   response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' });
   response.end('404 page not found\n');
 }

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '@externalname/core';
-import { decodeObject, type FieldValidation } from './decode.ts';
-import { setDefaults } from './defaults.ts';
+import { decodeObject, type FieldValidation, jsonTypeOf } from './decode.ts';
+import { complete, setDefaults } from './defaults.ts';
 import {
   applyConfiguration,
   checkConfiguration,
@@ -115,9 +115,18 @@ export class ObjectRegistry {
   patch(type: ResourceType, namespace: string, name: string, patch: Patch, options: WriteOptions = {}): Written {
     if (patch.kind === 'apply') return this.#apply(type, namespace, name, patch, options);
     const previous = this.get(type, namespace, name);
-    const { object, warnings } = this.#decode(type, patched(type, previous, patch), options);
+    const input = patched(type, previous, patch);
+    const { object, warnings } = this.#decode(type, input, options, (why) => {
+      const message = `Invalid value: ${JSON.stringify(JSON.stringify(input))}: ${why}`;
+      return invalid(nothing, '', [{ reason: 'FieldValueInvalid', field: 'patch', message }]);
+    });
     checkName(object, name);
     placeInNamespace(type, object, namespace);
+    const { uid } = object.metadata;
+    if (uid && uid !== previous.metadata.uid) {
+      const message = `Invalid value: ${JSON.stringify(uid)}: field is immutable`;
+      throw invalid(type, name, [{ reason: 'FieldValueInvalid', field: 'metadata.uid', message }]);
+    }
     return this.#replace(type, previous, object, options, warnings);
   }
 
@@ -188,19 +197,24 @@ export class ObjectRegistry {
         { reason: 'FieldValueRequired', field: 'fieldManager', message },
       ]);
     }
-    const { object: configuration, warnings: unknown } = this.#decode(type, patch.body, { fieldValidation: 'Warn' });
+    const { body } = patch;
+    if (!isJsonObject(body)) {
+      const problem = `json: cannot unmarshal ${jsonTypeOf(body)} into Go value of type map[string]interface {}`;
+      throw badRequest(`error decoding patch: error unmarshaling JSON: while decoding JSON: ${problem}`);
+    }
+    if (!body['kind'] || !body['apiVersion']) {
+      const version = String(body['apiVersion'] ?? '/').replace(/^(?!.*\/)/, '/');
+      throw badRequest(`invalid object type: ${version}, Kind=${String(body['kind'] ?? '')}`);
+    }
+    const { object: configuration, warnings: unknown } = this.#decode(type, body, { fieldValidation: 'Warn' });
     const fields = unknown.map((text) => text.slice(text.indexOf('"') + 1, -1));
-    checkConfiguration(patch.body as JsonObject, fields, schemaOf(type));
+    checkConfiguration(body, fields, schemaOf(type));
     const warnings = duplicatesOfApply(options);
     checkName(configuration, name);
     configuration.metadata.name = name;
     placeInNamespace(type, configuration, namespace);
     const live = this.storage.get(type, namespace, name);
     const { resourceVersion } = configuration.metadata;
-    if (live === undefined && resourceVersion) throw conflict(type, name, staleVersion(configuration));
-    if (live !== undefined && resourceVersion && resourceVersion !== live.metadata.resourceVersion) {
-      throw conflict(type, name);
-    }
     const management = { ...this.#management(type, options), force: patch.force };
     if (live === undefined) {
       options.authorizeCreate?.();
@@ -216,6 +230,7 @@ export class ObjectRegistry {
     }
     const previous = inVersionOf(type, live);
     const { object, changed } = applyConfiguration(previous, configuration as unknown as JsonObject, management);
+    if (resourceVersion && resourceVersion !== live.metadata.resourceVersion) throw conflict(type, name);
     if (!changed) return { object: previous, warnings, created: false };
     keepIdentity(object, previous);
     this.#setDefaults(type, object);
@@ -230,7 +245,11 @@ export class ObjectRegistry {
     warnings: readonly string[],
   ): Written {
     const name = previous.metadata.name ?? '';
-    const { resourceVersion, uid } = object.metadata;
+    const { resourceVersion = '', uid } = object.metadata;
+    if (!/^\d*$/.test(resourceVersion)) {
+      const problem = `strconv.ParseUint: parsing ${JSON.stringify(resourceVersion)}: invalid syntax`;
+      throw new ApiStatusError(500, '', problem);
+    }
     if (resourceVersion && resourceVersion !== previous.metadata.resourceVersion) throw conflict(type, name);
     if (uid && uid !== previous.metadata.uid) {
       const key = `/registry/${type.kind === 'Service' ? 'services/specs' : type.plural}/${object.metadata.namespace}/${name}`;
@@ -261,6 +280,7 @@ export class ObjectRegistry {
       if (previous === undefined) this.#services.prepareForCreate(stored);
       else this.#services.prepareForUpdate(stored, previous);
     }
+    complete(stored);
     setGeneration(type, stored, previous);
     try {
       refuseInvalid(type, stored, previous);
@@ -280,7 +300,8 @@ export class ObjectRegistry {
     if (type.kind === 'Service') this.#services.allocate(stored, previous, { dryRun: options.dryRun === true });
     if (options.dryRun) return { object: stored, warnings, created };
     if (stored.metadata.deletionTimestamp !== undefined && (stored.metadata.finalizers ?? []).length === 0) {
-      return { object: this.#remove(type, stored.metadata.namespace ?? '', name) ?? stored, warnings, created };
+      this.#remove(type, stored.metadata.namespace ?? '', name);
+      return { object: stored, warnings, created };
     }
     const written = this.storage.put(type, stored);
     if (type.kind === 'Namespace' && created) this.#addServiceAccount(name);
@@ -313,8 +334,10 @@ export class ObjectRegistry {
     type: ResourceType,
     input: unknown,
     options: WriteOptions,
+    refuse?: (why: string) => Error,
   ): { object: KubernetesObject; warnings: readonly string[] } {
     return decodeObject(type, input, {
+      refuse,
       validation: options.fieldValidation ?? 'Warn',
       duplicates: options.duplicateFields,
     });
@@ -357,7 +380,9 @@ function duplicatesOfApply({ duplicateFields = [], fieldValidation = 'Warn' }: W
 function patched(type: ResourceType, previous: KubernetesObject, patch: Exclude<Patch, { kind: 'apply' }>): JsonObject {
   if (patch.kind === 'json') return applyJsonPatch(previous, patch.operations);
   if (!isJsonObject(patch.body)) {
-    throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}');
+    if (patch.body === null && patch.kind === 'merge') throw badRequest('Invalid JSON Patch');
+    const problem = `json: cannot unmarshal ${jsonTypeOf(patch.body)} into Go value of type map[string]interface {}`;
+    throw badRequest(patch.kind === 'merge' ? `error decoding patch: ${problem}` : problem);
   }
   const original = previous as unknown as JsonObject;
   if (patch.kind === 'merge') return applyMergePatch(original, patch.body);
@@ -451,3 +476,6 @@ const eventNames: readonly (readonly [string, string])[] = [
 
 // A PUT to a name that is not there creates the object for these.
 const createdByUpdate: ReadonlySet<string> = new Set(['Service', 'Event', 'Lease', 'Role', 'RoleBinding']);
+
+/** What is refused with a patch: the API server names no type then. */
+const nothing: ResourceType = { ...optionsType(''), group: '' };

@@ -6,7 +6,7 @@ import { decodeProtobuf } from './protobuf.ts';
 import type { RequestTarget } from './request-target.ts';
 import type { RequestBody } from './resource-requests.ts';
 import { type StructSchema, schemaOf, structNamed } from './schema.ts';
-import { ApiStatusError, badRequest } from './status.ts';
+import { ApiStatusError, badRequest, unrecognized } from './status.ts';
 
 /** @throws ApiStatusError 400, 415 */
 export function readBody(
@@ -36,9 +36,7 @@ export function readBody(
     if (error instanceof ApiStatusError) throw error;
     if (patch && !yaml) throw badRequest('invalid JSON patch');
     const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
-    throw badRequest(
-      `the object provided is unrecognized (must be of type ${target.type.kind}): couldn't get version/kind; json parse error: ${why}`,
-    );
+    throw badRequest(`${unrecognized(target.type)}: couldn't get version/kind; json parse error: ${why}`);
   }
 }
 

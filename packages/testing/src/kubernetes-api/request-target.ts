@@ -13,7 +13,13 @@ export type RequestTarget =
       readonly subresource: string | undefined;
       readonly query: URLSearchParams;
     }
-  | { readonly kind: 'path'; readonly path: string; readonly query: URLSearchParams };
+  | {
+      readonly kind: 'path';
+      readonly path: string;
+      readonly query: URLSearchParams;
+      /** Whether a resource is served there, but not by this method. */
+      readonly otherMethod?: boolean;
+    };
 
 /** What is done with a resource, as RBAC names it. */
 export type ResourceVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
@@ -44,9 +50,11 @@ export function parseTarget(method: string, url: string): RequestTarget {
   const [plural = '', name = '', subresource, ...more] = rest;
   const type = findResource(group, version, plural);
   const verb = verbOf(method, name, query);
-  if (type === undefined || verb === undefined || more.length > 0) return elsewhere;
+  if (type === undefined || more.length > 0) return elsewhere;
+  if (verb === undefined) return { ...elsewhere, otherMethod: true };
   if (!type.namespaced && namespace !== '') return elsewhere;
-  if (type.namespaced && namespace === '' && (name !== '' || verb !== 'list') && verb !== 'watch') return elsewhere;
+  if (type.namespaced && namespace === '' && (name !== '' || !['list', 'watch', 'create'].includes(verb)))
+    return elsewhere;
   if (subresource !== undefined && !type.subresources.includes(subresource)) return elsewhere;
   return { kind: 'resource', verb, type, namespace, name, subresource, query };
 }

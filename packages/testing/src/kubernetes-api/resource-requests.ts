@@ -1,13 +1,14 @@
 import type { Clock } from '@externalname/core';
 import { reviewAccess, reviewRules } from './access-review.ts';
 import type { Authorizer } from './authorization.ts';
-import { decodeObject, type FieldValidation } from './decode.ts';
+import { decodeObject, type FieldValidation, notRegistered } from './decode.ts';
+import { checkListOptions, versionProblem } from './list-options.ts';
 import { isJsonObject, type Json, type KubernetesObject } from './object.ts';
 import type { DeleteOptions, ObjectRegistry, Patch, WriteOptions, Written } from './registry.ts';
 import type { RequestTarget } from './request-target.ts';
 import { apiVersionOf, optionsType, type ResourceType } from './resources.ts';
 import { parseFieldSelector, parseLabelSelector, type Selector } from './selectors.ts';
-import { ApiStatusError, badRequest, invalid, type Status } from './status.ts';
+import { ApiStatusError, badRequest, invalid, methodNotAllowed, quoted, type Status, unrecognized } from './status.ts';
 import { serviceAccountUser, type User, type Users } from './users.ts';
 
 /** A request for a resource, read and allowed, but not yet done. A watch is none of these. */
@@ -51,21 +52,22 @@ export interface ResourceParts {
 /** Does what a request asks for. @throws ApiStatusError */
 export function handleResource(request: ResourceRequest, parts: ResourceParts): ResourceAnswer {
   const { registry } = parts;
-  const { target, body } = request;
+  const { target } = request;
   const { type, namespace, name, subresource } = target;
   switch (target.verb) {
     case 'get':
+      checkVersion(target.query.get('resourceVersion') ?? '');
       return one(200, registry.get(type, namespace, name));
     case 'list':
       return list(target, registry);
     case 'create':
       if (subresource === 'token') return issueToken(request, parts);
       if (type.group === 'authorization.k8s.io') return review(request, parts);
-      if (name !== '') throw methodNotAllowed();
-      return written(registry.create(type, namespace, bodyOf(body), writeOptions(request)));
+      if (name !== '' || (type.namespaced && namespace === '')) throw methodNotAllowed();
+      return written(registry.create(type, namespace, bodyOf(request), writeOptions(request)));
     case 'update':
       if (name === '') throw methodNotAllowed();
-      return written(registry.update(type, namespace, name, bodyOf(body), writeOptions(request)));
+      return written(registry.update(type, namespace, name, bodyOf(request), writeOptions(request)));
     case 'patch':
       if (name === '') throw methodNotAllowed();
       return written(registry.patch(type, namespace, name, patchOf(request), writeOptions(request)));
@@ -96,14 +98,10 @@ function list(target: RequestTarget & { kind: 'resource' }, registry: ObjectRegi
   const { type, query } = target;
   const { storage } = registry;
   const namespace = target.namespace === '' ? undefined : target.namespace;
+  checkListOptions(query, 'list');
   const limit = Number(query.get('limit') ?? 0);
   const page = readContinue(query.get('continue') ?? '');
   const wanted = query.get('resourceVersion') ?? '';
-  if (wanted !== '' && !/^\d+$/.test(wanted)) {
-    throw badRequest(
-      `resourceVersion: Invalid value: ${JSON.stringify(wanted)}: strconv.ParseUint: parsing ${JSON.stringify(wanted)}: invalid syntax`,
-    );
-  }
   if (Number(wanted) > storage.resourceVersion) {
     const message = `Timeout: Too large resource version: ${wanted}, current: ${storage.resourceVersion}`;
     const cause = { reason: 'ResourceVersionTooLarge', message: 'Too large resource version' };
@@ -127,6 +125,11 @@ function list(target: RequestTarget & { kind: 'resource' }, registry: ObjectRegi
     }
   }
   return { code: 200, warnings: [], content: { kind: 'list', objects, metadata } };
+}
+
+function checkVersion(version: string): void {
+  const problem = versionProblem(version);
+  if (problem !== undefined) throw new ApiStatusError(500, '', problem);
 }
 
 function readContinue(token: string): { resourceVersion: number; after: string } | undefined {
@@ -175,8 +178,9 @@ function issueToken(request: ResourceRequest, { registry, users, clock }: Resour
   });
 }
 
-function review({ target, user, body }: ResourceRequest, { authorizer }: ResourceParts): ResourceAnswer {
-  const { object } = decodeObject(target.type, bodyOf(body), { validation: 'Ignore' });
+function review(request: ResourceRequest, { authorizer }: ResourceParts): ResourceAnswer {
+  const { target, user } = request;
+  const { object } = decodeObject(target.type, bodyOf(request), { validation: 'Ignore' });
   const answer = target.type.kind === 'SelfSubjectRulesReview' ? reviewRules : reviewAccess;
   return one(201, answer(object, user, authorizer));
 }
@@ -191,15 +195,17 @@ function patchOf({ contentType, body, target }: ResourceRequest): Patch {
     case 'application/strategic-merge-patch+json':
       return { kind: 'strategic', body: body.value };
     case 'application/apply-patch+yaml':
-      return { kind: 'apply', body: bodyOf(body), force: target.query.get('force') === 'true' };
+      return { kind: 'apply', body: body.value ?? {}, force: target.query.get('force') === 'true' };
     default:
       throw new ApiStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
   }
 }
 
-function bodyOf(body: RequestBody): unknown {
-  if (body.value === undefined) throw badRequest('Required value: the request has no body');
-  return body.value;
+function bodyOf({ body, target: { type } }: ResourceRequest): unknown {
+  if (body.value !== undefined) return body.value;
+  throw badRequest(
+    `${unrecognized(type)}: couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)`,
+  );
 }
 
 /** @throws ApiStatusError 400, 422 where a parameter has a value that it cannot have. */
@@ -221,6 +227,17 @@ function writeOptions({ target, body, userAgent, contentType, authorizeCreate }:
       'fieldManager',
       'FieldValueTooLong',
       'Too long: may not be more than 128 bytes',
+    );
+  }
+  const unprintable = /\p{C}/u.exec(manager);
+  if (unprintable !== null) {
+    const code = (unprintable[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+    const position = Buffer.byteLength(manager.slice(0, unprintable.index));
+    throw badRequestOption(
+      optionsOf[target.verb] ?? 'PatchOptions',
+      'fieldManager',
+      'FieldValueInvalid',
+      `Invalid value: ${quoted(manager)}: invalid character U+${code} (at position ${position})`,
     );
   }
   const validation = query.get('fieldValidation') || 'Warn';
@@ -246,6 +263,13 @@ function writeOptions({ target, body, userAgent, contentType, authorizeCreate }:
 
 function deleteOptions({ target, body }: ResourceRequest): DeleteOptions {
   const given = isJsonObject(body.value) ? body.value : {};
+  const { kind = 'DeleteOptions', apiVersion } = given;
+  if (kind !== 'DeleteOptions') throw badRequest(notRegistered(String(kind), String(apiVersion)));
+  const policy = target.query.get('propagationPolicy') || given['propagationPolicy'] || 'Background';
+  if (!['Foreground', 'Background', 'Orphan'].includes(String(policy))) {
+    const message = `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`;
+    throw badRequestOption('DeleteOptions', 'propagationPolicy', 'FieldValueNotSupported', message);
+  }
   const preconditions = isJsonObject(given['preconditions']) ? given['preconditions'] : {};
   const inBody = Array.isArray(given['dryRun']) ? given['dryRun'].map(String) : [];
   const { uid, resourceVersion } = preconditions;
@@ -273,15 +297,6 @@ function isDryRun(kind: string, values: readonly string[]): boolean {
 
 function badRequestOption(kind: string, field: string, reason: string, message: string): ApiStatusError {
   return invalid(optionsType(kind), '', [{ reason, field, message }]);
-}
-
-function methodNotAllowed(): ApiStatusError {
-  return new ApiStatusError(
-    405,
-    'MethodNotAllowed',
-    'the server does not allow this method on the requested resource',
-    {},
-  );
 }
 
 function written({ object, warnings, created }: Written): ResourceAnswer {

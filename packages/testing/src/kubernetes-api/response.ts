@@ -8,7 +8,7 @@ import type { Status } from './status.ts';
 /** Sends an object, list or table in the form that the client asked for. */
 export function send(response: ServerResponse, code: number, body: object, representation: Representation): void {
   const text = representation === 'yaml' ? toYaml(wholeCharacters(body)) : JSON.stringify(body);
-  response.writeHead(code, { 'content-type': contentTypes[representation], 'cache-control': 'no-cache, private' });
+  response.writeHead(code, { 'content-type': contentTypes[representation] });
   response.end(text);
 }
 
@@ -39,10 +39,11 @@ export function sendWarnings(response: ServerResponse, warnings: readonly string
   for (const warning of warnings) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
 }
 
-export function sendStatus(response: ServerResponse, status: Status): void {
+/** Sends a refusal, as YAML to a client that asks for that and as JSON to all others. */
+export function sendStatus(response: ServerResponse, status: Status, accept = ''): void {
   const retryAfter = status.details?.retryAfterSeconds;
   if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
-  sendJson(response, status.code ?? 500, status);
+  send(response, status.code ?? 500, status, accept.startsWith('application/yaml') ? 'yaml' : 'object');
 }
 
 /** `Content-Type` of each form. */

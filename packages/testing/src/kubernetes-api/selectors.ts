@@ -1,23 +1,81 @@
 import { isJsonObject, type KubernetesObject } from './object.ts';
 import type { ResourceType } from './resources.ts';
-import { badRequest, qualified } from './status.ts';
+import { badRequest } from './status.ts';
 
 /** Tells whether an object is wanted. */
 export type Selector = (object: KubernetesObject) => boolean;
 
 /**
- * Reads a label selector: `app=db`, `app!=db`, `app in (a,b)`, `app notin (a)`, `app`, `!app`, comma-separated.
+ * Reads a label selector: `app=db`, `app!=db`, `app in (a,b)`, `app notin (a)`, `app`, `!app`, `app>1`, comma-separated.
  *
- * Source: Kubernetes documentation, "Labels and Selectors".
+ * Source: Kubernetes documentation, "Labels and Selectors"; apimachinery `pkg/labels/selector.go` (Parser).
  *
- * @throws ApiStatusError 400 where it cannot be read.
+ * @throws ApiStatusError 400 if it cannot be read.
  */
 export function parseLabelSelector(text: string): Selector {
-  const requirements = splitRequirements(text).map(parseLabelRequirement);
-  return (object) => {
-    const labels = object.metadata.labels ?? {};
-    return requirements.every((requirement) => requirement(labels));
+  const tokens = text.match(/[!=<>]+|[(),]|[^\s!=<>(),]+/g) ?? [];
+  const requirements: ((labels: Record<string, string>) => boolean)[] = [];
+  let at = 0;
+  const peek = () => tokens[at] ?? '';
+  const isWord = (token: string) => token !== '' && !/^[!=<>(),]/.test(token);
+  const expected = (what: string) => badRequest(`unable to parse requirement: found '${peek()}', expected: ${what}`);
+
+  const readValues = (): string[] => {
+    if (peek() !== '(') throw expected("'('");
+    at += 1;
+    const values: string[] = [];
+    for (;;) {
+      values.push(isWord(peek()) ? (tokens[at++] ?? '') : '');
+      if (peek() === ')') break;
+      if (peek() !== ',') throw expected("',' or ')'");
+      at += 1;
+    }
+    at += 1;
+    return values;
   };
+
+  while (at < tokens.length) {
+    if (peek() !== '!' && !isWord(peek())) {
+      throw badRequest(`found '${peek()}', expected: !, identifier, or 'end of string'`);
+    }
+    const not = peek() === '!';
+    if (not) at += 1;
+    if (!isWord(peek())) throw expected('identifier');
+    const key = peek();
+    at += 1;
+    const operator = peek();
+    if (not || operator === '' || operator === ',') {
+      requirements.push((labels) => key in labels !== not);
+    } else if (operator === 'in' || operator === 'notin') {
+      at += 1;
+      const values = checkedValues(key, readValues());
+      requirements.push((labels) => values.includes(labels[key]) === (operator === 'in'));
+    } else if (['=', '==', '!=', '<', '>'].includes(operator)) {
+      at += 1;
+      const [value = ''] = checkedValues(key, [isWord(peek()) ? (tokens[at++] ?? '') : '']);
+      requirements.push(
+        operator === '<' || operator === '>'
+          ? (labels) => /^-?\d+$/.test(labels[key] ?? '') && Number(labels[key]) > Number(value) === (operator === '>')
+          : (labels) => (labels[key] === value) === (operator !== '!='),
+      );
+    } else {
+      throw expected('in, notin, =, ==, !=, gt, lt');
+    }
+    if (at === tokens.length) break;
+    if (peek() !== ',') throw badRequest(`found '${peek()}', expected: ',' or 'end of string'`);
+    at += 1;
+  }
+  return (object) => requirements.every((requirement) => requirement(object.metadata.labels ?? {}));
+}
+
+function checkedValues(key: string, values: string[]): (string | undefined)[] {
+  for (const [index, value] of values.entries()) {
+    if (/^(?:(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/.test(value)) continue;
+    throw badRequest(
+      `unable to parse requirement: values[${index}][${key}]: Invalid value: ${JSON.stringify(value)}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
+    );
+  }
+  return values;
 }
 
 /**
@@ -31,13 +89,10 @@ export function parseFieldSelector(text: string, type: ResourceType): Selector {
     .filter((term) => term !== '')
     .map((term) => {
       const match = /^([^=!]+)(==|=|!=)(.*)$/.exec(term);
-      if (match === null)
-        throw badRequest(`invalid field selector ${JSON.stringify(text)}; can't understand ${JSON.stringify(term)}`);
+      if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
       const [, field = '', operator, value = ''] = match;
       if (!isSelectable(type, field)) {
-        throw badRequest(
-          `Unable to find ${JSON.stringify(qualified(type))} that match label selector "", field selector ${JSON.stringify(text)}: field label not supported: ${field}`,
-        );
+        throw badRequest(`field label not supported: ${field}`);
       }
       return { field, equal: operator !== '!=', value };
     });
@@ -70,41 +125,6 @@ function fieldOf(object: KubernetesObject, field: string): string {
   let value: unknown = object;
   for (const step of field.split('.')) value = isJsonObject(value) ? value[step] : undefined;
   return value === undefined || value === null ? '' : String(value);
-}
-
-function splitRequirements(text: string): string[] {
-  const parts = [''];
-  let depth = 0;
-  for (const character of text) {
-    if (character === '(') depth += 1;
-    if (character === ')') depth -= 1;
-    if (character === ',' && depth === 0) parts.push('');
-    else parts[parts.length - 1] += character;
-  }
-  return parts.map((part) => part.trim()).filter((part) => part !== '');
-}
-
-function parseLabelRequirement(text: string): (labels: Record<string, string>) => boolean {
-  const sets = /^([^\s!=(),]+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(text);
-  if (sets !== null) {
-    const [, key = '', operator, list = ''] = sets;
-    const values = list.split(',').map((value) => value.trim());
-    return (labels) => {
-      const value = labels[key];
-      return operator === 'in'
-        ? value !== undefined && values.includes(value)
-        : value === undefined || !values.includes(value);
-    };
-  }
-  const equality = /^([^\s!=(),]+)\s*(==|=|!=)\s*([^\s!=(),]*)$/.exec(text);
-  if (equality !== null) {
-    const [, key = '', operator, value] = equality;
-    return (labels) => (labels[key] === value) === (operator !== '!=');
-  }
-  const presence = /^(!?)\s*([^\s!=(),]+)$/.exec(text);
-  if (presence === null) throw badRequest(`unable to parse requirement: found '${text}', expected: identifier`);
-  const [, not, key = ''] = presence;
-  return (labels) => key in labels === (not === '');
 }
 
 const selectable: Record<string, readonly string[]> = {

@@ -1,4 +1,6 @@
 import { isJsonObject, type JsonObject, jsonEqual, type KubernetesObject } from './object.ts';
+import { resourceOf } from './resources.ts';
+import { invalid } from './status.ts';
 
 /**
  * What the API server does to a Service before it checks and stores it: fills in defaults, drops what a change of type
@@ -34,6 +36,10 @@ export class ServiceStrategy {
     if (type === 'ClusterIP' || type === 'NodePort' || type === 'LoadBalancer')
       spec['internalTrafficPolicy'] ??= 'Cluster';
     service['status'] ??= { loadBalancer: {} };
+    const { loadBalancer } = service['status'] as JsonObject;
+    for (const ingress of listOf(isJsonObject(loadBalancer) ? loadBalancer['ingress'] : undefined)) {
+      if (ingress['ip'] !== undefined) ingress['ipMode'] ??= 'VIP';
+    }
   }
 
   prepareForCreate(service: KubernetesObject): void {
@@ -111,7 +117,11 @@ export class ServiceStrategy {
       spec['ipFamilyPolicy'] ??= open ? 'RequireDualStack' : 'SingleStack';
     }
     if (needsNodePort(spec)) {
-      for (const port of listOf(spec['ports'])) if (port['nodePort'] === undefined) port['nodePort'] = this.#nodePort();
+      const before = listOf(previous && specOf(previous)['ports']).map((port) => port['nodePort']);
+      for (const [index, port] of listOf(spec['ports']).entries()) {
+        if (port['nodePort'] === undefined) port['nodePort'] = this.#nodePort();
+        else if (!before.includes(port['nodePort'])) this.#takeNodePort(service, index, Number(port['nodePort']));
+      }
     }
     if (previous !== undefined && needsClusterIP(specOf(previous)) && !needsClusterIP(spec)) this.release(previous);
   }
@@ -130,6 +140,20 @@ export class ServiceStrategy {
       const address = `10.${96 + (host >> 16)}.${(host >> 8) & 255}.${host & 255}`;
       if (!this.#given.has(address)) return address;
     }
+  }
+
+  /** @throws ApiStatusError 422 */
+  #takeNodePort(service: KubernetesObject, index: number, port: number): void {
+    const problem =
+      port < 30_000 || port > 32_767
+        ? 'provided port is not in the valid range. The range of valid ports is 30000-32767'
+        : this.#given.has(`port ${port}`) && 'provided port is already allocated';
+    if (problem) {
+      const message = `Invalid value: ${port}: ${problem}`;
+      const cause = { reason: 'FieldValueInvalid', field: `spec.ports[${index}].nodePort`, message };
+      throw invalid(resourceOf('Service'), service.metadata.name ?? '', [cause]);
+    }
+    this.#given.add(`port ${port}`);
   }
 
   #nodePort(): number {

@@ -87,6 +87,17 @@ export function noSuchPath(): ApiStatusError {
   return new ApiStatusError(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
+/** 405: the resource is served, but not for this. */
+export function methodNotAllowed(): ApiStatusError {
+  const message = 'the server does not allow this method on the requested resource';
+  return new ApiStatusError(405, 'MethodNotAllowed', message, {});
+}
+
+/** How a refusal of a body begins that is not an object. */
+export function unrecognized({ kind }: Pick<ResourceType, 'kind'>): string {
+  return `the object provided is unrecognized (must be of type ${kind})`;
+}
+
 /** 409: an object of that name is already there. */
 export function alreadyExists(resource: ResourceType, name: string): ApiStatusError {
   return new ApiStatusError(
@@ -121,7 +132,7 @@ export function invalid(
   return new ApiStatusError(422, 'Invalid', `${kind} ${quoted(name)} is invalid: ${list}`, {
     ...(name === '' ? {} : { name }),
     ...(resource.group === '' ? {} : { group: resource.group }),
-    kind: resource.kind,
+    ...(resource.kind === '' ? {} : { kind: resource.kind }),
     causes,
   });
 }
@@ -143,8 +154,13 @@ export function qualified(resource: Pick<ResourceType, 'plural' | 'group'>): str
 
 /** Go's %q. */
 export function quoted(text: string): string {
-  return JSON.stringify(text);
+  return JSON.stringify(text).replace(
+    /\\u00(0[0-7b]|[01][0-9a-f])/g,
+    (_, code: string) => goEscapes[code] ?? `\\x${code}`,
+  );
 }
+
+const goEscapes: Readonly<Record<string, string>> = { '07': '\\a', '0b': '\\v' };
 
 function about(resource: ResourceType, name: string): StatusDetails {
   return { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.plural };

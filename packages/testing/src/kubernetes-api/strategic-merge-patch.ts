@@ -22,7 +22,9 @@ function mergeMaps(original: JsonObject, patch: JsonObject, schema: Schema | und
     return copy(rest);
   }
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`unknown patch type: ${String(directive)}`);
+  if (directive !== undefined && directive !== 'merge') {
+    throw new ApiStatusError(500, '', `unknown patch type: ${String(directive)} in map: ${goMap(patch)}`);
+  }
 
   const merged: JsonObject = { ...original };
   const retained = patch['$retainKeys'];
@@ -68,7 +70,8 @@ function mergeValue(original: Json | undefined, value: Json, schema: Schema | un
 function mergeLists(original: readonly Json[], patch: readonly Json[], schema: ListSchema): Json[] {
   const { mergeKey = '', items } = schema;
   if (items.kind === 'scalar') {
-    return [...original, ...patch.filter((item) => !original.some((present) => jsonEqual(present, item)))];
+    const added = patch.filter((item) => !original.some((present) => jsonEqual(present, item)));
+    return patchedFirst([...original, ...added], original, patch, (item) => item);
   }
   const replaces = patch.some((item) => isJsonObject(item) && item['$patch'] === 'replace');
   const plain = patch.filter((item) => !(isJsonObject(item) && item['$patch'] === 'replace'));
@@ -92,7 +95,32 @@ function mergeLists(original: readonly Json[], patch: readonly Json[], schema: L
     if (present === undefined) merged.push(mergeMaps({}, value, items));
     else merged[index] = mergeMaps(isJsonObject(present) ? present : {}, value, items);
   }
-  return merged;
+  return patchedFirst(merged, original, plain, (item) => (isJsonObject(item) ? (item[mergeKey] ?? null) : item));
+}
+
+/**
+ * The order of a merged list: items of the patch as the patch has them, and before each of them what stood before it in the
+ * original. So a new item comes first (`mergeSortedSlice` of the same file).
+ */
+function patchedFirst(
+  merged: readonly Json[],
+  original: readonly Json[],
+  patch: readonly Json[],
+  keyOf: (item: Json) => Json,
+): Json[] {
+  const positionIn = (list: readonly Json[], item: Json) =>
+    list.findIndex((other) => jsonEqual(keyOf(other), keyOf(item)));
+  const named = merged
+    .filter((item) => positionIn(patch, item) >= 0)
+    .sort((a, b) => positionIn(patch, a) - positionIn(patch, b));
+  const others = merged.filter((item) => positionIn(patch, item) < 0);
+  return named
+    .flatMap((item) => {
+      const place = positionIn(original, item);
+      const before = others.findIndex((other) => positionIn(original, other) > place);
+      return [...others.splice(0, before < 0 && place >= 0 ? others.length : Math.max(before, 0)), item];
+    })
+    .concat(others);
 }
 
 /** Items that the order names come as it says; others stay behind the item that they stood behind. */

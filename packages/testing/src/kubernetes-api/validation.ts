@@ -18,6 +18,8 @@ export function refuseInvalid(
     throw invalid(type, '', [{ reason: 'FieldValueRequired', field: 'metadata.name', message }]);
   }
   refuseForeignStatus(type, object);
+  refuseLease(type, object);
+  refuseEvent(type, object);
   refuseOtherRole(type, object, previous);
   const errors = validate(object, { previous }).filter((issue) => issue.severity === 'error');
   const [first] = errors;
@@ -29,6 +31,31 @@ export function refuseInvalid(
     object.metadata.name ?? '',
     errors.map((issue) => ({ reason: issue.reason ?? 'FieldValueInvalid', message: issue.message, field: issue.path })),
   );
+}
+
+/** Kubernetes `pkg/apis/coordination/validation`. */
+function refuseLease(type: ResourceType, object: KubernetesObject): void {
+  const spec = type.kind === 'Lease' && isJsonObject(object['spec']) ? object['spec'] : {};
+  const bounds = [
+    ['leaseDurationSeconds', 1, 'must be greater than 0'],
+    ['leaseTransitions', 0, 'must be greater than or equal to 0'],
+  ] as const;
+  const causes = bounds.flatMap(([name, least, problem]) => {
+    const value = spec[name];
+    if (typeof value !== 'number' || value >= least) return [];
+    return { reason: 'FieldValueInvalid', field: `spec.${name}`, message: `Invalid value: ${value}: ${problem}` };
+  });
+  if (causes.length > 0) throw invalid(type, object.metadata.name ?? '', causes);
+}
+
+/** An event lies in the namespace of what it is about (Kubernetes `pkg/apis/core/validation/events.go`). */
+function refuseEvent(type: ResourceType, object: KubernetesObject): void {
+  if (type.kind !== 'Event' || type.group !== '' || !isJsonObject(object['involvedObject'])) return;
+  const { namespace = 'default' } = object['involvedObject'];
+  if (namespace === object.metadata.namespace) return;
+  const message = `Invalid value: ${JSON.stringify(namespace)}: does not match event.namespace`;
+  const cause = { reason: 'FieldValueInvalid', field: 'involvedObject.namespace', message };
+  throw invalid(type, object.metadata.name ?? '', [cause]);
 }
 
 /** A binding is for one role as long as it lives (Kubernetes `pkg/apis/rbac/validation`). */

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '@externalname/core';
 import type { KubernetesObject } from './object.ts';
-import { apiVersionOf, optionsType, type ResourceType, storageKeyOf } from './resources.ts';
+import { apiVersionOf, type ResourceType, storageKeyOf } from './resources.ts';
 import type { Selector } from './selectors.ts';
-import { ApiStatusError, badRequest, invalid, type Status } from './status.ts';
+import { ApiStatusError, type Status } from './status.ts';
 import type { ObjectStorage, StorageEvent } from './storage.ts';
 
 /** One line of a watch. */
@@ -105,30 +105,6 @@ export function startWatch(
   return stop;
 }
 
-/** @throws ApiStatusError 400, 422 where the options contradict each other. */
-export function checkWatchOptions(query: URLSearchParams): void {
-  const version = query.get('resourceVersion') ?? '';
-  if (version !== '' && !/^\d+$/.test(version)) {
-    throw badRequest(
-      `resourceVersion: Invalid value: ${JSON.stringify(version)}: strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax`,
-    );
-  }
-  const match = query.get('resourceVersionMatch') ?? '';
-  const initial = query.get('sendInitialEvents');
-  const causes: { reason: string; field: string; message: string }[] = [];
-  const forbidden = (field: string, message: string) =>
-    causes.push({ reason: 'FieldValueForbidden', field, message: `Forbidden: ${message}` });
-  if (initial !== null && match !== 'NotOlderThan') {
-    forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
-  } else if (initial === null && match !== '') {
-    forbidden(
-      'resourceVersionMatch',
-      'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-    );
-  }
-  if (causes.length > 0) throw invalid(optionsType('ListOptions'), '', causes);
-}
-
 function startingEvents(
   request: WatchRequest,
   storage: ObjectStorage,
@@ -174,6 +150,14 @@ function bookmarkAt(type: ResourceType, resourceVersion: number, annotations?: R
       kind: type.kind,
       apiVersion: apiVersionOf(type),
       metadata: { resourceVersion: String(resourceVersion), ...(annotations === undefined ? {} : { annotations }) },
+      ...emptyParts[type.kind],
     },
   };
 }
+
+/** What Go writes of an object that has nothing but metadata. */
+const emptyParts: Readonly<Record<string, object>> = {
+  Service: { spec: {}, status: { loadBalancer: {} } },
+  Namespace: { spec: {}, status: {} },
+  Lease: { spec: {} },
+};
