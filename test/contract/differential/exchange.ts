@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
-import { readYaml } from '@externalname/core/internal';
+import { readYaml } from '@externalname/core/internal-yaml';
 import type { KubeClient } from '../control-plane/kube-client.ts';
 import type { Case, Request } from './requests.ts';
 

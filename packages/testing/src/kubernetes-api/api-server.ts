@@ -3,7 +3,6 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
-import { toYaml } from '@externalname/core/manifests';
 import type { StartedFault } from '../faults.ts';
 import { type ApiFault, ApiFaults } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
