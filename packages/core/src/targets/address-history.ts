@@ -1,41 +1,41 @@
-/** An answer about the addresses of one family that a name has. */
+/** An answer about a name's addresses of one family. */
 export interface AddressAnswer {
   /** Not empty. */
   readonly addresses: readonly string[];
-  /** Until when the server that gave it would give the same again out of a cache, in `now()` milliseconds. */
+  /** Until when the server would repeat this answer from its cache, in `now()` milliseconds. */
   readonly expiresAt: number;
   readonly ttlMillis: number;
 }
 
 /**
- * Tells an address that has left its name from one that a rotating answer did not name this time. Pure.
+ * Distinguishes an address that has left its name from one that a rotating answer omitted this time. Pure.
  *
- * Many names give a part of their addresses with each answer: round robin, Aurora's reader endpoint, Route 53's multivalue answers. There
- * an address that is missing means nothing. So what counts is how the answers behave, each of them once (one out of a cache that
- * says the same again is no second witness):
+ * Many names return only some of their addresses with each answer: round robin, Aurora's reader endpoint, Route 53's multivalue answers.
+ * For them, a missing address means nothing. So the pattern of the answers decides. Each answer counts once: the same answer from a cache
+ * does not count again.
  *
- * - A name that moves has one answer for a while, and then another one. Eight answers say so, before and after the change together, and
- *   at least three after it, which must be the same. Twelve, if a cache gives them: then nothing can be learned by asking more often.
- * - A name that rotates brings an address back that was missing from less than 32 answers. Seen once, this counts for an hour. Then an
- *   address must be missing from twenty times as many answers in a row as it takes to name all that the name was seen to have. Were the
- *   answers drawn at random, it would be missing by chance once in 480 million times (e^-20).
- * - After a name has moved, caches give the old answer for its TTL beside the new one. An answer that was the only one eight times over
- *   and comes back within that time is no rotation.
+ * - A name that moves gives one answer for a while, and then another. This takes eight answers before and after the change together, at
+ *   least three of them after it and equal. It takes twelve if a cache gives the answers, because asking more often shows nothing new.
+ * - A name that rotates brings back an address that was missing from fewer than 32 answers. Seen once, this counts for an hour. Then an
+ *   address must be missing from twenty times as many answers in a row as it takes to see all addresses of the name. With answers drawn
+ *   at random, an address would be missing by chance once in 480 million times (e^-20).
+ * - After a name has moved, caches return the old answer for its TTL besides the new one. If an answer was the only one eight times and
+ *   comes back within that time, the name does not rotate.
  */
 export class AddressHistory {
   /** Runs of equal answers, the oldest first. */
   #runs: Run[] = [];
-  /** When each address was named last, by the number of the answer, and in which run. */
+  /** In which answer (by its number) and in which run each address was last named. */
   readonly #named = new Map<string, { readonly answer: number; readonly run: Run; readonly at: number }>();
   #answers = 0;
-  /** What a change named before the old answer came back from a cache: it does not rotate for being named again. */
+  /** The addresses named after a change, before the old answer came back from a cache. Naming them again is not a rotation. */
   #excused: ReadonlySet<string> = new Set();
   #lastExpiresAt = Number.NEGATIVE_INFINITY;
   #longestTtlMillis = 0;
-  /** When an address came back too soon for a name that does not rotate. */
+  /** When an address came back too soon, which shows that the name rotates. */
   #rotatedAt = Number.NEGATIVE_INFINITY;
 
-  /** Takes an answer. */
+  /** Records an answer. */
   add(answer: AddressAnswer, now: number): void {
     const addresses = new Set(answer.addresses);
     const key = [...addresses].sort().join(' ');
@@ -71,17 +71,17 @@ export class AddressHistory {
     return this.#runs.length > 0;
   }
 
-  /** Whether the last answer names it. */
+  /** Whether the last answer names the address. */
   names(address: string): boolean {
     return this.#runs.at(-1)?.addresses.has(address) ?? false;
   }
 
-  /** Whether the name was seen to rotate, within the hour. */
+  /** Whether the name has rotated within the last hour. */
   rotates(now: number): boolean {
     return now - this.#rotatedAt < rememberedMillis;
   }
 
-  /** Whether the answers so far say that an address has left the name. */
+  /** Whether the answers so far show that an address has left the name. */
   hasLeft(address: string, now: number): boolean {
     const last = this.#runs.at(-1);
     if (last === undefined || last.addresses.has(address)) return false;
@@ -125,15 +125,15 @@ export class AddressHistory {
   }
 }
 
-/** Equal answers, one after the other. */
+/** Consecutive equal answers. */
 interface Run {
   readonly key: string;
   readonly addresses: ReadonlySet<string>;
   count: number;
-  /** Whether asking more often than once a TTL brings answers of their own: the server does not give them out of a cache. */
+  /** Whether asking more often than once a TTL brings new answers, because the server does not answer from a cache. */
   isWitnessed: boolean;
   readonly since: number;
-  /** When another answer came first, where this one came back from a cache. */
+  /** When another answer first came, if this one came back from a cache. */
   unsettledSince?: number | undefined;
   /** At which count that is forgotten. */
   settledAgainAt?: number;
@@ -144,7 +144,7 @@ const steadyAnswers = 8;
 
 const steadyAnswersOfCache = 12;
 
-/** How many answers may be without an address that comes back for its name to rotate. */
+/** A name rotates if an address comes back after it was missing from fewer answers than this. */
 const longestRotation = 32;
 
 /** How many equal answers there must be after a change. */
@@ -152,10 +152,10 @@ const fewestAfter = 3;
 
 const rotationFactor = 20;
 
-/** TTLs are whole seconds: of one cached answer, the end that they give moves by less than this. */
+/** TTLs are whole seconds, so the computed end of one cached answer varies by less than this. */
 const ttlStepMillis = 1000;
 
-/** CoreDNS keeps what it has for 30 s unless told otherwise. */
+/** CoreDNS caches for 30 s by default. */
 const shortestGraceMillis = 30_000;
 
 const rememberedMillis = 3_600_000;

@@ -6,29 +6,29 @@ import { ClosedError } from '../errors.ts';
 import { backgroundFailed } from '../events/index.ts';
 import { AddressHistory } from './address-history.ts';
 
-/** Who wants to know of addresses that have left a name. */
+/** A user of addresses, who must know when one has left its name. */
 export interface AddressUser {
-  /** The addresses that it has connections to now. */
+  /** The addresses that the user has connections to now. */
   inUse(): Iterable<string>;
-  /** Told of those among them that have left the name, with each answer for as long as there are any. Outside of every call made to the watch. */
+  /** Called with the addresses in use that have left the name, at each answer while there are any. Never from inside a call to the watch. */
   left(addresses: ReadonlySet<string>): void;
 }
 
-/** What each server says, by its address; `undefined` for one that says nothing. */
+/** The answer of each server, by its address. `undefined` if it did not answer. */
 type ServerAnswers = Awaited<ReturnType<DnsResolver['resolveAtEach']>>;
 
 /**
- * Finds out which addresses that connections lead to have left their name.
+ * Finds out which addresses in use have left their name.
  *
- * It looks at the name's addresses once a TTL, a little later than whoever follows the name, so that the resolver's cache has the answer. As
- * long as an address in use is missing it asks past the cache, once a second if the name does not rotate; {@link AddressHistory} says when the
- * answers make up a change. Then the change is put to the proof: each DNS server is asked by itself, seven questions at least in all, so that
- * whichever of several servers behind one address has not heard of it is come upon. An address has left if nobody names it and
+ * It checks the name's addresses once a TTL, a little later than the source that follows the name, so that the resolver's cache has the
+ * answer. While an address in use is missing, it bypasses the cache, once a second if the name does not rotate. {@link AddressHistory} says
+ * when the answers show a change. Then the change is verified: each DNS server is asked by itself, with at least seven questions in all, to
+ * reach every server that may hide behind one address and be out of date. An address has left if no server names it and
  *
- * - each server that answers names other addresses of its family: an empty answer proves nothing, and neither does an error;
- * - two servers answered, where two are configured.
+ * - each server that answers names other addresses of its family: an empty answer or an error proves nothing;
+ * - two servers answered, if two are configured.
  *
- * One for each name, whoever wants to know. Asks nothing while no address is in use. Its timer does not keep the process alive.
+ * All users of a name share one watch. It asks nothing while no address is in use. Its timer does not keep the process alive.
  *
  * @internal
  */
@@ -42,7 +42,7 @@ export class AddressWatch {
   readonly #closing = new AbortController();
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
-  /** When a proof that failed may be tried again, and how often it has failed in a row. */
+  /** When a failed verification may be retried, and how often it has failed in a row. */
   #proveAgainAt = 0;
   #failedProofs = 0;
 
@@ -50,11 +50,11 @@ export class AddressWatch {
     this.#name = name;
     this.#resolver = resolver;
     this.#clock = clock;
-    // One listener a question under way is no leak.
+    // One listener for each question under way is not a leak.
     setMaxListeners(0, this.#closing.signal);
   }
 
-  /** Tells the user from now on. Returns the function that ends it. */
+  /** Informs the user from now on. Returns the function that ends it. */
   join(user: AddressUser): () => void {
     if (this.#closing.signal.aborted) throw new ClosedError('the watch of addresses');
     this.#users.add(user);
@@ -65,7 +65,7 @@ export class AddressWatch {
     };
   }
 
-  /** Resolves when nothing is under way any more. Idempotent. */
+  /** Ends the watch. Resolves when no question is under way. Idempotent. */
   async close(): Promise<void> {
     this.#users.clear();
     this.#stop();
@@ -91,7 +91,7 @@ export class AddressWatch {
     this.#timer = this.#clock.schedule(look, pauseMillis, { background: true });
   }
 
-  /** Looks once; says when to look again. Never rejects. */
+  /** Checks once and returns when to check again. Never rejects. */
   async #look(): Promise<number> {
     const inUse = this.#inUse();
     for (const address of this.#left) if (!inUse.has(address)) this.#left.delete(address);
@@ -107,7 +107,7 @@ export class AddressWatch {
         signal: this.#closing.signal,
       });
     } catch {
-      // Neither "no such host" nor silence says where the name has gone.
+      // Neither "no such host" nor a timeout says where the name has gone.
       return failurePauseMillis;
     }
     if (resolution.stale) return failurePauseMillis;
@@ -137,7 +137,7 @@ export class AddressWatch {
     }
   }
 
-  /** Every address that a server names for the family; `undefined` if that proves nothing. */
+  /** All addresses of the family that the servers name. `undefined` if the answers prove nothing. */
   async #proof(family: 4 | 6): Promise<ReadonlySet<string> | undefined> {
     const named = new Set<string>();
     const answered = new Set<string>();
@@ -173,7 +173,7 @@ export class AddressWatch {
     return new Map([['', stale ? undefined : addresses]]);
   }
 
-  // Without `expiresAt`, the answer comes from a server and not from the resolver's cache.
+  // Without `expiresAt`, the answer comes from a server, not from the resolver's cache.
   #take(addresses: readonly ResolvedAddress[], expiresAt: number | undefined): void {
     const now = this.#clock.now();
     for (const family of [4, 6] as const) {
@@ -197,7 +197,7 @@ export class AddressWatch {
     return new Set([...this.#users].flatMap((user) => [...user.inUse()]));
   }
 
-  // In use, not named, and not known to have left.
+  // In use, not named, and not known to have left the name.
   #missing(inUse: ReadonlySet<string>): readonly string[] {
     return [...inUse].filter((address) => {
       const family = isIP(address);
@@ -214,13 +214,13 @@ export class AddressWatch {
     });
     if (isHurried) return hurriedPauseMillis;
     const lifeMillis = Math.min(...addresses.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
-    // After whoever follows the name has asked again, whose answer is in the cache then.
+    // After the source that follows the name has asked again, so that its answer is in the cache.
     const laterMillis = Math.min(lifeMillis / 10, 1000) + 250;
     return Math.min(Math.max(expiresAt - now + laterMillis, shortestPauseMillis), longestPauseMillis);
   }
 }
 
-// One user that throws must not keep the others from hearing, nor end the watch.
+// A user that throws must not stop the others, nor end the watch.
 function deliver(user: AddressUser, left: ReadonlySet<string>): void {
   try {
     user.left(left);
@@ -242,18 +242,18 @@ const hurriedPauseMillis = 1100;
 
 const longestPauseMillis = 300_000;
 
-/** After a question that brought nothing, and after a proof that failed. */
+/** The pause after a failed question or verification. */
 const failurePauseMillis = 5000;
 
-/** A nameserver that is dead stays so for long. */
+/** A dead nameserver stays dead for long. */
 const longestProofPauseMillis = 60_000;
 
-/** How often it is looked whether an address is in use. */
+/** How often to check whether an address is in use. */
 const idlePauseMillis = 1000;
 
 const questionTimeoutMillis = 5000;
 
-/** As many as `DnsTargetSource` asks: with one of two servers behind, all come to the other once in 128 times. */
+/** As many as `DnsTargetSource` asks. If one of two servers is out of date, all questions miss it once in 128 times. */
 const proofQuestions = 7;
 
 const proofTimeoutMillis = 1000;

@@ -8,9 +8,9 @@ import type { Endpoint } from './endpoint.ts';
  * Which endpoint comes first.
  *
  * - `ordered`: as DNS gave them.
- * - `random`: any, each as likely.
+ * - `random`: any, with equal chance.
  * - `round-robin`: each in turn.
- * - `least-connections`: the one that fewest connections are open to; among equals, any.
+ * - `least-connections`: the one with the fewest open connections; among equals, any.
  */
 export type Balancing = 'ordered' | 'random' | 'round-robin' | 'least-connections';
 
@@ -19,18 +19,18 @@ export interface BalancerOptions {
   /** Which endpoint comes first. @defaultValue 'ordered' */
   balancing?: Balancing | undefined;
   /**
-   * How long an endpoint that failed stands behind all others. Milliseconds; 0 forgets at once.
+   * How long a failed endpoint comes after all others. Milliseconds; 0 forgets at once.
    * @defaultValue 10000
    */
   failureMemoryMillis?: number | undefined;
 }
 
 /**
- * Says in which order to try the endpoints of a target, from the first choice to the last.
+ * Decides in which order to try the endpoints of a target.
  *
- * It never takes one away: what has just failed comes last, the one that failed longest ago before the others, so that
- * a failure of all of them does not lock anybody out. Endpoints are known by address and port, so it keeps its
- * memory from one DNS answer to the next. It holds no timers and no sockets, and needs no closing.
+ * It never removes an endpoint: failed ones come last, those that failed longest ago first, so that some endpoint is tried even
+ * if all have failed. It knows endpoints by address and port, so it remembers them from one DNS answer to the next. It has no timers
+ * and no sockets, and needs no `close()`.
  *
  * @example
  * ```ts
@@ -46,9 +46,9 @@ export class Balancer {
   readonly #failureMemoryMillis: number;
   readonly #clock: Clock;
   readonly #random: Random;
-  /** When each endpoint failed last. Oldest first. */
+  /** When each endpoint last failed, the oldest first. */
   readonly #failures = new Map<string, number>();
-  /** Only endpoints with connections are in it. */
+  /** Only contains endpoints with connections. */
   readonly #connections = new Map<string, number>();
   #turn = 0;
 
@@ -66,7 +66,7 @@ export class Balancer {
     this.#random = random;
   }
 
-  /** All of `endpoints`, first choice first. */
+  /** All of `endpoints`, the first choice first. */
   order(endpoints: readonly Endpoint[]): readonly Endpoint[] {
     listOf(anEndpoint)('endpoints', endpoints);
     this.#forgetOldFailures();
@@ -74,11 +74,11 @@ export class Balancer {
     this.#turn = (turn + 1) % Number.MAX_SAFE_INTEGER;
     const connections = (endpoint: Endpoint) => this.#connections.get(keyOf(endpoint)) ?? 0;
     const arranged = arrange[this.#balancing]([...endpoints], { turn, random: this.#random, connections });
-    // The sort is stable: what has not failed keeps its place.
+    // The sort is stable: endpoints that have not failed keep their places.
     return arranged.sort((one, other) => this.#failedAt(one) - this.#failedAt(other));
   }
 
-  /** Remembers that it could not be used. */
+  /** Remembers that the endpoint could not be used. */
   failed(endpoint: Endpoint): void {
     anEndpoint('endpoint', endpoint);
     const key = keyOf(endpoint);
@@ -86,13 +86,13 @@ export class Balancer {
     if (this.#failureMemoryMillis > 0) this.#failures.set(key, this.#clock.now());
   }
 
-  /** Forgets that it failed. */
+  /** Forgets that the endpoint failed. */
   succeeded(endpoint: Endpoint): void {
     anEndpoint('endpoint', endpoint);
     this.#failures.delete(keyOf(endpoint));
   }
 
-  /** Counts a connection, until the returned function is called. Calling that again does nothing. */
+  /** Counts a connection until the returned function is called. Calling it again does nothing. */
   connected(endpoint: Endpoint): () => void {
     anEndpoint('endpoint', endpoint);
     const key = keyOf(endpoint);
@@ -139,7 +139,7 @@ const arrange: Record<Balancing, (endpoints: Endpoint[], facts: Facts) => Endpoi
     shuffled(endpoints, random).sort((one, other) => connections(one) - connections(other)),
 };
 
-/** Every order as likely as any other (Fisher and Yates). */
+/** A uniform shuffle (Fisher and Yates). */
 function shuffled(endpoints: readonly Endpoint[], random: Random): Endpoint[] {
   const rest = [...endpoints];
   const result: Endpoint[] = [];

@@ -14,37 +14,36 @@ import { targetOfChain } from './target-of-chain.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
 import { targetVersion } from './target-version.ts';
 
-/** See {@link DnsTargetSource}. Exactly one of `service` and `name` is given. */
+/** See {@link DnsTargetSource}. Give exactly one of `service` and `name`. */
 export interface DnsTargetSourceOptions {
-  /** The Service to follow: `webscaler-db`, `webscaler-db.default`, or a reference that was parsed. */
+  /** The Service to follow: `webscaler-db`, `webscaler-db.default`, or a parsed reference. */
   service?: string | ServiceReference | undefined;
   /** Any other name to follow. */
   name?: string | undefined;
-  /** Who asks. It stays the caller's: closing the source does not close it. */
+  /** The resolver to ask. Closing the source does not close it. */
   resolver: Resolver;
   /** Completes a short Service name. @defaultValue `default` */
   namespace?: string | undefined;
-  /** Names within it are hops, and no targets of their own while the chain goes on. @defaultValue `cluster.local` */
+  /** Names within it are hops, not targets, while the chain goes on. @defaultValue `cluster.local` */
   clusterDomain?: string | undefined;
-  /** Longest time for one question, all of its queries together. Milliseconds. @defaultValue 5000 */
+  /** The deadline of one question with all its queries. Milliseconds. @defaultValue 5000 */
   timeoutMillis?: number | undefined;
 }
 
 /**
  * Learns from cluster DNS where a Service points.
  *
- * While somebody is subscribed it asks again just when the TTL of the aliases ends (plus up to a tenth of it, at most a
- * second, so that many processes do not ask at once), and never more than once a second. While nobody is, it
- * asks when `current` is called and the last answer has expired. Its timers do not keep the process alive.
+ * While it has subscribers, it asks again when the TTL of the aliases ends (plus up to a tenth of the TTL, at most a second, so that
+ * many processes do not ask at once), and never more than once a second. Without subscribers, it asks when `current` is called and
+ * the last answer has expired. Its timers do not keep the process alive.
  *
  * The servers of a cluster's DNS learn of a switch one after the other, and caches keep the old answer for its TTL. So an answer that
- * leads back to a target that was left less than an hour ago is put to the proof: it is asked for seven times more, at once and for
- * two seconds at most. Whichever server each question comes to, all must agree; else the target stays, and it asks again within five
- * seconds. A switch back that is meant passes when the last server has learned of it.
+ * leads back to a target which was left less than an hour ago is verified: seven more questions are asked at once, for at most two
+ * seconds. If all agree, the target changes. If one disagrees, the target stays, and the source asks again within five seconds. An
+ * intended switch back passes when the last server has learned of it.
  *
- * The aliases alone say where a Service points, so a target that does not resolve itself is a target all the same.
- * Where no answer comes, or the Service is gone, the last good target stays, marked `stale`, and it tries again after
- * 1, 2, 4, ... 30 seconds. Channels: `externalname:targets:target-changed`, `...:answer-changed`,
+ * The aliases alone decide where a Service points, so a target counts even if it does not resolve. If no answer comes, or
+ * the Service is gone, the last good target stays, marked `stale`, and the source retries after 1, 2, 4, ... 30 seconds. Channels: `externalname:targets:target-changed`, `...:answer-changed`,
  * `...:answer-ignored`, `...:source-degraded`, `...:source-recovered`.
  *
  * @example
@@ -54,7 +53,7 @@ export interface DnsTargetSourceOptions {
  * ```
  */
 export class DnsTargetSource implements TargetSource {
-  /** The name that it asks for. */
+  /** The name that the source asks for. */
   readonly name: string;
   readonly #resolver: Resolver;
   readonly #clusterDomain: string;
@@ -110,7 +109,7 @@ export class DnsTargetSource implements TargetSource {
     const state = this.#state;
     const answer = lastAnswer(state);
     if (answer === undefined) return undefined;
-    // While nobody follows it, nobody confirms it either.
+    // Without subscribers, no poll confirms the target.
     const isOver = !this.#feed.isFollowed && this.#clock.now() >= answer.validUntil;
     return isOver && !answer.target.stale ? { ...answer.target, stale: true } : answer.target;
   }
@@ -147,8 +146,8 @@ export class DnsTargetSource implements TargetSource {
   }
 
   /**
-   * The target that can be given without asking. While it is followed, each question has its own time: nobody who takes what
-   * is known has to wait for it, nor for a server that is down.
+   * The target that needs no question. While the source has subscribers, polls have their own schedule, so that a caller waits neither
+   * for a poll nor for a server that is down.
    */
   #knownTarget(): Target | undefined {
     const state = this.#state;
@@ -159,8 +158,8 @@ export class DnsTargetSource implements TargetSource {
   }
 
   /**
-   * Asks, or joins a question that is under way. A fresh caller only joins one that has not been sent yet: an answer
-   * to a question from before the call may be from before the switch that the caller wants to see.
+   * Asks, or joins a question under way. A fresh caller only joins one that has not been sent yet: the answer to an earlier
+   * question may not show the switch that the caller wants to see.
    */
   #ask(fresh: boolean): Promise<Target> {
     if (this.#state.state === 'closed') return Promise.reject(new ClosedError('the target source'));
@@ -181,27 +180,27 @@ export class DnsTargetSource implements TargetSource {
   }
 
   async #question(question: { readonly fresh: boolean; readonly order: number; sent: boolean }): Promise<Target> {
-    await null; // Whoever asks in the same turn shares this question.
+    await null; // All callers of the same turn share this question.
     question.sent = true;
     const outcome = await this.#proven(
       await this.#resolve({ fresh: question.fresh, timeoutMillis: this.#timeoutMillis }),
     );
     if (this.#state.state === 'closed') throw new ClosedError('the target source');
     const known = lastAnswer(this.#state);
-    // A later question that was answered sooner knows better.
+    // A later question was answered first, and its answer is newer.
     if (question.order < this.#answered && known !== undefined) return known.target;
     this.#answered = question.order;
     return outcome.kind === 'answer' ? this.#learn(outcome.answer) : this.#degrade(outcome.error, outcome.expired);
   }
 
-  /** Puts an answer to the proof that leads back to a target that was left a short while ago. */
+  /** Verifies an answer that leads back to a recently left target. */
   async #proven(outcome: Outcome): Promise<Outcome> {
     if (outcome.kind === 'failure' || !this.#isReturn(outcome.answer)) return outcome;
     const until = this.#clock.now() + longestProofMillis;
     for (let count = 0; count < proofQuestions; count++) {
       const timeoutMillis = until - this.#clock.now();
       if (timeoutMillis <= 0) break;
-      // What the alias says is in either family's answer.
+      // Either family's answer contains the alias.
       const again = await this.#resolve({ fresh: true, timeoutMillis, family: 4 });
       if (again.kind === 'answer' && !isSameTarget(again.answer.target, outcome.answer.target)) {
         return this.#contradicted(outcome.answer, again.answer);
@@ -210,11 +209,11 @@ export class DnsTargetSource implements TargetSource {
     return outcome;
   }
 
-  // Whatever is said now will be said otherwise in a moment: look again soon.
+  // The servers will agree in a moment: ask again soon.
   #contradicted(first: Answer, second: Answer): Outcome {
     const pauseMillis = Math.min(Math.max(first.lifeMillis, shortestPauseMillis), longestUnsettledMillis);
     const known = lastAnswer(this.#state);
-    // The old answer is about still: the hour begins anew.
+    // The old answer is still around: the hour starts over.
     this.#leftAt.set(first.target.externalName, this.#clock.now());
     if (known !== undefined) {
       answerIgnored.publish(() => ({
@@ -272,11 +271,11 @@ export class DnsTargetSource implements TargetSource {
     const names: Chain = [resolution.name, ...resolution.chain.map((hop) => hop.target)];
     const target = targetOfChain(names, { clusterDomain: this.#clusterDomain });
     const hops = resolution.chain.slice(0, target.via.length);
-    // Without an alias it is the addresses that say how long this name stands for itself.
+    // Without an alias, the addresses say how long this name stands for itself.
     const records: readonly { ttlSeconds: number }[] = hops.length > 0 ? hops : resolution.addresses;
     const lifeMillis = shortestTtl(records) * 1000;
     const now = this.#clock.now();
-    // An answer from a cache has used up some of its time; `expiresAt` knows, if only for all records together.
+    // An answer from a cache has used up part of its TTL. `expiresAt` says so, but only for all records together.
     const leftMillis = fresh ? lifeMillis : Math.min(lifeMillis, resolution.expiresAt - now);
     return {
       target: dnsTarget(target.externalName, target.via),
@@ -287,7 +286,7 @@ export class DnsTargetSource implements TargetSource {
     };
   }
 
-  /** The answer that an error holds: the aliases were found, if not what is behind them. */
+  /** The answer in an error that found the aliases but not their end. */
   #answerDespite(error: ResolutionError): Answer | undefined {
     const [first] = error.chain;
     if (first === undefined) return undefined;
@@ -296,7 +295,7 @@ export class DnsTargetSource implements TargetSource {
     const ended = error.failure === 'not-found' || error.failure === 'no-address';
     const reachedEnd = target.via.length === error.chain.length;
     const inCluster = isWithin(target.externalName, this.#clusterDomain);
-    // Inside the cluster the next hop might have led out of it: only the chain's true end tells.
+    // Inside the cluster, the next hop might have led out of it: only the end of the chain decides.
     if (inCluster && !(reachedEnd && ended)) return undefined;
     const lifeMillis = shortestTtl(error.chain.slice(0, target.via.length)) * 1000;
     return {
@@ -340,7 +339,7 @@ export class DnsTargetSource implements TargetSource {
     if (this.#leftAt.size > mostRemembered && oldest !== undefined) this.#leftAt.delete(oldest);
   }
 
-  /** Holds on to the last good target; where there is none, to an expired one that the resolver kept. */
+  /** Keeps the last good target, or else an expired one from the resolver's cache. */
   #degrade(error: unknown, expired: Answer | undefined): Target {
     const before = this.#state;
     const previous = lastAnswer(before) ?? expired;
@@ -369,7 +368,7 @@ export class DnsTargetSource implements TargetSource {
     const delayMillis = Math.max(this.#nextQuestionAt() - this.#clock.now(), 0);
     const ask = () => {
       this.#timer = undefined;
-      // What comes of it is in the state and on the channels; nobody waits for this promise.
+      // The result is in the state and on the channels. No caller waits for this promise.
       if (this.#questions.size === 0) this.#ask(this.#state.state !== 'unknown').catch(() => {});
     };
     this.#timer = this.#clock.schedule(ask, delayMillis, { background: true });
@@ -390,15 +389,15 @@ export class DnsTargetSource implements TargetSource {
   }
 }
 
-/** What one question brought. */
+/** The answer to one question. */
 interface Answer {
   readonly target: Target;
   readonly names: Chain;
-  /** Sorted. Left out where nobody could say. */
+  /** Sorted. Missing if no server could say. */
   readonly addresses: readonly string[] | undefined;
-  /** Until when it is believed, in `clock.now()` milliseconds. */
+  /** Until when the answer is valid, in `clock.now()` milliseconds. */
   readonly validUntil: number;
-  /** The TTL of what defines the target, as received. */
+  /** The TTL of the records that define the target, as received. */
   readonly lifeMillis: number;
 }
 
@@ -430,7 +429,7 @@ function lastAnswer(state: State): Answer | undefined {
 }
 
 function isSameAnswer(one: Answer, other: Answer): boolean {
-  // Where the addresses are not known this time, they have not changed either.
+  // Unknown addresses are not changed addresses.
   const addresses = other.addresses ?? one.addresses;
   return one.names.join() === other.names.join() && one.addresses?.join() === addresses?.join();
 }
@@ -443,7 +442,7 @@ function shortestTtl(records: readonly { readonly ttlSeconds: number }[]): numbe
   return records.length === 0 ? unknownTtlSeconds : Math.min(...records.map((record) => record.ttlSeconds));
 }
 
-/** The name that a source asks for, and the domain of the cluster in which it does. */
+/** The name that a source asks for, and the domain of its cluster. */
 export interface FollowedName {
   readonly name: string;
   readonly clusterDomain: string;
@@ -472,18 +471,18 @@ function isResolutionError(error: unknown): error is ResolutionError {
 }
 
 const defaultTimeoutMillis = 5000;
-// However short a TTL is: a server is not asked more than once a second by one source.
+// However short the TTL, a source does not ask more than once a second.
 const shortestPauseMillis = 1000;
 const longestPauseMillis = 30_000;
 const longestJitterMillis = 1000;
-// CoreDNS' own default, for the case that no record says how long it may be kept.
+// CoreDNS' default, in case no record has a TTL.
 const unknownTtlSeconds = 5;
 
-// Caches hold an answer for minutes, but a server that has lost its watch stays behind until somebody notices. To ask a little
-// more after a switch back costs next to nothing.
+// Caches keep an answer for minutes, but a server that has lost its watch stays out of date until it is repaired. A few more
+// questions after a switch back cost next to nothing.
 const rememberedMillis = 3_600_000;
 const mostRemembered = 100;
-// With one of two servers that is behind, all come to it once in 128 times.
+// If one of two servers is out of date, all questions reach it once in 128 times.
 const proofQuestions = 7;
 const longestProofMillis = 2000;
 const longestUnsettledMillis = 5000;

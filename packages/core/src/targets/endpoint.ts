@@ -2,7 +2,7 @@ import type { Target } from './target-source.ts';
 
 /** One place to connect to: an address of a target, and a port. */
 export interface Endpoint {
-  /** The target whose address it is. */
+  /** The target that has the address. */
   readonly target: Target;
   /** IPv4 or IPv6 address, as text. */
   readonly address: string;

@@ -12,17 +12,17 @@ import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
 /** See {@link FirstAvailableTargetSource}. */
 export interface FirstAvailableOptions {
   /**
-   * How long a lower source is not believed when it names the target that it also named before a better source named
-   * another. Longer than caches of DNS keep an answer. Milliseconds. @defaultValue 60000
+   * How long to ignore a lower source that still names the old target after a better source named another one. Must be longer
+   * than DNS caches keep an answer. Milliseconds. @defaultValue 60000
    */
   settleMillis?: number | undefined;
-  /** How long to wait for one source before the next one is asked. Milliseconds. @defaultValue 5000 */
+  /** How long to wait for one source before asking the next. Milliseconds. @defaultValue 5000 */
   timeoutMillis?: number | undefined;
 }
 
-/** None of several sources has a target. Code `ERR_EXTERNALNAME_NO_TARGET`; `cause` is an `AggregateError`, one entry a source. */
+/** None of several sources has a target. Code `ERR_EXTERNALNAME_NO_TARGET`; `cause` is an `AggregateError` with one entry per source. */
 export class NoTargetError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** The work did not happen, so repeating it is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(errors: readonly unknown[]) {
@@ -33,11 +33,11 @@ export class NoTargetError extends ExternalNameError {
 }
 
 /**
- * Several sources, the best first: the first that has a good answer is believed. A watch on the Kubernetes API before
- * DNS is switched at once while the API is reachable, and still follows the Service when it is not.
+ * Several sources, the best first: the first good answer wins. With a watch on the Kubernetes API before DNS, a switch is seen at
+ * once while the API is reachable, and the Service is still followed while it is not.
  *
- * When a better source goes silent, an old answer of a lower one never undoes what it said last; see `settleMillis`.
- * The sources belong to it: closing it closes them. Channel: `externalname:targets:answer-ignored`.
+ * When a better source goes silent, an old answer of a lower one never undoes its last answer; see `settleMillis`.
+ * Closing it closes the sources. Channel: `externalname:targets:answer-ignored`.
  *
  * @example
  * ```ts
@@ -52,9 +52,9 @@ export class FirstAvailableTargetSource implements TargetSource {
   readonly #truth: NewestTruth;
   readonly #feed = new TargetFeed();
   readonly #closing = new AbortController();
-  /** What each source, by its rank, has pushed last. */
+  /** The last push of each source, by rank. */
   readonly #heard = new Map<number, Target>();
-  /** What each source, by its rank, answered last; absent where it did not. */
+  /** The last answer of each source, by rank. Missing if it did not answer. */
   readonly #answered = new Map<number, Target>();
   /** Rounds that a caller may still join. */
   readonly #joinable = new Map<RoundKind, Promise<Target>>();
@@ -62,7 +62,7 @@ export class FirstAvailableTargetSource implements TargetSource {
   #unsubscribe: readonly (() => void)[] = [];
   #timer: Timer | undefined;
 
-  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where there is no source, or an option is no time */
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if there is no source, or an option is not a number of milliseconds */
   constructor(sources: readonly TargetSource[], options: FirstAvailableOptions = {}, dependencies: Dependencies = {}) {
     listOf(anObjectWith('current', 'subscribe', 'close'))('sources', sources);
     checkOptions(options, {
@@ -91,14 +91,14 @@ export class FirstAvailableTargetSource implements TargetSource {
     const held = this.#truth.target;
     if (held === undefined || this.#closing.signal.aborted) return undefined;
     const stale = !this.#sources.some((source, rank) => {
-      // One that does not say so by itself counts by what it answered last.
+      // For a source without `known`, its last answer counts.
       const known = 'known' in source ? source.known : this.#answered.get(rank);
       return known?.externalName === held.externalName && !known.stale;
     });
     return held.stale === stale ? held : { ...held, stale };
   }
 
-  /** See {@link TargetSource.confirmedMillisAgo}: of the sources that name the target, the one that said so last. */
+  /** See {@link TargetSource.confirmedMillisAgo}: from the source that named the target last. */
   get confirmedMillisAgo(): number | undefined {
     const held = this.#truth.target?.externalName;
     const ages = this.#sources.flatMap((source) =>
@@ -113,7 +113,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     const unsubscribe = this.#feed.subscribe(listener, this.#truth.target);
     if (this.#unsubscribe.length === 0) {
       this.#unsubscribe = this.#sources.map((source, rank) => source.subscribe((target) => this.#hear(rank, target)));
-      this.#scheduleRound(0); // A source that knows its target already has nothing to push.
+      this.#scheduleRound(0); // A source that already knows its target will not push it.
     }
     return () => {
       unsubscribe();
@@ -121,7 +121,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     };
   }
 
-  /** See {@link TargetSource.close}. Closes its sources, too. */
+  /** See {@link TargetSource.close}. Also closes the sources. */
   async close(): Promise<void> {
     this.#closing.abort(new ClosedError('the target source'));
     this.#feed.clear();
@@ -136,8 +136,8 @@ export class FirstAvailableTargetSource implements TargetSource {
   }
 
   /**
-   * Asks the sources from the best on until one is believed. Callers share a round; fresh ones only in the turn in which it
-   * begins, because later its answers may be older than the call.
+   * Asks the sources, the best first, until one is believed. Callers share a round. Fresh callers only share it in the turn in which
+   * it begins, because later its answers may be older than the call.
    */
   #round(kind: RoundKind): Promise<Target> {
     const joinable = this.#joinable.get(kind);
@@ -164,7 +164,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     throw errors.length === 1 ? errors[0] : new NoTargetError(errors);
   }
 
-  /** Asks the sources above `limit`, best first. `target` is there where one of them vouched for it. */
+  /** Asks the sources above `limit`, best first. `target` is set if one of them confirmed it. */
   async #consult(limit: number, kind: RoundKind): Promise<{ target: Target | undefined; errors: readonly unknown[] }> {
     const errors: unknown[] = [];
     for (const [rank, source] of this.#sources.slice(0, limit).entries()) {
@@ -191,7 +191,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     });
   }
 
-  /** A source pushed. A lower one is only believed where no better one has a good answer. */
+  /** A source pushed. A lower one is only believed if no better one has a good answer. */
   #hear(rank: number, target: Target): void {
     this.#heard.set(rank, target);
     this.#answered.set(rank, target);
@@ -201,10 +201,10 @@ export class FirstAvailableTargetSource implements TargetSource {
       if (better === undefined) this.#judge(rank, latest);
       else this.#truth.note(rank, latest);
     };
-    weigh().catch(() => {}); // Closed meanwhile: there is nobody to tell.
+    weigh().catch(() => {}); // Closed meanwhile: no subscriber is left.
   }
 
-  /** Whether what the source said is the target now. Tells subscribers where that is news. */
+  /** Whether the source's answer is now the target. Tells subscribers if it is new. */
   #judge(rank: number, target: Target): boolean {
     const before = this.#truth.target;
     const verdict = this.#truth.judge(rank, target, this.#clock.now());
@@ -224,8 +224,8 @@ export class FirstAvailableTargetSource implements TargetSource {
   }
 
   /**
-   * Looks at all sources again after a while. What is new they push; but a better one also goes silent or comes back with
-   * nothing new to say, and then it depends on the others, or on it, what the target is.
+   * Asks all sources again after a while. They push new targets. But a better source may also go silent, or come back without a new
+   * target, and then another source decides.
    */
   #scheduleRound(delayMillis: number): void {
     this.#timer?.cancel();
@@ -233,7 +233,7 @@ export class FirstAvailableTargetSource implements TargetSource {
     if (!this.#feed.isFollowed) return;
     const ask = () => {
       this.#scheduleRound(this.#reviewMillis);
-      this.#round('background').catch(() => {}); // What comes of it is told to subscribers, or will be asked again.
+      this.#round('background').catch(() => {}); // Subscribers get the result, or the next round asks again.
     };
     this.#timer = this.#clock.schedule(ask, delayMillis, { background: true });
   }
@@ -246,7 +246,7 @@ export class FirstAvailableTargetSource implements TargetSource {
   }
 }
 
-/** Who waits for a round: a caller that wants a fresh target, one that takes what is known, or nobody. */
+/** For whom a round is: a caller that wants a fresh target, one that takes the known one, or no caller. */
 type RoundKind = 'fresh' | 'known' | 'background';
 
 const defaultSettleMillis = 60_000;

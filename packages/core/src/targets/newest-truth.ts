@@ -1,43 +1,42 @@
 import type { Target } from './target-source.ts';
 
-/** What to do with what a source said. */
+/** What to do with the answer of a source. */
 export type Verdict =
-  /** It is the target from now on. */
+  /** It is the new target. */
   | { readonly verdict: 'adopt' }
-  /** It is what is held already. */
+  /** It is the target that we have. */
   | { readonly verdict: 'confirm' }
-  /** It may be old: keep what is held, at least for this long. */
+  /** It may be old: keep the target that we have, for at least this long. */
   | { readonly verdict: 'ignore'; readonly remainingMillis: number };
 
 /**
- * Decides between sources that disagree, where a better one has gone silent.
+ * Decides between sources that disagree after a better one has gone silent.
  *
- * A watch on the Service tells of a switch at once; caches of DNS go on with the old answer until its TTL ends. When the
- * watch breaks just after the switch, that old answer must not undo it. So a lower source that names another
- * target than the better one did is believed only
+ * A watch on the Service sees a switch at once; DNS caches keep the old answer until its TTL ends. If the watch breaks just after
+ * the switch, that old answer must not undo it. So a lower source that names another target than the better one is believed only
  *
- * - after it has once named the same target: it has caught up, and what it says next is news;
- * - when it names one that it did not name when the better one spoke: an old answer would be the old name;
- * - or when it still says so after `settleMillis`, longer than caches keep an answer.
+ * - after it has named the same target once: it has caught up, and its next answer is new;
+ * - if it names a target that it did not name when the better source spoke: an old answer would be the old name;
+ * - or if it still says so after `settleMillis`, longer than caches keep an answer.
  *
- * Pure but for its memory: time comes in with each call. Ranks count from 0, the best source.
+ * Pure except for its memory: each call takes the time. Ranks count from 0, the best source.
  */
 export class NewestTruth {
   readonly #settleMillis: number;
   #held: Held | undefined;
-  /** What each source said last. */
+  /** The last answer of each source. */
   readonly #said = new Map<number, string>();
 
   constructor(settleMillis: number) {
     this.#settleMillis = settleMillis;
   }
 
-  /** The target to go by. */
+  /** The current target. */
   get target(): Target | undefined {
     return this.#held?.target;
   }
 
-  /** What the source of that rank said. Call for a lower rank only while no better source has a good answer. */
+  /** Records the answer of a source. Call it for a lower rank only while no better source has a good answer. */
   judge(rank: number, target: Target, now: number): Verdict {
     const verdict = this.#verdict(rank, target, now);
     if (!target.stale) this.#said.set(rank, target.externalName);
@@ -46,7 +45,7 @@ export class NewestTruth {
     return verdict;
   }
 
-  /** Remembers what a lower source said while a better one is heard, and vouches for what is held. */
+  /** Remembers what a lower source says while a better one answers and confirms the target. */
   note(rank: number, target: Target): void {
     if (target.stale) return;
     this.#said.set(rank, target.externalName);
@@ -87,7 +86,7 @@ export class NewestTruth {
     held.target = target;
     held.unconfirmed = false;
     if (rank > held.rank) return;
-    // As good a source as the one that named it: from here on it is this word that an old answer must not undo.
+    // As good a source as the one that named it: from now on, an old answer must not undo this one.
     held.rank = rank;
     held.since = now;
     held.saidThen = new Map(this.#said);
@@ -97,12 +96,12 @@ export class NewestTruth {
 interface Held {
   rank: number;
   target: Target;
-  /** When the source of that rank named it last, in milliseconds of the caller's clock. */
+  /** When the source of that rank last named it, in milliseconds of the caller's clock. */
   since: number;
-  /** Whether no source has vouched for it: it was stale when it came. */
+  /** Whether no source has confirmed it: it was stale when it came. */
   unconfirmed: boolean;
-  /** What each source said when it did. */
+  /** What each source said at that time. */
   saidThen: ReadonlyMap<number, string>;
-  /** Who has named it since. */
+  /** The sources that have named it since. */
   readonly caughtUp: Set<number>;
 }
