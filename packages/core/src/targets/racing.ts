@@ -21,45 +21,45 @@ import type { Endpoint } from './endpoint.ts';
 /** See {@link raceEndpoints}. */
 export interface RaceOptions<T> extends WaitOptions {
   /**
-   * How long an attempt has the field to itself before the next one starts beside it. Milliseconds, 10 or more (RFC 8305
-   * section 8); `Infinity` tries one after the other. @defaultValue 250
+   * How long to wait before the next attempt starts besides the last. Milliseconds, 10 or more (RFC 8305 section 8);
+   * `Infinity` tries one after the other. @defaultValue 250
    */
   attemptDelayMillis?: number | undefined;
-  /** Throws away what a loser opened all the same. Its own failures go to `externalname:background:failed`. */
+  /** Discards what a loser opened all the same. Failures of this function go to `externalname:background:failed`. */
   discard?: ((result: T, endpoint: Endpoint) => void | Promise<void>) | undefined;
   /**
-   * Whether an error would be the same at every other endpoint (a wrong password): the race then ends with it.
+   * Whether an error would be the same at every other endpoint (a wrong password). The race then ends with it.
    * @defaultValue never
    */
   isFinal?: ((error: unknown) => boolean) | undefined;
-  /** Alternates the address families, as RFC 8305 section 4 asks for. @defaultValue true */
+  /** Whether to alternate the address families (RFC 8305 section 4). @defaultValue true */
   interleaveFamilies?: boolean | undefined;
 }
 
-/** What was tried, and how it failed. */
+/** A failed attempt. */
 export interface EndpointFailure {
-  /** Where it was tried. */
+  /** The endpoint of the attempt. */
   readonly endpoint: Endpoint;
   /** What went wrong. */
   readonly error: unknown;
 }
 
-/** What won, and where. */
+/** The winner of a race. */
 export interface RaceResult<T> {
-  /** What its attempt resolved with. */
+  /** The result of the winning attempt. */
   readonly result: T;
   /** The endpoint that won. */
   readonly endpoint: Endpoint;
-  /** What had failed before. */
+  /** The attempts that failed before. */
   readonly failures: readonly EndpointFailure[];
 }
 
 /**
  * None of the endpoints could be used. Code `ERR_EXTERNALNAME_NO_ENDPOINT`. `cause` is an `AggregateError` with one entry
- * an endpoint, in the order in which they were tried; `failures` has the same with the endpoints.
+ * per endpoint, in the order of the attempts; `failures` has the same with the endpoints.
  */
 export class NoEndpointError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** The work did not happen, so repeating it is safe. */
   override readonly outcome = 'not-executed';
   /** What went wrong at each endpoint, in the order in which they failed. */
   readonly failures: readonly EndpointFailure[];
@@ -77,13 +77,13 @@ export class NoEndpointError extends ExternalNameError {
 }
 
 /**
- * Tries endpoints in order, each a little after the one before, at once where that one failed, and gives the first that
- * works ("happy eyeballs", RFC 8305 section 5). For any protocol: `attempt` opens whatever it opens, and should end
- * when its signal fires. The losers are told so by their signals, and what they open all the same goes to `discard`.
+ * Tries endpoints in order, each a little after the last, or at once if that one failed, and returns the first that works
+ * ("happy eyeballs", RFC 8305 section 5). For any protocol: `attempt` opens a connection, and should stop when its signal
+ * fires. The signals of the losers fire, and what they open all the same goes to `discard`.
  *
  * @param endpoints in the order of preference; families are interleaved, the family of the first one first
- * @throws NoEndpointError `ERR_EXTERNALNAME_NO_ENDPOINT` where all of them fail
- * @throws the reason of `signal` when that fires; the error itself where `isFinal` says so
+ * @throws NoEndpointError `ERR_EXTERNALNAME_NO_ENDPOINT` if all of them fail
+ * @throws the reason of `signal` if it fires; the error itself if `isFinal` says so
  *
  * @example
  * ```ts
@@ -141,7 +141,7 @@ export function raceEndpoints<T>(
         throwAway(result, endpoint, discard);
         return;
       }
-      running.delete(winner); // Its signal never fires: what it opened is in use.
+      running.delete(winner); // Its signal never fires, because its result is in use.
       end(new RaceLostError());
       resolve({ result, endpoint, failures: inOrder(failures) });
     };
@@ -169,7 +169,7 @@ export function raceEndpoints<T>(
       if (waiting.length > 0 && attemptDelayMillis !== Number.POSITIVE_INFINITY) {
         timer = clock.schedule(startNext, attemptDelayMillis);
       }
-      // Called from a promise, so that an attempt that throws is one that failed.
+      // Called from a promise, so that an attempt that throws has failed.
       Promise.resolve()
         .then(() => {
           controller.signal.throwIfAborted();
@@ -233,7 +233,7 @@ function placeOf({ address, family, port }: Endpoint): string {
   return family === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-// Node's messages repeat address and port, which stand before it already.
+// Node's messages repeat the address and port, which the message names already.
 function summary(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;

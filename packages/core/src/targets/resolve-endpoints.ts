@@ -11,29 +11,29 @@ import type { Target } from './target-source.ts';
 export interface ResolveEndpointsOptions extends WaitOptions {
   /** Looks up the addresses. */
   resolver: Resolver & Partial<Pick<HostResolver, 'resolveHost'>>;
-  /** What the target and its addresses must pass. */
+  /** Checks the target and its addresses. */
   policy: TargetPolicy;
   /** 1 to 65535. An ExternalName Service has no ports, so the application names it. */
   port: number;
   /**
-   * Whether the target is a plain host that the application wrote itself: the hosts file and the search list then count, where
-   * the resolver knows them. An ExternalName is always taken as fully qualified. @defaultValue false
+   * Whether the target is a plain host that the application wrote itself. The hosts file and the search list then apply, if the
+   * resolver supports them. An ExternalName is always fully qualified. @defaultValue false
    */
   plainHost?: boolean | undefined;
-  /** Asks DNS past the cache. @defaultValue false */
+  /** Whether to bypass the resolver's cache. @defaultValue false */
   fresh?: boolean | undefined;
-  /** Which addresses to ask for. @defaultValue 0, both */
+  /** The family of addresses to ask for: 4, 6, or 0 for both. @defaultValue 0 */
   family?: 0 | 4 | 6 | undefined;
-  /** One deadline for all queries together. Milliseconds. @defaultValue the resolver's own */
+  /** The deadline for all queries together. Milliseconds. @defaultValue the resolver's own */
   timeoutMillis?: number | undefined;
 }
 
 /**
- * Finds the places where a target can be reached: every address that DNS has for it and that the policy lets through,
- * in the order of the answer. Refused addresses raise only if none is left. Of each family the first 16 are
- * taken, so that an answer of thousands does not open thousands of connections.
+ * Finds the endpoints of a target: every address that DNS has for it and that the policy allows, in the order of the
+ * answer. Refused addresses raise an error only if none is left. At most 16 addresses of each family are used, so that
+ * an answer with thousands does not open thousands of connections.
  *
- * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED`, before anything is asked
+ * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED`, before any query
  * @throws AddressRefusedError `ERR_EXTERNALNAME_ADDRESS_REFUSED` where every address was refused; of several, the first,
  * with an `AggregateError` of all of them for its cause
  * @throws ResolutionError `ERR_EXTERNALNAME_DNS_...` where the target has no address
@@ -71,7 +71,7 @@ export async function resolveEndpoints(target: Target, options: ResolveEndpoints
   throw combined(target, refused);
 }
 
-/** More than any database has; a race may dial all of them within a second. */
+/** More than any database has. A race may dial all of them within a second. */
 const mostEndpointsOfFamily = 16;
 
 async function addressesOf(

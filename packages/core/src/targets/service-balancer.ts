@@ -6,34 +6,34 @@ import { aNumber, aText, checkOptions, either, listOf, objectOf, oneOf, optional
 
 /** One of several Services (or sources, or hosts) that can do the same work. */
 export interface BalancedService {
-  /** Tells it from the others. */
+  /** Identifies the Service among the others. */
   name: string;
-  /** The lowest number is preferred; others only stand in (RFC 2782). 0 to 65535. @defaultValue 0 */
+  /** The lowest number is preferred; others are fallbacks (RFC 2782). 0 to 65535. @defaultValue 0 */
   priority?: number | undefined;
-  /** Its share among those of the same priority; 0 hardly any (RFC 2782). 0 to 65535. @defaultValue 1 */
+  /** Its share among Services of the same priority; with 0 it is hardly ever first (RFC 2782). 0 to 65535. @defaultValue 1 */
   weight?: number | undefined;
 }
 
 /** See {@link ServiceBalancer}. */
 export interface ServiceBalancerOptions {
   /**
-   * When a Service that failed is preferred again.
+   * When a failed Service is preferred again.
    *
-   * - milliseconds: after that time one caller tries it first; where that fails too, the time doubles, up to
+   * - milliseconds: after that time one caller tries it first. If that fails, too, the time doubles, up to
    *   `longestComeBackMillis`.
-   * - `'by-hand'`: not before {@link ServiceBalancer.succeeded} is called for it. For a database whose old
-   *   primary must not be written to again only because it answers.
+   * - `'by-hand'`: only after {@link ServiceBalancer.succeeded} is called for it. For a database whose old primary must not be
+   *   written to again only because it answers.
    *
    * @defaultValue 30000
    */
   comeBackAfterMillis?: number | 'by-hand' | undefined;
-  /** Milliseconds. @defaultValue 300000, or `comeBackAfterMillis` where that is more */
+  /** Milliseconds. @defaultValue 300000, or `comeBackAfterMillis` if that is more */
   longestComeBackMillis?: number | undefined;
 }
 
 /**
- * Says in which order to try several Services: by priority, and by weight among equals. What failed stands behind all
- * that did not, and comes back by a rule. It holds no timers.
+ * Decides in which order to try several Services: by priority, and by weight among equals. Failed ones come last until a rule
+ * brings them back. It has no timers.
  *
  * @example
  * ```ts
@@ -74,8 +74,8 @@ export class ServiceBalancer {
   }
 
   /**
-   * The names of all services, first choice first. A service that failed and whose time has come is in its old place
-   * for this one call; until its outcome is reported, others do not get it first.
+   * The names of all services, the first choice first. A failed service whose pause is over returns to its place for this one
+   * call. Other callers do not get it first until its outcome is reported.
    */
   order(): readonly string[] {
     const { clock, random } = this.#dependencies;
@@ -88,27 +88,27 @@ export class ServiceBalancer {
       else if (now < aside.until) last.push(aside);
       else {
         inTheirPlace.push(service);
-        // Should the caller never say how it went, the next one gets its try after the same time.
+        // If the caller never reports the outcome, the next caller tries it after the same time.
         this.#setAside.set(service.name, { ...aside, until: now + aside.pauseMillis });
       }
     }
-    // The one that failed longest ago is the likeliest to be back.
+    // The one that failed longest ago is most likely to be back.
     last.sort((one, other) => one.failedAt - other.failedAt);
     return [...byPriorityAndWeight(inTheirPlace, random), ...last.map((aside) => aside.name)];
   }
 
-  /** It could not do the work: it is set aside. */
+  /** Reports that the Service could not do the work. It now comes last. */
   failed(name: string): void {
     const aside = this.#setAside.get(this.#known(name));
     const now = this.#dependencies.clock.now();
-    // Many callers see one failure. Only one after a try of its own makes the pause longer.
+    // Many callers see one failure. Only a failed retry makes the pause longer.
     const again = aside !== undefined && now >= aside.failedAt + aside.pauseMillis;
     const doubled = again ? Math.min(aside.pauseMillis * 2, this.#longestComeBackMillis) : aside?.pauseMillis;
     const pauseMillis = doubled ?? this.#comeBackAfterMillis;
     this.#setAside.set(name, { name, failedAt: now, pauseMillis, until: now + pauseMillis });
   }
 
-  /** It did the work: it is in its old place again. Also what an operator calls to bring it back by hand. */
+  /** Reports that the Service did the work. It returns to its place. Operators also call this to bring it back by hand. */
   succeeded(name: string): void {
     this.#setAside.delete(this.#known(name));
   }
@@ -125,7 +125,7 @@ interface SetAside {
   readonly name: string;
   readonly failedAt: number;
   readonly pauseMillis: number;
-  /** When it may be tried first again. */
+  /** When the Service may be tried first again. */
   readonly until: number;
 }
 
@@ -136,7 +136,7 @@ function settingsOf(services: readonly BalancedService[]): readonly Settings[] {
   return services.map(({ name, priority = 0, weight = 1 }) => ({ name, priority, weight }));
 }
 
-/** RFC 2782: the lowest priority first; among equals, one after the other is drawn, each as likely as its weight says. */
+/** RFC 2782: the lowest priority first. Equals are drawn one by one, with chances by their weights. */
 function byPriorityAndWeight(services: readonly Settings[], random: Random): readonly string[] {
   const rest = [...services].sort((one, other) => one.priority - other.priority);
   const names: string[] = [];
@@ -151,7 +151,7 @@ function byPriorityAndWeight(services: readonly Settings[], random: Random): rea
 }
 
 function drawn(services: readonly Settings[], random: Random): Settings {
-  // A weight of 0 keeps a very small chance beside others, as the RFC asks for.
+  // A weight of 0 keeps a very small chance, as the RFC demands.
   const weights = services.map((service) => Math.max(service.weight, smallestWeight));
   let point = random() * weights.reduce((sum, weight) => sum + weight, 0);
   const index = weights.findIndex((weight) => {

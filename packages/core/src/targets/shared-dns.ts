@@ -16,21 +16,21 @@ import { DnsTargetSource, type DnsTargetSourceOptions, type FollowedName, follow
 import { SharedLooks } from './shared-looks.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
 
-/** One user's part in a resolver, and in what follows names with it, that others of this process have a part in as well. */
+/** One user's share in a resolver, and in the sources and watches on it, which others in this process share as well. */
 export interface SharedDns extends AsyncDisposable {
   /**
-   * The resolver, from the first use on.
+   * The resolver. It is made at first use.
    *
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
    */
   readonly resolver: Resolver;
-  /** The domains that complete a plain name; none where the resolver was given. */
+  /** The domains that complete a plain name. None if the caller gave the resolver. */
   readonly searchDomains: readonly string[];
-  /** A source of the user's own, behind which there is one for all that follow the same name. Ends with this. */
+  /** A source for this user, backed by one source for all that follow the same name. Ends with this share. */
   follow(options: FollowOptions): TargetSource;
-  /** Tells the user of addresses that have left a name, until the function is called that is returned, or this ends. */
+  /** Informs the user of addresses that have left a name, until the returned function is called or this share ends. */
   watchAddresses(name: string, user: AddressUser): () => void;
-  /** Ends this user's part. Resolves when what it was the last user of is closed. Idempotent. */
+  /** Ends this user's share. If it was the last one, resolves after the shared objects are closed. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -38,11 +38,11 @@ export interface SharedDns extends AsyncDisposable {
 export type FollowOptions = Omit<DnsTargetSourceOptions, 'resolver'>;
 
 /**
- * Joins those of this process that ask DNS in the same way: the same options (or the same resolver, which stays its owner's) and the
- * same clock. Fifty pools that read one resolv.conf have one cache, and one question a TTL for each name that they follow.
+ * Shares DNS among the users in this process with the same options (or the same resolver, which its owner closes) and the
+ * same clock. Fifty pools that read one resolv.conf have one cache, and ask once a TTL for each name that they follow.
  *
- * Only what DNS says is shared. Each user has its own policy, subscriptions and errors, and a wait that ends with it. A user joins when
- * it first asks: one that is made and never used leaves nothing behind.
+ * Only DNS answers are shared. Each user has its own policy, subscriptions, errors and waits. A user joins when it first asks, so
+ * an unused one leaves nothing behind.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the option at fault
  *
@@ -61,7 +61,7 @@ export function shareDns(
   );
 }
 
-/** How many resolvers are shared in this process now: for tests of their end. */
+/** How many resolvers are shared in this process now. For tests. */
 export function sharedDnsCount(): number {
   return asking.size;
 }
@@ -69,11 +69,11 @@ export function sharedDnsCount(): number {
 /** What a user has of a shared thing. */
 interface Part<Thing> {
   readonly thing: Thing;
-  /** Resolves when the thing is closed, if this user was the last. Idempotent. */
+  /** Resolves after the object is closed, if this user was the last. Idempotent. */
   leave(): Promise<void>;
 }
 
-/** What is made for the first user of a key, and closed when the last one leaves. */
+/** Objects that are made for the first user of a key and closed when the last one leaves. */
 class Shared<Thing extends { close(): Promise<void> }> {
   readonly #kept = new Map<string, { readonly thing: Thing; users: number }>();
 
@@ -89,7 +89,7 @@ class Shared<Thing extends { close(): Promise<void> }> {
     const leave = async () => {
       kept.users -= 1;
       if (kept.users > 0) return;
-      // The next one to come has one made anew, and does not wait for this one to close.
+      // The next user gets a new object and does not wait until this one is closed.
       this.#kept.delete(key);
       await kept.thing.close();
     };
@@ -103,7 +103,7 @@ class Shared<Thing extends { close(): Promise<void> }> {
   }
 }
 
-/** A resolver, and what follows names with it. */
+/** A resolver, with the sources and watches on it. */
 class Asking {
   readonly resolver: Resolver;
   readonly sources = new Shared<DnsTargetSource>();
@@ -205,7 +205,7 @@ class DnsPart implements SharedDns {
   }
 }
 
-/** One user's view of the resolver: it looks past the cache together with the others, and is not its to close. */
+/** One user's view of the resolver. Fresh questions are shared with other users, and closing the view does not close the resolver. */
 class PartResolver implements Resolver {
   readonly #asking: Asking;
 
@@ -249,7 +249,7 @@ class SourcePart implements TargetSource {
 
   constructor(join: () => JoinedSource) {
     this.#join = join;
-    // One listener a wait under way is no leak.
+    // One listener for each wait is not a leak.
     setMaxListeners(0, this.#closing.signal);
   }
 
@@ -306,7 +306,7 @@ class SourcePart implements TargetSource {
   }
 }
 
-// One question may have many who wait for it, and an error is written on on its way up: what its pool met, and whose it was.
+// Many callers may wait for one question, and each pool adds its own facts to the error.
 function ownCopy(error: unknown): unknown {
   if (!(error instanceof ResolutionError)) return error;
   const { failure, hostname, chain, detail, cause } = error;

@@ -4,11 +4,11 @@ import { sleep } from '../deadline.ts';
 import { ClosedError } from '../errors.ts';
 
 /**
- * Looks past every cache, for users that share them. In an outage each of fifty pools of a process looks twice a second; together they look
- * ten times.
+ * Fresh lookups that users share. In an outage, each of fifty pools in a process looks twice a second; together they look ten
+ * times.
  *
- * Each is promised an answer to a question that was asked after its call. The first look is asked at once, and so is each by the same user. Who
- * comes within 100 ms after another user's look shares the next one with all who do.
+ * Each user gets an answer to a question that was asked after its call. The first look starts at once, and so do all looks of the same
+ * user. Users that come within 100 ms after another user's look share the next one.
  *
  * @internal
  */
@@ -19,7 +19,7 @@ export class SharedLooks {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    // One listener for each name that is waited for is no leak.
+    // One listener for each name is not a leak.
     setMaxListeners(0, this.#closing.signal);
   }
 
@@ -41,7 +41,7 @@ export class SharedLooks {
     return next;
   }
 
-  /** Ends the wait for looks that are to come. */
+  /** Ends the waits for future looks. */
   close(): void {
     this.#closing.abort(new ClosedError('the DNS resolver'));
   }
@@ -53,16 +53,16 @@ export class SharedLooks {
 }
 
 interface Look {
-  /** When it was asked. */
+  /** When the look started. */
   readonly at: number;
-  /** Whose it is; `undefined` for one that is shared. */
+  /** Its user; `undefined` for a shared look. */
   readonly by: object | undefined;
-  /** The next one, while there are users who wait for it. */
+  /** The next look, while users wait for it. */
   readonly next?: Promise<unknown>;
 }
 
-/** The longest that a look waits for others. */
+/** How long a look waits for others at most. */
 const pauseMillis = 100;
 
-/** A process follows fewer names. */
+/** More names than a process follows. */
 const mostRemembered = 1000;

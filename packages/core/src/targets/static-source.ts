@@ -7,8 +7,8 @@ import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
 import { targetVersion } from './target-version.ts';
 
 /**
- * A target that the application names itself: a fixed host, or one that it changes by {@link StaticTargetSource.set}
- * when it learns of a switch in its own way. It asks nobody.
+ * A target that the application names itself: a fixed host, or one that it changes with {@link StaticTargetSource.set}
+ * when it learns of a switch in another way. It makes no requests.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@ export class StaticTargetSource implements TargetSource {
 
   /**
    * @param host a host name, or an IP address
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where it is neither
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if it is neither
    */
   constructor(host: string) {
     this.#target = staticTarget(host);
@@ -41,7 +41,7 @@ export class StaticTargetSource implements TargetSource {
     return this.#closed ? undefined : this.#target;
   }
 
-  /** See {@link TargetSource.confirmedMillisAgo}: the application is its own authority. */
+  /** See {@link TargetSource.confirmedMillisAgo}: the application itself is the authority. */
   get confirmedMillisAgo(): number | undefined {
     return this.#closed ? undefined : 0;
   }
@@ -53,9 +53,9 @@ export class StaticTargetSource implements TargetSource {
   }
 
   /**
-   * Names another host. Subscribers are told soon after, not inside this call.
+   * Changes the host. Subscribers are called soon after, not inside this call.
    *
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what is no host name and no IP address
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for anything but a host name or an IP address
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
    */
   set(host: string): void {

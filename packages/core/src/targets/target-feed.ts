@@ -2,16 +2,16 @@ import { backgroundFailed, type TargetFacts, targetChanged } from '../events/ind
 import { checkObject } from '../input.ts';
 import type { Target } from './target-source.ts';
 
-/** Who asked to be told of new targets. */
+/** One subscriber. */
 interface Subscription {
   readonly listener: (target: Target) => void;
-  /** What the listener was told last, or what was known when it subscribed. */
+  /** The last target that the listener got, or the known one when it subscribed. */
   last: Target | undefined;
 }
 
 /**
- * Tells subscribers of new targets as the contract of `TargetSource` has it: never from inside the caller's own
- * call, never twice in a row the same target, and a listener that throws stops no other.
+ * Tells subscribers about new targets, by the contract of `TargetSource`: never from inside the caller's own call, and
+ * never the same target twice in a row. A listener that throws does not stop the others.
  *
  * Every implementation of `TargetSource` has one.
  *
@@ -20,19 +20,19 @@ interface Subscription {
 export class TargetFeed {
   readonly #subscriptions = new Set<Subscription>();
 
-  /** Whether anybody listens. */
+  /** Whether there are subscribers. */
   get isFollowed(): boolean {
     return this.#subscriptions.size > 0;
   }
 
-  /** Adds a listener that knows of `known`. Returns the function that removes it; calling that again does nothing. */
+  /** Adds a listener that already knows `known`. Returns the function that removes it. Calling it again does nothing. */
   subscribe(listener: (target: Target) => void, known: Target | undefined): () => void {
     const subscription: Subscription = { listener, last: known };
     this.#subscriptions.add(subscription);
     return () => void this.#subscriptions.delete(subscription);
   }
 
-  /** Tells everybody who is subscribed now, and still is when the microtask runs. */
+  /** Calls the listeners that are subscribed now and still are when the microtask runs. */
   tell(target: Target): void {
     for (const subscription of this.#subscriptions) {
       queueMicrotask(() => {
@@ -57,8 +57,8 @@ export class TargetFeed {
 }
 
 /**
- * Whether two targets are the same host. By which aliases it was reached, who says so and whether that was
- * confirmed lately makes no difference: no connection has to move for it.
+ * Whether two targets are the same host. The aliases on the way, the source and `stale` do not matter, because no connection has to
+ * move for them.
  */
 export function isSameTarget(one: Target, other: Target): boolean {
   checkObject('one', one);
@@ -66,7 +66,7 @@ export function isSameTarget(one: Target, other: Target): boolean {
   return one.externalName === other.externalName;
 }
 
-/** A target, as events tell of it. */
+/** What events say about a target. */
 export function factsOf(name: string, { externalName, via, source, version }: Target): TargetFacts {
   return { name, target: externalName, via, source, version };
 }

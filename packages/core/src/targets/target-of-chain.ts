@@ -9,20 +9,20 @@ export interface TargetOfChainOptions {
   /** The cluster's DNS domain: `cluster.local`. */
   clusterDomain: string;
   /**
-   * Whether the first name is a plain host that the application named itself, with neither a Service nor an
-   * allow-list. It is then the target, whatever it is an alias of. @defaultValue false
+   * Whether the first name is a plain host that the application named itself, without a Service and an allow-list. It is then
+   * the target, whatever it is an alias of. @defaultValue false
    */
   plainHost?: boolean | undefined;
 }
 
 /**
- * Says which name of a chain is the target: the name that policy allows and TLS verifies.
+ * Finds the target in a chain: the name that the policy checks and TLS verifies.
  *
- * It is the first name outside the cluster domain: what `spec.externalName` ends in after hops inside the cluster,
- * and never a later alias of the provider, which may differ with every answer. A chain that stays inside the cluster
- * has its last name for a target; so a Service without a CNAME stands for itself. `via` holds the names before it.
+ * It is the first name outside the cluster domain, after any hops inside the cluster, and never a later alias of the provider,
+ * which may differ in every answer. If the chain stays inside the cluster, the target is its last name, so a Service without a CNAME
+ * stands for itself. `via` holds the names before the target.
  *
- * @param names the name that was asked for, and what each CNAME points to, in order
+ * @param names the requested name, and the target of each CNAME, in order
  *
  * @example
  * ```ts

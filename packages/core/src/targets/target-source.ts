@@ -4,45 +4,45 @@ import type { WaitOptions } from '../deadline.ts';
 export interface Target {
   /** Canonical: lower case, no trailing dot. The name that TLS verifies. */
   readonly externalName: string;
-  /** The names that led here, the service's first; empty where the host was named directly. */
+  /** The names that led here, the Service's first. Empty if the host was named directly. */
   readonly via: readonly string[];
   /** `resourceVersion`, or a digest of the answer. Changes when the target does. */
   readonly version: string;
-  /** Which kind of source said so. */
+  /** The kind of source. */
   readonly source: 'kubernetes' | 'dns' | 'static';
-  /** Whether the source could not confirm it lately and holds on to the last good answer. */
+  /** Whether the source can no longer confirm the target and keeps the last good one. */
   readonly stale: boolean;
 }
 
 /** See {@link TargetSource.current}. */
 export interface CurrentOptions extends WaitOptions {
-  /** Past every cache: what the source's own authority says now. @defaultValue false */
+  /** Whether to bypass every cache and ask the source's authority. @defaultValue false */
   fresh?: boolean | undefined;
 }
 
 /**
- * The one seam between "how we learn where a Service points" and "what we do about it".
+ * Where a Service points, and when that changes. The interface between sources and what uses a target.
  *
- * A source starts nothing when constructed. It follows its Service while somebody is subscribed.
+ * The constructor of a source starts nothing. A source follows its Service while it has subscribers.
  * Listeners are never called from inside `subscribe` or `current`, and never twice in a row with the same target.
  */
 export interface TargetSource extends AsyncDisposable {
   /**
-   * The target as known now; asks where nothing is known yet.
-   * Rejects where there is no target and never was one: `ResolutionError`, `NotExternalNameError` and the like.
+   * The current target. Asks if no target is known yet.
+   * Rejects if there is no target and never was one: `ResolutionError`, `NotExternalNameError` and the like.
    */
   current(options?: CurrentOptions): Promise<Target>;
   /**
-   * What is known at this moment, and whether it can be confirmed (`stale`). Makes no request. Undefined before the first answer
-   * and after the end. A source may leave it out: then nobody sees that it has gone stale before it is asked.
+   * The known target, and whether it can be confirmed (`stale`). Makes no request. Undefined before the first answer and after
+   * `close()`. Optional: without it, a stale source is only noticed when it is asked.
    */
   readonly known?: Target | undefined;
   /**
-   * How long ago its authority said where the Service points, in milliseconds: a good answer of DNS, a sign of life of the watch. Makes
-   * no request. Undefined before the first answer. A source may leave it out: then nobody sees how old its word is.
+   * How long ago the authority last confirmed the target, in milliseconds: with an answer of DNS or a sign of life of the watch. Makes
+   * no request. Undefined before the first answer. Optional: without it, the age of the target is unknown.
    */
   readonly confirmedMillisAgo?: number | undefined;
-  /** Calls back whenever the target changes (not when only its addresses do). Returns the function that ends it. */
+  /** Calls back when the target changes, but not if only its addresses do. Returns the function that ends it. */
   subscribe(listener: (target: Target) => void): () => void;
   /** Ends subscriptions, timers and queries. Idempotent. */
   close(): Promise<void>;
