@@ -25,11 +25,11 @@ const rooms = {
   manifests: ['validation', 'objects', 'names'],
   dns: ['names', 'events'],
   targets: ['names', 'dns', 'events'],
-  connect: ['targets', 'dns', 'identity', 'names'],
+  connect: ['targets', 'dns', 'identity', 'events', 'names'],
 };
 
 // What a package is imported by: the files of src/ that its `exports` name, apart from those for the siblings.
-const faces = ['index', 'dns', 'events', 'manifests', 'names', 'targets', 'validation'];
+const faces = ['index', 'connect', 'dns', 'events', 'manifests', 'names', 'targets', 'validation', 'agent'];
 const internalFaces = ['internal', 'internal-testing', 'internal-yaml'];
 
 // The files beside the rooms that every room may import. They import nothing but each other.

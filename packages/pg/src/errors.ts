@@ -1,15 +1,17 @@
 import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '@externalname/core';
+import {
+  FailoverTimeoutError as NoServerInTimeError,
+  ConnectTimeoutError as SocketTimeoutError,
+} from '@externalname/core/connect';
 import type { RecentEvent } from './recent-events.ts';
+
+export { TargetRetiredError } from '@externalname/core/connect';
 
 /**
  * The pool found no usable server in time. The statement was not sent, or the server said that it did not run; `cause` is the
  * last failure. Code `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`.
  */
-export class FailoverTimeoutError extends ExternalNameError {
-  /** Nothing ran, so a retry is safe. */
-  override readonly outcome = 'not-executed';
-  /** The time that was allowed, in milliseconds. */
-  readonly timeoutMillis: number;
+export class FailoverTimeoutError extends NoServerInTimeError {
   /** What was tried, the latest last: up to 20 entries, without secrets. */
   readonly recentEvents: readonly RecentEvent[];
 
@@ -18,34 +20,11 @@ export class FailoverTimeoutError extends ExternalNameError {
     timeoutMillis: number,
     options?: ExternalNameErrorOptions & { recentEvents?: readonly RecentEvent[] | undefined },
   ) {
-    super(
-      'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',
-      `${where}: no usable server within ${timeoutMillis} ms (${reasonOf(options?.cause)}); ` +
-        'check where the Service points, and that the server there has the role that targetSessionAttrs asks for',
-      options,
-    );
-    this.timeoutMillis = timeoutMillis;
+    super(where, timeoutMillis, {
+      cause: options?.cause,
+      advice: 'check where the Service points, and that the server there has the role that targetSessionAttrs asks for',
+    });
     this.recentEvents = options?.recentEvents ?? [];
-  }
-}
-
-/** The connection was closed because its Service points elsewhere, or its address has left the target's name. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
-export class TargetRetiredError extends ExternalNameError {
-  /** What is known about the statement that was interrupted. */
-  override readonly outcome: Outcome;
-  /** The host that the connection led to. */
-  readonly target: string;
-
-  constructor(target: string, outcome: Outcome, options?: ExternalNameErrorOptions) {
-    super(
-      'ERR_EXTERNALNAME_TARGET_RETIRED',
-      outcome === 'unknown'
-        ? `connection to ${target} was closed when its drain time ended, with a statement in flight: it is unknown whether the statement ran`
-        : `connection to ${target} was closed because its Service or host name now leads elsewhere: take another one from the pool`,
-      options,
-    );
-    this.target = target;
-    this.outcome = outcome;
   }
 }
 
@@ -111,19 +90,9 @@ export class PasswordRequiredError extends ExternalNameError {
 }
 
 /** A connection attempt got no answer in time; another one may. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
-export class ConnectTimeoutError extends ExternalNameError {
-  /** Nothing ran, so a retry is safe. */
-  override readonly outcome = 'not-executed';
+export class ConnectTimeoutError extends SocketTimeoutError {
   /** What was tried before, if this error ended the wait for a connection. See {@link recentEventsOf}. */
   declare readonly recentEvents?: readonly RecentEvent[];
-
-  constructor(where: string, timeoutMillis: number, options?: ExternalNameErrorOptions) {
-    super(
-      'ERR_EXTERNALNAME_CONNECT_TIMEOUT',
-      `${where} did not complete a connection within ${timeoutMillis} ms`,
-      options,
-    );
-  }
 }
 
 /** The server closed the connection before it was ready. Code `ERR_EXTERNALNAME_CONNECTION_LOST`. */

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 import {
+  allowedTargetsFrom,
   checkMethods,
   checkNumber,
   checkObject,
@@ -332,7 +333,7 @@ function tlsOfHost(probe: pg.Client): TlsMode {
 
 // The variable is set for all pools of a process, but applies only to those whose host can be a Service.
 function targetsFor(options: PoolOptions, environment: NodeJS.ProcessEnv): readonly string[] | 'any' | undefined {
-  const list = listFrom(environment['EXTERNALNAME_ALLOWED_TARGETS']);
+  const list = allowedTargetsFrom(environment);
   if (list === undefined || options.service !== undefined || options.source !== undefined) return list;
   const { connectionString, host } = options;
   const written = connectionString ? hostOf(connectionString) : host;
@@ -342,21 +343,6 @@ function targetsFor(options: PoolOptions, environment: NodeJS.ProcessEnv): reado
 function isTlsSaid({ ssl, connectionString }: PoolOptions, environment: NodeJS.ProcessEnv): boolean {
   const words = parametersOf(connectionString);
   return [ssl, words['sslmode'], words['ssl'], environment['PGSSLMODE']].some((said) => said !== undefined);
-}
-
-function listFrom(text: string | undefined): readonly string[] | 'any' | undefined {
-  if (text === undefined) return undefined;
-  if (text.trim() === 'any') return 'any';
-  const entries = text
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-  if (entries.length > 0) return entries;
-  // A template that was filled with nothing would silently turn the protection off.
-  throw new InvalidArgumentError(
-    'EXTERNALNAME_ALLOWED_TARGETS',
-    'is set but names no host: list the hosts that the Service may lead to, or unset it',
-  );
 }
 
 type NumberOption = {

@@ -27,7 +27,8 @@ export interface ServiceRouteSettings {
   readonly service: string | undefined;
   /** A host that names the Service, or one of the allow-list. */
   readonly host: string | undefined;
-  readonly port: number;
+  /** The port to dial, if the one who asks for endpoints names none. */
+  readonly port?: number | undefined;
   readonly allowedTargets: readonly string[] | 'any' | undefined;
   readonly allowedNetworks: readonly string[] | 'any' | undefined;
   readonly namespace: string | undefined;
@@ -46,7 +47,10 @@ export interface ServiceRoute {
   readonly source: TargetSource;
   readonly policy: TargetPolicy;
   /** The addresses to try, checked against the policy, in the order of preference. */
-  endpoints(target: Target, options: Pick<ResolveOptions, 'fresh' | 'signal'>): Promise<readonly Endpoint[]>;
+  endpoints(
+    target: Target,
+    options: Pick<ResolveOptions, 'fresh' | 'signal'> & { port?: number | undefined },
+  ): Promise<readonly Endpoint[]>;
   /** Races connections to the endpoints; see `raceEndpoints`. */
   race(
     endpoints: readonly Endpoint[],
@@ -74,7 +78,7 @@ export function serviceRoute(
   settings: ServiceRouteSettings,
   dependencies: { clock: Clock; random: Random },
 ): ServiceRoute {
-  const { service, host, port, allowedTargets, allowedNetworks } = settings;
+  const { service, host, allowedTargets, allowedNetworks } = settings;
   const policy = createTargetPolicy({ service, host, allowedTargets, allowedNetworks });
   const dns = sharedDns(settings.dns, dependencies);
   const source = settings.source ?? dnsSource(settings, policy, dns);
@@ -86,6 +90,7 @@ export function serviceRoute(
     async endpoints(target, options) {
       try {
         const { resolver } = dns;
+        const port = options.port ?? settings.port ?? 0;
         return balancer.order(await resolveEndpoints(target, { ...options, resolver, policy, port }));
       } catch (error) {
         throw withWholeChain(error, target);

@@ -5,6 +5,7 @@ import type { IdentityTarget } from './tls-identity.ts';
  * says neither.
  *
  * @param date the wall clock of this machine, which a certificate's validity is compared with
+ * @param option how the caller's option for authorities is called
  * @returns an error with the same `code` (`CERT_HAS_EXPIRED`, `SELF_SIGNED_CERT_IN_CHAIN`, ...) and the given error as its
  * `cause`; or the given error itself if it is about something else
  *
@@ -13,21 +14,26 @@ import type { IdentityTarget } from './tls-identity.ts';
  * socket.on('error', (error) => log(explainCertificateFailure(target, error).message));
  * ```
  */
-export function explainCertificateFailure(target: IdentityTarget, error: unknown, date: Date = new Date()): unknown {
+export function explainCertificateFailure(
+  target: IdentityTarget,
+  error: unknown,
+  date: Date = new Date(),
+  option = 'ssl.ca',
+): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
   const hint = Object.hasOwn(hints, error.code) ? hints[error.code] : undefined;
   if (hint === undefined) return error;
-  const message = `${target.externalName}: the certificate of the server ${hint(date.toISOString())} (${error.message})`;
+  const message = `${target.externalName}: the certificate of the server ${hint(date.toISOString(), option)} (${error.message})`;
   return Object.assign(new Error(message, { cause: error }), { code: error.code });
 }
 
-const untrusted = () =>
-  'was issued by an authority that is not trusted here. Give the certificate of that authority as ssl.ca, with all intermediate ones';
-const selfSigned = () =>
-  'was signed by the server itself. Give that certificate as ssl.ca, or give the server one from an authority that is trusted here';
+const untrusted = (_now: string, option: string) =>
+  `was issued by an authority that is not trusted here. Give the certificate of that authority as ${option}, with all intermediate ones`;
+const selfSigned = (_now: string, option: string) =>
+  `was signed by the server itself. Give that certificate as ${option}, or give the server one from an authority that is trusted here`;
 
 // Codes: OpenSSL, X509_STORE_CTX_get_error(3), as Node.js names them.
-const hints: Readonly<Record<string, (now: string) => string>> = {
+const hints: Readonly<Record<string, (now: string, option: string) => string>> = {
   CERT_NOT_YET_VALID: (now) =>
     `is not valid yet. The clock of this machine says ${now}: set it if it is slow, or wait until the certificate is valid`,
   CERT_HAS_EXPIRED: (now) =>

@@ -7,7 +7,7 @@ import type { PoolSettings } from '../options.ts';
 import { copyOfTls } from '../settings/tls.ts';
 
 /** How a pool gets from the given name to servers: core's sockets, and TLS as `pg` needs it. */
-export interface ServiceDialer extends ServiceRoute, Dialer {}
+export interface ServiceDialer extends Omit<ServiceRoute, 'endpoints'>, Dialer {}
 
 /**
  * Puts together the route of a pool that follows a Service.

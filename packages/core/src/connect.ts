@@ -1,0 +1,18 @@
+export {
+  type ConnectOptions,
+  ConnectTimeoutError,
+  type ConnectTlsOptions,
+  connect,
+  connectTls,
+  FailoverTimeoutError,
+  type LazySocket,
+  type LazySocketOptions,
+  lazySocket,
+  type ServiceOptions,
+  type ServiceSwitchEvent,
+  type ServiceTlsOptions,
+  serviceSwitched,
+  type TargetNotFollowedEvent,
+  TargetRetiredError,
+  targetNotFollowed,
+} from './connect/index.ts';

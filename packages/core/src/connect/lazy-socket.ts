@@ -1,0 +1,135 @@
+import type net from 'node:net';
+import { Duplex } from 'node:stream';
+import { connect, connectTls } from './connect.ts';
+import { type ConnectOptions, type ConnectTlsOptions, checkConnectOptions, serviceSettings } from './options.ts';
+
+/**
+ * A stream that is there at once and connected later: for drivers whose `stream` option is a function that must return one (mysql2). What
+ * is written meanwhile is sent when the socket is there. Emits `connect`, or `error` with what {@link connect} raises.
+ *
+ * `tls: false` is for protocols that begin in the clear and turn to TLS by themselves.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+ *
+ * @example
+ * ```ts
+ * const stream = () => lazySocket({ service: 'webscaler-mysql', port: 3306, tls: false, allowedTargets: ['mysql-a.example.com'] });
+ * ```
+ */
+export function lazySocket(options: LazySocketOptions): LazySocket {
+  const { tls, ...others } = options;
+  const connectOptions = tls === false || tls === undefined ? others : { ...others, tls };
+  checkConnectOptions(connectOptions);
+  serviceSettings(connectOptions);
+  const open = tls === false ? connect : connectTls;
+  return new Lazy((signal) => open({ ...connectOptions, signal: signalOf(signal, options.signal) }));
+}
+
+/** Options of {@link lazySocket}. */
+export interface LazySocketOptions extends ConnectOptions {
+  /** TLS options; `false` for a socket in the clear. @defaultValue verified TLS */
+  tls?: ConnectTlsOptions['tls'] | false;
+}
+
+/** What {@link lazySocket} returns: a Duplex with what drivers ask of a socket. What is set before it is connected holds afterwards. */
+export interface LazySocket extends Duplex {
+  /** As of `net.Socket`. */
+  setNoDelay(noDelay?: boolean): this;
+  /** As of `net.Socket`. */
+  setKeepAlive(enable?: boolean, initialDelay?: number): this;
+  /** As of `net.Socket`. */
+  setTimeout(timeoutMillis: number, listener?: () => void): this;
+  /** As of `net.Socket`. */
+  ref(): this;
+  /** As of `net.Socket`. */
+  unref(): this;
+}
+
+class Lazy extends Duplex implements LazySocket {
+  readonly #opening = new AbortController();
+  readonly #open: (signal: AbortSignal) => Promise<net.Socket>;
+  #socket: net.Socket | undefined;
+  #waiting: ((socket: net.Socket) => void)[] = [];
+
+  constructor(open: (signal: AbortSignal) => Promise<net.Socket>) {
+    super({ allowHalfOpen: true });
+    this.#open = open;
+    // In a turn of its own, when the fields are there and the driver listens.
+    setImmediate(() => this.#begin());
+  }
+
+  setNoDelay(noDelay?: boolean): this {
+    return this.#later((socket) => socket.setNoDelay(noDelay));
+  }
+
+  setKeepAlive(enable?: boolean, initialDelay?: number): this {
+    return this.#later((socket) => socket.setKeepAlive(enable, initialDelay));
+  }
+
+  setTimeout(timeoutMillis: number, listener?: () => void): this {
+    if (listener !== undefined) this.once('timeout', listener);
+    return this.#later((socket) => socket.setTimeout(timeoutMillis));
+  }
+
+  ref(): this {
+    return this.#later((socket) => socket.ref());
+  }
+
+  unref(): this {
+    return this.#later((socket) => socket.unref());
+  }
+
+  override _read(): void {
+    this.#socket?.resume();
+  }
+
+  override _write(chunk: Buffer, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#later((socket) => socket.write(chunk, encoding, callback));
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#later((socket) => socket.end(() => callback()));
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#opening.abort(error ?? undefined);
+    this.#waiting = [];
+    this.#socket?.destroy();
+    callback(error);
+  }
+
+  #begin(): void {
+    if (this.destroyed) return;
+    this.#open(this.#opening.signal).then(
+      (socket) => this.#connected(socket),
+      (error: Error) => this.destroy(error),
+    );
+  }
+
+  #connected(socket: net.Socket): void {
+    if (this.destroyed) {
+      socket.destroy();
+      return;
+    }
+    this.#socket = socket;
+    socket.on('data', (chunk) => {
+      if (!this.push(chunk)) socket.pause();
+    });
+    socket.on('end', () => this.push(null));
+    socket.on('timeout', () => this.emit('timeout'));
+    socket.on('error', (error) => this.destroy(error));
+    socket.on('close', () => this.destroy());
+    for (const act of this.#waiting.splice(0)) act(socket);
+    this.emit('connect');
+  }
+
+  #later(act: (socket: net.Socket) => unknown): this {
+    if (this.#socket === undefined) this.#waiting.push(act);
+    else act(this.#socket);
+    return this;
+  }
+}
+
+function signalOf(own: AbortSignal, given: AbortSignal | undefined): AbortSignal {
+  return given === undefined ? own : AbortSignal.any([own, given]);
+}

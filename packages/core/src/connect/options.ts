@@ -1,0 +1,192 @@
+import type { ConnectionOptions } from 'node:tls';
+import type { WaitOptions } from '../deadline.ts';
+import type { DnsResolverOptions, Resolver } from '../dns/index.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import { checkObject, ownOptions } from '../input.ts';
+import { parseServiceReference } from '../names/index.ts';
+import {
+  aFunction,
+  aNumber,
+  anObjectWith,
+  anything,
+  aSignal,
+  aText,
+  checkOptions,
+  either,
+  listOf,
+  oneOf,
+  optional,
+} from '../shape.ts';
+import type { Target, TargetSource } from '../targets/index.ts';
+
+/** Which Service, and what it may lead to: what everything that connects through one takes. */
+export interface ServiceOptions {
+  /** The ExternalName Service: `webscaler-manual`, `webscaler-manual.default`, or a longer form of the same. */
+  service: string;
+  /**
+   * The hosts that the Service may lead to: exact names, or `*.` and a domain for exactly one label before it. `'any'` trusts
+   * whoever can edit the Service.
+   * @defaultValue the comma-separated list in `EXTERNALNAME_ALLOWED_TARGETS`; without one, nothing is connected
+   */
+  allowedTargets?: readonly string[] | 'any' | undefined;
+  /**
+   * The networks that the hosts' addresses must be in, as CIDR blocks; `'any'` lifts every check of addresses.
+   * @defaultValue every network but loopback, link-local, metadata and the like
+   */
+  allowedNetworks?: readonly string[] | 'any' | undefined;
+  /** Namespace of the Service if its name does not say it. @defaultValue that of the pod, else `default` */
+  namespace?: string | undefined;
+  /** The cluster's DNS domain. @defaultValue found in resolv.conf, else `cluster.local` */
+  clusterDomain?: string | undefined;
+  /** How it is learned where the Service points. Yours to close. @defaultValue DNS */
+  source?: TargetSource | undefined;
+  /** Settings of the DNS resolver, or a resolver of yours, which stays yours to close. @defaultValue resolv.conf */
+  dns?: DnsResolverOptions | Resolver | undefined;
+  /** Longest time for a target to give a connection, over all its addresses, TLS included. Milliseconds. @defaultValue 5000 */
+  attemptTimeoutMillis?: number | undefined;
+}
+
+/** Options of {@link connect}. */
+export interface ConnectOptions extends ServiceOptions, WaitOptions {
+  /** The port to connect to, 1 to 65535: an ExternalName Service has none. */
+  port: number;
+  /** Longest time until the socket is there, DNS included. Milliseconds. @defaultValue 10000 */
+  timeoutMillis?: number | undefined;
+  /**
+   * What becomes of the socket when the Service comes to point elsewhere, and a server answers there. `'close'` destroys it with a
+   * `TargetRetiredError`, so that a driver that reconnects comes to the new server. `'keep'` leaves it. A function is called with
+   * the new target, and ends the socket in its own way. @defaultValue `'close'`
+   */
+  onSwitch?: 'close' | 'keep' | ((target: Target) => void) | undefined;
+}
+
+/** Options of {@link connectTls}. */
+export interface ConnectTlsOptions extends ConnectOptions {
+  /** The authorities that are trusted, a certificate of the client, versions and ciphers. */
+  tls?: ServiceTlsOptions | undefined;
+}
+
+/**
+ * What of `tls.connect`'s options may be chosen. Whom the certificate must name is not among them: that is the host that the Service
+ * points to.
+ */
+export type ServiceTlsOptions = Pick<ConnectionOptions, (typeof tlsOptionNames)[number]>;
+
+const tlsOptionNames = [
+  'ca',
+  'cert',
+  'key',
+  'passphrase',
+  'pfx',
+  'crl',
+  'minVersion',
+  'maxVersion',
+  'ciphers',
+  'ecdhCurve',
+  'sigalgs',
+  'ALPNProtocols',
+] as const;
+
+/**
+ * What the rest works with: checked and complete.
+ *
+ * @internal
+ */
+export interface ServiceSettings {
+  readonly service: string;
+  readonly host: undefined;
+  readonly allowedTargets: readonly string[] | 'any' | undefined;
+  readonly allowedNetworks: readonly string[] | 'any' | undefined;
+  readonly namespace: string | undefined;
+  readonly clusterDomain: string | undefined;
+  readonly source: TargetSource | undefined;
+  readonly dns: DnsResolverOptions | Resolver | undefined;
+  readonly attemptTimeoutMillis: number;
+}
+
+/**
+ * Checks the options that all share. Makes no request.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
+ *
+ * @internal
+ */
+export function serviceSettings(given: ServiceOptions, environment: NodeJS.ProcessEnv = process.env): ServiceSettings {
+  checkOptions(given, serviceShapes);
+  const options = ownOptions(given);
+  parseServiceReference(options.service);
+  return {
+    service: options.service,
+    host: undefined,
+    allowedTargets: options.allowedTargets ?? allowedTargetsFrom(environment),
+    allowedNetworks: options.allowedNetworks,
+    namespace: options.namespace,
+    clusterDomain: options.clusterDomain,
+    source: options.source,
+    dns: options.dns,
+    attemptTimeoutMillis: options.attemptTimeoutMillis ?? 5_000,
+  };
+}
+
+/**
+ * The allow-list of the environment.
+ *
+ * @throws InvalidArgumentError if the variable is there and empty: a template that was filled with nothing would turn the protection off
+ *
+ * @internal
+ */
+export function allowedTargetsFrom(environment: NodeJS.ProcessEnv): readonly string[] | 'any' | undefined {
+  const text = environment['EXTERNALNAME_ALLOWED_TARGETS'];
+  if (text === undefined) return undefined;
+  if (text.trim() === 'any') return 'any';
+  const entries = text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+  if (entries.length > 0) return entries;
+  throw new InvalidArgumentError(
+    'EXTERNALNAME_ALLOWED_TARGETS',
+    'is set but names no host: list the hosts that the Service may lead to, or unset it',
+  );
+}
+
+/** @internal */
+export function checkConnectOptions(options: ConnectTlsOptions): void {
+  checkOptions(options, {
+    port: aPort,
+    timeoutMillis: optional(aNumber({ least: 1 })),
+    onSwitch: optional(either(oneOf('close', 'keep'), aFunction)),
+    signal: aSignal,
+  });
+  checkTlsOptions(options.tls);
+}
+
+/**
+ * @throws InvalidArgumentError for an option that would weaken the check of the server, or that nothing reads
+ *
+ * @internal
+ */
+export function checkTlsOptions(tls: ServiceTlsOptions | undefined): void {
+  if (tls === undefined) return;
+  checkObject('tls', tls);
+  const names: readonly string[] = tlsOptionNames;
+  const other = Object.keys(tls).find((name) => !names.includes(name));
+  if (other === undefined) return;
+  throw new InvalidArgumentError(
+    `tls.${other}`,
+    `is not an option here: the server is verified for the host that the Service points to. Choose from ${names.join(', ')}`,
+  );
+}
+
+const aPort = aNumber({ least: 1, most: 65_535, whole: true });
+
+const serviceShapes = {
+  service: aText,
+  allowedTargets: optional(either(oneOf('any'), listOf(aText))),
+  allowedNetworks: optional(either(oneOf('any'), listOf(aText))),
+  namespace: optional(aText),
+  clusterDomain: optional(aText),
+  source: optional(anObjectWith('current', 'subscribe', 'close')),
+  dns: optional(anything),
+  attemptTimeoutMillis: optional(aNumber({ least: 1 })),
+};

@@ -1,0 +1,324 @@
+import type net from 'node:net';
+import tls from 'node:tls';
+import { inBackground } from '../background.ts';
+import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts';
+import { abortable, sleep, type WaitOptions, withDeadline } from '../deadline.ts';
+import { ResolutionError } from '../dns/index.ts';
+import { ClosedError, isExternalNameError } from '../errors.ts';
+import { explainCertificateFailure, tlsIdentity } from '../identity/index.ts';
+import { type Endpoint, NoEndpointError, type Target } from '../targets/index.ts';
+import { describeEndpoint, dial } from './dial.ts';
+import { ConnectTimeoutError } from './errors.ts';
+import { serviceSwitched, targetNotFollowed } from './events.ts';
+import type { ServiceSettings, ServiceTlsOptions } from './options.ts';
+import { SharedSecureContext } from './secure-context.ts';
+import { type ServiceRoute, serviceRoute } from './service-route.ts';
+import { isCertificateFailure, recordOutcome, socketFailure } from './socket-failure.ts';
+import { TargetFollower } from './target-follower.ts';
+
+/**
+ * A socket to open: to which port, and whether the server must prove itself.
+ *
+ * @internal
+ */
+export interface SocketWanted {
+  readonly port: number;
+  /** `undefined` for a socket in the clear. */
+  readonly tls: ServiceTlsOptions | undefined;
+}
+
+/**
+ * Told, outside every call, that sockets go to another target from now on.
+ *
+ * @internal
+ */
+export type SwitchListener = (target: Target, previous: Target) => void;
+
+/**
+ * Opens verified sockets to wherever a Service points, and follows where that is. A new target is tried first, with one connection,
+ * while the current one goes on serving; see {@link TargetFollower}.
+ *
+ * @internal
+ */
+export class ServiceConnector {
+  readonly #settings: ServiceSettings;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #route: ServiceRoute;
+  readonly #follower: TargetFollower;
+  readonly #secureContext = new SharedSecureContext();
+  readonly #closing = new AbortController();
+  readonly #onSwitch: SwitchListener;
+  /** What was opened last: how a new target is tried. */
+  #wanted: SocketWanted | undefined;
+  #serving = true;
+  #everServed = false;
+  #recovery: Recovery | undefined;
+
+  /**
+   * Starts nothing.
+   *
+   * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+   */
+  constructor(settings: ServiceSettings, onSwitch: SwitchListener = () => undefined, dependencies = system) {
+    this.#settings = settings;
+    this.#clock = dependencies.clock;
+    this.#random = dependencies.random;
+    this.#onSwitch = onSwitch;
+    this.#route = serviceRoute(settings, dependencies);
+    this.#follower = new TargetFollower(
+      { source: this.#route.source, policy: this.#route.policy, vetIntervalMillis: shortestPauseMillis * 3 },
+      {
+        vet: async (target, signal) => void (await this.#probe(target, signal)),
+        judge: socketFailure,
+        move: (target, previous) => this.#move(target, previous),
+        currentServes: () => this.#serving,
+        refused: (target, error) => {
+          const stays = this.target?.externalName;
+          targetNotFollowed.publish(() => ({ name: settings.service, target: target.externalName, stays, error }));
+        },
+      },
+      dependencies.clock,
+    );
+  }
+
+  /** Where sockets go now; `undefined` before the first answer. */
+  get target(): Target | undefined {
+    return this.#follower.target;
+  }
+
+  /** Whether nothing speaks against the current target. */
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  /**
+   * The current target; asks the source if none is known yet.
+   *
+   * @throws what the source or the policy raises
+   */
+  current(signal: AbortSignal): Promise<Target> {
+    if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
+    return this.#follower.current(signal);
+  }
+
+  /**
+   * Opens a socket to the target: its addresses are asked for, held against the policy, and raced, with the TLS handshake, in which the
+   * server proves the target's name, as part of the race.
+   *
+   * @throws ResolutionError, the policy's errors, or NoEndpointError with one entry an address. The error of the only address is raised
+   * as it is, and so is one that all addresses have in common.
+   */
+  async open(target: Target, wanted: SocketWanted, { signal }: WaitOptions = {}): Promise<net.Socket> {
+    this.#wanted = wanted;
+    try {
+      const socket = await this.#connect(target, wanted, signal);
+      if (target.externalName === this.target?.externalName) this.#served();
+      return socket;
+    } catch (error) {
+      if (signal?.aborted || this.#closing.signal.aborted) throw error;
+      recordOutcome(error, 'not-executed');
+      if (target.externalName === this.target?.externalName) this.#lost();
+      throw error;
+    }
+  }
+
+  /** Whether another attempt may help after what `open` or `current` raised. */
+  isWorthAnother(error: unknown): boolean {
+    if (this.#closing.signal.aborted || (isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_CLOSED'))
+      return false;
+    const { kind, isLasting } = socketFailure(error);
+    if (kind !== 'name' || this.#everServed) return !isLasting;
+    // At the start, "no such host" is a mistake to report; "no server answers" may pass.
+    return error instanceof ResolutionError && error.failure === 'unavailable';
+  }
+
+  /**
+   * Resolves when a socket to the current target could be opened again, or sockets go to another one. However many wait, one attempt is
+   * made at a time; it ends with the last of them.
+   */
+  async recovered(signal: AbortSignal): Promise<void> {
+    this.#closing.signal.throwIfAborted();
+    this.#recovery ??= this.#beginRecovery();
+    const recovery = this.#recovery;
+    recovery.waiting += 1;
+    try {
+      await abortable(recovery.over, signal);
+    } finally {
+      recovery.waiting -= 1;
+    }
+  }
+
+  /** Asks past every cache where the Service points. */
+  suspect(): void {
+    this.#lost();
+  }
+
+  /** Ends what follows the Service, and every attempt. Sockets that were opened stay. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort(new ClosedError(`the way to ${this.#settings.service}`));
+    this.#follower.close();
+    this.#recovery?.end();
+    await this.#route.close();
+  }
+
+  #move(target: Target, previous: Target | undefined): void {
+    this.#serving = true;
+    if (previous === undefined) return;
+    const { service: name } = this.#settings;
+    const { source, externalName: to } = target;
+    serviceSwitched.publish(() => ({ name, from: previous.externalName, to, source }));
+    this.#onSwitch(target, previous);
+    this.#recovery?.end();
+  }
+
+  #served(): void {
+    this.#serving = true;
+    this.#everServed = true;
+  }
+
+  #lost(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#serving = false;
+    this.#follower.currentLost();
+    // Never rejects: a new target arrives by itself.
+    this.#follower.refresh().catch(() => undefined);
+  }
+
+  #beginRecovery(): Recovery {
+    let end = () => {};
+    const over = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const recovery: Recovery = {
+      waiting: 0,
+      over,
+      end: () => {
+        if (this.#recovery === recovery) this.#recovery = undefined;
+        end();
+      },
+    };
+    // Never rejects.
+    inBackground(() => this.#recover(recovery)).catch(() => undefined);
+    return recovery;
+  }
+
+  async #recover(recovery: Recovery): Promise<void> {
+    const { signal } = this.#closing;
+    let pauseMillis = shortestPauseMillis;
+    try {
+      do {
+        await sleep(pauseMillis * (0.5 + this.#random()), { signal, clock: this.#clock, background: true });
+        pauseMillis = Math.min(pauseMillis * 2, longestPauseMillis);
+        if (this.#recovery !== recovery) return;
+        try {
+          await this.#probe(await this.current(signal), signal);
+          this.#served();
+          return;
+        } catch (error) {
+          // Those who wait meet the same, and tell their callers.
+          if (!this.isWorthAnother(error)) return;
+          this.#lost();
+        }
+      } while (recovery.waiting > 0);
+    } finally {
+      recovery.end();
+    }
+  }
+
+  async #probe(target: Target, signal: AbortSignal): Promise<void> {
+    const wanted = this.#wanted;
+    if (wanted === undefined) return;
+    const socket = await this.#connect(target, wanted, signal);
+    socket.destroy();
+  }
+
+  async #connect(target: Target, wanted: SocketWanted, signal: AbortSignal | undefined): Promise<net.Socket> {
+    const { attemptTimeoutMillis: timeoutMillis } = this.#settings;
+    const attempt = async (inner: AbortSignal) => {
+      const endpoints = await this.#route.endpoints(target, { signal: inner, port: wanted.port });
+      const tried = (endpoint: Endpoint, each: AbortSignal) => this.#connectTo(endpoint, wanted, each);
+      try {
+        const { endpoint, socket } = await this.#route.race(endpoints, tried, inner);
+        this.#route.report(endpoint, false);
+        return socket;
+      } catch (error) {
+        for (const endpoint of endpoints) this.#route.report(endpoint, true);
+        throw commonFailure(error);
+      }
+    };
+    const { signal: closing } = this.#closing;
+    return await withDeadline(attempt, {
+      signal: signal === undefined ? closing : AbortSignal.any([signal, closing]),
+      timeoutMillis,
+      clock: this.#clock,
+      onTimeout: () => new ConnectTimeoutError(`${target.externalName}:${wanted.port}`, timeoutMillis),
+    });
+  }
+
+  async #connectTo(endpoint: Endpoint, wanted: SocketWanted, signal: AbortSignal): Promise<net.Socket> {
+    const raw = await dial({ host: endpoint.address, port: endpoint.port, noDelay: true }, signal);
+    if (wanted.tls === undefined) return raw;
+    return await this.#secure(raw, endpoint, wanted.tls, signal);
+  }
+
+  #secure(
+    raw: net.Socket,
+    endpoint: Endpoint,
+    options: ServiceTlsOptions,
+    signal: AbortSignal,
+  ): Promise<tls.TLSSocket> {
+    const { target } = endpoint;
+    const secureContext = this.#secureContext.of(options);
+    return new Promise((resolve, reject) => {
+      const socket = tls.connect({
+        ...options,
+        ...(secureContext && { secureContext }),
+        ...tlsIdentity(target),
+        rejectUnauthorized: true,
+        socket: raw,
+      });
+      // Between the handshake and whatever takes it over, an error must not bring the process down.
+      socket.on('error', () => {});
+      const settle = () => {
+        signal.removeEventListener('abort', abort);
+        socket.off('error', fail).off('close', ended).off('secureConnect', secured);
+      };
+      const secured = () => {
+        settle();
+        resolve(socket);
+      };
+      const fail = (error: Error) => {
+        settle();
+        socket.destroy();
+        reject(explainCertificateFailure(target, error, this.#clock.date(), 'tls.ca'));
+      };
+      const ended = () =>
+        fail(new Error(`${describeEndpoint(endpoint)} closed the connection during the TLS handshake`));
+      const abort = () => fail(signal.reason as Error);
+      socket.on('error', fail).on('close', ended).on('secureConnect', secured);
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+    });
+  }
+}
+
+/** Those who wait for a target to serve again. */
+interface Recovery {
+  waiting: number;
+  readonly over: Promise<void>;
+  readonly end: () => void;
+}
+
+// A certificate that has expired has done so at each address: the reader wants to know that, and not how many addresses there are.
+function commonFailure(error: unknown): unknown {
+  if (!(error instanceof NoEndpointError)) return error;
+  const [first, ...others] = error.failures.map((failure) => failure.error);
+  if (others.length === 0) return first ?? error;
+  return [first, ...others].every(isCertificateFailure) ? first : error;
+}
+
+const system: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom };
+const shortestPauseMillis = 100;
+const longestPauseMillis = 1_000;

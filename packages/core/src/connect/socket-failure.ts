@@ -1,0 +1,56 @@
+import { ResolutionError } from '../dns/index.ts';
+import { isExternalNameError, type Outcome } from '../errors.ts';
+import type { CandidateFailure } from './target-follower.ts';
+
+/**
+ * Writes down what is known of the work, on an error of anybody's. What was written down first stays, as it was nearer to the socket.
+ *
+ * @internal
+ */
+export function recordOutcome(error: unknown, outcome: Outcome): void {
+  if (!(error instanceof Error) || !Object.isExtensible(error)) return;
+  if ((error as { outcome?: unknown }).outcome !== undefined) return;
+  Object.defineProperty(error, 'outcome', { value: outcome, enumerable: false, configurable: true, writable: true });
+}
+
+/**
+ * What it says of a target that no socket to it could be opened.
+ *
+ * @internal
+ */
+export function socketFailure(error: unknown): CandidateFailure {
+  if (isExternalNameError(error) && error.cause instanceof AggregateError && error.code.endsWith('_NO_ENDPOINT')) {
+    const failures = error.cause.errors.map(socketFailure);
+    return failures.find(({ verdict }) => verdict !== 'unfit') ?? failures[0] ?? noAnswer;
+  }
+  if (error instanceof ResolutionError) return { kind: 'name', verdict: 'unfit', isLasting: false };
+  const code = codeOf(error);
+  if (refusals.has(code)) return { kind: 'policy', verdict: 'unfit', isLasting: true };
+  if (isCertificateFailure(error)) return { kind: 'identity', verdict: 'unfit', isLasting: true };
+  return noAnswer;
+}
+
+/**
+ * Whether it is the server's certificate that was not accepted.
+ *
+ * @internal
+ */
+export function isCertificateFailure(error: unknown): boolean {
+  return /^(ERR_EXTERNALNAME_TLS_|CERT_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/.test(
+    codeOf(error),
+  );
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
+}
+
+const noAnswer: CandidateFailure = { kind: 'no-answer', verdict: 'no-answer', isLasting: false };
+
+const refusals: ReadonlySet<string> = new Set([
+  'ERR_EXTERNALNAME_TARGET_REFUSED',
+  'ERR_EXTERNALNAME_TARGET_IS_ADDRESS',
+  'ERR_EXTERNALNAME_ADDRESS_REFUSED',
+  'ERR_EXTERNALNAME_INVALID_ARGUMENT',
+]);
