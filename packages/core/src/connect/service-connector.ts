@@ -6,9 +6,10 @@ import { abortable, sleep, type WaitOptions, withDeadline } from '../deadline.ts
 import { ResolutionError } from '../dns/index.ts';
 import { ClosedError, isExternalNameError } from '../errors.ts';
 import { explainCertificateFailure, tlsIdentity } from '../identity/index.ts';
+import type { ClusterContext } from '../names/index.ts';
 import { type Endpoint, NoEndpointError, type Target } from '../targets/index.ts';
 import { describeEndpoint, dial } from './dial.ts';
-import { ConnectTimeoutError } from './errors.ts';
+import { ConnectTimeoutError, FailoverTimeoutError } from './errors.ts';
 import { serviceSwitched, targetNotFollowed } from './events.ts';
 import type { ServiceSettings, ServiceTlsOptions } from './options.ts';
 import { SharedSecureContext } from './secure-context.ts';
@@ -88,9 +89,9 @@ export class ServiceConnector {
     return this.#follower.target;
   }
 
-  /** Whether nothing speaks against the current target. */
-  get serving(): boolean {
-    return this.#serving;
+  /** What completes a short name of the Service. */
+  get context(): ClusterContext {
+    return this.#route.context;
   }
 
   /**
@@ -124,8 +125,39 @@ export class ServiceConnector {
     }
   }
 
-  /** Whether another attempt may help after what `open` or `current` raised. */
-  isWorthAnother(error: unknown): boolean {
+  /**
+   * Makes an attempt, which may end with what `open` and `current` raise, again and again for as long as another one may help; in between
+   * it waits until a server is there again.
+   *
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` when the time is up; 0 makes one attempt, and raises its error
+   */
+  async persist<T>(
+    attempt: (signal: AbortSignal) => Promise<T>,
+    { signal, timeoutMillis }: WaitOptions & { timeoutMillis: number },
+  ): Promise<T> {
+    let cause: unknown;
+    const work = async (inner: AbortSignal) => {
+      for (;;) {
+        try {
+          return await attempt(inner);
+        } catch (error) {
+          inner.throwIfAborted();
+          if (timeoutMillis === 0 || !this.#isWorthAnother(error)) throw error;
+          cause = error;
+        }
+        await this.#recovered(inner);
+      }
+    };
+    return await withDeadline(work, {
+      signal,
+      timeoutMillis: timeoutMillis === 0 ? Number.POSITIVE_INFINITY : timeoutMillis,
+      clock: this.#clock,
+      onTimeout: () => new FailoverTimeoutError(this.#settings.service, timeoutMillis, { cause }),
+    });
+  }
+
+  // After what `open` or `current` raised.
+  #isWorthAnother(error: unknown): boolean {
     if (this.#closing.signal.aborted || (isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_CLOSED'))
       return false;
     const { kind, isLasting } = socketFailure(error);
@@ -134,11 +166,9 @@ export class ServiceConnector {
     return error instanceof ResolutionError && error.failure === 'unavailable';
   }
 
-  /**
-   * Resolves when a socket to the current target could be opened again, or sockets go to another one. However many wait, one attempt is
-   * made at a time; it ends with the last of them.
-   */
-  async recovered(signal: AbortSignal): Promise<void> {
+  // Resolves when a socket to the current target could be opened again, or sockets go to another one. However many wait, one attempt is
+  // made at a time; it ends with the last of them.
+  async #recovered(signal: AbortSignal): Promise<void> {
     this.#closing.signal.throwIfAborted();
     this.#recovery ??= this.#beginRecovery();
     const recovery = this.#recovery;
@@ -150,7 +180,7 @@ export class ServiceConnector {
     }
   }
 
-  /** Asks past every cache where the Service points. */
+  /** A connection broke: asks past every cache where the Service points. */
   suspect(): void {
     this.#lost();
   }
@@ -218,7 +248,7 @@ export class ServiceConnector {
           return;
         } catch (error) {
           // Those who wait meet the same, and tell their callers.
-          if (!this.isWorthAnother(error)) return;
+          if (!this.#isWorthAnother(error)) return;
           this.#lost();
         }
       } while (recovery.waiting > 0);

@@ -2,7 +2,12 @@ import type net from 'node:net';
 import type { Clock, Random } from '../clock.ts';
 import { type DnsResolverOptions, ResolutionError, type ResolveOptions, type Resolver } from '../dns/index.ts';
 import { InvalidArgumentError } from '../errors.ts';
-import { discoverClusterContext, parseServiceReference, type ServiceReference } from '../names/index.ts';
+import {
+  type ClusterContext,
+  discoverClusterContext,
+  parseServiceReference,
+  type ServiceReference,
+} from '../names/index.ts';
 import {
   type AddressUser,
   Balancer,
@@ -46,6 +51,8 @@ export interface ServiceRouteSettings {
 export interface ServiceRoute {
   readonly source: TargetSource;
   readonly policy: TargetPolicy;
+  /** What completes a short name of the Service. */
+  readonly context: ClusterContext;
   /** The addresses to try, checked against the policy, in the order of preference. */
   endpoints(
     target: Target,
@@ -81,12 +88,18 @@ export function serviceRoute(
   const { service, host, allowedTargets, allowedNetworks } = settings;
   const policy = createTargetPolicy({ service, host, allowedTargets, allowedNetworks });
   const dns = sharedDns(settings.dns, dependencies);
-  const source = settings.source ?? dnsSource(settings, policy, dns);
+  const found = discoverClusterContext({ searchDomains: dns.searchDomains });
+  const context = {
+    namespace: settings.namespace ?? found.namespace,
+    clusterDomain: settings.clusterDomain ?? found.clusterDomain,
+  };
+  const source = settings.source ?? dnsSource(settings, policy, dns, context);
   const balancer = new Balancer({}, dependencies);
 
   return {
     source,
     policy,
+    context,
     async endpoints(target, options) {
       try {
         const { resolver } = dns;
@@ -132,19 +145,20 @@ function sharedDns(
   }
 }
 
-function dnsSource(settings: ServiceRouteSettings, policy: TargetPolicy, dns: SharedDns): TargetSource {
-  const context = discoverClusterContext({ searchDomains: dns.searchDomains });
-  const clusterDomain = settings.clusterDomain ?? context.clusterDomain;
-  const namespace = settings.namespace ?? context.namespace;
-  const followed = followedName(settings, policy, { namespace, clusterDomain });
-  return dns.follow({ ...followed, clusterDomain });
+function dnsSource(
+  settings: ServiceRouteSettings,
+  policy: TargetPolicy,
+  dns: SharedDns,
+  context: ClusterContext,
+): TargetSource {
+  return dns.follow({ ...followedName(settings, policy, context), clusterDomain: context.clusterDomain });
 }
 
 // A host that stands on the allow-list itself is a host; any other is the name of a Service.
 function followedName(
   settings: ServiceRouteSettings,
   policy: TargetPolicy,
-  defaults: { namespace: string; clusterDomain: string },
+  defaults: ClusterContext,
 ): { name: string } | { service: ServiceReference } {
   const { service, host } = settings;
   if (service !== undefined) return { service: parseServiceReference(service, defaults) };

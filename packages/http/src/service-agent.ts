@@ -1,0 +1,210 @@
+import http from 'node:http';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import { InvalidArgumentError, type Target } from '@externalname/core';
+import { checkOptions, oneOf, optional, ServiceConnector } from '@externalname/core/internal';
+import { authority, type HttpOptions, type HttpSettings, httpSettings, ServiceUrls } from './options.ts';
+
+/** Options of {@link createAgent}. Those of `http.Agent` have its names, meanings and defaults, but for `keepAlive`. */
+export interface AgentOptions
+  extends HttpOptions,
+    Pick<http.AgentOptions, 'maxSockets' | 'maxFreeSockets' | 'maxTotalSockets' | 'scheduling' | 'timeout'> {
+  /** `'http:'` makes an agent for `node:http`, whose requests leave the cluster in the clear. @defaultValue `'https:'` */
+  protocol?: 'https:' | 'http:' | undefined;
+  /** Whether a connection is kept for the next request. @defaultValue true */
+  keepAlive?: boolean | undefined;
+}
+
+/** What {@link createAgent} returns. */
+export interface ServiceAgent extends http.Agent, AsyncDisposable {
+  /** Where requests go now; `undefined` before the first one. */
+  readonly target: Target | undefined;
+  /** Ends idle connections and what follows the Service. Requests in flight finish, new ones are refused. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes an agent for `node:https`, and for what is built on it: axios, got, `ws`, SDKs of clouds. Requests to the Service's name go to
+ * the host that it points to, over TLS that verifies that host.
+ *
+ * After a switch idle connections are closed, requests in flight finish, and new ones go to the new host.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
+ *
+ * @example
+ * ```ts
+ * const agent = createAgent({ service: 'webscaler-manual', allowedTargets: ['httpbin.org'] });
+ * https.get('https://webscaler-manual/anything?test=value', { agent }, (response) => response.pipe(process.stdout));
+ * ```
+ */
+export function createAgent(options: AgentOptions): ServiceAgent {
+  const settings = httpSettings(options);
+  checkOptions(options, { protocol: optional(oneOf('https:', 'http:')) });
+  const { maxSockets, maxFreeSockets, maxTotalSockets, scheduling, timeout, keepAlive = true } = options;
+  const own = { keepAlive, maxSockets, maxFreeSockets, maxTotalSockets, scheduling, timeout };
+  const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+  return new RequestAgent(settings, options.protocol ?? 'https:', given);
+}
+
+type Connected = (error: Error | null, socket?: Duplex) => void;
+
+/** What a request is connected with. */
+interface RequestOptions extends http.ClientRequestArgs {
+  readonly _agentKey?: string;
+}
+
+class RequestAgent extends http.Agent implements ServiceAgent {
+  readonly protocol: 'https:' | 'http:';
+  readonly defaultPort: number;
+  readonly #settings: HttpSettings;
+  readonly #urls: ServiceUrls;
+  readonly #connector: ServiceConnector;
+  /** Where each open connection leads. */
+  readonly #targets = new Map<Duplex, Target>();
+
+  constructor(settings: HttpSettings, protocol: 'https:' | 'http:', options: http.AgentOptions) {
+    try {
+      super(options);
+    } catch (error) {
+      throw new InvalidArgumentError('options', (error as Error).message, { cause: error });
+    }
+    this.protocol = protocol;
+    this.defaultPort = protocol === 'https:' ? 443 : 80;
+    this.#settings = settings;
+    this.#connector = new ServiceConnector(settings, () => this.#leave());
+    this.#urls = new ServiceUrls(settings.service, this.#connector.context);
+  }
+
+  get target(): Target | undefined {
+    return this.#connector.target;
+  }
+
+  /** Called by Node.js for a request that no idle connection is there for. */
+  createSocket(request: http.ClientRequest, options: RequestOptions, callback: Connected): void {
+    const connected: Connected = (error, socket) => {
+      if (socket !== undefined) this.#address(request, socket);
+      callback(error, socket);
+    };
+    try {
+      this.#urls.check(options.host ?? '', this.target);
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    // Not among the types: it counts sockets, and listens to them.
+    const base = http.Agent.prototype as unknown as { createSocket: RequestAgent['createSocket'] };
+    base.createSocket.call(this, request, options, connected);
+  }
+
+  override createConnection(options: RequestOptions, callback?: Connected): Duplex | undefined {
+    const release = this.#reserve(options._agentKey ?? this.getName(options));
+    this.#open(Number(options.port ?? this.defaultPort)).then(
+      (socket) => {
+        release();
+        callback?.(null, socket);
+      },
+      (error: Error) => {
+        release();
+        callback?.(error);
+      },
+    );
+    return undefined;
+  }
+
+  override reuseSocket(socket: Duplex, request: http.ClientRequest): void {
+    super.reuseSocket(socket, request);
+    this.#address(request, socket);
+  }
+
+  async close(): Promise<void> {
+    this.#leave();
+    this.destroyIdle();
+    await this.#connector.close();
+  }
+
+  override destroy(): void {
+    super.destroy();
+    this.#connector.close().catch(() => undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #open(port: number): Promise<net.Socket> {
+    const { failoverTimeoutMillis: timeoutMillis, tls } = this.#settings;
+    const wanted = {
+      port,
+      tls: this.protocol === 'https:' ? { ...tls, ALPNProtocols: ['http/1.1'] } : undefined,
+    };
+    return await this.#connector.persist(
+      async (signal) => {
+        const target = await this.#connector.current(signal);
+        const socket = await this.#connector.open(target, wanted, { signal });
+        this.#targets.set(socket, target);
+        socket.once('close', () => this.#targets.delete(socket));
+        return socket;
+      },
+      { timeoutMillis },
+    );
+  }
+
+  // Node.js counts a connection against `maxSockets` when it is there. Until then a stand-in holds its place.
+  #reserve(name: string): () => void {
+    const lists = this.sockets as NodeJS.Dict<net.Socket[]>;
+    const standIn = new net.Socket();
+    const list = (lists[name] ??= []);
+    list.push(standIn);
+    return () => {
+      list.splice(list.indexOf(standIn), 1);
+      if (list.length === 0 && lists[name] === list) delete lists[name];
+    };
+  }
+
+  // A connection to a host that the Service has left serves the request that it is serving.
+  #leave(): void {
+    this.destroyIdle();
+    for (const [socket, target] of this.#targets) {
+      if (target.externalName === this.target?.externalName) continue;
+      const { _httpMessage: request } = socket as { _httpMessage?: http.ClientRequest | null };
+      if (request) request.shouldKeepAlive = false;
+    }
+  }
+
+  private destroyIdle(): void {
+    for (const list of Object.values(this.freeSockets)) for (const socket of [...(list ?? [])]) socket.destroy();
+  }
+
+  /** Writes the name of the server into the request that goes to it. */
+  #address(request: http.ClientRequest, socket: Duplex): void {
+    const target = this.#targets.get(socket);
+    if (this.#settings.hostHeader === 'service' || target === undefined) return;
+    const { remotePort } = socket as net.Socket;
+    const host = authority(target.externalName, this.protocol, remotePort ?? this.defaultPort);
+    rewriteHost(request as unknown as WrittenRequest, host);
+  }
+}
+
+/**
+ * A request whose header may be written already: `end()` was called before there was a connection. Nothing of it was sent; it waits in
+ * `outputData`. Agents for proxies rewrite it there in the same way.
+ */
+interface WrittenRequest {
+  _header: string | null;
+  readonly outputData: { data: unknown }[];
+  setHeader(name: string, value: string): void;
+}
+
+function rewriteHost(request: WrittenRequest, host: string): void {
+  const { _header: header } = request;
+  if (!header) {
+    request.setHeader('Host', host);
+    return;
+  }
+  const rewritten = header.replace(/^host:[^\r\n]*/im, `Host: ${host}`);
+  request._header = rewritten;
+  const [first] = request.outputData;
+  if (first !== undefined && typeof first.data === 'string' && first.data.startsWith(header)) {
+    first.data = rewritten + first.data.slice(header.length);
+  }
+}
