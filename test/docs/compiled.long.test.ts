@@ -52,5 +52,6 @@ function placeOf({ page }: CodeBlock, index: number): string {
 /** Where what a page imports is to be found, if not here. */
 const places: Readonly<Record<string, string>> = {
   'docs/guides/libraries.md': 'test/compat',
+  'docs/guides/protocols.md': 'test/compat',
   'docs/guides/local-cluster.md': 'examples/local-cluster/src',
 };

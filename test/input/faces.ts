@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import * as coreConnect from '../../packages/core/src/connect.ts';
 import * as coreDns from '../../packages/core/src/dns.ts';
 import * as coreEvents from '../../packages/core/src/events.ts';
 import * as coreRoot from '../../packages/core/src/index.ts';
@@ -6,6 +7,8 @@ import * as coreManifests from '../../packages/core/src/manifests.ts';
 import * as coreNames from '../../packages/core/src/names.ts';
 import * as coreTargets from '../../packages/core/src/targets.ts';
 import * as coreValidation from '../../packages/core/src/validation.ts';
+import * as httpAgent from '../../packages/http/src/agent.ts';
+import * as httpRoot from '../../packages/http/src/index.ts';
 import * as kubernetes from '../../packages/kubernetes/src/index.ts';
 import * as pg from '../../packages/pg/src/index.ts';
 import * as testing from '../../packages/testing/src/index.ts';
@@ -42,6 +45,7 @@ type All<Options> = { readonly [Name in keyof Options]-?: unknown } & Readonly<R
 /** What core offers at its root and at its subpaths. A name stands at one of them. */
 const core = {
   ...coreRoot,
+  ...coreConnect,
   ...coreDns,
   ...coreEvents,
   ...coreManifests,
@@ -151,7 +155,45 @@ const issue = {
   column: 1,
 };
 
+const serviceOptions = {
+  service: 'webscaler-queue',
+  allowedTargets: ['*.example.com'],
+  allowedNetworks: ['203.0.113.0/24'],
+  namespace: 'default',
+  clusterDomain: 'cluster.local',
+  source: new core.StaticTargetSource('queue-a.example.com'),
+  dns: resolver,
+  attemptTimeoutMillis: 10,
+} satisfies All<coreConnect.ServiceOptions>;
+const connectOptions = {
+  ...serviceOptions,
+  port: 8883,
+  timeoutMillis: 20,
+  onSwitch: 'close',
+  signal: aborted,
+} satisfies All<coreConnect.ConnectOptions>;
+const tlsOptions = { minVersion: 'TLSv1.3' };
+const connectCodes = [...refusals, 'ERR_EXTERNALNAME_DEADLINE', 'ERR_EXTERNALNAME_CONNECT_TIMEOUT'];
+
 const coreTable: Readonly<Record<string, Entry>> = {
+  ConnectTimeoutError: 'error',
+  FailoverTimeoutError: 'error',
+  TargetRetiredError: 'error',
+  connect: { args: () => [connectOptions], run: core.connect, codes: connectCodes, stops: isStopped },
+  connectTls: {
+    args: () => [{ ...connectOptions, tls: tlsOptions }],
+    run: core.connectTls,
+    codes: connectCodes,
+    stops: isStopped,
+  },
+  lazySocket: {
+    args: () => [{ ...connectOptions, tls: tlsOptions }],
+    run: (options) => core.lazySocket(options).on('error', () => {}),
+    end: (socket: { destroy(): void }) => socket.destroy(),
+    codes: connectCodes,
+  },
+  serviceSwitched: 'constant',
+  targetNotFollowed: 'constant',
   AddressRefusedError: 'error',
   AllowListRequiredError: 'error',
   Balancer: {
@@ -888,9 +930,61 @@ const testingBeyond: Readonly<Record<string, Call>> = {
   },
 };
 
+const httpOptions = {
+  ...serviceOptions,
+  tls: tlsOptions,
+  hostHeader: 'target',
+  failoverTimeoutMillis: 0,
+  environmentProxy: 'refuse',
+} satisfies All<httpRoot.HttpOptions>;
+const httpTable: Readonly<Record<string, Entry>> = {
+  createAgent: {
+    args: () => [
+      {
+        ...httpOptions,
+        protocol: 'https:',
+        keepAlive: true,
+        maxSockets: 1,
+        maxFreeSockets: 1,
+        maxTotalSockets: 1,
+        scheduling: 'lifo',
+        timeout: 10,
+      } satisfies All<httpAgent.AgentOptions>,
+    ],
+    run: httpAgent.createAgent,
+    end: close,
+    codes: refusals,
+  },
+  createDispatcher: {
+    args: () => [
+      {
+        ...httpOptions,
+        allowHttp: false,
+        allowH2: true,
+        connections: 1,
+        pipelining: 1,
+        headersTimeout: 10,
+        bodyTimeout: 10,
+        keepAliveTimeout: 10,
+        keepAliveMaxTimeout: 10,
+        keepAliveTimeoutThreshold: 10,
+        maxHeaderSize: 10,
+        maxResponseSize: 10,
+        maxRequestsPerClient: 10,
+        maxConcurrentStreams: 10,
+      } satisfies All<httpRoot.DispatcherOptions>,
+    ],
+    run: httpRoot.createDispatcher,
+    end: close,
+    codes: refusals,
+  },
+  httpRetry: 'constant',
+};
+
 /** What each package exports, and how it is called. */
 export const faces: Readonly<Record<string, Face>> = {
   core: { exports: core, table: coreTable, beyond: coreBeyond },
+  http: { exports: { ...httpRoot, ...httpAgent }, table: httpTable, beyond: {} },
   pg: { exports: ourOwn(pg), table: pgTable, beyond: pgBeyond },
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
   testing: { exports: testing, table: testingTable, beyond: testingBeyond },

@@ -1,4 +1,4 @@
-import type { EventEmitter } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { InvalidArgumentError, type Target } from '@externalname/core';
 import { TargetRetiredError } from '@externalname/core/connect';
 import { aBoolean, checkOptions, optional, ServiceConnector } from '@externalname/core/internal';
@@ -62,18 +62,25 @@ export function createDispatcher(options: DispatcherOptions): ServiceDispatcher 
     poolOptionNames.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   ) as Pool.Options;
   checkPoolOptions(poolOptions);
-  return new RequestDispatcher(settings, {
-    allowHttp: options.allowHttp ?? false,
-    allowH2: options.allowH2 ?? false,
-    pool: poolOptions,
-  });
+  const { allowHttp = false, allowH2 = false } = options;
+  // One class at run time, which all of them take.
+  return new RequestDispatcher(settings, { allowHttp, allowH2, pool: poolOptions }) as unknown as ServiceDispatcher;
 }
 
-/** What {@link createDispatcher} returns. */
-export interface ServiceDispatcher extends Dispatcher, AsyncDisposable {
+/**
+ * What {@link createDispatcher} returns: a dispatcher of undici 7, and by its type also one for the global `fetch`, whose types
+ * `@types/node` takes from whichever undici it knows.
+ */
+export type ServiceDispatcher = Dispatcher & FetchDispatcher & AsyncDisposable & ServiceDispatcherState;
+
+/** What a dispatcher for a Service says of itself. */
+export interface ServiceDispatcherState {
   /** Where requests go now; `undefined` before the first one. */
   readonly target: Target | undefined;
 }
+
+/** The type of `dispatcher` among the options of the global `fetch`; anything if that has no such option. */
+export type FetchDispatcher = RequestInit extends { dispatcher?: infer D } ? NonNullable<D> : unknown;
 
 interface Settings {
   readonly allowHttp: boolean;
@@ -95,7 +102,7 @@ interface Place {
   readonly hostname: string;
 }
 
-class RequestDispatcher extends Dispatcher implements ServiceDispatcher, ExchangeHost {
+class RequestDispatcher extends Dispatcher implements ServiceDispatcherState, AsyncDisposable, ExchangeHost {
   readonly #http: HttpSettings;
   readonly #settings: Settings;
   readonly #urls: ServiceUrls;
@@ -171,7 +178,7 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcher, Exchang
   override destroy(callback: () => void): void;
   override destroy(error: Error | null, callback: () => void): void;
   override destroy(error?: Error | null | (() => void), callback?: () => void): Promise<void> | void {
-    const reason = typeof error === 'function' || error == null ? closedError(this.#http.service) : error;
+    const reason = typeof error === 'function' ? null : (error ?? null);
     this.#closed = this.#end((pool) => pool.destroy(reason));
     return answer(this.#closed, typeof error === 'function' ? error : callback);
   }
@@ -258,7 +265,7 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcher, Exchang
   #passOn(pool: EventEmitter): void {
     for (const event of ['connect', 'disconnect', 'connectionError', 'drain']) {
       pool.on(event, (origin: URL, targets: readonly Dispatcher[], error?: Error) =>
-        this.emit(event, origin, [this, ...targets], error),
+        Reflect.apply(EventEmitter.prototype.emit, this, [event, origin, [this, ...targets], error]),
       );
     }
   }
@@ -294,6 +301,7 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcher, Exchang
     // What is under way may still be answered, and sends nothing any more.
     const pools = [...(this.#lane?.pools.values() ?? [])];
     const refused = closedError(this.#http.service);
+    this.#lane?.over.abort(refused);
     for (const exchange of [...this.#waiting]) exchange.fail(refused, 'not-executed');
     await Promise.all([...pools.map(endPool), ...this.#closing]);
     await this.#connector.close();

@@ -1,4 +1,4 @@
-import { EventChannel } from '@externalname/core';
+import { EventChannel } from '@externalname/core/events';
 
 /** A request is sent again. Channel `externalname:http:retry`. */
 export interface HttpRetryEvent {

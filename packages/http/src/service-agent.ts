@@ -1,8 +1,8 @@
 import http from 'node:http';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import { InvalidArgumentError, type Target } from '@externalname/core';
-import { checkOptions, oneOf, optional, ServiceConnector } from '@externalname/core/internal';
+import type { Target } from '@externalname/core';
+import { aBoolean, aNumber, checkOptions, oneOf, optional, ServiceConnector } from '@externalname/core/internal';
 import { authority, type HttpOptions, type HttpSettings, httpSettings, ServiceUrls } from './options.ts';
 
 /** Options of {@link createAgent}. Those of `http.Agent` have its names, meanings and defaults, but for `keepAlive`. */
@@ -39,14 +39,26 @@ export interface ServiceAgent extends http.Agent, AsyncDisposable {
  */
 export function createAgent(options: AgentOptions): ServiceAgent {
   const settings = httpSettings(options);
-  checkOptions(options, { protocol: optional(oneOf('https:', 'http:')) });
+  const count = optional(aNumber({ least: 1 }));
+  checkOptions(options, {
+    protocol: optional(oneOf('https:', 'http:')),
+    keepAlive: optional(aBoolean),
+    maxSockets: count,
+    maxFreeSockets: count,
+    maxTotalSockets: count,
+    scheduling: optional(oneOf('fifo', 'lifo')),
+    timeout: optional(aNumber({ least: 0 })),
+  });
   const { maxSockets, maxFreeSockets, maxTotalSockets, scheduling, timeout, keepAlive = true } = options;
   const own = { keepAlive, maxSockets, maxFreeSockets, maxTotalSockets, scheduling, timeout };
   const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
   return new RequestAgent(settings, options.protocol ?? 'https:', given);
 }
 
-type Connected = (error: Error | null, socket?: Duplex) => void;
+type Connected = (error: Error | null, socket: Duplex) => void;
+
+// Of a socket that is not there, with an error.
+const none = undefined as unknown as Duplex;
 
 /** What a request is connected with. */
 interface RequestOptions extends http.ClientRequestArgs {
@@ -63,11 +75,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
   readonly #targets = new Map<Duplex, Target>();
 
   constructor(settings: HttpSettings, protocol: 'https:' | 'http:', options: http.AgentOptions) {
-    try {
-      super(options);
-    } catch (error) {
-      throw new InvalidArgumentError('options', (error as Error).message, { cause: error });
-    }
+    super(options);
     this.protocol = protocol;
     this.defaultPort = protocol === 'https:' ? 443 : 80;
     this.#settings = settings;
@@ -82,13 +90,13 @@ class RequestAgent extends http.Agent implements ServiceAgent {
   /** Called by Node.js for a request that no idle connection is there for. */
   createSocket(request: http.ClientRequest, options: RequestOptions, callback: Connected): void {
     const connected: Connected = (error, socket) => {
-      if (socket !== undefined) this.#address(request, socket);
+      if (error === null) this.#address(request, socket);
       callback(error, socket);
     };
     try {
       this.#urls.check(options.host ?? '', this.target);
     } catch (error) {
-      callback(error as Error);
+      callback(error as Error, none);
       return;
     }
     // Not among the types: it counts sockets, and listens to them.
@@ -105,7 +113,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
       },
       (error: Error) => {
         release();
-        callback?.(error);
+        callback?.(error, none);
       },
     );
     return undefined;
@@ -118,7 +126,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
 
   async close(): Promise<void> {
     this.#leave();
-    this.destroyIdle();
+    this.#destroyIdle();
     await this.#connector.close();
   }
 
@@ -153,7 +161,8 @@ class RequestAgent extends http.Agent implements ServiceAgent {
   #reserve(name: string): () => void {
     const lists = this.sockets as NodeJS.Dict<net.Socket[]>;
     const standIn = new net.Socket();
-    const list = (lists[name] ??= []);
+    const list = lists[name] ?? [];
+    lists[name] = list;
     list.push(standIn);
     return () => {
       list.splice(list.indexOf(standIn), 1);
@@ -163,7 +172,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
 
   // A connection to a host that the Service has left serves the request that it is serving.
   #leave(): void {
-    this.destroyIdle();
+    this.#destroyIdle();
     for (const [socket, target] of this.#targets) {
       if (target.externalName === this.target?.externalName) continue;
       const { _httpMessage: request } = socket as { _httpMessage?: http.ClientRequest | null };
@@ -171,7 +180,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
     }
   }
 
-  private destroyIdle(): void {
+  #destroyIdle(): void {
     for (const list of Object.values(this.freeSockets)) for (const socket of [...(list ?? [])]) socket.destroy();
   }
 
