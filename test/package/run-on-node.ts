@@ -1,5 +1,5 @@
-// Runs what is here on another runtime, taken from the npm registry into a cache folder: `pnpm test:node 24` the unit tests and a
-// failover on that version of Node, `pnpm test:node bun` and `pnpm test:node deno` the failover, as vitest runs on Node alone.
+// Runs what is here on another runtime, taken from the npm registry into a cache folder: `pnpm test:node 24` the unit tests, a
+// failover, and who is served by a dispatcher, on that version of Node, `pnpm test:node bun` and `pnpm test:node deno` the failover, as vitest runs on Node alone.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -89,6 +89,11 @@ function testOn({ name, flags }: Runtime, binary: string, more: readonly string[
     const vitest = join(root, 'node_modules/vitest/vitest.mjs');
     const code = run(binary, [vitest, 'run', '--project', 'unit', ...more]);
     if (code !== 0 || more.length > 0) return code;
+  }
+  if (name.startsWith('node-')) {
+    console.log(`requests of its own fetch, and of undici 6, 7 and 8, on ${name} (${version})`);
+    const code = run(binary, [...flags, 'packages/http/test/undici-pairs.ts']);
+    if (code !== 0) return code;
   }
   console.log(`a failover on ${name} (${version})`);
   return run(binary, [...flags, 'test/acceptance/other-runtime.ts']);

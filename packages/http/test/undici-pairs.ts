@@ -1,0 +1,36 @@
+// Which undici, and which built-in `fetch`, a dispatcher serves on this version of Node.js: `pnpm test:node <version>` runs it.
+import assert from 'node:assert/strict';
+import { createDispatcher } from '../src/index.ts';
+import { startWebscalerManual } from './support/webscaler-manual.ts';
+
+interface Undici {
+  request(url: string, options: object): Promise<{ body: { json(): Promise<unknown> } }>;
+  fetch(url: string, options: object): Promise<{ json(): Promise<unknown> }>;
+}
+
+await using manual = await startWebscalerManual();
+const url = `https://webscaler-manual:${manual.port}/anything`;
+// undici 8 needs Node.js 22.
+const names =
+  Number(process.versions.node.split('.')[0]) >= 22 ? ['undici6', 'undici', 'undici8'] : ['undici6', 'undici'];
+let pairs = 0;
+
+for (const allowH2 of [false, true]) {
+  await using dispatcher = createDispatcher({ ...manual.options(), allowH2 });
+  const expected = { server: 'httpbin-a.example.com', body: 'x', version: allowH2 ? '2.0' : '1.1' };
+  const check = (answer: unknown) => {
+    const { server, body, version } = answer as typeof expected;
+    assert.deepEqual({ server, body, version }, expected);
+    pairs += 1;
+  };
+  const options = { method: 'POST', body: 'x', dispatcher };
+  check(await (await fetch(url, options)).json());
+  for (const name of names) {
+    const undici = (await import(name)) as Undici;
+    check(await (await undici.request(url, options)).body.json());
+    check(await (await undici.fetch(url, options)).json());
+  }
+}
+console.log(
+  `node ${process.version} (undici ${process.versions['undici']}): ${pairs} pairs of caller and protocol are served`,
+);
