@@ -205,7 +205,7 @@ describe('drivers of other protocols, through a switch', () => {
           '/test.Who/Ask',
           (value: string) => Buffer.from(value),
           text,
-          '',
+          'who?',
           (error, answer) => (error ? reject(error) : resolve(answer ?? '')),
         );
       });
