@@ -9,6 +9,7 @@ import { basename, join, resolve } from 'node:path';
 import { styleText } from 'node:util';
 import { repositoryAddress } from './package-page.ts';
 import { makeTarballs } from './tarballs.ts';
+import { checkWithoutClientNode } from './without-client-node.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 // In a clone that does not know it, any address serves to see whether the pages lead to it.
@@ -52,6 +53,7 @@ async function main(): Promise<void> {
     await step('run from ESM', () => run('node', ['usage.mjs'], consumer));
     await step('run from CJS', () => run('node', ['usage.cjs'], consumer));
     await step('ESM and CJS side by side', () => run('node', ['side-by-side.mjs', ...entries(packed)], consumer));
+    await step('kubernetes alone, without its optional peer', () => withoutClientNode(work, packed));
     await step('the command in a clone', () => inFolder(root, 'in the clone'));
     for (const [manager, how] of applications) await step(`from a clone, ${how}`, () => fromClone(work, manager, how));
     await step("the guide's failover test with vitest", () => rehearse(consumer, 'failover.test.ts'));
@@ -179,6 +181,14 @@ async function install(consumer: string, packed: readonly Packed[]): Promise<voi
   };
   await writeFile(join(consumer, 'package.json'), JSON.stringify({ private: true, dependencies }, null, 2));
   await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], consumer);
+}
+
+async function withoutClientNode(work: string, packed: readonly Packed[]): Promise<void> {
+  const folder = join(work, 'without-client-node');
+  await mkdir(folder);
+  const of = (name: string) => packed.find(({ manifest }) => manifest.name === name)?.tarball ?? fail(`no ${name}`);
+  const tarballs = ['@externalname/core', '@externalname/kubernetes'].map(of);
+  console.log(`     installed: ${await checkWithoutClientNode(folder, tarballs)}`);
 }
 
 async function compile(consumer: string, packed: readonly Packed[]): Promise<void> {

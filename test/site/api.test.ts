@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { site as places } from '../../examples/webscaler/src/network/network.ts';
 import {
   grantReading,
+  grantSwitching,
   readerRole,
   readersServiceAccount,
 } from '../../examples/webscaler/src/network/webscaler-site.ts';
@@ -101,6 +102,36 @@ describe('the token of the service account', () => {
     site.cluster.api.fault({ kind: 'dropping-watches', how: 'reset' }).end();
     await expect.poll(() => site.cluster.api.openWatches, { timeout: 10_000 }).toBe(1);
     await expectPush();
+  });
+});
+
+describe('a pod without @kubernetes/client-node', () => {
+  it('follows a switch and makes one itself, by its service account alone, whose token rotates meanwhile', async () => {
+    await openWatching();
+    const identity = await grantSwitching(site.cluster);
+    const rotate = async () => {
+      const token = site.cluster.api.tokenFor(identity, { lifetimeSeconds: 6 });
+      await site.app.pod.writeServiceAccount({ token });
+    };
+    await rotate();
+    const hook = new URL('./support/without-client-node.ts', import.meta.url).href;
+    await using bare = await RemotePod.start(site.app.pod, [hook]);
+    expect(await bare.call('canLoad', '@kubernetes/client-node')).toBe(false);
+    await bare.call('open', 'pool', site.poolOptions({ watch: true }));
+    await bare.call('query', 'pool', 'select 1');
+    for (const to of [secondary, primary]) {
+      await new Promise((resolve) => setTimeout(resolve, 6_000)); // The token of before has expired.
+      await rotate();
+      site.cluster.api.fault({ kind: 'dropping-watches', how: 'reset' }).end();
+      const report = await bare.call('switchTo', to, [primary, secondary]);
+      expect(report).toMatchObject({ result: 'switched', to });
+      expect(report.steps.find(({ step }) => step === 'watch')).toMatchObject({ state: 'done' });
+      await expect
+        .poll(async () => (await bare.call('status', 'pool')).target?.externalName, { timeout: 15_000 })
+        .toBe(to);
+    }
+    await bare.call('close', 'pool');
+    await site.app.pod.writeServiceAccount(await readersServiceAccount(site.cluster));
   });
 });
 

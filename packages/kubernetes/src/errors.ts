@@ -1,15 +1,15 @@
 import { ExternalNameError, type ExternalNameErrorOptions } from '@externalname/core';
 
 /**
- * The Service is of another type, or has no `externalName`: there is no target to follow or to switch.
+ * The Service is of another type, or has no `externalName`, so it does not have a target to follow or to switch.
  * Code `ERR_EXTERNALNAME_NOT_EXTERNAL_NAME`.
  */
 export class NotExternalNameError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** It did not happen, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** `<namespace>/<name>` */
   readonly service: string;
-  /** The type that it has: `ClusterIP`, ... */
+  /** Its type: `ClusterIP`, ... */
   readonly type: string;
 
   constructor(service: { name: string; namespace: string }, type: string, options?: ExternalNameErrorOptions) {

@@ -106,7 +106,7 @@ describe('a switch', () => {
     expect(writes).toEqual(['dry-run', 'patch']);
   });
 
-  it('changes nothing where the Service points there already', async () => {
+  it('changes nothing where the Service already points there', async () => {
     const report = await switchTarget(options({ to: 'primary-db.example.com', expect: 'tertiary-db.example.com' }));
     expect(report.result).toBe('unchanged');
     expect(api.requests).not.toContain('patch');
@@ -261,7 +261,7 @@ describe('a switch that is refused', () => {
     });
     const error = await failure(switchTarget(options()));
     expect(error.objections).toMatchObject([{ kind: 'unexpected-target' }]);
-    expect(error.message).toContain('changed meanwhile and points to tertiary-db.example.com');
+    expect(error.message).toContain('changed in the meantime and points to tertiary-db.example.com');
     expect(api.service?.spec.externalName).toBe('tertiary-db.example.com');
   });
 });
@@ -336,7 +336,7 @@ describe('a switch that fails', () => {
     expect(api.service?.spec.externalName).toBe('secondary-db.example.com');
   });
 
-  it('says that the outcome is unknown if the server went away after the patch was sent', async () => {
+  it('reports an unknown outcome if the server is gone since the patch was sent', async () => {
     api.answerWith((request) => {
       if (request.method !== 'PATCH' || request.url?.includes('dryRun')) return undefined;
       setImmediate(() => api.stop());
@@ -345,7 +345,7 @@ describe('a switch that fails', () => {
     const error = await failure(switchTarget(options({ requestTimeoutMillis: 500 })));
     expect(error.outcome).toBe('unknown');
     expect(error.report.result).toBe('unknown');
-    expect(error.message).toContain('is not known: look at it before trying again');
+    expect(error.message).toContain('check it before you try again');
   }, 20_000);
 
   it('is given up with the signal, before anything was changed, with its own reason', async () => {

@@ -15,7 +15,7 @@ import {
   sourceRecovered,
   targetChanged,
 } from '@externalname/core/events';
-import { kubernetesSource, tcpProbe, tlsProbe } from '@externalname/kubernetes';
+import { kubernetesSource, type SwitchReport, switchTarget, tcpProbe, tlsProbe } from '@externalname/kubernetes';
 import { outcomeOf, Pool, type PoolOptions, type PoolStatus } from '@externalname/pg';
 
 /** What a test lets the program in the pod do. Each call is made there, by the code that an application would write. */
@@ -61,6 +61,19 @@ export const podCalls = {
   async askApi(): Promise<string> {
     await using source = kubernetesSource({ service: 'webscaler-db', requestTimeoutMillis: 2_000 });
     return (await source.current()).externalName;
+  },
+
+  /** Whether a module is there to load. */
+  async canLoad(name: string): Promise<boolean> {
+    return import(name).then(
+      () => true,
+      () => false,
+    );
+  },
+
+  /** Switches the Service, by what the pod may do. */
+  async switchTo(to: string, allowedTargets: readonly string[]): Promise<SwitchReport> {
+    return switchTarget({ service: 'webscaler-db', to, allowedTargets, dnsServers: false });
   },
 
   /** What a probe of `switchTarget` finds. */

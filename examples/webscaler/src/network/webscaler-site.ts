@@ -1,4 +1,4 @@
-import { externalNameService, serviceReaderRole } from '@externalname/core/manifests';
+import { externalNameService, serviceReaderRole, serviceSwitcherRole } from '@externalname/core/manifests';
 import {
   FaultProxy,
   LocalCluster,
@@ -121,6 +121,21 @@ export async function grantReading(cluster: LocalCluster): Promise<{ serviceAcco
     await cluster.objects.apply(manifest);
   }
   return { serviceAccount: subject.name, namespace };
+}
+
+/** Lets a service account switch the Service, beside reading it. */
+export async function grantSwitching(cluster: LocalCluster): Promise<{ serviceAccount: string; namespace: string }> {
+  const identity = await grantReading(cluster);
+  const subject = { kind: 'ServiceAccount', name: identity.serviceAccount, namespace } as const;
+  for (const manifest of serviceSwitcherRole({
+    name: 'webscaler-db-switcher',
+    service,
+    namespace,
+    subjects: [subject],
+  })) {
+    await cluster.objects.apply(manifest);
+  }
+  return identity;
 }
 
 /** Name of the Role, and of its binding, that the service account reads by. */

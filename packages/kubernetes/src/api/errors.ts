@@ -8,7 +8,7 @@ export interface AccessAttempt {
   readonly group: string;
   /** `services`, `events` */
   readonly resource: string;
-  /** Left out where the whole namespace is meant, as for `create`. */
+  /** Left out if the whole namespace is meant, as for `create`. */
   readonly name?: string | undefined;
   /** Namespace of the Service; none for what belongs to the cluster. */
   readonly namespace?: string | undefined;
@@ -28,16 +28,16 @@ export interface StatusCause {
 export interface ApiStatus {
   /** HTTP status, or the code inside an `ERROR` event of a watch. */
   readonly status: number;
-  /** `Forbidden`, `Invalid`, `Expired`, ...; empty where the server (or a proxy before it) gave none. */
+  /** `Forbidden`, `Invalid`, `Expired`, ...; empty if the server (or a proxy in front of it) gave none. */
   readonly reason: string;
   readonly message: string;
   readonly causes: readonly StatusCause[];
   readonly retryAfterSeconds: number | undefined;
 }
 
-/** What errors of the Kubernetes API take besides. */
+/** Further options of the errors of the Kubernetes API. */
 export interface KubernetesErrorOptions extends ExternalNameErrorOptions {
-  /** Which API it was, for the message. @defaultValue `the Kubernetes API` */
+  /** The API, for the message. @defaultValue `the Kubernetes API` */
   api?: string | undefined;
 }
 
@@ -46,11 +46,11 @@ export interface KubernetesErrorOptions extends ExternalNameErrorOptions {
  * Code `ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE`.
  */
 export class KubernetesUnavailableError extends ExternalNameError {
-  /** `unknown` where a request that changes something may have arrived. */
+  /** `unknown` if a request that changes something may have arrived. */
   override readonly outcome: Outcome;
-  /** Undefined where no answer came at all. */
+  /** Undefined if no answer came. */
   readonly status: number | undefined;
-  /** What the server asked to wait, in seconds. */
+  /** `Retry-After` of the server, in seconds. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(message: string, options: UnavailableOptions) {
@@ -72,7 +72,7 @@ interface UnavailableOptions extends ExternalNameErrorOptions {
  * Code `ERR_EXTERNALNAME_KUBERNETES_UNAUTHORIZED`.
  */
 export class KubernetesUnauthorizedError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** It did not happen, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(attempt: AccessAttempt, options?: KubernetesErrorOptions) {
@@ -87,11 +87,11 @@ export class KubernetesUnauthorizedError extends ExternalNameError {
 }
 
 /**
- * The credentials are fine but may not do this (403). The message prints the rule that is missing.
+ * The credentials are valid, but do not permit this request (403). The message prints the missing rule.
  * Code `ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN`.
  */
 export class KubernetesForbiddenError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** It did not happen, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** What was not permitted. */
   readonly attempt: AccessAttempt;
@@ -102,7 +102,7 @@ export class KubernetesForbiddenError extends ExternalNameError {
     const missingRule = ruleFor(attempt);
     super(
       'ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN',
-      `${apiOf(options)} forbids to ${describe(attempt)} (${serverMessage}). ` +
+      `${apiOf(options)} does not allow this user to ${describe(attempt)} (${serverMessage}). ` +
         `Add this rule to a ${attempt.namespace === undefined ? 'ClusterRole' : 'Role'} of that user:\n${missingRule}`,
       options,
     );
@@ -116,13 +116,13 @@ export class KubernetesForbiddenError extends ExternalNameError {
  * JSON Patch that failed. Code `ERR_EXTERNALNAME_KUBERNETES_REFUSED`.
  */
 export class KubernetesRefusedError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** It did not happen, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** HTTP status code. */
   readonly status: number;
   /** The API server's own reason, `Invalid` for instance. */
   readonly reason: string;
-  /** What the API server says of single fields. */
+  /** What the API server says about single fields. */
   readonly causes: readonly StatusCause[];
 
   constructor(attempt: AccessAttempt, status: ApiStatus, options?: KubernetesErrorOptions) {
@@ -137,9 +137,9 @@ export class KubernetesRefusedError extends ExternalNameError {
   }
 }
 
-/** There is no such Service. Code `ERR_EXTERNALNAME_SERVICE_NOT_FOUND`. */
+/** The Service does not exist. Code `ERR_EXTERNALNAME_SERVICE_NOT_FOUND`. */
 export class ServiceNotFoundError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** It did not happen, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(name: string, namespace: string, options?: KubernetesErrorOptions) {
@@ -151,7 +151,7 @@ export class ServiceNotFoundError extends ExternalNameError {
   }
 }
 
-/** Turns an answer that is not 2xx into the error that tells what to do. */
+/** Turns an answer other than 2xx into the error that says what to do. */
 export function errorForStatus(
   attempt: AccessAttempt,
   status: ApiStatus,
@@ -169,7 +169,7 @@ export function errorForStatus(
   if (status.status === 429 || status.status >= 500) {
     return new KubernetesUnavailableError(
       `${apiOf({ api })} cannot ${describe(attempt)} now: HTTP ${status.status} ${status.message}`.trim(),
-      // 429 is said before anything is done; after a 5xx the write may still have happened.
+      // A 429 comes before anything is done; after a 5xx the write may still have happened.
       {
         cause,
         status: status.status,

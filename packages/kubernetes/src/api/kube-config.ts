@@ -12,23 +12,30 @@ export type KubeConfigOption = KubeConfigLike | string;
 export function checkKubeConfig(option: KubeConfigOption | undefined): void {
   if (option === undefined) return;
   if (typeof option === 'string') {
-    if (option.trim() === '') throw new InvalidArgumentError('kubeConfig', 'is empty: name a file or leave it out');
+    if (option.trim() === '')
+      throw new InvalidArgumentError(
+        'kubeConfig',
+        'must be the path of a kubeconfig file, got an empty string: name a file, or leave it out',
+      );
     return;
   }
   if (typeof option?.applyToHTTPSOptions !== 'function' || typeof option.getCurrentCluster !== 'function') {
-    throw new InvalidArgumentError('kubeConfig', 'is no KubeConfig of @kubernetes/client-node and no path');
+    throw new InvalidArgumentError(
+      'kubeConfig',
+      'must be a KubeConfig of @kubernetes/client-node, or the path of a kubeconfig file',
+    );
   }
 }
 
 /**
- * Gets the configuration when it is first needed, and again after `forget()`: what was read from disk may have been
- * rotated there. It stays with the context that it began with, whatever the current-context is by then: a switch that read one
- * cluster must not write to another. A `KubeConfig` that the caller passed is the caller's, and stays.
+ * Loads the configuration when it is first needed, and again after `forget()`, because the files may have been rotated. It stays with
+ * the context of the first load, even if the current-context changes: a switch that read one cluster must not write to another. A
+ * `KubeConfig` that the caller passed is never reloaded.
  */
 export class KubeConfigLoader {
   readonly #option: KubeConfigOption | undefined;
   #loading: Promise<KubeConfigLike> | undefined;
-  /** Name of the context that was current at first. */
+  /** Name of the context of the first load. */
   #context: string | undefined;
 
   constructor(option: KubeConfigOption | undefined) {

@@ -12,7 +12,7 @@ import { KubeConfigLoader, type KubeConfigOption } from './kube-config.ts';
 
 /** One request to the API server. */
 export interface ApiRequest extends WaitOptions {
-  /** What RBAC will be asked, for the errors. */
+  /** The request in the words of RBAC, for errors. */
   attempt: AccessAttempt;
   path: string;
   query?: Readonly<Record<string, string>> | undefined;
@@ -25,24 +25,24 @@ export interface ApiRequest extends WaitOptions {
 
 /** An answer whose lines are still to come. */
 export interface ApiLines {
-  /** The next line, or `undefined` when the server ended the answer. Rejects when the connection broke or was silent. */
+  /** The next line, or `undefined` after the server ended the answer. Rejects if the connection broke or was silent. */
   next(): Promise<string | undefined>;
   /** Drops the connection. Idempotent. */
   close(): void;
-  /** Which API answers, for errors. */
+  /** The API that answers, for errors. */
   readonly api: string | undefined;
-  /** A line without the token that was sent: for what is logged. A token may also stand in a name by chance, so not for what is used. */
+  /** A line without the token that was sent, for logs only: a name may contain the same text by chance. */
   conceal(line: string): string;
 }
 
-/** A request, and which API it goes to as soon as that is known. */
+/** A request, and the API that it goes to, once that is known. */
 interface NamedRequest extends ApiRequest {
   api?: string | undefined;
 }
 
 /**
- * Requests to the Kubernetes API, with deadlines of our own. `@kubernetes/client-node` loads the configuration and
- * renews the credentials; its own `Watch` is not used, because versions disagree on what silence means.
+ * Requests to the Kubernetes API, with our own deadlines. The `Watch` of `@kubernetes/client-node` is not used, because its versions
+ * disagree on what silence means.
  */
 export class KubernetesApi {
   readonly #loader: KubeConfigLoader;
@@ -53,13 +53,13 @@ export class KubernetesApi {
     this.#clock = clock;
   }
 
-  /** The namespace of the current context, where it names one. */
+  /** The namespace of the current context, if it names one. */
   async namespace(): Promise<string | undefined> {
     const config = await this.#loader.load();
     return config.getContextObject(config.getCurrentContext())?.namespace?.trim() || undefined;
   }
 
-  /** Where requests go. */
+  /** The cluster that requests go to. */
   async cluster(): Promise<ClusterName | undefined> {
     return clusterOf(await this.#loader.load());
   }
@@ -69,7 +69,7 @@ export class KubernetesApi {
     return this.#loader.load();
   }
 
-  /** The user's name in the kubeconfig: what it is called there, not what the server calls it. */
+  /** The user's name in the kubeconfig, which may differ from its name on the server. */
   async userName(): Promise<string | undefined> {
     return (await this.#loader.load()).getCurrentUser()?.name;
   }
@@ -84,7 +84,7 @@ export class KubernetesApi {
         try {
           return JSON.parse(text);
         } catch (error) {
-          throw unavailable(request, 'answered with something that is no JSON', error);
+          throw unavailable(request, 'answered with something other than JSON', error);
         }
       },
       {
@@ -97,8 +97,8 @@ export class KubernetesApi {
   }
 
   /**
-   * Opens an answer that goes on. Every byte restarts the deadline on silence, `silenceMillis`: a TCP connection whose
-   * peer is gone without a word says nothing at all, for minutes.
+   * Opens an answer that goes on. Every byte restarts the deadline on silence, `silenceMillis`: a TCP connection whose peer is
+   * silently gone stays silent for minutes.
    */
   async lines(given: ApiRequest & { silenceMillis: number }): Promise<ApiLines> {
     const request: NamedRequest & { silenceMillis: number } = { ...given };
@@ -143,13 +143,13 @@ export class KubernetesApi {
       ),
       { outcome: outcomeOf(request), api: request.api },
     );
-    // What was read from disk may have been rotated there since: read it again before the next request.
+    // The files on disk may have been rotated: read them again before the next request.
     if (status === 401) this.#loader.forget();
     throw error;
   }
 }
 
-/** A server, or a proxy before it, may say back what it was sent, and what it says is logged. */
+/** A server, or a proxy in front of it, may echo what it was sent, and its answers are logged. */
 function withoutToken(text: string, { headers, auth }: RequestOptions): string {
   const authorization = (headers as Record<string, unknown> | undefined)?.['Authorization'];
   const [, token] = typeof authorization === 'string' ? authorization.split(' ') : [];
@@ -160,7 +160,7 @@ function withoutToken(text: string, { headers, auth }: RequestOptions): string {
   );
 }
 
-/** Reads a `Status` object; anything else still gives what can be known from the HTTP status. */
+/** Reads a `Status` object; from anything else, it takes what the HTTP status tells. */
 export function readStatus(httpStatus: number, retryAfter: string | undefined, text: string): ApiStatus {
   const parsed = parsedRecord(text);
   const details = record(parsed['details']);
@@ -246,14 +246,14 @@ class Lines implements ApiLines {
     const [first = '', ...others] = text.split('\n');
     this.#add(first);
     for (const part of others) {
-      // Joined once a line, not once a chunk: a long line may come in very many.
+      // Joined once per line, not once per chunk: a long line may come in many chunks.
       const line = this.#rest.join('');
       if (line !== '') this.#ready.push(line);
       this.#rest = [];
       this.#restLength = 0;
       this.#add(part);
     }
-    if (this.#restLength > longestLine) this.#end({ error: unavailable(request, 'sent a line without end') });
+    if (this.#restLength > longestLine) this.#end({ error: unavailable(request, 'sent a line of more than 8 MiB') });
     this.#wake?.();
   }
 
@@ -297,9 +297,12 @@ async function prepare(
     const where = clusterOf(config);
     const at = where === undefined ? '' : ` at ${describeCluster(where)}`;
     const detail = error instanceof KubernetesConfigError ? `: ${error.message}` : '';
-    throw new KubernetesConfigError(`cannot log in to the Kubernetes API${at} by what the kubeconfig says${detail}`, {
-      cause: error,
-    });
+    throw new KubernetesConfigError(
+      `cannot log in to the Kubernetes API${at} with the credentials of the kubeconfig${detail}`,
+      {
+        cause: error,
+      },
+    );
   }
   return { url, options, body };
 }
@@ -308,7 +311,7 @@ function urlOf(server: string, path: string): URL {
   try {
     return new URL(server.replace(/\/+$/, '') + path);
   } catch {
-    // Without the cause, which has the whole text: a password may stand in it.
+    // Without the cause, whose text may contain a password.
     throw new KubernetesConfigError('the server of the current cluster is not a URL: correct it in the kubeconfig');
   }
 }
@@ -326,7 +329,7 @@ function send(
     const abort = () => outgoing.destroy();
     signal.addEventListener('abort', abort, { once: true });
     outgoing.once('close', () => signal.removeEventListener('abort', abort));
-    // The kernel's own probes free the socket of a peer that is gone, should our deadline be far away.
+    // The kernel's keepalive frees the socket of a peer that is gone, if our deadline is far away.
     outgoing.once('socket', (socket) => socket.setKeepAlive(true, 15_000));
     outgoing.once('response', resolve);
     outgoing.on('error', (error) => {
@@ -342,7 +345,7 @@ async function readAll(response: IncomingMessage, signal: AbortSignal, request: 
     let length = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
       length += chunk.length;
-      if (length > longestAnswer) throw unavailable(request, 'sent an answer without end');
+      if (length > longestAnswer) throw unavailable(request, 'sent an answer of more than 16 MiB');
       chunks.push(chunk);
     }
     return Buffer.concat(chunks).toString('utf8');
@@ -354,7 +357,7 @@ async function readAll(response: IncomingMessage, signal: AbortSignal, request: 
 
 function unavailable(request: NamedRequest, what: string, cause?: unknown): KubernetesUnavailableError {
   const detail = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
-  // Nothing was sent where no connection came about.
+  // Without a connection, nothing was sent.
   const syscall = cause instanceof Error && 'syscall' in cause ? cause.syscall : undefined;
   const outcome = syscall === 'connect' || syscall === 'getaddrinfo' ? 'not-executed' : outcomeOf(request);
   return new KubernetesUnavailableError(`${request.api ?? 'the Kubernetes API'} ${what}${detail}`, { cause, outcome });
@@ -364,13 +367,13 @@ function outcomeOf(request: ApiRequest): Outcome {
   return (request.method ?? 'GET') === 'GET' || request.query?.['dryRun'] === 'All' ? 'not-executed' : 'unknown';
 }
 
-/** What the server says is shown in terminals and logs: without control characters, and not without end. */
+/** Text of the server for terminals and logs: without control characters, and of limited length. */
 function said(value: unknown, longest = 4_000): string {
   return typeof value === 'string' ? printable(value, longest) : '';
 }
 
 const mostCauses = 100;
 
-// etcd holds no object above 1.5 MiB by default; the encoding may make it longer.
+// By default, etcd holds objects of at most 1.5 MiB; the encoding may make them longer.
 const longestLine = 8 * 1024 * 1024;
 const longestAnswer = 16 * 1024 * 1024;

@@ -9,16 +9,16 @@ export interface ReferenceOptions {
   clusterDomain?: string | undefined;
 }
 
-/** A Service whose full name may still have to be found out. */
+/** A Service whose full name may not be known yet. */
 export interface PendingReference {
-  /** What is known without any I/O: where something was left out, the usual. */
+  /** What is known without I/O, with the usual names for what was left out. */
   readonly given: ServiceReference;
   complete(): Promise<ServiceReference>;
 }
 
 /**
- * Checks the names at once, and completes them when first needed: the namespace may stand in the kubeconfig, and
- * the cluster's domain in resolv.conf.
+ * Checks the names at once, and completes them when they are first needed: with the namespace of the kubeconfig, and the cluster's
+ * domain of resolv.conf.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
  */

@@ -1,12 +1,20 @@
 import { KubernetesConfigError } from './errors.ts';
 
-/** Loaded only if an exec plugin, an auth-provider or a SOCKS proxy needs it, so that nobody else has to install it. */
-export async function clientNode(): Promise<typeof import('@kubernetes/client-node')> {
+/** What is used of `@kubernetes/client-node`. An optional peer: a pod, and most kubeconfigs, need nothing of it. */
+export type ClientNode = Pick<typeof import('@kubernetes/client-node'), 'KubeConfig'>;
+
+/**
+ * Loads `@kubernetes/client-node`, which runs exec plugins, auth-providers and SOCKS proxies.
+ *
+ * @param need what needs it, for the message: `user "admin" logs in by an exec plugin`
+ * @throws KubernetesConfigError `ERR_EXTERNALNAME_KUBERNETES_CONFIG` if it is not installed
+ */
+export async function clientNode(need: string): Promise<ClientNode> {
   try {
     return await import('@kubernetes/client-node');
   } catch (error) {
     throw new KubernetesConfigError(
-      'cannot load @kubernetes/client-node: install version 1.4 (2.x needs Node.js 22 or newer)',
+      `${need}, which needs @kubernetes/client-node: npm install @kubernetes/client-node@1 (2.x needs Node.js 22 or newer)`,
       { cause: error },
     );
   }

@@ -1,6 +1,6 @@
 import type { KubeConfigLike } from './kube-config-like.ts';
 
-/** Which cluster something was done in, in the words of the kubeconfig. */
+/** A cluster, in the words of the kubeconfig. */
 export interface ClusterName {
   /** Name of the context: what `kubectl config current-context` prints. */
   readonly context: string;
@@ -10,7 +10,7 @@ export interface ClusterName {
   readonly server: string;
 }
 
-/** What a configuration leads to; undefined if it names no cluster. */
+/** The cluster of a configuration; undefined if it names none. */
 export function clusterOf(config: KubeConfigLike): ClusterName | undefined {
   const cluster = config.getCurrentCluster();
   if (cluster === null) return undefined;

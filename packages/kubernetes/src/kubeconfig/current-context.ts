@@ -7,7 +7,7 @@ export interface CurrentContext {
   readonly name: string;
   readonly namespace: string | undefined;
   readonly cluster: Cluster;
-  /** Where the API is; what the file says without a scheme is http, as it is for kubectl. */
+  /** Where the API is. Without a scheme it is http, as for kubectl. */
   readonly server: URL;
   /** Undefined if the context names none, which is enough for a server without TLS. */
   readonly user: User | undefined;
@@ -17,7 +17,7 @@ export interface CurrentContext {
  * The context of a kubeconfig that is called `name`, if kubectl could use it too: all that it refuses is refused here.
  *
  * Source: client-go, `DirectClientConfig.ClientConfig` and `ConfirmUsable`. kubectl takes `http://localhost:8080` if a
- * server is not named; here that is an error, as nobody means to change a Service there.
+ * server is not named; here that is an error, because a Service is never meant to be changed there.
  *
  * @throws KubernetesConfigError `ERR_EXTERNALNAME_KUBERNETES_CONFIG`
  */
@@ -41,7 +41,7 @@ export async function namedContext(
   await checkCluster(cluster, wrong);
   const user = context.user === undefined ? undefined : config.users.get(context.user);
   if (user !== undefined) await checkUser(user, wrong);
-  // Without TLS credentials are not sent, and so not needed.
+  // Without TLS, credentials are not sent, and so not needed.
   if (server.protocol === 'https:' && (user === undefined || !(await identifies(user, wrong)))) {
     throw wrong(
       user === undefined
@@ -63,7 +63,7 @@ function serverOf({ name, server }: Cluster, wrong: Wrong): URL {
     url.hash = '';
     return url;
   } catch {
-    // Without the cause, which has the URL: a password may stand in it.
+    // Without the cause: its URL may contain a password.
     throw wrong(`the server of cluster "${name}" is not a URL of https or http`);
   }
 }
@@ -114,22 +114,23 @@ async function checkUser(user: User, wrong: Wrong): Promise<void> {
 
 function checkPlugins({ exec, authProvider }: User, of: string, wrong: Wrong): void {
   if (authProvider !== undefined && !authProviders.includes(authProvider.name ?? '')) {
-    throw wrong(`${of} has an auth-provider that does not exist: use ${authProviders.join(', ')}, or an exec plugin`);
+    throw wrong(`${of} has an unknown auth-provider: use ${authProviders.join(', ')}, or an exec plugin`);
   }
   if (exec === undefined) return;
   if (authProvider !== undefined) throw wrong(`${of} has both exec and auth-provider: leave one out`);
   if (exec.command === undefined) throw wrong(`exec of ${of} has no command`);
   if (exec.apiVersion === undefined) throw wrong(`exec of ${of} has no apiVersion`);
   if (exec.env.some(({ name }) => name === undefined)) throw wrong(`exec of ${of} has a variable without a name`);
-  // v1beta1 has a default, which v1 has not.
+  // v1beta1 has a default; v1 has none.
   const mode = exec.interactiveMode ?? (exec.apiVersion.endsWith('/v1beta1') ? 'IfAvailable' : '');
-  if (mode === 'Always') throw wrong(`exec of ${of} must ask a person (interactiveMode: Always), and nobody is there`);
+  if (mode === 'Always')
+    throw wrong(`exec of ${of} asks for input (interactiveMode: Always), and there is no terminal to answer it`);
   if (mode !== 'Never' && mode !== 'IfAvailable') {
     throw wrong(`exec of ${of} needs interactiveMode: Never, IfAvailable or Always`);
   }
 }
 
-/** Whether there is anything to log in with. An empty token file is as good as none. */
+/** Whether the user has credentials. An empty token file does not count. */
 async function identifies(user: User, wrong: Wrong): Promise<boolean> {
   if ((user.token ?? user.username ?? user.clientCertificate ?? user.clientCertificateData) !== undefined) return true;
   if ((user.exec ?? user.authProvider) !== undefined) return true;
@@ -145,5 +146,5 @@ async function readable(file: string, what: string, wrong: Wrong): Promise<Buffe
   }
 }
 
-// Those that @kubernetes/client-node has.
+// The ones of @kubernetes/client-node.
 const authProviders = ['oidc', 'azure', 'gcp'];

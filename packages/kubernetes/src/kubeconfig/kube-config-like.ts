@@ -1,8 +1,8 @@
 import type { RequestOptions } from 'node:https';
 
 /**
- * What these functions need of a `KubeConfig` of `@kubernetes/client-node`; the class of 1.4 and of 2.x both fit.
- * It brings the server, the certificates and the credentials; the requests themselves are made here.
+ * The part of a `KubeConfig` of `@kubernetes/client-node` that is used here; the classes of 1.4 and 2.x both fit. It provides the
+ * server, the certificates and the credentials; this package makes the requests.
  */
 export interface KubeConfigLike {
   /** The cluster of the current context. */

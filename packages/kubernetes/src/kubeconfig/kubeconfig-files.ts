@@ -18,7 +18,7 @@ export interface ReadKubeconfig {
 
 /**
  * Reads the kubeconfig by kubectl's rules. A file that is named explicitly is the only one, and has to exist. Else the files
- * that `KUBECONFIG` lists are merged, and those that are missing are left out; without that variable it is
+ * that `KUBECONFIG` lists are merged, and missing files are skipped; without that variable it is
  * `~/.kube/config`. In a merge the first file that sets current-context wins, and the first file that has a cluster, user or context
  * of a name: its entry counts as a whole.
  *

@@ -6,7 +6,7 @@ import { podContext, podContextName, serviceAccountFolder } from './pod.ts';
 
 /** See {@link loadKubeConfig}. */
 export interface LoadOptions {
-  /** The only file to read. @defaultValue those that `KUBECONFIG` lists, else `~/.kube/config` */
+  /** The only file to read. @defaultValue the files that `KUBECONFIG` lists, else `~/.kube/config` */
   readonly file: string | undefined;
   /** Name of the context. @defaultValue the current-context */
   readonly context: string | undefined;
@@ -31,9 +31,9 @@ export async function loadKubeConfig(options: LoadOptions): Promise<LoadedKubeCo
   }
   if (files.length === 0) {
     throw new KubernetesConfigError(
-      `there is no configuration of the Kubernetes API: ${
+      `found no configuration for the Kubernetes API: ${
         wanted.length === 0 ? 'KUBECONFIG lists no file' : `there is no file ${wanted.join(', ')}`
-      }, and this process has no service account of a pod. Name a kubeconfig in KUBECONFIG or in kubeConfig`,
+      }, and this process does not have the service account of a pod. Name a kubeconfig file in KUBECONFIG or in kubeConfig`,
     );
   }
   const context = await namedContext(config, name, files.join(', '));

@@ -13,14 +13,14 @@ import { ProxyAgent } from './proxy-agent.ts';
 import { proxyOfEnvironment } from './proxy-environment.ts';
 
 /**
- * Leads requests to the API of one context, with what kubectl would send: certificates and tokens as they stand in their
- * files now, so that those that are rotated there go on working.
+ * Adds to requests what kubectl would send to the API of one context. Certificates and tokens are read from their files for each
+ * request, so rotated files take effect at once.
  */
 export class LoadedKubeConfig implements KubeConfigLike {
   readonly #context: CurrentContext;
   readonly #environment: Environment;
   readonly #plugin: LoginPlugin | undefined;
-  /** What the token file said last: it counts while the file cannot be read. */
+  /** The last content of the token file, used while the file cannot be read. */
   #lastToken: string | undefined;
 
   constructor(context: CurrentContext, environment: Environment) {
@@ -104,7 +104,7 @@ export class LoadedKubeConfig implements KubeConfigLike {
     if (proxy.protocol === 'http:' || proxy.protocol === 'https:')
       return new ProxyAgent(proxy, server.protocol === 'https:');
     const name = options.servername ?? server.hostname.replace(/^\[|\]$/g, '');
-    // The agent for SOCKS forgets the host, if it is an address, and would have the certificate be one for localhost.
+    // The agent for SOCKS forgets a host that is an address, and would check the certificate for localhost.
     options.checkServerIdentity = (_, certificate) => checkServerIdentity(name, certificate);
     return socksAgent(proxy, options);
   }
@@ -127,11 +127,11 @@ export class LoadedKubeConfig implements KubeConfigLike {
 function parseProxyUrl(text: string, cluster: string): URL {
   try {
     const url = new URL(text);
-    // So that credentials that cannot be read are found here.
+    // Finds malformed credentials here.
     decodeURIComponent(url.username + url.password);
     return url;
   } catch {
-    // Without the cause, which has the URL: a password may stand in it.
+    // Without the cause: its URL may contain a password.
     throw new KubernetesConfigError(`proxy-url of cluster "${cluster}" is not a URL`);
   }
 }
@@ -140,7 +140,7 @@ async function socksAgent(
   proxy: URL,
   { ca, cert, key, servername, rejectUnauthorized }: RequestOptions,
 ): Promise<Agent> {
-  const { KubeConfig } = await clientNode();
+  const { KubeConfig } = await clientNode(`the API is reached through the SOCKS proxy ${proxy.host}`);
   const config = new KubeConfig();
   // The proxy resolves the name, as for Go.
   const proxyUrl = proxy.href.replace(/^socks5h?:/, 'socks5h:');
@@ -148,7 +148,7 @@ async function socksAgent(
     { name: 'socks', server: 'https://socks.invalid', skipTLSVerify: false, proxyUrl },
     { name: 'socks' },
   );
-  // Its agent takes the place of what the request says of TLS.
+  // Its agent replaces the TLS options of the request.
   const options: RequestOptions = { ca, cert, key, servername, rejectUnauthorized };
   await config.applyToHTTPSOptions(options);
   return options.agent as Agent;
@@ -157,7 +157,7 @@ async function socksAgent(
 function bearer(token: string, { name }: User): string {
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new KubernetesConfigError(
-      `the token of user "${name}" has characters that no HTTP header takes: log in again`,
+      `the token of user "${name}" has characters that an HTTP header cannot contain: log in again`,
     );
   }
   return `Bearer ${token}`;
@@ -177,7 +177,7 @@ function impersonation(user: User, as: string): OutgoingHttpHeaders {
   };
 }
 
-/** Every byte that a header's name cannot have, and the percent sign, as `%2F`. */
+/** Escapes every byte that a header name cannot contain, and the percent sign, as in `%2F`. */
 function escapedKey(key: string): string {
   return [...Buffer.from(key)]
     .map((byte) => {

@@ -8,8 +8,8 @@ import type { Cluster, ExecPlugin } from './kubeconfig.ts';
 export type Login = Pick<RequestOptions, 'cert' | 'key'> & { readonly authorization: string | undefined };
 
 /**
- * Credentials that a program (`exec`) or an identity provider (`auth-provider`) gives. `@kubernetes/client-node` runs and
- * asks them, and keeps what they said until it expires.
+ * Credentials from a program (`exec`) or an identity provider (`auth-provider`). `@kubernetes/client-node` runs or asks them, and
+ * caches the credentials until they expire.
  */
 export class LoginPlugin {
   readonly #context: CurrentContext;
@@ -30,8 +30,9 @@ export class LoginPlugin {
   }
 
   async #load(): Promise<KubeConfigLike> {
-    const { KubeConfig } = await clientNode();
     const { name, cluster, server, user } = this.#context;
+    const means = user?.exec === undefined ? 'an auth-provider' : 'an exec plugin';
+    const { KubeConfig } = await clientNode(`user "${user?.name ?? ''}" logs in by ${means}`);
     const config = new KubeConfig();
     config.loadFromOptions({
       clusters: [{ name: cluster.name, server: server.href, skipTLSVerify: false }],
@@ -49,7 +50,7 @@ export class LoginPlugin {
   }
 }
 
-/** The plugin with the variable that tells it what it is asked for, as kubectl does. */
+/** The plugin, with the variable by which kubectl tells it the cluster. */
 function withInfo(plugin: ExecPlugin, cluster: Cluster): object {
   const { command, args, env, apiVersion, provideClusterInfo } = plugin;
   const info = {

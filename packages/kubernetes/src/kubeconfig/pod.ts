@@ -10,8 +10,8 @@ export const serviceAccountFolder = '/var/run/secrets/kubernetes.io/serviceaccou
 export const podContextName = 'inCluster';
 
 /**
- * The API of the cluster that this process runs in, with the pod's service account; undefined outside of a pod. As in kubectl, it
- * takes the token file as well as both variables.
+ * The API of the cluster that this process runs in, with the pod's service account; undefined outside of a pod. As for kubectl, both
+ * variables and the token file must be there. The token is read again for each request, because kubelet rotates the file.
  *
  * Source: client-go, `inClusterClientConfig`.
  */
@@ -33,7 +33,7 @@ export async function podContext(
       server: server.href,
       tlsServerName: undefined,
       insecureSkipTlsVerify: false,
-      // client-go goes on with the system's authorities where there is none.
+      // If it is missing, client-go uses the system's authorities.
       certificateAuthority: (await isFile(certificateAuthority)) ? certificateAuthority : undefined,
       certificateAuthorityData: undefined,
       proxyUrl: undefined,

@@ -49,7 +49,7 @@ export class ProxyAgent extends http.Agent {
       timeout: silenceMillis,
       ...(proxy.protocol === 'https:' && { ca, rejectUnauthorized }),
     });
-    // Who waits for the answer keeps the process alive; a proxy that says nothing to nobody must not.
+    // The caller that waits for the answer keeps the process alive; a silent proxy must not.
     request.once('socket', (socket) => socket.unref());
     return new Promise((resolve, reject) => {
       request.once('connect', (response: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -81,10 +81,10 @@ function credentialsOf({ username, password }: URL): Record<string, string> {
   return { 'Proxy-Authorization': `Basic ${Buffer.from(plain).toString('base64')}` };
 }
 
-/** Marked as Node marks a connection that was not made: nothing of the request was sent. */
+/** Marked as Node marks a connection that failed: nothing of the request was sent. */
 function connectError(message: string, cause?: unknown): Error {
   return Object.assign(new Error(message, { cause }), { syscall: 'connect' });
 }
 
-// Longer than any proxy takes to connect. What waits for the answer has its own, shorter deadline.
+// Longer than any proxy takes to connect. The request has its own, shorter deadline.
 const silenceMillis = 60_000;

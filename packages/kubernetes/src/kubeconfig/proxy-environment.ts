@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import type { Environment } from './kubeconfig-files.ts';
 
 /**
- * The proxy that the environment names for requests to `server`, by the rules of Go, which kubectl has them from:
+ * The proxy that the environment names for requests to `server`, by the rules of Go, as for kubectl:
  * `HTTPS_PROXY` for https and `HTTP_PROXY` for http, upper case before lower case; never for localhost and loopback
  * addresses, and not for what `NO_PROXY` lists: host names with the names below them, addresses, networks, each with a port or
  * without, or `*`.
@@ -20,7 +20,7 @@ function eitherCase(environment: Environment, name: string): string {
   return environment[name] || environment[name.toLowerCase()] || '';
 }
 
-/** A URL, or `host[:port]` of an HTTP proxy. What is neither is left out, as Go does. */
+/** A URL, or `host[:port]` of an HTTP proxy. Anything else is ignored, as in Go. */
 function parseProxy(text: string): URL | undefined {
   if (text === '') return undefined;
   try {

@@ -6,11 +6,11 @@ import type { Probe } from './probe.ts';
 
 /** Common to the probes of the network. */
 export interface NetworkProbeOptions {
-  /** How names are resolved; `createLookup()` of core gives one. @defaultValue the system's */
+  /** Resolves names; `createLookup()` of core makes one. @defaultValue the system's */
   lookup?: LookupFunction | undefined;
 }
 
-/** Whether the name has addresses. */
+/** Checks that the name has addresses. */
 export function resolvesProbe(options: NetworkProbeOptions = {}): Probe {
   checkOptions(options, { lookup: optional(aFunction) });
   const lookup = options.lookup ?? (systemLookup as LookupFunction);
@@ -34,7 +34,7 @@ export interface TcpProbeOptions extends NetworkProbeOptions {
   port: number;
 }
 
-/** Whether a TCP connection to the port can be opened. */
+/** Checks that the port accepts TCP connections. */
 export function tcpProbe(options: TcpProbeOptions): Probe {
   checkOptions(options, tcpShapes);
   return {
@@ -50,13 +50,13 @@ export function tcpProbe(options: TcpProbeOptions): Probe {
 
 /** See {@link tlsProbe}. */
 export interface TlsProbeOptions extends TcpProbeOptions {
-  /** PEM certificates to trust. @defaultValue those that Node.js trusts */
+  /** PEM certificates to trust. @defaultValue the ones that Node.js trusts */
   ca?: SecureContextOptions['ca'];
   /** `postgres` asks for TLS in PostgreSQL's own way first (SSLRequest). @defaultValue `tls` */
   protocol?: 'tls' | 'postgres' | undefined;
 }
 
-/** Whether the server shows a certificate for the target's own name that can be verified. */
+/** Checks that the server has a valid certificate for the target's own name. */
 export function tlsProbe(options: TlsProbeOptions): Probe {
   checkOptions(options, { ...tcpShapes, protocol: optional(oneOf('tls', 'postgres')) });
   return {
@@ -109,9 +109,9 @@ function askForTls(socket: Socket, signal: AbortSignal): Promise<void> {
 function verifyCertificate(socket: Socket, host: string, { ca }: TlsProbeOptions, signal: AbortSignal) {
   return new Promise<{ ok: boolean; detail: string }>((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    // No name of digits in SNI (RFC 6066 section 3).
+    // SNI cannot carry an address (RFC 6066 section 3).
     const servername = isIP(host) === 0 ? host : '';
-    // Spelled out: NODE_TLS_REJECT_UNAUTHORIZED=0 would let any certificate pass for a verified one.
+    // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 would accept any certificate as verified.
     const secure = connectTls({ socket, host, servername, rejectUnauthorized: true, ...(ca !== undefined && { ca }) });
     secure.once('error', reject);
     secure.once('close', () => reject(new Error('the server closed the connection during the TLS handshake')));

@@ -2,7 +2,7 @@ import { abortable, aFunction, checkOptions, printable } from '@externalname/cor
 import type { PostgresState } from './postgres-state.ts';
 import type { Probe } from './probe.ts';
 
-/** What is needed of a client; `pg.Client` has it. */
+/** The methods that a client needs; `pg.Client` has them. */
 export interface PostgresClientLike {
   /** Opens the connection. */
   connect(): Promise<unknown>;
@@ -10,7 +10,7 @@ export interface PostgresClientLike {
   query(text: string): Promise<{ rows: Record<string, unknown>[] }>;
   /** Closes it. */
   end(): Promise<void>;
-  /** Says what is wrong with a connection that nothing waits for. */
+  /** Reports an error of an idle connection. */
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
@@ -23,10 +23,10 @@ export interface PostgresProbeOptions {
 }
 
 /**
- * Asks a PostgreSQL server who it is: whether it answers, takes writes or is a standby, how far it has replayed, its
- * system identifier and timeline. `switchTarget()` compares the two targets by it.
+ * Asks a PostgreSQL server for its state: whether it answers, accepts writes or is a standby, how far it has replayed, its system
+ * identifier and its timeline. `switchTarget()` compares the two targets by them.
  *
- * The role needs no more than to log in. Where it may not call `pg_control_system()`, identifiers are not compared.
+ * The role only needs to log in. If it may not call `pg_control_system()`, identifiers are not compared.
  *
  * @example
  * ```ts
@@ -42,14 +42,14 @@ export function postgresProbe(options: PostgresProbeOptions): Probe {
     name: 'postgres',
     async run(host, { signal }) {
       const client = options.client(host);
-      // A connection that breaks after the answer is no news for the switch.
+      // A connection that breaks after the answer does not matter to the switch.
       client.on('error', () => undefined);
       try {
         await abortable(client.connect(), signal);
         const state = await abortable(readState(client), signal);
         return { ok: true, detail: describe(state), postgres: state };
       } finally {
-        // Not waited for: a server that is gone may never answer, and the probe has its deadline.
+        // Not awaited: a server that is gone may never answer, and the probe has its deadline.
         client.end().catch(() => undefined);
       }
     },
@@ -75,12 +75,12 @@ async function readState(client: PostgresClientLike): Promise<PostgresState> {
   };
 }
 
-// Each alone, so that a privilege that is missing costs one answer and not all.
+// One query each, so that a missing privilege costs one value and not all.
 async function value(client: PostgresClientLike, query: string): Promise<string | undefined> {
   try {
     const { rows } = await client.query(query);
     const found = rows[0]?.['value'];
-    // No number of PostgreSQL has more digits; what is shown of it goes to terminals.
+    // No number in PostgreSQL has more digits, and the text is shown in terminals.
     return typeof found === 'string' ? printable(found.slice(0, 40)) : undefined;
   } catch {
     return undefined;

@@ -10,11 +10,11 @@ import {
   type Shape,
 } from '@externalname/core/internal';
 
-/** What a PostgreSQL server says of itself. Undefined: it did not say, for lack of a privilege or of a version that knows. */
+/** The state that a PostgreSQL server reports. A value is undefined if the role lacks the privilege, or the version does not report it. */
 export interface PostgresState {
   /** Whether it replays another server's log: a standby. */
   readonly inRecovery: boolean;
-  /** `default_transaction_read_only`: whether new transactions refuse to write, although it is no standby. */
+  /** `default_transaction_read_only`: whether new transactions refuse to write, although it is not a standby. */
   readonly readOnly: boolean;
   /** Of the cluster's files; a primary and its standbys have the same (`pg_control_system()`). */
   readonly systemIdentifier: string | undefined;
@@ -26,34 +26,34 @@ export interface PostgresState {
   readonly replayDelaySeconds: number | undefined;
 }
 
-/** Why a switch would do harm. Each has a name by which it can be accepted. */
+/** Why a switch is not safe. Each kind can be accepted by its name. */
 export interface Objection {
   /** Why the switch is not safe. */
   readonly kind: ObjectionKind;
-  /** A sentence that tells what to do. */
+  /** A sentence that says what to do. */
   readonly message: string;
 }
 
-/** What `switchTarget()` refuses, unless it is told to accept it. */
+/** What `switchTarget()` refuses unless you accept it. */
 export type ObjectionKind =
   /** A probe of the new target failed. */
   | 'probe-failed'
-  /** The new target takes no writes: it is a standby, or read-only. */
+  /** The new target refuses writes: it is a standby, or read-only. */
   | 'not-writable'
-  /** The old target still takes writes, and the new one does (or soon will) too. */
+  /** The old target still accepts writes, and so does the new one, now or soon. */
   | 'split-brain'
-  /** The two are not copies of one another. */
+  /** The two are not copies of each other. */
   | 'different-system'
-  /** The new target stands on an older timeline than the old one. */
+  /** The new target is on an older timeline than the old one. */
   | 'older-timeline'
-  /** The new target has not replayed all that the old one has written. */
+  /** The new target has not replayed everything that the old one wrote. */
   | 'lag'
-  /** The old target is not on the allow-list, so it was not asked: a probe would give it the credentials. */
+  /** The old target is not on the allow-list, so it was not probed: a probe would send it credentials. */
   | 'previous-not-allowed';
 
 /**
- * Compares the new target with the old one. Pure. What is not known raises no objection; it is for the caller to say
- * that it was not known.
+ * Compares the new target with the old one. Pure. An unknown value raises no objection; the caller has
+ * to report that it was unknown.
  */
 export function judgePostgres(
   target: PostgresState,
@@ -99,8 +99,8 @@ function splitBrain(previous: PostgresState | undefined): Objection | undefined 
   return {
     kind: 'split-brain',
     message:
-      'the old target still accepts writes: clients that have not moved yet would go on writing there, and those writes ' +
-      'are lost to the new one. Stop it, or make it read-only, first',
+      'the old target still accepts writes: clients that have not moved yet would keep writing to it, and the new target ' +
+      'would never get those writes. Stop it, or make it read-only, first',
   };
 }
 
@@ -109,7 +109,7 @@ function differentSystem(target: PostgresState, previous: PostgresState | undefi
   if (one === undefined || other === undefined || one === other) return undefined;
   return {
     kind: 'different-system',
-    message: `the new target is no copy of the old one: its system identifier is ${one}, the old one's ${other}`,
+    message: `the new target is not a copy of the old one: its system identifier is ${one}, the old one's ${other}`,
   };
 }
 
@@ -136,6 +136,6 @@ function lagging(
   if (lag <= maxLagBytes) return undefined;
   return {
     kind: 'lag',
-    message: `the new target has ${lag} bytes of the old one's log still to replay (allowed: ${maxLagBytes}): wait for it`,
+    message: `the new target still has to replay ${lag} bytes of the old one's log (allowed: ${maxLagBytes}): wait for it`,
   };
 }

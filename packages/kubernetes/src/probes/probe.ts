@@ -1,19 +1,19 @@
 import type { PostgresState } from './postgres-state.ts';
 
 /**
- * A look at a server before anything is switched. `switchTarget()` runs it against the new target, or the old one.
- * Write your own for what your application needs.
+ * A check of a server before anything is switched. `switchTarget()` runs it against the new target or the old one. Write your own
+ * for what your application needs.
  */
 export interface Probe {
-  /** As it shall stand in the report: `tcp 5432`, `postgres`. */
+  /** Its name in the report: `tcp 5432`, `postgres`. */
   readonly name: string;
-  /** Looks at `host`. Rejecting counts as `ok: false`, with the error's message. */
+  /** Checks `host`. Rejecting counts as `ok: false`, with the error's message. */
   run(host: string, context: ProbeContext): Promise<ProbeFinding>;
 }
 
 /** See {@link Probe.run}. */
 export interface ProbeContext {
-  /** Fires at the probe's deadline, and when the switch is given up. */
+  /** Fires at the probe's deadline, and when the switch is aborted. */
   readonly signal: AbortSignal;
 }
 
@@ -23,11 +23,11 @@ export interface ProbeFinding {
   readonly ok: boolean;
   /** One sentence for the report. */
   readonly detail: string;
-  /** What a PostgreSQL server said of itself; compared between the two targets. */
+  /** The state that a PostgreSQL server reported; compared between the two targets. */
   readonly postgres?: PostgresState | undefined;
 }
 
-/** A finding, with what was asked. */
+/** A finding, with its probe and host. */
 export interface ProbeResult extends ProbeFinding {
   /** Name of the probe. */
   readonly probe: string;

@@ -14,8 +14,8 @@ export interface RunProbesOptions extends WaitOptions {
 }
 
 /**
- * Looks at both targets at the same time, and says what speaks against the switch. That the old target does not answer
- * is the usual reason of a switch and no objection.
+ * Probes both targets at the same time, and returns the reasons against the switch. An old target that does not answer is the usual
+ * reason for a switch, so it is not an objection.
  */
 export async function runProbes(
   options: RunProbesOptions,
@@ -43,7 +43,7 @@ async function runOne(probe: Probe, host: string, options: RunProbesOptions): Pr
       clock,
       onTimeout: () => new DeadlineError(`probe ${probe.name} of ${host}`, timeoutMillis),
     });
-    // A probe quotes what a server said, and the detail is shown in a terminal.
+    // A probe quotes the server, and the detail is shown in a terminal.
     const detail = printable(finding.detail);
     return { ...finding, detail, probe: probe.name, host, elapsedMillis: elapsedMillis() };
   } catch (error) {

@@ -37,28 +37,28 @@ export interface SwitchOptions extends WaitOptions {
   clusterDomain?: string | undefined;
   /** Where the API is, and how to log in. @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
   kubeConfig?: KubeConfigOption | undefined;
-  /** The hosts that the Service may point to, as the applications have them; `'any'` must be spelled out. */
+  /** The hosts that the Service may point to, the same list as in the applications; `'any'` must be spelled out. */
   allowedTargets: readonly string[] | 'any';
   /** Why, for the annotation and the Event. One line of at most 1000 characters, without control characters. */
   reason?: string | undefined;
   /** Who, for the annotation and the Event. As `reason`. @defaultValue the user that the API server sees */
   by?: string | undefined;
   /**
-   * What to look at before anything is changed. The old target is only asked if it is on the allow-list itself: a probe
-   * may give it credentials. @defaultValue nothing
+   * Checks to run before anything is changed. The old target is only probed if it is on the allow-list itself, because a probe
+   * may send it credentials. @defaultValue none
    */
   probes?: { target?: readonly Probe[] | undefined; previous?: readonly Probe[] | undefined } | undefined;
   /** Longest time for one probe. Milliseconds, 1 to 600000. @defaultValue 5000 */
   probeTimeoutMillis?: number | undefined;
-  /** How far a standby may be behind the old target. Bytes of the write-ahead log, 0 or more. @defaultValue 0 */
+  /** How far a standby may lag behind the old target. Bytes of the write-ahead log, 0 or more. @defaultValue 0 */
   maxLagBytes?: number | undefined;
-  /** Dangers to switch in spite of. Each is named in the report. @defaultValue none */
+  /** Objections to ignore. The report lists them. @defaultValue none */
   accept?: readonly ObjectionKind[] | undefined;
   /** Whether to stop before the Service is changed. @defaultValue false */
   dryRun?: boolean | undefined;
   /**
-   * DNS servers that must give the new name, each by its own address (`10.96.0.10`, `127.0.0.1:5353`). The cluster's DNS has
-   * one virtual address for several pods; name the pods to ask every one. `false` waits for none.
+   * DNS servers that must answer with the new name, each by its own address (`10.96.0.10`, `127.0.0.1:5353`). The cluster's DNS
+   * has one virtual address for several pods; list the pods to ask each of them. `false` waits for none.
    * @defaultValue the servers of resolv.conf in a pod, else none
    */
   dnsServers?: readonly string[] | false | undefined;
@@ -72,7 +72,7 @@ export interface SwitchOptions extends WaitOptions {
 export interface SwitchTargetOptions extends SwitchOptions {
   /** The new target: a host name. */
   to: string;
-  /** Where the Service is believed to point now. A Service that points elsewhere is not changed. */
+  /** Where you believe the Service points now. If it points elsewhere, it is not changed. */
   expect?: string | undefined;
 }
 
@@ -139,8 +139,8 @@ export function switchSettings(options: SwitchOptions, dependencies: Dependencie
 /**
  * The canonical form of a name that the Service may be pointed to.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where it is no host name
- * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` where it is not on the allow-list
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if it is not a host name
+ * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` if it is not on the allow-list
  * @throws TargetIsAddressError `ERR_EXTERNALNAME_TARGET_IS_ADDRESS`
  */
 export function allowedTarget(options: SwitchOptions, name: string, argument: string): string {

@@ -24,21 +24,21 @@ import type { DnsPropagation } from './report.ts';
 export interface PropagationOptions extends WaitOptions {
   /** The Service's full name: `webscaler-db.default.svc.cluster.local`. */
   service: string;
-  /** The name that DNS shall give. */
+  /** The name that DNS must answer with. */
   to: string;
-  /** The servers to ask, each until it gives the new name. */
+  /** The servers to ask, each until it answers with the new name. */
   dnsServers: readonly string[];
   /** Milliseconds. @defaultValue 90000 */
   timeoutMillis?: number | undefined;
-  /** Wait between two questions to one server. Milliseconds. @defaultValue 250 */
+  /** Pause between two queries to one server. Milliseconds. @defaultValue 250 */
   intervalMillis?: number | undefined;
 }
 
 /**
- * Waits until every one of the DNS servers answers the Service's name with the new target. Caches of the servers are
- * part of what is waited for; caches of the clients are not seen from here.
+ * Waits until each of the DNS servers answers the Service's name with the new target. This includes the caches of the servers, but
+ * not those of the clients.
  *
- * @throws DeadlineError `ERR_EXTERNALNAME_DEADLINE`, naming the servers that did not, and what they said last
+ * @throws DeadlineError `ERR_EXTERNALNAME_DEADLINE`, naming the servers that did not, with their last answers
  */
 export async function waitForPropagation(
   options: PropagationOptions,
@@ -83,11 +83,11 @@ export async function waitForPropagation(
   });
 }
 
-/** Where the first CNAME of the name leads, or in words why there is none. */
+/** The target of the name's first CNAME, or in words why there is none. */
 async function firstAlias(resolver: Resolver, service: string, signal: AbortSignal): Promise<string> {
   try {
     const { chain } = await resolver.resolve(service, { fresh: true, family: 4, signal, timeoutMillis: 5_000 });
-    return chain[0]?.target ?? 'that it is no alias';
+    return chain[0]?.target ?? 'that it is not an alias';
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     // The target need not resolve; the alias is what counts.

@@ -3,11 +3,11 @@ import { type ClusterName, describeCluster } from '../kubeconfig/cluster-name.ts
 import type { Objection } from '../probes/postgres-state.ts';
 import type { ProbeResult } from '../probes/probe.ts';
 
-/** The steps of a switch, in their order. */
+/** The steps of a switch, in order. */
 export type SwitchStepName =
-  /** Read the Service, see that it is an ExternalName and points where it is expected to. */
+  /** Read the Service: it must be of type ExternalName and point to the expected target. */
   | 'read'
-  /** Look at the new target and the old one. */
+  /** Probe the new target and the old one. */
   | 'probe'
   /** Let the API server check the patch without writing it. */
   | 'dry-run'
@@ -20,13 +20,13 @@ export type SwitchStepName =
   /** See the new name in the answer of every DNS server. */
   | 'dns';
 
-/** What became of one step. */
+/** The result of one step. */
 export interface SwitchStep {
   /** Which step it is. */
   readonly step: SwitchStepName;
   /** `skipped`: not asked for or not possible, see `detail`. `not-reached`: an earlier step failed. */
   readonly state: 'done' | 'skipped' | 'failed' | 'not-reached';
-  /** What came of it, for people. */
+  /** The result in words. */
   readonly detail: string;
   /** How long it took, in milliseconds. */
   readonly elapsedMillis: number;
@@ -46,13 +46,13 @@ export interface SwitchReport {
   readonly service: string;
   /** Where that Service is; undefined if no configuration of the Kubernetes API could be read. */
   readonly cluster: ClusterName | undefined;
-  /** Where it pointed before; undefined where it could not be read. */
+  /** Where it pointed before; undefined if it could not be read. */
   readonly from: string | undefined;
-  /** Where it was to point. */
+  /** Where it should point. */
   readonly to: string;
   /**
    * `switched`: the Service points to the new target. `unchanged`: it did already. `dry-run`: the server would accept it.
-   * `not-switched`: nothing was changed. `unknown`: the patch was sent and nobody could say what became of it.
+   * `not-switched`: nothing was changed. `unknown`: the patch was sent, and its effect could not be determined.
    */
   readonly result: 'switched' | 'unchanged' | 'dry-run' | 'not-switched' | 'unknown';
   /** Names this switch in annotations and events. */
@@ -67,11 +67,11 @@ export interface SwitchReport {
   readonly steps: readonly SwitchStep[];
   /** What the probes found. */
   readonly probes: readonly ProbeResult[];
-  /** What was found and accepted by the caller. */
+  /** Objections that the caller accepted. */
   readonly accepted: readonly Objection[];
-  /** What the operator should know: a tool that will put the old name back, an event that could not be written. */
+  /** What the operator should know, such as a tool that will put the old name back, or an Event that could not be written. */
   readonly warnings: readonly string[];
-  /** When each DNS server showed the new target. */
+  /** When each DNS server answered with the new target. */
   readonly dns: readonly DnsPropagation[];
 }
 
@@ -82,12 +82,12 @@ export interface SwitchReport {
 export class SwitchRefusedError extends ExternalNameError {
   /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
-  /** Everything that speaks against the switch. */
+  /** All reasons against the switch. */
   readonly objections: readonly (
     | Objection
     | { readonly kind: 'unexpected-target' | 'nothing-to-roll-back'; message: string }
   )[];
-  /** What was looked at until then. */
+  /** What was done before the refusal. */
   readonly report: SwitchReport;
 
   constructor(report: SwitchReport, objections: SwitchRefusedError['objections'], options?: ExternalNameErrorOptions) {
@@ -104,13 +104,13 @@ export class SwitchRefusedError extends ExternalNameError {
 
 /**
  * A step of a switch failed. Code `ERR_EXTERNALNAME_SWITCH_FAILED`; the message and `report` say what was done and what
- * was not. `outcome` is `not-executed` where the Service is as it was, `unknown` where nobody could say, and absent where
+ * was not. `outcome` is `not-executed` if the Service is as it was, `unknown` if that could not be determined, and absent if
  * the Service was switched and a later step failed.
  */
 export class SwitchFailedError extends ExternalNameError {
   /** What is known of the patch. */
   declare readonly outcome?: Outcome;
-  /** What was done until then. */
+  /** What was done before the failure. */
   readonly report: SwitchReport;
 
   constructor(report: SwitchReport, options: ExternalNameErrorOptions) {
@@ -141,6 +141,7 @@ function inCluster({ cluster }: SwitchReport): string {
 
 function stateOfService({ result, from, to }: SwitchReport): string {
   if (result === 'switched' || result === 'unchanged') return `The Service points to ${to} now.`;
-  if (result === 'unknown') return `Whether the Service points to ${to} is not known: look at it before trying again.`;
+  if (result === 'unknown')
+    return `It is not known whether the Service points to ${to}: check it before you try again.`;
   return from === undefined ? 'Nothing was changed.' : `The Service still points to ${from}, nothing was changed.`;
 }

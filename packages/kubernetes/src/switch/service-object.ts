@@ -14,7 +14,7 @@ export interface ServiceToSwitch extends ServiceSnapshot {
   readonly managedFields: readonly ManagedFieldsEntry[];
 }
 
-/** Who set which fields (Kubernetes documentation, "Server-Side Apply", "Field management"). */
+/** Which manager set which fields (Kubernetes documentation, "Server-Side Apply", "Field management"). */
 export interface ManagedFieldsEntry {
   readonly manager: string;
   /** `Apply` or `Update` */
@@ -44,8 +44,8 @@ export function readServiceToSwitch(object: unknown): ServiceToSwitch | undefine
 }
 
 /**
- * What will put the old name back: a tool that owns `spec.externalName` by server-side apply, or one that is known to
- * keep the objects as they stand in its repository. Each is a sentence that names the tool.
+ * The tools that will put the old name back: those that own `spec.externalName` by server-side apply, and those that are known to
+ * keep objects as their repository says. Each entry names one tool.
  */
 export function gitOpsOwners(service: ServiceToSwitch): string[] {
   const owners = new Map<string, string>();
@@ -63,7 +63,7 @@ export function gitOpsOwners(service: ServiceToSwitch): string[] {
   return [...owners.values()].slice(0, 20).map((owner) => printable(owner, 300));
 }
 
-/** Under which name our own writes are recorded in `managedFields`. */
+/** The name of our own writes in `managedFields`. */
 export const fieldManager = 'externalname';
 
 const tools = [

@@ -1,19 +1,19 @@
 import type { Clock } from '@externalname/core';
 import type { SwitchReport, SwitchStep, SwitchStepName } from './report.ts';
 
-/** What a running switch may still change in its report. */
+/** The part of the report that a running switch may still change. */
 export type SwitchFacts = {
   -readonly [Field in Exclude<keyof SwitchReport, 'steps' | 'warnings'>]: SwitchReport[Field];
 } & { readonly warnings: string[] };
 
-/** What a step may say of itself. */
+/** What a step may report about itself. */
 export interface StepNote {
   detail: string;
   /** Marks the step as skipped. */
   skipped(detail: string): void;
 }
 
-/** Keeps what was done, so that a failure at any step can tell. */
+/** Records what was done, so that a failure at any step can report it. */
 export class SwitchLog {
   readonly facts: SwitchFacts;
   readonly #clock: Clock;

@@ -3,7 +3,7 @@ import type { ServiceToSwitch } from './service-object.ts';
 
 /** What is written about a switch into the Service's annotations. */
 export interface SwitchRecord {
-  /** Made for this switch only: tells one's own write from somebody else's when an answer is lost. */
+  /** Made for this switch only: identifies our own write if its answer is lost. */
   readonly id: string;
   /** The name before, canonical. `rollback()` goes back to it. */
   readonly previous: string;
@@ -48,7 +48,7 @@ export function switchPatch(
   ];
 }
 
-/** Reads what the last switch wrote; undefined where there was none, or it is not whole. */
+/** Reads what the last switch wrote; undefined if there was none, or the record is incomplete. */
 export function readSwitchRecord(service: ServiceToSwitch): SwitchRecord | undefined {
   const read = (name: keyof typeof switchAnnotations) => service.annotations?.[switchAnnotations[name]];
   const id = read('id');

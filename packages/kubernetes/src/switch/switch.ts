@@ -30,16 +30,16 @@ import { readSwitchRecord, type SwitchRecord, switchAnnotations, switchPatch } f
 import { type WatchPropagation, waitForWatch } from './watch-propagation.ts';
 
 /**
- * Points a Service to another target, with care: it checks the new name and the policy, reads the Service, looks at
- * both targets, lets the API server check the patch, changes the Service only if nobody else has meanwhile, writes down
- * who did it and why, and waits until the change can be seen.
+ * Switches a Service to another target safely: it checks the new name and the policy, reads the Service, probes both targets,
+ * lets the API server check the patch, changes the Service only if it has not changed meanwhile, records who did it and why, and
+ * waits until the change is visible.
  *
  * Needs `get` and `patch` on that Service; with `watch` and `list` it also sees the change arrive, with `create` on
- * `events` it leaves an Event. What is missing of the latter is a warning in the report.
+ * `events` it writes an Event. If one of these permissions is missing, the report contains a warning.
  *
- * @throws SwitchRefusedError `ERR_EXTERNALNAME_SWITCH_REFUSED` where it would do harm; see `objections` and `accept`
- * @throws SwitchFailedError `ERR_EXTERNALNAME_SWITCH_FAILED` where a step failed; `report` says how far it came
- * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` where `to` is not on the allow-list, before any I/O
+ * @throws SwitchRefusedError `ERR_EXTERNALNAME_SWITCH_REFUSED` if it is not safe; see `objections` and `accept`
+ * @throws SwitchFailedError `ERR_EXTERNALNAME_SWITCH_FAILED` if a step failed; `report` tells you how far it got
+ * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` if `to` is not on the allow-list, before any I/O
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used, before any I/O
  *
  * @example
@@ -62,8 +62,8 @@ export async function switchTarget(given: SwitchTargetOptions, dependencies: Dep
 }
 
 /**
- * Goes back to where the Service pointed before the last {@link switchTarget}, with the same care. Refused where nothing
- * was recorded, and where the Service has been pointed elsewhere since.
+ * Switches back to where the Service pointed before the last {@link switchTarget}, by the same steps. It is refused if nothing was
+ * recorded, or if the Service was pointed elsewhere since.
  *
  * @throws SwitchRefusedError `ERR_EXTERNALNAME_SWITCH_REFUSED` with `nothing-to-roll-back` or `unexpected-target`, and all that
  * `switchTarget` throws
@@ -112,7 +112,7 @@ class Switch {
         throw this.#refusal([
           {
             kind: 'nothing-to-roll-back',
-            message: 'the Service holds no record of a switch: name the target in switchTarget()',
+            message: 'the Service has no record of a switch: name the target in switchTarget()',
           },
         ]);
       }
@@ -132,12 +132,12 @@ class Switch {
     const from = this.#targetOf(service, reference);
     if (from === to) {
       facts.result = 'unchanged';
-      this.#log.skip(['probe', 'dry-run', 'patch', 'event', 'watch'], 'the Service points there already');
+      this.#log.skip(['probe', 'dry-run', 'patch', 'event', 'watch'], 'the Service already points there');
       await this.#seeInDns(reference, to);
       return this.#log.report();
     }
     if (expect !== undefined && from !== expect) {
-      const message = `the Service points to ${from}, not to ${expect}: look who changed it, then name that as expect`;
+      const message = `the Service points to ${from}, not to ${expect}: find out who changed it, then pass that name as expect`;
       throw this.#refusal([{ kind: 'unexpected-target', message }]);
     }
     for (const owner of gitOpsOwners(service)) {
@@ -170,20 +170,20 @@ class Switch {
     return this.#log.report();
   }
 
-  /** Runs all of it; whatever ends it early comes out with the report. */
+  /** Runs the work; an error that ends it early carries the report. */
   async #telling(work: () => Promise<SwitchReport>): Promise<SwitchReport> {
     try {
       return await work();
     } catch (error) {
       if (error instanceof TargetRefusedError) this.#sayWhere(error);
       if (error instanceof SwitchRefusedError || error instanceof TargetRefusedError) throw error;
-      // Given up before anything was changed: there is nothing to tell but the reason.
+      // Aborted before anything was changed: only the reason matters.
       if (this.#signal?.aborted && this.#log.facts.result === 'not-switched') throw error;
       throw new SwitchFailedError(this.#log.report(), { cause: error });
     }
   }
 
-  /** For an error of core, which knows nothing of clusters. */
+  /** Adds the cluster to an error of core, which does not know it. */
   #sayWhere(error: Error): void {
     const { cluster, service } = this.#log.facts;
     if (cluster !== undefined) error.message += `. The Service is ${service} at ${describeCluster(cluster)}`;
@@ -223,7 +223,7 @@ class Switch {
       clock,
     } = this.#settings;
     if (targetProbes.length + previousProbes.length === 0) return this.#log.skip(['probe'], 'no probes were given');
-    // Before any probe: who can edit the Service could have it point to a server of their own, and read the password.
+    // Before any probe: an attacker who can edit the Service could point it to their own server, and read the password.
     const mayAsk = previousProbes.length === 0 || isAllowed(this.#options, from);
     const notAllowed: Objection[] = mayAsk
       ? []
@@ -264,7 +264,7 @@ class Switch {
       } catch (error) {
         this.#signal?.throwIfAborted();
         if (!mayBeGuard(error)) throw error;
-        // A guard that fails says nothing but 422: the Service itself tells why.
+        // A failed guard gives only a 422: the Service itself shows why.
         const now = await this.#get(reference).catch(() => undefined);
         if (now === undefined || now.resourceVersion === service.resourceVersion) throw error;
         this.#refuseOtherTarget(now, service);
@@ -275,8 +275,8 @@ class Switch {
   }
 
   /**
-   * Writes it. A patch whose answer is lost is sent again: it is guarded by the old name, so it cannot be done twice, and
-   * one's own record in the Service tells whether it was done.
+   * Sends the patch, and retries it if the answer is lost. The guard on the old name prevents a second switch, and our own record in
+   * the Service shows whether the first one was applied.
    */
   #patch(reference: ServiceReference, service: ServiceToSwitch, record: SwitchRecord): Promise<void> {
     const { facts } = this.#log;
@@ -284,7 +284,7 @@ class Switch {
       let current = service;
       let mayBeWritten = false;
       for (let attempt = 1; ; attempt += 1) {
-        // Until the server has said no, it may have been done.
+        // Until the server refuses it, the patch may have been applied.
         facts.result = 'unknown';
         try {
           await this.#sendPatch(reference, current, record, false);
@@ -301,7 +301,7 @@ class Switch {
           if (now === undefined) throw error;
           if (readSwitchRecord(now)?.id === record.id) break;
           this.#refuseOtherTarget(now, service);
-          // The guard met a change that does not concern the switch. If nothing changed, the refusal was meant.
+          // The guard may have met a change that does not concern the switch. If nothing changed, the refusal was deliberate.
           if (!isLost && now.resourceVersion === current.resourceVersion) throw error;
           current = now;
         }
@@ -317,8 +317,8 @@ class Switch {
     this.#log.facts.from = now.target;
     const who = readSwitchRecord(now)?.by;
     const message =
-      `the Service was changed meanwhile and points to ${now.target ?? `nothing (type ${now.type})`}` +
-      `${who === undefined ? '' : ` (last switch by ${printable(who, 100)})`}: look at it, then try again`;
+      `the Service was changed in the meantime and points to ${now.target ?? `nothing (type ${now.type})`}` +
+      `${who === undefined ? '' : ` (last switch by ${printable(who, 100)})`}: check it, then try again`;
     throw this.#refusal([{ kind: 'unexpected-target', message }]);
   }
 
@@ -360,7 +360,7 @@ class Switch {
     return printable((await this.#api.userName()) ?? 'unknown', 300);
   }
 
-  /** The switch is made: an Event that cannot be written is a warning, not a failure. */
+  /** The Service is switched by now, so an Event that cannot be written is a warning, not a failure. */
   #writeEvent(reference: ServiceReference, service: ServiceToSwitch, record: SwitchRecord): Promise<unknown> {
     return this.#log.step('event', async (step) => {
       try {
@@ -381,7 +381,7 @@ class Switch {
     });
   }
 
-  /** Not every operator may watch: that it was not seen here is a warning. DNS is what every client has. */
+  /** Not every operator may watch, so a switch that was not seen here is only a warning. Every client has DNS. */
   #seeInWatch(watch: WatchPropagation): Promise<void> {
     return this.#log.step('watch', async (step) => {
       try {
@@ -424,6 +424,6 @@ function mayBeGuard(error: unknown): boolean {
   return error instanceof KubernetesRefusedError && (error.status === 422 || error.status === 409);
 }
 
-// How often a patch is sent, at most; the pauses between grow to 2 s.
+// How many times a patch is sent at most; the pauses between grow to 2 s.
 const mostPatches = 5;
 const lostPatchMillis = 500;

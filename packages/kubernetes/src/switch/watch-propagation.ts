@@ -4,15 +4,15 @@ import type { KubeConfigLike } from '../kubeconfig/kube-config-like.ts';
 import { kubernetesSource } from '../watch/watch-source.ts';
 import type { SwitchOptions, SwitchSettings } from './options.ts';
 
-/** A watch that stands before the patch is sent. */
+/** A watch that is open before the patch is sent. */
 export interface WatchPropagation extends AsyncDisposable {
   /** The patch was answered: time counts from now. */
   start(): void;
-  /** How long after the start the new name was seen, in milliseconds; 0 where it was seen before. Rejects where it is not. */
+  /** How long after the start the new name was seen, in milliseconds; 0 if it was seen before. Rejects if it is not seen. */
   seen(signal: AbortSignal | undefined): Promise<number>;
 }
 
-/** Starts to watch the Service in the cluster of the switch, so that the switch to `to` is seen as every pool with a watch sees it. */
+/** Starts to watch the Service in the cluster of the switch, so that it sees the switch to `to` as a pool with a watch does. */
 export async function waitForWatch(
   kubeConfig: KubeConfigLike,
   options: SwitchOptions,
@@ -31,7 +31,7 @@ export async function waitForWatch(
     if (target.externalName === to) onSeen(clock.now());
   });
   let startedAt = clock.now();
-  // Where one may not watch, this fails; `seen` then says why, when the switch itself is made.
+  // This fails if the caller may not watch; `seen` then reports why, after the switch.
   await source.current({ signal: switchSignal }).catch(() => undefined);
   return {
     start() {

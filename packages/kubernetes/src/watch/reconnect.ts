@@ -1,10 +1,10 @@
 import type { Random } from '@externalname/core';
 
-/** How fast a broken watch is tried again. All in milliseconds. */
+/** How fast a broken watch is retried. All in milliseconds. */
 export interface ReconnectSettings {
-  /** Wait before the first try, on average three quarters of it. */
+  /** Delay before the first retry, on average three quarters of it. */
   readonly initialMillis: number;
-  /** Longest wait. */
+  /** Longest delay. */
   readonly maxMillis: number;
   /** A connection that lasted this long was a good one: the next failure starts from the beginning. */
   readonly stableMillis: number;
@@ -14,11 +14,11 @@ export interface ReconnectSettings {
 export interface ConnectionEnd {
   /** From its first byte asked for to its end, in milliseconds. */
   readonly lastedMillis: number;
-  /** What the server asked to wait, in seconds. */
+  /** `Retry-After` of the server, in seconds. */
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** How many connections in a row were no good, and how long to wait before the next. */
+/** How many connections in a row were bad, and how long to wait before the next. */
 export interface Reconnect {
   readonly failures: number;
   readonly delayMillis: number;

@@ -21,34 +21,34 @@ export interface WatchSettings {
 /** What the server said of the Service. */
 export interface Observation {
   readonly reference: ServiceReference;
-  /** Undefined where there is none of that name. */
+  /** Undefined if there is no Service of that name. */
   readonly service: ServiceSnapshot | undefined;
   readonly resourceVersion: string;
   /** Whether versions known before mean nothing any more, as after a server was restored from a backup. */
   readonly reset: boolean;
 }
 
-/** Who wants to know. Never called from inside `start()`. */
+/** Gets what the watch learns. Never called from inside `start()`. */
 export interface ServiceWatchListener {
   /** The Service as it is now, or that there is none. Called for each answer and event, in order. */
   observed(observation: Observation): void;
-  /** The watch stands: what was observed last is what the server holds. */
+  /** The watch is open: what was observed last is what the server holds. */
   connected(): void;
   /**
-   * What was observed last can no longer be confirmed. Called for each failed try, with what failed: a list that succeeds says
-   * nothing of a watch that does not.
+   * What was observed last can no longer be confirmed. Called after each failed attempt, with what failed: a list that succeeds
+   * does not mean that the watch will.
    */
   unavailable(error: unknown, failed: 'list' | 'watch'): void;
 }
 
 /**
- * Follows one Service: lists it, watches from there, and comes back from whatever ends the watch. A field selector on
- * the name goes with both, so that a Role with `resourceNames` suffices (Kubernetes documentation, "Using RBAC
+ * Follows one Service: lists it, watches from there, and resumes after whatever ended the watch. Both requests carry a field
+ * selector on the name, so a Role with `resourceNames` suffices (Kubernetes documentation, "Using RBAC
  * Authorization").
  *
- * The server is asked to end each watch a little before the deadline on silence. So a quiet watch is renewed from the
- * version it had reached, at the cost of one request, and silence beyond that always means that the path is gone:
- * nothing depends on how often this server, or a proxy before it, sends bookmarks.
+ * The request asks the server to end each watch a little before the deadline on silence. A quiet watch is then renewed from the
+ * version that it had reached, at the cost of one request, and a longer silence always means that the path is gone. Nothing
+ * depends on how often this server, or a proxy in front of it, sends bookmarks.
  */
 export class ServiceWatch {
   readonly #api: KubernetesApi;
@@ -113,7 +113,7 @@ export class ServiceWatch {
       if (signal.aborted) return;
       const lastedMillis = this.#clock.now() - startedAt;
       const wasShort = failure !== undefined && lastedMillis < this.#settings.reconnect.stableMillis;
-      // A server that is away in between begins anew when it is back.
+      // A server that was away in between starts over when it is back.
       position.mustHold = connection.connected ? wasShort : position.mustHold && isExpired(failure);
       const next = nextConnection(
         failures,
@@ -122,8 +122,8 @@ export class ServiceWatch {
         this.#random,
       );
       failures = next.failures;
-      // A watch that ended and comes back at once has missed nothing, and says nothing. Nor does a version that has expired: the
-      // server answers, and the list that follows has it all.
+      // A watch that ended and is back at once has missed nothing, so the listener is not told. The same holds for an expired
+      // version: the server answers, and the next list is complete.
       const mayPass = connection.connected || isExpired(failure);
       if (failure !== undefined && (!mayPass || next.delayMillis > graceMillis)) {
         this.#listener.unavailable(failure, connection.step);
@@ -144,9 +144,12 @@ export class ServiceWatch {
     });
     const list = readServiceList(answer, reference);
     if (list === undefined) {
-      throw new KubernetesUnavailableError('the Kubernetes API answered a list with something else', {
-        outcome: 'not-executed',
-      });
+      throw new KubernetesUnavailableError(
+        'the Kubernetes API answered a list request with something other than a list',
+        {
+          outcome: 'not-executed',
+        },
+      );
     }
     const { service, resourceVersion } = list;
     const { reset } = position;
@@ -199,7 +202,7 @@ export class ServiceWatch {
 
   #take(line: string, reference: ServiceReference, position: Position, attempt: AccessAttempt, lines: ApiLines): void {
     const event = readWatchEvent(line);
-    if (event === undefined) return; // A kind of event that is not known yet carries nothing that is needed.
+    if (event === undefined) return; // An unknown kind of event carries nothing that is needed.
     if (event.kind === 'error') {
       const told = readWatchEvent(lines.conceal(line));
       throw errorForStatus(attempt, told?.kind === 'error' ? told.status : event.status, {
@@ -225,11 +228,11 @@ export class ServiceWatch {
 }
 
 interface Position {
-  /** Undefined where the state must be listed first. */
+  /** Undefined if the state must be listed first. */
   resourceVersion: string | undefined;
   /** Whether the next list starts a new history. */
   reset: boolean;
-  /** Whether the last watch broke soon after it had begun: the next one only counts once it has held for longer. */
+  /** Whether the last watch broke soon after it had started: the next one only counts after it has lasted longer. */
   mustHold: boolean;
 }
 
@@ -238,17 +241,17 @@ interface Connection {
   connected: boolean;
 }
 
-/** How long the server is asked to keep a watch, in whole seconds: 70 to 85 % of the silence that is allowed. */
+/** How long the server should keep a watch open, in whole seconds: 70 to 85 % of the allowed silence. */
 export function watchSeconds(silenceMillis: number, random: number): number {
   return Math.max(1, Math.floor((silenceMillis / 1000) * (0.7 + random * 0.15)));
 }
 
-// The history from there on is gone: 410, as the answer or as an event (Kubernetes documentation, "API Concepts").
+// The history from that version on is gone: 410, as the answer or as an event (Kubernetes documentation, "API Concepts").
 function isExpired(error: unknown): boolean {
   return error instanceof KubernetesRefusedError && (error.status === 410 || error.reason === 'Expired');
 }
 
-// A version that this server has never reached, as after a restore; or one that it cannot read at all.
+// A version that this server has never reached, as after a restore, or that it cannot read.
 function isFromTheFuture(error: unknown): boolean {
   if (error instanceof KubernetesRefusedError) return error.status === 400;
   return error instanceof KubernetesUnavailableError && /too large resource version/i.test(error.message);
@@ -258,5 +261,5 @@ function retryAfterOf(error: unknown): number | undefined {
   return error instanceof KubernetesUnavailableError ? error.retryAfterSeconds : undefined;
 }
 
-// Shorter than anybody waits for a connection to be replaced; longer than the first two tries take.
+// Shorter than a caller waits for a replaced connection; longer than the first two attempts take.
 const graceMillis = 1_000;

@@ -7,15 +7,15 @@ import { type Observation, ServiceWatch, type ServiceWatchListener, type WatchSe
 export interface WatchedState {
   /** What was observed last; absent before the first answer. */
   readonly last?: Observation;
-  /** Why `last` cannot be confirmed now; absent while the watch stands. */
+  /** Why `last` cannot be confirmed now; absent while the watch is open. */
   readonly failure?: { readonly error: unknown; readonly failed: 'list' | 'watch' };
 }
 
-/** What identifies a watch: the same cluster, Service and times share one. */
+/** What identifies a watch: sources with the same cluster, Service and times share one. */
 export interface WatchIdentity {
   readonly kubeConfig: KubeConfigOption | undefined;
   readonly service: string;
-  /** As the caller gave it; the context's own where undefined. */
+  /** As the caller gave it; if undefined, that of the context. */
   readonly namespace: string | undefined;
   readonly clusterDomain: string | undefined;
   readonly settings: WatchSettings;
@@ -24,7 +24,7 @@ export interface WatchIdentity {
 }
 
 /**
- * One watch that serves everybody in this process who follows the same Service. It runs while somebody is attached.
+ * One watch for all sources in this process that follow the same Service. It runs while a source is attached.
  */
 export class SharedWatch {
   readonly #watch: ServiceWatch;
@@ -55,7 +55,7 @@ export class SharedWatch {
     return this.#state;
   }
 
-  /** How long ago the server said, or stood by, what is known. Bounded by the silence that a watch may keep while all is well. */
+  /** How long ago the server told or confirmed what is known. At most the allowed silence of a watch, while all is well. */
   get heardMillisAgo(): number | undefined {
     return this.#heardAt === undefined ? undefined : this.#clock.now() - this.#heardAt;
   }
@@ -74,7 +74,7 @@ export class SharedWatch {
   async detach(listener: () => void): Promise<void> {
     this.#listeners.delete(listener);
     if (this.#listeners.size > 0) return;
-    // What was known is not followed any more: whoever comes next learns anew.
+    // What was known is no longer followed, so the next source starts without it.
     this.#state = {};
     await this.#watch.stop();
   }
@@ -95,7 +95,7 @@ export function sharedWatch(identity: WatchIdentity, make: () => SharedWatch): S
   return made;
 }
 
-/** Forgets a watch that nobody follows, so that the registry does not grow with every Service ever followed. */
+/** Forgets a watch without followers, so that the registry does not grow with every Service ever followed. */
 export function releaseWatch(identity: WatchIdentity, watch: SharedWatch): void {
   const key = keyOf(identity);
   if (!watch.isFollowed && watches.get(key) === watch) watches.delete(key);

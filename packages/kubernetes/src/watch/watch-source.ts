@@ -43,34 +43,34 @@ export interface KubernetesSourceOptions {
   clusterDomain?: string | undefined;
   /** Where the API is, and how to log in. @defaultValue as kubectl: the files that `KUBECONFIG` lists, else `~/.kube/config`, else the pod's service account */
   kubeConfig?: KubeConfigOption | undefined;
-  /** Longest time for one request, and until a watch begins. Milliseconds, 100 to 60000. @defaultValue 10000 */
+  /** Timeout of one request, and of the start of a watch. Milliseconds, 100 to 60000. @defaultValue 10000 */
   requestTimeoutMillis?: number | undefined;
   /**
-   * Longest time that a watch may say nothing before its connection counts as lost. The server is asked to end each
-   * watch a little earlier, so a quiet Service costs one request in that time. Milliseconds, 2000 to 600000.
+   * Longest silence of a watch before its connection counts as lost. The source asks the server to end each watch a little
+   * earlier, so a quiet Service costs one request in that time. Milliseconds, 2000 to 600000.
    * @defaultValue 35000
    */
   silenceMillis?: number | undefined;
-  /** First wait before a lost connection is made again; doubles with each failure. Milliseconds, 1 to 60000. @defaultValue 200 */
+  /** First delay before a reconnect; doubles with each failure. Milliseconds, 1 to 60000. @defaultValue 200 */
   reconnectInitialMillis?: number | undefined;
-  /** Longest wait between two tries. Milliseconds, 1 to 600000. @defaultValue 15000 */
+  /** Longest delay before a reconnect. Milliseconds, 1 to 600000. @defaultValue 15000 */
   reconnectMaxMillis?: number | undefined;
   /**
-   * Who finds out where the chain leads on, where the Service points to another Service of the cluster. It stays the
-   * caller's. @defaultValue nobody: that Service's own name is the target then
+   * Resolves the rest of the chain if the Service points to another Service in the cluster. It stays the caller's: closing the
+   * source does not close it. @defaultValue none: that Service's own name is then the target
    */
   resolver?: Resolver | undefined;
 }
 
 /**
- * Follows a Service through the Kubernetes API: a switch is known within milliseconds, and not when DNS says so.
+ * Follows a Service through the Kubernetes API, which pushes a switch within milliseconds, long before DNS shows it.
  *
  * Needs `get`, `list` and `watch` on that one Service (`resourceNames` suffices). All sources of a process for the same
- * Service and configuration share one watch. While the API cannot be reached the last target stays, marked `stale`;
- * combine it with DNS by `firstAvailable` to go on learning meanwhile.
+ * Service and configuration share one watch. While the API is unreachable, the source keeps the last target, marked `stale`;
+ * combine it with DNS in a `FirstAvailableTargetSource` to follow switches meanwhile.
  *
- * A Service that points to another Service of the cluster is followed to the first name outside by `resolver`, at the pace of DNS:
- * a switch of the second Service is not pushed.
+ * If the Service points to another Service in the cluster, `resolver` follows the chain to the first name outside, at the pace of
+ * DNS: a switch of the second Service is not pushed.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options out of bounds
  *
@@ -98,7 +98,7 @@ class KubernetesTargetSource implements TargetSource {
   readonly #ending = new Set<Promise<void>>();
   readonly #onChange = () => this.#learn();
   #state: State = { state: 'idle', learned: nothing, failure: undefined };
-  /** The request for the Service that is under way, for all who ask meanwhile. */
+  /** The request for the Service that is under way; all callers share it. */
   #asking: Promise<Problem | undefined> | undefined;
 
   constructor(given: KubernetesSourceOptions, dependencies: Dependencies) {
@@ -179,7 +179,7 @@ class KubernetesTargetSource implements TargetSource {
     return this.#state;
   }
 
-  /** Makes sure that what the Service says is known; resolves with why it cannot be confirmed. */
+  /** Makes sure that the Service has been read; resolves with the reason if it cannot be confirmed. */
   async #consult(fresh: boolean, signal: AbortSignal | undefined): Promise<Problem | undefined> {
     const before = this.#open();
     if (!fresh && before.state === 'following') {
@@ -198,7 +198,7 @@ class KubernetesTargetSource implements TargetSource {
     if (said.kind !== 'hop') return undefined;
     try {
       const target = await said.inner.current({ fresh, signal });
-      // The Service was switched meanwhile: what counts is where it leads now.
+      // The Service was switched meanwhile: only the chain that it starts now counts.
       if (!this.#leadsTo(said)) return this.#consultHop(fresh, signal);
       this.#becomeInner(said, target);
       return target.stale ? { error: new Error('the rest of the chain cannot be confirmed') } : undefined;
@@ -228,7 +228,7 @@ class KubernetesTargetSource implements TargetSource {
     this.#wake();
   }
 
-  /** Takes over what the watch knows. Called for each change of it, so no state in between is missed. */
+  /** Takes over what the watch knows. Runs after each of its changes, so no state in between is missed. */
   #learn(): void {
     const state = this.#state;
     if (state.state !== 'following') return;
@@ -238,7 +238,7 @@ class KubernetesTargetSource implements TargetSource {
     this.#wake();
   }
 
-  /** Asks for the Service itself, once for all who ask meanwhile. Resolves with why there is no good answer. */
+  /** Requests the Service, once for all callers. Resolves with the reason if there is no good answer. */
   #ask(): Promise<Problem | undefined> {
     this.#asking ??= this.#get().finally(() => {
       this.#asking = undefined;
@@ -267,7 +267,7 @@ class KubernetesTargetSource implements TargetSource {
       this.#state = { ...state, failure };
       this.#report(reference);
     }
-    // While a watch stands, it knows better than one request that failed: only this caller hears of it.
+    // An open watch knows better than one failed request, so only this caller learns of the failure.
     return failure ?? objectionOf(state.learned);
   }
 
@@ -275,7 +275,7 @@ class KubernetesTargetSource implements TargetSource {
     const state = this.#state;
     if (state.state === 'closed') return;
     const { learned } = state;
-    // Two ways lead here, the watch and single requests: what was overtaken on the other one is old.
+    // The watch and single requests both lead here, and one of them may be behind the other.
     if (!reset && learned.version !== undefined && isOlder(version, learned.version)) return;
     const said = this.#read(reference, service, learned.said);
     this.#state = { ...state, learned: { ...learned, version, said } };
@@ -388,9 +388,9 @@ class KubernetesTargetSource implements TargetSource {
 type State = OpenState | { readonly state: 'closed' };
 
 type OpenState =
-  /** Without subscribers it asks for the Service when it is asked; `failure` is why the last request brought nothing. */
+  /** Without subscribers, it requests the Service when `current()` is called; `failure` is why the last request failed. */
   | { readonly state: 'idle'; readonly learned: Learned; readonly failure: Problem | undefined }
-  /** The watch knows why there is no newer answer. */
+  /** With subscribers, the watch holds the newest answer, or the reason why there is none. */
   | { readonly state: 'following'; readonly learned: Learned; readonly watch: SharedWatch };
 
 interface Learned {
@@ -400,7 +400,7 @@ interface Learned {
   readonly said: Said;
   /** When a request for the Service was answered last. */
   readonly askedAt: number | undefined;
-  /** The last good target: it stays while the Service says something else than a target. */
+  /** The last good target. It stays while the Service does not name one. */
   readonly known: Target | undefined;
 }
 
@@ -450,7 +450,7 @@ function watchSettings(options: KubernetesSourceOptions): WatchSettings {
   const initialMillis = inRange(options.reconnectInitialMillis ?? 200, 1, 60_000, 'reconnectInitialMillis');
   const maxMillis = inRange(options.reconnectMaxMillis ?? 15_000, 1, 600_000, 'reconnectMaxMillis');
   if (maxMillis < initialMillis) {
-    throw new InvalidArgumentError('reconnectMaxMillis', 'is less than reconnectInitialMillis: make it at least that');
+    throw new InvalidArgumentError('reconnectMaxMillis', 'must be at least reconnectInitialMillis');
   }
   return {
     requestTimeoutMillis: inRange(options.requestTimeoutMillis ?? 10_000, 100, 60_000, 'requestTimeoutMillis'),
@@ -464,5 +464,5 @@ function inRange(value: number, least: number, most: number, argument: string): 
   return value;
 }
 
-// A connection that lasted this long was no part of a storm.
+// A connection that lasted this long is not part of a storm.
 const stableMillis = 5_000;
