@@ -23,6 +23,7 @@ export function packageBuild(entry: string[], bundled: string[] = []): Options {
     removeNodeProtocol: false,
     noExternal: bundled,
     esbuildPlugins: [builtinsOfBundled()],
+    plugins: [classNames()],
   };
 }
 
@@ -39,6 +40,22 @@ function builtinsOfBundled(): Plugin {
       build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
         contents: `export * from 'node:${path}';`,
       }));
+    },
+  };
+}
+
+/**
+ * Gives classes their names back. esbuild writes a class that mentions itself as `var Pool = class _Pool`, and a user would see
+ * `_Pool` in stack traces and when an object is printed.
+ */
+function classNames(): NonNullable<Options['plugins']>[number] {
+  return {
+    name: 'class-names',
+    renderChunk(code) {
+      const renamed = [...code.matchAll(/\bvar ([A-Za-z]\w*) = class _\1\b/g)].map((found) => found[1] ?? '');
+      return {
+        code: renamed.reduce((text, name) => text.replaceAll(new RegExp(`(?<![\\w.#])_${name}\\b`, 'g'), name), code),
+      };
     },
   };
 }

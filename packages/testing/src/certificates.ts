@@ -23,24 +23,24 @@ import { concealed } from './concealed.ts';
 export interface IssuedCertificate {
   /** The certificate alone, without its issuer. */
   readonly certificate: string;
-  /** PKCS #8. A secret: it is not shown when the object is printed. */
+  /** PKCS #8. A secret, so it is hidden when the object is printed. */
   readonly privateKey: string;
 }
 
-/** What a certificate is to say. See {@link CertificateAuthority.issue}. */
+/** What a certificate should contain. See {@link CertificateAuthority.issue}. */
 export interface CertificateRequest {
-  /** DNS names that the certificate is valid for, wildcards (`*.example.com`) included. May be empty where `addresses` is not. */
+  /** DNS names that the certificate is valid for, wildcards (`*.example.com`) included. May be empty if `addresses` is not. */
   hostNames: readonly string[];
-  /** IP addresses that it is valid for. @defaultValue none */
+  /** IP addresses that the certificate is valid for. @defaultValue none */
   addresses?: readonly string[] | undefined;
-  /** Start of validity. @defaultValue one hour ago, so that clocks may differ */
+  /** Start of validity. @defaultValue one hour ago, to allow for clock skew */
   notBefore?: Date | undefined;
   /** End of validity. A date in the past makes an expired certificate. @defaultValue in one year */
   notAfter?: Date | undefined;
 }
 
 /**
- * A certificate authority that lives as long as the object: nobody else trusts it and its key is never written down.
+ * A certificate authority that lives as long as this object. No other program trusts it, and its key is never written to disk.
  *
  * @example
  * ```ts
@@ -51,12 +51,12 @@ export interface CertificateRequest {
  * ```
  */
 export interface CertificateAuthority {
-  /** The authority's own certificate, PEM: what a client passes as `ca`. */
+  /** The authority's own certificate, PEM. Clients pass it as `ca`. */
   readonly certificate: string;
   /**
    * Issues a server certificate (EC P-256, SHA-256, usable for client authentication too).
    *
-   * @throws {@link InvalidArgumentError} (`ERR_EXTERNALNAME_INVALID_ARGUMENT`) where a name or address is none, or all are missing.
+   * @throws {@link InvalidArgumentError} (`ERR_EXTERNALNAME_INVALID_ARGUMENT`) if a name or address is not valid, or none is given.
    */
   issue(request: CertificateRequest): Promise<IssuedCertificate>;
 }
@@ -142,10 +142,12 @@ function checkRequest(request: CertificateRequest): CertificateRequest {
   }
   for (const [index, name] of hostNames.entries()) {
     const problem = hostNameProblem(name.startsWith('*.') ? name.slice(2) : name);
-    if (problem !== undefined) throw new InvalidArgumentError(`hostNames[${index}]`, `"${name}" is no host name`);
+    if (problem !== undefined)
+      throw new InvalidArgumentError(`hostNames[${index}]`, `must be a host name, got ${describeValue(name)}`);
   }
   for (const [index, address] of addresses.entries()) {
-    if (isIP(address) === 0) throw new InvalidArgumentError(`addresses[${index}]`, `"${address}" is no IP address`);
+    if (isIP(address) === 0)
+      throw new InvalidArgumentError(`addresses[${index}]`, `must be an IP address, got ${describeValue(address)}`);
   }
   return request;
 }

@@ -48,7 +48,7 @@ describe('PostgreSQL’s programs', () => {
 
   it.each([
     ['are too old', 'postgres (PostgreSQL) 14.9', /is PostgreSQL 14\.9; version 15 or later is needed/],
-    ['are something else', 'hello', /says "hello": this is no PostgreSQL/],
+    ['are something else', 'hello', /says "hello": this is not PostgreSQL/],
   ])('are refused where they %s', async (_, says, message) => {
     await program(join(folder, 'postgres'), `echo '${says}'`);
     await expect(PostgresPair.start({ binaries: folder })).rejects.toThrowError(message);

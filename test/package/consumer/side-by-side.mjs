@@ -5,6 +5,13 @@ import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 
 for (const entry of process.argv.slice(2)) {
+  for (const face of [await import(entry), require(entry)]) {
+    for (const [name, value] of Object.entries(face)) {
+      // A bundler that renames a class shows its users `_Pool {...}`.
+      if (typeof value === 'function')
+        assert.ok(!value.name.startsWith('_'), `${entry}: ${name} is called ${value.name}`);
+    }
+  }
   const imported = Object.keys(await import(entry)).filter((name) => name !== 'default' && name !== 'module.exports');
   const required = Object.keys(require(entry)).filter((name) => name !== 'default');
   assert.deepEqual(imported.sort(), required.sort(), `${entry} exports the same names to import and to require`);

@@ -105,7 +105,7 @@ export class AnswerCache {
     const levelled = withTtl(answer, ttl);
     if (store !== undefined && ttl > 0) {
       this.#entries.set(`${store} ${key}`, {
-        // Answers out of the cache always say AA: old glibc throws away those that do not.
+        // Cached answers always say AA, because old glibc drops answers without it.
         answer: { ...levelled, authoritative: true },
         ttl,
         storedAt: this.#clock.now(),

@@ -42,7 +42,7 @@ export interface EndpointsEntry {
   readonly namespace: string;
   readonly service: string;
   readonly ports: readonly PortEntry[];
-  /** Only those that are ready, or say nothing about it. */
+  /** Only endpoints that are ready, or that do not say. */
   readonly addresses: readonly { readonly address: string; readonly hostname: string }[];
 }
 

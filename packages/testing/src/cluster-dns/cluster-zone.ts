@@ -36,7 +36,7 @@ export interface ClusterZoneSettings {
 
 /**
  * Answers a question about the cluster's zone from its Services, as CoreDNS's `kubernetes` plugin does.
- * Gives `'elsewhere'` where the name is none of the zone's.
+ * Returns `'elsewhere'` if the name is not in the zone.
  *
  * `lookup` is asked for targets outside the zone. It goes through the whole server again, and its response code is
  * dropped on the way: a client sees NOERROR and the bare CNAME whether the target does not exist or could not be asked.

@@ -62,7 +62,7 @@ export class DnsFaults {
     if ('delayMillis' in fault && fault.delayMillis !== undefined && !(fault.delayMillis >= 0)) {
       throw new InvalidArgumentError(
         'fault.delayMillis',
-        `${fault.delayMillis} is no time to wait: give milliseconds, 0 or more`,
+        `must be a number of milliseconds of at least 0, got ${fault.delayMillis}`,
       );
     }
     const started = {

@@ -10,7 +10,7 @@ import { decodeAnswer, encodeRequest } from './wire.ts';
  * Asks a real DNS server over what the client used itself: an answer that is cut short goes back as it is, and the client
  * asks again over TCP. A server that does not answer in time makes SERVFAIL. CoreDNS's `forward` plugin does the same.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where `server` is no `address:port`.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if `server` is no `address:port`.
  */
 export function forwardTo(
   server: string,
@@ -42,7 +42,10 @@ function parseServer(server: string): { address: string; port: number } {
   const [, bracketed, plain, port = '53'] = /^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d+))?$/.exec(server) ?? [];
   const address = bracketed ?? plain ?? '';
   if (isIP(address) === 0 || Number(port) > 65_535) {
-    throw new InvalidArgumentError('dns.forward', `${JSON.stringify(server)} is no DNS server: write 10.0.0.2:53`);
+    throw new InvalidArgumentError(
+      'dns.forward',
+      `must be the address of a DNS server such as '10.0.0.2:53', got ${JSON.stringify(server)}`,
+    );
   }
   return { address, port: Number(port) };
 }

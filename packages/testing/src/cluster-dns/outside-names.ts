@@ -58,7 +58,7 @@ export class OutsideNames {
     this.#defaultTtl = options.defaultTtlSeconds;
   }
 
-  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where an entry cannot be an answer. */
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if an entry cannot be an answer. */
   set(name: string, entry: HostEntry): void {
     checkText('name', name);
     const shape = Array.isArray(entry) ? listOf(aText) : recordsOfName;
@@ -72,7 +72,7 @@ export class OutsideNames {
           if (version === 0) {
             throw new InvalidArgumentError(
               `hosts[${JSON.stringify(name)}]`,
-              `${JSON.stringify(data)} is no IP address`,
+              `must be an IP address, got ${JSON.stringify(data)}`,
             );
           }
           return { type: version === 4 ? 'A' : 'AAAA', data };
@@ -108,7 +108,7 @@ export class OutsideNames {
     let name = question.name;
     for (;;) {
       const entry = this.#entries.get(name.toLowerCase());
-      // An alias that leads to a name nobody knows: the last name decides the code (RFC 6604 section 3).
+      // If an alias leads to an unknown name, the last name decides the code (RFC 6604 section 3).
       if (entry === undefined) return passed.size === 0 ? undefined : { ...emptyAnswer('NXDOMAIN'), answer };
       if (entry.rcode !== 'NOERROR' || entry.truncated) {
         return { ...emptyAnswer(entry.rcode), truncated: entry.truncated, answer: [...answer, ...entry.records] };
@@ -137,7 +137,10 @@ function asRecord(record: HostRecord, owner: string, defaultTtl: number): DnsRec
     case 'A':
     case 'AAAA':
       if (isIP(data) !== (type === 'A' ? 4 : 6)) {
-        throw new InvalidArgumentError(argument, `${JSON.stringify(data)} is no address for a record of type ${type}`);
+        throw new InvalidArgumentError(
+          argument,
+          `must be an address for a record of type ${type}, got ${JSON.stringify(data)}`,
+        );
       }
       return { ...head, type, data };
     case 'TXT':

@@ -18,7 +18,7 @@ export interface DnsRequest {
   readonly edns: { readonly payloadSize: number; readonly dnssecOk: boolean } | undefined;
 }
 
-/** Reads a message; gives nothing where the bytes are no query. */
+/** Reads a message; undefined if the bytes are not a query. */
 export function decodeRequest(bytes: Buffer): DnsRequest | undefined {
   let message: DecodedMessage;
   try {

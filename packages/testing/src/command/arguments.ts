@@ -11,7 +11,7 @@ export interface CommandArguments {
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly clusterDomain: string | undefined;
   readonly ttlSeconds: number | undefined;
-  /** Undefined: a loopback address of its own, where port 53 may be used. */
+  /** Undefined: a loopback address of its own, if port 53 may be used. */
   readonly dnsAddress: string | undefined;
   readonly dnsPort: number | undefined;
   readonly apiPort: number | undefined;
@@ -30,7 +30,7 @@ export function parseCommandLine(args: readonly string[]): CommandArguments {
     const [name = '', list = ''] = text.split('=');
     const addresses = list.split(',');
     if (name === '' || addresses.some((address) => isIP(address) === 0)) {
-      throw new InvalidArgumentError('--host', `${JSON.stringify(text)}: write name=address[,address]`);
+      throw new InvalidArgumentError('--host', `must be name=address[,address], got ${JSON.stringify(text)}`);
     }
     hosts[name] = [...(hosts[name] ?? []), ...addresses];
   }
@@ -58,7 +58,7 @@ Runs a cluster DNS and the Kubernetes API around Services until Ctrl-C.
       --cluster-domain <domain>  default cluster.local
       --ttl <seconds>            TTL of the cluster's records, default 5
       --dns-address <address>    default a loopback address of its own
-      --dns-port <port>          default 53 where that is permitted, else a free one
+      --dns-port <port>          default 53 if that is permitted, else a free one
       --api-port <port>          default a free one
   -h, --help
 `;
@@ -88,7 +88,7 @@ function readOptions(args: readonly string[]) {
 function number(option: string, text: string | undefined, most: number): number | undefined {
   if (text === undefined) return undefined;
   if (!/^\d+$/.test(text) || Number(text) > most) {
-    throw new InvalidArgumentError(option, `${JSON.stringify(text)} is no whole number from 0 to ${most}`);
+    throw new InvalidArgumentError(option, `must be a whole number from 0 to ${most}, got ${JSON.stringify(text)}`);
   }
   return Number(text);
 }

@@ -38,7 +38,7 @@ export type ApiFault =
 export interface ApiFaultScope {
   /** Requests with this verb alone. @defaultValue all verbs */
   readonly verb?: ResourceVerb | undefined;
-  /** As in paths: `services`. @defaultValue everything, also what is no resource */
+  /** As in paths: `services`. @defaultValue all requests, including those that are not about a resource */
   readonly resource?: string | undefined;
   /** How many requests it is for; then it ends by itself. @defaultValue `Infinity` */
   readonly times?: number | undefined;
@@ -52,12 +52,12 @@ export class ApiFaults {
 
   start(fault: ApiFault, onEnd: () => void = () => {}): StartedFault {
     if (fault.kind === 'status' && (!Number.isInteger(fault.code) || fault.code < 400 || fault.code > 599)) {
-      throw new InvalidArgumentError('fault.code', `${fault.code} is no HTTP status of an error: give 400 to 599`);
+      throw new InvalidArgumentError('fault.code', `must be an HTTP status from 400 to 599, got ${fault.code}`);
     }
     if (fault.kind === 'slow' && !(fault.delayMillis >= 0)) {
       throw new InvalidArgumentError(
         'fault.delayMillis',
-        `${fault.delayMillis} is no time to wait: give milliseconds, 0 or more`,
+        `must be a number of milliseconds of at least 0, got ${fault.delayMillis}`,
       );
     }
     const left = 'times' in fault && fault.times !== undefined ? fault.times : Number.POSITIVE_INFINITY;

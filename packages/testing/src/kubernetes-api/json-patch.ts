@@ -74,7 +74,7 @@ function checkOperation(operation: unknown): void {
   const known = typeof op === 'string' && ['add', 'remove', 'replace', 'move', 'copy', 'test'].includes(op);
   if (!known) throw unprocessable(new Error(`Unexpected kind: ${op === undefined ? 'unknown' : String(op)}`));
   if (typeof path !== 'string' || (path !== '' && !path.startsWith('/'))) {
-    throw unprocessable(new Error(`the path ${JSON.stringify(path)} is no JSON pointer`));
+    throw unprocessable(new Error(`the path ${JSON.stringify(path)} is not a JSON pointer`));
   }
   if ((op === 'move' || op === 'copy') && typeof from !== 'string') {
     throw unprocessable(new Error(`${op} operation needs from`));

@@ -9,7 +9,7 @@ export type Representation = 'object' | 'table' | 'metadata' | 'yaml';
 /**
  * Chooses from an `Accept` header.
  *
- * @throws ApiStatusError 406 where nothing in it can be given.
+ * @throws ApiStatusError 406 if nothing in it can be given.
  */
 export function negotiate(accept: string | undefined): Representation {
   for (const entry of (accept ?? '').split(',')) {

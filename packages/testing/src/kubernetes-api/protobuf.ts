@@ -8,7 +8,7 @@ import { badRequest } from './status.ts';
  *
  * Source: Kubernetes documentation, "Kubernetes Protobuf encoding"; apimachinery `pkg/runtime/generated.proto`.
  *
- * @throws ApiStatusError 400 where the bytes are no such object.
+ * @throws ApiStatusError 400 if the bytes are not such an object.
  */
 export function decodeProtobuf(
   bytes: Buffer,

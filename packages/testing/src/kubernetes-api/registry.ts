@@ -21,9 +21,9 @@ import { refuseInvalid, warningsFor } from './validation.ts';
 
 /** What every write takes. */
 export interface WriteOptions {
-  /** Does everything but store. @defaultValue false */
+  /** Does everything except storing. @defaultValue false */
   dryRun?: boolean | undefined;
-  /** Who the changed fields belong to afterwards. @defaultValue `local-cluster` */
+  /** The manager that then owns the changed fields. @defaultValue `local-cluster` */
   fieldManager?: string | undefined;
   /** @defaultValue `Warn` */
   fieldValidation?: FieldValidation | undefined;
@@ -224,7 +224,7 @@ export class ObjectRegistry {
       const { object } = applyConfiguration(shell, own as unknown as JsonObject, { ...management });
       object.metadata.uid = randomUUID();
       object.metadata.creationTimestamp = this.#now();
-      // Defaults belong to nobody: they are filled in after the fields are counted.
+      // Defaults have no owner, so they are filled in after the fields are recorded.
       this.#setDefaults(type, object);
       return this.#store(type, object, undefined, options, warnings);
     }
@@ -293,7 +293,7 @@ export class ObjectRegistry {
       throw alreadyExists(type, name);
     }
     const warnings = [...decodeWarnings, ...warningsFor(stored, previous)];
-    // A write that changes nothing is no change: watchers hear nothing and the resource version stays.
+    // A write that changes nothing sends no event and keeps the resource version.
     if (previous !== undefined && jsonEqual(withoutTimes(stored), withoutTimes(previous))) {
       return { object: previous, warnings, created };
     }

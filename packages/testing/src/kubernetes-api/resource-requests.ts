@@ -11,7 +11,7 @@ import { parseFieldSelector, parseLabelSelector, type Selector } from './selecto
 import { ApiStatusError, badRequest, invalid, methodNotAllowed, quoted, type Status, unrecognized } from './status.ts';
 import { serviceAccountUser, type User, type Users } from './users.ts';
 
-/** A request for a resource, read and allowed, but not yet done. A watch is none of these. */
+/** A request for a resource, read and allowed, but not yet done. Watches are handled elsewhere. */
 export interface ResourceRequest {
   readonly target: RequestTarget & { kind: 'resource' };
   readonly user: User;
@@ -19,13 +19,13 @@ export interface ResourceRequest {
   readonly contentType: string;
   readonly body: RequestBody;
   readonly userAgent: string;
-  /** @throws ApiStatusError 403 where the user may not also create. */
+  /** @throws ApiStatusError 403 if the user may not also create. */
   readonly authorizeCreate: () => void;
 }
 
 /** What came with a request. */
 export interface RequestBody {
-  /** Undefined where there is none. */
+  /** Undefined if there is no body. */
   readonly value: unknown;
   /** Fields that stand twice in it, in the API server's words. */
   readonly duplicateFields: readonly string[];
@@ -83,7 +83,7 @@ export function handleResource(request: ResourceRequest, parts: ResourceParts): 
       return { code: 200, warnings: [], content: { kind: 'list', objects, metadata: listMetadata(registry) } };
     }
     case 'watch':
-      throw badRequest('a watch is no single answer');
+      throw badRequest('a watch has no single answer');
   }
 }
 
@@ -185,7 +185,7 @@ function review(request: ResourceRequest, { authorizer }: ResourceParts): Resour
   return one(201, answer(object, user, authorizer));
 }
 
-/** @throws ApiStatusError 415 where the content type is none of a patch. */
+/** @throws ApiStatusError 415 if the content type is not one of a patch. */
 function patchOf({ contentType, body, target }: ResourceRequest): Patch {
   switch (contentType) {
     case 'application/json-patch+json':
@@ -208,7 +208,7 @@ function bodyOf({ body, target: { type } }: ResourceRequest): unknown {
   );
 }
 
-/** @throws ApiStatusError 400, 422 where a parameter has a value that it cannot have. */
+/** @throws ApiStatusError 400, 422 if a parameter has a value that it cannot have. */
 function writeOptions({ target, body, userAgent, contentType, authorizeCreate }: ResourceRequest): WriteOptions {
   const { query } = target;
   const apply = contentType === 'application/apply-patch+yaml';

@@ -4,7 +4,7 @@ import { definitions } from './schemas/definitions.ts';
 /** What a value may look like, and how a part of it is merged and owned. */
 export type Schema = ScalarSchema | StructSchema | MapSchema | ListSchema;
 
-/** A value without parts. `object` is any JSON that nobody looks into. */
+/** A value without parts. `object` is any JSON, kept as it is. */
 export interface ScalarSchema {
   readonly kind: 'scalar';
   readonly type: ScalarType;
@@ -39,7 +39,7 @@ export interface FieldSchema {
   readonly name: string;
   readonly schema: Schema;
   readonly required: boolean;
-  /** Number in protobuf; two numbers where the field belongs to an embedded message. Empty where it is no part of it. */
+  /** Number in protobuf; two numbers if the field belongs to an embedded message. Empty if protobuf does not have the field. */
   readonly numbers: readonly number[];
   readonly default?: string | number | boolean;
   /** A patch of this struct without `$retainKeys` fields replaces it. */

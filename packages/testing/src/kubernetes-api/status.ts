@@ -1,7 +1,7 @@
 import { ExternalNameError } from '@externalname/core';
 import type { ResourceType } from './resources.ts';
 
-/** Body of an answer that is no object: `kind: Status` of `meta.k8s.io/v1`. */
+/** The body of a refusal, or of an answer without an object: `kind: Status` of `meta.k8s.io/v1`. */
 export interface Status {
   /** Always `Status`. */
   kind: 'Status';
@@ -54,7 +54,7 @@ export interface StatusCause {
  * Source: apimachinery `pkg/api/errors/errors.go`.
  */
 export class ApiStatusError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing was done, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** What the API server answers. */
   readonly status: Status;
@@ -108,7 +108,7 @@ export function alreadyExists(resource: ResourceType, name: string): ApiStatusEr
   );
 }
 
-/** 409: somebody changed the object since it was read. */
+/** 409: the object has changed since it was read. */
 export function conflict(resource: ResourceType, name: string, why = modified): ApiStatusError {
   return new ApiStatusError(
     409,
@@ -142,7 +142,7 @@ export function badRequest(message: string): ApiStatusError {
   return new ApiStatusError(400, 'BadRequest', message);
 }
 
-/** 410: the resource version lies too far back. */
+/** 410: the resource version is too old. */
 export function expired(message: string): ApiStatusError {
   return new ApiStatusError(410, 'Expired', message);
 }

@@ -77,7 +77,7 @@ export class ObjectStorage {
   /**
    * The changes after a resource version.
    *
-   * @throws ApiStatusError 410 Expired where some of them are forgotten.
+   * @throws ApiStatusError 410 Expired if some of them are forgotten.
    */
   since(resourceVersion: number): StorageEvent[] {
     if (resourceVersion < this.#compactedUpTo) {
@@ -89,7 +89,7 @@ export class ObjectStorage {
   /**
    * The objects of a type as they were at a resource version.
    *
-   * @throws ApiStatusError 410 Expired where that is forgotten.
+   * @throws ApiStatusError 410 Expired if that is forgotten.
    */
   listAt(type: ResourceType, namespace: string | undefined, resourceVersion: number): KubernetesObject[] {
     const objects = new Map(this.list(type, namespace).map((object) => [pathOf(object), object]));

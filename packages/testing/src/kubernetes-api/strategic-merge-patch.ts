@@ -9,7 +9,7 @@ import { ApiStatusError, badRequest } from './status.ts';
  * Source: Kubernetes documentation, "Update API Objects in Place Using kubectl patch"; apimachinery
  * `pkg/util/strategicpatch/patch.go`.
  *
- * @throws ApiStatusError 500 where a list item of the patch lacks the merge key.
+ * @throws ApiStatusError 500 if a list item of the patch lacks the merge key.
  */
 export function applyStrategicMergePatch(object: JsonObject, patch: JsonObject, schema: StructSchema): JsonObject {
   return mergeMaps(object, patch, schema);
@@ -79,7 +79,7 @@ function mergeLists(original: readonly Json[], patch: readonly Json[], schema: L
 
   let merged = [...original];
   for (const item of plain) {
-    if (!isJsonObject(item)) throw badRequest('error decoding patch: an item of a list of objects is no object');
+    if (!isJsonObject(item)) throw badRequest('error decoding patch: an item of a list of objects is not an object');
     const { $patch: directive, ...value } = item;
     const key = value[mergeKey];
     if (key === undefined) {

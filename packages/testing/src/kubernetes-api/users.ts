@@ -26,7 +26,7 @@ export class Users {
     return token;
   }
 
-  /** Whose token it is; nothing where nobody has it or its time is up. */
+  /** The user that a token belongs to; undefined if the token is unknown or expired. */
   find(token: string): User | undefined {
     const found = this.#tokens.get(token);
     return found !== undefined && found.expiresAt > this.#clock.now() ? found.user : undefined;
@@ -41,7 +41,7 @@ export function serviceAccountUser(namespace: string, name: string): User {
   };
 }
 
-/** Whoever shows no token. */
+/** The user of requests without a token. */
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
 /** May do everything. */

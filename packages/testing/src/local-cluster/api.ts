@@ -5,14 +5,14 @@ import type { ApiServer } from '../kubernetes-api/api-server.ts';
 import { kubeconfigText } from '../kubernetes-api/kubeconfig.ts';
 import { administrator, serviceAccountUser } from '../kubernetes-api/users.ts';
 
-/** Whom a token is for: a user with groups, or a ServiceAccount. */
+/** The holder of a token: a user with groups, or a ServiceAccount. */
 export type Identity =
   | { readonly user: string; readonly groups?: readonly string[] | undefined }
   | { readonly serviceAccount: string /** @defaultValue `default` */; readonly namespace?: string | undefined };
 
 /** The Kubernetes API of the cluster. See `LocalCluster.api`. */
 export class LocalApi {
-  /** What the server's certificate is checked with, PEM. */
+  /** The authority that verifies the server's certificate, PEM. */
   readonly certificateAuthority: string;
   readonly #server: ApiServer;
   readonly #token: string;
@@ -40,10 +40,10 @@ export class LocalApi {
   }
 
   /**
-   * A new bearer token. What its holder may do is what Roles and RoleBindings say.
+   * A new bearer token. Roles and RoleBindings decide what its holder may do.
    *
-   * @param options `lifetimeSeconds`: after which the server answers 401, as it does with the tokens that kubelet rotates.
-   * @defaultValue it never expires
+   * @param options `lifetimeSeconds`: after this time the server answers 401, as for tokens that kubelet rotates.
+   * @defaultValue the token never expires
    */
   tokenFor(identity: Identity, options: { readonly lifetimeSeconds?: number | undefined } = {}): string {
     const { lifetimeSeconds } = options;
@@ -53,7 +53,7 @@ export class LocalApi {
     return this.#server.users.issue(userOf(identity), lifetimeSeconds);
   }
 
-  /** Text of a kubeconfig: for an administrator, or with a new token for somebody else. Holds a secret. */
+  /** Text of a kubeconfig, for an administrator or with a new token for `identity`. Contains a secret. */
   kubeconfig(identity?: Identity): string {
     const user = identity === undefined ? administrator : userOf(identity);
     return kubeconfigText({
@@ -66,7 +66,7 @@ export class LocalApi {
   }
 
   /**
-   * Makes something go wrong, until the fault is ended.
+   * Starts a fault, until it is ended.
    *
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
    */
@@ -84,7 +84,7 @@ export class LocalApi {
     return this.#server.listening();
   }
 
-  /** Forgets the history of changes: whoever resumes a watch from before now is told 410 Gone. */
+  /** Forgets the history of changes. A watch that resumes from an older version gets 410 Gone. */
   expireResourceVersions(): void {
     this.#server.expireResourceVersions();
   }

@@ -43,9 +43,9 @@ export class LocalCluster implements AsyncDisposable {
   readonly hosts: LocalHosts;
   /** The Kubernetes API. */
   readonly api: LocalApi;
-  /** The Services, past the HTTP API: the same checks, no authorization. */
+  /** The Services, without the HTTP API: the same checks, no authorization. */
   readonly services: LocalServices;
-  /** All objects, past the HTTP API. */
+  /** All objects, without the HTTP API. */
   readonly objects: LocalObjects;
   readonly #dnsServer: DnsServer;
   readonly #apiServer: ApiServer;
@@ -58,7 +58,7 @@ export class LocalCluster implements AsyncDisposable {
    * Starts a cluster on free ports of the loopback address.
    *
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, before anything is opened.
-   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where a Service is refused.
+   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` if a Service is refused.
    */
   static async start(given: LocalClusterOptions = {}, dependencies: Dependencies = {}): Promise<LocalCluster> {
     checkClusterOptions(given);
@@ -163,14 +163,14 @@ export class LocalCluster implements AsyncDisposable {
     return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
   }
 
-  /** Text of a kubeconfig for an administrator. Holds a secret. */
+  /** Text of a kubeconfig for an administrator. Contains a secret. */
   get kubeconfig(): string {
     return this.api.kubeconfig();
   }
 
   /**
-   * Writes a kubeconfig into a new file that only this user can read, and gives its path. It is gone when the cluster closes,
-   * and soon after this process ends, whatever ends it.
+   * Writes a kubeconfig to a new file that only this user can read, and returns its path. The file is removed when the cluster
+   * closes, or soon after this process ends, in whatever way.
    *
    * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
    */
@@ -184,20 +184,20 @@ export class LocalCluster implements AsyncDisposable {
   }
 
   /**
-   * Text of the resolv.conf that kubelet would give a pod of a namespace. It can name no port, so that programs can use
-   * it only where the DNS listens on port 53 (`dns: { address: '127.0.0.53', port: 53 }`).
+   * Text of the resolv.conf that kubelet would give a pod of a namespace. A resolv.conf cannot name a port, so programs can use
+   * it only if the DNS listens on port 53 (`dns: { address: '127.0.0.53', port: 53 }`).
    */
   resolvConf(namespace = 'default'): string {
     const search = [`${namespace}.svc.${this.clusterDomain}`, `svc.${this.clusterDomain}`, this.clusterDomain];
     return `nameserver ${this.dns.address}\nsearch ${search.join(' ')}\noptions ndots:5\n`;
   }
 
-  /** The questions that the DNS was asked so far, oldest first. */
+  /** The queries that the DNS has received so far, oldest first. */
   queries(): readonly DnsQuery[] {
     return [...this.#dnsServer.queries];
   }
 
-  /** Frees everything. Idempotent; resolves when all is gone. */
+  /** Closes the cluster. Idempotent; resolves when nothing is left. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -223,10 +223,10 @@ interface GuardedFolder {
   readonly endGuard: () => Promise<void>;
 }
 
-/** A folder that does not outlive this process: a kubeconfig holds an administrator's token. */
+/** A folder that does not outlive this process, because a kubeconfig contains an administrator's token. */
 async function guardedFolder(): Promise<GuardedFolder> {
   const path = join(await realpath(tmpdir()), `${guardedPrefix}cluster-${randomBytes(6).toString('hex')}`);
-  // Guarded before it is there: a process that is killed between the two leaves nothing.
+  // The guard comes first: a process that is killed between the two leaves nothing.
   const endGuard = await guardFolder(path);
   try {
     await mkdir(path, { mode: 0o700 });

@@ -29,7 +29,7 @@ export class LocalDns {
   }
 
   /**
-   * Makes something go wrong, until the fault is ended. The newest fault that is for a question wins.
+   * Starts a fault, until it is ended. If several faults match a question, the newest applies.
    *
    * @example
    * ```ts
@@ -54,7 +54,7 @@ export class LocalDns {
     return this.#view.caughtUp();
   }
 
-  /** Empties the cache. Does nothing where there is none. */
+  /** Empties the cache, if there is one. */
   flush(): void {
     this.#dns.flush();
   }
@@ -70,15 +70,15 @@ export class LocalHosts {
   }
 
   /**
-   * Gives a name its addresses, or other records, instead of those it had.
+   * Sets the addresses, or other records, of a name. Replaces what it had.
    *
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where an entry cannot be an answer.
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if an entry is not valid.
    */
   set(name: string, entry: HostEntry): void {
     this.#outside.set(name, entry);
   }
 
-  /** Takes a name away: it does not exist any more. Tells whether it was there. */
+  /** Removes a name, so that it no longer exists. Returns whether it existed. */
   delete(name: string): boolean {
     return this.#outside.delete(name);
   }

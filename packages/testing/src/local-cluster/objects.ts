@@ -6,9 +6,9 @@ import { findKind, type ResourceType, resourceOf } from '../kubernetes-api/resou
 
 /** A Service, as JSON or as the typed object of a builder. `apiVersion` and `kind` may be left out. */
 export interface ServiceObject {
-  /** Left out: `v1`. */
+  /** @defaultValue `v1` */
   apiVersion?: string | undefined;
-  /** Left out: `Service`. */
+  /** @defaultValue `Service` */
   kind?: string | undefined;
   /** Its name, namespace, labels and the like. */
   metadata?: object | undefined;
@@ -36,10 +36,10 @@ export class LocalObjects {
   }
 
   /**
-   * Creates an object, or replaces the one of that name by it. The namespace is made where it is missing.
+   * Creates an object, or replaces the one with the same name. The namespace is made if it is missing.
    *
-   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 422 where it is refused.
-   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where its kind is not served.
+   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 422 if the API refuses it.
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if LocalCluster does not serve the kind.
    */
   async apply(object: AnyObject): Promise<KubernetesObject> {
     const type = findKind(object.apiVersion, object.kind);
@@ -49,12 +49,12 @@ export class LocalObjects {
     return replaceOrCreate(this.#registry, type, object);
   }
 
-  /** A copy of an object. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
+  /** A copy of an object. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 404 if it does not exist. */
   async get(apiVersion: string, kind: string, namespace: string, name: string): Promise<KubernetesObject> {
     return this.#registry.get(this.#type(apiVersion, kind), namespace, name);
   }
 
-  /** Deletes an object. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
+  /** Deletes an object. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 404 if it does not exist. */
   async delete(apiVersion: string, kind: string, namespace: string, name: string): Promise<void> {
     this.#registry.delete(this.#type(apiVersion, kind), namespace, name);
   }
@@ -75,20 +75,20 @@ export class LocalServices {
     this.#registry = registry;
   }
 
-  /** A copy of a Service. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
+  /** A copy of a Service. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 404 if it does not exist. */
   async get(namespace: string, name: string): Promise<KubernetesObject> {
     return this.#registry.get(serviceType, namespace, name);
   }
 
-  /** Of one namespace, or of all. */
+  /** The Services of one namespace, or of all. */
   async list(namespace?: string): Promise<KubernetesObject[]> {
     return this.#registry.storage.list(serviceType, namespace);
   }
 
   /**
-   * Creates a Service, or replaces the one of that name by it. The namespace is made where it is missing.
+   * Creates a Service, or replaces the one with the same name. The namespace is made if it is missing.
    *
-   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 422 where it is refused.
+   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 422 if the API refuses it.
    */
   async apply(service: ServiceObject): Promise<KubernetesObject> {
     const { apiVersion = 'v1', kind = 'Service' } = service;
@@ -98,19 +98,19 @@ export class LocalServices {
   /**
    * Applies a JSON Patch (RFC 6902), as `kubectl patch --type=json` does.
    *
-   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 404, 422 where the patch or its result is refused.
+   * @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 404, 422 if the patch or its result is refused.
    */
   async patch(namespace: string, name: string, operations: readonly JsonPatchOperation[]): Promise<KubernetesObject> {
     return this.#registry.patch(serviceType, namespace, name, { kind: 'json', operations }).object;
   }
 
-  /** Deletes a Service. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` where it does not exist. @throws ApiStatusError 404 NotFound. */
+  /** Deletes a Service. @throws ApiStatusError `ERR_EXTERNALNAME_API_STATUS` 404 if it does not exist. */
   async delete(namespace: string, name: string): Promise<void> {
     this.#registry.delete(serviceType, namespace, name);
   }
 }
 
-/** Makes a namespace where it is missing. */
+/** Makes a namespace if it is missing. */
 export function ensureNamespace(registry: ObjectRegistry, name: string): void {
   const type = resourceOf('Namespace');
   if (registry.storage.get(type, '', name) !== undefined) return;

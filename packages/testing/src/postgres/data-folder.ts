@@ -5,7 +5,7 @@ import type { PostgresBinaries } from './binaries.ts';
 import { PostgresUnavailableError } from './errors.ts';
 import { preparedFolder } from './prepared-folder.ts';
 
-/** A data folder as `initdb` makes it, kept for the next pair. It has no passwords and lets nobody in. */
+/** A data folder as `initdb` makes it, kept for the next pair. It contains no passwords and accepts no connections. */
 export function preparedDataFolder(binaries: PostgresBinaries): Promise<string> {
   const { identity, name } = binaries.account;
   const digest = createHash('sha256')

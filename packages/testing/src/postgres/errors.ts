@@ -7,7 +7,7 @@ import { ExternalNameError, type ExternalNameErrorOptions } from '@externalname/
  * a folder that this account can read.
  */
 export class PostgresUnavailableError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing was done, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(message: string, options?: ExternalNameErrorOptions) {
@@ -25,15 +25,15 @@ export type PostgresServerFailure =
   | 'not-running'
   /** The server is frozen, so it cannot answer. */
   | 'frozen'
-  /** The server has the other role: it is a standby and should be a primary, or the other way round. */
+  /** The server has the wrong role: standby instead of primary, or the reverse. */
   | 'wrong-role'
-  /** The server said no to an administrative statement. */
+  /** The server refused an administrative statement. */
   | 'refused';
 
 /**
  * A PostgreSQL server of a {@link PostgresPair} could not do what was asked. Code `ERR_EXTERNALNAME_POSTGRES_SERVER`.
  *
- * Where the server process ended by itself, the message carries the last lines of its log.
+ * If the server process ended by itself, the message contains the last lines of its log.
  */
 export class PostgresServerError extends ExternalNameError {
   /** The server's host name. */

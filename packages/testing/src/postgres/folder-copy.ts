@@ -50,7 +50,7 @@ export async function copyFolder(source: string, target: string, options: Folder
     const buffer = Buffer.allocUnsafe(live ? copyChunkBytes : 0);
     for (const path of queue) await ignoreVanished(copyOne(path, buffer), live);
   };
-  // Not Promise.all: when one fails, the others are still writing, and whoever removes the target then meets new files.
+  // Not Promise.all: if one fails, the others are still writing, and a removal of the target would meet new files.
   const ends = await Promise.allSettled(Array.from({ length: parallelCopies }, worker));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   for (const path of last)

@@ -20,43 +20,43 @@ import { randomSecret, replicationRole } from './settings.ts';
 
 /** What a commit on the primary waits for (PostgreSQL documentation, `synchronous_commit`). */
 export type SynchronousCommit =
-  /** The standby has the commit in its write-ahead log: it is not lost when the primary dies. */
+  /** The standby has the commit in its write-ahead log, so the commit survives the loss of the primary. */
   | 'on'
-  /** The standby has replayed it too: a read on the standby that starts afterwards sees it. */
+  /** The standby has also replayed the commit, so a later read on the standby sees it. */
   | 'remote_apply';
 
 /** See {@link PostgresPair.start}. */
 export interface PostgresPairOptions extends PostgresBinariesOptions {
-  /** External names of the servers. @defaultValue `primary-db.example.com` and `secondary-db.example.com` */
+  /** External host names of the servers. @defaultValue `primary-db.example.com` and `secondary-db.example.com` */
   hostNames?: { readonly primary: string; readonly standby: string } | undefined;
   /**
-   * Addresses to listen on. They must be this machine's own.
-   * @defaultValue two free ones of 127.64.0.0/10; where only 127.0.0.1 is there (macOS), that and `::1`
+   * Addresses to listen on. They must belong to this machine.
+   * @defaultValue two free ones of 127.64.0.0/10; if only 127.0.0.1 exists (macOS), that and `::1`
    */
   addresses?: { readonly primary: string; readonly standby: string } | undefined;
-  /** Port of both servers, as clients know one port for a name. @defaultValue a free one from 15000 to 31999 */
+  /** Port of both servers, because clients use one port for a name. @defaultValue a free one from 15000 to 31999 */
   port?: number | undefined;
   /**
-   * Whether, and how far, a commit waits for the standby. `true` is `on`. With `false` an acknowledged commit may be lost when
+   * Whether a commit waits for the standby, and for how much. `true` means `on`. With `false`, an acknowledged commit may be lost if
    * the primary dies. @defaultValue true
    */
   synchronous?: boolean | SynchronousCommit | undefined;
-  /** Role of the application. It owns the database. @defaultValue `app` */
+  /** The application's role, which owns the database. @defaultValue `app` */
   user?: string | undefined;
   /** The password of the application. @defaultValue a random one */
   password?: string | undefined;
   /** The database of the application. @defaultValue `app` */
   database?: string | undefined;
-  /** More parameters for both servers' `postgresql.conf`; they win over the pair's own. @defaultValue none */
+  /** More parameters for both servers' `postgresql.conf`. They override the pair's own. @defaultValue none */
   parameters?: Readonly<Record<string, string>> | undefined;
   /**
-   * Lines for both servers' `pg_hba.conf`, before the pair's own, which refuse whatever is not TLS and SCRAM.
+   * Lines for both servers' `pg_hba.conf`. They come before the pair's own lines, which allow only TLS and SCRAM.
    * @defaultValue none
    */
   accessRules?: readonly string[] | undefined;
   /** The authority that issues the servers' certificates. @defaultValue one of its own */
   authority?: CertificateAuthority | undefined;
-  /** Longest time for the start, in milliseconds. The first on a machine also prepares files. @defaultValue 60000 */
+  /** Longest time for the start, in milliseconds. The first start on a machine also prepares files. @defaultValue 60000 */
   timeoutMillis?: number | undefined;
   /** Ends the start early. */
   signal?: AbortSignal | undefined;
@@ -105,7 +105,10 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
   if (addresses !== undefined) {
     for (const which of ['primary', 'standby'] as const) {
       if (isIP(addresses[which]) === 0) {
-        throw new InvalidArgumentError(`addresses.${which}`, `${JSON.stringify(addresses[which])} is no IP address`);
+        throw new InvalidArgumentError(
+          `addresses.${which}`,
+          `must be an IP address, got ${JSON.stringify(addresses[which])}`,
+        );
       }
     }
     if (addresses.primary === addresses.standby) {
@@ -113,7 +116,7 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
     }
   }
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    throw new InvalidArgumentError('port', `${port} is no port: use 1 to 65535`);
+    throw new InvalidArgumentError('port', `must be a whole number from 1 to 65535, got ${port}`);
   }
   if (![true, false, 'on', 'remote_apply'].includes(synchronous)) {
     throw new InvalidArgumentError(
@@ -127,25 +130,32 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
   ] as const) {
     const length = Buffer.byteLength(name);
     if (length < 1 || length > 63 || name.includes('\0')) {
-      throw new InvalidArgumentError(argument, `${JSON.stringify(name)} is no name: PostgreSQL takes 1 to 63 bytes`);
+      throw new InvalidArgumentError(
+        argument,
+        `must be a name of 1 to 63 bytes without NUL, got ${JSON.stringify(name)}`,
+      );
     }
   }
   if (['postgres', replicationRole].includes(user) || user.startsWith('pg_')) {
-    throw new InvalidArgumentError('user', `${JSON.stringify(user)} is taken: choose another name`);
+    throw new InvalidArgumentError('user', `${JSON.stringify(user)} is reserved: choose another name`);
   }
   if (['postgres', 'template0', 'template1'].includes(database)) {
-    throw new InvalidArgumentError('database', `${JSON.stringify(database)} is taken: choose another name`);
+    throw new InvalidArgumentError('database', `${JSON.stringify(database)} is reserved: choose another name`);
   }
   for (const name of Object.keys(options.parameters ?? {})) {
     if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/i.test(name)) {
-      throw new InvalidArgumentError('parameters', `${JSON.stringify(name)} is no name of a parameter`);
+      throw new InvalidArgumentError(
+        'parameters',
+        `must have names such as 'max_connections', got ${JSON.stringify(name)}`,
+      );
     }
   }
   for (const [index, rule] of (options.accessRules ?? []).entries()) {
     if (/[\r\n]/.test(rule))
-      throw new InvalidArgumentError(`accessRules[${index}]`, 'give each line an entry of its own');
+      throw new InvalidArgumentError(`accessRules[${index}]`, 'must be one line: give each line an entry of its own');
   }
-  if (options.password === '') throw new InvalidArgumentError('password', 'it is empty, which PostgreSQL refuses');
+  if (options.password === '')
+    throw new InvalidArgumentError('password', 'must not be empty, because PostgreSQL refuses an empty password');
   const settings = {
     hostNames: names,
     addresses: addresses === undefined ? undefined : ([addresses.primary, addresses.standby] as const),

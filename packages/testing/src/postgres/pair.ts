@@ -13,9 +13,9 @@ import { rebuildStandby } from './standby.ts';
 
 /** See {@link PostgresPair.switchover}. */
 export interface SwitchoverOptions extends DemoteOptions {
-  /** Called when the new primary takes writes, before the old one is taken down to be rebuilt: the place to change the Service. A promise is waited for. */
+  /** Called when the new primary takes writes and before the old one is rebuilt. Change the Service here. A returned promise is awaited. */
   onPromoted?: ((primary: PostgresServer) => unknown) | undefined;
-  /** Whether the old primary becomes the standby. Its sessions end then. @defaultValue true */
+  /** Whether the old primary becomes the standby, which ends its sessions. @defaultValue true */
   rejoin?: boolean | undefined;
 }
 
@@ -36,10 +36,10 @@ export interface PostgresConnection {
 }
 
 /**
- * Two real PostgreSQL servers, a primary and a standby that replicates from it, for the tests of a failover.
+ * Two real PostgreSQL servers, a primary and a standby that replicates from it, for failover tests.
  *
- * Each has a loopback address of its own, the same port, and a certificate that names only its external host. Over TCP they take
- * only TLS and SCRAM. Nothing is left when the pair is closed or this process ends, however it ends.
+ * Each server has its own loopback address, the same port, and a certificate that names only its external host. Over TCP they
+ * accept only TLS and SCRAM. When the pair is closed or this process ends, in whatever way, nothing is left.
  *
  * @example
  * ```ts
@@ -49,24 +49,24 @@ export interface PostgresConnection {
  * ```
  */
 export class PostgresPair implements AsyncDisposable {
-  /** Both servers, the one that started as primary first. Unlike `primary` and `standby`, these never change places. */
+  /** Both servers, first the one that started as primary. Unlike `primary` and `standby`, these never swap. */
   readonly servers: readonly [PostgresServer, PostgresServer];
-  /** The port of both. */
+  /** The port of both servers. */
   readonly port: number;
   /** The application's role. */
   readonly user: string;
-  /** The application's password. Left out when the pair is printed. */
+  /** The application's password. Hidden when the pair is printed. */
   declare readonly password: string;
   /** The database of the application. */
   readonly database: string;
-  /** Issuer of the servers' certificates. */
+  /** The authority that issued the servers' certificates. */
   declare readonly authority: CertificateAuthority;
   readonly #resources: PairResources;
   #primary: PostgresServer;
   #closing: Promise<void> | undefined;
-  /** Fires when the pair is closed: what is under way then ends. */
+  /** Fires when the pair is closed, to end everything under way. */
   readonly #end = new AbortController();
-  /** Changes of role follow one another; this is the end of the last one. It never rejects. */
+  /** Changes of role run one after the other; this is the end of the last one. It never rejects. */
   #turn: Promise<void> = Promise.resolve();
 
   private constructor(resources: PairResources, addresses: readonly [string, string], port: number) {
@@ -97,11 +97,11 @@ export class PostgresPair implements AsyncDisposable {
   }
 
   /**
-   * Starts both servers and resolves when the standby is in step.
+   * Starts both servers and resolves when the standby has caught up.
    *
    * @throws {@link InvalidArgumentError} (`ERR_EXTERNALNAME_INVALID_ARGUMENT`) before anything is started.
-   * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`) where no PostgreSQL runs here.
-   * @throws {@link PostgresServerError} (`ERR_EXTERNALNAME_POSTGRES_SERVER`) where one does not start.
+   * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`) if no PostgreSQL can run on this machine.
+   * @throws {@link PostgresServerError} (`ERR_EXTERNALNAME_POSTGRES_SERVER`) if a server does not start.
    * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`)
    */
   static async start(given: PostgresPairOptions = {}): Promise<PostgresPair> {
@@ -118,55 +118,55 @@ export class PostgresPair implements AsyncDisposable {
         { signal, timeoutMillis, onTimeout: () => new DeadlineError('the start of a PostgreSQL pair', timeoutMillis) },
       );
     } catch (error) {
-      // What was under way takes itself down; where it was too quick for the deadline, it is taken down here.
+      // A start under way cleans up after itself. If it finished just before the deadline, the pair is closed here.
       await begun.work?.then((pair) => pair.close(), ignore);
       throw error;
     }
   }
 
-  /** The server that takes writes: the one that was promoted last through this API. */
+  /** The server that takes writes: the one last promoted through this API. */
   get primary(): PostgresServer {
     return this.#primary;
   }
 
-  /** The other one, whatever state it is in. */
+  /** The other server, whatever its state. */
   get standby(): PostgresServer {
     return this.#other(this.#primary);
   }
 
-  /** The authority's certificate, PEM: what a client passes as `ca`. */
+  /** The authority's certificate, PEM. Clients pass it as `ca`. */
   get ca(): string {
     return this.authority.certificate;
   }
 
-  /** Address by host name: what a DNS server is to answer. */
+  /** The address of each host name, for a DNS server. */
   get addresses(): Readonly<Record<string, string>> {
     return Object.fromEntries(this.servers.map((server) => [server.hostName, server.address]));
   }
 
-  /** The same in the form that `LocalCluster` takes as its `hosts`. */
+  /** The same in the form that `LocalCluster` takes as `hosts`. */
   get hosts(): Record<string, string[]> {
     return Object.fromEntries(this.servers.map((server) => [server.hostName, [server.address]]));
   }
 
-  /** The server of that name. */
+  /** The server with this host name. @throws {@link InvalidArgumentError} (`ERR_EXTERNALNAME_INVALID_ARGUMENT`) */
   server(hostName: string): PostgresServer {
     const found = this.servers.find((server) => server.hostName === hostName);
     if (found !== undefined) return found;
     throw new InvalidArgumentError(
       'hostName',
-      `no server of this pair is called ${JSON.stringify(hostName)}: they are ${this.servers.map((each) => each.hostName).join(' and ')}`,
+      `must be a host name of this pair, got ${JSON.stringify(hostName)}: the servers are ${this.servers.map((each) => each.hostName).join(' and ')}`,
     );
   }
 
-  /** What plain `pg` needs to connect to one server as the application, with its certificate checked in full. */
+  /** Options for plain `pg` to connect to one server as the application, with its certificate fully verified. */
   connection(server: PostgresServer = this.primary): PostgresConnection {
     const { port, user, database, ca, password } = this;
     const ssl = { ca, servername: server.hostName };
     return concealed({ host: server.address, port, user, password, database, ssl }, 'password');
   }
 
-  /** How far the standby is behind what the primary has written. Bytes of the write-ahead log. */
+  /** How many bytes of the primary's write-ahead log the standby has not replayed. */
   async replicationLag(options: ServerWaitOptions = {}): Promise<number> {
     const [written, replayed] = [await this.primary.position(options), await this.standby.position(options)];
     const [row] = await this.primary.query<{ bytes: string }>(
@@ -178,11 +178,11 @@ export class PostgresPair implements AsyncDisposable {
   }
 
   /**
-   * Makes `server` the standby of the other one, whatever state it is in: it is taken down, its data folder is dropped, and a
-   * copy of the primary's is made (backup functions; PostgreSQL documentation, 25.3.3). Resolves when it is in step. With
-   * `synchronous`, commits on the primary wait for it from then on.
+   * Makes `server` the standby of the other one, whatever its state. The server is killed, its data folder is removed, and the
+   * primary's is copied (backup functions; PostgreSQL documentation, 25.3.3). Resolves when the standby has caught up. With
+   * `synchronous`, commits on the primary then wait for it.
    *
-   * @throws {@link PostgresServerError} (`wrong-role`) where the other server is no primary.
+   * @throws {@link PostgresServerError} (`wrong-role`) if the other server is not a primary.
    */
   async rejoin(server: PostgresServer, options: ServerWaitOptions = {}): Promise<void> {
     this.#assertOpen();
@@ -191,22 +191,21 @@ export class PostgresPair implements AsyncDisposable {
   }
 
   /**
-   * Changes the roles on purpose, with nothing lost: fences the primary, waits for open transactions and for the standby to have
-   * replayed everything, promotes it, and makes the old primary its standby. Where it fails before the promotion, the fence is
-   * taken back.
+   * Swaps the roles without losing a commit: fences the primary, waits for open transactions and for the standby to replay
+   * everything, promotes the standby, and makes the old primary its standby. If it fails before the promotion, the fence is undone.
    *
-   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) where transactions stay open.
+   * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) if transactions stay open.
    */
   async switchover(options: SwitchoverOptions = {}): Promise<void> {
     this.#assertOpen();
     await this.#inTurn(options.signal, (signal) => this.#switchover({ ...options, signal }));
   }
 
-  /** Ends both servers at once and removes their files. Resolves when nothing is left. */
+  /** Kills both servers and removes their files. Resolves when nothing is left. */
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#end.abort(new ClosedError('the PostgreSQL pair'));
-      // Frozen by nobody and waited for by nobody: dead servers let what is under way fail at once.
+      // Killed servers make everything under way fail at once.
       const dead = Promise.all(this.servers.map((server) => server.kill()));
       this.#closing = Promise.all([dead, this.#turn]).then(() => closePair(this.servers, this.#resources));
     }
@@ -227,10 +226,10 @@ export class PostgresPair implements AsyncDisposable {
   }
 
   #assertOwn(server: PostgresServer): void {
-    if (!this.servers.includes(server)) throw new InvalidArgumentError('server', 'it belongs to another pair');
+    if (!this.servers.includes(server)) throw new InvalidArgumentError('server', 'must be a server of this pair');
   }
 
-  /** Runs a change of role when the one before is over. It ends with the caller's signal, and when the pair is closed. */
+  /** Runs a change of role after the one before. The caller's signal ends it, and so does closing the pair. */
   #inTurn(signal: AbortSignal | undefined, change: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const within = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]);
     const turn = this.#turn.then(async () => {
@@ -245,7 +244,11 @@ export class PostgresPair implements AsyncDisposable {
     const { onPromoted, rejoin = true } = options;
     const [from, to] = [this.primary, this.standby];
     if ((await to.role(options)) !== 'standby') {
-      throw new PostgresServerError(to.hostName, 'wrong-role', 'it is no standby: rejoin() it before a switchover');
+      throw new PostgresServerError(
+        to.hostName,
+        'wrong-role',
+        'the server is not a standby: rejoin() it before a switchover',
+      );
     }
     const end = await from.demote(options);
     try {
@@ -273,7 +276,7 @@ export class PostgresPair implements AsyncDisposable {
         { signal, timeoutMillis, onTimeout },
       );
     } catch (error) {
-      // Nothing of it goes on when this returns: the next one may begin, and the folder may be removed.
+      // Nothing may still run when this returns, because the next change may begin, or the folder be removed.
       await begun.work?.catch(ignore);
       throw error;
     }

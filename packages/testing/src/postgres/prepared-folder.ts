@@ -16,8 +16,8 @@ export interface PreparedFolderOptions {
 /**
  * Returns a folder that costs time to make and is kept for the next time.
  *
- * It is made beside its place and then renamed, so that nobody ever sees half of it and two processes may do this at
- * once. Before it is used again, every file is looked for, with its size: what a cleaner of old files left is made anew.
+ * The folder is made under another name and then renamed, so that no process sees half of it and two processes may do this at
+ * once. Before each use, all files are checked by size: if a cleaner of old files removed some, the folder is made again.
  */
 export async function preparedFolder(options: PreparedFolderOptions): Promise<string> {
   const { cache, key, build } = options;
@@ -43,7 +43,7 @@ export async function preparedFolder(options: PreparedFolderOptions): Promise<st
  *
  * First of: the given one; the environment's `EXTERNALNAME_CACHE_FOLDER`; `/var/cache/externalname` for root, as root's own
  * folder is closed to the account that PostgreSQL runs as; `~/Library/Caches/externalname` on macOS;
- * `$XDG_CACHE_HOME/externalname` or `~/.cache/externalname`; and where that cannot be written, a folder of this user's own in
+ * `$XDG_CACHE_HOME/externalname` or `~/.cache/externalname`; and if that is not writable, a folder of this user's own in
  * the folder for temporary files.
  */
 export async function cacheFolder(given?: string): Promise<string> {
@@ -74,7 +74,7 @@ function usualCacheFolder(): string {
   return join(base?.startsWith('/') ? base : join(homedir(), '.cache'), 'externalname');
 }
 
-// Programs are run from this folder: one that others may write in is none of ours.
+// Programs are run from this folder, so no other user may write to it.
 async function assertOwn(folder: string): Promise<void> {
   const { uid, mode } = await lstat(folder);
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
@@ -90,7 +90,7 @@ async function putInPlace(draft: string, folder: string, away: string): Promise<
     } catch (error) {
       if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }
-    // Somebody was faster, or what stands there is damaged.
+    // Another process was faster, or the folder there is damaged.
     if (await isComplete(folder)) return;
     await rename(folder, away).catch(ignoreMissing);
     await rm(away, { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { sleep } from '@externalname/core/internal';
 
-/** By what the processes of one PostgreSQL server are known on this machine. */
+/** How the processes of one PostgreSQL server are recognized. */
 export interface ServerProcessMarks {
   /** Passed to `postgres` as `-D<dataFolder>`. */
   readonly dataFolder: string;
@@ -51,7 +51,7 @@ export async function thawServerProcesses(marks: ServerProcessMarks, postmaster:
   signal(postmaster, 'SIGCONT');
 }
 
-/** Sends a signal. A process that has ended meanwhile is no error. */
+/** Sends a signal. It is not an error if the process has ended meanwhile. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
@@ -60,7 +60,7 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-// A process that is just being forked may show neither mark for an instant: twice none is none.
+// A process that is just being forked may show neither mark for an instant, so an empty list must come twice.
 async function untilNone(list: () => Promise<number[]>, act: (pid: number) => void): Promise<void> {
   for (let none = 0; none < 2; ) {
     const pids = await list();

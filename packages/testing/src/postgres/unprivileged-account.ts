@@ -11,16 +11,16 @@ import { PostgresUnavailableError } from './errors.ts';
  */
 export interface ServerAccount {
   readonly name: string;
-  /** Set only where it is another than that of this process. */
+  /** Set only if it differs from that of this process. */
   readonly identity: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /**
  * Chooses the account.
  *
- * @param name an account to use where this process belongs to root. Ignored otherwise. @defaultValue the first that exists
+ * @param name an account to use if this process belongs to root. Ignored otherwise. @defaultValue the first that exists
  * of `nobody`, `postgres`, `daemon`
- * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`) where none exists.
+ * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`) if none exists.
  */
 export async function chooseServerAccount(name?: string): Promise<ServerAccount> {
   if (process.getuid === undefined) {
@@ -71,8 +71,8 @@ export async function assertReach(account: ServerAccount, folder: string): Promi
     );
   }
   throw new PostgresUnavailableError(
-    `PostgreSQL runs as ${account.name}, which cannot reach the folder ${folder}: name another in the option cacheFolder or in ` +
-      'EXTERNALNAME_CACHE_FOLDER, all of whose parents are open to it',
+    `PostgreSQL runs as ${account.name}, which cannot reach the folder ${folder}: set the option cacheFolder or ` +
+      'EXTERNALNAME_CACHE_FOLDER to a folder that this account can reach',
     { cause: error },
   );
 }

@@ -24,8 +24,8 @@ export interface FieldManagement {
 }
 
 /**
- * Records in `metadata.managedFields` which fields a create, update or patch changed. They belong to the writer from
- * then on, and to nobody else.
+ * Records in `metadata.managedFields` which fields a create, update or patch changed. From then on they belong to the writer
+ * alone.
  *
  * Source: apimachinery `pkg/util/managedfields`; structured-merge-diff `merge/update.go` (Update).
  */
@@ -100,7 +100,7 @@ export interface AppliedConfiguration {
 
 /**
  * Server-side apply: lays a configuration over the live object. Fields that the manager applied before and leaves out
- * now go, unless somebody else owns them.
+ * now are removed, unless another manager owns them.
  *
  * Source: Kubernetes documentation, "Server-Side Apply"; structured-merge-diff `merge/update.go` (Apply).
  *
@@ -116,9 +116,9 @@ export function applyConfiguration(
   const before = withoutManagedFields(live);
   let managers = readEntries(live.metadata.managedFields);
   if (managers.length === 0) {
-    // Whoever made the object left no record. All of it is theirs, so that taking it over is a conflict.
-    const nobody = emptyObject(live) as unknown as Json;
-    const set = compareObjects(nobody, before as unknown as Json, schema).added.without(ignored);
+    // The object has no record of its maker. It gets all the fields, so that taking them over is a conflict.
+    const empty = emptyObject(live) as unknown as Json;
+    const set = compareObjects(empty, before as unknown as Json, schema).added.without(ignored);
     managers = [
       {
         manager: 'before-first-apply',
@@ -193,14 +193,14 @@ interface ManagerEntry {
   set: FieldSet;
 }
 
-/** Takes out what the manager applied last time, does not apply now, and nobody else owns. */
+/** Removes what the manager applied last time and omits now, unless another manager owns it. */
 function prune(merged: Json, last: FieldSet, now: FieldSet, others: readonly FieldSet[], schema: StructSchema): Json {
   const mergedSet = fieldsOf(merged, schema).withNamedParents(schema);
   const pruned = removeFields(merged, last.withNamedParents(schema), schema) ?? {};
   const owned = others.reduce((all, set) => all.union(set), now).withNamedParents(schema);
   const kept = fieldsOf(pruned, schema).withNamedParents(schema).union(owned);
   const withOwned = removeFields(merged, mergedSet.difference(kept), schema) ?? {};
-  // What nobody owns was not the manager's to take out.
+  // A field without an owner is not the manager's to remove.
   const gone = mergedSet.difference(fieldsOf(withOwned, schema).withNamedParents(schema));
   return removeFields(merged, gone.intersection(last.withNamedParents(schema)), schema) ?? {};
 }
@@ -309,7 +309,7 @@ function compareText(a: string, b: string): number {
 }
 
 function identity(entry: Pick<ManagerEntry, 'manager' | 'operation' | 'apiVersion' | 'subresource'>): string {
-  // Whoever applies stays the same manager across versions of the API.
+  // A manager that applies is the same across versions of the API.
   const version = entry.operation === 'Apply' ? '' : entry.apiVersion;
   return [entry.manager, entry.operation, version, entry.subresource ?? ''].join('\u0000');
 }

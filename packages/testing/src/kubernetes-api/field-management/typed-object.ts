@@ -62,7 +62,7 @@ export function removeFields(value: Json, fields: FieldSet, schema: Schema): Jso
   return Object.keys(kept).length === 0 ? undefined : kept;
 }
 
-/** Names a key that stands twice in a list of an applied configuration; nothing where there is none. */
+/** Names a key that stands twice in a list of an applied configuration; undefined if there is none. */
 export function duplicateKey(value: Json, schema: Schema, path = ''): string | undefined {
   if (isLeaf(schema)) return undefined;
   if (schema.kind === 'list') {
@@ -158,7 +158,7 @@ function merge(live: Json | undefined, applied: Json | undefined, schema: Schema
   return Object.keys(merged).length === 0 ? undefined : merged;
 }
 
-/** Items of the live list keep their places; those that were applied come in the order in which they were applied. */
+/** Items of the live list keep their places; applied items come in the order of the configuration. */
 function mergeLists(live: readonly Json[], applied: readonly Json[], schema: ListSchema): Json[] | undefined {
   const old = new Map(live.map((item) => [elementOf(schema, item), item]));
   const next = new Map(applied.map((item) => [elementOf(schema, item), item]));
@@ -207,5 +207,5 @@ function elementOf(schema: ListSchema, item: Json): PathElement {
   return listElement(keys, item);
 }
 
-// What a schema does not know is nobody's part by part.
+// Fields that the schema does not know are owned as a whole.
 const anything: Schema = { kind: 'scalar', type: 'object' };
