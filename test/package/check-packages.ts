@@ -153,8 +153,8 @@ function withoutSource(exports: Exports): Exports {
 }
 
 async function checkTypes({ manifest, tarball }: Packed): Promise<void> {
-  // The main entry also serves TypeScript's old `node` resolution, which reads `main` and `types` and knows no other entry.
-  const others = Object.keys(manifest.exports).filter((entry) => entry !== '.' && entry !== './package.json');
+  // The public entries also serve TypeScript's old `node` resolution, which reads `main`, `types` and `typesVersions`.
+  const others = Object.keys(manifest.exports).filter((entry) => entry.startsWith('./internal'));
   const exclude = others.length > 0 ? ['--exclude-entrypoints', ...others] : [];
   await run('attw', [tarball, '--profile', 'strict', ...exclude], root);
   if (others.length > 0) await run('attw', [tarball, '--profile', 'node16', '--entrypoints', ...others], root);
