@@ -59,7 +59,7 @@ describe('what a pool did last', () => {
     expect(recent.list()[0]).toMatchObject({ target: 'host-30.example.com' });
   });
 
-  it('ends with what is under way, until that is over', async () => {
+  it('ends with what is in progress, until that is over', async () => {
     const { clock, recent, at } = recorder();
     const over = recent.begin(attempt);
     await clock.advance(1_500);

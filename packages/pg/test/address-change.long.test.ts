@@ -138,7 +138,7 @@ describe.concurrent('a name that stands for another server now, while the old on
     expect((await writes).at(-1)?.address).toBe(next.address);
   });
 
-  it('is told with what became of the connections', async ({ expect }) => {
+  it('is published with what happened to the connections', async ({ expect }) => {
     await using world = await worldOf('told');
     const pool = world.pool();
     await Promise.all(Array.from({ length: 3 }, () => pool.query('select pg_sleep(0.05)')));

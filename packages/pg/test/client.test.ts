@@ -221,7 +221,7 @@ describe('when the Service points elsewhere', () => {
     expect(rows).toEqual([{ address: webscaler.pair.addresses['secondary-db.example.com'] }]);
   });
 
-  it('a client without a listener ends all the same, and the process lives', async () => {
+  it('a client without a listener still ends, and the process lives', async () => {
     const client = makeClient(anyRole);
     await client.connect();
     const ended = new Promise((resolve) => client.once('end', resolve));
@@ -258,7 +258,7 @@ describe('when the Service points elsewhere', () => {
     expect(next).toMatchObject({ message: 'Client was closed and is not queryable', outcome: 'not-executed' });
   });
 
-  it('what takes longer than drainTimeoutMillis is cut, and its outcome is unknown', async () => {
+  it('a statement that takes longer than drainTimeoutMillis is interrupted, and its outcome is unknown', async () => {
     const client = makeClient({ ...anyRole, drainTimeoutMillis: 50 });
     await client.connect();
     const slow = client.query('select pg_sleep(20)');

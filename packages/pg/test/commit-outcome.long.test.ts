@@ -163,7 +163,7 @@ describe('when the connection is lost at COMMIT, and the server lives on', () =>
     expect(await rows(pool)).toEqual([{ run: 1 }]);
   });
 
-  it('with commitProof: false a marker that is there proves it all the same', async () => {
+  it('with commitProof: false, a marker still proves it', async () => {
     const pool = poolWithFaultAtCommit(afterExecution((connection) => connection.reset()));
     const { done, state } = write(pool, { ...withMarker, commitProof: false });
     await expect(done).resolves.toBe('run 1');
@@ -260,7 +260,7 @@ describe('when the primary is killed at COMMIT and the standby promoted', () => 
   it.each([
     ['with markers none fails', withMarker],
     ['without markers those at COMMIT are unknown', {}],
-  ])('of transactions under way, none is lost and none is done twice; %s', async (_, options) => {
+  ])('of transactions in flight, none is lost and none happens twice; %s', async (_, options) => {
     const pool = webscaler.pool({ max: 8 });
     const acknowledged: string[] = [];
     const failed: { id: string; error: unknown }[] = [];

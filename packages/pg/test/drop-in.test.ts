@@ -292,7 +292,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       await pool.end().catch((error: Error) => note(error.message));
     }));
 
-  it('end(), called with work under way', () =>
+  it('end(), called with work in flight', () =>
     expectTheSame(async (pool, note) => {
       const query = pool.query('select pg_sleep(0.1), 1 as one');
       await pool.end();

@@ -33,7 +33,7 @@ describe('a verify hook', () => {
   });
 });
 
-describe('a server that dies while a connect hook is under way', () => {
+describe('a server that dies while a connect hook runs', () => {
   it('is an outage like any other: the caller waits for the next connection', async () => {
     let sessions = 0;
     const { pool } = await start(

@@ -73,7 +73,7 @@ describe('pool.listen()', () => {
     });
   });
 
-  it('serves several handlers of one channel, and goes on for the others when one is closed', async () => {
+  it('serves several handlers of one channel, and continues for the others when one is closed', async () => {
     const pool = webscaler.pool();
     const first = await listenTo(pool, 'shared');
     const second = await listenTo(pool, 'shared');
@@ -158,7 +158,7 @@ describe('pool.listen()', () => {
 });
 
 describe('a subscription whose connection is lost', () => {
-  it('hears again by itself, and is told once for each channel to catch up', async () => {
+  it('receives again by itself, and calls onReconnect once for each channel', async () => {
     const pool = webscaler.pool();
     const [a, b] = [await listenTo(pool, 'a'), await listenTo(pool, 'b')];
     await webscaler.pair.primary.query(
@@ -227,7 +227,7 @@ describe('listenHeartbeatMillis', () => {
 });
 
 describe('when the Service is pointed at the promoted standby', () => {
-  it('a subscription follows, and is told to catch up', async () => {
+  it('a subscription follows, and calls onReconnect', async () => {
     const pool = webscaler.pool();
     const { reconnections, payloads } = await listenTo(pool, 'jobs');
     await notify(pool, 'jobs', 'before');

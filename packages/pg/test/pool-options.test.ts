@@ -68,7 +68,7 @@ describe('the options of another pool', () => {
 });
 
 describe('allowExitOnIdle', () => {
-  it('does not let the process end while a statement is under way', async () => {
+  it('does not let the process end while a statement is in flight', async () => {
     // Longer than a process lives that has nothing to wait for; it cannot be given a clock.
     const server = await startServer(
       obliging(async (text) => {

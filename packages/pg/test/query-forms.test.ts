@@ -125,7 +125,7 @@ describe('a query that pg throws on', () => {
 });
 
 describe('a query of the pool that one repeat saves', () => {
-  it('is told on externalname:pg:retry, as attempt 1', async () => {
+  it('is published on externalname:pg:retry, as attempt 1', async () => {
     let executed = 0;
     server = await startFakePostgres({
       script: obliging((text) => {

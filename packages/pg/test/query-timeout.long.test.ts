@@ -134,7 +134,7 @@ describe('when query_timeout passes for a statement that runs', () => {
     client.release();
   });
 
-  it('the key is never on the wire in clear', async () => {
+  it('the key is never sent in the clear', async () => {
     const { pair, cluster } = webscaler;
     await using relay = await startRelay({ host: pair.primary.address, port: pair.port });
     cluster.hosts.set('primary-db.example.com', ['127.0.0.1']);

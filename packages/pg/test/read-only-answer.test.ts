@@ -78,7 +78,7 @@ describe('a read-only answer (25006)', () => {
     expect(await pidOf(pool)).not.toBe(before);
   });
 
-  it("is the caller's where the pool did not ask for a server that takes writes", async () => {
+  it("is the caller's if the pool did not ask for a server that takes writes", async () => {
     const { primary } = webscaler.pair;
     const pool = webscaler.pool({ max: 1, targetSessionAttrs: 'any' });
     await primary.fence();
@@ -128,7 +128,7 @@ describe('a read-only answer of a server that reports no change of its role', ()
     expect(server?.sessions).toHaveLength(2);
   });
 
-  it("is the caller's where it says that it does", async () => {
+  it("is the caller's if it says that it takes writes", async () => {
     const { pool, executed } = await start('read-write');
     expect(await rejectionOf(pool.query('insert into items values (1)'))).toMatchObject({ code: '25006' });
     expect(executed()).toBe(1);

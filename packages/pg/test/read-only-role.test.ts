@@ -52,7 +52,7 @@ describe('a session that is read-only by its own setting', () => {
     await client.end();
   });
 
-  it.each(readOnlySessions)('%s is told at once that it cannot write, and goes on', async (_, options) => {
+  it.each(readOnlySessions)('%s gets at once the error that it cannot write, and goes on', async (_, options) => {
     const pool = new Pool({ ...options(), max: 1 });
     const pidOf = async () => (await pool.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid;
     const pid = await pidOf();

@@ -65,7 +65,7 @@ const times = (count: number, work: () => Promise<unknown>) =>
 const allOk = (count: number) => Array.from({ length: count }, () => 'ok');
 
 describe.each(pools)('a prepared statement of %s', (_, makePool) => {
-  it('goes on after its table has got another column, on every connection', async () => {
+  it('works after its table has got another column, on every connection', async () => {
     const pool = makePool({ max: 4 });
     const ask = () => pool.query({ name: 'all', text: `select * from ${table}` });
     await times(20, ask);
@@ -87,7 +87,7 @@ describe.each(pools)('a prepared statement of %s', (_, makePool) => {
     expect((await ask()).rows).toEqual([{ one: 1 }]);
   });
 
-  it('goes on if SQL has prepared another one of its name, which stays', async () => {
+  it('works if SQL has prepared another one with its name, which stays', async () => {
     const removed: unknown[] = [];
     const pool = makePool({
       max: 1,

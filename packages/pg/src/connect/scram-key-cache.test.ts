@@ -21,7 +21,7 @@ function controlledDerivations() {
 const challenge = { salt: 'c2FsdA==', iterations: 4_096 };
 
 describe('the keys of a password', () => {
-  it('are derived once, however many ask while that goes on and after it', async () => {
+  it('are derived once, for any number of callers during and after the derivation', async () => {
     const { asked, derive } = controlledDerivations();
     const cache = new ScramKeyCache({ derive });
     const early = Array.from({ length: 10 }, () => cache.keysOf('pencil', challenge));
@@ -86,7 +86,7 @@ describe('the keys of a password', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('show nothing of themselves or of the password, however deep one looks', async () => {
+  it('show nothing of themselves or of the password, at any depth of inspection', async () => {
     const cache = new ScramKeyCache();
     await cache.keysOf('correct horse', { ...challenge, iterations: 1 });
     const shown = inspect(cache, { depth: 10, showHidden: true, getters: true }) + JSON.stringify(cache);

@@ -52,7 +52,7 @@ describe.each(Object.entries(forms))('a query asked as %s', (_, make) => {
     expect(returned === query[0]).toBe(returnsItself === true);
   });
 
-  it('is told a later error in that form', async () => {
+  it('gets a later error in that form', async () => {
     const { query, heard } = make();
     expect(await heard(replyTo(query, Promise.reject(error)))).toBe(error);
   });
@@ -81,7 +81,7 @@ describe.each(Object.entries(forms))('a query asked as %s', (_, make) => {
     expect(await heard(held.answer)).toBe(error);
   });
 
-  it('shows its error to a judge before its caller hears it', async () => {
+  it('shows its error to a judge before its caller gets it', async () => {
     const { query, heard } = make();
     const told: unknown[] = [];
     const result = sendObserved(

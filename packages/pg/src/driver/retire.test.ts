@@ -48,7 +48,7 @@ describe('a client whose target is left', () => {
     expect(told).toEqual([['finish', 'not-executed']]);
   });
 
-  it('is cut when the drain time is over, to the millisecond, with what runs on it unknown', async () => {
+  it('is closed when the drain time is over, to the millisecond, with an unknown outcome of its statement', async () => {
     const { told, client, clock } = retire();
     await clock.advance(249);
     expect([told, client.ended]).toEqual([[], undefined]);
@@ -56,7 +56,7 @@ describe('a client whose target is left', () => {
     expect([told, client.ended]).toEqual([[['cut', 'unknown']], 'destroyed']);
   });
 
-  it('is cut in a transaction between two statements, with nothing unknown', async () => {
+  it('is closed in a transaction between two statements, with nothing unknown', async () => {
     const { told, client, clock } = retire({ inTransaction: true });
     client.finish('T');
     await clock.advance(250);
@@ -69,7 +69,7 @@ describe('a client whose target is left', () => {
     expect(client._ending).toBe(true);
   });
 
-  it('that is not watched is only cut', async () => {
+  it('that is not watched is only closed', async () => {
     const { told, client, clock } = retire({ watched: false });
     client.finish();
     await clock.advance(249);

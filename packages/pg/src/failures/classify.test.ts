@@ -195,7 +195,7 @@ describe('what an error means while a connection is made', () => {
     expect(classifyFailure(fromServer('53300', 'FATAL'), 'connecting').condemnsServer).toBe(false);
   });
 
-  it('of several addresses, all of which are away, another attempt may find one back', () => {
+  it('of several addresses that are all down, another attempt may find one up', () => {
     const errors = [fromNode('ECONNREFUSED'), fromNode('ETIMEDOUT')];
     const error = new ConnectError('db.example.com', errors);
     expect(classifyFailure(error, 'connecting')).toMatchObject({ kind: 'unreachable', retryable: true });
@@ -203,7 +203,7 @@ describe('what an error means while a connection is made', () => {
     expect(classifyFailure(wrong, 'connecting')).toMatchObject({ kind: 'identity', retryable: false });
   });
 
-  it('of several addresses, one failure that must not be repeated outweighs the others', () => {
+  it('of several addresses, one failure that must not be retried outweighs the others', () => {
     const errors = [fromNode('ECONNREFUSED'), fromNode('CERT_HAS_EXPIRED')];
     expect(classifyFailure(new AggregateError(errors), 'connecting')).toMatchObject({ kind: 'identity' });
     const refused = Object.assign(new AggregateError([fromNode('ECONNREFUSED')]), { code: 'ECONNREFUSED' });

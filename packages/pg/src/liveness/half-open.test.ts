@@ -199,7 +199,7 @@ describe('a connection on a line that loses packets', () => {
     expect(connection.failedAt).toBeUndefined();
   });
 
-  it('is found dead all the same, after ten seconds', async () => {
+  it('is still found dead, after ten seconds', async () => {
     const { clock, connect, server } = setUp();
     const connection = connect();
     connection.server('absent');
@@ -311,7 +311,7 @@ describe('if the server cannot be asked', () => {
     ['for its process ids are not its own (a pooler)', { tells: false }],
     ['for it takes no more sessions', { takesSessions: false }],
     ['for it does not answer in one', { answers: false }],
-  ])('%s, nothing is concluded, and it is tried ever more seldom', async (_, trouble) => {
+  ])('%s, nothing is concluded, and it is retried less and less often', async (_, trouble) => {
     const { clock, server, connect, counts } = setUp();
     Object.assign(server, trouble);
     const connection = connect();
@@ -342,7 +342,7 @@ describe('if the address is not the server’s own', () => {
     expect(counts.sessions).toBe(2);
   });
 
-  it('one is enough that has told of the connection before', async () => {
+  it('one answer is enough from a session that has reported the connection before', async () => {
     const { clock, server, connect, counts } = setUp();
     server.direct = false;
     const connection = connect();

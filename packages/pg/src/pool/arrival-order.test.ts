@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ArrivalOrder, type Place } from './arrival-order.ts';
 
 describe('an order of arrival', () => {
-  test('keeps who came first at hand', () => {
+  test('keeps the first value available', () => {
     const order = new ArrivalOrder<string>();
     expect(order.first).toBeUndefined();
     const one = order.add('one');

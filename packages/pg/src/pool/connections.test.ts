@@ -51,7 +51,7 @@ describe('the connections of a pool', () => {
     expect([connections.total, connections.drainingCount]).toEqual([1, 0]);
   });
 
-  it('of which max drain already are cut, and counted once', () => {
+  it('are closed if max of them drain already, and counted once', () => {
     const connections = new Connections<Connection>(1, zeroth);
     const [one, other] = [connection(zeroth), connection(zeroth)];
     connections.add(one);
@@ -83,7 +83,7 @@ describe('the connections of a pool', () => {
     expect(connections.add(connection(epochOf(0)))).toBe(false);
   });
 
-  it('are never more than twice max: the ones that drain longest are cut', () => {
+  it('are never more than twice max: the longest draining ones are closed', () => {
     const connections = new Connections<Connection>(1, zeroth);
     const [one, other] = [connection(zeroth), connection(first)];
     connections.add(one);

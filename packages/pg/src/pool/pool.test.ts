@@ -171,7 +171,7 @@ describe('end()', () => {
     expect(client?.ended).toBe('destroyed');
   });
 
-  it('is over although a connect hook never is', async () => {
+  it('ends although a connect hook never does', async () => {
     const pool = start({ onConnect: () => new Promise(() => undefined), endTimeoutMillis: 300 });
     const connecting = pool.connect().catch((error: Error) => error.message);
     await clock.advance(0);

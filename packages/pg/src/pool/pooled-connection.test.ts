@@ -93,7 +93,7 @@ describe('a pooled connection', () => {
     expect(told).toEqual(['forgotten while preparing']);
   });
 
-  it('hears of an error while it is idle, and its caller while it is lent', () => {
+  it('gets an error while it is idle, and its caller gets it while it is lent', () => {
     const { connection, client, told, lend } = setUp();
     connection.hearIdleErrors();
     client.emit('error', new Error('one'));
@@ -134,7 +134,7 @@ describe('the idle time of a connection', () => {
 });
 
 describe('the lifetime of a connection', () => {
-  it('is told to the millisecond, and not after the end', async () => {
+  it('is reported to the millisecond, and not after the end', async () => {
     const { connection, clock } = setUp();
     let expired = 0;
     connection.expireAfter(60_000, () => void expired++);
@@ -151,7 +151,7 @@ describe('the lifetime of a connection', () => {
 });
 
 describe('the end of a connection', () => {
-  it('is polite, is told once, and gives the permit back', async () => {
+  it('is polite, is reported once, and releases the permit', async () => {
     const { connection, client, clock, told, lend } = setUp();
     lend();
     connection.close();
@@ -187,7 +187,7 @@ describe('the end of a connection', () => {
     expect(connection.state).toBe('closed');
   });
 
-  it('is not told to an application that never heard of it', async () => {
+  it('is not reported to an application that never knew it', async () => {
     const { connection, clock, told } = setUp();
     connection.close('politely', false);
     await clock.advance(0);
@@ -213,7 +213,7 @@ describe('a connection that drains', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('is cut after the drain time', async () => {
+  it('is closed after the drain time', async () => {
     const { connection, client, clock, lend } = setUp();
     lend();
     client.begin({ inTransaction: true });
@@ -224,7 +224,7 @@ describe('a connection that drains', () => {
     expect([connection.state, client.destroyedWith]).toMatchObject(['closed', { outcome: 'unknown' }]);
   });
 
-  it('of pool.query() ends with the release, and is told nothing', async () => {
+  it('of pool.query() ends with the release, and gets no event', async () => {
     const { connection, client, clock } = setUp();
     connection.lend('query', {});
     client.begin();

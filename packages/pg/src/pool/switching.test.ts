@@ -85,7 +85,7 @@ describe('a switch', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('is told once, and so is its end, with the time between', async () => {
+  it('is published once, and so is its end, with the time between', async () => {
     const { clock, add, switchTo } = setUp();
     const events: (SwitchEvent | DrainedEvent)[] = [];
     const stops = [switched.subscribe((event) => events.push(event)), drained.subscribe((event) => events.push(event))];
@@ -152,7 +152,7 @@ describe('the connection that a switch begins with', () => {
 });
 
 describe('drained()', () => {
-  it('resolves at once if no switch is under way', async () => {
+  it('resolves at once if no switch is in progress', async () => {
     await setUp().switching.drained(undefined);
   });
 
