@@ -104,7 +104,7 @@ describe('a slow statement', () => {
     client.release();
   });
 
-  it('costs one more session, however often its server is asked, and the pool closes it when the statement ends', async () => {
+  it('costs one more session, however often its server is asked, and the pool closes it with its own end', async () => {
     const pool = webscaler.pool({ port: proxy.port, liveness: { afterMillis: 400, intervalMillis: 2_000 } });
     const { open } = proxy.counts;
     await pool.query('select 1');
