@@ -17,14 +17,15 @@ const packages = {
 
 // room of core -> the rooms that it may import
 const rooms = {
+  addresses: [],
   objects: [],
   names: [],
   events: ['names'],
-  identity: ['names'],
-  validation: ['objects', 'names'],
+  identity: ['names', 'addresses'],
+  validation: ['objects', 'names', 'addresses'],
   manifests: ['validation', 'objects', 'names'],
   dns: ['names', 'events'],
-  targets: ['names', 'dns', 'events'],
+  targets: ['names', 'dns', 'events', 'addresses'],
   connect: ['targets', 'dns', 'identity', 'events', 'names'],
 };
 
@@ -364,6 +365,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^packages/core/', pathNot: ['^packages/core/src/dns/message\\.ts$', test] },
       to: { path: 'node_modules/(@types/)?dns-packet' },
+    },
+    {
+      name: 'ipaddr-in-one-place',
+      comment: 'Only addresses/ knows the library that reads IP addresses, and whether it reads them right.',
+      severity: 'error',
+      from: { path: '^packages/core/', pathNot: ['^packages/core/src/addresses/', test] },
+      to: { path: 'node_modules/ipaddr\\.js' },
     },
     {
       name: 'no-orphan',

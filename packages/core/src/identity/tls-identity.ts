@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
-import ipaddr from 'ipaddr.js';
+import { parseAddress } from '../addresses/index.ts';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import { printable } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
@@ -88,10 +88,9 @@ function nodesVerdict(wanted: string, certificate: PeerCertificate): Error | und
  */
 function namesIpv6(certificate: PeerCertificate, wanted: string): boolean {
   if (isIP(wanted) !== 6) return false;
-  const address = ipaddr.parse(wanted).toNormalizedString();
+  const address = parseAddress(wanted)?.canonical;
   return alternativeNames(certificate).some(
-    ({ kind, name }) =>
-      kind === 'IP Address' && isIP(name) === 6 && ipaddr.parse(name).toNormalizedString() === address,
+    ({ kind, name }) => kind === 'IP Address' && isIP(name) === 6 && parseAddress(name)?.canonical === address,
   );
 }
 

@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
+import { endsInNumber, type Network } from '../addresses/index.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { addressRefused, targetRefused } from '../events/index.ts';
 import { checkText, ownOptions } from '../input.ts';
 import { canonicalName, matchesTargetPattern, parseTargetPattern, type TargetPattern } from '../names/index.ts';
 import { aText, checkOptions, either, listOf, objectOf, oneOf, optional } from '../shape.ts';
-import { addressRefusal, isInNetworks, type Network, parseNetwork } from './networks.ts';
+import { addressRefusal, isInNetworks, parseAllowedNetwork } from './networks.ts';
 import {
   type AddressRefusal,
   AddressRefusedError,
@@ -100,7 +101,7 @@ export function createTargetPolicy(options: TargetPolicyOptions): TargetPolicy {
  */
 export function looksLikeAddress(name: string): boolean {
   const canonical = canonicalName(name);
-  return isIP(canonical) !== 0 || /(^|\.)(\d+|0x[0-9a-f]*)$/.test(canonical);
+  return isIP(canonical) !== 0 || endsInNumber(canonical);
 }
 
 const aTarget = objectOf({ externalName: aText, via: listOf(aText) });
@@ -209,5 +210,5 @@ function parseNetworks(networks: readonly string[] | 'any' | undefined): readonl
   if (networks.length === 0) {
     throw new InvalidArgumentError('allowedNetworks', "is empty and would refuse every address: name one, or 'any'");
   }
-  return networks.map((text, index) => parseNetwork(text, `allowedNetworks[${index}]`));
+  return networks.map((text, index) => parseAllowedNetwork(text, `allowedNetworks[${index}]`));
 }

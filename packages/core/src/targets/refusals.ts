@@ -1,3 +1,4 @@
+import { purposeNames } from '../addresses/index.ts';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import type { Target } from './target-source.ts';
 
@@ -91,7 +92,7 @@ export class AddressRefusedError extends ExternalNameError {
   constructor(target: TargetName, address: string, reason: AddressRefusal, options?: ExternalNameErrorOptions) {
     super(
       'ERR_EXTERNALNAME_ADDRESS_REFUSED',
-      `refused address ${shortened(address)} of ${described(target)}: ${explain[reason]}`,
+      `refused address ${shortened(address)} of ${described(target)}: ${explain(reason)}`,
       options,
     );
     this.target = target.externalName;
@@ -142,16 +143,12 @@ function shortened(text: string): string {
   return text.length <= 253 ? text : `${text.slice(0, 253)}...`;
 }
 
-const unlessNamed = 'and no external server can be there. If it is meant, name its network in allowedNetworks';
+const ifMeant = 'If it is meant, name its network in allowedNetworks';
 
-const explain: Record<AddressRefusal, string> = {
-  loopback: `it is a loopback address, ${unlessNamed}`,
-  unspecified: `it is an unspecified address, ${unlessNamed}`,
-  metadata: `it is the metadata service of a cloud, ${unlessNamed}`,
-  'link-local': `it is a link-local address, ${unlessNamed}`,
-  multicast: `it is a multicast or broadcast address, ${unlessNamed}`,
-  transition:
-    'it only wraps an IPv4 address for a relay or translator. If it is meant, name its network in allowedNetworks',
-  'outside-allowed-networks': 'it is outside allowedNetworks. If it is meant, add its network there',
-  'no-address': 'it is not an IP address',
-};
+function explain(reason: AddressRefusal): string {
+  if (reason === 'no-address') return 'it is not an IP address';
+  if (reason === 'outside-allowed-networks')
+    return 'it is outside allowedNetworks. If it is meant, add its network there';
+  if (reason === 'transition') return `it is ${purposeNames.transition}. ${ifMeant}`;
+  return `it is ${purposeNames[reason]}, and no external server can be there. ${ifMeant}`;
+}

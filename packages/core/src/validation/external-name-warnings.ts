@@ -1,9 +1,17 @@
+import {
+  type Address,
+  endsInNumber,
+  parseApiAddress,
+  parseApiNetwork,
+  parseLooseIpv4,
+  purposeNames,
+  specialRange,
+} from '../addresses/index.ts';
 import { isWithin, longestLabel, matchesTargetPattern, type TargetPattern } from '../names/index.ts';
 import { addressObjects, toYaml } from '../objects/index.ts';
-import { addressPurposes, type ParsedAddress, parseAddress, parseLooseIpv4, parseNetwork } from './ip-address.ts';
 import type { FieldPath, Findings } from './issue.ts';
 import type { DecodedService } from './service-object.ts';
-import { withoutTrailingDot } from './service-rules.ts';
+import { warnOfSpecial, withoutTrailingDot } from './service-rules.ts';
 
 /** What the target of an ExternalName Service is looked at against. */
 export interface TargetContext {
@@ -24,7 +32,7 @@ export function warnOfTarget(service: DecodedService, at: FieldPath, context: Ta
     findings.warn('single-label', at, message);
   }
   const text = externalName.trim();
-  const url = parseNetwork(text) ? undefined : urlParts(text);
+  const url = parseApiNetwork(text) ? undefined : urlParts(text);
   if (url) warnOfUrl(url, at, findings);
   const address = readAddress(url ? url.host : text);
   if (address) warnOfAddress(service, url ? { ...address, refused: true } : address, externalName, at, findings);
@@ -39,32 +47,32 @@ export function warnOfTarget(service: DecodedService, at: FieldPath, context: Ta
 }
 
 type Reading = { readonly refused?: boolean } /** Go takes it for an address, and so does CoreDNS. */ & (
-  | { readonly as: 'address'; readonly address: ParsedAddress }
+  | { readonly as: 'address'; readonly address: Address }
   /** The C library and URL parsers do; for CoreDNS it is a name. */
-  | { readonly as: 'loose'; readonly address: ParsedAddress }
+  | { readonly as: 'loose'; readonly address: Address }
   /** For everybody a name, and URL parsers refuse it. */
   | { readonly as: 'digits' }
-  | { readonly as: 'network'; readonly address: ParsedAddress }
+  | { readonly as: 'network'; readonly address: Address }
 );
 
 /** Any spelling that a resolver or an URL parser would take for an address, alone or with a port, brackets or a zone. */
 function readAddress(text: string): Reading | undefined {
   if (text.length > 300) return undefined;
-  const strict = parseAddress(text);
+  const strict = parseApiAddress(text);
   if (strict && strict.nonStandard !== 'leading-zeros') return { as: 'address', address: strict };
-  const network = parseNetwork(text);
+  const network = parseApiNetwork(text);
   if (network) return { as: 'network', address: network.address };
   const bracketed = /^\[([^\]%]*)(?:%[^\]]*)?\](?::\d+)?$/.exec(text)?.[1];
   const zoned = /^([0-9a-f:.]+)%[^%]+$/i.exec(text)?.[1];
   for (const inner of [bracketed, zoned]) {
-    const found = inner === undefined ? undefined : (parseAddress(inner) ?? parseLooseIpv4(inner));
+    const found = inner === undefined ? undefined : (parseApiAddress(inner) ?? parseLooseIpv4(inner));
     if (found) return { as: 'address', address: found };
   }
   const bare = withoutTrailingDot(text.toLowerCase());
-  const loose = parseLooseIpv4(bare) ?? parseAddress(bare);
+  const loose = parseLooseIpv4(bare) ?? parseApiAddress(bare);
   if (loose) return { as: 'loose', address: loose };
   // A last label of digits: no top-level domain has one (RFC 3696 section 2), and URL parsers fail on it.
-  return /^(?:.*\.)?(?:\d+|0x[\da-f]*)$/.test(bare) && bare !== '' ? { as: 'digits' } : undefined;
+  return endsInNumber(bare) ? { as: 'digits' } : undefined;
 }
 
 function warnOfAddress(
@@ -81,30 +89,22 @@ function warnOfAddress(
     return;
   }
   const { address } = reading;
-  const plain = reading.as === 'address' && parseAddress(text)?.family === 4 && !text.includes(':');
+  const plain = reading.as === 'address' && parseApiAddress(text)?.family === 4 && !text.includes(':');
   const answer = plain
     ? 'CoreDNS answers NXDOMAIN to every question for the Service'
     : reading.as === 'loose' && !reading.refused
       ? `CoreDNS answers with a CNAME to that text, which no DNS has; a resolver of the C library or an URL parser takes it for ${address.canonical}`
       : `the API server takes no such text in this field`;
   findings.warn('ip-like', at, `${shown(text)} is an address and no name: ${answer}`, alternative(service, address));
-  const purposes = addressPurposes(address);
-  if (purposes.includes('loopback') || purposes.includes('unspecified')) {
-    findings.warn('loopback', at, `${address.canonical} is whoever asks, not a host`);
-  }
-  if (purposes.includes('metadata')) {
-    findings.warn('sensitive', at, `${address.canonical} is where a cloud serves credentials to its machines`);
-  } else if (purposes.includes('link-local')) {
-    findings.warn('sensitive', at, `${address.canonical} is link-local: it is another host on each node`);
-  }
+  warnOfSpecial(address, at, findings);
 }
 
 /** What does work for an address, ready to paste. */
-function alternative(service: DecodedService, address: ParsedAddress): string {
+function alternative(service: DecodedService, address: Address): string {
   const { meta, spec } = service;
-  const blocked = addressPurposes(address).filter((purpose) => purpose !== 'private' && purpose !== 'metadata');
-  if (blocked.length > 0) {
-    return `An EndpointSlice does not take it either: ${address.canonical} is ${blocked.join(' and ')}. Give the address or name of the host that is meant.`;
+  const { purpose } = specialRange(address) ?? {};
+  if (purpose !== undefined) {
+    return `An EndpointSlice does not help: ${address.canonical} is ${purposeNames[purpose]}. Give the address or name of the host that is meant.`;
   }
   const metadata = { name: meta.name || 'name', ...(meta.namespace === '' ? {} : { namespace: meta.namespace }) };
   const usable = spec.ports.filter(({ port }) => port >= 1 && port <= 65_535);
@@ -303,10 +303,10 @@ const privateDomains = [
 ];
 
 /** `10.0.0.1.nip.io`, `app-10-0-0-1.sslip.io` and the like. */
-function embeddedAddress(name: string): ParsedAddress | undefined {
+function embeddedAddress(name: string): Address | undefined {
   if (!/\.(?:nip|sslip|xip)\.io$/.test(name) || name.length > 253) return undefined;
   const match = /(?:^|[.-])(\d{1,3})[.-](\d{1,3})[.-](\d{1,3})[.-](\d{1,3})\.(?:nip|sslip|xip)\.io$/.exec(name);
-  return match ? parseAddress(match.slice(1).map(Number).join('.')) : undefined;
+  return match ? parseApiAddress(match.slice(1).map(Number).join('.')) : undefined;
 }
 
 function shown(text: string): string {

@@ -1,3 +1,4 @@
+import { parseApiAddress } from '../addresses/index.ts';
 import {
   label1123Problems,
   pathSegmentProblems,
@@ -5,7 +6,6 @@ import {
   qualifiedNameProblems,
   subdomain1123Problems,
 } from './formats.ts';
-import { parseAddress } from './ip-address.ts';
 import { FieldPath, type Findings } from './issue.ts';
 import type { ServerRules } from './kubernetes-version.ts';
 import {
@@ -156,7 +156,7 @@ function checkEndpoint(endpoint: ObjectReader, type: string, rules: ServerRules,
   const family = type === 'IPv4' ? 4 : type === 'IPv6' ? 6 : undefined;
   for (const [index, text] of (family === undefined ? [] : addresses).entries()) {
     const path = at.index(index);
-    const address = parseAddress(text);
+    const address = parseApiAddress(text);
     const problem = addressProblem(text, rules.strictAddresses || family === 6);
     if (problem !== undefined || !address) {
       findings.invalid('endpoint-address-invalid', path, text, problem ?? 'must be a valid IP address');

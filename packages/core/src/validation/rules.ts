@@ -268,6 +268,10 @@ export const rules = {
     source: "CVE-2021-25740, CVE-2021-32783, CVE-2026-24470; the cloud vendors' manuals for metadata servers",
     hint: 'Name another host, or reach this one directly: through a Service it is open to whatever forwards to Services.',
   },
+  'special-address': {
+    source: 'IANA registries of special-purpose addresses (RFC 6890)',
+    hint: 'Name the host that is meant. The SDK refuses this address unless allowedNetworks names it.',
+  },
   'in-cluster': {
     source: `${coreDns}: coredns#6088`,
     hint: 'Point at the other Service only where that is what is meant: two lookups instead of one, and no answer at all while it has no address.',

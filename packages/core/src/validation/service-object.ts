@@ -1,4 +1,4 @@
-import { parseAddress } from './ip-address.ts';
+import { parseApiAddress } from '../addresses/index.ts';
 import type { FieldPath, Findings } from './issue.ts';
 import { fieldSince, type ServerRules } from './kubernetes-version.ts';
 import { type DecodedMeta, decodeMeta } from './object-meta.ts';
@@ -189,7 +189,7 @@ export function prepareChanged(sent: DecodedServiceSpec, before: DecodedServiceS
  */
 export function withFamilies(spec: DecodedServiceSpec, before: DecodedServiceSpec | undefined): DecodedServiceSpec {
   if (!hasAddress(spec)) return spec;
-  const addresses = spec.clusterIPs.slice(0, 2).map((text) => parseAddress(text));
+  const addresses = spec.clusterIPs.slice(0, 2).map((text) => parseApiAddress(text));
   const families = addresses.flatMap((address) => (address ? [`IPv${address.family}`] : []));
   return {
     ...spec,

@@ -1,11 +1,19 @@
 import {
+  type Address,
+  parseApiAddress,
+  parseApiNetwork,
+  purposeNames,
+  type SpecialPurpose,
+  specialRange,
+  specialRanges,
+} from '../addresses/index.ts';
+import {
   label1123Problems,
   portNameProblems,
   portNumberProblems,
   qualifiedNameProblems,
   subdomain1123Problems,
 } from './formats.ts';
-import { addressPurposes, parseAddress, parseNetwork } from './ip-address.ts';
 import { type FieldPath, type Findings, ShownValue } from './issue.ts';
 import type { ServerRules } from './kubernetes-version.ts';
 import { checkLabels } from './object-meta.ts';
@@ -190,7 +198,7 @@ function checkExternalIPs(
 
 /** Why a text is no address. `strict` is for new values: what was stored before stays accepted (validation ratcheting). */
 export function addressProblem(text: string, strict: boolean): string | undefined {
-  const address = parseAddress(text);
+  const address = parseApiAddress(text);
   if (!address) return 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
   if (!strict || address.nonStandard === undefined) return undefined;
   return address.nonStandard === 'mapped' ? 'must not be an IPv4-mapped IPv6 address' : 'must not have leading 0s';
@@ -203,24 +211,41 @@ export function checkNotSpecial(
   code: 'external-ip-special' | 'endpoint-address-special',
   findings: Findings,
 ): void {
-  const address = parseAddress(text);
+  const address = parseApiAddress(text);
   if (!address) return;
-  for (const purpose of addressPurposes(address)) {
-    if (purpose === 'unspecified') findings.invalid(code, at, text, `may not be unspecified (${text})`);
-    if (purpose === 'loopback')
-      findings.invalid(code, at, text, 'may not be in the loopback range (127.0.0.0/8, ::1/128)');
-    if (purpose === 'link-local') {
-      findings.invalid(code, at, text, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)');
-    }
-    if (purpose === 'link-local-multicast') {
-      findings.invalid(code, at, text, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)');
-    }
+  let refused = false;
+  for (const { purpose } of specialRanges(address)) {
+    const rule =
+      purpose === 'unspecified' && !/^[0.:]+$/.test(address.canonical) ? undefined : nonSpecialRules[purpose];
+    if (rule === undefined) continue;
+    findings.invalid(code, at, text, purpose === 'unspecified' ? `${rule} (${text})` : rule);
+    refused = true;
   }
+  if (!refused) warnOfSpecial(address, at, findings);
+}
+
+const nonSpecialRules: { readonly [purpose in SpecialPurpose]?: string } = {
+  unspecified: 'may not be unspecified',
+  loopback: 'may not be in the loopback range (127.0.0.0/8, ::1/128)',
+  'link-local': 'may not be in the link-local range (169.254.0.0/16, fe80::/10)',
+  'link-local-multicast': 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)',
+};
+
+/** Warns of an address that a policy refuses unless `allowedNetworks` names it. The table is the same. */
+export function warnOfSpecial(address: Address, at: FieldPath, findings: Findings): void {
+  const { purpose } = specialRange(address) ?? {};
+  if (purpose === undefined) return;
+  const name = `${address.canonical} is ${purposeNames[purpose]}`;
+  if (purpose === 'metadata') findings.warn('sensitive', at, `${name}, which serves credentials to the machines there`);
+  else if (purpose === 'link-local') findings.warn('sensitive', at, `${name}: it is another host on each node`);
+  else if (purpose === 'loopback' || purpose === 'unspecified')
+    findings.warn('loopback', at, `${name}: it leads each client to itself`);
+  else findings.warn('special-address', at, name);
 }
 
 /** Why a text is no network in CIDR form. `strict` as for addresses. */
 export function networkProblem(text: string, strict: boolean): string | undefined {
-  const network = parseNetwork(text);
+  const network = parseApiNetwork(text);
   if (!network) return 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
   if (!strict) return undefined;
   if (network.address.nonStandard === 'leading-zeros' || /\/0\d/.test(text))
@@ -398,7 +423,7 @@ function checkAddresses(
   }
   if (clusterIPs.length > 2) findings.invalid('cluster-ip-invalid', at, clusterIPs, 'may only hold up to 2 values');
   if (!readable || isHeadless(spec)) return;
-  const families = clusterIPs.map((text) => `IPv${parseAddress(text)?.family ?? 4}`);
+  const families = clusterIPs.map((text) => `IPv${parseApiAddress(text)?.family ?? 4}`);
   if (families.length > 1 && new Set(families).size === 1) {
     findings.invalid('cluster-ip-invalid', at, clusterIPs, 'may specify no more than one IP for each IP family');
   }

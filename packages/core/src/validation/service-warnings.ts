@@ -1,4 +1,4 @@
-import { parseAddress } from './ip-address.ts';
+import { parseApiAddress } from '../addresses/index.ts';
 import type { FieldPath, Findings } from './issue.ts';
 import type { ServerRules } from './kubernetes-version.ts';
 import { type DecodedService, type DecodedServiceSpec, isHeadless } from './service-object.ts';
@@ -178,7 +178,7 @@ function warnOfOtherTypes(spec: DecodedServiceSpec, at: FieldPath, rules: Server
 }
 
 function warnOfSpelling(text: string, at: FieldPath, rules: ServerRules, findings: Findings): void {
-  const address = parseAddress(text);
+  const address = parseApiAddress(text);
   if (!address || address.canonical === text) return;
   const message = address.nonStandard
     ? `non-standard IP address "${text}" ${rules.strictAddresses ? 'is invalid' : 'will be considered invalid in a future Kubernetes release'}: use "${address.canonical}"`

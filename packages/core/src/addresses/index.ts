@@ -1,0 +1,18 @@
+export {
+  type Address,
+  contains,
+  endsInNumber,
+  type Network,
+  parseAddress,
+  parseApiAddress,
+  parseApiNetwork,
+  parseLooseIpv4,
+} from './address.ts';
+export {
+  behindTranslator,
+  purposeNames,
+  type SpecialPurpose,
+  type SpecialRange,
+  specialRange,
+  specialRanges,
+} from './special-ranges.ts';
