@@ -39,6 +39,7 @@ const ground = [
   'supported-node',
   'lazy',
   'clock',
+  'backoff',
   'deadline',
   'input',
   'shape',

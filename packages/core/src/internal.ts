@@ -4,7 +4,10 @@
  * @internal
  * @module
  */
+
+export { type Address, contains, isLoopback, type Network, parseAddress, parseApiNetwork } from './addresses/index.ts';
 export { inBackground } from './background.ts';
+export { type BackoffBounds, backoffMillis } from './backoff.ts';
 export {
   type AddressHost,
   addressOf,
@@ -30,7 +33,8 @@ export {
 } from './connect/index.ts';
 export { abortable, type DeadlineOptions, onAbort, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 export { dependenciesOf } from './dependencies.ts';
-// Past the room's face, which is public.
+// Past the rooms' faces, which are public.
+export { parseServerAddress } from './dns/server-address.ts';
 export { isAsked } from './events/debug-log.ts';
 export { explainCertificateFailure } from './identity/index.ts';
 export {

@@ -10,6 +10,7 @@ export {
 } from './address.ts';
 export {
   behindTranslator,
+  isLoopback,
   purposeNames,
   type SpecialPurpose,
   type SpecialRange,

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { lazily } from '../lazy.ts';
-import { type Address, contains, type Network, parseApiNetwork } from './address.ts';
+import { type Address, contains, type Network, parseAddress, parseApiNetwork } from './address.ts';
 
 /** What an address is reserved for, if the server of a Service cannot be there. */
 export type SpecialPurpose =
@@ -26,6 +26,12 @@ export function specialRange(address: Address): SpecialRange | undefined {
 /** Every special range that holds the address itself, the one that decides first. */
 export function specialRanges(address: Address): readonly SpecialRange[] {
   return table().filter((range) => contains(range, address));
+}
+
+/** Whether the text is an address at which a machine reaches itself only. */
+export function isLoopback(text: string): boolean {
+  const address = parseAddress(text);
+  return address !== undefined && specialRanges(address).some(({ purpose }) => purpose === 'loopback');
 }
 
 /** The IPv4 address behind the well-known prefix of NAT64. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { isIP } from 'node:net';
+import { backoffMillis } from '../backoff.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { DnsResolver, Resolution, ResolvedAddress, ResolveOptions, Resolver } from '../dns/index.ts';
 import { ClosedError } from '../errors.ts';
@@ -128,7 +129,7 @@ export class AddressWatch {
       const named = await this.#proof(family);
       if (named === undefined) {
         this.#failedProofs += 1;
-        const pauseMillis = Math.min(failurePauseMillis * 2 ** (this.#failedProofs - 1), longestProofPauseMillis);
+        const pauseMillis = backoffMillis(this.#failedProofs, proofPauses);
         this.#proveAgainAt = this.#clock.now() + pauseMillis;
         continue;
       }
@@ -246,7 +247,7 @@ const longestPauseMillis = 300_000;
 const failurePauseMillis = 5000;
 
 /** A dead nameserver stays dead for long. */
-const longestProofPauseMillis = 60_000;
+const proofPauses = { shortestMillis: failurePauseMillis, longestMillis: 60_000 };
 
 /** How often to check whether an address is in use. */
 const idlePauseMillis = 1000;

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { backoffMillis } from '../backoff.ts';
 import type { Clock, Random, Timer } from '../clock.ts';
 import { abortable } from '../deadline.ts';
 import { type Dependencies, dependenciesOf } from '../dependencies.ts';
@@ -348,7 +349,7 @@ export class DnsTargetSource implements TargetSource {
     this.#state = {
       state: 'degraded',
       failures,
-      retryAt: now + this.#backoffMillis(failures),
+      retryAt: now + Math.max(shortestPauseMillis, backoffMillis(failures, retryBounds, this.#random)),
       answer: previous && { ...previous, target: { ...previous.target, stale: true } },
     };
     this.#health.degraded(this.name, previous?.target, error);
@@ -356,11 +357,6 @@ export class DnsTargetSource implements TargetSource {
     if (answer === undefined) throw error;
     if (lastAnswer(before) === undefined) this.#feed.change(this.name, answer.target, undefined);
     return answer.target;
-  }
-
-  #backoffMillis(failures: number): number {
-    const longest = Math.min(shortestPauseMillis * 2 ** (failures - 1), longestPauseMillis);
-    return Math.max(shortestPauseMillis, longest * (0.5 + this.#random() / 2));
   }
 
   #scheduleQuestion(): void {
@@ -473,7 +469,7 @@ function isResolutionError(error: unknown): error is ResolutionError {
 const defaultTimeoutMillis = 5000;
 // However short the TTL, a source does not ask more than once a second.
 const shortestPauseMillis = 1000;
-const longestPauseMillis = 30_000;
+const retryBounds = { shortestMillis: shortestPauseMillis, longestMillis: 30_000 };
 const longestJitterMillis = 1000;
 // CoreDNS' default, in case no record has a TTL.
 const unknownTtlSeconds = 5;

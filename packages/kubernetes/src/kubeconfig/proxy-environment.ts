@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { contains, isLoopback, parseAddress, parseApiNetwork } from '@externalname/core/internal';
 import type { Environment } from './kubeconfig-files.ts';
 
 /**
@@ -35,7 +35,7 @@ function parseProxy(text: string): URL | undefined {
 function isExcepted(server: URL, list: string): boolean {
   const host = server.hostname.toLowerCase().replace(/^\[|\]$/g, '');
   const port = server.port || (server.protocol === 'https:' ? '443' : '80');
-  if (host === 'localhost' || isWithin(host, loopback)) return true;
+  if (host === 'localhost' || isLoopback(host)) return true;
   return list
     .split(',')
     .map((entry) => entry.trim().toLowerCase())
@@ -44,37 +44,14 @@ function isExcepted(server: URL, list: string): boolean {
 
 function isMatch(entry: string, host: string, port: string): boolean {
   if (entry === '*') return true;
-  const network = parseNetwork(entry);
-  if (network !== undefined) return isWithin(host, network);
+  const address = parseAddress(host);
+  const network = parseApiNetwork(entry);
+  if (network !== undefined) return address !== undefined && contains(network, address);
   const [name, entryPort] = splitPort(entry);
   if (name === '' || (entryPort !== '' && entryPort !== port)) return false;
-  if (isIP(name) !== 0) return isWithin(host, networkOf(name));
-  if (isIP(host) !== 0) return false;
+  if (address !== undefined) return parseAddress(name)?.canonical === address.canonical;
   const below = name.startsWith('*.') ? name.slice(1) : name;
   return below.startsWith('.') ? host.endsWith(below) : host === below || host.endsWith(`.${below}`);
-}
-
-/** `10.0.0.0/8`, `fd00::/8` */
-function parseNetwork(entry: string): BlockList | undefined {
-  const [, address = '', length] = /^([^/]+)\/(\d{1,3})$/.exec(entry) ?? [];
-  const family = isIP(address);
-  if (family === 0 || Number(length) > (family === 4 ? 32 : 128)) return undefined;
-  const network = new BlockList();
-  network.addSubnet(address, Number(length), family === 4 ? 'ipv4' : 'ipv6');
-  return network;
-}
-
-function networkOf(address: string): BlockList {
-  const network = new BlockList();
-  // An IPv4 address in IPv6 notation is that IPv4 address.
-  const plain = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1] ?? address;
-  network.addAddress(plain, isIP(plain) === 4 ? 'ipv4' : 'ipv6');
-  return network;
-}
-
-function isWithin(host: string, network: BlockList): boolean {
-  const family = isIP(host);
-  return family !== 0 && network.check(host, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** `host:port` and `[address]:port`; everything else is a host. */
@@ -83,7 +60,3 @@ function splitPort(entry: string): [host: string, port: string] {
   const host = bracketed ?? plain;
   return host === undefined ? [entry, ''] : [host, port];
 }
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');

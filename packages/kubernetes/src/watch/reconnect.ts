@@ -1,4 +1,5 @@
 import type { Random } from '@externalname/core';
+import { backoffMillis } from '@externalname/core/internal';
 
 /** How fast a broken watch is retried. All in milliseconds. */
 export interface ReconnectSettings {
@@ -36,8 +37,7 @@ export function nextConnection(
   random: Random,
 ): Reconnect {
   const next = end.lastedMillis >= settings.stableMillis ? 0 : failures + 1;
-  const exponent = Math.min(Math.max(next - 1, 0), 30);
-  const wait = Math.min(settings.initialMillis * 2 ** exponent, settings.maxMillis);
-  const jittered = wait / 2 + (random() * wait) / 2;
-  return { failures: next, delayMillis: Math.max(jittered, (end.retryAfterSeconds ?? 0) * 1000) };
+  const bounds = { shortestMillis: settings.initialMillis, longestMillis: settings.maxMillis };
+  const delayMillis = Math.max(backoffMillis(next, bounds, random), (end.retryAfterSeconds ?? 0) * 1000);
+  return { failures: next, delayMillis };
 }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, isExternalNameError, type Target, type Timer } from '@externalname/core';
-import { inBackground } from '@externalname/core/internal';
+import { backoffMillis, inBackground } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 
@@ -189,7 +189,7 @@ export class ReadySessions {
 
   #fillLater(room: WaitingRoom): void {
     if (room.timer !== undefined || this.#closing.signal.aborted) return;
-    const delayMillis = Math.min(shortestRetryMillis * 2 ** Math.max(0, room.failures - 1), longestRetryMillis);
+    const delayMillis = backoffMillis(room.failures, retryBounds);
     room.timer = this.#dependencies.clock.schedule(() => this.#fill(room), delayMillis, { background: true });
   }
 }
@@ -212,6 +212,5 @@ interface Session {
   end(): void;
 }
 
-const shortestRetryMillis = 5_000;
-const longestRetryMillis = 300_000;
+const retryBounds = { shortestMillis: 5_000, longestMillis: 300_000 };
 const lifetimeMillis = 600_000;

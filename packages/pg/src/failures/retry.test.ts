@@ -1,7 +1,8 @@
 import { type Clock, isExternalNameError } from '@externalname/core';
+import { backoffMillis } from '@externalname/core/internal';
 import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
-import { believesReadOnly, type Pauses, pauseAfter, repeat, retryNotExecuted, statementPauses } from './retry.ts';
+import { believesReadOnly, repeat, retryNotExecuted, statementPauses } from './retry.ts';
 
 const databaseError = (code: string) =>
   Object.assign(new Error(`SQLSTATE ${code}`), {
@@ -155,14 +156,13 @@ describe('work that is repeated from its first attempt on', () => {
 });
 
 describe('the pauses', () => {
-  it.each<[Pauses, number, number, number]>([
-    [statementPauses, 0, 20, 40],
-    [statementPauses, 3, 160, 320],
-    [statementPauses, 20, 500, 500],
-    [{ shortestMillis: 100, longestMillis: 5_000 }, 1, 200, 400],
-  ])('%j after %i repeats: from %i to %i ms', (pauses, repeats, least, most) => {
-    expect(pauseAfter(repeats, pauses, () => 0)).toBe(least);
-    expect(pauseAfter(repeats, pauses, () => 1)).toBe(most);
+  it.each([
+    [1, 20, 40],
+    [4, 160, 320],
+    [20, 250, 500],
+  ])('after %i failures: from %i to %i ms', (failures, least, most) => {
+    expect(backoffMillis(failures, statementPauses, () => 0)).toBe(least);
+    expect(backoffMillis(failures, statementPauses, () => 1)).toBe(most);
   });
 });
 

@@ -1,5 +1,5 @@
 import { type Clock, type Random, systemRandom } from '@externalname/core';
-import { sleep } from '@externalname/core/internal';
+import { type BackoffBounds, backoffMillis, sleep } from '@externalname/core/internal';
 import pRetry from 'p-retry';
 import { FailoverTimeoutError } from '../errors.ts';
 import type { RecentEvent } from '../recent-events.ts';
@@ -19,17 +19,11 @@ export interface RepeatOptions {
   /** The error of the first attempt, if it was made already. The retry follows at once. */
   readonly failed?: { readonly error: unknown } | undefined;
   /** @defaultValue {@link statementPauses} */
-  readonly pauses?: Pauses | undefined;
-}
-
-/** Pauses that double, in milliseconds: the first one is at most twice the shortest. */
-export interface Pauses {
-  readonly shortestMillis: number;
-  readonly longestMillis: number;
+  readonly pauses?: BackoffBounds | undefined;
 }
 
 /** Between attempts of a statement, a transaction or a question: another server may answer at any moment. */
-export const statementPauses: Pauses = { shortestMillis: 20, longestMillis: 500 };
+export const statementPauses: BackoffBounds = { shortestMillis: 40, longestMillis: 500 };
 
 /**
  * Retries work, with growing and jittered pauses, until it succeeds or fails in a way that is not worth a retry. It is the only
@@ -58,16 +52,11 @@ export async function repeat<T>(attempt: () => Promise<T>, options: RepeatOption
         if (!worthRepeating(error)) return false;
         const repeats = failed === undefined ? failures : failures - 1;
         failures += 1;
-        await sleep(pauseAfter(repeats, pauses, random), { signal, clock });
+        await sleep(backoffMillis(repeats + 1, pauses, random), { signal, clock });
         return true;
       },
     },
   );
-}
-
-/** The pause after so many retries. */
-export function pauseAfter(repeats: number, { shortestMillis, longestMillis }: Pauses, random: Random): number {
-  return Math.min(longestMillis, (1 + random()) * shortestMillis * 2 ** repeats);
 }
 
 /** See {@link retryNotExecuted}. */

@@ -1,5 +1,5 @@
 import type { Clock } from '@externalname/core';
-import { sleep, withDeadline } from '@externalname/core/internal';
+import { backoffMillis, sleep, withDeadline } from '@externalname/core/internal';
 import type { Activities, MonitoringSession, ServerIdentity } from './monitoring-session.ts';
 import type { Observation } from './silence.ts';
 
@@ -334,8 +334,7 @@ export class HalfOpenSearch {
     this.#informant?.session.destroy();
     this.#drop();
     this.#failures += 1;
-    const restMillis = Math.min(shortestRestMillis * 2 ** (this.#failures - 1), longestRestMillis);
-    this.#restUntil = this.#clock.now() + restMillis;
+    this.#restUntil = this.#clock.now() + backoffMillis(this.#failures, rests);
     return this.#failures;
   }
 
@@ -409,8 +408,7 @@ const pulseMillis = 20;
 // Timers may be early by a millisecond.
 const timerSlackMillis = 5;
 
-const shortestRestMillis = 1_000;
-const longestRestMillis = 60_000;
+const rests = { shortestMillis: 1_000, longestMillis: 60_000 };
 
 // A pooler stays a pooler, and several servers behind an address stay several.
 const uselessMillis = 3_600_000;

@@ -1,12 +1,12 @@
 import { type Clock, ClosedError, type Endpoint, InvalidArgumentError, type Random } from '@externalname/core';
-import { abortable, inBackground, onAbort, sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, type BackoffBounds, inBackground, onAbort, sleep, withDeadline } from '@externalname/core/internal';
 import * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { isUsable, onEnd } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, PeerSilentError } from '../errors.ts';
 import { classifyFailure } from '../failures/classify.ts';
-import { type Pauses, repeat } from '../failures/retry.ts';
+import { repeat } from '../failures/retry.ts';
 import { tellRetry } from '../failures/told.ts';
 import type { RecentEvent } from '../recent-events.ts';
 
@@ -481,4 +481,4 @@ const longestChannelBytes = 63;
 
 const refusedListenPauseMillis = 500;
 
-const reconnectPauses: Pauses = { shortestMillis: 100, longestMillis: 5_000 };
+const reconnectPauses: BackoffBounds = { shortestMillis: 200, longestMillis: 5_000 };

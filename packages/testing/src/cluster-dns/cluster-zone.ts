@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { parseAddress } from '@externalname/core/internal';
 import { type ClusterView, endpointLabel, isHeadless, type PortEntry, type ServiceEntry } from './cluster-view.ts';
 import {
   type DnsAnswer,
@@ -441,10 +442,7 @@ function spelledAddress(label: string): string | undefined {
 
 /** Which IP version Go's net.ParseIP() reads the text as, or 0: no zone, no leading zeros, no trailing dot. */
 function isIpForGo(text: string): number {
-  if (text.includes('%')) return 0;
-  const version = isIP(text);
-  // Go holds an IPv4 address that is written as IPv6 for an IPv4 address.
-  return version === 6 && /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(text) ? 4 : version;
+  return text.includes('%') ? 0 : (parseAddress(text)?.family ?? 0);
 }
 
 const reverseZones: readonly string[] = ['in-addr.arpa.', 'ip6.arpa.'];

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import { connect, isIP, isIPv6 } from 'node:net';
-import { DeadlineError, InvalidArgumentError } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { connect, isIPv6 } from 'node:net';
+import { DeadlineError } from '@externalname/core';
+import { parseServerAddress, withDeadline } from '@externalname/core/internal';
 import { type DnsAnswer, type DnsQuestion, emptyAnswer } from './message.ts';
 import { decodeAnswer, encodeRequest } from './wire.ts';
 
@@ -10,13 +10,13 @@ import { decodeAnswer, encodeRequest } from './wire.ts';
  * Asks a real DNS server over what the client used itself: an answer that is cut short goes back as it is, and the client
  * asks again over TCP. A server that does not answer in time makes SERVFAIL. CoreDNS's `forward` plugin does the same.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if `server` is no `address:port`.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if `server` is not an `address:port`.
  */
 export function forwardTo(
   server: string,
   timeoutMillis: number,
 ): (question: DnsQuestion, context: { signal: AbortSignal; transport: 'udp' | 'tcp' }) => Promise<DnsAnswer> {
-  const { address, port } = parseServer(server);
+  const { address, port } = parseServerAddress(server, 'dns.forward');
   return async (question, { signal, transport }) => {
     const ask = (work: (id: number, signal: AbortSignal) => Promise<Buffer>) =>
       withDeadline(
@@ -36,18 +36,6 @@ export function forwardTo(
       return emptyAnswer('SERVFAIL');
     }
   };
-}
-
-function parseServer(server: string): { address: string; port: number } {
-  const [, bracketed, plain, port = '53'] = /^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d+))?$/.exec(server) ?? [];
-  const address = bracketed ?? plain ?? '';
-  if (isIP(address) === 0 || Number(port) > 65_535) {
-    throw new InvalidArgumentError(
-      'dns.forward',
-      `must be the address of a DNS server such as '10.0.0.2:53', got ${JSON.stringify(server)}`,
-    );
-  }
-  return { address, port: Number(port) };
 }
 
 function overUdp(request: Buffer, address: string, port: number, signal: AbortSignal): Promise<Buffer> {

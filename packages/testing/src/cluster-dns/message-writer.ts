@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { parseAddress } from '@externalname/core/internal';
 import type { DnsRecord } from './message.ts';
 import { labelsOf } from './message.ts';
 
@@ -114,22 +114,10 @@ export class MessageWriter {
   }
 }
 
-function addressBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
-  // The last 32 bits may be written as IPv4.
-  const text = address.replace(/[\d.]+$/, (end) => {
-    if (!end.includes('.')) return end;
-    const [a = 0, b = 0, c = 0, d = 0] = end.split('.').map(Number);
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  });
-  const [before = '', after] = text.split('::');
-  const groups = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
-  const head = groups(before);
-  const tail = after === undefined ? [] : groups(after);
-  const all = [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail];
-  const bytes = Buffer.alloc(16);
-  for (const [index, group] of all.entries()) bytes.writeUInt16BE(group, index * 2);
-  return bytes;
+function addressBytes(text: string): Buffer {
+  const bytes = parseAddress(text)?.value.toByteArray() ?? [];
+  const mapped = bytes.length === 4 && text.includes(':');
+  return Buffer.from(mapped ? [...Array<number>(10).fill(0), 0xff, 0xff, ...bytes] : bytes);
 }
 
 const internetClass = 1;

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { BlockList, createServer, isIP } from 'node:net';
+import { createServer } from 'node:net';
 
 /**
  * Whether a TCP server can listen there now.
@@ -21,17 +21,6 @@ export function bindProblem(address: string, port: number): Promise<string | und
 export function randomLoopbackAddress(): string {
   return `127.${64 + randomInt(64)}.${randomInt(256)}.${1 + randomInt(254)}`;
 }
-
-/** Whether only this machine can reach what listens there. */
-export function isLoopback(address: string): boolean {
-  const version = isIP(address);
-  if (version === 0) return address === 'localhost';
-  return loopback.check(address, version === 4 ? 'ipv4' : 'ipv6');
-}
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
 
 /** A port below the range from which systems take the local ports of outgoing connections, so that it stays free. */
 export function randomServerPort(): number {
