@@ -42,6 +42,7 @@ const ground = [
   'backoff',
   'deadline',
   'input',
+  'option-names',
   'shape',
   'dependencies',
   'background',

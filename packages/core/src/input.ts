@@ -53,28 +53,38 @@ export function checkMethods(argument: string, value: unknown, methods: readonly
   for (const name of methods) checkFunction(`${argument}.${name}`, (value as Record<string, unknown>)[name]);
 }
 
-/** Inclusive bounds of a number. */
+/** What a number may be. `least` and `most` belong to the range, `above` does not. */
 export interface NumberBounds {
   readonly least?: number;
+  readonly above?: number;
   readonly most?: number;
   readonly whole?: boolean;
+  /** What it counts: `milliseconds`. */
+  readonly unit?: string;
 }
 
 /** @throws InvalidArgumentError for anything but a number within the bounds */
 export function checkNumber(argument: string, value: unknown, bounds: NumberBounds = {}): asserts value is number {
-  const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY, whole = false } = bounds;
-  const fits = typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value));
-  if (fits) return;
-  const range =
-    most !== Number.POSITIVE_INFINITY
-      ? ` from ${least} to ${most}`
-      : Number.isFinite(least)
-        ? ` of at least ${least}`
-        : '';
-  throw new InvalidArgumentError(
-    argument,
-    `must be a ${whole ? 'whole ' : ''}number${range}, got ${describeValue(value)}`,
-  );
+  const {
+    least = Number.NEGATIVE_INFINITY,
+    above = Number.NEGATIVE_INFINITY,
+    most = Number.POSITIVE_INFINITY,
+  } = bounds;
+  const inRange =
+    typeof value === 'number' && value >= least && (value > above || above === -Infinity) && value <= most;
+  if (inRange && (!bounds.whole || Number.isInteger(value))) return;
+  throw new InvalidArgumentError(argument, `must be a ${describeNumber(bounds)}, got ${describeValue(value)}`);
+}
+
+function describeNumber({ least, above, most, whole, unit }: NumberBounds): string {
+  const number = `${whole ? 'whole number' : 'number'}${unit === undefined ? '' : ` of ${unit}`}`;
+  if (least !== undefined && most !== undefined) return `${number} from ${least} to ${most}`;
+  const bounds = [
+    above === undefined ? '' : ` above ${above}`,
+    least === undefined || least === -Infinity ? '' : ` of at least ${least}`,
+    most === undefined ? '' : ` of at most ${most}`,
+  ];
+  return number + bounds.filter(Boolean).join(' and');
 }
 
 /** @throws InvalidArgumentError for anything but `true` and `false` */

@@ -34,6 +34,7 @@ export {
 export { abortable, type DeadlineOptions, onAbort, type SleepOptions, sleep, withDeadline } from './deadline.ts';
 export { dependenciesOf } from './dependencies.ts';
 // Past the rooms' faces, which are public.
+export { aResolverOption } from './dns/options.ts';
 export { parseServerAddress } from './dns/server-address.ts';
 export { isAsked } from './events/debug-log.ts';
 export { explainCertificateFailure } from './identity/index.ts';
@@ -54,6 +55,7 @@ export {
   printable,
 } from './input.ts';
 export { searchedCluster } from './names/index.ts';
+export { editDistance } from './option-names.ts';
 export {
   aBoolean,
   aFunction,
@@ -68,7 +70,9 @@ export {
   objectOf,
   oneOf,
   optional,
+  optionsOf,
   recordOf,
   type Shape,
+  type Shapes,
 } from './shape.ts';
 export { type AddressUser, type SharedDns, SourceHealth, shareDns, TargetFeed } from './targets/index.ts';

@@ -11,6 +11,7 @@ import {
   describeValue,
   type NumberBounds,
 } from './input.ts';
+import { checkNames } from './option-names.ts';
 
 /** Throws an InvalidArgumentError with the argument's path where a value is not of its kind. */
 export type Shape = (argument: string, value: unknown) => void;
@@ -77,7 +78,7 @@ export const oneOf =
     throw new InvalidArgumentError(argument, `must be one of ${known}, got ${describeValue(value)}`);
   };
 
-/** An object with these properties; others are not looked at. */
+/** An object with these properties. What else it has is its own affair. */
 export const objectOf =
   (properties: Readonly<Record<string, Shape>>): Shape =>
   (argument, value) => {
@@ -87,16 +88,33 @@ export const objectOf =
     }
   };
 
+/** The kind of every option. One that is new in the type and missing here is an error of types. */
+export type Shapes<Options> = { readonly [Name in keyof Options]-?: Shape };
+
+/** Options within options: as {@link objectOf}, and no other name may be set. */
+export const optionsOf =
+  <Options extends object>(properties: Shapes<Options>): Shape =>
+  (argument, value) => {
+    objectOf(properties as Readonly<Record<string, Shape>>)(argument, value);
+    checkNames(value as object, properties, `${argument}.`);
+  };
+
 /**
  * Checks the options of a function, each by its bare name.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the first that is not of its kind
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the first that is not of its kind, or is not an option
  */
-export function checkOptions(
-  options: unknown,
-  properties: Readonly<Record<string, Shape>>,
+export function checkOptions<Options extends object>(
+  options: Options,
+  properties: Shapes<NoInfer<Options>>,
   argument = 'options',
-): asserts options is object {
+): void {
+  checkProperties(options, properties as Readonly<Record<string, Shape>>, argument);
+  checkNames(options, properties);
+}
+
+/** As {@link checkOptions}, for what may have more to it: a context, a resolver. */
+export function checkProperties(options: object, properties: Readonly<Record<string, Shape>>, argument: string): void {
   checkObject(argument, options);
   for (const [name, shape] of Object.entries(properties)) {
     shape(name, Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined);

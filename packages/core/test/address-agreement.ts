@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { createTargetPolicy, validate } from '../src/index.ts';
+import { createTargetPolicy } from '../src/index.ts';
+import { validate } from '../src/validation/index.ts';
 
 /**
  * Shows `count` addresses to the policy and to the validator, and returns the first about which they disagree: each as an external IP of a

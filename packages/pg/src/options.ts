@@ -1,13 +1,18 @@
 import net from 'node:net';
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 import {
+  aNumber,
+  anObjectWith,
+  aResolverOption,
   allowedTargetsFrom,
   checkMethods,
   checkNumber,
-  checkObject,
   checkText,
   checkTexts,
   describeValue,
+  either,
+  optional,
+  optionsOf,
   ownOptions,
 } from '@externalname/core/internal';
 import { canonicalName, parseHostName } from '@externalname/core/names';
@@ -20,6 +25,7 @@ import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 import { maskSecrets } from './secrets.ts';
 import { hostOf, parametersOf } from './settings/connection-string.ts';
 import { type Said, saidInCode, saidToLibpq } from './settings/libpq.ts';
+import { warnOfMistyped } from './settings/mistyped.ts';
 import { checkOptionsOfPg, checkPort } from './settings/options-of-pg.ts';
 import { mayBeService } from './settings/service-name.ts';
 import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts';
@@ -177,6 +183,31 @@ export interface PoolSettings extends RequiredMethods {
   readonly secrets: readonly string[];
 }
 
+// What the pool adds to the options of `pg`.
+const ownNames = {
+  service: true,
+  allowedTargets: true,
+  allowedNetworks: true,
+  namespace: true,
+  clusterDomain: true,
+  source: true,
+  dns: true,
+  targetSessionAttrs: true,
+  failoverTimeoutMillis: true,
+  drainTimeoutMillis: true,
+  readySessions: true,
+  reconnectSpreadMillis: true,
+  attemptTimeoutMillis: true,
+  endTimeoutMillis: true,
+  liveness: true,
+  listenHeartbeatMillis: true,
+  idleCheckMillis: true,
+  retireOnAddressChange: true,
+  maxWaiting: true,
+  requireAuth: true,
+  channelBinding: true,
+} satisfies Record<Exclude<keyof PoolOptions, keyof pg.PoolConfig>, true>;
+
 /**
  * Checks the options and completes them. Reads the environment as `pg` does.
  *
@@ -184,6 +215,7 @@ export interface PoolSettings extends RequiredMethods {
  */
 export function poolSettings(given: PoolOptions | null, environment: NodeJS.ProcessEnv = process.env): PoolSettings {
   const options = ownOptions(given ?? {});
+  warnOfMistyped(options, Object.keys(ownNames));
   checkOptionsOfPg(options);
   const allowedTargets = options.allowedTargets ?? targetsFor(options, environment);
   const follows = options.service !== undefined || allowedTargets !== undefined || options.source !== undefined;
@@ -273,7 +305,7 @@ function checkServiceOptions(options: PoolOptions): void {
   if (namespace !== undefined) checkName('namespace', namespace);
   if (clusterDomain !== undefined) checkName('clusterDomain', clusterDomain);
   if (source !== undefined) checkMethods('source', source, ['current', 'subscribe']);
-  if (dns !== undefined) checkObject('dns', dns);
+  if (dns !== undefined) either(anObjectWith('resolve'), aResolverOption)('dns', dns);
 }
 
 function checkName(argument: 'namespace' | 'clusterDomain', value: string): void {
@@ -355,7 +387,7 @@ function millis(options: PoolOptions, name: NumberOption, defaultValue: number):
 
 function millisSaid({ value, argument }: Said, defaultValue: number): number {
   const used: unknown = value ?? defaultValue;
-  checkNumber(argument, used, { least: 0 });
+  checkNumber(argument, used, { least: 0, unit: 'milliseconds' });
   return timerMillis(used);
 }
 
@@ -380,8 +412,8 @@ const mostReadySessions = 100;
 
 function millisAboveZero(options: PoolOptions, name: NumberOption, defaultValue: number): number {
   const value = millis(options, name, defaultValue);
-  if (value > 0) return Math.min(value, longestTimerMillis);
-  throw new InvalidArgumentError(name, `must be a number above 0, got ${describeValue(value)}`);
+  checkNumber(name, value, { above: 0, unit: 'milliseconds' });
+  return Math.min(value, longestTimerMillis);
 }
 
 // Timers of Node take no more: a longer one fires at once. 24 days are as good as forever.
@@ -389,18 +421,17 @@ const longestTimerMillis = 2 ** 31 - 1;
 
 function livenessSettings(options: LivenessOptions | false = {}): LivenessSettings | undefined {
   if (options === false) return undefined;
-  checkObject('liveness', options);
-  const positive = (name: keyof LivenessOptions, fallback: number): number => {
-    const value: unknown = options[name] ?? fallback;
-    if (typeof value === 'number' && value > 0) return value;
-    throw new InvalidArgumentError(`liveness.${name}`, `must be a number above 0, got ${describeValue(value)}`);
-  };
-  return {
-    afterMillis: positive('afterMillis', 1_000),
-    intervalMillis: positive('intervalMillis', 700),
-    failures: positive('failures', 2),
-  };
+  aLivenessOption('liveness', options);
+  const { afterMillis = 1_000, intervalMillis = 700, failures = 2 } = options;
+  return { afterMillis, intervalMillis, failures };
 }
+
+const aboveZero = optional(aNumber({ above: 0 }));
+const aLivenessOption = optionsOf<LivenessOptions>({
+  afterMillis: aboveZero,
+  intervalMillis: aboveZero,
+  failures: aboveZero,
+});
 
 function oneOf<const T extends string>({ value, argument }: Said, values: readonly T[], defaultValue: T): T {
   const found = value === undefined ? defaultValue : values.find((each) => each === value);

@@ -1,7 +1,19 @@
 import { InvalidArgumentError } from '../errors.ts';
-import { checkNumber, ownOptions } from '../input.ts';
+import { ownOptions } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
-import { aBoolean, aText, checkOptions, either, listOf, objectOf, oneOf, optional } from '../shape.ts';
+import {
+  aBoolean,
+  aNumber,
+  aText,
+  checkOptions,
+  either,
+  listOf,
+  oneOf,
+  optional,
+  optionsOf,
+  type Shape,
+  type Shapes,
+} from '../shape.ts';
 import { isQueryName } from './message.ts';
 import { parseServerAddress, type ServerAddress } from './server-address.ts';
 
@@ -90,22 +102,45 @@ export interface DnsResolverSettings {
   readonly cache: CacheSettings | undefined;
 }
 
+const number = (least: number, most: number): Shape => optional(aNumber({ least, most }));
+const whole = (least: number, most: number): Shape => optional(aNumber({ least, most, whole: true }));
+
+const cacheShapes: Shapes<CacheOptions> = {
+  maxNames: whole(1, 1_000_000),
+  minTtlSeconds: number(0, 3600),
+  maxTtlSeconds: number(0, 86_400),
+  maxNegativeTtlSeconds: number(0, 10_800),
+  failureTtlSeconds: number(1, 300),
+  maxStaleSeconds: number(0, 604_800),
+  staleAfterMillis: number(0, 60_000),
+  prefetch: optional(aBoolean),
+};
+
+const resolverShapes: Shapes<DnsResolverOptions> = {
+  nameservers: optional(listOf(aText)),
+  resolvConfPath: optional(aText),
+  searchDomains: optional(listOf(aText)),
+  ndots: whole(0, 15),
+  timeoutMillis: number(1, 60_000),
+  attempts: whole(1, 10),
+  totalTimeoutMillis: number(1, 600_000),
+  rotate: optional(aBoolean),
+  useTcp: optional(aBoolean),
+  edns0: optional(aBoolean),
+  hostsPath: optional(aText),
+  cache: optional(either(oneOf(false), optionsOf<CacheOptions>(cacheShapes))),
+};
+
+/** For the options of those who make a resolver of them. */
+export const aResolverOption: Shape = optionsOf<DnsResolverOptions>(resolverShapes);
+
 /**
  * Checks all options at once, before any I/O.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, naming the first option that cannot be used.
  */
 export function resolverSettings(given: DnsResolverOptions = {}): DnsResolverSettings {
-  checkOptions(given, {
-    nameservers: optional(listOf(aText)),
-    resolvConfPath: optional(aText),
-    searchDomains: optional(listOf(aText)),
-    rotate: optional(aBoolean),
-    useTcp: optional(aBoolean),
-    edns0: optional(aBoolean),
-    hostsPath: optional(aText),
-    cache: optional(either(oneOf(false), objectOf({ prefetch: optional(aBoolean) }))),
-  });
+  checkOptions(given, resolverShapes);
   const options = ownOptions(given);
   const { nameservers, searchDomains, cache } = options;
   if (nameservers !== undefined && nameservers.length === 0) {
@@ -115,10 +150,10 @@ export function resolverSettings(given: DnsResolverOptions = {}): DnsResolverSet
     nameservers: nameservers?.map((text, index) => parseServerAddress(text, `nameservers[${index}]`)),
     resolvConfPath: options.resolvConfPath ?? '/etc/resolv.conf',
     searchDomains: searchDomains?.map((domain, index) => searchDomain(domain, `searchDomains[${index}]`)),
-    ndots: integerIn('ndots', options.ndots, 0, 15),
-    timeoutMillis: numberIn('timeoutMillis', options.timeoutMillis, 1, 60_000),
-    attempts: integerIn('attempts', options.attempts, 1, 10),
-    totalTimeoutMillis: numberIn('totalTimeoutMillis', options.totalTimeoutMillis, 1, 600_000) ?? 10_000,
+    ndots: options.ndots,
+    timeoutMillis: options.timeoutMillis,
+    attempts: options.attempts,
+    totalTimeoutMillis: options.totalTimeoutMillis ?? 10_000,
     rotate: options.rotate,
     useTcp: options.useTcp,
     edns0: options.edns0 ?? true,
@@ -130,16 +165,14 @@ export function resolverSettings(given: DnsResolverOptions = {}): DnsResolverSet
 /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
 export function cacheSettings(given: CacheOptions): CacheSettings {
   const options = ownOptions(given);
-  const number = (name: keyof CacheOptions & string, least: number, most: number, fallback: number) =>
-    numberIn(`cache.${name}`, options[name] as number | undefined, least, most) ?? fallback;
   const settings = {
-    maxNames: integerIn('cache.maxNames', options.maxNames, 1, 1_000_000) ?? 10_000,
-    minTtlSeconds: number('minTtlSeconds', 0, 3600, 0),
-    maxTtlSeconds: number('maxTtlSeconds', 0, 86_400, 300),
-    maxNegativeTtlSeconds: number('maxNegativeTtlSeconds', 0, 10_800, 30),
-    failureTtlSeconds: number('failureTtlSeconds', 1, 300, 1),
-    maxStaleSeconds: number('maxStaleSeconds', 0, 604_800, 3600),
-    staleAfterMillis: number('staleAfterMillis', 0, 60_000, 1800),
+    maxNames: options.maxNames ?? 10_000,
+    minTtlSeconds: options.minTtlSeconds ?? 0,
+    maxTtlSeconds: options.maxTtlSeconds ?? 300,
+    maxNegativeTtlSeconds: options.maxNegativeTtlSeconds ?? 30,
+    failureTtlSeconds: options.failureTtlSeconds ?? 1,
+    maxStaleSeconds: options.maxStaleSeconds ?? 3600,
+    staleAfterMillis: options.staleAfterMillis ?? 1800,
     prefetch: options.prefetch ?? true,
   };
   if (settings.minTtlSeconds > settings.maxTtlSeconds) {
@@ -156,15 +189,4 @@ function searchDomain(domain: string, argument: string): string {
   if (!isQueryName(canonical))
     throw new InvalidArgumentError(argument, `${JSON.stringify(domain)} is not a domain name`);
   return canonical;
-}
-
-function numberIn(argument: string, value: number | undefined, least: number, most: number): number | undefined {
-  if (value === undefined) return undefined;
-  checkNumber(argument, value, { least, most });
-  return value;
-}
-
-function integerIn(argument: string, value: number | undefined, least: number, most: number): number | undefined {
-  if (value !== undefined) checkNumber(argument, value, { least, most, whole: true });
-  return value;
 }

@@ -5,7 +5,9 @@ import type { Clock, Timer } from '../clock.ts';
 import { onAbort, withDeadline } from '../deadline.ts';
 import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
+import { checkNumber } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
+import { oneOf } from '../shape.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
 import type { Outcome } from './chain.ts';
 import {
@@ -254,12 +256,8 @@ export class DnsResolver implements Resolver {
     const { signal, family = 0, timeoutMillis = 0 } = options;
     signal?.throwIfAborted();
     if (this.#closed !== undefined) throw new ClosedError('the DNS resolver');
-    if (family !== 0 && family !== 4 && family !== 6) {
-      throw new InvalidArgumentError('family', `must be 0, 4 or 6, not ${String(family)}`);
-    }
-    if (typeof timeoutMillis !== 'number' || !(timeoutMillis >= 0)) {
-      throw new InvalidArgumentError('timeoutMillis', `must be a number of milliseconds, not ${String(timeoutMillis)}`);
-    }
+    aFamily('family', family);
+    checkNumber('timeoutMillis', timeoutMillis, { least: 0, unit: 'milliseconds' });
   }
 
   async #end(): Promise<void> {
@@ -511,3 +509,4 @@ const longestTimeoutMillis = 2 ** 31 - 1;
 
 /** How often the hosts file is checked. */
 const localTtlSeconds = 5;
+const aFamily = oneOf(0, 4, 6);

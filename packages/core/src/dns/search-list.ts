@@ -1,6 +1,6 @@
 import { checkText } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
-import { aNumber, aText, checkOptions, listOf } from '../shape.ts';
+import { aNumber, aText, checkProperties, listOf } from '../shape.ts';
 
 /** See {@link searchCandidates}. */
 export interface SearchSettings {
@@ -16,7 +16,7 @@ export interface SearchSettings {
  */
 export function searchCandidates(hostname: string, settings: SearchSettings): readonly string[] {
   checkText('hostname', hostname);
-  checkOptions(settings, { searchDomains: listOf(aText), ndots: aNumber() }, 'settings');
+  checkProperties(settings, { searchDomains: listOf(aText), ndots: aNumber() }, 'settings');
   const name = canonicalName(hostname);
   if (hostname.endsWith('.')) return [name];
   const completed = settings.searchDomains.map((domain) => `${name}.${domain}`);

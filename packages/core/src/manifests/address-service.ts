@@ -7,7 +7,7 @@ import {
   type EndpointSliceManifest,
   type ServiceManifest,
 } from '../objects/index.ts';
-import { aBoolean, aText, checkOptions, either, listOf, objectOf, optional } from '../shape.ts';
+import { aBoolean, anything, aText, checkOptions, either, listOf, optional, optionsOf } from '../shape.ts';
 import { type BuilderChecks, checked, checkShapes, ManifestInvalidError, OptionProblems } from './manifest-error.ts';
 import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
@@ -37,7 +37,8 @@ export interface AddressServiceOptions extends ManifestName, Pick<BuilderChecks,
 export function addressService(options: AddressServiceOptions): (ServiceManifest | EndpointSliceManifest)[] {
   checkOptions(options, {
     ...nameShapes,
-    addresses: listOf(either(aText, objectOf({ address: aText }))),
+    kubernetesVersion: optional(aText),
+    addresses: listOf(either(aText, anAddress)),
     ports: optional(listOf(checkObject)),
     headless: optional(aBoolean),
   });
@@ -57,6 +58,9 @@ export function addressService(options: AddressServiceOptions): (ServiceManifest
   return checked('Service for addresses', objects, options, problems);
 }
 
+const flag = optional(aBoolean);
+const anAddress = optionsOf<AddressEndpoint>({ address: aText, ready: flag, serving: flag, terminating: flag });
+
 /** See {@link serviceFor}. */
 export interface ServiceForOptions extends Omit<AddressServiceOptions, 'addresses'>, BuilderChecks {
   /** Host names, or addresses; not both. */
@@ -73,10 +77,13 @@ export interface ServiceForOptions extends Omit<AddressServiceOptions, 'addresse
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also where names and addresses are mixed, or there is none.
  */
 export function serviceFor(options: ServiceForOptions): (ServiceManifest | EndpointSliceManifest)[] {
-  checkOptions(options, { ...nameShapes, ...checkShapes, targets: listOf(aText) });
+  checkOptions(options, { ...nameShapes, ...checkShapes, targets: listOf(aText), ports: anything, headless: anything });
   const { targets, name } = options;
   const addresses = targets.filter((target) => familyOf(target) !== undefined);
-  if (addresses.length === targets.length && targets.length > 0) return addressService({ ...options, addresses });
+  if (addresses.length === targets.length && targets.length > 0) {
+    const { targets: _, allowedTargets: _allowed, clusterDomain: _domain, ...rest } = options;
+    return addressService({ ...rest, addresses });
+  }
   const problems = new OptionProblems();
   if (targets.length === 0) problems.add('targets', 'give at least one name or address');
   if (addresses.length > 0) {

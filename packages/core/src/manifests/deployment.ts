@@ -1,6 +1,7 @@
+import { checkNumber } from '../input.ts';
 import { parseTargetPattern } from '../names/index.ts';
 import type { DeploymentManifest } from '../objects/index.ts';
-import { aNumber, aText, checkOptions, listOf, objectOf, optional, recordOf } from '../shape.ts';
+import { aNumber, aText, checkOptions, listOf, optional, optionsOf, recordOf } from '../shape.ts';
 import { type BuilderChecks, checked, OptionProblems } from './manifest-error.ts';
 import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
@@ -47,6 +48,7 @@ export interface PodDnsOptions {
 export function applicationDeployment(options: ApplicationDeploymentOptions): DeploymentManifest {
   checkOptions(options, {
     ...nameShapes,
+    kubernetesVersion: optional(aText),
     image: aText,
     replicas: optional(aNumber()),
     allowedTargets: optional(listOf(aText)),
@@ -54,7 +56,11 @@ export function applicationDeployment(options: ApplicationDeploymentOptions): De
     envFromSecrets: optional(listOf(aText)),
     serviceAccountName: optional(aText),
     dns: optional(
-      objectOf({ ndots: optional(aNumber()), timeoutSeconds: optional(aNumber()), attempts: optional(aNumber()) }),
+      optionsOf<PodDnsOptions>({
+        ndots: optional(aNumber()),
+        timeoutSeconds: optional(aNumber()),
+        attempts: optional(aNumber()),
+      }),
     ),
   });
   const {
@@ -115,6 +121,5 @@ export function applicationDeployment(options: ApplicationDeploymentOptions): De
 }
 
 function whole(path: string, value: number, least: number, most: number, problems: OptionProblems): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  problems.add(path, `give a whole number from ${least} to ${most}`);
+  problems.attempt(path, () => checkNumber(path, value, { least, most, whole: true }));
 }

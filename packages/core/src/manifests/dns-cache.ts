@@ -1,4 +1,3 @@
-import { InvalidArgumentError } from '../errors.ts';
 import { parseHostName } from '../names/index.ts';
 import { aBoolean, aNumber, aText, checkOptions, optional } from '../shape.ts';
 
@@ -40,15 +39,12 @@ export interface DnsCacheSettings {
  */
 export function dnsCacheSettings(options: DnsCacheOptions): DnsCacheSettings {
   checkOptions(options, {
-    timeToSwitchSeconds: aNumber(),
+    timeToSwitchSeconds: aNumber({ least: shortest, most: 3600, whole: true, unit: 'seconds' }),
     clusterDomain: optional(aText),
     nodeLocalDns: optional(aBoolean),
     clusterDnsAddress: optional(aText),
   });
   const { timeToSwitchSeconds, nodeLocalDns = true, clusterDnsAddress = '__PILLAR__CLUSTER__DNS__' } = options;
-  if (!Number.isInteger(timeToSwitchSeconds) || timeToSwitchSeconds < shortest || timeToSwitchSeconds > 3600) {
-    throw new InvalidArgumentError('timeToSwitchSeconds', `give whole seconds from ${shortest} to 3600`);
-  }
   const zone = parseHostName(options.clusterDomain ?? 'cluster.local', 'clusterDomain');
   const room = timeToSwitchSeconds - watchSeconds;
   const cached = nodeLocalDns && room >= shortestCached;

@@ -209,7 +209,9 @@ function nameOf({ metadata }: ServiceManifest) {
 
 /** What the API server would say to the patch. */
 function confirm(body: object, current: ServiceManifest, options: BuilderChecks): void {
-  const issues = serviceIssues(merged(current, body) as object, current, options).filter(
+  const { kubernetesVersion, allowedTargets, clusterDomain } = options;
+  const checks = { kubernetesVersion, allowedTargets, clusterDomain };
+  const issues = serviceIssues(merged(current, body) as object, current, checks).filter(
     ({ severity }) => severity === 'error',
   );
   if (issues.length > 0) throw new ManifestInvalidError('change of type', issues);

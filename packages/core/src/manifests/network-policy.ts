@@ -1,6 +1,6 @@
 import { parseTargetPattern } from '../names/index.ts';
 import type { CiliumEgressRule, CiliumNetworkPolicyManifest, NetworkPolicyManifest } from '../objects/index.ts';
-import { aNumber, aText, checkOptions, listOf, objectOf, optional, recordOf } from '../shape.ts';
+import { aNumber, aText, checkOptions, listOf, optional, optionsOf, recordOf } from '../shape.ts';
 import { type BuilderChecks, checked, OptionProblems } from './manifest-error.ts';
 import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
@@ -45,10 +45,11 @@ export interface EgressDnsOptions {
 export function egressNetworkPolicy(options: EgressNetworkPolicyOptions): NetworkPolicyManifest {
   checkOptions(options, {
     ...nameShapes,
+    kubernetesVersion: optional(aText),
     podLabels: recordOf(aText),
     networks: listOf(aText),
     ports: listOf(aPort),
-    dns: optional(objectOf({ ...dnsShapes, nodeLocalAddress: optional(aText) })),
+    dns: optional(optionsOf<EgressDnsOptions>({ ...dnsShapes, nodeLocalAddress: optional(aText) })),
   });
   const { podLabels, networks, ports, dns = {} } = options;
   const problems = new OptionProblems();
@@ -119,7 +120,7 @@ export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): Cilium
     services: listOf(aText),
     targets: listOf(aText),
     ports: listOf(aPort),
-    dns: optional(objectOf(dnsShapes)),
+    dns: optional(optionsOf<Omit<EgressDnsOptions, 'nodeLocalAddress'>>(dnsShapes)),
   });
   const { podLabels, services, targets, ports, dns = {} } = options;
   const problems = new OptionProblems();
@@ -150,7 +151,7 @@ export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): Cilium
   return checked('CiliumNetworkPolicy', policy, {}, problems);
 }
 
-const aPort = objectOf({ port: aNumber(), protocol: optional(aText) });
+const aPort = optionsOf<EgressPort>({ port: aNumber(), protocol: optional(aText) });
 const dnsShapes = { namespace: optional(aText), podLabels: optional(recordOf(aText)) };
 
 const kubeDns = { 'k8s-app': 'kube-dns' };

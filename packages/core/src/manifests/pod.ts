@@ -21,6 +21,7 @@ export interface ClientPodOptions extends ManifestName, Pick<BuilderChecks, 'kub
 export function clientPod(options: ClientPodOptions): PodManifest {
   checkOptions(options, {
     ...nameShapes,
+    kubernetesVersion: optional(aText),
     image: optional(aText),
     containerName: optional(aText),
     command: optional(listOf(aText)),

@@ -1,5 +1,5 @@
 import type { RoleBindingManifest, RoleManifest } from '../objects/index.ts';
-import { aText, checkOptions, listOf, objectOf, optional } from '../shape.ts';
+import { aText, checkOptions, listOf, optional, optionsOf } from '../shape.ts';
 import { checked } from './manifest-error.ts';
 import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
@@ -50,7 +50,7 @@ function serviceRole(
     name: optional(aText),
     service: aText,
     namespace: aText,
-    subjects: listOf(objectOf({ kind: aText, name: aText, namespace: optional(aText) })),
+    subjects: listOf(optionsOf<RoleSubject>({ kind: aText, name: aText, namespace: optional(aText) })),
   });
   const { service, subjects, name = `${service}-${suffix}` } = options;
   const named = metadata({ ...options, name });

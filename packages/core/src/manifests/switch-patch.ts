@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts';
 import type { ServiceManifest } from '../objects/index.ts';
-import { aText, checkOptions, either, objectOf, oneOf, optional, recordOf } from '../shape.ts';
+import { aText, checkOptions, either, objectOf, oneOf, optional, optionsOf, recordOf } from '../shape.ts';
 import { checkShapes } from './manifest-error.ts';
 import { type ExternalNameServiceOptions, externalNameService } from './service.ts';
 
@@ -145,7 +145,9 @@ export function switchApplyConfiguration(options: SwitchApplyOptions): ServiceMa
 const switchShapes = {
   ...checkShapes,
   externalName: aText,
-  onlyIf: optional(objectOf({ externalName: optional(aText), uid: optional(aText), resourceVersion: optional(aText) })),
+  onlyIf: optional(
+    optionsOf<SwitchGuard>({ externalName: optional(aText), uid: optional(aText), resourceVersion: optional(aText) }),
+  ),
 };
 const annotationsShape = objectOf({
   set: recordOf(either(oneOf(null), aText)),

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { aFunction, aText, checkOptions, listOf, optional } from '../shape.ts';
+import { aFunction, aText, checkProperties, listOf, optional } from '../shape.ts';
 import { canonicalName } from './dns-name.ts';
 
 /** Where this process runs in a cluster, as far as it can tell. */
@@ -24,7 +24,7 @@ export interface ClusterContextOptions {
  * Source: Kubernetes documentation, "DNS for Services and Pods", and "Accessing the Kubernetes API from a Pod".
  */
 export function discoverClusterContext(options: ClusterContextOptions): ClusterContext {
-  checkOptions(options, { searchDomains: listOf(aText), readNamespace: optional(aFunction) });
+  checkProperties(options, { searchDomains: listOf(aText), readNamespace: optional(aFunction) }, 'options');
   const { searchDomains, readNamespace = namespaceOfServiceAccount } = options;
   const search = searchedCluster(searchDomains);
   return {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts';
 import { checkText } from '../input.ts';
-import { aText, checkOptions, optional } from '../shape.ts';
+import { aText, checkProperties, optional } from '../shape.ts';
 import { canonicalName, hostNameProblem } from './dns-name.ts';
 
 /** A Service, by its names in Kubernetes and in cluster DNS. */
@@ -64,7 +64,7 @@ export function serviceReference(name: string, defaults: ServiceReferenceDefault
 }
 
 function checkDefaults(defaults: ServiceReferenceDefaults): void {
-  checkOptions(defaults, { namespace: optional(aText), clusterDomain: optional(aText) }, 'defaults');
+  checkProperties(defaults, { namespace: optional(aText), clusterDomain: optional(aText) }, 'defaults');
 }
 
 /** Whether `name` can be a Service of that cluster: `<service>.<namespace>.svc.<clusterDomain>`. */

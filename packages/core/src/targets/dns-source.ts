@@ -81,7 +81,7 @@ export class DnsTargetSource implements TargetSource {
       resolver: anObjectWith('resolve'),
       namespace: optional(aText),
       clusterDomain: optional(aText),
-      timeoutMillis: optional(aNumber({ least: 0 })),
+      timeoutMillis: optional(aNumber({ above: 0, most: 2 ** 31 - 1, unit: 'milliseconds' })),
     });
     const { clock, random } = dependenciesOf(dependencies);
     const options = ownOptions(given);
@@ -89,7 +89,7 @@ export class DnsTargetSource implements TargetSource {
     this.name = followed.name;
     this.#clusterDomain = followed.clusterDomain;
     this.#resolver = options.resolver;
-    this.#timeoutMillis = positive(options.timeoutMillis ?? defaultTimeoutMillis, 'timeoutMillis');
+    this.#timeoutMillis = options.timeoutMillis ?? defaultTimeoutMillis;
     this.#clock = clock;
     this.#random = random;
     this.#health = new SourceHealth('dns', clock);
@@ -454,11 +454,6 @@ export function followedName(options: Omit<DnsTargetSourceOptions, 'resolver'>):
   const reference =
     typeof service === 'string' ? parseServiceReference(service, { namespace, clusterDomain }) : service;
   return { name: reference.fullName, clusterDomain: reference.clusterDomain };
-}
-
-function positive(value: number, argument: string): number {
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError(argument, `must be a number of milliseconds above 0, got ${value}`);
 }
 
 // By its mark and shape, not its class: the resolver may come with another copy of this package.

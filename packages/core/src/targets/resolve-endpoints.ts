@@ -1,7 +1,18 @@
 import { isIP } from 'node:net';
 import type { WaitOptions } from '../deadline.ts';
 import { type HostResolver, ResolutionError, type Resolver } from '../dns/index.ts';
-import { aBoolean, aNumber, anObjectWith, aSignal, aText, checkOptions, listOf, objectOf, optional } from '../shape.ts';
+import {
+  aBoolean,
+  aNumber,
+  anObjectWith,
+  aSignal,
+  aText,
+  checkOptions,
+  listOf,
+  objectOf,
+  oneOf,
+  optional,
+} from '../shape.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { TargetPolicy } from './policy.ts';
 import { AddressRefusedError } from './refusals.ts';
@@ -50,6 +61,8 @@ export async function resolveEndpoints(target: Target, options: ResolveEndpoints
     resolver: anObjectWith('resolve'),
     policy: anObjectWith('checkTarget', 'checkAddress'),
     port: aNumber({ least: 1, most: 65_535, whole: true }),
+    family: optional(oneOf(0, 4, 6)),
+    timeoutMillis: optional(aNumber({ least: 0 })),
     plainHost: optional(aBoolean),
     fresh: optional(aBoolean),
     signal: aSignal,

@@ -2,7 +2,7 @@ import type { Clock, Random } from '../clock.ts';
 import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { describeValue, ownOptions } from '../input.ts';
-import { aNumber, aText, checkOptions, either, listOf, objectOf, oneOf, optional } from '../shape.ts';
+import { aNumber, aText, checkOptions, either, listOf, oneOf, optional, optionsOf } from '../shape.ts';
 
 /** One of several Services (or sources, or hosts) that can do the same work. */
 export interface BalancedService {
@@ -165,7 +165,7 @@ function drawn(services: readonly Settings[], random: Random): Settings {
 }
 
 const aShare = aNumber({ least: 0, most: 65_535, whole: true });
-const aService = objectOf({ name: aText, priority: optional(aShare), weight: optional(aShare) });
+const aService = optionsOf<BalancedService>({ name: aText, priority: optional(aShare), weight: optional(aShare) });
 
 const defaultComeBackMillis = 30_000;
 const defaultLongestComeBackMillis = 300_000;

@@ -1,5 +1,7 @@
+import { InvalidArgumentError } from '../errors.ts';
 import { canonicalName, parseTargetPattern, type TargetPattern } from '../names/index.ts';
 import { listItems, type PathStep, readYaml, type YamlProblem } from '../objects/index.ts';
+import { checkNames as checkOptionNames } from '../option-names.ts';
 import { type TargetContext, warnOfTarget } from './external-name-warnings.ts';
 import { label1035Problems, label1123Problems } from './formats.ts';
 import { FieldPath, Findings, type Issue } from './issue.ts';
@@ -64,6 +66,13 @@ export function serviceIssues(
   return validate(current, { ...options, previous });
 }
 
+const optionNames = {
+  previous: true,
+  kubernetesVersion: true,
+  allowedTargets: true,
+  clusterDomain: true,
+} satisfies Record<keyof ValidationOptions, true>;
+
 interface Settings {
   readonly previous: unknown;
   readonly rules: ServerRules;
@@ -76,6 +85,12 @@ interface Settings {
 function readOptions(options: ValidationOptions): Settings {
   const findings = new Findings();
   const given: ValidationOptions = isRecord(options) ? options : {};
+  try {
+    checkOptionNames(given, optionNames);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    findings.badRequest('bad-option', new FieldPath(error.argument), error.message.slice(error.argument.length + 2));
+  }
   const version = given.kubernetesVersion;
   const minor = version === undefined ? newestMinor : parseKubernetesVersion(String(version));
   if (minor === undefined) {

@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContextOptions } from 'node:tls';
-import { aFunction, aNumber, checkOptions, oneOf, optional } from '@externalname/core/internal';
+import { aFunction, aNumber, anything, checkOptions, oneOf, optional } from '@externalname/core/internal';
 import type { Probe } from './probe.ts';
 
 /** Common to the probes of the network. */
@@ -58,7 +58,7 @@ export interface TlsProbeOptions extends TcpProbeOptions {
 
 /** Checks that the server has a valid certificate for the target's own name. */
 export function tlsProbe(options: TlsProbeOptions): Probe {
-  checkOptions(options, { ...tcpShapes, protocol: optional(oneOf('tls', 'postgres')) });
+  checkOptions(options, { ...tcpShapes, ca: anything, protocol: optional(oneOf('tls', 'postgres')) });
   return {
     name: `tls ${options.port}`,
     async run(host, { signal }) {

@@ -9,18 +9,19 @@ import {
 } from '@externalname/core';
 import {
   aBoolean,
+  aNumber,
   anObjectWith,
+  anything,
   aSignal,
   aText,
-  checkNumber,
   checkOptions,
   dependenciesOf,
   either,
   isPrintable,
   listOf,
-  objectOf,
   oneOf,
   optional,
+  optionsOf,
 } from '@externalname/core/internal';
 import { parseHostName } from '@externalname/core/names';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
@@ -107,10 +108,16 @@ export function switchSettings(options: SwitchOptions, dependencies: Dependencie
     clusterDomain: optional(aText),
     reason: optional(aText),
     by: optional(aText),
-    probes: optional(objectOf({ target: probes, previous: probes })),
+    probes: optional(optionsOf<NonNullable<SwitchOptions['probes']>>({ target: probes, previous: probes })),
     accept: optional(listOf(aText)),
     dryRun: optional(aBoolean),
     dnsServers: optional(either(oneOf(false), listOf(aText))),
+    kubeConfig: anything,
+    allowedTargets: anything,
+    probeTimeoutMillis: whole(1, 600_000),
+    maxLagBytes: whole(0, Number.MAX_SAFE_INTEGER),
+    propagationTimeoutMillis: whole(1, 3_600_000),
+    requestTimeoutMillis: whole(100, 60_000),
     signal: aSignal,
   });
   checkKubeConfig(options.kubeConfig);
@@ -120,18 +127,13 @@ export function switchSettings(options: SwitchOptions, dependencies: Dependencie
     by: shortText(options.by, 'by'),
     targetProbes: options.probes?.target ?? [],
     previousProbes: options.probes?.previous ?? [],
-    probeTimeoutMillis: inRange(options.probeTimeoutMillis ?? 5_000, 1, 600_000, 'probeTimeoutMillis'),
-    maxLagBytes: inRange(options.maxLagBytes ?? 0, 0, Number.MAX_SAFE_INTEGER, 'maxLagBytes'),
+    probeTimeoutMillis: options.probeTimeoutMillis ?? 5_000,
+    maxLagBytes: options.maxLagBytes ?? 0,
     accept: new Set(options.accept ?? []),
     dryRun: options.dryRun ?? false,
     dnsServers: options.dnsServers,
-    propagationTimeoutMillis: inRange(
-      options.propagationTimeoutMillis ?? 90_000,
-      1,
-      3_600_000,
-      'propagationTimeoutMillis',
-    ),
-    requestTimeoutMillis: inRange(options.requestTimeoutMillis ?? 10_000, 100, 60_000, 'requestTimeoutMillis'),
+    propagationTimeoutMillis: options.propagationTimeoutMillis ?? 90_000,
+    requestTimeoutMillis: options.requestTimeoutMillis ?? 10_000,
     ...dependenciesOf(dependencies),
   };
 }
@@ -171,7 +173,4 @@ function shortText(text: string | undefined, argument: string): string | undefin
   return text;
 }
 
-function inRange(value: number, least: number, most: number, argument: string): number {
-  checkNumber(argument, value, { least, most, whole: true });
-  return value;
-}
+const whole = (least: number, most: number) => optional(aNumber({ least, most, whole: true }));

@@ -54,11 +54,10 @@ import { type WatchPropagation, waitForWatch } from './watch-propagation.ts';
  * ```
  */
 export async function switchTarget(given: SwitchTargetOptions, dependencies: Dependencies = {}): Promise<SwitchReport> {
-  const options = ownOptions(given);
+  const { to, expect, ...options } = ownOptions(given);
   const settings = switchSettings(options, dependencies);
-  const to = allowedTarget(options, options.to, 'to');
-  const expect = options.expect === undefined ? undefined : parseHostName(options.expect, 'expect');
-  return new Switch(options, settings).run(to, expect);
+  const target = allowedTarget(options, to, 'to');
+  return new Switch(options, settings).run(target, expect === undefined ? undefined : parseHostName(expect, 'expect'));
 }
 
 /**

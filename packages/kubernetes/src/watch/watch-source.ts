@@ -11,9 +11,10 @@ import {
 } from '@externalname/core';
 import {
   abortable,
+  aNumber,
   anObjectWith,
+  anything,
   aText,
-  checkNumber,
   checkOptions,
   dependenciesOf,
   optional,
@@ -106,6 +107,11 @@ class KubernetesTargetSource implements TargetSource {
       service: aText,
       namespace: optional(aText),
       clusterDomain: optional(aText),
+      kubeConfig: anything,
+      requestTimeoutMillis: numberIn(100, 60_000),
+      silenceMillis: numberIn(2_000, 600_000),
+      reconnectInitialMillis: numberIn(1, 60_000),
+      reconnectMaxMillis: numberIn(1, 600_000),
       resolver: optional(anObjectWith('resolve')),
     });
     const options = ownOptions(given);
@@ -447,22 +453,19 @@ function nameOf({ via, externalName }: Target): string {
 }
 
 function watchSettings(options: KubernetesSourceOptions): WatchSettings {
-  const initialMillis = inRange(options.reconnectInitialMillis ?? 200, 1, 60_000, 'reconnectInitialMillis');
-  const maxMillis = inRange(options.reconnectMaxMillis ?? 15_000, 1, 600_000, 'reconnectMaxMillis');
+  const initialMillis = options.reconnectInitialMillis ?? 200;
+  const maxMillis = options.reconnectMaxMillis ?? 15_000;
   if (maxMillis < initialMillis) {
     throw new InvalidArgumentError('reconnectMaxMillis', 'must be at least reconnectInitialMillis');
   }
   return {
-    requestTimeoutMillis: inRange(options.requestTimeoutMillis ?? 10_000, 100, 60_000, 'requestTimeoutMillis'),
-    silenceMillis: inRange(options.silenceMillis ?? 35_000, 2_000, 600_000, 'silenceMillis'),
+    requestTimeoutMillis: options.requestTimeoutMillis ?? 10_000,
+    silenceMillis: options.silenceMillis ?? 35_000,
     reconnect: { initialMillis, maxMillis, stableMillis },
   };
 }
 
-function inRange(value: number, least: number, most: number, argument: string): number {
-  checkNumber(argument, value, { least, most });
-  return value;
-}
+const numberIn = (least: number, most: number) => optional(aNumber({ least, most }));
 
 // A connection that lasted this long is not part of a storm.
 const stableMillis = 5_000;

@@ -1,5 +1,16 @@
 import { type Clock, ClosedError, type Endpoint, InvalidArgumentError, type Random } from '@externalname/core';
-import { abortable, type BackoffBounds, inBackground, onAbort, sleep, withDeadline } from '@externalname/core/internal';
+import {
+  abortable,
+  aFunction,
+  aSignal,
+  type BackoffBounds,
+  checkOptions,
+  inBackground,
+  onAbort,
+  optional,
+  sleep,
+  withDeadline,
+} from '@externalname/core/internal';
 import * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { isUsable, onEnd } from '../driver/client-internals.ts';
@@ -114,6 +125,7 @@ export class Listening {
   ): Promise<Subscription> {
     checkChannel(channel);
     if (typeof handle !== 'function') throw new InvalidArgumentError('handler', 'pass the function to call');
+    checkOptions(options, { signal: aSignal, onReconnect: optional(aFunction) });
     const { signal, onReconnect } = options;
     signal?.throwIfAborted();
     this.#closing.signal.throwIfAborted();

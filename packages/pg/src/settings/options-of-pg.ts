@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@externalname/core';
-import { checkFunction, checkText, describeValue } from '@externalname/core/internal';
+import { checkFunction, checkNumber, checkText } from '@externalname/core/internal';
 import type * as pg from 'pg';
 
 /**
@@ -31,25 +31,22 @@ export function checkOptionsOfPg(options: pg.PoolConfig): Readonly<Record<string
 
 /** @throws InvalidArgumentError for an invalid port, as `pg` has read it from options, connection string or environment */
 export function checkPort(port: number, options: pg.PoolConfig): void {
-  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return;
   const argument = options.port ? 'port' : options.connectionString ? 'connectionString' : 'PGPORT';
-  throw new InvalidArgumentError(argument, `must give a port from 1 to 65535, got ${describeValue(port)}`);
+  checkNumber(argument, port, aPort);
 }
 
 function numberOfPg(name: string, value: unknown, least: number): number | undefined {
   if (!value) return undefined;
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (typeof number === 'number' && number >= least) return number;
-  const range = Number.isFinite(least) ? ` of at least ${least}` : '';
-  throw new InvalidArgumentError(name, `must be a number${range}, got ${describeValue(value)}`);
+  const number: unknown = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  checkNumber(name, Number.isNaN(number) ? value : number, { least });
+  return number as number;
 }
 
 // Sent to the server when the session starts, as the whole number at the start of the text.
 function checkSessionTimeout(name: string, value: unknown): void {
   if (!value) return;
-  const isNumeric = typeof value === 'number' || typeof value === 'string';
-  if (isNumeric && Number.parseInt(String(value), 10) >= 0) return;
-  throw new InvalidArgumentError(name, `must be a number of milliseconds of at least 0, got ${describeValue(value)}`);
+  const sent = typeof value === 'string' ? Number.parseInt(value, 10) : value;
+  checkNumber(name, Number.isNaN(sent) ? value : sent, { least: 0, unit: 'milliseconds' });
 }
 
 function checkTlsOption(ssl: unknown): void {
@@ -61,6 +58,8 @@ function checkTlsOption(ssl: unknown): void {
       'the connection string, or as PGSSLMODE',
   );
 }
+
+const aPort = { least: 1, most: 65_535, whole: true };
 
 // The least value of each. Below 0, `pg` waits without limit, or not at all.
 const leastNumbers: Readonly<Record<string, number>> = {

@@ -1,13 +1,13 @@
-import { InvalidArgumentError } from '@externalname/core';
 import {
   aBoolean,
+  aNumber,
   aSignal,
   aText,
   checkOptions,
-  describeValue,
-  objectOf,
+  either,
   oneOf,
   optional,
+  optionsOf,
 } from '@externalname/core/internal';
 import { type MarkerTable, markerTable } from './commit-outcome.ts';
 
@@ -68,7 +68,8 @@ export function transactionSettings(options: TransactionOptions): TransactionSet
     readOnly: optional(aBoolean),
     deferrable: optional(aBoolean),
     commitProof: optional(aBoolean),
-    commitMarker: optional(objectOf({ table: aText })),
+    commitMarker: optional(optionsOf<NonNullable<TransactionOptions['commitMarker']>>({ table: aText })),
+    retries: optional(either(oneOf(Number.POSITIVE_INFINITY), aNumber({ least: 0, whole: true }))),
     signal: aSignal,
   });
   const { isolationLevel, readOnly, deferrable, retries, signal, commitMarker, commitProof } = options;
@@ -76,9 +77,6 @@ export function transactionSettings(options: TransactionOptions): TransactionSet
   if (isolationLevel !== undefined) words.push('ISOLATION LEVEL', isolationLevel.toUpperCase());
   if (readOnly) words.push('READ ONLY');
   if (deferrable) words.push('DEFERRABLE');
-  if (retries !== undefined && !(retries === Number.POSITIVE_INFINITY || (Number.isInteger(retries) && retries >= 0))) {
-    throw new InvalidArgumentError('retries', `must be a whole number of at least 0, got ${describeValue(retries)}`);
-  }
   return {
     begin: words.join(' '),
     readOnly: readOnly ?? false,

@@ -1,5 +1,4 @@
-import { InvalidArgumentError } from '@externalname/core';
-import { aNumber, aText, listOf, objectOf, optional } from '@externalname/core/internal';
+import { aNumber, aText, listOf, optional, optionsOf } from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
 import type { StartedFault } from '../faults.ts';
 import type { DnsQuestion } from './message.ts';
@@ -47,24 +46,23 @@ export interface DnsFaultScope {
   readonly times?: number | undefined;
 }
 
+type FaultOption = DnsFault extends infer Fault ? (Fault extends unknown ? keyof Fault : never) : never;
+
+const aFault = optionsOf<Record<FaultOption, unknown>>({
+  kind: aText,
+  name: optional(aText),
+  type: optional(aText),
+  times: optional(aNumber({ least: 0 })),
+  delayMillis: optional(aNumber({ least: 0, unit: 'milliseconds' })),
+  records: optional(listOf(aRecord)),
+});
+
 /** The faults that are on, newest first. */
 export class DnsFaults {
   readonly #started = new Set<{ fault: DnsFault; name: string | undefined; left: number; onEnd: () => void }>();
 
   start(fault: DnsFault, onEnd: () => void = () => {}): StartedFault {
-    objectOf({
-      kind: aText,
-      name: optional(aText),
-      times: optional(aNumber({ least: 0 })),
-      delayMillis: optional(aNumber()),
-      records: optional(listOf(aRecord)),
-    })('fault', fault);
-    if ('delayMillis' in fault && fault.delayMillis !== undefined && !(fault.delayMillis >= 0)) {
-      throw new InvalidArgumentError(
-        'fault.delayMillis',
-        `must be a number of milliseconds of at least 0, got ${fault.delayMillis}`,
-      );
-    }
+    aFault('fault', fault);
     const started = {
       fault,
       name: fault.name === undefined ? undefined : canonicalName(fault.name),

@@ -1,6 +1,16 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '@externalname/core';
-import { aBoolean, aNumber, aText, checkText, listOf, objectOf, oneOf, optional } from '@externalname/core/internal';
+import {
+  aBoolean,
+  aNumber,
+  aText,
+  checkText,
+  listOf,
+  objectOf,
+  oneOf,
+  optional,
+  optionsOf,
+} from '@externalname/core/internal';
 import {
   type DnsAnswer,
   type DnsQuestion,
@@ -36,7 +46,7 @@ export interface HostRecord {
 }
 
 /** For options with records in them. */
-export const aRecord = objectOf({
+export const aRecord = optionsOf<HostRecord>({
   type: oneOf('A', 'AAAA', 'CNAME', 'TXT', 'NS', 'PTR'),
   data: aText,
   name: optional(aText),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { InvalidArgumentError } from '@externalname/core';
+import { checkNumber } from '@externalname/core/internal';
 
 /** What the `local-cluster` command is told. */
 export interface CommandArguments {
@@ -87,8 +88,7 @@ function readOptions(args: readonly string[]) {
 
 function number(option: string, text: string | undefined, most: number): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d+$/.test(text) || Number(text) > most) {
-    throw new InvalidArgumentError(option, `must be a whole number from 0 to ${most}, got ${JSON.stringify(text)}`);
-  }
-  return Number(text);
+  const value: unknown = /^\d+$/.test(text) ? Number(text) : text;
+  checkNumber(option, value, { least: 0, most, whole: true });
+  return value;
 }

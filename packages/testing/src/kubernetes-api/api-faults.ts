@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '@externalname/core';
+import { checkNumber } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
 import type { RequestTarget, ResourceVerb } from './request-target.ts';
 
@@ -51,15 +51,8 @@ export class ApiFaults {
   readonly #started = new Set<{ readonly fault: ApiFault; left: number; readonly onEnd: () => void }>();
 
   start(fault: ApiFault, onEnd: () => void = () => {}): StartedFault {
-    if (fault.kind === 'status' && (!Number.isInteger(fault.code) || fault.code < 400 || fault.code > 599)) {
-      throw new InvalidArgumentError('fault.code', `must be an HTTP status from 400 to 599, got ${fault.code}`);
-    }
-    if (fault.kind === 'slow' && !(fault.delayMillis >= 0)) {
-      throw new InvalidArgumentError(
-        'fault.delayMillis',
-        `must be a number of milliseconds of at least 0, got ${fault.delayMillis}`,
-      );
-    }
+    if (fault.kind === 'status') checkNumber('fault.code', fault.code, { least: 400, most: 599, whole: true });
+    if (fault.kind === 'slow') checkNumber('fault.delayMillis', fault.delayMillis, { least: 0, unit: 'milliseconds' });
     const left = 'times' in fault && fault.times !== undefined ? fault.times : Number.POSITIVE_INFINITY;
     const started = { fault, left, onEnd };
     this.#started.add(started);

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '@externalname/core';
+import { aNumber, optional } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
 import type { ApiFault } from '../kubernetes-api/api-faults.ts';
 import type { ApiServer } from '../kubernetes-api/api-server.ts';
@@ -47,9 +47,7 @@ export class LocalApi {
    */
   tokenFor(identity: Identity, options: { readonly lifetimeSeconds?: number | undefined } = {}): string {
     const { lifetimeSeconds } = options;
-    if (lifetimeSeconds !== undefined && !(lifetimeSeconds > 0)) {
-      throw new InvalidArgumentError('lifetimeSeconds', `must be a number above 0, got ${lifetimeSeconds}`);
-    }
+    optional(aNumber({ above: 0, unit: 'seconds' }))('lifetimeSeconds', lifetimeSeconds);
     return this.#server.users.issue(userOf(identity), lifetimeSeconds);
   }
 

@@ -5,14 +5,15 @@ import {
   aText,
   checkObject,
   checkOptions,
+  isLoopback,
   listOf,
   objectOf,
   optional,
+  optionsOf,
 } from '@externalname/core/internal';
 import { hostNameProblem } from '@externalname/core/names';
 import type { AnswerCacheOptions } from '../cluster-dns/answer-cache.ts';
 import type { HostEntry } from '../cluster-dns/outside-names.ts';
-import { isLoopback } from '../network/loopback.ts';
 import type { ServiceObject } from './objects.ts';
 
 /** See {@link LocalCluster.start}. */
@@ -80,7 +81,7 @@ export function checkClusterOptions(options: LocalClusterOptions): void {
     services: optional(listOf(aServiceObject)),
     hosts: optional(checkObject),
     dns: optional(
-      objectOf({
+      optionsOf<LocalDnsOptions>({
         address: optional(aText),
         port: aPort,
         cache: optional(checkObject),
@@ -93,7 +94,9 @@ export function checkClusterOptions(options: LocalClusterOptions): void {
         multiclusterDomain: optional(aText),
       }),
     ),
-    api: optional(objectOf({ address: optional(aText), port: aPort, bookmarkIntervalMillis: millis })),
+    api: optional(
+      optionsOf<LocalApiOptions>({ address: optional(aText), port: aPort, bookmarkIntervalMillis: millis }),
+    ),
     exposed: optional(aBoolean),
   });
   const { dns = {}, api = {}, clusterDomain = 'cluster.local' } = options;
@@ -102,7 +105,7 @@ export function checkClusterOptions(options: LocalClusterOptions): void {
       ['dns.address', dns],
       ['api.address', api],
     ] as const) {
-      if (address === undefined || isLoopback(address)) continue;
+      if (address === undefined || address === 'localhost' || isLoopback(address)) continue;
       throw new InvalidArgumentError(
         argument,
         `${JSON.stringify(address)} is not a loopback address, and others could reach the cluster there: give one in 127.0.0.0/8 or ::1, or set exposed: true`,

@@ -6,7 +6,15 @@ import {
   ExternalNameError,
   InvalidArgumentError,
 } from '@externalname/core';
-import { aText, checkNumber, checkOptions, dependenciesOf, optional, ownOptions } from '@externalname/core/internal';
+import {
+  anything,
+  aText,
+  checkNumber,
+  checkOptions,
+  dependenciesOf,
+  optional,
+  ownOptions,
+} from '@externalname/core/internal';
 import {
   type CutOptions,
   directions,
@@ -97,7 +105,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
    */
   static async start(given: FaultProxyOptions, dependencies: Dependencies = {}): Promise<FaultProxy> {
     const options = ownOptions(given);
-    checkOptions(options, { address: optional(aText) });
+    checkOptions(options, { target: anything, address: optional(aText), port: anything });
     const { clock } = dependenciesOf(dependencies);
     const target = checkTarget(options.target);
     if (options.port !== undefined) checkPort('port', options.port);

@@ -11,6 +11,7 @@ import {
   listOf,
   objectOf,
   optional,
+  optionsOf,
   recordOf,
 } from '@externalname/core/internal';
 import { parseHostName } from '@externalname/core/names';
@@ -77,11 +78,14 @@ export interface PairSettings {
 
 /** Checks the options and fills in the defaults. @throws InvalidArgumentError */
 function checkPairOptions(options: PostgresPairOptions): void {
-  const both = optional(objectOf({ primary: aText, standby: aText }));
+  const both = optional(optionsOf<NonNullable<PostgresPairOptions['hostNames']>>({ primary: aText, standby: aText }));
   checkOptions(options, {
+    binaries: optional(aText),
+    account: optional(aText),
+    cacheFolder: optional(aText),
     hostNames: both,
     addresses: both,
-    port: optional(aNumber()),
+    port: optional(aNumber({ least: 1, most: 65_535, whole: true })),
     synchronous: optional(either(aBoolean, aText)),
     user: optional(aText),
     password: optional(aText),
@@ -114,9 +118,6 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
     if (addresses.primary === addresses.standby) {
       throw new InvalidArgumentError('addresses', 'the two servers need different addresses, as they share one port');
     }
-  }
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    throw new InvalidArgumentError('port', `must be a whole number from 1 to 65535, got ${port}`);
   }
   if (![true, false, 'on', 'remote_apply'].includes(synchronous)) {
     throw new InvalidArgumentError(
