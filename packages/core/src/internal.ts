@@ -65,6 +65,7 @@ export {
   aSignal,
   aText,
   checkOptions,
+  checkProperties,
   either,
   listOf,
   objectOf,

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { InvalidArgumentError, type Target } from '@externalname/core';
 import { TargetRetiredError } from '@externalname/core/connect';
-import { aBoolean, checkOptions, optional, ServiceConnector } from '@externalname/core/internal';
+import { aBoolean, checkProperties, optional, ServiceConnector } from '@externalname/core/internal';
 import { Dispatcher, Pool } from 'undici';
 import { httpRetry } from './events.ts';
 import { Exchange, type ExchangeHost } from './exchange.ts';
@@ -57,7 +57,7 @@ const poolOptionNames = [
  */
 export function createDispatcher(options: DispatcherOptions): ServiceDispatcher {
   const settings = httpSettings(options);
-  checkOptions(options, { allowHttp: optional(aBoolean), allowH2: optional(aBoolean) });
+  checkProperties(options, { allowHttp: optional(aBoolean), allowH2: optional(aBoolean) }, 'options');
   const poolOptions = Object.fromEntries(
     poolOptionNames.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   ) as Pool.Options;

@@ -9,7 +9,7 @@ import type { ServiceOptions, ServiceTlsOptions } from '@externalname/core/conne
 import {
   aBoolean,
   aNumber,
-  checkOptions,
+  checkProperties,
   checkTlsOptions,
   oneOf,
   optional,
@@ -52,12 +52,16 @@ export interface HttpSettings extends ServiceSettings {
 /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option */
 export function httpSettings(options: HttpOptions): HttpSettings {
   const settings = serviceSettings(options);
-  checkOptions(options, {
-    hostHeader: optional(oneOf('target', 'service')),
-    failoverTimeoutMillis: optional(aNumber({ least: 0 })),
-    environmentProxy: optional(oneOf('refuse', 'ignore')),
-    allowHttp: optional(aBoolean),
-  });
+  checkProperties(
+    options,
+    {
+      hostHeader: optional(oneOf('target', 'service')),
+      failoverTimeoutMillis: optional(aNumber({ least: 0 })),
+      environmentProxy: optional(oneOf('refuse', 'ignore')),
+      allowHttp: optional(aBoolean),
+    },
+    'options',
+  );
   checkTlsOptions(options.tls);
   if (options.environmentProxy !== 'ignore') refuseEnvironmentProxy();
   return {

@@ -1,10 +1,10 @@
 import net from 'node:net';
 import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
 import {
+  allowedTargetsFrom,
   aNumber,
   anObjectWith,
   aResolverOption,
-  allowedTargetsFrom,
   checkMethods,
   checkNumber,
   checkText,

@@ -11,7 +11,7 @@ import {
   anything,
   aSignal,
   aText,
-  checkOptions,
+  checkProperties,
   either,
   listOf,
   oneOf,
@@ -112,7 +112,7 @@ export interface ServiceSettings {
  * @internal
  */
 export function serviceSettings(given: ServiceOptions, environment: NodeJS.ProcessEnv = process.env): ServiceSettings {
-  checkOptions(given, serviceShapes);
+  checkProperties(given, serviceShapes, 'options');
   const options = ownOptions(given);
   parseServiceReference(options.service);
   return {
@@ -152,12 +152,16 @@ export function allowedTargetsFrom(environment: NodeJS.ProcessEnv): readonly str
 
 /** @internal */
 export function checkConnectOptions(options: ConnectTlsOptions): void {
-  checkOptions(options, {
-    port: aPort,
-    timeoutMillis: optional(aNumber({ least: 1 })),
-    onSwitch: optional(either(oneOf('close', 'keep'), aFunction)),
-    signal: aSignal,
-  });
+  checkProperties(
+    options,
+    {
+      port: aPort,
+      timeoutMillis: optional(aNumber({ least: 1 })),
+      onSwitch: optional(either(oneOf('close', 'keep'), aFunction)),
+      signal: aSignal,
+    },
+    'options',
+  );
   checkTlsOptions(options.tls);
 }
 
