@@ -226,7 +226,7 @@ describe('drivers of other protocols, through a switch', () => {
   });
 });
 
-/** Leaves a message for whoever subscribes, that says which broker it is. */
+/** Leaves a message for its subscribers that says which broker it is. */
 async function sayWho({ name, address, port }: ServerPlace): Promise<void> {
   const client = await connectAsync(`mqtts://${address}:${port}`, { rejectUnauthorized: false });
   await client.publishAsync('who', name, { retain: true, qos: 1 });

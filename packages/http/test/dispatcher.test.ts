@@ -220,7 +220,7 @@ describe('a request that fails', () => {
     expect(manual.a.requests).toHaveLength(3);
   });
 
-  it('is not sent again with POST, and nobody knows what became of it', async () => {
+  it('is not sent again with POST, and its outcome is unknown', async () => {
     const error = await failureOf(request(`${url}/reset`, { dispatcher: dispatcherOf(), method: 'POST', body: 'x' }));
     expect(error).toMatchObject({ outcome: 'unknown' });
     expect(manual.a.requests).toHaveLength(1);

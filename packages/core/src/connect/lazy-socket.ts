@@ -1,5 +1,6 @@
 import type net from 'node:net';
 import { Duplex } from 'node:stream';
+import { checkObject } from '../input.ts';
 import { connect, connectTls } from './connect.ts';
 import { type ConnectOptions, type ConnectTlsOptions, checkConnectOptions, serviceSettings } from './options.ts';
 
@@ -17,6 +18,7 @@ import { type ConnectOptions, type ConnectTlsOptions, checkConnectOptions, servi
  * ```
  */
 export function lazySocket(options: LazySocketOptions): LazySocket {
+  checkObject('options', options);
   const { tls, ...others } = options;
   const connectOptions = tls === false || tls === undefined ? others : { ...others, tls };
   checkConnectOptions(connectOptions);

@@ -8,7 +8,6 @@ import {
   aFunction,
   aNumber,
   anObjectWith,
-  anything,
   aSignal,
   aText,
   checkProperties,
@@ -191,6 +190,6 @@ const serviceShapes = {
   namespace: optional(aText),
   clusterDomain: optional(aText),
   source: optional(anObjectWith('current', 'subscribe', 'close')),
-  dns: optional(anything),
+  dns: optional(checkObject),
   attemptTimeoutMillis: optional(aNumber({ least: 1 })),
 };
