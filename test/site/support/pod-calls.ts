@@ -15,6 +15,7 @@ import {
   sourceRecovered,
   targetChanged,
 } from '@externalname/core/events';
+import { createDispatcher, type ServiceDispatcher } from '@externalname/http';
 import { kubernetesSource, type SwitchReport, switchTarget, tcpProbe, tlsProbe } from '@externalname/kubernetes';
 import { outcomeOf, Pool, type PoolOptions, type PoolStatus } from '@externalname/pg';
 
@@ -112,6 +113,47 @@ export const podCalls = {
     await source?.close();
   },
 
+  /** Makes a dispatcher for the Service. */
+  async openHttp(id: string, { allowedTargets, ca }: { allowedTargets: string[]; ca?: string }): Promise<void> {
+    const tls = ca === undefined ? {} : { ca };
+    dispatchers.set(id, createDispatcher({ service: 'webscaler-db', allowedTargets, tls }));
+  },
+
+  /** The text that a URL answers with. */
+  async get(id: string, url: string): Promise<string> {
+    try {
+      const response = await fetch(url, { dispatcher: dispatcherAs(id) });
+      return await response.text();
+    } catch (error) {
+      throw (error as Error).cause ?? error;
+    }
+  },
+
+  /** Asks for a URL again and again, ten at once, half of them with POST. */
+  async load(id: string, url: string, millis: number): Promise<{ answers: string[]; failures: string[] }> {
+    const answers: string[] = [];
+    const failures: string[] = [];
+    const until = performance.now() + millis;
+    const work = async (method: string) => {
+      while (performance.now() < until) {
+        try {
+          const response = await fetch(url, { method, dispatcher: dispatcherAs(id) });
+          answers.push(await response.text());
+        } catch (error) {
+          failures.push(String((error as Error).cause ?? error));
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 10 }, (_, index) => work(index % 2 === 0 ? 'GET' : 'POST')));
+    return { answers, failures };
+  },
+
+  async closeHttp(id: string): Promise<void> {
+    const dispatcher = dispatcherAs(id);
+    dispatchers.delete(id);
+    await dispatcher.close();
+  },
+
   /** Milliseconds since 1970, as this program has them. */
   async wallClock(): Promise<number> {
     return Date.now();
@@ -140,6 +182,14 @@ export interface Written {
   /** Ids of writes that took longer than 15 s. */
   readonly hung: readonly number[];
   readonly slowestMillis: number;
+}
+
+const dispatchers = new Map<string, ServiceDispatcher>();
+
+function dispatcherAs(id: string): ServiceDispatcher {
+  const dispatcher = dispatchers.get(id);
+  if (dispatcher === undefined) throw new Error(`there is no dispatcher ${id}`);
+  return dispatcher;
 }
 
 interface Opened {
