@@ -83,7 +83,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
     this.protocol = protocol;
     this.defaultPort = protocol === 'https:' ? 443 : 80;
     this.#settings = settings;
-    this.#connector = new ServiceConnector(settings, () => this.#leave());
+    this.#connector = new ServiceConnector(settings, (target) => this.#leave(target.externalName));
     this.#urls = new ServiceUrls(settings.service, this.#connector.context);
   }
 
@@ -129,8 +129,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
   }
 
   async close(): Promise<void> {
-    this.#leave();
-    this.#destroyIdle();
+    this.#leave(undefined);
     await this.#connector.close();
   }
 
@@ -151,8 +150,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
     };
     return await this.#connector.persist(
       async (signal) => {
-        const target = await this.#connector.current(signal);
-        const socket = await this.#connector.open(target, wanted, { signal });
+        const { socket, target } = await this.#connector.openCurrent(wanted, signal);
         this.#targets.set(socket, target);
         socket.once('close', () => this.#targets.delete(socket));
         return socket;
@@ -174,11 +172,11 @@ class RequestAgent extends http.Agent implements ServiceAgent {
     };
   }
 
-  // A connection to a host that the Service has left serves the request that it is serving.
-  #leave(): void {
+  // A connection to a host that the Service has left serves the request that it is serving, and no other.
+  #leave(stays: string | undefined): void {
     this.#destroyIdle();
     for (const [socket, target] of this.#targets) {
-      if (target.externalName === this.target?.externalName) continue;
+      if (target.externalName === stays) continue;
       const { _httpMessage: request } = socket as { _httpMessage?: http.ClientRequest | null };
       if (request) request.shouldKeepAlive = false;
     }

@@ -115,6 +115,17 @@ describe('a request of node:https', () => {
   });
 });
 
+it('an agent that is closed lets what is in flight finish, keeps no connection, and refuses what comes', async () => {
+  const agent = agentOf();
+  await send(agent, '/');
+  const slow = send(agent, '/?ms=300');
+  await until(() => manual.a.requests.length === 2);
+  await agent.close();
+  await expect(send(agent, '/')).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_CLOSED' });
+  expect(await slow).toMatchObject({ server: 'httpbin-a.example.com' });
+  await until(() => manual.a.connections.size === 0);
+});
+
 describe('a request that is refused', () => {
   it.each([
     ['another host', 'https://evil.example.org'],

@@ -58,15 +58,9 @@ async function open(options: ConnectTlsOptions, isSecure: boolean): Promise<net.
   try {
     const { socket } = await withDeadline(
       async (inner) => {
-        const target = await connector.current(inner);
-        const socket = await connector.open(
-          target,
-          { port, tls: isSecure ? (tls ?? {}) : undefined },
-          { signal: inner },
-        );
-        opened = { socket, target };
+        opened = await connector.openCurrent({ port, tls: isSecure ? (tls ?? {}) : undefined }, inner);
         // The deadline may have passed meanwhile, and then the socket is for no caller.
-        if (inner.aborted) socket.destroy();
+        if (inner.aborted) opened.socket.destroy();
         return opened;
       },
       {

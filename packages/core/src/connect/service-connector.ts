@@ -125,6 +125,19 @@ export class ServiceConnector {
     }
   }
 
+  /** Opens a socket to the current target, and another one if the Service came to point elsewhere meanwhile. */
+  async openCurrent(
+    wanted: SocketWanted,
+    signal: AbortSignal,
+  ): Promise<{ readonly socket: net.Socket; readonly target: Target }> {
+    for (;;) {
+      const target = await this.current(signal);
+      const socket = await this.open(target, wanted, { signal });
+      if (this.target === undefined || target.externalName === this.target.externalName) return { socket, target };
+      socket.destroy();
+    }
+  }
+
   /**
    * Makes an attempt, which may end with what `open` and `current` raise, again and again for as long as another one may help; in between
    * it waits until a server is there again.
@@ -180,9 +193,9 @@ export class ServiceConnector {
     }
   }
 
-  /** A connection broke: asks past every cache where the Service points. */
+  /** A connection broke: asks past every cache where the Service points. Whether the server is gone, the next connection shows. */
   suspect(): void {
-    this.#lost();
+    if (!this.#closing.signal.aborted) this.#look();
   }
 
   /** Ends what follows the Service, and every attempt. Sockets that were opened stay. Idempotent. */
@@ -212,6 +225,10 @@ export class ServiceConnector {
     if (this.#closing.signal.aborted) return;
     this.#serving = false;
     this.#follower.currentLost();
+    this.#look();
+  }
+
+  #look(): void {
     // Never rejects: a new target arrives by itself.
     this.#follower.refresh().catch(() => undefined);
   }
