@@ -1,12 +1,10 @@
-import { Document, isScalar, isSeq, Scalar, type ScalarTag, visit } from 'yaml';
-import { stringifyString } from 'yaml/util';
 import { ExternalNameError, InvalidArgumentError, isExternalNameError } from '../errors.ts';
 import { checkObject, checkText } from '../input.ts';
 import { either, listOf } from '../shape.ts';
 import type { KubernetesObject } from './kubernetes.ts';
 import { listItems } from './list-items.ts';
 import { readYaml, type YamlProblem } from './yaml-document.ts';
-import { isPlainText } from './yaml-values.ts';
+import { type JsonValue, writeYaml } from './yaml-writer.ts';
 
 /** A text is no YAML, or no object of Kubernetes. Code `ERR_EXTERNALNAME_MANIFEST_SYNTAX`. */
 export class ManifestSyntaxError extends ExternalNameError {
@@ -103,73 +101,8 @@ function isObject(value: unknown): value is KubernetesObject {
 
 function oneDocument(value: object): string {
   // Through JSON, so that fields set to undefined are absent, as they are for the API server.
-  const plain: unknown = JSON.parse(JSON.stringify(value, wholeCharacters));
-  const document = new Document(plain, {
-    version: '1.1',
-    aliasDuplicateObjects: false,
-    customTags: (tags) => [escapingText, ...tags.filter((tag) => typeof tag !== 'object' || !replaced.has(tag.tag))],
-  });
-  visit(document, {
-    Scalar(_, node) {
-      if (typeof node.value === 'string' && isAmbiguous(node.value)) node.type = Scalar.QUOTE_DOUBLE;
-    },
-    Seq(_, node) {
-      const texts = node.items.map((item) => (isScalar(item) ? String(item.value) : undefined));
-      if (!isSeq(node) || node.items.length === 0 || texts.includes(undefined)) return;
-      if (texts.join('", "').length > widestList || texts.some((text) => text?.includes('\n'))) return;
-      node.flow = true;
-      for (const item of node.items) {
-        if (isScalar(item) && typeof item.value === 'string') item.type = Scalar.QUOTE_DOUBLE;
-      }
-    },
-  });
-  return document.toString({
-    lineWidth: 0,
-    // A text in double quotes stays on its line: what breaks into lines there cannot be read.
-    doubleQuotedMinMultiLineLength: Number.MAX_SAFE_INTEGER,
-    flowCollectionPadding: false,
-    directives: false,
-  });
+  return writeYaml(JSON.parse(JSON.stringify(value, wholeCharacters)) as JsonValue);
 }
-
-const widestList = 70;
-
-const textTag = 'tag:yaml.org,2002:str';
-
-/** The writer leaves `<<` without quotes, as if it were a merge key. */
-const replaced: ReadonlySet<string> = new Set([textTag, 'tag:yaml.org,2002:merge']);
-
-/** As the writer has it, but for characters that only survive as escapes: it knows those of JSON only. */
-const escapingText: ScalarTag = {
-  identify: (value) => typeof value === 'string',
-  default: true,
-  tag: textTag,
-  resolve: (text: string) => text,
-  stringify(item, context, onComment, onChompKeep) {
-    const text = String(item.value);
-    if (needsEscapes.test(text)) return JSON.stringify(text).replace(escapedBeyondJson, escapeSequence);
-    return stringifyString(item as Scalar, { ...context, actualString: true }, onComment, onChompKeep);
-  },
-};
-
-function escapeSequence(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
-
-/** What YAML 1.1, YAML 1.2 and go-yaml do not all read as the same text. The writer knows YAML 1.1 only. */
-function isAmbiguous(text: string): boolean {
-  return (
-    !isPlainText(text) ||
-    /^(?:[-+.\d][-+.\d_:,eExXoObB]*|[-+]?0[obx][\da-f_]+|[-+]?\.(?:inf|nan)|=|<<)$/i.test(text) ||
-    needsEscapes.test(text) ||
-    /^\s|\s$/.test(text)
-  );
-}
-
-// Characters that YAML 1.1 refuses raw or breaks lines at, and others that readers take away: tabs, byte order marks.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
-const needsEscapes = /[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/;
-const escapedBeyondJson = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
 
 /** Goes through all keys and values that JSON is made of. */
 function wholeCharacters(key: string, value: unknown): unknown {
