@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // Packages see each other's sources, so that no build comes before a test.
-const conditions = ['@externalname/source', 'module', 'node', 'development|production'];
+const conditions = ['@externalname/source', 'node', 'development|production'];
 const sources = {
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['@externalname/source', 'node'] } },

@@ -11,6 +11,8 @@ import * as httpAgent from '../../packages/http/src/agent.ts';
 import * as httpRoot from '../../packages/http/src/index.ts';
 import * as kubernetes from '../../packages/kubernetes/src/index.ts';
 import * as pg from '../../packages/pg/src/index.ts';
+import * as prometheus from '../../packages/prometheus/src/index.ts';
+import * as telemetry from '../../packages/prometheus/src/opentelemetry.ts';
 import * as testing from '../../packages/testing/src/index.ts';
 
 /** How something public is called, with arguments that are right. Whatever takes options is given all that it has. */
@@ -980,6 +982,26 @@ const httpTable: Readonly<Record<string, Entry>> = {
   },
   httpRetry: 'constant',
 };
+class ScriptedRegistry {
+  registerMetric() {}
+  removeSingleMetric() {}
+  getSingleMetric() {}
+}
+const idlePool = {
+  status: () => ({ name: 'webscaler-db', serving: true, max: 10, waiting: 0, connections: [], readySessions: {} }),
+};
+const metricsOptions = {
+  pools: [idlePool],
+  register: new ScriptedRegistry(),
+  clusterDomain: 'cluster.local',
+} satisfies All<prometheus.MetricsOptions>;
+const telemetryOptions = {
+  pools: [idlePool],
+  meterProvider: undefined,
+  tracerProvider: undefined,
+  spans: true,
+  clusterDomain: 'cluster.local',
+} satisfies All<telemetry.TelemetryOptions>;
 
 /** What each package exports, and how it is called. */
 export const faces: Readonly<Record<string, Face>> = {
@@ -987,6 +1009,24 @@ export const faces: Readonly<Record<string, Face>> = {
   http: { exports: { ...httpRoot, ...httpAgent }, table: httpTable, beyond: {} },
   pg: { exports: ourOwn(pg), table: pgTable, beyond: pgBeyond },
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
+  prometheus: {
+    exports: { ...prometheus, ...telemetry },
+    table: {
+      collectMetrics: {
+        args: () => [metricsOptions],
+        run: (...args) => prometheus.collectMetrics(...(args as [])),
+        end: close,
+      },
+      collectTelemetry: {
+        args: () => [telemetryOptions],
+        run: (...args) => telemetry.collectTelemetry(...(args as [])),
+        end: close,
+      },
+      labelBounds: 'constant',
+      metrics: 'constant',
+    },
+    beyond: {},
+  },
   testing: { exports: testing, table: testingTable, beyond: testingBeyond },
 };
 

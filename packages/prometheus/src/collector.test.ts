@@ -1,0 +1,195 @@
+import { drillFinished, splitBrainSeen, targetRefused } from '@externalname/core/events';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Collection, collectMetrics } from './collector.ts';
+import { labelBounds, metrics } from './metrics.ts';
+import { type PoolStatusLike, pgChannels } from './payloads.ts';
+
+const status: PoolStatusLike = {
+  name: 'webscaler-db',
+  target: { externalName: 'primary-db.example.com', source: 'dns', stale: false },
+  candidate: undefined,
+  refusal: undefined,
+  serving: true,
+  servedMillisAgo: 1_000,
+  targetMillis: 60_000,
+  confirmedMillisAgo: 5_000,
+  max: 10,
+  waiting: 2,
+  connections: [
+    { role: 'primary', state: 'idle', count: 3 },
+    { role: 'primary', state: 'used', count: 4 },
+  ],
+  readySessions: { 'secondary-db.example.com': 1 },
+};
+
+let register: Registry;
+let collection: Collection;
+
+beforeEach(() => {
+  register = new Registry();
+  collection = collectMetrics({ register });
+});
+
+afterEach(() => collection.close());
+
+function pool(overrides: Partial<PoolStatusLike> = {}) {
+  return { status: () => ({ ...status, ...overrides }) };
+}
+
+async function valuesOf(name: string): Promise<Record<string, number>> {
+  const text = await register.metrics();
+  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`));
+  return Object.fromEntries(
+    lines.map((line) => [
+      line.slice(name.length, line.lastIndexOf(' ')),
+      Number(line.slice(line.lastIndexOf(' ') + 1)),
+    ]),
+  );
+}
+
+describe('gauges', () => {
+  it('are of the moment in which they are asked for, and go with their pool', async () => {
+    const remove = collection.add(pool());
+    expect(await valuesOf(metrics.target.name)).toEqual({
+      '{pool="webscaler-db",target="primary-db.example.com",source="dns"}': 1,
+    });
+    remove();
+    expect(await valuesOf(metrics.target.name)).toEqual({});
+  });
+
+  it('add up over pools of one name: counts are sums, times are the one that matters', async () => {
+    collection.add(pool());
+    collection.add(pool({ waiting: 5, confirmedMillisAgo: 90_000, targetMillis: 1_000, serving: false }));
+    collection.add(pool({ name: 'other-db', waiting: 1 }));
+    expect(await valuesOf(metrics.waiters.name)).toEqual({ '{pool="webscaler-db"}': 7, '{pool="other-db"}': 1 });
+    expect(await valuesOf(metrics.connections.name)).toMatchObject({
+      '{pool="webscaler-db",role="primary",state="idle"}': 6,
+      '{pool="webscaler-db",role="primary",state="used"}': 8,
+    });
+    expect(await valuesOf(metrics.instances.name)).toMatchObject({ '{pool="webscaler-db"}': 2 });
+    expect(await valuesOf(metrics.serving.name)).toMatchObject({ '{pool="webscaler-db"}': 1 });
+    const ages = await valuesOf(metrics.confirmed.name);
+    const now = Date.now() / 1_000;
+    expect(now - (ages['{pool="webscaler-db",source="dns"}'] ?? 0)).toBeCloseTo(90, 0);
+    const since = await valuesOf(metrics.targetSince.name);
+    expect(now - (since['{pool="webscaler-db",target="primary-db.example.com"}'] ?? 0)).toBeCloseTo(1, 0);
+  });
+
+  it('name the target that is not followed, and why', async () => {
+    const refused = { target: 'elsewhere.example.com', kind: 'policy' };
+    collection.add(pool({ refusal: refused }));
+    collection.add(pool({ candidate: { externalName: 'secondary-db.example.com' } }));
+    expect(await valuesOf(metrics.offTarget.name)).toEqual({
+      '{pool="webscaler-db",target="elsewhere.example.com",reason="policy"}': 1,
+      '{pool="webscaler-db",target="secondary-db.example.com",reason="trying"}': 1,
+    });
+  });
+
+  it('keep the certificate of a pool for as long as there is such a pool', async () => {
+    const remove = collection.add(pool());
+    const certificateExpiresAt = new Date('2027-01-01T00:00:00Z');
+    const connect = { name: 'webscaler-db', target: 'primary-db.example.com', durationMillis: 12 };
+    pgChannels.connected.publish(() => ({ ...connect, certificateExpiresAt }));
+    expect(Object.values(await valuesOf(metrics.certificateExpiry.name))).toEqual([1_798_761_600]);
+    remove();
+    expect(await valuesOf(metrics.certificateExpiry.name)).toEqual({});
+  });
+
+  it('say when a split brain was seen, and when a switch was rehearsed', async () => {
+    splitBrainSeen.publish(() => ({ name: 'webscaler-db', targets: ['a.example.com', 'b.example.com'] }));
+    drillFinished.publish(() => ({ name: 'webscaler-db', passed: true, at: new Date(1_000_000) }));
+    const [seen = 0] = Object.values(await valuesOf(metrics.splitBrain.name));
+    expect(Date.now() / 1_000 - seen).toBeLessThan(5);
+    expect(await valuesOf(metrics.drills.name)).toEqual({ '{service="webscaler-db",result="passed"}': 1_000 });
+  });
+});
+
+describe('what happens', () => {
+  it('is counted by what the channels tell', async () => {
+    const name = 'webscaler-db';
+    const [from, to] = ['primary-db.example.com', 'secondary-db.example.com'];
+    pgChannels.switched.publish(() => ({ name, from, to, source: 'dns', decisionMillis: 40 }));
+    pgChannels.drained.publish(() => ({ name, durationMillis: 250 }));
+    pgChannels.retried.publish(() => ({ name, kind: 'server-lost', outcome: 'not-executed' }));
+    pgChannels.operationEnded.publish(() => ({ name, operation: 'query', durationMillis: 2, attempts: 2 }));
+    pgChannels.serverProbed.publish(() => ({ name, alive: false }));
+    targetRefused.publish(() => ({ name, target: 'x', via: [], code: 'ERR_EXTERNALNAME_TARGET_REFUSED', allowed: [] }));
+    expect(await valuesOf('externalname_pool_switches_total')).toEqual({ '{pool="webscaler-db",source="dns"}': 1 });
+    expect(await valuesOf('externalname_pool_switch_duration_seconds_sum')).toEqual({
+      '{pool="webscaler-db",phase="decide"}': 0.04,
+      '{pool="webscaler-db",phase="drain"}': 0.25,
+    });
+    expect(await valuesOf('externalname_pool_retries_total')).toEqual({
+      '{pool="webscaler-db",reason="server-lost",outcome="not-executed"}': 1,
+    });
+    expect(await valuesOf('externalname_pool_retried_operations_total')).toEqual({
+      '{pool="webscaler-db",operation="query",result="ok"}': 1,
+    });
+    expect(await valuesOf('externalname_pool_liveness_probes_total')).toEqual({
+      '{pool="webscaler-db",result="silent"}': 1,
+    });
+    expect(await valuesOf('externalname_refusals_total')).toEqual({
+      '{pool="webscaler-db",check="target",reason="not-allowed"}': 1,
+    });
+  });
+
+  it('says of TLS why it failed, whichever address met it', async () => {
+    const expired = Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' });
+    const all = new Error('no address', { cause: new AggregateError([new Error('no route'), expired]) });
+    pgChannels.connected.publish(() => ({
+      name: 'webscaler-db',
+      target: 'primary-db.example.com',
+      durationMillis: 5,
+      error: all,
+      kind: 'identity',
+    }));
+    expect(await valuesOf('externalname_refusals_total')).toEqual({
+      '{pool="webscaler-db",check="tls",reason="expired"}': 1,
+    });
+  });
+});
+
+describe('labels', () => {
+  it('are bounded: what comes beyond the bound is counted as other', async () => {
+    for (let index = 0; index < labelBounds.pool.most + 50; index++) {
+      pgChannels.serverProbed.publish(() => ({ name: `pool-${index}`, alive: true }));
+    }
+    const values = await valuesOf('externalname_pool_liveness_probes_total');
+    expect(Object.keys(values)).toHaveLength(labelBounds.pool.most + 1);
+    expect(values['{pool="other",result="alive"}']).toBe(50);
+  });
+
+  it('of every row have a bound', () => {
+    for (const row of Object.values(metrics)) for (const label of row.labels) expect(labelBounds).toHaveProperty(label);
+  });
+});
+
+describe('names', () => {
+  it('follow the conventions of Prometheus', () => {
+    for (const { name, kind, unit, help } of Object.values(metrics)) {
+      expect(name).toMatch(/^externalname_[a-z_]+$/);
+      expect(name.endsWith('_total')).toBe(kind === 'counter');
+      if (unit === 's') expect(name).toMatch(/_seconds$/);
+      if (unit === 'dateTimeFromNow') expect(name).toMatch(/_timestamp_seconds$/);
+      expect(help).not.toMatch(/\.$/);
+    }
+  });
+});
+
+describe('collectMetrics()', () => {
+  it('says what to do if the registry has these metrics already', () => {
+    expect(() => collectMetrics({ register })).toThrow(
+      expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', message: expect.stringContaining('add()') }),
+    );
+  });
+
+  it('leaves nothing behind when it is closed', async () => {
+    collection.close();
+    pgChannels.serverProbed.publish(() => ({ name: 'webscaler-db', alive: true }));
+    expect(await register.metrics()).toBe('\n');
+    expect(pgChannels.serverProbed.hasSubscribers).toBe(false);
+    collection.close();
+    collection = collectMetrics({ register });
+  });
+});

@@ -1,0 +1,91 @@
+import { InvalidArgumentError } from '@externalname/core';
+import { anObjectWith, aText, checkOptions, listOf, optional } from '@externalname/core/internal';
+import { Counter, Gauge, register as globalRegister, Histogram, type Registry } from 'prom-client';
+import { type MetricRow, metrics } from './metrics.ts';
+import { Observer } from './observer.ts';
+import type { PoolLike } from './payloads.ts';
+
+/** See {@link collectMetrics}. */
+export interface MetricsOptions {
+  /** The pools whose gauges are read. More of them by {@link Collection.add}. @defaultValue none */
+  pools?: readonly PoolLike[] | undefined;
+  /** Where the metrics are registered. @defaultValue the default registry of `prom-client` */
+  register?: Registry | undefined;
+  /** Names within it are hops of the kind `service`, all others are targets. @defaultValue `cluster.local` */
+  clusterDomain?: string | undefined;
+}
+
+/** What collects, until it is closed. */
+export interface Collection extends Disposable {
+  /**
+   * Reads the gauges of another pool from now on. Returns the function that ends it: call it when the pool ends.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what has no `status()`
+   */
+  add(pool: PoolLike): () => void;
+  /** Ends all subscriptions and takes the metrics out of the registry. Idempotent. */
+  close(): void;
+}
+
+/**
+ * Collects the metrics of all pools of this process for Prometheus. Counters and histograms come from diagnostics channels, whichever
+ * pool tells; gauges come from `status()` of the pools that are given. To be called once for a registry.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used, and for a registry that has these
+ * metrics already
+ *
+ * @example
+ * ```ts
+ * import { collectMetrics } from '@externalname/prometheus';
+ * import { register } from 'prom-client';
+ *
+ * collectMetrics({ pools: [pool] });
+ * app.get('/metrics', async (_, reply) => reply.type(register.contentType).send(await register.metrics()));
+ * ```
+ */
+export function collectMetrics(options: MetricsOptions = {}): Collection {
+  checkOptions(options, {
+    pools: optional(listOf(anObjectWith('status'))),
+    register: optional(anObjectWith('registerMetric', 'removeSingleMetric', 'getSingleMetric')),
+    clusterDomain: optional(aText),
+  });
+  const { pools = [], register = globalRegister, clusterDomain = 'cluster.local' } = options;
+  for (const { name } of rows) {
+    if (register.getSingleMetric(name) === undefined) continue;
+    throw new InvalidArgumentError(
+      'register',
+      `has a metric ${name} already: call collectMetrics once for a registry, and add() further pools`,
+    );
+  }
+  const counters = new Map<MetricRow, Counter>();
+  const histograms = new Map<MetricRow, Histogram>();
+  const observer = new Observer(
+    {
+      count: (row, labels) => counters.get(row)?.inc(labels),
+      record: (row, labels, seconds) => histograms.get(row)?.observe(labels, seconds),
+    },
+    { pools, clusterDomain },
+  );
+  for (const row of rows) {
+    const { name, help, labels, kind, buckets = [] } = row;
+    const settings = { name, help, labelNames: [...labels], registers: [register] };
+    if (kind === 'counter') counters.set(row, new Counter(settings));
+    else if (kind === 'histogram') histograms.set(row, new Histogram({ ...settings, buckets: [...buckets] }));
+    else {
+      const gauge: Gauge = new Gauge({
+        ...settings,
+        collect() {
+          gauge.reset();
+          for (const reading of observer.readings(row)) gauge.set(reading.labels, reading.value);
+        },
+      });
+    }
+  }
+  const close = () => {
+    observer.close();
+    for (const { name } of rows) register.removeSingleMetric(name);
+  };
+  return { add: (pool) => observer.add(pool), close, [Symbol.dispose]: close };
+}
+
+const rows: readonly MetricRow[] = Object.values(metrics);

@@ -1,0 +1,3 @@
+export { type Collection, collectMetrics, type MetricsOptions } from './collector.ts';
+export { labelBounds, type MetricRow, metrics } from './metrics.ts';
+export type { PoolLike, PoolStatusLike } from './payloads.ts';

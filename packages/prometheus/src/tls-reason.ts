@@ -1,0 +1,36 @@
+/** Why TLS failed, in one of seven words: an error of a pool may have one cause for each address that was tried. */
+export function tlsReason(error: unknown): string {
+  for (const each of chainOf(error)) {
+    const { code, message = '' } = each as { code?: unknown; message?: string };
+    const reason = typeof code === 'string' ? byCode.get(code) : undefined;
+    if (reason !== undefined) return reason;
+    if (/does not support SSL|SSL connections/i.test(message)) return 'no-tls';
+  }
+  return 'other';
+}
+
+function* chainOf(error: unknown, depth = 0): Generator<Error> {
+  if (!(error instanceof Error) || depth > 4) return;
+  // The innermost knows best.
+  yield* chainOf(error.cause, depth + 1);
+  if (error instanceof AggregateError) for (const each of error.errors) yield* chainOf(each, depth + 1);
+  yield error;
+}
+
+// Node.js documentation, "X509 certificate error codes".
+const byCode: ReadonlyMap<string, string> = new Map([
+  ['ERR_EXTERNALNAME_TLS_IDENTITY', 'name'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'name'],
+  ['CERT_HAS_EXPIRED', 'expired'],
+  ['CERT_NOT_YET_VALID', 'not-yet-valid'],
+  ['CERT_REVOKED', 'revoked'],
+  ...[
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'CERT_UNTRUSTED',
+    'CERT_SIGNATURE_FAILURE',
+  ].map((code) => [code, 'untrusted'] as const),
+]);
