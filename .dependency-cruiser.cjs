@@ -30,7 +30,7 @@ const rooms = {
 };
 
 // What a package is imported by: the files of src/ that its `exports` name, apart from those for the siblings.
-const faces = ['index', 'connect', 'dns', 'events', 'manifests', 'names', 'targets', 'validation', 'agent'];
+const faces = ['index', 'connect', 'dns', 'events', 'manifests', 'names', 'targets', 'validation', 'agent', 'opentelemetry'];
 const internalFaces = ['internal', 'internal-testing', 'internal-yaml'];
 
 // The files beside the rooms that every room may import. They import nothing but each other.
@@ -352,7 +352,8 @@ module.exports = {
       severity: 'error',
       // Tests use the tools of the workspace, which the root's package.json declares.
       from: { pathNot: test },
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+      // An optional peer counts as both: it also stands in `peerDependenciesMeta`.
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
     },
     {
       name: 'resolvable',

@@ -304,6 +304,7 @@ export function dashboard(): object {
   };
 }
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Grafana
 const datasource = { type: 'prometheus', uid: '${datasource}' };
 
 function panelJson({ title, row, queries, kind = 'timeseries', unit }: Panel, id: number, gridPos: object): object {

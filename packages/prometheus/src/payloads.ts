@@ -70,8 +70,8 @@ export interface StepPayload extends OfPool {
 type ConnectPayload = Ended & { readonly target: string; readonly certificateExpiresAt?: Date };
 
 /**
- * The channels of `@externalname/pg`, by name: this package sits beside that one and imports nothing of it. That the payloads are
- * those of pg is checked by `test/monitoring`.
+ * The channels of `@externalname/pg`, by name: this package sits beside that one and imports nothing of it. `test/monitoring` checks
+ * on real servers that these are the payloads of pg.
  */
 export const pgChannels = {
   switched: new EventChannel<SwitchPayload>('externalname:pg:switch'),

@@ -1,0 +1,38 @@
+import type { Pool } from '@externalname/pg';
+import { collectMetrics } from '@externalname/prometheus';
+import fastify, { type FastifyInstance } from 'fastify';
+import { Registry } from 'prom-client';
+
+/** A service over one pool: `/work` uses it, and the other three are for those who run it. */
+export function createService(pool: Pool): FastifyInstance {
+  const app = fastify();
+  const register = new Registry();
+  const metrics = collectMetrics({ pools: [pool], register });
+  app.addHook('onClose', () => metrics.close());
+
+  app.get('/work', async () => {
+    const { rows } = await pool.query<{ address: string }>('select host(inet_server_addr()) as address');
+    return rows[0];
+  });
+
+  // The process runs. Not that the database does: a pod that is restarted in an outage helps nobody.
+  app.get('/healthz', () => ({ status: 'alive' }));
+
+  // A verified connection to an allowed target in the wanted role has answered within the last second.
+  app.get('/readyz', async (_request, reply) => {
+    try {
+      await pool.ready({ signal: AbortSignal.timeout(readyTimeoutMillis) });
+    } catch (error) {
+      return reply.code(503).send({ ready: false, reason: error instanceof Error ? error.message : String(error) });
+    }
+    const { target, serving, waiting } = pool.status();
+    if (target === undefined || !serving) return reply.code(503).send({ ready: false, reason: 'no server serves' });
+    return { ready: true, target: target.externalName, waiting };
+  });
+
+  app.get('/metrics', async (_request, reply) => reply.type(register.contentType).send(await register.metrics()));
+  return app;
+}
+
+// Less than the timeoutSeconds of the probe.
+const readyTimeoutMillis = 800;
