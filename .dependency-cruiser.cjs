@@ -30,7 +30,18 @@ const rooms = {
 };
 
 // What a package is imported by: the files of src/ that its `exports` name, apart from those for the siblings.
-const faces = ['index', 'connect', 'dns', 'events', 'manifests', 'names', 'targets', 'validation', 'agent', 'opentelemetry'];
+const faces = [
+  'index',
+  'connect',
+  'dns',
+  'events',
+  'manifests',
+  'names',
+  'targets',
+  'validation',
+  'agent',
+  'opentelemetry',
+];
 const internalFaces = ['internal', 'internal-testing', 'internal-yaml'];
 
 // The files beside the rooms that every room may import. They import nothing but each other.
