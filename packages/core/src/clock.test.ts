@@ -54,7 +54,7 @@ describe.each(Object.entries(harnesses))('a timer of %s', (_, make) => {
     expect(calls).toBe(0);
   });
 
-  it('begins its whole delay anew when it is restarted', async () => {
+  it('begins its whole delay again when it is restarted', async () => {
     const timer = set(100);
     await harness.advance(90);
     timer.restart();

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from './errors.ts';
  * (`allowedTargets: 'any'`) decides nothing. Properties that are not enumerable are kept, because `pg.Pool` hides its
  * password that way.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where that is not an object
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if that is not an object
  */
 export function ownOptions<T extends object>(options: T, argument = 'options'): T {
   checkObject(argument, options);

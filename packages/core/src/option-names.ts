@@ -2,7 +2,7 @@ import { InvalidArgumentError } from './errors.ts';
 import { printable } from './input.ts';
 
 /**
- * Refuses options that are set and that nobody reads, with the one that was probably meant.
+ * Refuses unknown options that are set, and suggests the one that was probably meant.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the first name that is not in `known`
  */

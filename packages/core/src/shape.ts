@@ -13,10 +13,10 @@ import {
 } from './input.ts';
 import { checkNames } from './option-names.ts';
 
-/** Throws an InvalidArgumentError with the argument's path where a value is not of its kind. */
+/** Throws an InvalidArgumentError with the argument's path if a value is not of the kind. */
 export type Shape = (argument: string, value: unknown) => void;
 
-/** The kinds of values that options and arguments are made of, to be put together. */
+/** The kinds of values that make up options and arguments. They can be combined. */
 export const aText: Shape = checkText;
 export const aBoolean: Shape = checkBoolean;
 export const aFunction: Shape = checkFunction;
@@ -43,7 +43,7 @@ export const listOf =
   (shape: Shape): Shape =>
   (argument, value) => {
     checkList(argument, value);
-    // By index, as forEach passes over holes.
+    // By index, because forEach skips holes.
     for (let index = 0; index < value.length; index++) shape(`${argument}[${index}]`, value[index]);
   };
 
@@ -54,7 +54,7 @@ export const recordOf =
     for (const [name, each] of Object.entries(value)) shape(`${argument}.${name}`, each);
   };
 
-/** One of several kinds. What fits none is refused in the words of the last. */
+/** One of several kinds. If none fits, the error is the last one's. */
 export const either =
   (first: Shape, ...others: readonly Shape[]): Shape =>
   (argument, value) => {
@@ -78,7 +78,7 @@ export const oneOf =
     throw new InvalidArgumentError(argument, `must be one of ${known}, got ${describeValue(value)}`);
   };
 
-/** An object with these properties. What else it has is its own affair. */
+/** An object with these properties. It may have others. */
 export const objectOf =
   (properties: Readonly<Record<string, Shape>>): Shape =>
   (argument, value) => {
@@ -88,10 +88,10 @@ export const objectOf =
     }
   };
 
-/** The kind of every option. One that is new in the type and missing here is an error of types. */
+/** The kind of every option. The compiler reports an option that is in the type and missing here. */
 export type Shapes<Options> = { readonly [Name in keyof Options]-?: Shape };
 
-/** Options within options: as {@link objectOf}, and no other name may be set. */
+/** Options within options: like {@link objectOf}, but other names are refused. */
 export const optionsOf =
   <Options extends object>(properties: Shapes<Options>): Shape =>
   (argument, value) => {
@@ -113,7 +113,7 @@ export function checkOptions<Options extends object>(
   checkNames(options, properties);
 }
 
-/** As {@link checkOptions}, for what may have more to it: a context, a resolver. */
+/** Like {@link checkOptions}, for objects that may have other properties: a context, a resolver. */
 export function checkProperties(options: object, properties: Readonly<Record<string, Shape>>, argument: string): void {
   checkObject(argument, options);
   for (const [name, shape] of Object.entries(properties)) {

@@ -2,17 +2,17 @@ import { isIP, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /**
- * An IP address. IPv4 inside IPv6 (`::ffff:10.0.0.1`) is of family 4, because that is where the kernel connects to; Go's `net.IP` agrees.
+ * An IP address. IPv4 inside IPv6 (`::ffff:10.0.0.1`) has family 4, because the kernel connects to the IPv4 address; Go's `net.IP` agrees.
  *
- * `ipaddr.js` compares addresses and writes IPv6. What it reads is decided here: its parser also takes `127.1`, `0x7f000001` and octal
- * numbers, and takes the IPv4-compatible `::1.2.3.4` for the IPv4-mapped `::ffff:1.2.3.4`.
+ * `ipaddr.js` compares addresses and writes IPv6. This room decides what is an address, because the parser of `ipaddr.js` also accepts
+ * `127.1`, `0x7f000001` and octal numbers, and reads the IPv4-compatible `::1.2.3.4` as the IPv4-mapped `::ffff:1.2.3.4`.
  */
 export interface Address {
   readonly family: 4 | 6;
   readonly value: ipaddr.IPv4 | ipaddr.IPv6;
   /** Dotted decimal, or RFC 5952. */
   readonly canonical: string;
-  /** The spelling is one that Kubernetes calls non-standard: leading zeros, or IPv4 inside IPv6. */
+  /** Set if Kubernetes calls the spelling non-standard: leading zeros, or IPv4 inside IPv6. */
   readonly nonStandard?: 'leading-zeros' | 'mapped';
 }
 
@@ -23,14 +23,14 @@ export interface Network {
   readonly bits: number;
 }
 
-/** Reads an address as Node.js does before it connects: no leading zeros. A zone (`fe80::1%eth0`) is left out. */
+/** Reads an address as Node.js does before it connects: leading zeros are refused, and a zone (`fe80::1%eth0`) is dropped. */
 export function parseAddress(text: string): Address | undefined {
   return isIP(text) === 0 ? undefined : parseApiAddress(text.replace(/%.*$/, ''));
 }
 
 /**
- * Reads an address as the API server does, which takes leading zeros for decimal (`ParseIPSloppy` of `k8s.io/utils/net`).
- * No port, no zone, no brackets.
+ * Reads an address as the API server does, which reads numbers with leading zeros as decimal (`ParseIPSloppy` of
+ * `k8s.io/utils/net`). Ports, zones and brackets are refused.
  */
 export function parseApiAddress(text: string): Address | undefined {
   if (text.length > 300) return undefined;
@@ -48,7 +48,7 @@ export function parseApiAddress(text: string): Address | undefined {
   return { family: 6, value, canonical, ...(inner?.zeros ? { nonStandard: 'leading-zeros' as const } : {}) };
 }
 
-/** Reads `address/length` as the API server does. `hostBits`: some are set behind the prefix, as in `10.1.2.3/8`. */
+/** Reads `address/length` as the API server does. `hostBits` says whether bits are set after the prefix, as in `10.1.2.3/8`. */
 export function parseApiNetwork(text: string): (Network & { readonly hostBits: boolean }) | undefined {
   const slash = text.indexOf('/');
   if (slash < 0) return undefined;
@@ -56,7 +56,7 @@ export function parseApiNetwork(text: string): (Network & { readonly hostBits: b
   const digits = text.slice(slash + 1);
   if (!address || !/^\d{1,9}$/.test(digits)) return undefined;
   const bytes = address.value.toByteArray();
-  // IPv4 written inside IPv6 is counted in 128 bits.
+  // For IPv4 inside IPv6, the prefix counts 128 bits.
   const offset = address.family === 4 && text.slice(0, slash).includes(':') ? 96 : 0;
   if (Number(digits) > bytes.length * 8 + offset) return undefined;
   const bits = Math.max(0, Number(digits) - offset);
@@ -71,9 +71,9 @@ export function contains({ address: { value }, bits }: Network, address: Address
 
 /**
  * Reads an IPv4 address as the C library (`inet_aton`) and URL parsers do: one to four numbers, each decimal, octal (`010`)
- * or hexadecimal (`0x7f`), the last one filling what is left. `127.1`, `2130706433` and `0x7f000001` are 127.0.0.1.
+ * or hexadecimal (`0x7f`), and the last one fills the remaining bytes. `127.1`, `2130706433` and `0x7f000001` are 127.0.0.1.
  *
- * Source: POSIX `inet_addr`, WHATWG URL "ipv4 parser". `ipaddr.js` reads all of it but `0x` alone, which is 0.
+ * Source: POSIX `inet_addr`, WHATWG URL "ipv4 parser". `ipaddr.js` reads all of it except a lone `0x`, which is 0.
  */
 export function parseLooseIpv4(text: string): Address | undefined {
   if (text.length > 300) return undefined;
@@ -81,7 +81,7 @@ export function parseLooseIpv4(text: string): Address | undefined {
   return ipaddr.IPv4.isValid(numbers) ? ipv4(ipaddr.IPv4.parse(numbers).octets) : undefined;
 }
 
-/** Whether the last label of a host name is a number, so that some parser reads an IPv4 address. No top-level domain is one (RFC 1123 section 2.1). */
+/** Whether the last label of a host name is a number, so that some parsers read it as an IPv4 address. No top-level domain is a number (RFC 1123 section 2.1). */
 export function endsInNumber(name: string): boolean {
   return /(?:^|\.)(?:\d+|0x[\da-f]*)$/i.test(name);
 }

@@ -2,7 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { lazily } from '../lazy.ts';
 import { type Address, contains, type Network, parseAddress, parseApiNetwork } from './address.ts';
 
-/** What an address is reserved for, if the server of a Service cannot be there. */
+/** The purpose of an address at which the server of a Service cannot be. */
 export type SpecialPurpose =
   | 'metadata'
   | 'unspecified'
@@ -17,18 +17,18 @@ export interface SpecialRange extends Network {
   readonly purpose: SpecialPurpose;
 }
 
-/** The range that decides what an address is for. Behind NAT64 (64:ff9b::/96, RFC 6052) the IPv4 address decides. */
+/** The range that decides the purpose of an address. Behind NAT64 (64:ff9b::/96, RFC 6052) the IPv4 address decides. */
 export function specialRange(address: Address): SpecialRange | undefined {
   const behind = behindTranslator(address);
   return specialRanges(address)[0] ?? (behind && specialRanges(behind)[0]);
 }
 
-/** Every special range that holds the address itself, the one that decides first. */
+/** Every special range that contains the address itself, the deciding one first. */
 export function specialRanges(address: Address): readonly SpecialRange[] {
   return table().filter((range) => contains(range, address));
 }
 
-/** Whether the text is an address at which a machine reaches itself only. */
+/** Whether the text is an address at which a machine reaches only itself. */
 export function isLoopback(text: string): boolean {
   const address = parseAddress(text);
   return address !== undefined && specialRanges(address).some(({ purpose }) => purpose === 'loopback');
@@ -41,7 +41,7 @@ export function behindTranslator(address: Address): Address | undefined {
   return { family: 4, value, canonical: value.toString() };
 }
 
-/** The purposes as a sentence names them. */
+/** The purposes, as a sentence names them. */
 export const purposeNames: Readonly<Record<SpecialPurpose, string>> = {
   metadata: 'the metadata service of a cloud',
   unspecified: 'an unspecified address',
@@ -54,11 +54,11 @@ export const purposeNames: Readonly<Record<SpecialPurpose, string>> = {
 
 const nat64 = lazily(() => network('64:ff9b::/96'));
 
-// Own, and not `range()` of ipaddr.js: that knows neither metadata addresses nor IPv4-compatible ones, calls all of 240.0.0.0/4 and the
-// documentation networks reserved, and may change with a release, while this list decides where connections may go.
+// Our own table, because this list decides where connections may go. `range()` of ipaddr.js knows neither metadata addresses nor
+// IPv4-compatible ones, calls all of 240.0.0.0/4 and the documentation networks reserved, and may change with a release.
 //
-// Sources: the IANA registries of special-purpose addresses (RFC 6890), and the documentation of the clouds. Ranges of those registries
-// that are missing here are used in private networks (RFC 1918, 100.64.0.0/10, fc00::/7, 240.0.0.0/4) or by tests (192.0.2.0/24, 2001:db8::/32).
+// Sources: the IANA registries of special-purpose addresses (RFC 6890), and the documentation of the clouds. The ranges of those
+// registries that are missing here are used in private networks (RFC 1918, 100.64.0.0/10, fc00::/7, 240.0.0.0/4) or by tests (192.0.2.0/24, 2001:db8::/32).
 const table = lazily((): readonly SpecialRange[] => [
   ...ranges(
     'metadata',

@@ -9,10 +9,10 @@ import { ServiceConnector } from './service-connector.ts';
 import { recordOutcome } from './socket-failure.ts';
 
 /**
- * Opens a TCP socket to the host that an ExternalName Service points to, for any protocol. Nothing is verified but the policy: use
- * {@link connectTls} unless the protocol begins in the clear and turns to TLS by itself.
+ * Opens a TCP socket to the host that an ExternalName Service points to, for any protocol. It checks only the policy, not the server's
+ * identity: use {@link connectTls} unless the protocol begins in plain text and starts TLS by itself.
  *
- * While the socket is open, the Service is followed; see `onSwitch`.
+ * While the socket is open, it follows the Service; see `onSwitch`.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`:
  * before any I/O
@@ -30,12 +30,12 @@ export async function connect(options: ConnectOptions): Promise<net.Socket> {
 
 /**
  * Opens a TLS socket to the host that an ExternalName Service points to, for any protocol: MQTT, Redis, AMQP, SMTP. The server has proved
- * by its certificate to be that host, which is also the name in SNI.
+ * by its certificate that it is that host, which is also the name in SNI.
  *
- * While the socket is open, the Service is followed; see `onSwitch`.
+ * While the socket is open, it follows the Service; see `onSwitch`.
  *
- * @throws as {@link connect}, and TlsIdentityError `ERR_EXTERNALNAME_TLS_IDENTITY` for a certificate for another name; for one that is
- * not trusted, an error with the code of OpenSSL (`CERT_HAS_EXPIRED`, `DEPTH_ZERO_SELF_SIGNED_CERT`, ...)
+ * @throws as {@link connect}, and TlsIdentityError `ERR_EXTERNALNAME_TLS_IDENTITY` for a certificate for another name; for an
+ * untrusted certificate, an error with the code of OpenSSL (`CERT_HAS_EXPIRED`, `DEPTH_ZERO_SELF_SIGNED_CERT`, ...)
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ async function open(options: ConnectTlsOptions, isSecure: boolean): Promise<net.
     const { socket } = await withDeadline(
       async (inner) => {
         opened = await connector.openCurrent({ port, tls: isSecure ? (tls ?? {}) : undefined }, inner);
-        // The deadline may have passed meanwhile, and then the socket is for no caller.
+        // If the deadline has passed in the meantime, no caller will use the socket.
         if (inner.aborted) opened.socket.destroy();
         return opened;
       },

@@ -10,7 +10,7 @@ import type { Endpoint } from '../targets/index.ts';
 export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(where);
-    // Between the connection and whatever takes it over, an error must not bring the process down.
+    // Until the caller listens for errors, an error must not end the process.
     socket.on('error', () => {});
     const abort = () => {
       socket.destroy();
@@ -32,7 +32,7 @@ export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<ne
 }
 
 /**
- * How an endpoint is called in messages.
+ * Names an endpoint in messages.
  *
  * @internal
  */
@@ -41,7 +41,7 @@ export function describeEndpoint(endpoint: Endpoint): string {
 }
 
 /**
- * As in a URL.
+ * Writes address and port as in a URL.
  *
  * @internal
  */

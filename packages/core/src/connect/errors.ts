@@ -1,6 +1,6 @@
 import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '../errors.ts';
 
-/** A connection attempt got no answer in time; another one may. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
+/** A connection attempt got no answer in time. A retry may succeed. Code `ERR_EXTERNALNAME_CONNECT_TIMEOUT`. */
 export class ConnectTimeoutError extends ExternalNameError {
   /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
@@ -15,8 +15,8 @@ export class ConnectTimeoutError extends ExternalNameError {
 }
 
 /**
- * No server that may be used was found in time. Nothing of the caller's was sent, or the server said that it did not happen; `cause`
- * is the last failure. Code `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`.
+ * No usable server was found in time. Nothing was sent for the caller, or the server said that the work did not happen. `cause` is the
+ * last failure. Code `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`.
  */
 export class FailoverTimeoutError extends ExternalNameError {
   /** It did not happen, so doing it again is safe. */
@@ -42,7 +42,7 @@ export class FailoverTimeoutError extends ExternalNameError {
 
 /** The connection was closed because its Service points elsewhere now, or its address has left the target's name. Code `ERR_EXTERNALNAME_TARGET_RETIRED`. */
 export class TargetRetiredError extends ExternalNameError {
-  /** What is known of the work that was cut. */
+  /** Whether the interrupted work was done. */
   override readonly outcome: Outcome;
   /** The host that the connection led to. */
   readonly target: string;

@@ -1,14 +1,14 @@
 import { EventChannel } from '../events/index.ts';
 
-/** What connects through a Service goes to another target from now on. Channel `externalname:connect:switch`. */
+/** Connections through a Service go to another target from now on. Channel `externalname:connect:switch`. */
 export interface ServiceSwitchEvent {
   /** The Service, as it was given. */
   readonly name: string;
-  /** The host until now. */
+  /** The previous host. */
   readonly from: string;
-  /** The host from now on. */
+  /** The new host. */
   readonly to: string;
-  /** How it was learned: `dns`, `kubernetes`, `static`. */
+  /** The kind of source that reported it: `dns`, `kubernetes`, `static`. */
   readonly source: string;
 }
 
@@ -18,14 +18,14 @@ export interface TargetNotFollowedEvent {
   readonly name: string;
   /** The target that is not followed. */
   readonly target: string;
-  /** The target that connections lead to meanwhile. */
+  /** The target that connections go to in the meantime. */
   readonly stays: string | undefined;
   /** Why it is not followed. */
   readonly error: unknown;
 }
 
-/** Told of each switch of what connects through a Service: sockets, dispatchers, agents. Pools of PostgreSQL have a channel of their own. */
+/** Publishes each switch of sockets, dispatchers and agents that connect through a Service. PostgreSQL pools have their own channel. */
 export const serviceSwitched = new EventChannel<ServiceSwitchEvent>('externalname:connect:switch');
 
-/** Told if a target is not followed, or not yet. */
+/** Publishes each target that is not followed, or not yet. */
 export const targetNotFollowed = new EventChannel<TargetNotFollowedEvent>('externalname:connect:target-refused');

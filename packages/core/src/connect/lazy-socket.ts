@@ -5,10 +5,11 @@ import { connect, connectTls } from './connect.ts';
 import { type ConnectOptions, type ConnectTlsOptions, checkConnectOptions, serviceSettings } from './options.ts';
 
 /**
- * A stream that is there at once and connected later: for drivers whose `stream` option is a function that must return one (mysql2). What
- * is written meanwhile is sent when the socket is there. Emits `connect`, or `error` with what {@link connect} raises.
+ * Returns a stream at once and connects it later, for drivers whose `stream` option is a function that must return one (mysql2). What
+ * is written in the meantime is sent when the socket is connected. The stream emits `connect`, or `error` with what {@link connect}
+ * throws.
  *
- * `tls: false` is for protocols that begin in the clear and turn to TLS by themselves.
+ * `tls: false` is for protocols that begin in plain text and start TLS by themselves.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
  *
@@ -29,11 +30,11 @@ export function lazySocket(options: LazySocketOptions): LazySocket {
 
 /** Options of {@link lazySocket}. */
 export interface LazySocketOptions extends ConnectOptions {
-  /** TLS options; `false` for a socket in the clear. @defaultValue verified TLS */
+  /** TLS options; `false` for a plain socket. @defaultValue verified TLS */
   tls?: ConnectTlsOptions['tls'] | false;
 }
 
-/** What {@link lazySocket} returns: a Duplex with what drivers ask of a socket. What is set before it is connected holds afterwards. */
+/** What {@link lazySocket} returns: a Duplex with the socket methods that drivers call. Settings made before it is connected apply afterwards. */
 export interface LazySocket extends Duplex {
   /** As of `net.Socket`. */
   setNoDelay(noDelay?: boolean): this;
@@ -56,7 +57,7 @@ class Lazy extends Duplex implements LazySocket {
   constructor(open: (signal: AbortSignal) => Promise<net.Socket>) {
     super({ allowHalfOpen: true });
     this.#open = open;
-    // In a turn of its own, when the fields are there and the driver listens.
+    // In a later turn, when the fields are initialized and the driver listens.
     setImmediate(() => this.#begin());
   }
 

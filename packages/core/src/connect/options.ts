@@ -18,30 +18,30 @@ import {
 } from '../shape.ts';
 import type { Target, TargetSource } from '../targets/index.ts';
 
-/** Which Service, and what it may lead to: what everything that connects through one takes. */
+/** The Service and the hosts that it may point to: options of everything that connects through a Service. */
 export interface ServiceOptions {
   /** The ExternalName Service: `webscaler-manual`, `webscaler-manual.default`, or a longer form of the same. */
   service: string;
   /**
-   * The hosts that the Service may lead to: exact names, or `*.` and a domain for exactly one label before it. `'any'` trusts
-   * whoever can edit the Service.
-   * @defaultValue the comma-separated list in `EXTERNALNAME_ALLOWED_TARGETS`; without one, nothing is connected
+   * The hosts that the Service may point to: exact names, or `*.` and a domain for exactly one label before it. `'any'` trusts
+   * everyone who can edit the Service.
+   * @defaultValue the comma-separated list in `EXTERNALNAME_ALLOWED_TARGETS`; without an allow-list, connecting fails
    */
   allowedTargets?: readonly string[] | 'any' | undefined;
   /**
-   * The networks that the hosts' addresses must be in, as CIDR blocks; `'any'` lifts every check of addresses.
-   * @defaultValue every network but loopback, link-local, metadata and the like
+   * The networks that the hosts' addresses must be in, as CIDR blocks; `'any'` turns off every check of addresses.
+   * @defaultValue every network except loopback, link-local, metadata and other special addresses
    */
   allowedNetworks?: readonly string[] | 'any' | undefined;
   /** Namespace of the Service if its name does not say it. @defaultValue that of the pod, else `default` */
   namespace?: string | undefined;
   /** The cluster's DNS domain. @defaultValue found in resolv.conf, else `cluster.local` */
   clusterDomain?: string | undefined;
-  /** How it is learned where the Service points. Yours to close. @defaultValue DNS */
+  /** The source that tells where the Service points. You close it. @defaultValue DNS */
   source?: TargetSource | undefined;
-  /** Settings of the DNS resolver, or a resolver of yours, which stays yours to close. @defaultValue resolv.conf */
+  /** Settings of the DNS resolver, or your own resolver, which you close. @defaultValue resolv.conf */
   dns?: DnsResolverOptions | Resolver | undefined;
-  /** Longest time for a target to give a connection, over all its addresses, TLS included. Milliseconds. @defaultValue 5000 */
+  /** Longest time for one attempt to connect to a target, over all its addresses, TLS included. Milliseconds. @defaultValue 5000 */
   attemptTimeoutMillis?: number | undefined;
 }
 
@@ -52,22 +52,22 @@ export interface ConnectOptions extends ServiceOptions, WaitOptions {
   /** Longest time until the socket is there, DNS included. Milliseconds. @defaultValue 10000 */
   timeoutMillis?: number | undefined;
   /**
-   * What becomes of the socket when the Service comes to point elsewhere, and a server answers there. `'close'` destroys it with a
-   * `TargetRetiredError`, so that a driver that reconnects comes to the new server. `'keep'` leaves it. A function is called with
-   * the new target, and ends the socket in its own way. @defaultValue `'close'`
+   * What happens to the socket when the Service points to another host, and a server answers there. `'close'` destroys it with a
+   * `TargetRetiredError`, so that a driver that reconnects reaches the new server. `'keep'` leaves it open. A function is called
+   * with the new target, and ends the socket in its own way. @defaultValue `'close'`
    */
   onSwitch?: 'close' | 'keep' | ((target: Target) => void) | undefined;
 }
 
 /** Options of {@link connectTls}. */
 export interface ConnectTlsOptions extends ConnectOptions {
-  /** The authorities that are trusted, a certificate of the client, versions and ciphers. */
+  /** Trusted authorities, the client's certificate, versions and ciphers. */
   tls?: ServiceTlsOptions | undefined;
 }
 
 /**
- * What of `tls.connect`'s options may be chosen. Whom the certificate must name is not among them: that is the host that the Service
- * points to.
+ * The options of `tls.connect` that you may set. You cannot set the name that the certificate must have: it is the host that the
+ * Service points to.
  */
 export type ServiceTlsOptions = Pick<ConnectionOptions, (typeof tlsOptionNames)[number]>;
 
@@ -87,7 +87,7 @@ const tlsOptionNames = [
 ] as const;
 
 /**
- * What the rest works with: checked and complete.
+ * The options, checked and complete.
  *
  * @internal
  */
@@ -104,7 +104,7 @@ export interface ServiceSettings {
 }
 
 /**
- * Checks the options that all share. Makes no request.
+ * Checks the shared options. Makes no request.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
  *
@@ -130,7 +130,7 @@ export function serviceSettings(given: ServiceOptions, environment: NodeJS.Proce
 /**
  * The allow-list of the environment.
  *
- * @throws InvalidArgumentError if the variable is there and empty: a template that was filled with nothing would turn the protection off
+ * @throws InvalidArgumentError if the variable is set but empty: a template without a value would otherwise turn the protection off
  *
  * @internal
  */
@@ -145,7 +145,7 @@ export function allowedTargetsFrom(environment: NodeJS.ProcessEnv): readonly str
   if (entries.length > 0) return entries;
   throw new InvalidArgumentError(
     'EXTERNALNAME_ALLOWED_TARGETS',
-    'is set but names no host: list the hosts that the Service may lead to, or unset it',
+    'is set but names no host: list the hosts that the Service may point to, or unset it',
   );
 }
 
@@ -165,7 +165,7 @@ export function checkConnectOptions(options: ConnectTlsOptions): void {
 }
 
 /**
- * @throws InvalidArgumentError for an option that would weaken the check of the server, or that nothing reads
+ * @throws InvalidArgumentError for an option that would weaken the check of the server, or that is not supported
  *
  * @internal
  */

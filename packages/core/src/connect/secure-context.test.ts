@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 describe('the secure context of connections', () => {
-  it('is one where their options are the same, in another object too', () => {
+  it('is one if their options are the same, in another object too', () => {
     const shared = new SharedSecureContext();
     const context = shared.of({ ca, minVersion: 'TLSv1.3' });
     expect(context).toBeDefined();
@@ -36,7 +36,7 @@ describe('the secure context of connections', () => {
     expect(other).not.toBe(context);
   });
 
-  it('is another one where the same object has changed, as by a rotation', () => {
+  it('is another one if the same object has changed, as by a rotation', () => {
     const shared = new SharedSecureContext();
     const authorities = [ca];
     const options: { ca: string | string[] } = { ca: authorities };
@@ -57,7 +57,7 @@ describe('the secure context of connections', () => {
     expect(shared.of(withKey(Buffer.from(certificate.key)))).not.toBe(context);
   });
 
-  it('is left to the options where they bring one, and where none can be made of them', () => {
+  it('is left to the options if they bring one, and if none can be made of them', () => {
     const shared = new SharedSecureContext();
     expect(shared.of({ secureContext: {} })).toBeUndefined();
     expect(shared.of({ cert: 'no certificate' })).toBeUndefined();

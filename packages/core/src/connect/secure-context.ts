@@ -1,18 +1,18 @@
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 
 /**
- * Makes one secure context for all connections with the same TLS options. `tls.connect` makes one for each, and reads the
- * certificates of the authorities anew: a fifth of what a connection costs this process.
+ * Makes one secure context for all connections with the same TLS options. `tls.connect` makes one for each connection, and reads
+ * the certificates of the authorities again, which is a fifth of what a connection costs this process.
  *
- * Options are the same where every property is, and every entry of those that are lists. So a certificate that is replaced, in
- * the same object too, is used from the next connection on, as with `pg`.
+ * Options are the same if every property is the same, and every entry of each list. So a certificate that is replaced, even in
+ * the same object, is used from the next connection on, as with `pg`.
  *
  * @internal
  */
 export class SharedSecureContext {
   #last: { readonly facts: ReadonlyMap<string, readonly unknown[]>; readonly context: SecureContext } | undefined;
 
-  /** `undefined` where the options have one of their own, or none can be made of them: `tls.connect` then says why. */
+  /** `undefined` if the options bring their own context, or are invalid: then `tls.connect` says why. */
   of(options: SecureContextOptions & { secureContext?: unknown }): SecureContext | undefined {
     if (options.secureContext !== undefined) return undefined;
     const facts = factsOf(options);
@@ -27,7 +27,7 @@ export class SharedSecureContext {
   }
 }
 
-// A private key is hidden, and counts all the same.
+// A hidden (non-enumerable) private key counts, too.
 function factsOf(options: object): ReadonlyMap<string, readonly unknown[]> {
   return new Map(
     Object.getOwnPropertyNames(options).map((name) => {

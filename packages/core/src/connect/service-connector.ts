@@ -18,26 +18,26 @@ import { isCertificateFailure, recordOutcome, socketFailure } from './socket-fai
 import { TargetFollower } from './target-follower.ts';
 
 /**
- * A socket to open: to which port, and whether the server must prove itself.
+ * A socket to open: its port, and whether it uses TLS.
  *
  * @internal
  */
 export interface SocketWanted {
   readonly port: number;
-  /** `undefined` for a socket in the clear. */
+  /** `undefined` for a plain socket. */
   readonly tls: ServiceTlsOptions | undefined;
 }
 
 /**
- * Told, outside every call, that sockets go to another target from now on.
+ * Called, outside every other call, when sockets go to another target from now on.
  *
  * @internal
  */
 export type SwitchListener = (target: Target, previous: Target) => void;
 
 /**
- * Opens verified sockets to wherever a Service points, and follows where that is. A new target is tried first, with one connection,
- * while the current one goes on serving; see {@link TargetFollower}.
+ * Opens verified sockets to the host that a Service points to, and follows the Service. A new target is tried first, with one
+ * connection, while the current one keeps serving; see {@link TargetFollower}.
  *
  * @internal
  */
@@ -50,7 +50,7 @@ export class ServiceConnector {
   readonly #secureContext = new SharedSecureContext();
   readonly #closing = new AbortController();
   readonly #onSwitch: SwitchListener;
-  /** What was opened last: how a new target is tried. */
+  /** The last request. A new target is tried with the same settings. */
   #wanted: SocketWanted | undefined;
   #serving = true;
   #everServed = false;
@@ -105,11 +105,11 @@ export class ServiceConnector {
   }
 
   /**
-   * Opens a socket to the target: its addresses are asked for, held against the policy, and raced, with the TLS handshake, in which the
-   * server proves the target's name, as part of the race.
+   * Opens a socket to the target: looks up its addresses, checks them against the policy, and races them. The TLS handshake, in which
+   * the server proves the target's name, is part of the race.
    *
-   * @throws ResolutionError, the policy's errors, or NoEndpointError with one entry an address. The error of the only address is raised
-   * as it is, and so is one that all addresses have in common.
+   * @throws ResolutionError, the policy's errors, or NoEndpointError with one entry for each address. If there is only one address, or
+   * if all certificates were refused, it throws the first address's own error.
    */
   async open(target: Target, wanted: SocketWanted, { signal }: WaitOptions = {}): Promise<net.Socket> {
     this.#wanted = wanted;
@@ -125,7 +125,7 @@ export class ServiceConnector {
     }
   }
 
-  /** Opens a socket to the current target, and another one if the Service came to point elsewhere meanwhile. */
+  /** Opens a socket to the current target. If the Service points elsewhere by then, it tries again with the new target. */
   async openCurrent(
     wanted: SocketWanted,
     signal: AbortSignal,
@@ -139,10 +139,10 @@ export class ServiceConnector {
   }
 
   /**
-   * Makes an attempt, which may end with what `open` and `current` raise, again and again for as long as another one may help; in between
-   * it waits until a server is there again.
+   * Retries an attempt, which may throw what `open` and `current` throw, for as long as a retry may help. Between attempts it waits
+   * until a server is there again.
    *
-   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` when the time is up; 0 makes one attempt, and raises its error
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT` when the time is up. With 0 it makes one attempt, and throws its error
    */
   async persist<T>(
     attempt: (signal: AbortSignal) => Promise<T>,
@@ -169,7 +169,7 @@ export class ServiceConnector {
     });
   }
 
-  // After what `open` or `current` raised.
+  // Whether a retry may help after an error of `open` or `current`.
   #isWorthAnother(error: unknown): boolean {
     if (this.#closing.signal.aborted || (isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_CLOSED'))
       return false;
@@ -179,8 +179,8 @@ export class ServiceConnector {
     return error instanceof ResolutionError && error.failure === 'unavailable';
   }
 
-  // Resolves when a socket to the current target could be opened again, or sockets go to another one. However many wait, one attempt is
-  // made at a time; it ends with the last of them.
+  // Resolves when a socket to the current target could be opened again, or sockets go to another one. One attempt runs at a time,
+  // however many callers wait. It ends when the last of them stops waiting.
   async #recovered(signal: AbortSignal): Promise<void> {
     this.#closing.signal.throwIfAborted();
     this.#recovery ??= this.#beginRecovery();
@@ -193,7 +193,7 @@ export class ServiceConnector {
     }
   }
 
-  /** A connection broke: asks past every cache where the Service points. Whether the server is gone, the next connection shows. */
+  /** Call it when a connection broke: it asks where the Service points, past every cache. Only the next connection shows whether the server is gone. */
   suspect(): void {
     if (!this.#closing.signal.aborted) this.#look();
   }
@@ -264,7 +264,7 @@ export class ServiceConnector {
           this.#served();
           return;
         } catch (error) {
-          // Those who wait meet the same, and tell their callers.
+          // Waiting callers meet the same error, and report it.
           if (!this.#isWorthAnother(error)) return;
           this.#lost();
         }
@@ -326,7 +326,7 @@ export class ServiceConnector {
         rejectUnauthorized: true,
         socket: raw,
       });
-      // Between the handshake and whatever takes it over, an error must not bring the process down.
+      // Until the caller listens for errors, an error must not end the process.
       socket.on('error', () => {});
       const settle = () => {
         signal.removeEventListener('abort', abort);
@@ -351,14 +351,14 @@ export class ServiceConnector {
   }
 }
 
-/** Those who wait for a target to serve again. */
+/** One wait for a target to serve again, shared by all callers. */
 interface Recovery {
   waiting: number;
   readonly over: Promise<void>;
   readonly end: () => void;
 }
 
-// A certificate that has expired has done so at each address: the reader wants to know that, and not how many addresses there are.
+// An expired certificate is expired at each address: the reader wants to know that, not how many addresses there are.
 function commonFailure(error: unknown): unknown {
   if (!(error instanceof NoEndpointError)) return error;
   const [first, ...others] = error.failures.map((failure) => failure.error);

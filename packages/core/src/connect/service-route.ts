@@ -23,28 +23,28 @@ import {
 } from '../targets/index.ts';
 
 /**
- * Which Service, and what it may lead to.
+ * The Service and the hosts that it may point to.
  *
  * @internal
  */
 export interface ServiceRouteSettings {
-  /** The Service, as it was written. Either this or `host`. */
+  /** The Service as it was written. Either this or `host` is set. */
   readonly service: string | undefined;
-  /** A host that names the Service, or one of the allow-list. */
+  /** A host: the name of a Service, or a host on the allow-list. */
   readonly host: string | undefined;
-  /** The port to dial, if the one who asks for endpoints names none. */
+  /** The port to dial if the caller of `endpoints` gives none. */
   readonly port?: number | undefined;
   readonly allowedTargets: readonly string[] | 'any' | undefined;
   readonly allowedNetworks: readonly string[] | 'any' | undefined;
   readonly namespace: string | undefined;
   readonly clusterDomain: string | undefined;
-  /** How it is learned where the Service points; its owner closes it. */
+  /** The source that tells where the Service points. Its owner closes it. */
   readonly source: TargetSource | undefined;
   readonly dns: DnsResolverOptions | Resolver | undefined;
 }
 
 /**
- * The way from the name of a Service to sockets: source, policy, addresses and race, put together.
+ * The way from the name of a Service to sockets: source, policy, addresses and race.
  *
  * @internal
  */
@@ -64,17 +64,17 @@ export interface ServiceRoute {
     attempt: (endpoint: Endpoint, signal: AbortSignal) => Promise<net.Socket>,
     signal: AbortSignal,
   ): Promise<{ endpoint: Endpoint; socket: net.Socket }>;
-  /** Told of each address that did or did not do, for the balancer's memory. */
+  /** Tells the balancer whether an address worked. */
   report(endpoint: Endpoint, failed: boolean): void;
-  /** Tells of addresses that have left a name. Returns the function that ends it. */
+  /** Reports addresses that have left a name. Returns the function that ends the watch. */
   watchAddresses(name: string, user: AddressUser): () => void;
-  /** Ends its part in what it shares with others; what was given to it stays open. */
+  /** Releases the shared resolver and source. A source or resolver that was passed in stays open. */
   close(): Promise<void>;
 }
 
 /**
- * Puts together resolver, source, policy and balancer for one Service. Does no I/O but to read resolv.conf and the service account's
- * namespace. Resolver and source are shared with all of this process that have the same `dns`; policy and balancer are its own.
+ * Puts together resolver, source, policy and balancer for one Service. Its only I/O is to read resolv.conf and the service account's
+ * namespace. All routes of this process with the same `dns` share resolver and source. Each has its own policy and balancer.
  *
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` if there is no allow-list
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry or a name that cannot be read
@@ -123,14 +123,14 @@ export function serviceRoute(
   };
 }
 
-// The target was learned from the Service, and only its own name was asked for here. A reader of the error wants both.
+// Only the target's own name was looked up here, but a reader of the error also wants the names that led to it.
 function withWholeChain(error: unknown, target: Target): unknown {
   if (!(error instanceof ResolutionError) || target.via.length === 0) return error;
   const { failure, hostname, chain, detail, cause } = error;
   return new ResolutionError(failure, hostname, { via: target.via, chain, detail, cause });
 }
 
-// The resolver knows its options by their own names.
+// The resolver's errors name its options without the prefix `dns.`.
 function sharedDns(
   dns: DnsResolverOptions | Resolver | undefined,
   dependencies: { clock: Clock; random: Random },
@@ -154,7 +154,7 @@ function dnsSource(
   return dns.follow({ ...followedName(settings, policy, context), clusterDomain: context.clusterDomain });
 }
 
-// A host that stands on the allow-list itself is a host; any other is the name of a Service.
+// A host on the allow-list is a plain host. Any other is the name of a Service.
 function followedName(
   settings: ServiceRouteSettings,
   policy: TargetPolicy,

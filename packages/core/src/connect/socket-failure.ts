@@ -3,7 +3,7 @@ import { isExternalNameError, type Outcome } from '../errors.ts';
 import type { CandidateFailure } from './target-follower.ts';
 
 /**
- * Writes down what is known of the work, on an error of anybody's. What was written down first stays, as it was nearer to the socket.
+ * Records on any error whether the work was done. The first record stays, because it was made nearest to the socket.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ export function recordOutcome(error: unknown, outcome: Outcome): void {
 }
 
 /**
- * What it says of a target that no socket to it could be opened.
+ * Says what the failure to open a socket means for the target.
  *
  * @internal
  */
@@ -31,7 +31,7 @@ export function socketFailure(error: unknown): CandidateFailure {
 }
 
 /**
- * Whether it is the server's certificate that was not accepted.
+ * Whether the server's certificate was refused.
  *
  * @internal
  */

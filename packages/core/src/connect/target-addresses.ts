@@ -3,14 +3,14 @@ import type { Endpoint, Target } from '../targets/index.ts';
 import type { ServiceRoute } from './service-route.ts';
 
 /**
- * What {@link TargetAddresses} asks and tells.
+ * What {@link TargetAddresses} asks its owner, and tells it.
  *
  * @internal
  */
 export interface AddressHost {
-  /** Where its connections lead, `undefined` and earlier targets among them. */
+  /** The endpoints of its connections. They may include `undefined` and endpoints of earlier targets. */
   endpoints(): Iterable<Endpoint | undefined>;
-  /** Told of addresses that have left the current target's name while connections lead there; again with each answer. */
+  /** Called with addresses that have left the current target's name while connections lead there, after each DNS answer. */
   left(to: LeftAddresses): void;
 }
 
@@ -27,7 +27,7 @@ export interface LeftAddresses {
 }
 
 /**
- * Follows which addresses the current target has, for the connections that lead there.
+ * Watches the addresses of the current target for the connections that lead there.
  *
  * @internal
  */
@@ -41,7 +41,7 @@ export class TargetAddresses {
     this.#host = host;
   }
 
-  /** This is the current target from now on. */
+  /** Makes this the current target. */
   follow(target: Target): void {
     this.close();
     const { externalName } = target;

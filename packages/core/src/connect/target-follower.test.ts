@@ -179,7 +179,7 @@ describe('a follower', () => {
     expect(moves.at(-1)).toBe('primary-db.example.com -> secondary-db.example.com');
   });
 
-  it('asks again where a source has left a question without an answer', async () => {
+  it('asks again if a source has left a question without an answer', async () => {
     const { clock, follower, state, start, moves, source } = setUp();
     await start();
     const answer = source.current;

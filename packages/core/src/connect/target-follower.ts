@@ -5,51 +5,51 @@ import { ClosedError, DeadlineError } from '../errors.ts';
 import type { Target, TargetPolicy, TargetSource } from '../targets/index.ts';
 
 /**
- * What a failed attempt says of the target that was tried.
+ * What a failed attempt says about the target.
  *
  * @internal
  */
 export interface CandidateFailure {
-  /** Failures of the same kind are told once. */
+  /** Failures of the same kind are reported once. */
   readonly kind: string;
   /**
-   * - `unfit`: the host is no better than one that has failed (no such host, a certificate for another name, refused credentials).
-   * - `not-ready`: the host proved its name, and cannot serve yet.
+   * - `unfit`: the host is as useless as one that has failed (no such host, a certificate for another name, refused credentials).
+   * - `not-ready`: the host proved its name, but cannot serve yet.
    * - `no-answer`: anything else.
    */
   readonly verdict: 'unfit' | 'not-ready' | 'no-answer';
-  /** Whether it takes people to put it right: then it is tried ever more seldom. */
+  /** Whether people must fix it: then the pauses between attempts grow. */
   readonly isLasting: boolean;
 }
 
 /**
- * What the follower asks of its host, a pool. It moves, and tells, outside every call that is made to it: what the pool does about a
- * move must not come in the middle of what it was doing when it said that its server was lost.
+ * What the follower asks of its host, for example a pool. The follower calls the host outside every call that the host makes to it,
+ * because the pool's reaction to a move must not interrupt what the pool was doing when it reported that its server was lost.
  *
  * @internal
  */
 export interface FollowerHost {
   /**
-   * Makes a connection to a target that the pool may move to, and keeps it for the move. Rejects with why it cannot
-   * be made. Called for one target at a time; the signal fires when that target is no longer the one to move to.
+   * Makes a connection to a target that the pool may move to, and keeps it for the move. Rejects with the reason if that fails.
+   * It is called for one target at a time. The signal fires when that target is no longer the candidate.
    */
   vet(target: Target, signal: AbortSignal): Promise<void>;
   /** Says what an error of `vet` means. */
   judge(error: unknown): CandidateFailure;
-  /** Moves the pool to a target: from now on only connections to it are handed out. `decisionMillis` since the source named it. */
+  /** Moves the pool to a target: from now on it hands out only connections to that target. The source named it `decisionMillis` ago. */
   move(target: Target, previous: Target | undefined, decisionMillis: number): void;
-  /** Whether the current target serves: a connection to it was made or used, and none has failed since. */
+  /** Whether the current target serves: a connection to it was made or used, and no connection has failed since. */
   currentServes(): boolean;
   /**
-   * Told when the source can confirm a target that nothing speaks against yet: the one where the pool is, or one that it begins to
-   * try. What was refused before is not where the Service points any more.
+   * Called when the source confirms a target that has not been refused: the pool's current target, or one that it begins to try. The
+   * Service no longer points to a target that was refused before.
    */
   accepted?(target: Target): void;
-  /** Told when a target is not followed, or not yet, and why. */
+  /** Called when a target is not followed, or not yet, with the reason. */
   refused(target: Target, error: unknown): void;
-  /** Told what the source answered when it was asked past its caches. */
+  /** Called with the source's answer when it was asked past its caches. */
   looked?(answer: { readonly target: string; readonly source: string } | { readonly error: unknown }): void;
-  /** Told when there is no candidate any more, and the pool has not moved to it. */
+  /** Called when the candidate was dropped, and the pool has not moved to it. */
   candidateDropped?(): void;
 }
 
@@ -61,22 +61,22 @@ export interface FollowerHost {
 export interface FollowerSettings {
   readonly source: TargetSource;
   readonly policy: Pick<TargetPolicy, 'checkTarget'>;
-  /** Pause between attempts to reach a target that could not be moved to yet, in milliseconds. */
+  /** Pause between attempts to reach a new target, in milliseconds. */
   readonly vetIntervalMillis: number;
 }
 
 /**
- * Follows where a Service points, and decides when the pool goes there.
+ * Follows where a Service points, and decides when the pool moves there.
  *
- * A new target that the policy allows is tried first, with one connection, while the current one goes on serving:
+ * A new target that the policy allows is tried first, with one connection, while the current one keeps serving:
  *
- * | what the attempt meets | what follows |
+ * | result of the attempt | what happens |
  * | --- | --- |
  * | a connection | the pool moves |
- * | a host that proved its name, with another role than asked for (a standby not promoted yet) | the pool moves and its callers wait there: what an old primary acknowledges after the switch may be lost. Unless the pool left that target itself a short while ago, as then a stale DNS answer is the likelier reason |
- * | no such host, a certificate for another name, refused credentials, no answer | the pool stays while its current target serves, says so, and tries again |
+ * | a host that proved its name, with another role than asked for (a standby not promoted yet) | the pool moves and its callers wait there, because writes that an old primary acknowledges after the switch may be lost. If the pool left that target a short while ago, it stays, because a stale DNS answer is more likely |
+ * | no such host, a certificate for another name, refused credentials, no answer | the pool stays while its current target serves, reports the failure, and tries again |
  *
- * While the current target does not serve, there is nothing to stay for: the pool moves at once.
+ * If the current target does not serve, the pool has no reason to stay and moves at once.
  *
  * @internal
  */
@@ -91,7 +91,7 @@ export class TargetFollower {
   #namedAt = 0;
   #first: Promise<Target> | undefined;
   #refreshing: Promise<void> | undefined;
-  /** Whether the source gave no answer when it was asked last. */
+  /** Whether the source did not answer the last question. */
   #unanswered = false;
   #unsubscribe: (() => void) | undefined;
   readonly #leftAt = new Map<string, number>();
@@ -105,30 +105,30 @@ export class TargetFollower {
   }
 
   /**
-   * Where the pool points now; `undefined` before the first answer. Stale if the source cannot confirm at this moment where the
-   * Service points: then a switch would not be seen.
+   * The pool's target; `undefined` before the first answer. It is stale if the source cannot confirm at this moment where the
+   * Service points: then a switch would go unnoticed.
    */
   get target(): Target | undefined {
     return this.#asKnown(this.#current);
   }
 
-  /** Since when the pool has pointed there, in `now()` milliseconds. */
+  /** When the pool moved to its target, in `now()` milliseconds. */
   get targetSince(): number | undefined {
     return this.#currentSince;
   }
 
-  /** How old the source's word is, in milliseconds. */
+  /** How long ago the source last confirmed the target, in milliseconds. */
   get confirmedMillisAgo(): number | undefined {
     return this.#settings.source.confirmedMillisAgo;
   }
 
-  /** A target that the source names and the pool has not moved to (yet). Stale as `target` is. */
+  /** A target that the source names and the pool has not moved to (yet). It is stale under the same condition as `target`. */
   get candidate(): Target | undefined {
     return this.#asKnown(this.#candidate?.target);
   }
 
   /**
-   * The current target; asks the source where none is known yet.
+   * The current target; asks the source if none is known yet.
    *
    * @throws what the source or the policy raises
    */
@@ -141,15 +141,15 @@ export class TargetFollower {
   }
 
   /**
-   * Asks the source's own authority where the Service points, past every cache. One question at a time, however many
-   * ask. Never rejects: while the source does not answer, the last good target stays.
+   * Asks the source where the Service points, past every cache. One question runs at a time, however many callers ask. It never
+   * rejects: while the source does not answer, the last good target stays.
    */
   refresh(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     const ask = (signal: AbortSignal) => inBackground(() => this.#settings.source.current({ fresh: true, signal }));
     this.#refreshing ??= withDeadline(ask, {
       signal: this.#closing.signal,
-      // The source may be the application's own. One that never answers must not be the last that is asked.
+      // The source may be the application's own. If it never answers, the next question must still be possible.
       timeoutMillis: refreshTimeoutMillis,
       onTimeout: () => new DeadlineError('asking where the Service points', refreshTimeoutMillis),
       clock: this.#clock,
@@ -172,12 +172,12 @@ export class TargetFollower {
     return this.#refreshing;
   }
 
-  /** The current target has stopped serving: a candidate that is being tried need not prove itself any more. */
+  /** Call it when the current target has stopped serving: a candidate then no longer needs to prove itself. */
   currentLost(): void {
     const candidate = this.#candidate;
     if (candidate === undefined) return;
     later(() => {
-      // In the meantime it may have been moved to, or dropped.
+      // In the meantime the pool may have moved to it, or dropped it.
       if (this.#closed || this.#candidate !== candidate) return;
       if (this.#lastFailure?.verdict === 'unfit') return;
       this.#dropCandidate();
@@ -185,7 +185,7 @@ export class TargetFollower {
     });
   }
 
-  /** Ends the subscription and whatever is under way. Idempotent. */
+  /** Ends the subscription and everything in progress. Idempotent. */
   close(): void {
     this.#closed = true;
     this.#closing.abort(new ClosedError('the pool'));
@@ -194,11 +194,11 @@ export class TargetFollower {
     this.#giveUpCandidate();
   }
 
-  /** What is held, with what the source says of it now. */
+  /** The given target, marked stale or fresh as the source now says. */
   #asKnown(held: Target | undefined): Target | undefined {
     const { source } = this.#settings;
     if (held === undefined) return undefined;
-    // One that says nothing by itself: what it said last, and whether it was asked in vain since.
+    // A source without `known` counts by its last answer, and by whether it has failed to answer since.
     if (!('known' in source)) return held.stale || !this.#unanswered ? held : { ...held, stale: true };
     const { known } = source;
     if (known === undefined) return held;
@@ -223,7 +223,7 @@ export class TargetFollower {
   #consider(target: Target): void {
     if (this.#closed || this.#current === undefined) return;
     if (target.externalName === this.#current.externalName) {
-      // Back where the pool is: whatever was to replace it is off.
+      // The Service points to the pool's target again, so the candidate is dropped.
       this.#current = target;
       this.#giveUpCandidate();
       if (!target.stale) later(() => this.#host.accepted?.(target));
@@ -264,11 +264,11 @@ export class TargetFollower {
           this.#moveTo(target);
           return;
         }
-        // Once for each kind of trouble, not once an attempt.
+        // Once for each kind of failure, not once for each attempt.
         if (reported !== failure.kind) this.#host.refused(target, error);
         reported = failure.kind;
-        // A name may come to exist any moment. A certificate or credentials are put right by people, and a server may
-        // lock out an account that is refused three times a second.
+        // A name may appear at any moment. People must fix a certificate or credentials, and a server may lock out an
+        // account that it refuses three times a second.
         pauseMillis = failure.isLasting
           ? Math.min(pauseMillis * 2, longestPauseMillis)
           : this.#settings.vetIntervalMillis;
@@ -320,14 +320,14 @@ export class TargetFollower {
   }
 }
 
-// When the call that caused it is over, and in no caller's context.
+// Runs after the call that caused it, and outside every caller's async context.
 function later(tell: () => void): void {
   inBackground(() => queueMicrotask(tell));
 }
 
 const longestPauseMillis = 15_000;
 
-// DNS caches in a row hold an answer for minutes at most; a switch back that is meant comes with a promoted server.
+// A chain of DNS caches holds an answer for minutes at most. An intended switch back comes with a promoted server.
 const rememberedMillis = 60_000;
 
 // Longer than any source of ours takes.

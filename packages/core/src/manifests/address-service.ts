@@ -13,24 +13,24 @@ import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link addressService}. */
 export interface AddressServiceOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
-  /** IPv4 and IPv6 addresses in their usual form; each alone, or with what is known of its state. */
+  /** IPv4 and IPv6 addresses in their usual form, each alone or with its state. */
   addresses: readonly (string | AddressEndpoint)[];
-  /** None: a headless Service without ports, which clients reach on any port. */
+  /** If there are none, the result is a headless Service without ports, which clients reach on any port. */
   ports?: readonly AddressPort[] | undefined;
   /**
-   * `true`: DNS answers with the addresses themselves, ports are not mapped. `false`: a cluster IP in front, ports are
-   * mapped by kube-proxy, and a change of addresses needs no DNS.
-   * @defaultValue false where there are ports
+   * `true`: DNS answers with the addresses themselves, and ports are not mapped. `false`: a cluster IP stands in front,
+   * kube-proxy maps the ports, and a change of addresses needs no change in DNS.
+   * @defaultValue false if there are ports
    */
   headless?: boolean | undefined;
 }
 
 /**
- * What works for addresses, where ExternalName does not: a Service without selector, and EndpointSlices with the addresses,
+ * Makes a Service without selector for addresses, which ExternalName cannot hold, and the EndpointSlices with the addresses:
  * IPv4 and IPv6 apart, at most 1000 in each. The slices are managed by `externalname`, so no controller of the cluster
- * changes them: whoever applies them keeps them up to date.
+ * changes them: you keep them up to date.
  *
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also where there is no address, or a text that is none.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also if there is no address, or an entry is not an address.
  *
  * Source: Kubernetes documentation, "Services without selectors", "EndpointSlices".
  */
@@ -51,7 +51,7 @@ export function addressService(options: AddressServiceOptions): (ServiceManifest
     const family = familyOf(endpoint.address);
     if (family !== undefined) return [{ ...endpoint, family }];
     const shown = JSON.stringify(endpoint.address.slice(0, 100));
-    problems.add(`addresses[${index}]`, `${shown} is no address: write 203.0.113.7 or 2001:db8::7, without port`);
+    problems.add(`addresses[${index}]`, `${shown} is not an address: write 203.0.113.7 or 2001:db8::7, without a port`);
     return [];
   });
   const objects = addressObjects({ metadata: metadata(options), ports, headless, endpoints });
@@ -68,13 +68,13 @@ export interface ServiceForOptions extends Omit<AddressServiceOptions, 'addresse
 }
 
 /**
- * Given names or addresses, returns what works for them:
+ * Makes the objects that work for the given names or addresses:
  * - one name: a Service of type ExternalName;
- * - several names: one such Service a name, called `<name>-1`, `<name>-2`, ... (an ExternalName holds one host only; the
+ * - several names: one such Service for each name, called `<name>-1`, `<name>-2`, ... (an ExternalName holds one host only; the
  *   SDK balances over several services);
  * - addresses: a Service without selector and its EndpointSlices, see {@link addressService}.
  *
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also where names and addresses are mixed, or there is none.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also if names and addresses are mixed, or there are none.
  */
 export function serviceFor(options: ServiceForOptions): (ServiceManifest | EndpointSliceManifest)[] {
   checkOptions(options, { ...nameShapes, ...checkShapes, targets: listOf(aText), ports: anything, headless: anything });
@@ -87,8 +87,11 @@ export function serviceFor(options: ServiceForOptions): (ServiceManifest | Endpo
   const problems = new OptionProblems();
   if (targets.length === 0) problems.add('targets', 'give at least one name or address');
   if (addresses.length > 0) {
-    const both = `${JSON.stringify(addresses[0])} is an address, others are names`;
-    problems.add('targets', `${both}: no Service holds both. Give the addresses a name in DNS, or make two Services`);
+    const both = `${JSON.stringify(addresses[0])} is an address and others are names`;
+    problems.add(
+      'targets',
+      `${both}, but a Service cannot hold both: give the addresses a name in DNS, or make two Services`,
+    );
   }
   if (problems.issues.length > 0) throw new ManifestInvalidError('Service', problems.issues);
   const services = targets.map(

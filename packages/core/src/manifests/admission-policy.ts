@@ -6,32 +6,32 @@ import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
 /** See {@link targetAdmissionPolicy}. */
 export interface TargetAdmissionPolicyOptions extends Omit<ManifestName, 'name' | 'namespace'> {
-  /** Name of policy and binding; both belong to the cluster, not to a namespace. */
+  /** Name of policy and binding. Both belong to the cluster, not to a namespace. */
   name: string;
   /** The namespace it applies to. */
   namespace: string;
-  /** The Service it applies to. Left out: every ExternalName Service of the namespace. */
+  /** The Service it applies to. If it is left out, the policy applies to every ExternalName Service of the namespace. */
   service?: string | undefined;
   /** Exact host names, or `*.` and a domain for exactly one label before it: the same patterns as the client's allow-list. */
   allowedTargets: readonly string[];
   /**
-   * Refuses other types and `externalIPs` for `service` as well: who can set those sends the traffic elsewhere without
+   * Refuses other types and `externalIPs` for `service` as well, because they can send the traffic elsewhere without
    * touching `externalName`.
-   * @defaultValue true where `service` is given; cannot be set without
+   * @defaultValue true if `service` is given; cannot be set without it
    */
   onlyExternalName?: boolean | undefined;
-  /** Lets an update pass that leaves `externalName` as it was, even where it is not allowed. @defaultValue true */
+  /** Lets an update pass that leaves `externalName` unchanged, even if it is not allowed. @defaultValue true */
   unchangedTargetsPass?: boolean | undefined;
   /** What the API server does to a refused request. @defaultValue `['Deny']` */
   validationActions?: readonly ('Deny' | 'Warn' | 'Audit')[] | undefined;
 }
 
 /**
- * ValidatingAdmissionPolicy and binding that pin the hosts which a Service, or all of a namespace, may point to. Works on
- * create, update and every kind of patch; without the binding nothing is enforced. An object that exists already is
- * looked at when it is written next.
+ * Makes a ValidatingAdmissionPolicy and its binding, which limit the hosts that a Service (or every Service of a namespace)
+ * may point to. The policy applies to create, update and every kind of patch. Without the binding, nothing is enforced. An
+ * existing object is checked when it is written next.
  *
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also for a pattern that is none, or an empty list.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also for an invalid pattern or an empty list.
  *
  * Source: Kubernetes documentation, "Validating Admission Policy" (`admissionregistration.k8s.io/v1`, since 1.30).
  */
@@ -53,7 +53,7 @@ export function targetAdmissionPolicy(
     problems.add('allowedTargets', 'an empty list would refuse every Service: name at least one host');
   }
   if (options.onlyExternalName === true && service === undefined) {
-    problems.add('onlyExternalName', 'only a policy for one service can refuse other types: name the service');
+    problems.add('onlyExternalName', 'only a policy for one Service can refuse other types: set service');
   }
   const patterns = allowedTargets.flatMap((text, index) => {
     return problems.attempt(`allowedTargets[${index}]`, () => parseTargetPattern(text, `allowedTargets[${index}]`));
@@ -96,7 +96,7 @@ export function targetAdmissionPolicy(
   return [policy, binding];
 }
 
-/** `kubernetes-types` leaves out what this type takes over from `RuleWithOperations`. */
+/** `kubernetes-types` leaves out the fields that this type inherits from `RuleWithOperations`. */
 type AdmissionRule = NonNullable<
   NonNullable<AdmissionPolicyManifest['spec']['matchConstraints']>['resourceRules']
 >[number] & { apiGroups: string[]; apiVersions: string[]; operations: string[]; resources: string[] };
@@ -109,7 +109,7 @@ const writesOfServices: AdmissionRule = {
   resources: ['services'],
 };
 
-/** The host as the client compares it: lower case, without the dot at its end. Empty where there is none. */
+/** The host as the client compares it: lower case, without the dot at its end. Empty if there is none. */
 const targetExpression = `!has(object.spec.externalName) ? '' :
   object.spec.externalName.endsWith('.') ?
   object.spec.externalName.substring(0, object.spec.externalName.size() - 1).lowerAscii() :
@@ -148,7 +148,7 @@ function validations(options: TargetAdmissionPolicyOptions, patterns: readonly T
   ];
 }
 
-/** The same meaning as `matchesTargetPattern`: whole names, and whole parents after exactly one label. */
+/** CEL for `matchesTargetPattern`: whole names, and whole parents after exactly one label. */
 function allowed(patterns: readonly TargetPattern[]): string[] {
   const names = (kind: TargetPattern['kind']) =>
     patterns.filter((pattern) => pattern.kind === kind).map(({ name }) => celString(name));

@@ -11,35 +11,35 @@ export interface ApplicationDeploymentOptions extends ManifestName, Pick<Builder
   image: string;
   /** How many pods, 0 or more. @defaultValue 2 */
   replicas?: number | undefined;
-  /** Hosts that the application may be led to; becomes `EXTERNALNAME_ALLOWED_TARGETS`. */
+  /** Hosts that the Service may point to. They become the variable `EXTERNALNAME_ALLOWED_TARGETS`. */
   allowedTargets?: readonly string[] | undefined;
-  /** Environment variables with plain values. Passwords belong into Secrets: see `envFromSecrets`. */
+  /** Environment variables with plain values. Passwords belong in Secrets: see `envFromSecrets`. */
   env?: Readonly<Record<string, string>> | undefined;
   /** Names of Secrets whose keys become environment variables. */
   envFromSecrets?: readonly string[] | undefined;
-  /** Needed where the application watches the Service through the API. @defaultValue the namespace's own, its token not mounted */
+  /** Needed if the application watches the Service through the API. @defaultValue the namespace's own, without its token mounted */
   serviceAccountName?: string | undefined;
-  /** How the resolver of its pods asks. @defaultValue that of {@link PodDnsOptions} */
+  /** Settings of the resolver in its pods. @defaultValue the defaults of {@link PodDnsOptions} */
   dns?: PodDnsOptions | undefined;
 }
 
 /** How the pod's resolver looks names up. */
 export interface PodDnsOptions {
   /**
-   * A name with fewer dots is tried with each search domain first, 0 to 15. kubelet's own 5 makes eight queries of
-   * `primary-db.example.com` before the one that counts; 2 leaves `webscaler-db` and `webscaler-db.default` to the
-   * search list, and asks for anything longer as it stands.
+   * A name with fewer dots is tried with each search domain first, 0 to 15. With kubelet's default of 5, the resolver sends
+   * eight queries for `primary-db.example.com` before the one that counts. With 2, `webscaler-db` and `webscaler-db.default`
+   * still use the search list, and any longer name is looked up as it is.
    * @defaultValue 2
    */
   ndots?: number | undefined;
-  /** Seconds before another server is asked, 1 to 30. @defaultValue 2 */
+  /** Seconds until the resolver asks another server, 1 to 30. @defaultValue 2 */
   timeoutSeconds?: number | undefined;
-  /** How often all servers are asked, 1 to 5. @defaultValue 3 */
+  /** How many times the resolver asks all servers, 1 to 5. @defaultValue 3 */
   attempts?: number | undefined;
 }
 
 /**
- * A Deployment for an application that uses the SDK, with DNS settings that make lookups cheap.
+ * Makes a Deployment for an application that uses the SDK, with DNS settings that make lookups cheap.
  *
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also for numbers out of range.
  *

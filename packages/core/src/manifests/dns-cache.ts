@@ -17,7 +17,7 @@ export interface DnsCacheOptions {
 export interface DnsCacheSettings {
   /** `ttl` of CoreDNS's `kubernetes` plugin, in seconds: what clients see on the CNAME. */
   readonly ttlSeconds: number;
-  /** How long the node's cache keeps answers of the cluster domain, in seconds; 0 where it keeps none. */
+  /** How long the node's cache keeps answers of the cluster domain, in seconds; 0 if it keeps none. */
   readonly nodeCacheSeconds: number;
   /** The longest that a switch takes with these settings, in seconds. */
   readonly worstCaseSeconds: number;
@@ -30,8 +30,8 @@ export interface DnsCacheSettings {
 }
 
 /**
- * Settings of CoreDNS and NodeLocal DNSCache that make a patched `externalName` visible within the time that is wanted,
- * with as much caching as that leaves room for.
+ * Returns settings of CoreDNS and NodeLocal DNSCache that make a patched `externalName` visible within the given time,
+ * with as much caching as that time allows.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a time out of range.
  *
@@ -48,11 +48,11 @@ export function dnsCacheSettings(options: DnsCacheOptions): DnsCacheSettings {
   const zone = parseHostName(options.clusterDomain ?? 'cluster.local', 'clusterDomain');
   const room = timeToSwitchSeconds - watchSeconds;
   const cached = nodeLocalDns && room >= shortestCached;
-  // Beyond 30 s nothing is won: outside names have their own TTL, and cluster names are answered from memory.
+  // More than 30 s gains nothing: outside names have their own TTL, and cluster names are answered from memory.
   const nodeCacheSeconds = cached ? Math.min(room, longestUseful) : 0;
   const ttlSeconds = Math.min(room, longestUseful);
-  // Whoever took an answer right before the patch, the node's cache or a client, keeps it until its TTL is over; a client
-  // that is answered from the node's cache is told what is left of it.
+  // A node's cache or a client that took an answer right before the patch keeps it until its TTL is over. A client that is
+  // answered from the node's cache gets only the rest of the TTL.
   const worstCaseSeconds = watchSeconds + ttlSeconds;
   return {
     ttlSeconds,
@@ -61,14 +61,14 @@ export function dnsCacheSettings(options: DnsCacheOptions): DnsCacheSettings {
     coreDns: coreDnsBlock(zone, ttlSeconds),
     ...(nodeLocalDns ? { nodeLocalDns: nodeLocalBlock(zone, nodeCacheSeconds, clusterDnsAddress) } : {}),
     explanation: [
-      `CoreDNS learns of a patch through its watch, normally within a second (${watchSeconds} s are counted).`,
-      `Its cache keeps no answer of ${zone} (disable success, disable denial): they come from memory anyway. The same is in kubeadm's Corefile since Kubernetes 1.32.`,
-      `Answers carry a TTL of ${ttlSeconds} s: that long clients with a cache of their own may keep them.`,
+      `CoreDNS learns of a patch through its watch, normally within a second (${watchSeconds} s is counted).`,
+      `Its cache does not keep answers of ${zone} (disable success, disable denial): they come from memory anyway. kubeadm's Corefile has the same since Kubernetes 1.32.`,
+      `Answers carry a TTL of ${ttlSeconds} s: clients with a cache of their own may keep them for that long.`,
       ...(nodeLocalDns
         ? [
             cached
-              ? `NodeLocal DNSCache keeps them for at most ${nodeCacheSeconds} s. A lookup right before the patch makes the next one on that node wait for so long.`
-              : `${room} s are less than the ${shortestCached} s that the cache plugin keeps an answer for at least, so NodeLocal DNSCache keeps no answer of ${zone}: each lookup goes to CoreDNS.`,
+              ? `NodeLocal DNSCache keeps them for at most ${nodeCacheSeconds} s. After a lookup right before the patch, that node answers with the old target for as long.`
+              : `The cache plugin keeps an answer for at least ${shortestCached} s, but only ${room} s are left, so NodeLocal DNSCache does not cache ${zone}: each lookup goes to CoreDNS.`,
           ]
         : []),
       `Negative answers are kept for ${Math.min(5, ttlSeconds)} s at most.`,
@@ -78,11 +78,11 @@ export function dnsCacheSettings(options: DnsCacheOptions): DnsCacheSettings {
   };
 }
 
-/** Counted for the watch of CoreDNS. */
+/** The time that is allowed for the watch of CoreDNS. */
 const watchSeconds = 1;
 const shortest = 2;
 
-/** The least TTL that the `cache` plugin gives an answer, unless told otherwise. */
+/** The smallest TTL that the `cache` plugin gives an answer by default. */
 const shortestCached = 5;
 const longestUseful = 30;
 

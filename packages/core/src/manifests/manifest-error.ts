@@ -2,7 +2,7 @@ import { ExternalNameError } from '../errors.ts';
 import { aText, either, listOf, oneOf, optional } from '../shape.ts';
 import { type Issue, type ValidationOptions, validate, validationRules } from '../validation/index.ts';
 
-/** A builder was given what makes no object that works. All problems at once, in `issues`. Code `ERR_EXTERNALNAME_MANIFEST_INVALID`. */
+/** The options of a builder do not make a working object. `issues` lists all problems at once. Code `ERR_EXTERNALNAME_MANIFEST_INVALID`. */
 export class ManifestInvalidError extends ExternalNameError {
   /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
@@ -11,12 +11,12 @@ export class ManifestInvalidError extends ExternalNameError {
 
   constructor(what: string, issues: readonly Issue[]) {
     const list = issues.map(({ path, message, hint }) => `${path}: ${message}. ${hint}`).join('\n');
-    super('ERR_EXTERNALNAME_MANIFEST_INVALID', `no ${what} can be made of this:\n${list}`);
+    super('ERR_EXTERNALNAME_MANIFEST_INVALID', `cannot make this ${what}:\n${list}`);
     this.issues = issues;
   }
 }
 
-/** What the builders check against, beside the rules of the API server. */
+/** What the builders check against, besides the rules of the API server. */
 export type BuilderChecks = Pick<ValidationOptions, 'kubernetesVersion' | 'allowedTargets' | 'clusterDomain'>;
 
 /** For the options of a builder that checks against more than the rules of the API server. */
@@ -47,7 +47,7 @@ export class OptionProblems {
     });
   }
 
-  /** What `parse` returns, or nothing and a problem where it throws. */
+  /** Returns what `parse` returns. If it throws, records the problem and returns an empty array. */
   attempt<T>(path: string, parse: () => T): T[] {
     try {
       return [parse()];
@@ -60,7 +60,7 @@ export class OptionProblems {
 }
 
 /**
- * Returns the manifests where the options are right, the API server takes each manifest and each can work.
+ * Returns the manifests if the options are valid, the API server would accept every manifest, and every manifest can work.
  *
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` with every problem of the options and every issue of
  * every manifest.
@@ -81,5 +81,5 @@ export function checked<Manifests extends object | readonly object[]>(
   return manifests;
 }
 
-/** What the API server takes and what can never work: a builder does not make it. */
+/** What the API server accepts although it can never work: a builder refuses it. */
 const hopeless = new Set(['ip-like', 'label-too-long', 'self-loop', 'target-not-allowed', 'in-cluster-partial']);

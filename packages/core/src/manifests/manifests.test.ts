@@ -100,7 +100,7 @@ describe('an ExternalName Service', () => {
     `${'a'.repeat(64)}.example.com`,
     'db.default.svc.cluster.local',
     'pg.data.svc',
-  ])('is refused where it could never work: %s', (externalName) => {
+  ])('is refused if it could never work: %s', (externalName) => {
     expect(() => externalNameService({ name: 'db', externalName })).toThrow(
       expect.objectContaining({ code: 'ERR_EXTERNALNAME_MANIFEST_INVALID' }),
     );
@@ -112,7 +112,7 @@ describe('an ExternalName Service', () => {
     );
   });
 
-  it('is refused where the target is not on the allow-list', () => {
+  it('is refused if the target is not on the allow-list', () => {
     const options = { name: 'db', externalName: 'evil.example.org', allowedTargets: ['*.example.com'] };
     expect(() => externalNameService(options)).toThrow(invalid('spec.externalName'));
   });
@@ -127,7 +127,7 @@ describe('an ExternalName Service', () => {
 describe('the body of a switch', () => {
   const externalName = 'secondary-db.example.com';
 
-  it('is the JSON Patch of the scenario where nothing guards it', () => {
+  it('is the JSON Patch of the scenario if nothing guards it', () => {
     expect(switchJsonPatch({ externalName })).toEqual([
       { op: 'replace', path: '/spec/externalName', value: externalName },
     ]);
@@ -273,7 +273,7 @@ describe('a Service for addresses', () => {
     });
   });
 
-  it('is headless where it has no ports', () => {
+  it('is headless if it has no ports', () => {
     expect(addressService({ name: 'db', addresses: ['203.0.113.7'] })[0]).toMatchObject({
       spec: { clusterIP: 'None' },
     });
@@ -417,7 +417,7 @@ describe('a migration to ExternalName', () => {
     });
   });
 
-  it('is refused where there is nothing to migrate', () => {
+  it('is refused if there is nothing to migrate', () => {
     const current = externalNameService({ name: 'db', externalName: 'db.example.com' });
     expect(() => migrateToExternalName(current, { externalName: 'x.example.com' })).toThrow(badArgument('current'));
     expect(() => migrateFromExternalName(clusterIP, { to: 'headless' })).toThrow(badArgument('current'));
@@ -551,13 +551,13 @@ describe('DNS settings for a wanted time to switch', () => {
     expect(settings.coreDns).toContain(`ttl ${settings.ttlSeconds}\n`);
   });
 
-  it('turn the cache of the node off where the time is shorter than it keeps anything', () => {
+  it('turn the cache of the node off if the time is shorter than it keeps anything', () => {
     expect(dnsCacheSettings({ timeToSwitchSeconds: 5 })).toMatchObject({ ttlSeconds: 4, nodeCacheSeconds: 0 });
     expect(dnsCacheSettings({ timeToSwitchSeconds: 5 }).nodeLocalDns).not.toContain('cache');
     expect(dnsCacheSettings({ timeToSwitchSeconds: 10 }).nodeLocalDns).toContain('success 9984 9');
   });
 
-  it('are for CoreDNS alone where there is no other cache', () => {
+  it('are for CoreDNS alone if there is no other cache', () => {
     expect(dnsCacheSettings({ timeToSwitchSeconds: 10, nodeLocalDns: false })).not.toHaveProperty('nodeLocalDns');
   });
 

@@ -15,15 +15,15 @@ export interface MigrationStep {
   readonly description: string;
   /** The `Content-Type` and body of the request, for a `patch`. */
   readonly contentType?: string;
-  /** Body of the request, where it has one. */
+  /** Body of the request, if it has one. */
   readonly body?: object;
   /** The command that does the same. */
   readonly command: string;
-  /** What else happens by it. */
+  /** What else the step changes. */
   readonly sideEffects: readonly string[];
 }
 
-/** A change of a Service's type, as the API server demands it. */
+/** The steps that change a Service's type, as the API server requires them. */
 export interface MigrationPlan {
   /** The type that the Service has. */
   readonly from: 'ClusterIP' | 'headless' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
@@ -31,7 +31,7 @@ export interface MigrationPlan {
   readonly to: 'ClusterIP' | 'headless' | 'ExternalName';
   /** What to do, in this order. */
   readonly steps: readonly MigrationStep[];
-  /** The Service as it stands after the plan, status and server-made metadata aside. */
+  /** The Service after the plan, without status and metadata that the server sets. */
   readonly result: ServiceManifest;
 }
 
@@ -42,12 +42,13 @@ export interface ToExternalNameOptions extends BuilderChecks {
 }
 
 /**
- * From a ClusterIP, headless, NodePort or LoadBalancer Service to ExternalName, in place: one merge patch. The server
- * drops cluster IPs, IP families, node ports and the load balancer's fields by itself where they are left as they are;
- * what it would keep without use (ports, selector, policies) or refuse (source ranges) is cleared by the patch.
+ * Plans the change from a ClusterIP, headless, NodePort or LoadBalancer Service to ExternalName, in place, by one merge
+ * patch. The server drops cluster IPs, IP families, node ports and the load balancer's fields by itself if they are left
+ * unchanged. The patch clears the fields that the server would keep without use (ports, selector, policies) or refuse
+ * (source ranges).
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where the Service is of type ExternalName already.
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for a target that is none.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if the Service is of type ExternalName already.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for an invalid target.
  *
  * Source: `dropTypeDependentFields` in `pkg/registry/core/service/strategy.go`.
  */
@@ -56,7 +57,10 @@ export function migrateToExternalName(current: ServiceManifest, options: ToExter
   checkOptions(options, { ...checkShapes, externalName: aText });
   const from = kindOf(current);
   if (from === 'ExternalName')
-    throw new InvalidArgumentError('current', 'this Service is of type ExternalName: switch it with switchJsonPatch');
+    throw new InvalidArgumentError(
+      'current',
+      'this Service is already of type ExternalName: switch it with switchJsonPatch',
+    );
   const { spec, metadata } = current;
   const result = externalNameService({ ...nameOf(current), ...options });
   const cleared = [
@@ -95,7 +99,7 @@ export function migrateToExternalName(current: ServiceManifest, options: ToExter
       ...(from === 'NodePort' || from === 'LoadBalancer'
         ? ['The node ports are released: nothing from outside of the cluster reaches this Service any more.']
         : []),
-      ...(from === 'LoadBalancer' ? ['The cloud takes the load balancer and its address down.'] : []),
+      ...(from === 'LoadBalancer' ? ['The cloud removes the load balancer and its address.'] : []),
     ]),
     ...(Object.keys(spec.selector ?? {}).length > 0 ? [] : [deleteSlices(current)]),
     verifyStep(current, `canonical name = ${options.externalName}`),
@@ -105,23 +109,23 @@ export function migrateToExternalName(current: ServiceManifest, options: ToExter
 
 /** See {@link migrateFromExternalName}. */
 export interface FromExternalNameOptions extends Pick<BuilderChecks, 'kubernetesVersion'> {
-  /** The type that it is to have: with a cluster IP, or without. */
+  /** The new type: with a cluster IP, or headless. */
   to: 'ClusterIP' | 'headless';
   /** Needed for a cluster IP. */
   ports?: NonNullable<ServiceManifest['spec']['ports']> | undefined;
-  /** The pods behind the Service. Left out: endpoints come from EndpointSlices of your own, see `endpointSlices`. */
+  /** The pods behind the Service. If it is left out, endpoints come from EndpointSlices of your own, see `endpointSlices`. */
   selector?: Readonly<Record<string, string>> | undefined;
-  /** Slices that must be there before the type changes, so that clients find endpoints at once. */
+  /** Slices to apply before the type changes, so that clients find endpoints at once. */
   endpointSlices?: readonly EndpointSliceManifest[] | undefined;
-  /** A cluster IP that is asked for, such as the one from before. The server refuses it where another Service has it. */
+  /** A cluster IP to request, such as the previous one. The server refuses it if another Service has it. */
   clusterIP?: string | undefined;
 }
 
 /**
- * From ExternalName to a ClusterIP or headless Service, in place: one merge patch.
+ * Plans the change from ExternalName to a ClusterIP or headless Service, in place, by one merge patch.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` where the Service is not of type ExternalName.
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` where ports are missing or wrong.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if the Service is not of type ExternalName.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` if ports are missing or wrong.
  */
 export function migrateFromExternalName(current: ServiceManifest, options: FromExternalNameOptions): MigrationPlan {
   aService('current', current);
@@ -137,7 +141,7 @@ export function migrateFromExternalName(current: ServiceManifest, options: FromE
   if (kindOf(current) !== 'ExternalName')
     throw new InvalidArgumentError('current', 'this Service is not of type ExternalName');
   if (to === 'headless' && clusterIP !== undefined)
-    throw new InvalidArgumentError('clusterIP', 'a headless Service has none');
+    throw new InvalidArgumentError('clusterIP', 'must be left out for a headless Service');
   const { metadata } = current;
   const address = to === 'headless' ? 'None' : clusterIP;
   const set = {
@@ -207,7 +211,7 @@ function nameOf({ metadata }: ServiceManifest) {
   };
 }
 
-/** What the API server would say to the patch. */
+/** Throws if the API server would refuse the patch. */
 function confirm(body: object, current: ServiceManifest, options: BuilderChecks): void {
   const { kubernetesVersion, allowedTargets, clusterDomain } = options;
   const checks = { kubernetesVersion, allowedTargets, clusterDomain };
@@ -242,7 +246,7 @@ function deleteSlices(current: ServiceManifest): MigrationStep {
   return {
     action: 'delete-endpoint-slices',
     description:
-      'Delete the EndpointSlices that were made for this Service by hand: it had no selector, so no controller does.',
+      'Delete the EndpointSlices that were made by hand for this Service: it had no selector, so no controller deletes them.',
     command: `kubectl delete endpointslices${inNamespace(current)} -l kubernetes.io/service-name=${current.metadata.name}`,
     sideEffects: ['Keep their manifests: the way back needs them.'],
   };
@@ -273,7 +277,7 @@ function inNamespace({ metadata }: ServiceManifest): string {
   return metadata.namespace === undefined ? '' : ` -n ${metadata.namespace}`;
 }
 
-/** A text as one word of a POSIX shell. */
+/** Quotes a text as one word of a POSIX shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -16,7 +16,7 @@ export interface EgressPort {
 export interface EgressNetworkPolicyOptions extends ManifestName, Pick<BuilderChecks, 'kubernetesVersion'> {
   /** Labels of the pods it applies to. Empty: every pod of the namespace. */
   podLabels: Readonly<Record<string, string>>;
-  /** Networks that the external service is in, as CIDR: `203.0.113.0/24`, `2001:db8::/64`. */
+  /** Networks of the external service, as CIDR: `203.0.113.0/24`, `2001:db8::/64`. */
   networks: readonly string[];
   /** The ports of the targets. At least one: an empty list would let everything out. */
   ports: readonly EgressPort[];
@@ -24,21 +24,21 @@ export interface EgressNetworkPolicyOptions extends ManifestName, Pick<BuilderCh
   dns?: EgressDnsOptions | undefined;
 }
 
-/** Where the pods ask for names. */
+/** The DNS servers that the pods ask. */
 export interface EgressDnsOptions {
-  /** Where the DNS pods are. @defaultValue `kube-system` */
+  /** Namespace of the DNS pods. @defaultValue `kube-system` */
   namespace?: string | undefined;
-  /** What the DNS pods are known by. @defaultValue `{ 'k8s-app': 'kube-dns' }` */
+  /** Labels of the DNS pods. @defaultValue `{ 'k8s-app': 'kube-dns' }` */
   podLabels?: Readonly<Record<string, string>> | undefined;
-  /** Address of NodeLocal DNSCache, where there is one: `169.254.20.10`. */
+  /** Address of NodeLocal DNSCache, if the nodes run it: `169.254.20.10`. */
   nodeLocalAddress?: string | undefined;
 }
 
 /**
- * NetworkPolicy that lets pods out to known networks and to the cluster's DNS, and nowhere else. A NetworkPolicy knows no
- * host names: keep the networks in step with the external service, or use {@link ciliumNetworkPolicy}.
+ * Makes a NetworkPolicy that lets pods out to known networks and to the cluster's DNS, and nowhere else. A NetworkPolicy
+ * cannot hold host names: keep the networks in step with the external service, or use {@link ciliumNetworkPolicy}.
  *
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also without a network or port.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`, also if there is no network or no port.
  *
  * Source: Kubernetes documentation, "Network Policies".
  */
@@ -54,8 +54,8 @@ export function egressNetworkPolicy(options: EgressNetworkPolicyOptions): Networ
   const { podLabels, networks, ports, dns = {} } = options;
   const problems = new OptionProblems();
   if (networks.length === 0)
-    problems.add('networks', 'give at least one network: without, every address would be let through');
-  if (ports.length === 0) problems.add('ports', 'give at least one port: without, every port would be let through');
+    problems.add('networks', 'give at least one network: an empty list would allow every address');
+  if (ports.length === 0) problems.add('ports', 'give at least one port: an empty list would allow every port');
   const { namespace = 'kube-system', podLabels: dnsLabels = kubeDns, nodeLocalAddress } = dns;
   const dnsPods = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
@@ -94,7 +94,7 @@ export function egressNetworkPolicy(options: EgressNetworkPolicyOptions): Networ
 export interface CiliumNetworkPolicyOptions extends ManifestName {
   /** Labels of the pods it applies to. Empty: every pod of the namespace. */
   podLabels: Readonly<Record<string, string>>;
-  /** Full names of the Services that the pods ask for: `webscaler-db.default.svc.cluster.local`. */
+  /** Full names of the Services that the pods look up: `webscaler-db.default.svc.cluster.local`. */
   services: readonly string[];
   /** Host names, or `*.` and a domain for one label before it. */
   targets: readonly string[];
@@ -105,11 +105,11 @@ export interface CiliumNetworkPolicyOptions extends ManifestName {
 }
 
 /**
- * CiliumNetworkPolicy that lets pods out by name. Cilium learns the addresses from the DNS answers that pass its proxy,
- * under the name that was *asked for*: a pod that asks for the Service needs the Service's name here, one that asks for
- * the target (as the SDK does) the target's. So both are listed.
+ * Makes a CiliumNetworkPolicy that lets pods out by name. Cilium learns the addresses from the DNS answers that pass its
+ * proxy, under the name that was *asked for*. A pod that looks up the Service needs the Service's name here; a pod that looks
+ * up the target (as the SDK does) needs the target's name. So the policy lists both.
  *
- * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for a name that is none, or without a target or port.
+ * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for an invalid name, or if there is no target or no port.
  *
  * Source: Cilium documentation, "DNS based"; cilium#30588.
  */
@@ -126,7 +126,7 @@ export function ciliumNetworkPolicy(options: CiliumNetworkPolicyOptions): Cilium
   const problems = new OptionProblems();
   const { namespace = 'kube-system', podLabels: dnsLabels = kubeDns } = dns;
   if (targets.length === 0) problems.add('targets', 'give at least one host name');
-  if (ports.length === 0) problems.add('ports', 'give at least one port: without, every port would be let through');
+  if (ports.length === 0) problems.add('ports', 'give at least one port: an empty list would allow every port');
   const names = [
     ...services.flatMap((text, index) => nameRule(text, `services[${index}]`, problems)),
     ...targets.flatMap((text, index) => nameRule(text, `targets[${index}]`, problems)),
@@ -156,7 +156,7 @@ const dnsShapes = { namespace: optional(aText), podLabels: optional(recordOf(aTe
 
 const kubeDns = { 'k8s-app': 'kube-dns' };
 
-/** Labels of the cluster's DNS pods, as Cilium writes where a label comes from. */
+/** Labels of the cluster's DNS pods with the prefix by which Cilium marks the source of a label. */
 function withSource(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).map(([key, value]) => [`k8s:${key}`, value]));
 }

@@ -1,11 +1,11 @@
 import type { NamedMeta } from '../objects/index.ts';
 import { aText, optional, recordOf } from '../shape.ts';
 
-/** How a manifest is named and marked. */
+/** Name, namespace, labels and annotations of a manifest. */
 export interface ManifestName {
   /** Name of the object. */
   name: string;
-  /** Left out of the manifest where it is not given: `kubectl apply -n` decides. */
+  /** Namespace of the object. If it is not given, the manifest has none and `kubectl apply -n` decides. */
   namespace?: string | undefined;
   /** Labels of the object. */
   labels?: Readonly<Record<string, string>> | undefined;
@@ -21,7 +21,7 @@ export const nameShapes = {
   annotations: optional(recordOf(aText)),
 };
 
-/** Metadata in the order in which people write it; what is not given is not written. */
+/** Metadata in the order in which people write it, without the fields that are not given. */
 export function metadata({ name, namespace, labels, annotations }: ManifestName): NamedMeta {
   return {
     name,

@@ -14,7 +14,7 @@ export interface ClientPodOptions extends ManifestName, Pick<BuilderChecks, 'kub
 }
 
 /**
- * A Pod that stays up, to look at a Service from inside the cluster: `kubectl exec webscaler-client -- nslookup webscaler-db`.
+ * Makes a Pod that stays up, for a look at a Service from inside the cluster: `kubectl exec webscaler-client -- nslookup webscaler-db`.
  *
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
  */

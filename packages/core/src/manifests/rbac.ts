@@ -3,26 +3,26 @@ import { aText, checkOptions, listOf, optional, optionsOf } from '../shape.ts';
 import { checked } from './manifest-error.ts';
 import { type ManifestName, metadata, nameShapes } from './object-name.ts';
 
-/** Who is let in. */
+/** An account that a role is bound to. */
 export type RoleSubject =
   | { kind: 'ServiceAccount'; name: string; namespace: string }
   | { kind: 'User' | 'Group'; name: string };
 
 /** See {@link serviceReaderRole} and {@link serviceSwitcherRole}. */
 export interface ServiceRoleOptions extends Omit<ManifestName, 'name' | 'namespace'> {
-  /** The Service that is meant, and no other. */
+  /** The only Service that the role covers. */
   service: string;
-  /** The namespace of the Service; the role lives there. */
+  /** The namespace of the Service and of the role. */
   namespace: string;
-  /** Who is bound to the role. */
+  /** The accounts that are bound to the role. */
   subjects: readonly RoleSubject[];
   /** Name of Role and RoleBinding. @defaultValue `<service>-reader`, `<service>-switcher` */
   name?: string | undefined;
 }
 
 /**
- * Role and RoleBinding that let a workload read and watch one Service. `list` and `watch` are granted to requests with
- * `fieldSelector=metadata.name=<service>` only: that is how RBAC matches a name there (kubernetes#63469).
+ * Makes a Role and RoleBinding that let a workload read and watch one Service. They grant `list` and `watch` only for
+ * requests with `fieldSelector=metadata.name=<service>`, because RBAC matches the name that way (kubernetes#63469).
  *
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
  */
@@ -31,8 +31,8 @@ export function serviceReaderRole(options: ServiceRoleOptions): [RoleManifest, R
 }
 
 /**
- * Role and RoleBinding that let an operator patch one Service. RBAC cannot limit fields: who may patch `externalName` may
- * set `type`, `selector` and `externalIPs` too (CVE-2020-8554). Put a {@link targetAdmissionPolicy} beside it.
+ * Makes a Role and RoleBinding that let an operator patch one Service. RBAC cannot limit fields: an account that may patch
+ * `externalName` may also set `type`, `selector` and `externalIPs` (CVE-2020-8554). Add a {@link targetAdmissionPolicy}.
  *
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID`
  */

@@ -10,8 +10,8 @@ export interface ExternalNameServiceOptions extends ManifestName, BuilderChecks 
 }
 
 /**
- * A Service of type ExternalName: the cluster's DNS answers its name with a CNAME to `externalName`. No selector, no
- * ports, nothing that the API server would drop or refuse.
+ * Makes a Service of type ExternalName: the cluster's DNS answers its name with a CNAME to `externalName`. It has no
+ * selector, no ports, and nothing else that the API server would drop or refuse.
  *
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for what the API server refuses, and for targets that
  * can never work: addresses, labels over 63 characters, the Service itself, hosts outside `allowedTargets`.

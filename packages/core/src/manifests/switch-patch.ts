@@ -20,9 +20,9 @@ export const patchContentTypes = {
 
 /** What must be true for the switch to happen. */
 export interface SwitchGuard {
-  /** The host that the Service points to now, as it stands there. JSON Patch only: other patches cannot ask for it. */
+  /** The host that the Service points to now, exactly as the Service spells it. JSON Patch only: other patches cannot test it. */
   externalName?: string | undefined;
-  /** `metadata.uid` of the Service as it was read: another Service of the same name has another one. JSON Patch only. */
+  /** `metadata.uid` of the Service as it was read. A new Service of the same name has another uid. JSON Patch only. */
   uid?: string | undefined;
   /** `metadata.resourceVersion` of the Service as it was read. */
   resourceVersion?: string | undefined;
@@ -31,7 +31,7 @@ export interface SwitchGuard {
 /** What the patches of a switch have in common. */
 export interface SwitchPatchOptions
   extends Pick<ExternalNameServiceOptions, 'externalName' | 'allowedTargets' | 'kubernetesVersion' | 'clusterDomain'> {
-  /** Left out: the last writer wins. */
+  /** The guard. Without it, the last writer wins. */
   onlyIf?: SwitchGuard | undefined;
 }
 
@@ -53,7 +53,7 @@ export interface SwitchPatchAnnotations {
 }
 
 /**
- * The switch as JSON Patch: `kubectl patch service webscaler-db --type=json -p '...'`. For a Service of type
+ * Makes the switch as a JSON Patch: `kubectl patch service webscaler-db --type=json -p '...'`. For a Service of type
  * ExternalName: without a guard on `externalName` the API server would add the field to any other Service, too.
  *
  * If a guard does not hold, the API server answers 422 without a cause: read the Service again to learn why.
@@ -95,7 +95,7 @@ function annotationOperations({ set, current }: SwitchPatchAnnotations): JsonPat
     });
 }
 
-/** Body of a merge patch, or of a strategic one: they are the same for a switch. */
+/** Body of a merge patch or a strategic merge patch, which are the same for a switch. */
 export interface SwitchMergePatch {
   /** The guard: the version that the Service must have. */
   metadata?: { resourceVersion: string };
@@ -104,7 +104,7 @@ export interface SwitchMergePatch {
 }
 
 /**
- * The switch as merge patch (RFC 7396). A guard on `resourceVersion` that does not hold makes the API server answer 409.
+ * Makes the switch as a merge patch (RFC 7396). A guard on `resourceVersion` that does not hold makes the API server answer 409.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a guard on `externalName` or `uid`: a merge patch has no test.
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for a target that cannot work.
@@ -126,9 +126,9 @@ export interface SwitchApplyOptions
     Pick<ExternalNameServiceOptions, 'name' | 'namespace'> {}
 
 /**
- * The switch as server-side apply: the whole intent of the field manager that sends it (query `fieldManager=...`, and
- * `force=true` to take `spec.externalName` over from another one, which answers 409 otherwise). Creates the Service if
- * it does not exist.
+ * Makes the switch as a server-side apply: the whole intent of the field manager that sends it (query `fieldManager=...`).
+ * If another manager owns `spec.externalName`, the API server answers 409 unless the query has `force=true`. The apply
+ * creates the Service if it does not exist.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a guard on `externalName` or `uid`: ownership is the guard.
  * @throws ManifestInvalidError `ERR_EXTERNALNAME_MANIFEST_INVALID` for a target that cannot work.

@@ -2,7 +2,7 @@ import type { EndpointSliceManifest, ServiceManifest, ServicePort } from './kube
 
 /** A port of a Service for addresses. */
 export interface AddressPort {
-  /** Needed where there are several ports. */
+  /** Needed if there are several ports. */
   name?: string | undefined;
   /** The port that clients connect to, 1 to 65535. */
   port: number;
@@ -10,39 +10,39 @@ export interface AddressPort {
   targetPort?: number | undefined;
   /** Transport protocol. @defaultValue `TCP` */
   protocol?: 'TCP' | 'UDP' | 'SCTP' | undefined;
-  /** What is spoken there: a name of the IANA registry (`postgresql`), or `example.com/name`. */
+  /** The application protocol: a name from the IANA registry (`postgresql`), or `example.com/name`. */
   appProtocol?: string | undefined;
 }
 
-/** An address behind a Service, with what is known of its state. */
+/** An address behind a Service, with its state. */
 export interface AddressEndpoint {
   /** IPv4 or IPv6 address, as text. */
   address: string;
   /** Whether it takes connections. @defaultValue true */
   ready?: boolean | undefined;
-  /** Whether it serves, even while it ends. @defaultValue `ready` */
+  /** Whether it serves, even while it terminates. @defaultValue `ready` */
   serving?: boolean | undefined;
-  /** Whether it is going away. @defaultValue false */
+  /** Whether it is terminating. @defaultValue false */
   terminating?: boolean | undefined;
 }
 
-/** The addresses of one family, in slices of at most this many. Source: `pkg/apis/discovery/validation/validation.go`. */
+/** Most addresses in one slice. Source: `pkg/apis/discovery/validation/validation.go`. */
 export const mostEndpoints = 1000;
 
-/** Who looks after the slices that are made here. The slice controller leaves them alone. */
+/** The manager of the slices that are made here. The slice controller does not touch them. */
 export const endpointSliceManager = 'externalname';
 
-/** What {@link addressObjects} is made from; nothing of it is checked here. */
+/** The input of {@link addressObjects}, which does not check it. */
 export interface AddressParts {
   readonly metadata: ServiceManifest['metadata'];
-  /** None makes a headless Service: DNS answers with the addresses, and clients connect to any port. */
+  /** An empty list makes a headless Service: DNS answers with the addresses, and clients connect to any port. */
   readonly ports: readonly AddressPort[];
   readonly headless: boolean;
   readonly endpoints: readonly (AddressEndpoint & { readonly family: 4 | 6 })[];
 }
 
 /**
- * A Service without selector and the EndpointSlices behind it, families apart.
+ * Makes a Service without selector and the EndpointSlices behind it, one family in each slice.
  *
  * Source: Kubernetes documentation, "Services without selectors", and "EndpointSlices".
  */
@@ -96,7 +96,7 @@ function slices({ metadata, ports, endpoints }: AddressParts, family: 4 | 6): En
       },
       addressType: `IPv${family}`,
       ports: ports.map(({ name, port, targetPort, protocol, appProtocol }) => ({
-        // The same name as in the Service, empty where it has none: that is how kube-proxy pairs them.
+        // The same name as in the Service, or empty: kube-proxy pairs ports by name.
         name: name ?? '',
         protocol: protocol ?? 'TCP',
         port: targetPort ?? port,

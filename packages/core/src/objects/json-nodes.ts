@@ -2,10 +2,10 @@ import { YamlSyntaxError } from './yaml-cursor.ts';
 import { deepestYaml, TooDeepError, type YamlLiteral, type YamlNode } from './yaml-nodes.ts';
 
 /**
- * Reads values of JSON that stand one after another, with or without white space between, and knows where their parts
- * stand. Half of a surrogate pair becomes U+FFFD, as in Go.
+ * Reads JSON values that follow one another, with or without white space between them, and records where their parts
+ * are. Half of a surrogate pair becomes U+FFFD, as in Go.
  *
- * @throws YamlSyntaxError, TooDeepError at the first value that is no JSON; the ones before it have been given out
+ * @throws YamlSyntaxError, TooDeepError at the first value that is not JSON, after it has yielded the values before it
  */
 export function* parseJsonValues(text: string): Generator<YamlNode> {
   const reader = new JsonReader(text);
@@ -97,10 +97,10 @@ class JsonReader {
       value += this.#match(plainText);
       const next = this.#text[this.#offset];
       if (next === '"') break;
-      if (next === undefined) throw this.#expected('the double quote that ends a text');
-      if (next !== '\\') throw this.#expected('an escape, in the place of every tab and line break in a text');
+      if (next === undefined) throw this.#expected('a closing double quote');
+      if (next !== '\\') throw this.#expected('an escape instead of a tab or line break');
       const escaped = this.#match(escapeSequence);
-      if (escaped === '') throw this.#expected('an escape of JSON');
+      if (escaped === '') throw this.#expected('a JSON escape');
       value += unescaped(escaped);
     }
     this.#offset += 1;
@@ -132,8 +132,8 @@ class JsonReader {
   #expected(what: string): YamlSyntaxError {
     const codePoint = this.#text.codePointAt(this.#offset);
     const found = codePoint === undefined ? 'the end of the text' : JSON.stringify(String.fromCodePoint(codePoint));
-    const rule = 'A text that begins with { is JSON to its end; with --- on a line before it, it is YAML';
-    return new YamlSyntaxError(`${found} where JSON has ${what}. ${rule}`, this.#offset);
+    const rule = 'A text that begins with { is JSON to its end: to write YAML, begin with --- on a line of its own';
+    return new YamlSyntaxError(`expected ${what}, got ${found}. ${rule}`, this.#offset);
   }
 }
 

@@ -15,9 +15,9 @@ export type { ObjectMeta, ServicePort, ServiceSpec };
 export interface KubernetesObject {
   /** Group and version, `v1` for the core group. */
   apiVersion: string;
-  /** What it is, `Service` for instance. */
+  /** The kind, for example `Service`. */
   kind: string;
-  /** Its name and what else is known of it. */
+  /** Name, namespace, labels and so on. */
   metadata: NamedMeta;
 }
 
@@ -25,8 +25,8 @@ export interface KubernetesObject {
 export type NamedMeta = ObjectMeta & { name: string };
 
 /**
- * An object as it stands in a manifest: the type of the Kubernetes API (from `kubernetes-types`, which has no code),
- * with the fields present that the API makes optional and a manifest cannot do without.
+ * An object in a manifest: the type of the Kubernetes API (from `kubernetes-types`, which has no code), where the fields
+ * that every manifest needs are required, although the API makes them optional.
  */
 type Manifest<
   Kind extends { apiVersion?: string; kind?: string; metadata?: ObjectMeta },

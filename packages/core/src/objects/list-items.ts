@@ -1,8 +1,8 @@
 /**
- * The objects of a list, as kubectl finds them: every object that has a kind and `items` is one, whatever the kind. An
- * item without `apiVersion` and `kind` has those of the list, whose kind loses its `List`.
+ * The objects of a list, as kubectl finds them. Every object with a kind and `items` is a list, whatever its kind is. An item
+ * without `apiVersion` and `kind` gets them from the list, whose kind loses its suffix `List`.
  *
- * @returns undefined for what is no list
+ * @returns undefined if the value is not a list
  */
 export function listItems(value: unknown): unknown[] | undefined {
   if (!isRecord(value) || !isText(value['kind'])) return undefined;

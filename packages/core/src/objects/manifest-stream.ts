@@ -1,21 +1,21 @@
-/** A part of a text of manifests that is read for itself. */
+/** A part of a text of manifests that is read on its own. */
 export interface StreamPart {
   readonly kind: 'yaml' | 'json' | 'bad-separator';
-  /** Without the byte order mark that a document may begin with. */
+  /** The text without the byte order mark that a document may begin with. */
   readonly text: string;
-  /** On which line of the whole it begins, counted from 1. */
+  /** The line of the whole text on which it begins, counted from 1. */
   readonly line: number;
 }
 
 /**
- * Divides a text as kubectl does, before anything in it is read. A byte order mark at its beginning is passed over. A
- * text whose first character is `{` is JSON to its end. Any other is YAML, and each line that begins with `---` ends a document, also inside of a quoted text; behind the three
- * dashes stands nothing but a comment.
+ * Splits a text as kubectl does, before anything in it is read. A byte order mark at its beginning is skipped. A text whose
+ * first character is `{` is JSON to its end. Any other text is YAML, and each line that begins with `---` ends a document,
+ * even inside a quoted text. Only a comment may follow the three dashes.
  *
- * kubectl from 1.33 on reads what begins with `{` and is no JSON as YAML; before, it refuses it. It is `json` here in
- * either case, so that what is taken does not depend on the version.
+ * A text that begins with `{` and is not JSON is YAML for kubectl since 1.33, and an error for older versions. It is always
+ * `json` here, so that the result does not depend on the version.
  *
- * @param format - `yaml` for a text that is one document whatever it begins with, as the body of a request is
+ * @param format - `yaml` for a text that is one document, whatever it begins with, like the body of a request
  *
  * Source: `NewYAMLOrJSONDecoder` and `YAMLReader` of k8s.io/apimachinery, `pkg/util/yaml`.
  */
@@ -56,10 +56,10 @@ function isJson(text: string): boolean {
   return begins !== undefined && begins.length <= longestSpaceBeforeJson;
 }
 
-/** As far as kubectl looks for the `{`, in bytes. */
+/** How far kubectl looks for the `{`, in bytes. */
 const longestSpaceBeforeJson = 4096;
 
-/** Each line ends with a line feed, the last one too. A document may begin with a byte order mark of its own. */
+/** Ends each line with a line feed, the last one too. A document may begin with its own byte order mark. */
 function lines(text: string): string {
   const unified = withoutMark(text).replaceAll('\r\n', '\n');
   return unified.endsWith('\n') ? unified : `${unified}\n`;
@@ -69,6 +69,6 @@ function withoutMark(text: string): string {
   return text.startsWith('\ufeff') ? text.slice(1) : text;
 }
 
-// What Go takes for white space. JavaScript's own \s has U+FEFF too, and lacks U+0085.
+// White space for Go. JavaScript's \s also has U+FEFF, and lacks U+0085.
 const jsonStart = /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*\{/;
 const separatorEnd = /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*(?:#|$)/;

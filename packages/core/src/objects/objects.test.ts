@@ -109,7 +109,7 @@ describe('YAML that is read', () => {
     expect(document?.value).toEqual({ base: { a: 1, b: 2 }, use: { a: 1, b: 2 }, more: { a: 1, b: 3 } });
   });
 
-  it('is reported with its line where it is no YAML', () => {
+  it('is reported with its line if it is not YAML', () => {
     const [document] = readYaml('a: 1\nb: [1, 2\nc: 3\n');
     expect(document).toMatchObject({ value: undefined, problems: [{ code: 'yaml-syntax' }] });
     expect(document?.problems[0]?.line).toBeGreaterThan(1);
@@ -164,7 +164,7 @@ describe('YAML that is read', () => {
     expect(documents.map(({ value }) => value)).toEqual([undefined, { b: 1 }, undefined]);
   });
 
-  it('is YAML even if it begins with a brace, where the API server reads the body of a request', () => {
+  it('is YAML even if it begins with a brace, when the API server reads the body of a request', () => {
     expect(readYaml('{a: 1, b: [x,], }', 'yaml')[0]?.value).toEqual({ a: 1, b: ['x'] });
     expect(readYaml('%YAML 1.1\n--- {a: 1}\n---\nb: [', 'yaml')).toMatchObject([{ value: { a: 1 }, problems: [] }]);
     expect(readYaml('{a: 1, b: [x,], }')[0]?.problems).toMatchObject([{ code: 'yaml-syntax' }]);
@@ -212,7 +212,7 @@ describe('manifests', () => {
     expect(parseManifests(toJson([service, pod]))).toEqual([service, pod]);
   });
 
-  it('come from the list of any kind, whose items have its kind where they have none', () => {
+  it('come from a list of any kind, whose items get its kind if they have none', () => {
     const text =
       'apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: { name: a }\n- { apiVersion: v1, kind: Pod, metadata: { name: b } }\n';
     expect(parseManifests(text)).toEqual([

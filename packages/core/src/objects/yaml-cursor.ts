@@ -1,4 +1,4 @@
-/** What makes a text unreadable, and where. */
+/** Says why a text cannot be read, and where. */
 export class YamlSyntaxError extends Error {
   /** In UTF-16 units, from the beginning of the text that was read. */
   readonly offset: number;
@@ -11,7 +11,7 @@ export class YamlSyntaxError extends Error {
   }
 }
 
-/** A place in a text of YAML, as libyaml counts it: columns and characters in code points, lines at all of its breaks. */
+/** A place in a YAML text, as libyaml counts it: columns and characters in code points, lines at every YAML line break. */
 export class YamlCursor {
   readonly text: string;
   /** In UTF-16 units. */
@@ -25,26 +25,26 @@ export class YamlCursor {
     this.text = text;
   }
 
-  /** The UTF-16 unit so many units further on; NaN behind the end. */
+  /** The UTF-16 unit `ahead` units further on; NaN after the end. */
   unit(ahead = 0): number {
     return this.text.charCodeAt(this.offset + ahead);
   }
 
-  /** Passes over one character that breaks no line. */
+  /** Skips one character, which must not be a line break. */
   skip(): void {
     this.offset += isHighSurrogate(this.unit()) ? 2 : 1;
     this.column += 1;
     this.index += 1;
   }
 
-  /** Passes over one character, and gives it. */
+  /** Skips one character, and returns it. */
   take(): string {
     const start = this.offset;
     this.skip();
     return this.text.slice(start, this.offset);
   }
 
-  /** Passes over one line break, and gives what a scalar keeps of it. */
+  /** Skips one line break, and returns what a scalar keeps of it. */
   takeBreak(): string {
     const first = this.unit();
     const length = first === carriageReturn && this.unit(1) === lineFeed ? 2 : 1;
@@ -102,7 +102,7 @@ export function isBlankOrEnd(unit: number): boolean {
   return isBlank(unit) || isBreakOrEnd(unit);
 }
 
-/** What an anchor, and the handle of a tag, are made of. */
+/** Whether it may stand in an anchor or in the handle of a tag. */
 export function isWordCharacter(unit: number): boolean {
   return (
     (unit >= 0x30 && unit <= 0x39) ||
@@ -122,7 +122,7 @@ function isHighSurrogate(unit: number): boolean {
 }
 
 /**
- * Characters that YAML 1.1 refuses raw, wherever they stand: control characters but tab and line breaks, U+FFFE, U+FFFF,
+ * Characters that YAML 1.1 refuses everywhere unless they are escaped: control characters but tab and line breaks, U+FFFE, U+FFFF,
  * and halves of surrogate pairs, which no UTF-8 text can hold.
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about

@@ -7,7 +7,7 @@ import { isMergeKey, keyText, scalarValue } from './yaml-values.ts';
 /** One step into an object: the name of a field, or a place in a list. */
 export type PathStep = string | number;
 
-/** What is wrong with the text itself, before anything is known of the object it describes. */
+/** A problem of the text itself, whatever object it describes. */
 export interface YamlProblem {
   /** Which rule the text breaks. */
   readonly code:
@@ -22,46 +22,46 @@ export interface YamlProblem {
   readonly message: string;
   /** Counted from 1. */
   readonly line: number;
-  /** Where in the document; empty for the document as a whole. */
+  /** The place in the document; empty for the document as a whole. */
   readonly path: readonly PathStep[];
 }
 
-/** One document of a YAML stream, as the JSON that the API server would be sent, and where each part of it stands. */
+/** One document of a YAML stream: the JSON that kubectl would send to the API server, and the line of each part. */
 export interface YamlDocument {
-  /** Plain objects, arrays, strings, numbers, booleans and null. Undefined where the document could not be read. */
+  /** Plain objects, arrays, strings, numbers, booleans and null. Undefined if the document could not be read. */
   readonly value: unknown;
   /** Line on which the document's content begins, counted from 1. */
   readonly line: number;
   /** Why it could not be read. */
   readonly problems: readonly YamlProblem[];
-  /** What kubectl takes without a word, and what the writer of the text will not have meant. */
+  /** What kubectl accepts silently, although the author probably did not mean it. */
   readonly warnings: readonly YamlProblem[];
   /** The line of the field or list entry at `path`, or of the nearest one above it that the text has. */
   lineOf(path: readonly PathStep[]): number;
 }
 
-/** Longest text that is read, in UTF-16 units. The API server takes no longer body either (3 MiB). */
+/** Longest text that is read, in UTF-16 units. The API server refuses a longer body, too (3 MiB). */
 export const longestYaml = 3 * 1024 * 1024;
 
 /**
- * Reads a text of manifests as kubectl does. A text that begins with `{` is JSON, one value after another. Any other is
+ * Reads a text of manifests as kubectl does. A text that begins with `{` is JSON, one value after another. Any other text is
  * YAML 1.1: `yes` and `on` are booleans, `0777` and `0o777` are octal, dates are strings, `---` begins a line of its own.
- * Of a key that comes twice the last one counts, text behind `...` is not read: both are `warnings`. Documents without
- * content are left out. Never throws.
+ * If a key appears twice, the last one counts; text after `...` is not read. Both are `warnings`. Documents without content
+ * are left out. The function never throws.
  *
- * Stricter than kubectl, on purpose: 3 MiB, 128 levels, aliases that unfold to ten times the text; of a text that begins
- * with `{` and is no JSON, kubectl's verdict depends on its version, and it is refused; halves of surrogate pairs are
- * refused wherever they stand.
+ * It is stricter than kubectl on purpose. A text may have 3 MiB and 128 levels, and its aliases may expand to ten times the
+ * text. A text that begins with `{` and is not JSON is refused, because kubectl's verdict depends on its version. Halves of
+ * surrogate pairs are refused everywhere.
  *
- * @param format - `yaml` for the body of a request: the API server divides it nowhere, and reads its first document as YAML also
+ * @param format - `yaml` for the body of a request: the API server does not split it, and reads its first document as YAML even
  * if it begins with `{`
  *
- * Source: `sigs.k8s.io/yaml` and `k8s.io/apimachinery/pkg/util/yaml`, which kubectl reads manifests with. `test/contract`
- * has what the real kubectl says.
+ * Source: `sigs.k8s.io/yaml` and `k8s.io/apimachinery/pkg/util/yaml`, with which kubectl reads manifests. `test/contract`
+ * compares the results with the real kubectl.
  */
 export function readYaml(text: string, format: 'manifests' | 'yaml' = 'manifests'): YamlDocument[] {
   if (text.length > longestYaml) {
-    const message = `the text has more than ${longestYaml} characters: the API server reads no body longer than 3 MiB`;
+    const message = `the text has more than ${longestYaml} characters: the API server refuses a body of more than 3 MiB`;
     return [unreadable({ code: 'yaml-too-long', message, line: 1, path: [] })];
   }
   const budget = new Budget(text.length);
@@ -78,7 +78,7 @@ export function readYaml(text: string, format: 'manifests' | 'yaml' = 'manifests
     } catch (error) {
       read.push(unreadable(problemOf(error, lines)));
       failed += 1;
-      // What is nested too deeply is no manifest, and neither is what follows it.
+      // A text that is nested too deeply is not a manifest, and neither is what follows it.
       if (error instanceof TooDeepError) break;
     }
     if (failed >= problemsShown) break;
@@ -88,7 +88,7 @@ export function readYaml(text: string, format: 'manifests' | 'yaml' = 'manifests
 
 const problemsShown = 10;
 
-/** The values of a part, and where the text begins that kubectl passes over. */
+/** The values of a part, and the offset from which kubectl ignores the text. */
 function* rootsOf(part: StreamPart): Generator<{ root: YamlNode; notRead?: number | undefined }> {
   const { kind, text } = part;
   switch (kind) {
@@ -103,7 +103,7 @@ function* rootsOf(part: StreamPart): Generator<{ root: YamlNode; notRead?: numbe
       return;
     }
     case 'bad-separator':
-      throw new YamlSyntaxError('behind --- stands nothing but a comment: begin the document on the next line', 0);
+      throw new YamlSyntaxError('only a comment may follow --- on its line: begin the document on the next line', 0);
   }
 }
 
@@ -111,7 +111,7 @@ function refuseCharacters(text: string, refused: RegExp): void {
   const offset = text.search(refused);
   if (offset < 0) return;
   const character = text.codePointAt(offset)?.toString(16).toUpperCase().padStart(4, '0');
-  const message = `U+${character} stands in the text as it is: in double quotes, write it as an escape`;
+  const message = `U+${character} must not stand in the text as it is: write it as an escape, in double quotes`;
   throw new YamlSyntaxError(message, offset);
 }
 
@@ -154,13 +154,13 @@ function unreadable(problem: YamlProblem): YamlDocument {
   return { value: undefined, line, problems: [problem], warnings: [], lineOf: () => line };
 }
 
-/** Where a value stands, and where its parts do. */
+/** The line of a value, and the places of its parts. */
 interface Place {
   readonly line: number;
   readonly parts?: ReadonlyMap<PathStep, Place>;
 }
 
-/** Aliases may name a part many times over; what comes out must stay in proportion to the text. */
+/** Aliases may repeat a part many times, but the result must stay in proportion to the text. */
 class Budget {
   #left: number;
 
@@ -174,7 +174,7 @@ class Budget {
   }
 }
 
-/** What kubectl counts of a document, to see whether it is made of aliases for the most part. */
+/** Counts as kubectl does to find out whether most of a document comes from aliases. */
 class AliasShare {
   #values = 1;
   #fromAliases = 0;
@@ -186,7 +186,7 @@ class AliasShare {
     return this.#fromAliases <= 100 || this.#values <= 1000 || this.#fromAliases / this.#values <= this.#allowed();
   }
 
-  /** 99 % up to 400,000 values, and then less and less: 10 % from 4,000,000. */
+  /** 99 % up to 400,000 values, then falling to 10 % at 4,000,000. */
   #allowed(): number {
     const share = (this.#values - 400_000) / 3_600_000;
     return 0.99 - 0.89 * Math.min(Math.max(share, 0), 1);
@@ -209,14 +209,14 @@ class Conversion {
   readonly #budget: Budget;
   readonly #share = new AliasShare();
   readonly #warnings: YamlProblem[] = [];
-  /** Maps with a key that JSON does not have, and what is wrong with it. */
+  /** Maps with a key that JSON cannot have, and the error about it. */
   readonly #withoutKey = new Map<unknown, YamlSyntaxError>();
-  /** What is wrong with the first number that JSON does not have. */
+  /** The error about the first number that JSON cannot have. */
   #noNumber: YamlSyntaxError | undefined;
-  /** What the conversion stands in: an alias to one of these would unfold for ever. */
+  /** The lists and maps that are being converted: an alias to one of these would expand forever. */
   readonly #open = new Set<YamlNode>();
   #aliasDepth = 0;
-  /** The steps to where the conversion is now; only read when something is reported. */
+  /** The path of the value that is being converted; only read when something is reported. */
   readonly #path: PathStep[] = [];
 
   constructor(lines: Lines, budget: Budget) {
@@ -268,17 +268,17 @@ class Conversion {
   }
 
   #enter(node: YamlNode): void {
-    // Aliases nest what they name, so that what comes out may be deeper than the text.
+    // Aliases insert what they name, so the result may be deeper than the text.
     if (this.#path.length > deepestYaml) throw new TooDeepError(node.offset);
     if (!this.#share.count(this.#aliasDepth > 0)) {
-      throw new YamlSyntaxError('the document is made of aliases for the most part', node.offset, 'yaml-aliases');
+      throw new YamlSyntaxError('most of the document comes from aliases', node.offset, 'yaml-aliases');
     }
     this.#spend(node, 1);
   }
 
   #spend(node: YamlNode, amount: number): void {
     if (this.#budget.spend(amount)) return;
-    const message = 'the aliases unfold to ten times the text and more';
+    const message = 'the aliases expand to more than ten times the text';
     throw new YamlSyntaxError(message, node.offset, 'yaml-aliases');
   }
 
@@ -287,7 +287,8 @@ class Conversion {
   }
 
   #following<T>(target: YamlNode, offset: number, read: () => T): T {
-    if (this.#open.has(target)) throw new YamlSyntaxError('an alias names what it stands in', offset, 'yaml-aliases');
+    if (this.#open.has(target))
+      throw new YamlSyntaxError('an alias refers to the list or map that contains it', offset, 'yaml-aliases');
     this.#aliasDepth += 1;
     const result = read();
     this.#aliasDepth -= 1;
@@ -314,7 +315,7 @@ class Conversion {
     return { value, place: { line, parts } };
   }
 
-  /** `own` has the keys so far, for keys that come twice; a map that is merged in has been looked at where it stands. */
+  /** `own` has the keys so far, to find duplicates. It is undefined for a merged map, which was checked in its own place. */
   #fill({ entries }: YamlMapping, line: number, into: Filled, own: Set<string> | undefined): void {
     for (const [keyNode, valueNode] of entries) {
       const keyLine = this.#aliasDepth > 0 ? line : this.#lines.at(keyNode.offset);
@@ -325,7 +326,7 @@ class Conversion {
       const key = this.#key(keyNode, into);
       this.#path.push(key);
       if (own?.has(key)) {
-        const message = `the key ${JSON.stringify(key.slice(0, 100))} comes twice: kubectl takes the last one and says nothing`;
+        const message = `the key ${JSON.stringify(key.slice(0, 100))} appears twice: kubectl silently takes the last one`;
         this.#warnings.push({ code: 'yaml-duplicate-key', message, line: keyLine, path: [...this.#path] });
       }
       own?.add(key);
@@ -336,10 +337,10 @@ class Conversion {
     }
   }
 
-  /** `<<: *defaults`, which YAML 1.1 has. For kubectl, keys of the map itself win only if they come after it. */
+  /** The merge key of YAML 1.1, `<<: *defaults`. In kubectl, keys of the map itself win only if they come after it. */
   #merge(source: YamlNode, line: number, into: Filled): void {
     if (source.kind === 'sequence') {
-      // Of several, the first one wins.
+      // If there are several maps, the first one wins.
       for (const item of source.items.toReversed()) this.#mergeMap(item, line, into);
     } else {
       this.#mergeMap(source, line, into);
@@ -348,7 +349,8 @@ class Conversion {
 
   #mergeMap(source: YamlNode, line: number, into: Filled): void {
     const map = source.kind === 'alias' ? source.target : source;
-    if (map.kind !== 'mapping') throw new YamlSyntaxError('behind << stands a map, or a list of maps', source.offset);
+    if (map.kind !== 'mapping')
+      throw new YamlSyntaxError('the value of << must be a map, or a list of maps', source.offset);
     this.#enter(source);
     if (source.kind === 'alias') {
       this.#following(map, source.offset, () => {
@@ -360,7 +362,7 @@ class Conversion {
     }
   }
 
-  /** JSON has keys of text only; `80: x` and `true: x` become text as in `sigs.k8s.io/yaml`. */
+  /** JSON keys are always text. `80: x` and `true: x` become text as in `sigs.k8s.io/yaml`. */
   #key(node: YamlNode, { value }: Pick<Filled, 'value'>): string {
     this.#enter(node);
     if (node.kind === 'alias') {
@@ -370,7 +372,7 @@ class Conversion {
     if (node.kind === 'literal') key = String(node.value);
     else if (node.kind === 'scalar') key = keyText(scalarValue(node));
     if (key === undefined) {
-      const message = 'a key must be text: an object of JSON has no other keys';
+      const message = 'a key must be text: a JSON object has no other keys';
       const problem = new YamlSyntaxError(message, node.offset, 'yaml-key');
       if (node.kind !== 'scalar') throw problem;
       if (!this.#withoutKey.has(value)) this.#withoutKey.set(value, problem);
@@ -380,7 +382,7 @@ class Conversion {
     return key;
   }
 
-  /** Only what is left in the end: under a key that comes once more, it was replaced. */
+  /** Refuses only what is left in the end, because a duplicate key may have replaced it. */
   #refuseWhatJsonLacks(value: unknown): void {
     if (typeof value === 'number' && !Number.isFinite(value) && this.#noNumber !== undefined) throw this.#noNumber;
     const problem = this.#withoutKey.get(value);

@@ -1,7 +1,7 @@
 import { YamlSyntaxError } from './yaml-cursor.ts';
 import { YamlScanner, type YamlToken } from './yaml-scanner.ts';
 
-/** A part of a document, as it is written: nothing is known yet of numbers, booleans and merge keys. */
+/** A part of a document as it is written, before numbers, booleans and merge keys are recognized. */
 export type YamlNode = YamlScalar | YamlLiteral | YamlAlias | YamlSequence | YamlMapping;
 
 interface Written {
@@ -12,13 +12,13 @@ interface Written {
 export interface YamlScalar extends Written {
   readonly kind: 'scalar';
   readonly text: string;
-  /** `tag:yaml.org,2002:str` for `!!str`; empty where none is written. */
+  /** `tag:yaml.org,2002:str` for `!!str`; empty if no tag is written. */
   readonly tag: string;
-  /** Whether its look says what it is: written without quotes and without a tag. */
+  /** Whether its spelling decides its type: it has no quotes and no tag. */
   readonly plain: boolean;
 }
 
-/** A value of JSON, which says itself what it is. */
+/** A JSON value, whose type is already known. */
 export interface YamlLiteral extends Written {
   readonly kind: 'literal';
   readonly value: string | number | boolean | null;
@@ -42,21 +42,21 @@ export interface YamlMapping extends Written {
 
 /** One document, and what follows it. */
 export interface YamlTree {
-  /** Undefined where the text has nothing but comments. */
+  /** Undefined if the text has only comments. */
   readonly root: YamlNode | undefined;
-  /** Where the text begins that is not read, behind `...` or behind the end of the value. Undefined for none. */
+  /** The offset from which the text is not read, after `...` or after the end of the value. Undefined if all is read. */
   readonly restOffset: number | undefined;
 }
 
 /**
- * Most levels of lists and maps in each other. The largest custom resource definitions have about fifty; kubectl takes
- * ten thousand.
+ * Most levels of nested lists and maps. The largest custom resource definitions have about fifty; kubectl accepts ten
+ * thousand.
  */
 export const deepestYaml = 128;
 
-/** Thrown where a text nests deeper than {@link deepestYaml}. */
+/** Thrown if a text nests deeper than {@link deepestYaml}. */
 export class TooDeepError extends Error {
-  /** Where the first level too many begins, in UTF-16 units. */
+  /** The offset of the first level that is too deep, in UTF-16 units. */
   readonly offset: number;
 
   constructor(offset: number) {
@@ -92,7 +92,8 @@ class YamlParser {
     if (!declared && first.type === 'stream-end') return { root: undefined, restOffset: undefined };
     if (declared || first.type === 'document-start') {
       if (first.type !== 'document-start') {
-        const message = 'a directive must be followed by ---, and for kubectl --- ends the text of its document';
+        const message =
+          'a directive must be followed by ---, but kubectl ends the document at ---: remove the directive';
         throw new YamlSyntaxError(message, first.offset);
       }
       this.#tokens.next();
@@ -110,7 +111,7 @@ class YamlParser {
     while (token.type === 'version-directive' || token.type === 'tag-directive') {
       declared = true;
       if (token.type === 'version-directive') {
-        if (version !== undefined) throw new YamlSyntaxError('%YAML comes twice', token.offset);
+        if (version !== undefined) throw new YamlSyntaxError('%YAML appears twice', token.offset);
         version = token.version;
         if (version !== '1.1') throw new YamlSyntaxError(`kubectl reads YAML 1.1, not ${version}`, token.offset);
       } else {
@@ -129,7 +130,7 @@ class YamlParser {
     const token = this.#tokens.peek();
     if (token.type === 'stream-end') return undefined;
     const offset = token.type === 'document-end' ? token.endOffset : token.offset;
-    // Comments, and the same end once more, are no loss.
+    // It does not matter if comments or another `...` are not read.
     const rest = this.#text.slice(offset).replace(/#.*|^\.\.\.(?=\s|$)/gm, '');
     return /\S/.test(rest) ? offset : undefined;
   }
@@ -140,7 +141,7 @@ class YamlParser {
       this.#tokens.next();
       const target = this.#anchors.get(first.name);
       if (target === undefined) {
-        throw new YamlSyntaxError(`no anchor for the alias *${first.name.slice(0, 60)}`, first.offset, 'yaml-aliases');
+        throw new YamlSyntaxError(`the alias *${first.name.slice(0, 60)} has no anchor`, first.offset, 'yaml-aliases');
       }
       return { kind: 'alias', name: first.name, target, offset: first.offset };
     }
@@ -201,7 +202,7 @@ class YamlParser {
     return node;
   }
 
-  /** An alias inside of a collection may name the collection itself, so that it is known before it is read. */
+  /** An alias inside a collection may name the collection itself, so the anchor is set before the content is read. */
   #collection(anchor: string | undefined, offset: number, read: (into: YamlNode[]) => void): YamlSequence {
     const items: YamlNode[] = [];
     const node = this.#anchored(anchor, { kind: 'sequence', items, offset } as const);
@@ -234,7 +235,7 @@ class YamlParser {
     }
   }
 
-  /** A list as the value of a key, whose entries stand in the column of the key. */
+  /** A list that is the value of a key, with its entries in the column of the key. */
   #indentlessSequence(items: YamlNode[]): void {
     while (this.#tokens.peek().type === 'block-entry') {
       const { offset } = this.#tokens.next();
@@ -274,7 +275,7 @@ class YamlParser {
       this.#tokens.next();
       const token = this.#tokens.peek();
       const isEmpty = token.type === 'value' || token.type === 'flow-entry' || token.type === 'flow-sequence-end';
-      // go-yaml passes over what stands in the place of the key.
+      // go-yaml skips what stands in the place of the key.
       if (isEmpty) this.#tokens.next();
       const key = isEmpty ? empty(token.offset) : this.#node('flow');
       entries.push([key, this.#flowValue('flow-sequence-end')]);
@@ -356,9 +357,9 @@ const descriptions: Readonly<Record<YamlToken['type'], string>> = {
   alias: 'an alias',
   anchor: 'an anchor',
   tag: 'a tag',
-  scalar: 'a text, or a line that is indented otherwise than the ones before it',
-  'block-sequence-start': 'a list that is indented otherwise than the lines before it',
-  'block-mapping-start': 'a key that is indented otherwise than the lines before it',
+  scalar: 'a text, or a line that is indented differently from the lines before it',
+  'block-sequence-start': 'a list that is indented differently from the lines before it',
+  'block-mapping-start': 'a key that is indented differently from the lines before it',
   'block-end': 'the end of a block',
   'flow-sequence-start': '[',
   'flow-sequence-end': ']',

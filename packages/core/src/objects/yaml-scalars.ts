@@ -8,16 +8,15 @@ import {
   YamlSyntaxError,
 } from './yaml-cursor.ts';
 
-/** A text between quotes, from the opening one to behind the closing one. */
+/** Reads a quoted text, from the opening quote to after the closing one. */
 export function scanQuoted(cursor: YamlCursor): string {
   const start = cursor.offset;
   const quote = cursor.unit();
   cursor.skip();
   let text = '';
   for (;;) {
-    if (cursor.atDocumentIndicator())
-      throw new YamlSyntaxError('a document ends inside of a quoted text', cursor.offset);
-    if (Number.isNaN(cursor.unit())) throw new YamlSyntaxError('a quoted text has no end', start);
+    if (cursor.atDocumentIndicator()) throw new YamlSyntaxError('a document ends inside a quoted text', cursor.offset);
+    if (Number.isNaN(cursor.unit())) throw new YamlSyntaxError('a quoted text has no closing quote', start);
     let folded = false;
     while (!isBlankOrEnd(cursor.unit())) {
       const unit = cursor.unit();
@@ -45,7 +44,7 @@ export function scanQuoted(cursor: YamlCursor): string {
   return text;
 }
 
-/** Blanks stay as they are; line breaks are folded: one becomes a space, of several the first is left out. */
+/** Keeps blanks as they are and folds line breaks: a single one becomes a space; of several, the first is left out. */
 function takeSpace(cursor: YamlCursor, foldedAlready: boolean): string {
   let blanks = '';
   let firstBreak = '';
@@ -127,7 +126,7 @@ const escapes = new Map([
   ['P', '\u2029'],
 ]);
 
-/** A text after `|` or `>`, whose lines stand further right than `parentIndent`. */
+/** Reads a text after `|` or `>`, whose lines are indented further than `parentIndent`. */
 export function scanBlockScalar(cursor: YamlCursor, parentIndent: number): string {
   const literal = cursor.unit() === 0x7c;
   cursor.skip();
@@ -158,7 +157,7 @@ export function scanBlockScalar(cursor: YamlCursor, parentIndent: number): strin
   return text;
 }
 
-/** What stands behind `|` and `>` on their line. */
+/** Reads what follows `|` or `>` on its line. */
 function takeBlockHeader(cursor: YamlCursor): { chomping: string; increment: number } {
   const start = cursor.offset;
   let chomping = '';
@@ -169,20 +168,20 @@ function takeBlockHeader(cursor: YamlCursor): { chomping: string; increment: num
       chomping = cursor.take();
     } else if (increment === 0 && isDigit(unit)) {
       increment = unit - 0x30;
-      if (increment === 0) throw new YamlSyntaxError('an indentation of 0 columns', cursor.offset);
+      if (increment === 0) throw new YamlSyntaxError('an indentation must be 1 to 9 columns, got 0', cursor.offset);
       cursor.skip();
     }
   }
   cursor.skipBlanks();
   cursor.skipComment();
   if (!isBreakOrEnd(cursor.unit())) {
-    throw new YamlSyntaxError('behind | and > stand only + or -, a digit from 1 to 9, and a comment', start);
+    throw new YamlSyntaxError('only + or -, a digit from 1 to 9, and a comment may follow | and >', start);
   }
   if (!Number.isNaN(cursor.unit())) cursor.takeBreak();
   return { chomping, increment };
 }
 
-/** Passes over empty lines and the indentation of the next one, which the first line decides where it is 0. */
+/** Skips empty lines and the indentation of the next one. If `indent` is 0, the first line decides the indentation. */
 function takeIndent(cursor: YamlCursor, indent: number, parentIndent: number): [indent: number, breaks: string] {
   let breaks = '';
   let widest = 0;
@@ -190,7 +189,7 @@ function takeIndent(cursor: YamlCursor, indent: number, parentIndent: number): [
     while ((indent === 0 || cursor.column < indent) && cursor.unit() === 0x20) cursor.skip();
     widest = Math.max(widest, cursor.column);
     if ((indent === 0 || cursor.column < indent) && cursor.unit() === 0x09) {
-      throw new YamlSyntaxError('a tab in the indentation of a text', cursor.offset);
+      throw new YamlSyntaxError('a tab in the indentation of a text: indent with spaces', cursor.offset);
     }
     if (!isBreak(cursor.unit())) break;
     breaks += cursor.takeBreak();
@@ -198,7 +197,7 @@ function takeIndent(cursor: YamlCursor, indent: number, parentIndent: number): [
   return [indent === 0 ? Math.max(widest, parentIndent + 1, 1) : indent, breaks];
 }
 
-/** A text without quotes, and whether it ended behind a line break. */
+/** Reads a text without quotes, and tells whether it ended after a line break. */
 export function scanPlain(
   cursor: YamlCursor,
   parentIndent: number,
@@ -223,7 +222,7 @@ export function scanPlain(
     while (isBlank(cursor.unit()) || isBreak(cursor.unit())) {
       if (isBlank(cursor.unit())) {
         if (folded && cursor.column <= parentIndent && cursor.unit() === 0x09) {
-          throw new YamlSyntaxError('a tab in the indentation', cursor.offset);
+          throw new YamlSyntaxError('a tab in the indentation: indent with spaces', cursor.offset);
         }
         const blank = cursor.take();
         if (!folded) blanks += blank;

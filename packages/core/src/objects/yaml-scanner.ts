@@ -10,7 +10,7 @@ import {
 import { scanBlockScalar, scanPlain, scanQuoted } from './yaml-scalars.ts';
 import { scanTag, scanTagHandle, scanTagUri, type WrittenTag } from './yaml-tags.ts';
 
-/** What a text of YAML is made of. */
+/** A token of a YAML text. */
 export type YamlToken = { readonly offset: number } & (
   | { readonly type: PunctuationType }
   | { readonly type: 'version-directive'; readonly version: string }
@@ -37,12 +37,11 @@ type PunctuationType =
   | 'value';
 
 /**
- * The tokens of one document, as go-yaml finds them (the reader behind `sigs.k8s.io/yaml`, a port of libyaml). Written
- * anew, because the parsers of npm read YAML 1.2: of ten texts that are slightly wrong they take or refuse one otherwise
- * than kubectl.
+ * Finds the tokens of one document as go-yaml does (the reader behind `sigs.k8s.io/yaml`, a port of libyaml). It is our own
+ * scanner because the parsers on npm read YAML 1.2: for one of ten slightly wrong texts, their verdict differs from kubectl's.
  *
- * The difficulty is `key: value`: that something was a key is known only at the colon. Until then each token that may
- * begin a key is remembered, and none is given out that may yet get a `key` token in front of it. A key without `?` ends
+ * The difficulty is `key: value`, because only the colon shows that something was a key. Until then, the scanner remembers each
+ * token that may begin a key, and holds it back, because a `key` token may have to go in front of it. A key without `?` ends
  * on its line, and within 1024 characters.
  *
  * Source: YAML 1.1, and the behaviour of `go.yaml.in/yaml/v2` 2.4, which the tests compare.
@@ -50,12 +49,12 @@ type PunctuationType =
 export class YamlScanner {
   readonly #cursor: YamlCursor;
   #queue: YamlToken[] = [];
-  /** Tokens that were given out: the number of the first one in the queue. */
+  /** How many tokens were returned: the number of the first one in the queue. */
   #given = 0;
   /** The column of the innermost block collection; -1 for none. */
   #indent = -1;
   readonly #outerIndents: number[] = [];
-  /** What may turn out to be a key: one for the block context, and one for each level of brackets. */
+  /** Tokens that may turn out to be keys: one for the block context, and one for each level of brackets. */
   readonly #possibleKeys: PossibleKey[] = [noKey];
   /** Where in `#possibleKeys` the token of that number is remembered. */
   readonly #keyLevels = new Map<number, number>();
@@ -65,7 +64,7 @@ export class YamlScanner {
     this.#cursor = new YamlCursor(text);
   }
 
-  /** The next token, which stays the next one. */
+  /** The next token, without taking it. */
   peek(): YamlToken {
     for (;;) {
       const [token] = this.#queue;
@@ -195,7 +194,7 @@ export class YamlScanner {
     cursor.skip();
     let name = '';
     while (isWordCharacter(cursor.unit())) name += cursor.take();
-    if (name !== 'YAML' && name !== 'TAG') throw new YamlSyntaxError('a directive is %YAML or %TAG', offset);
+    if (name !== 'YAML' && name !== 'TAG') throw new YamlSyntaxError('a directive must be %YAML or %TAG', offset);
     if (!isBlankOrEnd(cursor.unit())) throw new YamlSyntaxError('a space must follow the name of a directive', offset);
     cursor.skipBlanks();
     this.#queue.push(
@@ -215,10 +214,11 @@ export class YamlScanner {
   #versionNumber(before = ''): number {
     const cursor = this.#cursor;
     const { offset } = cursor;
-    if (before !== '' && cursor.take() !== before) throw new YamlSyntaxError('a version is written 1.1', offset);
+    if (before !== '' && cursor.take() !== before)
+      throw new YamlSyntaxError('a version must be written like 1.1', offset);
     let digits = '';
     while (isDigit(cursor.unit())) digits += cursor.take();
-    if (digits === '' || digits.length > 2) throw new YamlSyntaxError('a version is written 1.1', offset);
+    if (digits === '' || digits.length > 2) throw new YamlSyntaxError('a version must be written like 1.1', offset);
     return Number(digits);
   }
 
@@ -227,7 +227,7 @@ export class YamlScanner {
     const { offset } = cursor;
     const handle = scanTagHandle(cursor);
     if (handle !== '!' && !(handle.length > 1 && handle.endsWith('!'))) {
-      throw new YamlSyntaxError('the handle of a tag ends with !', offset);
+      throw new YamlSyntaxError('the handle of a tag must end with !', offset);
     }
     if (!isBlank(cursor.unit())) throw new YamlSyntaxError('a space must follow the handle of a tag', offset);
     cursor.skipBlanks();
@@ -268,7 +268,7 @@ export class YamlScanner {
 
   #fetchBlockEntry(): void {
     if (!this.#inFlow)
-      this.#openBlock('block-sequence-start', 'a list must begin on a line of its own, or behind - or ?');
+      this.#openBlock('block-sequence-start', 'a list must begin on a line of its own, or after - or ?');
     this.#forgetKey();
     this.#keyAllowed = true;
     this.#punctuate('block-entry');
@@ -311,7 +311,7 @@ export class YamlScanner {
     while (isWordCharacter(cursor.unit())) name += cursor.take();
     const after = cursor.unit();
     if (name === '' || !(isBlankOrEnd(after) || '?:,]}%@`'.includes(String.fromCharCode(after)))) {
-      throw new YamlSyntaxError(`the name of an ${type} has only letters, digits, - and _`, offset);
+      throw new YamlSyntaxError(`the name of an ${type} may contain only letters, digits, - and _`, offset);
     }
     this.#queue.push({ type, offset, name });
   }
@@ -338,7 +338,7 @@ export class YamlScanner {
     this.#cursor.skip();
   }
 
-  /** The number that the token which is pushed next will have. */
+  /** The number of the next token that will be pushed. */
   get #nextNumber(): number {
     return this.#given + this.#queue.length;
   }
@@ -403,7 +403,7 @@ export class YamlScanner {
 
 interface PossibleKey {
   readonly possible: boolean;
-  /** In a block mapping's own column nothing but a key can stand. */
+  /** Only a key can stand in the column of a block mapping. */
   readonly required: boolean;
   readonly tokenNumber: number;
   readonly offset: number;
@@ -427,9 +427,9 @@ const longestKey = 1024;
 
 function nothingBegins(unit: number, offset: number): YamlSyntaxError {
   const what = unit === 0x09 ? 'a tab' : String.fromCharCode(unit);
-  return new YamlSyntaxError(`nothing begins with ${what}: quote the text, or indent with spaces`, offset);
+  return new YamlSyntaxError(`a value cannot begin with ${what}: quote the text, or indent with spaces`, offset);
 }
 
 function withoutColon({ offset }: PossibleKey): YamlSyntaxError {
-  return new YamlSyntaxError('a key without ": ", or a line that is indented too little', offset);
+  return new YamlSyntaxError('a key has no ": " after it, or a line is indented too little', offset);
 }

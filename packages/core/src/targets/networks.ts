@@ -14,13 +14,13 @@ import type { AddressRefusal } from './refusals.ts';
 /**
  * Reads an entry of `allowedNetworks`: `10.0.0.0/8`, `2001:db8::/32`, or one address.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for anything else, and if bits are set behind the prefix (`10.1.2.3/8`),
- * which is more often a slip than meant.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for anything else, and if bits are set after the prefix (`10.1.2.3/8`),
+ * which is usually a mistake.
  */
 export function parseAllowedNetwork(text: string, argument: string): Network {
   const [address = '', prefix] = text.split('/');
   const network = parseApiNetwork(prefix === undefined ? `${text}/${text.includes(':') ? 128 : 32}` : text);
-  // The API server takes leading zeros, which other parsers read as octal.
+  // The API server accepts leading zeros, which other parsers read as octal.
   if (network === undefined || parseAddress(address) === undefined) {
     throw new InvalidArgumentError(
       argument,
@@ -30,7 +30,7 @@ export function parseAllowedNetwork(text: string, argument: string): Network {
   if (network.hostBits) {
     throw new InvalidArgumentError(
       argument,
-      `${JSON.stringify(text)} has bits behind its prefix: write the first address of the network, or one address without a prefix`,
+      `${JSON.stringify(text)} has bits set after its prefix: write the first address of the network, or one address without a prefix`,
     );
   }
   return network;
@@ -39,13 +39,13 @@ export function parseAllowedNetwork(text: string, argument: string): Network {
 /**
  * Why a Service must not lead to `address`, or `undefined` if it may.
  *
- * Without `allowed`, every address will do but those where no external server can be. With it, the address must
- * be in one of the networks; and one of those special addresses must be *named*, by an entry that lies within the
- * special range: `0.0.0.0/0` does not let 127.0.0.1 in, `127.0.0.0/8` does. A metadata address is a range of its own, so
- * nothing but that very address names it: `169.254.0.0/16` lets link-local addresses in, and 169.254.169.254 not.
+ * Without `allowed`, every address is allowed except special ones, where no external server can be. With it, the address must
+ * be in one of the networks, and a special address must be *named* by an entry that lies within its special range:
+ * `0.0.0.0/0` does not allow 127.0.0.1, but `127.0.0.0/8` does. Each metadata address is a range of its own, so only that very
+ * address names it: `169.254.0.0/16` allows link-local addresses, but not 169.254.169.254.
  *
- * IPv4-mapped addresses (`::ffff:127.0.0.1`) are judged as the IPv4 address that the kernel connects to, and
- * those of NAT64 (64:ff9b::/96) by the IPv4 address behind the translator.
+ * IPv4-mapped addresses (`::ffff:127.0.0.1`) are judged as the IPv4 address that the kernel connects to. NAT64 addresses
+ * (64:ff9b::/96) are judged by the IPv4 address behind the translator.
  */
 export function addressRefusal(text: string, allowed: readonly Network[] | undefined): AddressRefusal | undefined {
   const address = parseAddress(text);
@@ -61,7 +61,7 @@ export function addressRefusal(text: string, allowed: readonly Network[] | undef
   return behind && isWithin(behind, allowed) ? undefined : 'outside-allowed-networks';
 }
 
-/** Whether `text` is an address in one of the networks, and nothing else asked. What a plain host is held to. */
+/** Whether `text` is an address in one of the networks. A plain host needs no more than that. */
 export function isInNetworks(text: string, networks: readonly Network[]): boolean {
   const address = parseAddress(text);
   return address !== undefined && isWithin(address, networks);

@@ -18,45 +18,45 @@ import {
 /** See {@link createTargetPolicy}. */
 export interface TargetPolicyOptions {
   /**
-   * The hosts that the name may lead to: exact names, or `*.` and a domain for exactly one label before it.
-   * `'any'` trusts whoever can edit the Service. Required for a Service.
+   * The hosts that the name may point to: exact names, or `*.` and a domain for exactly one label before it.
+   * `'any'` trusts everyone who can edit the Service. Required for a Service.
    */
   allowedTargets?: readonly string[] | 'any' | undefined;
   /**
-   * The networks that the addresses must be in: CIDR blocks, or single addresses. `'any'` lifts every check of
-   * addresses, the one of loopback and metadata addresses included.
+   * The networks that the addresses must be in: CIDR blocks, or single addresses. `'any'` turns off every check of
+   * addresses, including the check for loopback and metadata addresses.
    * @defaultValue for a Service, every network but loopback, unspecified, link-local, metadata, multicast and
    * IPv4-in-IPv6 transition addresses; for a plain host without an allow-list, every network
    */
   allowedNetworks?: readonly string[] | 'any' | undefined;
-  /** The Service that is followed, for messages. Its presence makes an allow-list required. */
+  /** The Service that is followed, for messages. If it is set, an allow-list is required. */
   service?: string | undefined;
   /**
-   * A plain host that is no Service. Only where neither `service` nor `allowedTargets` is given is it its own
-   * allow-list. May be an IP address.
+   * A plain host that is not a Service. It is its own allow-list, but only if neither `service` nor `allowedTargets` is
+   * given. It may be an IP address.
    */
   host?: string | undefined;
 }
 
 /**
- * Where connections may go. Both checks are pure apart from the event that a refusal publishes, and both come
- * before any I/O.
+ * Decides where connections may go. Both checks run before any I/O, and have no effect except the event that a refusal
+ * publishes.
  */
 export interface TargetPolicy {
   /** Whether `checkTarget` would return. Publishes nothing. */
   allows(target: TargetName): boolean;
   /**
-   * Returns where the target is allowed.
+   * Returns if the target is allowed.
    *
-   * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` where it is not
-   * @throws TargetIsAddressError `ERR_EXTERNALNAME_TARGET_IS_ADDRESS` where it is an IP address
+   * @throws TargetRefusedError `ERR_EXTERNALNAME_TARGET_REFUSED` if it is not
+   * @throws TargetIsAddressError `ERR_EXTERNALNAME_TARGET_IS_ADDRESS` if it is an IP address
    */
   checkTarget(target: TargetName): void;
   /**
-   * Returns where the address may be dialled. Ask for each address right before it is, because DNS may name
-   * another one every time (rebinding).
+   * Returns if the address may be dialled. Check each address right before you dial it, because DNS may return another
+   * one every time (rebinding).
    *
-   * @throws AddressRefusedError `ERR_EXTERNALNAME_ADDRESS_REFUSED` where it may not
+   * @throws AddressRefusedError `ERR_EXTERNALNAME_ADDRESS_REFUSED` if it may not
    */
   checkAddress(target: TargetName, address: string): void;
 }
@@ -64,7 +64,7 @@ export interface TargetPolicy {
 /**
  * Makes the policy of one Service or host.
  *
- * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` where a Service comes without an allow-list
+ * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` if a Service has no allow-list
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry that cannot be read
  *
  * @example
@@ -96,8 +96,8 @@ export function createTargetPolicy(options: TargetPolicyOptions): TargetPolicy {
 }
 
 /**
- * Whether a host name would be read as an IP address by some resolver: its last label is a number, also in the
- * forms that `inet_aton` knows (`127.1`, `0x7f000001`). No top-level domain is one (RFC 1123 section 2.1).
+ * Whether some resolver would read a host name as an IP address: its last label is a number, in any form that `inet_aton`
+ * knows (`127.1`, `0x7f000001`). No top-level domain is a number (RFC 1123 section 2.1).
  */
 export function looksLikeAddress(name: string): boolean {
   const canonical = canonicalName(name);
@@ -106,7 +106,7 @@ export function looksLikeAddress(name: string): boolean {
 
 const aTarget = objectOf({ externalName: aText, via: listOf(aText) });
 
-/** What is asked of a Service, and of a host that has an allow-list: everything. */
+/** The policy of a Service, and of a host with an allow-list: every check applies. */
 class ServicePolicy implements TargetPolicy {
   readonly #name: string;
   readonly #patterns: readonly TargetPattern[] | 'any';
@@ -151,7 +151,7 @@ class ServicePolicy implements TargetPolicy {
   }
 }
 
-/** What is asked of a host that the application named itself: that it is that host, and `allowedNetworks`. */
+/** The policy of a host that the application named itself: the target must be that host, within `allowedNetworks`. */
 class PlainHostPolicy implements TargetPolicy {
   readonly #host: string;
   readonly #networks: readonly Network[] | 'any' | undefined;
@@ -199,7 +199,7 @@ function parseEntry(entry: string, argument: string): TargetPattern {
     throw new InvalidArgumentError(
       argument,
       `${JSON.stringify(entry)} is an IP address, and an ExternalName cannot be one. Use a Service without selector and an ` +
-        'EndpointSlice that holds the address; allowedNetworks is the list of addresses',
+        'EndpointSlice that holds the address; addresses belong in allowedNetworks',
     );
   }
   return pattern;
@@ -208,7 +208,10 @@ function parseEntry(entry: string, argument: string): TargetPattern {
 function parseNetworks(networks: readonly string[] | 'any' | undefined): readonly Network[] | 'any' | undefined {
   if (networks === undefined || networks === 'any') return networks;
   if (networks.length === 0) {
-    throw new InvalidArgumentError('allowedNetworks', "is empty and would refuse every address: name one, or 'any'");
+    throw new InvalidArgumentError(
+      'allowedNetworks',
+      "is empty, which would refuse every address: name a network, or write 'any'",
+    );
   }
   return networks.map((text, index) => parseAllowedNetwork(text, `allowedNetworks[${index}]`));
 }

@@ -2,7 +2,7 @@ import { purposeNames } from '../addresses/index.ts';
 import { ExternalNameError, type ExternalNameErrorOptions } from '../errors.ts';
 import type { Target } from './target-source.ts';
 
-/** What a policy has to know of a target: the name, and how it came about. */
+/** What a policy needs to know about a target: its name, and the names that led to it. */
 export type TargetName = Pick<Target, 'externalName' | 'via'>;
 
 /**
@@ -28,8 +28,8 @@ export class TargetRefusedError extends ExternalNameError {
 }
 
 /**
- * A Service has an IP address, or digits that some resolvers read as one, for its `externalName`. Cluster DNS
- * takes it for a name made of digits, which does not resolve; and it can be in no allow-list of names.
+ * The `externalName` of a Service is an IP address, or digits that some resolvers read as one. Cluster DNS treats it as a
+ * name made of digits, which does not resolve, and an allow-list of names cannot contain it.
  * Raised before any socket opens. Code `ERR_EXTERNALNAME_TARGET_IS_ADDRESS`.
  *
  * Source: Kubernetes documentation, "Service", type ExternalName; RFC 1123 section 2.1.
@@ -37,7 +37,7 @@ export class TargetRefusedError extends ExternalNameError {
 export class TargetIsAddressError extends ExternalNameError {
   /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
-  /** The address that stands where a host name must. */
+  /** The address that was given instead of a host name. */
   readonly target: string;
   /** The names between the Service and the address, in order. */
   readonly via: readonly string[];
@@ -45,7 +45,7 @@ export class TargetIsAddressError extends ExternalNameError {
   constructor(target: TargetName, options?: ExternalNameErrorOptions) {
     super(
       'ERR_EXTERNALNAME_TARGET_IS_ADDRESS',
-      `refused target ${described(target)}: an ExternalName cannot be an IP address, which DNS takes for a name made of digits. ` +
+      `refused target ${described(target)}: an ExternalName cannot be an IP address: DNS treats it as a name made of digits. ` +
         'Use a Service without selector and an EndpointSlice that holds the address',
       options,
     );
@@ -58,7 +58,7 @@ export class TargetIsAddressError extends ExternalNameError {
 export type AddressRefusal =
   /** This machine itself: 127.0.0.0/8, ::1. */
   | 'loopback'
-  /** No address: 0.0.0.0/8, `::`. Linux connects to itself there. */
+  /** The unspecified address: 0.0.0.0/8, `::`. Linux connects to itself there. */
   | 'unspecified'
   /** The metadata service of a cloud, which hands out credentials. */
   | 'metadata'
@@ -66,11 +66,11 @@ export type AddressRefusal =
   | 'link-local'
   /** A group of hosts, or all of them. */
   | 'multicast'
-  /** IPv6 that only wraps an IPv4 address and is sent to wherever a relay takes it. */
+  /** IPv6 that only wraps an IPv4 address: a relay decides where the packets go. */
   | 'transition'
-  /** `allowedNetworks` is given and none of its entries holds it. */
+  /** `allowedNetworks` is given, and none of its entries contains the address. */
   | 'outside-allowed-networks'
-  /** The text is no IP address. */
+  /** The text is not an IP address. */
   | 'no-address';
 
 /**
@@ -138,7 +138,7 @@ function refusalMessage(target: TargetName, allowed: readonly string[]): string 
   return `refused target ${described(target)}: if the switch was meant, add it to allowedTargets (now: ${known})`;
 }
 
-// Names and addresses come from the network: no message grows with them.
+// Names and addresses come from the network, so messages must not grow with them.
 function shortened(text: string): string {
   return text.length <= 253 ? text : `${text.slice(0, 253)}...`;
 }

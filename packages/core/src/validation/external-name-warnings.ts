@@ -13,22 +13,22 @@ import type { FieldPath, Findings } from './issue.ts';
 import type { DecodedService } from './service-object.ts';
 import { warnOfSpecial, withoutTrailingDot } from './service-rules.ts';
 
-/** What the target of an ExternalName Service is looked at against. */
+/** What the target of an ExternalName Service is checked against. */
 export interface TargetContext {
-  /** Undefined: no list was given, every target passes. */
+  /** Undefined if no list was given: then every target passes. */
   readonly allowed: readonly TargetPattern[] | undefined;
   readonly allowedText: string;
   readonly clusterDomain: string;
   readonly namespace: string;
 }
 
-/** Warns of targets that the API server takes, or refuses without saying why, and that will not work or should not be. */
+/** Warns of targets that the API server accepts (or refuses without a reason), and that cannot work or should not be used. */
 export function warnOfTarget(service: DecodedService, at: FieldPath, context: TargetContext, findings: Findings): void {
   const { externalName } = service.spec;
   const name = withoutTrailingDot(externalName.trim().toLowerCase());
   if (name === '') return;
   if (/^[a-z0-9-]+$/.test(name)) {
-    const message = `${shown(name)} is looked up as it stands, as a top-level domain: no search list is applied to the target of a CNAME`;
+    const message = `${shown(name)} is looked up as a top-level domain: no search list applies to the target of a CNAME`;
     findings.warn('single-label', at, message);
   }
   const text = externalName.trim();
@@ -46,16 +46,16 @@ export function warnOfTarget(service: DecodedService, at: FieldPath, context: Ta
   }
 }
 
-type Reading = { readonly refused?: boolean } /** Go takes it for an address, and so does CoreDNS. */ & (
+type Reading = { readonly refused?: boolean } /** Go reads it as an address, and so does CoreDNS. */ & (
   | { readonly as: 'address'; readonly address: Address }
-  /** The C library and URL parsers do; for CoreDNS it is a name. */
+  /** The C library and URL parsers read it as an address. CoreDNS reads it as a name. */
   | { readonly as: 'loose'; readonly address: Address }
-  /** For everybody a name, and URL parsers refuse it. */
+  /** Every resolver reads it as a name, and URL parsers refuse it. */
   | { readonly as: 'digits' }
   | { readonly as: 'network'; readonly address: Address }
 );
 
-/** Any spelling that a resolver or an URL parser would take for an address, alone or with a port, brackets or a zone. */
+/** Any spelling that a resolver or a URL parser would read as an address, alone or with a port, brackets or a zone. */
 function readAddress(text: string): Reading | undefined {
   if (text.length > 300) return undefined;
   const strict = parseApiAddress(text);
@@ -71,7 +71,7 @@ function readAddress(text: string): Reading | undefined {
   const bare = withoutTrailingDot(text.toLowerCase());
   const loose = parseLooseIpv4(bare) ?? parseApiAddress(bare);
   if (loose) return { as: 'loose', address: loose };
-  // A last label of digits: no top-level domain has one (RFC 3696 section 2), and URL parsers fail on it.
+  // No top-level domain consists of digits (RFC 3696 section 2), and URL parsers fail on a last label of digits.
   return endsInNumber(bare) ? { as: 'digits' } : undefined;
 }
 
@@ -84,7 +84,7 @@ function warnOfAddress(
 ): void {
   if (reading.as === 'digits') {
     if (reading.refused) return;
-    const message = `${shown(text)} ends in a number: CoreDNS answers with a CNAME to that text, which no DNS has, and URL parsers refuse it`;
+    const message = `${shown(text)} ends in a number: CoreDNS answers with a CNAME to that text, which does not exist in DNS, and URL parsers refuse it`;
     findings.warn('ip-like', at, message, 'Give the full host name.');
     return;
   }
@@ -93,18 +93,23 @@ function warnOfAddress(
   const answer = plain
     ? 'CoreDNS answers NXDOMAIN to every question for the Service'
     : reading.as === 'loose' && !reading.refused
-      ? `CoreDNS answers with a CNAME to that text, which no DNS has; a resolver of the C library or an URL parser takes it for ${address.canonical}`
-      : `the API server takes no such text in this field`;
-  findings.warn('ip-like', at, `${shown(text)} is an address and no name: ${answer}`, alternative(service, address));
+      ? `CoreDNS answers with a CNAME to that text, which does not exist in DNS; the C library and URL parsers read it as ${address.canonical}`
+      : `the API server refuses it in this field`;
+  findings.warn(
+    'ip-like',
+    at,
+    `${shown(text)} is an address, not a host name: ${answer}`,
+    alternative(service, address),
+  );
   warnOfSpecial(address, at, findings);
 }
 
-/** What does work for an address, ready to paste. */
+/** The manifests that work for an address, ready to paste. */
 function alternative(service: DecodedService, address: Address): string {
   const { meta, spec } = service;
   const { purpose } = specialRange(address) ?? {};
   if (purpose !== undefined) {
-    return `An EndpointSlice does not help: ${address.canonical} is ${purposeNames[purpose]}. Give the address or name of the host that is meant.`;
+    return `An EndpointSlice does not help: ${address.canonical} is ${purposeNames[purpose]}. Give the address or name of the host that you mean.`;
   }
   const metadata = { name: meta.name || 'name', ...(meta.namespace === '' ? {} : { namespace: meta.namespace }) };
   const usable = spec.ports.filter(({ port }) => port >= 1 && port <= 65_535);
@@ -130,7 +135,7 @@ interface UrlParts {
   readonly path: string | undefined;
 }
 
-/** The parts of an URL, or of one without its scheme. Undefined where there is nothing but a host. */
+/** The parts of a URL, with or without its scheme. Undefined if the text is only a host. */
 function urlParts(text: string): UrlParts | undefined {
   const scheme = /^([a-z][a-z0-9+.-]{0,30}):\/\//i.exec(text)?.[0] ?? '';
   const rest = text.slice(scheme.length);
@@ -146,17 +151,17 @@ function urlParts(text: string): UrlParts | undefined {
 function warnOfUrl({ scheme, credentials, host, port, path }: UrlParts, at: FieldPath, findings: Findings): void {
   const hint = `Write externalName: ${withoutTrailingDot(host.toLowerCase())}`;
   if (scheme !== '') {
-    findings.warn('scheme-in-name', at, `${shown(scheme)} is the scheme of an URL, and no part of a host name`, hint);
+    findings.warn('scheme-in-name', at, `${shown(scheme)} is the scheme of a URL, not part of a host name`, hint);
   }
   if (credentials) {
-    findings.warn('scheme-in-name', at, 'what stands before @ are credentials, and no part of a host name', hint);
+    findings.warn('scheme-in-name', at, 'the credentials before @ are not part of a host name', hint);
   }
   if (port !== undefined) {
     const stays = `${hint}. The port stays with the application.`;
-    findings.warn('port-in-name', at, `:${port} is a port, and no part of a host name`, stays);
+    findings.warn('port-in-name', at, `:${port} is a port, not part of a host name`, stays);
   }
   if (path !== undefined) {
-    findings.warn('path-in-name', at, `${shown(path)} is the path of an URL, and no part of a host name`, hint);
+    findings.warn('path-in-name', at, `${shown(path)} is the path of a URL, not part of a host name`, hint);
   }
 }
 
@@ -173,7 +178,7 @@ function warnOfName(
     findings.warn(
       'label-too-long',
       at,
-      `the label ${shown(long)} has ${long.length} characters: no DNS message can carry it, clients run into a time-out`,
+      `the label ${shown(long)} has ${long.length} characters: no DNS message can carry it, and clients wait until a timeout`,
     );
   }
   const last = labels.at(-1) ?? '';
@@ -185,12 +190,16 @@ function warnOfName(
     findings.warn(
       'loopback',
       at,
-      `${shown(name)} is a name of the loopback address: whoever asks is pointed at itself`,
+      `${shown(name)} is a name for the loopback address: each client would connect to itself`,
     );
     return;
   }
   if (metadataNames.has(name)) {
-    findings.warn('sensitive', at, `${shown(name)} is where a cloud serves credentials to its machines`);
+    findings.warn(
+      'sensitive',
+      at,
+      `${shown(name)} is a cloud's metadata service, which serves credentials to its machines`,
+    );
     return;
   }
   const embedded = embeddedAddress(name);
@@ -198,7 +207,7 @@ function warnOfName(
     findings.warn(
       'ip-like',
       at,
-      `${shown(name)} is a public name for the address ${embedded.canonical}: whoever runs that domain decides where it leads`,
+      `${shown(name)} is a public name for the address ${embedded.canonical}: the owner of that domain decides where it leads`,
       alternative(service, embedded),
     );
   }
@@ -215,14 +224,14 @@ function warnOfCluster(
 ): void {
   const own = `${service.meta.name}.${context.namespace}.svc.${context.clusterDomain}`;
   if (service.meta.name !== '' && isWithin(name, own)) {
-    const message = name === own ? 'the Service points at itself' : `${shown(name)} lies below the Service's own name`;
+    const message = name === own ? 'the Service points to itself' : `${shown(name)} lies below the Service's own name`;
     findings.warn('self-loop', at, `${message}: CoreDNS answers without a CNAME and without addresses`);
     return;
   }
   findings.warn(
     'in-cluster',
     at,
-    `${shown(name)} is a name of the cluster: CoreDNS answers without a CNAME while that name has no address`,
+    `${shown(name)} is a name inside the cluster: CoreDNS answers without a CNAME while that name has no address`,
   );
   const parts = name.slice(0, -context.clusterDomain.length - 1).split('.');
   const namespace = parts.at(-1) === 'svc' ? parts.at(-2) : undefined;
@@ -243,12 +252,12 @@ function warnOfSuffix(name: string, labels: readonly string[], at: FieldPath, fi
     findings.warn(
       'in-cluster-partial',
       at,
-      `${shown(name)} looks like a part of a Service's name: it is asked for as it stands, outside of the cluster`,
+      `${shown(name)} looks like part of a Service's name: it is looked up as it is, outside the cluster`,
     );
     return;
   }
   if (reservedDomains.some((domain) => isWithin(name, domain))) {
-    findings.warn('reserved-suffix', at, `${shown(name)} is under a name that is reserved: no DNS server has it`);
+    findings.warn('reserved-suffix', at, `${shown(name)} is under a reserved name: no DNS server has it`);
     return;
   }
   if (labels.length > 1 && privateDomains.some((domain) => isWithin(name, domain))) {

@@ -1,6 +1,6 @@
 /**
- * The formats of names in the Kubernetes API. Each function returns what is wrong, in the API server's words; nothing
- * where nothing is. Lengths are bytes of UTF-8.
+ * The formats of names in the Kubernetes API. Each function returns what is wrong, in the API server's words, or an empty
+ * list. Lengths are bytes of UTF-8.
  *
  * Source: `apimachinery/pkg/util/validation/validation.go` and `pkg/api/validate/content/` of Kubernetes.
  */
@@ -35,7 +35,7 @@ export function label1035Problems(value: string): string[] {
   return [...problems, withPattern(rule, label1035, 'my-name', 'abc-123')];
 }
 
-/** RFC 1123 subdomain: `spec.externalName`, and the names of most kinds. No limit to the length of one label. */
+/** RFC 1123 subdomain: `spec.externalName`, and the names of most kinds. A single label may have any length. */
 export function subdomain1123Problems(value: string): string[] {
   const problems = tooLong(value, 253);
   if (isSubdomain1123.test(value)) return problems;
@@ -44,7 +44,7 @@ export function subdomain1123Problems(value: string): string[] {
   return [...problems, withPattern(rule, subdomain1123, 'example.com')];
 }
 
-/** What may be one segment of an URL's path: the names of Roles and RoleBindings. */
+/** One segment of a URL's path: the names of Roles and RoleBindings. */
 export function pathSegmentProblems(value: string): string[] {
   if (value === '.' || value === '..') return [`may not be '${value}'`];
   return ['/', '%']
@@ -102,7 +102,7 @@ export function byteLength(value: string): number {
   return Buffer.byteLength(value, 'utf8');
 }
 
-/** The API server counts bytes in any case, and says so for labels only. */
+/** The API server always counts bytes, but says so only for labels. */
 function tooLong(value: string, most: number, unit: 'characters' | 'bytes' = 'characters'): string[] {
   return byteLength(value) > most ? [`must be no more than ${most} ${unit}`] : [];
 }

@@ -1,11 +1,11 @@
 import { aNumber, anything, aText, either, listOf, objectOf, optional } from '../shape.ts';
 import { type RuleCode, rules } from './rules.ts';
 
-/** `error`: the API server refuses it. `warning`: it accepts what cannot work, or should not be done. */
+/** `error`: the API server refuses the object. `warning`: it accepts the object, but something in it cannot work or should not be done. */
 export type Severity = 'error' | 'warning';
 
 /**
- * Why the API server refuses: the `reason` of a cause in its answer (status 422), or `BadRequest` where it cannot even
+ * Why the API server refuses: the `reason` of a cause in its answer (status 422), or `BadRequest` if it cannot even
  * read the object (status 400).
  */
 export type RefusalReason =
@@ -26,27 +26,27 @@ export interface Issue {
   readonly code: RuleCode;
   /** Whether the API server refuses it. */
   readonly severity: Severity;
-  /** For an error the API server's own words, without the path in front. A value longer than 300 characters is cut short. */
+  /** For an error, the API server's own words without the path in front. A value longer than 300 characters is cut short. */
   readonly message: string;
-  /** What to do about it; may be a manifest ready to paste. */
+  /** What to do about it. This may be a manifest, ready to paste. */
   readonly hint: string;
   /** Present on errors only. */
   readonly reason?: RefusalReason;
   /** Where the rule comes from: a file of Kubernetes, a section of an RFC. */
   readonly source: string;
-  /** Line in the text that was given, from 1. Left out where an object was given. */
+  /** Line in the text, counted from 1. Left out if the input is an object. */
   readonly line?: number;
-  /** Which of several objects: 0 for the first. Left out where there is only one. */
+  /** Index of the object, from 0. Left out if there is only one. */
   readonly document?: number;
 }
 
-/** Whether the API server would refuse what has these issues. */
+/** Whether the API server would refuse an object with these issues. */
 export function refused(issues: readonly Issue[]): boolean {
   listOf(objectOf({ severity: anything }))('issues', issues);
   return issues.some((issue) => issue.severity === 'error');
 }
 
-/** One line an issue: `line 7: error: spec.externalName: Required value (...)`. */
+/** Formats an issue as one line: `line 7: error: spec.externalName: Required value (...)`. */
 export function formatIssue(issue: Issue): string {
   const shown = either(aText, aNumber());
   objectOf({ path: aText, severity: aText, message: aText, code: aText, line: optional(shown) })('issue', issue);
@@ -55,12 +55,12 @@ export function formatIssue(issue: Issue): string {
   return `${place}${issue.severity}: ${where}${issue.message} [${issue.code}]`;
 }
 
-/** Makes issues from rules; what is alike is kept once. */
+/** Collects issues, and drops duplicates. */
 export class Findings {
   readonly #found: FoundIssue[] = [];
   readonly #seen = new Set<string>();
 
-  /** What was found, in the order in which it was. */
+  /** All issues, in the order in which they were found. */
   get all(): readonly FoundIssue[] {
     return this.#found;
   }
@@ -69,7 +69,7 @@ export class Findings {
     return this.#found.some(({ issue }) => issue.severity === 'error');
   }
 
-  /** Takes over what another one found. */
+  /** Adds the issues of another instance. */
   adopt(other: Findings): void {
     for (const found of other.all) this.#found.push(found);
   }
@@ -143,7 +143,7 @@ export class Findings {
   }
 }
 
-/** An issue, and where in the object it stands. That may be more exact than the path, which ends at a map's name. */
+/** An issue and its place in the object. The place may be more exact than the path, which ends at a map's name. */
 export interface FoundIssue {
   readonly issue: Issue;
   readonly steps: readonly (string | number)[];
@@ -198,7 +198,7 @@ function withDetail(message: string, detail: string): string {
   return detail === '' ? message : `${message}: ${detail}`;
 }
 
-/** A value as the API server prints it. Cut short, so that many messages about one long value stay in proportion to it. */
+/** A value as the API server prints it. It is cut short, so that many messages about one long value stay in proportion to it. */
 function shown(value: unknown): string {
   if (value instanceof ShownValue) return value.text;
   if (typeof value === 'string') {
@@ -211,7 +211,7 @@ function shown(value: unknown): string {
   return value === undefined || value === null ? 'null' : String(value).slice(0, longestShown);
 }
 
-/** A text in quotes as Go writes it (`%q`): what does not print becomes an escape. */
+/** A text in quotes as Go writes it (`%q`): characters that do not print become escapes. */
 function quoted(text: string): string {
   const escaped = text.replace(/["\\]|[^\x20-\x7e\p{L}\p{M}\p{N}\p{P}\p{S}]/gu, (character) => {
     const short = shortEscapes.get(character);

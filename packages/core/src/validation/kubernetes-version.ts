@@ -1,4 +1,4 @@
-/** What differs between versions of the API server, as far as the rules here are concerned. Feature gates at their defaults. */
+/** The differences between versions of the API server that matter to the rules here, with feature gates at their defaults. */
 export interface ServerRules {
   /** The minor version: 36 for Kubernetes 1.36. */
   readonly minor: number;
@@ -8,23 +8,23 @@ export interface ServerRules {
   readonly nameCheckedOnUpdate: boolean;
   /** `010.0.0.1` and `::ffff:10.0.0.1` are refused in new values (KEP-4858, on by default since 1.36). */
   readonly strictAddresses: boolean;
-  /** Values of `spec.trafficDistribution`; none before the field existed. */
+  /** Values of `spec.trafficDistribution`; empty for versions before the field existed. */
   readonly trafficDistributions: readonly string[];
   /** One trailing dot is taken off before `spec.externalName` is checked (since 1.15, kubernetes#78385). */
   readonly trailingDotAccepted: boolean;
-  /** Owner references are reported one by one, and what they lack as required (declarative validation, since 1.37). */
+  /** Owner references are reported one by one, and missing fields as required (declarative validation, since 1.37). */
   readonly ownersByIndex: boolean;
   /** `spec.externalIPs` is deprecated (KEP-5707, since 1.36). */
   readonly externalIPsDeprecated: boolean;
 }
 
-/** The rules that apply where no version is given. */
+/** The rules that apply if no version is given. */
 export const newestMinor = 37;
 
 /**
  * Reads `1.35`, `v1.35.2`, `1.35.2+k3s1` or `v1.33-gke.5`.
  *
- * @returns undefined where the text is no version of Kubernetes 1.
+ * @returns the minor version; undefined if the text is not a version of Kubernetes 1.
  */
 export function parseKubernetesVersion(text: string): number | undefined {
   const match = /^v?1\.(\d{1,3})(?:[.+-].*)?$/s.exec(text);
@@ -45,7 +45,7 @@ export function serverRules(minor: number): ServerRules {
   };
 }
 
-/** The minor version that brought a field of ServiceSpec. Servers before it drop the field unread. */
+/** The minor version that introduced a field of ServiceSpec. Older servers drop the field unread. */
 export const fieldSince: Readonly<Record<string, number>> = {
   clusterIPs: 20,
   ipFamilies: 20,

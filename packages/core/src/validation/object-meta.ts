@@ -17,7 +17,7 @@ export interface DecodedMeta {
   readonly annotations: ReadonlyMap<string, string>;
   readonly finalizers: readonly string[];
   readonly owners: readonly { apiVersion: string; kind: string; name: string; uid: string; controller: boolean }[];
-  /** Who is recorded as having set `spec.externalName`. */
+  /** The field managers that are recorded as having set `spec.externalName`. */
   readonly externalNameManagers: readonly string[];
 }
 
@@ -90,7 +90,7 @@ export function checkNewMeta(meta: DecodedMeta, names: NameRules, findings: Find
   checkCommonMeta(meta, names.rules, findings);
 }
 
-/** Checks the metadata of an object that takes the place of another. The name counts as checked: it cannot change. */
+/** Checks the metadata of an update. The name counts as checked, because it cannot change. */
 export function checkChangedMeta(
   meta: DecodedMeta,
   previous: DecodedMeta,
@@ -123,7 +123,7 @@ export function checkChangedMeta(
   checkCommonMeta(meta, rules, findings);
 }
 
-/** A name that a server is to complete: what counts is the name with the five letters that it adds. */
+/** Checks `name` and `generateName`. A generated name is checked with the five letters that the server adds. */
 export function checkNames(meta: DecodedMeta, rules: NameRules, findings: Findings): void {
   const { name, generateName, at } = meta;
   if (generateName !== '') {
@@ -145,14 +145,14 @@ export function checkNamespace(meta: DecodedMeta, rules: NameRules, findings: Fi
     if (meta.namespace !== '') findings.forbidden('namespace-invalid', at, 'not allowed on this type');
     return;
   }
-  // Left out, it is the namespace of the request's path.
+  // If it is left out, the namespace of the request's path applies.
   if (meta.namespace === '') return;
   for (const problem of label1123Problems(meta.namespace)) {
     findings.invalid('namespace-invalid', at, meta.namespace, problem);
   }
 }
 
-/** Labels, or a selector. The API server reports the map, not the entry. */
+/** Checks labels, or a selector. The API server reports the map, not the entry. */
 export function checkLabels(
   labels: ReadonlyMap<string, string>,
   at: FieldPath,
@@ -239,7 +239,7 @@ function shownOwners(meta: DecodedMeta): string {
   return `[${list.join(',')}${meta.owners.length > 5 ? ',...' : ''}]`;
 }
 
-/** Bytes of all keys and values of the annotations together: 256 KiB. */
+/** Most bytes in all keys and values of the annotations together: 256 KiB. */
 const longestAnnotations = 256 * 1024;
 
 /** Characters of `generateName` that are kept; five more are added. Source: `apiserver/pkg/storage/names/generate.go`. */

@@ -1,9 +1,11 @@
 import type { FieldPath, Findings } from './issue.ts';
 
 /**
- * Reads the fields of an object as the API server's decoder does: null is the same as nothing, a value of another type
- * makes the whole object unreadable (reported, then read as nothing), a field that it does not know is passed over
- * (reported as a warning, for kubectl refuses it).
+ * Reads the fields of an object as the API server's decoder does:
+ *
+ * - null is the same as a missing field;
+ * - a value of the wrong type makes the whole object unreadable: it is reported, then read as missing;
+ * - an unknown field is skipped, and reported as a warning because kubectl refuses it.
  */
 export class ObjectReader {
   readonly at: FieldPath;
@@ -30,7 +32,7 @@ export class ObjectReader {
     return this.#fields[key];
   }
 
-  /** `''` where there is none: the API server makes no difference. */
+  /** `''` if the field is missing: the API server does not distinguish the two. */
   string(key: string): string {
     return this.optionalString(key) ?? '';
   }
@@ -41,7 +43,7 @@ export class ObjectReader {
     return this.#wrongType(this.at.child(key), value, 'string');
   }
 
-  /** A whole number of 32 bits; 0 where there is none. */
+  /** A whole number of 32 bits; 0 if the field is missing. */
   integer(key: string): number {
     return this.optionalInteger(key) ?? 0;
   }
@@ -74,7 +76,7 @@ export class ObjectReader {
     });
   }
 
-  /** Undefined where there is none; the selector makes a difference between none and an empty one. */
+  /** Undefined if the field is missing: a missing selector differs from an empty one. */
   stringMap(key: string): ReadonlyMap<string, string> | undefined {
     const value = this.#fields[key];
     if (value === undefined || value === null) return undefined;
@@ -101,7 +103,7 @@ export class ObjectReader {
     });
   }
 
-  /** Reports the fields that are none of `known`. */
+  /** Reports the fields that are not in `known`. */
   onlyKnows(known: ReadonlySet<string>, hint?: (key: string) => string | undefined): void {
     for (const key of Object.keys(this.#fields)) {
       if (known.has(key) || this.#fields[key] === undefined) continue;
@@ -146,7 +148,7 @@ function likely(key: string, known: ReadonlySet<string>): string | undefined {
   return undefined;
 }
 
-/** Whether one text becomes the other by at most one letter more, less or other. */
+/** Whether at most one inserted, removed or replaced letter turns one text into the other. */
 function distanceAtMostOne(left: string, right: string): boolean {
   if (Math.abs(left.length - right.length) > 1) return false;
   let start = 0;

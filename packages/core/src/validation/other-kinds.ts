@@ -20,7 +20,7 @@ import {
 import { isRecord, ObjectReader } from './object-reader.ts';
 import { addressProblem, checkNotSpecial, networkProblem } from './service-rules.ts';
 
-/** What {@link checkOtherKind} needs to know beside the object. */
+/** What {@link checkOtherKind} needs besides the object. */
 export interface KindContext {
   readonly apiVersion: string;
   readonly kind: string;
@@ -28,7 +28,7 @@ export interface KindContext {
   readonly rules: ServerRules;
 }
 
-/** Checks the metadata of any kind, and of those that the builders write what they write. */
+/** Checks the metadata of any kind, and the fields that the builders write of the kinds that they build. */
 export function checkOtherKind(value: unknown, context: KindContext, findings: Findings): void {
   const { apiVersion, kind, previous, rules } = context;
   const known = kinds.get(kind);
@@ -36,7 +36,7 @@ export function checkOtherKind(value: unknown, context: KindContext, findings: F
     findings.warn(
       'kind-unchecked',
       new FieldPath('apiVersion', ['apiVersion']),
-      `${kind} is known here as ${known.apiVersion} only`,
+      `this validator knows ${kind} only as ${known.apiVersion}`,
     );
   }
   const root = new FieldPath();
@@ -60,7 +60,7 @@ export function checkOtherKind(value: unknown, context: KindContext, findings: F
     findings.warn(
       'kind-unchecked',
       new FieldPath('kind', ['kind']),
-      `${JSON.stringify(kind.slice(0, 60))} is no kind that is known here`,
+      `this validator does not know the kind ${JSON.stringify(kind.slice(0, 60))}`,
     );
 }
 
@@ -134,9 +134,13 @@ function checkEndpointSlice({ object, meta, previous, rules, findings }: Checked
     findings.invalid('field-immutable', at.child('addressType'), type, 'field is immutable');
   }
   if (!meta.labels.has('kubernetes.io/service-name')) {
-    findings.warn('service-label-missing', at.child('metadata').child('labels'), 'the slice belongs to no Service');
+    findings.warn(
+      'service-label-missing',
+      at.child('metadata').child('labels'),
+      'the slice does not belong to a Service',
+    );
   }
-  // What older versions accepted stays accepted while the endpoints are left as they are.
+  // Endpoints that an older version accepted stay accepted while they are unchanged.
   const unchanged =
     isRecord(previous) && JSON.stringify(previous['endpoints']) === JSON.stringify(object.raw('endpoints'));
   const endpoints = object.objects('endpoints', 'Endpoint');
@@ -200,7 +204,7 @@ function checkEndpointPorts(ports: readonly ObjectReader[], findings: Findings):
   }
 }
 
-/** The part of `ValidatePodSpec` that a Pod cannot do without. */
+/** The part of `ValidatePodSpec` that every Pod needs. */
 function checkPodSpec(spec: ObjectReader, findings: Findings): void {
   const containers = spec.objects('containers', 'Container');
   if (containers.length === 0) findings.required('container-required', spec.at.child('containers'));

@@ -1,4 +1,4 @@
-/** What a rule is about: where it comes from, and what to do where it is broken. */
+/** A rule: where it comes from, and what to do if an object breaks it. */
 export interface Rule {
   /** A file of Kubernetes, a section of an RFC, or another published document. */
   readonly source: string;
@@ -21,8 +21,8 @@ export const rules = {
   // The text and the object as such.
   'yaml-syntax': { source: yamlReader, hint: 'Correct the text at that line.' },
   'yaml-too-long': { source: 'Kubernetes apiserver: request body limit of 3 MiB', hint: 'Split the text.' },
-  'yaml-too-deep': { source: yamlReader, hint: 'No object of Kubernetes is nested that deep.' },
-  'yaml-aliases': { source: yamlReader, hint: 'Write the parts out.' },
+  'yaml-too-deep': { source: yamlReader, hint: 'Nest less deeply: no Kubernetes object needs so many levels.' },
+  'yaml-aliases': { source: yamlReader, hint: 'Write the parts out, without aliases.' },
   'yaml-key': { source: yamlReader, hint: 'Quote the key.' },
   'yaml-duplicate-key': { source: yamlReader, hint: 'Remove one of the two.' },
   'yaml-not-read': { source: yamlReader, hint: 'Begin a document with --- on a line of its own, or remove the text.' },
@@ -32,7 +32,7 @@ export const rules = {
   },
   'wrong-type': {
     source: 'Kubernetes apiserver: the JSON decoder (status 400)',
-    hint: 'Give a value of that type. In YAML, quote a text that looks like a number, a boolean or nothing: "5432", "yes", "null".',
+    hint: 'Give a value of that type. In YAML, quote a string that looks like a number, a boolean or null: "5432", "yes", "null".',
   },
   'wrong-api-version': {
     source: 'Kubernetes apiserver: the JSON decoder (status 400)',
@@ -40,7 +40,7 @@ export const rules = {
   },
   'kind-missing': {
     source: 'kubectl: "apiVersion not set, kind not set"',
-    hint: 'Write apiVersion and kind: kubectl refuses an object without.',
+    hint: 'Write apiVersion and kind: kubectl refuses an object without them.',
   },
   'kind-unchecked': { source: 'this validator', hint: 'Only its metadata was checked.' },
   'unknown-field': { source: 'Kubernetes API concepts, "Field validation"', hint: 'Remove it, or correct its name.' },
@@ -53,11 +53,11 @@ export const rules = {
   'name-required': { source: objectMeta, hint: 'Give metadata.name, or metadata.generateName for a new object.' },
   'name-invalid': {
     source: `${coreValidation}: ValidateServiceName; RFC 1035 section 2.3.1, RFC 1123 section 2.1; KEP-5311`,
-    hint: 'Use lower-case letters, digits and inner hyphens, at most 63 characters, no dots. A name of a Service may begin with a digit since Kubernetes 1.36 only.',
+    hint: 'Use lower-case letters, digits and inner hyphens, at most 63 characters, no dots. The name of a Service may begin with a digit only since Kubernetes 1.36.',
   },
   'generate-name-invalid': {
     source: objectMeta,
-    hint: 'The server adds five letters or digits; what comes out must be a name.',
+    hint: 'The server adds five letters or digits; the result must be a valid name.',
   },
   'namespace-invalid': {
     source: `${objectMeta}: ValidateNamespaceName; RFC 1123 section 2.1`,
@@ -65,7 +65,7 @@ export const rules = {
   },
   'label-invalid': {
     source: 'Kubernetes apimachinery/pkg/apis/meta/v1/validation/validation.go: ValidateLabels',
-    hint: 'A key is [prefix/]name, prefix a lower-case DNS name, name at most 63 of letters, digits, -, _ and .; a value is the like, or empty. Longer text goes into an annotation.',
+    hint: 'A key is [prefix/]name: the prefix is a lower-case DNS name, the name has at most 63 letters, digits, -, _ and dots. A value is like a name, or empty. Put longer text into an annotation.',
   },
   'annotation-key-invalid': {
     source: `${objectMeta}: ValidateAnnotations`,
@@ -73,20 +73,20 @@ export const rules = {
   },
   'annotations-too-long': {
     source: `${objectMeta}: TotalAnnotationSizeLimitB`,
-    hint: 'Keep keys and values together within 262144 bytes.',
+    hint: 'All keys and values together may have at most 262144 bytes.',
   },
   'owner-reference-invalid': {
     source: `${objectMeta}: ValidateOwnerReferences`,
-    hint: 'Give apiVersion, kind, name and uid of each owner; one controller at most.',
+    hint: 'Give apiVersion, kind, name and uid of each owner; at most one owner is the controller.',
   },
   'finalizer-invalid': {
     source: `${objectMeta}: ValidateFinalizers`,
     hint: 'A finalizer is named like a label; none can be added once the object is being deleted.',
   },
-  'generation-negative': { source: objectMeta, hint: 'Leave it out: the server counts it.' },
+  'generation-negative': { source: objectMeta, hint: 'Leave it out: the server sets it.' },
   'field-immutable': {
     source: `${objectMeta}: ValidateObjectMetaUpdate`,
-    hint: 'Create an object of the new name and delete the old one.',
+    hint: 'Create a new object, and delete the old one.',
   },
 
   // Service, whatever its type.
@@ -96,11 +96,11 @@ export const rules = {
   },
   'ports-required': {
     source: coreValidation,
-    hint: 'Give at least one port. Only ExternalName and headless Services (clusterIP: None) do without.',
+    hint: 'Give at least one port. Only ExternalName and headless Services (clusterIP: None) need none.',
   },
   'port-name-required': {
     source: `${coreValidation}: validateServicePort`,
-    hint: 'Where there are several ports each needs a name.',
+    hint: 'If a Service has several ports, each needs a name.',
   },
   'port-name-invalid': {
     source: `${coreValidation}: validateServicePort`,
@@ -117,18 +117,18 @@ export const rules = {
   },
   'target-port-invalid': {
     source: `${coreValidation}: ValidatePortNumOrName; RFC 6335 section 5.1`,
-    hint: 'Use 1 to 65535, or the name of a container port: at most 15 of lower-case letters, digits and single inner hyphens.',
+    hint: 'Use 1 to 65535, or the name of a container port: at most 15 lower-case letters, digits and single inner hyphens.',
   },
   'app-protocol-invalid': {
     source: `${coreValidation}: ValidateQualifiedName; KEP-1507`,
-    hint: 'Use a name of the IANA registry, or example.com/name.',
+    hint: 'Use a name from the IANA registry, or example.com/name.',
   },
-  'port-duplicate': { source: coreValidation, hint: 'A number and protocol may stand in one port only.' },
+  'port-duplicate': { source: coreValidation, hint: 'Use each pair of port number and protocol once.' },
   'node-port-duplicate': { source: coreValidation, hint: 'Give each port a nodePort of its own, or none.' },
   'node-port-forbidden': { source: coreValidation, hint: 'Remove nodePort, or use type NodePort.' },
   'selector-invalid': {
     source: `${coreValidation}: ValidateLabels`,
-    hint: 'Keys and values of a selector are those of labels.',
+    hint: 'Keys and values of a selector follow the rules for labels.',
   },
   'session-affinity-unsupported': { source: coreValidation, hint: 'Use None or ClientIP.' },
   'session-affinity-timeout': { source: `${coreValidation}: validateAffinityTimeout`, hint: 'Use 1 to 86400 seconds.' },
@@ -142,7 +142,7 @@ export const rules = {
   },
   'source-ranges-forbidden': {
     source: `${coreValidation}; kubernetes#119548`,
-    hint: 'Only type LoadBalancer has source ranges: remove them before the type is changed, the annotation too even where it is empty.',
+    hint: 'Only type LoadBalancer has source ranges: remove them before you change the type, and the annotation too, even if it is empty.',
   },
   'source-range-invalid': {
     source: `${coreValidation}: IsValidCIDR; KEP-4858`,
@@ -159,7 +159,7 @@ export const rules = {
   },
   'load-balancer-class-immutable': {
     source: `${coreValidation}: validateLoadBalancerClassField`,
-    hint: 'Change the type to another and back, or create the Service anew.',
+    hint: 'Change the type to another and back, or delete the Service and create it again.',
   },
   'external-traffic-policy-forbidden': {
     source: `${coreValidation}: validateServiceExternalTrafficPolicy`,
@@ -189,11 +189,11 @@ export const rules = {
   'headless-forbidden': { source: coreValidation, hint: 'Only type ClusterIP can be headless.' },
   'cluster-ip-invalid': {
     source: `${coreValidation}: ValidateServiceClusterIPsRelatedFields`,
-    hint: 'Leave both out: the server allocates an address. None alone makes the Service headless.',
+    hint: 'Leave out clusterIP and clusterIPs: the server allocates an address. For a headless Service, write clusterIP: None.',
   },
   'cluster-ip-immutable': {
     source: `${coreValidation}: validateUpgradeDowngradeClusterIPs`,
-    hint: 'Leave the address as it is, or create the Service anew. A change to or from ExternalName may change it.',
+    hint: 'Leave the address as it is, or delete the Service and create it again. Only a change to or from ExternalName may change the address.',
   },
   'ip-family-invalid': {
     source: `${coreValidation}: ValidateServiceClusterIPsRelatedFields`,
@@ -205,7 +205,7 @@ export const rules = {
   },
   'ip-family-policy-invalid': {
     source: 'Kubernetes pkg/registry/core/service/storage/alloc.go: initIPFamilyFields',
-    hint: 'Set ipFamilyPolicy to what the number of families and addresses asks for.',
+    hint: 'Set ipFamilyPolicy to match the number of families and addresses.',
   },
 
   // Service of type ExternalName: refused.
@@ -219,25 +219,25 @@ export const rules = {
   },
   'cluster-ip-forbidden': {
     source: `${coreValidation}; ${serviceStrategy}: dropTypeDependentFields`,
-    hint: 'Remove clusterIP and clusterIPs. In a change of type the server drops them itself where they are left as they were.',
+    hint: 'Remove clusterIP and clusterIPs. When the type changes, the server drops them itself if they are left unchanged.',
   },
   'ip-families-forbidden': {
     source: `${coreValidation}; ${serviceStrategy}: dropTypeDependentFields`,
-    hint: 'Remove ipFamilies. In a change of type the server drops them itself where they are left as they were.',
+    hint: 'Remove ipFamilies. When the type changes, the server drops them itself if they are left unchanged.',
   },
   'ip-policy-forbidden': {
     source: `${coreValidation}; ${serviceStrategy}: dropTypeDependentFields`,
-    hint: 'Remove ipFamilyPolicy. In a change of type the server drops it itself where it is left as it was.',
+    hint: 'Remove ipFamilyPolicy. When the type changes, the server drops it itself if it is left unchanged.',
   },
 
   // Service of type ExternalName: accepted, and yet.
   'ip-like': {
     source: `${serviceDocumentation}; ${coreDns}: coredns#2324, PR 2807; WHATWG URL "ipv4 parser"; POSIX inet_addr`,
-    hint: 'An address needs a Service without selector and an EndpointSlice.',
+    hint: 'For an address, use a Service without selector and an EndpointSlice.',
   },
   'scheme-in-name': {
     source: 'RFC 3986 section 3.1',
-    hint: 'Give the host name alone. The scheme belongs into the application.',
+    hint: 'Give the host name alone. The scheme belongs in the application.',
   },
   'port-in-name': {
     source: `${serviceDocumentation}; RFC 3986 section 3.2.3`,
@@ -254,36 +254,36 @@ export const rules = {
   },
   'reserved-suffix': {
     source: 'RFC 2606 section 2, RFC 6761 section 6, RFC 7686, RFC 9476',
-    hint: 'Give a name that the public DNS has. This one exists nowhere.',
+    hint: 'Give a name that exists in public DNS. This one exists nowhere.',
   },
   'private-suffix': {
     source: 'RFC 6762 section 3 and appendix G, RFC 8375, ICANN SAC113 and its resolution of 2024 on .internal',
-    hint: 'Make sure that the DNS which the cluster forwards to knows this name; the public DNS never will.',
+    hint: 'Make sure that the DNS servers to which the cluster forwards know this name: public DNS never will.',
   },
   loopback: {
     source: 'RFC 6761 section 6.3, RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3; CVE-2021-32783',
-    hint: 'Name the host that is meant. This one is whoever asks: each client, or the proxy in front of it, would reach itself.',
+    hint: 'Name the host that you mean. With this one, each client (or the proxy in front of it) would connect to itself.',
   },
   sensitive: {
     source: "CVE-2021-25740, CVE-2021-32783, CVE-2026-24470; the cloud vendors' manuals for metadata servers",
-    hint: 'Name another host, or reach this one directly: through a Service it is open to whatever forwards to Services.',
+    hint: 'Name another host, or connect to this one directly: a Service opens it to every proxy that forwards to Services.',
   },
   'special-address': {
     source: 'IANA registries of special-purpose addresses (RFC 6890)',
-    hint: 'Name the host that is meant. The SDK refuses this address unless allowedNetworks names it.',
+    hint: 'Name the host that you mean. The SDK refuses this address unless allowedNetworks names it.',
   },
   'in-cluster': {
     source: `${coreDns}: coredns#6088`,
-    hint: 'Point at the other Service only where that is what is meant: two lookups instead of one, and no answer at all while it has no address.',
+    hint: 'Point to another Service only if you mean to: it takes two lookups instead of one, and there is no answer while that Service has no address.',
   },
   'in-cluster-partial': {
     source: `${dnsSpecification}; RFC 1034 section 3.1`,
-    hint: 'Write the full name, with the cluster domain: the target of a CNAME is absolute, no search list completes it.',
+    hint: 'Write the full name, including the cluster domain: the target of a CNAME is absolute, and no search list completes it.',
   },
   'self-loop': { source: `${coreDns}: NODATA for a target at or below the name itself`, hint: 'Name another host.' },
   'cross-namespace': {
     source: 'CVE-2021-25740 (kubernetes#103675); Gateway API, ReferenceGrant',
-    hint: 'Ask the owners of that namespace. Proxies and policies that go by namespace do not see this crossing.',
+    hint: 'Ask the owners of that namespace. Proxies and policies that decide by namespace do not notice that this Service leads there.',
   },
   'target-not-allowed': {
     source: 'the allow-list that was given',
@@ -291,7 +291,7 @@ export const rules = {
   },
   'ports-ignored': {
     source: `${serviceDocumentation}; kubernetes#70429`,
-    hint: 'Remove them, unless a proxy or mesh that you use reads them. DNS carries no ports: clients connect to the port they name.',
+    hint: 'Remove them, unless a proxy or mesh that you use reads them. DNS carries no ports: clients choose the port themselves.',
   },
   'node-port-ignored': { source: coreValidation, hint: 'Remove it: nothing listens on it.' },
   'selector-ignored': { source: 'kubernetes#105986', hint: 'Remove it: no endpoints are made for this type.' },
@@ -303,12 +303,12 @@ export const rules = {
   },
   'setting-ignored': {
     source: `${coreDns}; Kubernetes documentation, "Virtual IPs and Service Proxies"`,
-    hint: 'Remove it: a Service of this type has no proxy that could heed it.',
+    hint: 'Remove it: nothing reads it for a Service of this type.',
   },
   'external-name-ignored': { source: serviceWarnings, hint: 'Remove it, or set type: ExternalName.' },
   'prefer-close-deprecated': {
     source: `${serviceWarnings}; KEP-3015`,
-    hint: 'Use PreferSameZone where all clusters are 1.34 or newer.',
+    hint: 'Use PreferSameZone if all clusters run 1.34 or newer.',
   },
   'topology-hints-deprecated': { source: serviceWarnings, hint: 'Use service.kubernetes.io/topology-mode.' },
   'gitops-managed': {
@@ -317,7 +317,7 @@ export const rules = {
   },
   'address-released': {
     source: `${serviceStrategy}: dropTypeDependentFields`,
-    hint: 'Let clients resolve the name anew first: those that keep the old address, and connections through it, break.',
+    hint: 'Make sure that clients resolve the name again: clients that keep the old address, and connections through it, break.',
   },
 
   // EndpointSlice.
@@ -338,7 +338,7 @@ export const rules = {
   'too-many-endpoints': { source: discovery, hint: 'Split the slice.' },
   'service-label-missing': {
     source: 'Kubernetes documentation, "EndpointSlices", section Ownership',
-    hint: 'Set the label kubernetes.io/service-name to the name of the Service: without it the slice belongs to none.',
+    hint: 'Set the label kubernetes.io/service-name to the name of the Service: without it, the slice does not belong to a Service.',
   },
 
   // RBAC, NetworkPolicy, admission policy, Pod.

@@ -15,7 +15,7 @@ export interface DecodedPort {
   readonly nodePort: number;
 }
 
-/** `spec` of a Service as the API server holds it: text that is absent is empty, a pointer that is absent is undefined. */
+/** `spec` of a Service as the API server holds it: a missing string is empty, a missing pointer is undefined. */
 export interface DecodedServiceSpec {
   readonly type: string;
   readonly externalName: string;
@@ -44,7 +44,7 @@ export interface DecodedService {
   readonly spec: DecodedServiceSpec;
 }
 
-/** Reads a Service as the API server's decoder does, defaults filled in (`pkg/apis/core/v1/defaults.go`). */
+/** Reads a Service as the API server's decoder does, and fills in the defaults (`pkg/apis/core/v1/defaults.go`). */
 export function decodeService(value: unknown, at: FieldPath, rules: ServerRules, findings: Findings): DecodedService {
   const object = new ObjectReader(value, 'Service', at, findings);
   const meta = decodeMeta(object.object('metadata', 'ObjectMeta'));
@@ -110,7 +110,7 @@ const specFields = new Set([
   'type',
 ]);
 
-/** The fields of a version. Those that came first with a later one are dropped unread. */
+/** The fields that a version knows. It drops the fields of later versions unread. */
 function knownFields(minor: number): ReadonlySet<string> {
   const newest = Math.max(...Object.values(fieldSince));
   return minor >= newest ? specFields : new Set([...specFields].filter((field) => (fieldSince[field] ?? 0) <= minor));
@@ -166,15 +166,15 @@ export function needsHealthCheck(spec: DecodedServiceSpec): boolean {
   return spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
 }
 
-/** What the API server makes of a new Service before it checks it: `clusterIP` alone is copied into `clusterIPs`. */
+/** How the API server changes a new Service before it checks it: it copies a lone `clusterIP` into `clusterIPs`. */
 export function prepareNew(spec: DecodedServiceSpec): DecodedServiceSpec {
   const alone = spec.clusterIP !== '' && spec.clusterIPs.length === 0;
   return alone ? { ...spec, clusterIPs: [spec.clusterIP] } : spec;
 }
 
 /**
- * What the API server makes of a changed Service before it checks it: values that it allocated itself are filled in where
- * they were left out, and what the new type does not have is dropped where the request left it as it was.
+ * How the API server changes an updated Service before it checks it: it fills in values that it allocated itself if the
+ * request leaves them out, and drops fields that the new type does not have if the request leaves them unchanged.
  *
  * Source: `patchAllocatedValues` and `normalizeClusterIPs` in `pkg/registry/core/service/storage/`, then
  * `dropTypeDependentFields` in `pkg/registry/core/service/strategy.go`.
@@ -184,8 +184,8 @@ export function prepareChanged(sent: DecodedServiceSpec, before: DecodedServiceS
 }
 
 /**
- * What the API server fills in once it has found that it can allocate: the policy as it was, families as the addresses
- * have them. Source: `initIPFamilyFields` in `pkg/registry/core/service/storage/alloc.go`.
+ * What the API server fills in once it knows that it can allocate: the previous policy, and the families of the
+ * addresses. Source: `initIPFamilyFields` in `pkg/registry/core/service/storage/alloc.go`.
  */
 export function withFamilies(spec: DecodedServiceSpec, before: DecodedServiceSpec | undefined): DecodedServiceSpec {
   if (!hasAddress(spec)) return spec;
@@ -259,7 +259,7 @@ function withoutForeignFields(spec: DecodedServiceSpec, before: DecodedServiceSp
   };
 }
 
-/** ExternalName alone has no cluster IP, not even `None`. */
+/** Every type but ExternalName has a cluster IP, or `None`. */
 function hasAddress(spec: DecodedServiceSpec): boolean {
   return spec.type !== 'ExternalName';
 }

@@ -28,7 +28,7 @@ import {
 } from './service-object.ts';
 
 /**
- * What the API server refuses in the `spec` of a Service, after it has filled in and dropped what it does itself.
+ * Checks the `spec` of a Service as the API server does, after it has filled in and dropped fields itself.
  *
  * Source: `ValidateService` in `pkg/apis/core/validation/validation.go`.
  */
@@ -100,10 +100,10 @@ function correction(name: string): string | undefined {
   const bare = name.trim().toLowerCase();
   if (bare !== name && subdomain1123Problems(bare).length === 0) return `Write ${bare}: lower case, without blanks.`;
   if (/^[a-z0-9._-]+$/.test(name) && name.includes('_')) {
-    return 'Host names have no underscore (RFC 1123), and Kubernetes takes no other names. If that name exists in DNS, give it an alias without.';
+    return 'A host name cannot contain an underscore (RFC 1123), and Kubernetes refuses it. If that name exists in DNS, give it an alias without one.';
   }
   if (/[^\x20-\x7e]/.test(bare)) {
-    return 'Write names with other letters in their ASCII form, xn--... (RFC 5891); remove invisible characters.';
+    return 'Write other letters in their ASCII form, xn--... (RFC 5891), and remove invisible characters.';
   }
   return undefined;
 }
@@ -196,7 +196,7 @@ function checkExternalIPs(
   }
 }
 
-/** Why a text is no address. `strict` is for new values: what was stored before stays accepted (validation ratcheting). */
+/** Why a text is not an address. `strict` is for new values: stored values stay accepted (validation ratcheting). */
 export function addressProblem(text: string, strict: boolean): string | undefined {
   const address = parseApiAddress(text);
   if (!address) return 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
@@ -231,7 +231,7 @@ const nonSpecialRules: { readonly [purpose in SpecialPurpose]?: string } = {
   'link-local-multicast': 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)',
 };
 
-/** Warns of an address that a policy refuses unless `allowedNetworks` names it. The table is the same. */
+/** Warns of an address that the target policy refuses unless `allowedNetworks` names it. Both use the same table. */
 export function warnOfSpecial(address: Address, at: FieldPath, findings: Findings): void {
   const { purpose } = specialRange(address) ?? {};
   if (purpose === undefined) return;
@@ -239,11 +239,11 @@ export function warnOfSpecial(address: Address, at: FieldPath, findings: Finding
   if (purpose === 'metadata') findings.warn('sensitive', at, `${name}, which serves credentials to the machines there`);
   else if (purpose === 'link-local') findings.warn('sensitive', at, `${name}: it is another host on each node`);
   else if (purpose === 'loopback' || purpose === 'unspecified')
-    findings.warn('loopback', at, `${name}: it leads each client to itself`);
+    findings.warn('loopback', at, `${name}: each client would connect to itself`);
   else findings.warn('special-address', at, name);
 }
 
-/** Why a text is no network in CIDR form. `strict` as for addresses. */
+/** Why a text is not a network in CIDR form. `strict` is the same as for addresses. */
 export function networkProblem(text: string, strict: boolean): string | undefined {
   const network = parseApiNetwork(text);
   if (!network) return 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
@@ -267,11 +267,11 @@ function checkSourceRanges(
   const detail = "may only be used when `type` is 'LoadBalancer'";
   const known = new Set(before?.spec.loadBalancerSourceRanges.map((range) => range.trim()));
   if (spec.loadBalancerSourceRanges.length > 0) {
-    // The API server writes it with a capital letter, unlike the field.
+    // The API server writes this path with a capital letter, unlike the field.
     const path = at.child('loadBalancerSourceRanges').written(`${at.text}.LoadBalancerSourceRanges`);
     if (spec.type !== 'LoadBalancer') findings.forbidden('source-ranges-forbidden', path, detail);
     for (const [index, range] of spec.loadBalancerSourceRanges.entries()) {
-      // Blanks around a range are accepted, as they were in the annotation that came before the field.
+      // Blanks around a range are accepted, as they were in the annotation that preceded the field.
       const problem = networkProblem(range.trim(), rules.strictAddresses && !known.has(range.trim()));
       if (problem !== undefined) findings.invalid('source-range-invalid', path.index(index), range.trim(), problem);
     }
@@ -362,9 +362,9 @@ function checkTopologyAnnotations({ meta }: DecodedService, findings: Findings):
 }
 
 /**
- * What stops the API server from allocating addresses. It does so before it checks the rest, and then says nothing else.
+ * Checks what stops the API server from allocating addresses. The server does this first, and if it fails it reports nothing else.
  *
- * Source: `ValidateServiceClusterIPsRelatedFields`, and `initIPFamilyFields` as far as it needs no knowledge of the cluster.
+ * Source: `ValidateServiceClusterIPsRelatedFields`, and `initIPFamilyFields` except for the parts that need the state of the cluster.
  */
 export function checkClusterIPs(
   spec: DecodedServiceSpec,
@@ -450,7 +450,7 @@ function checkFamilyPolicy(
       ['clusterIPs', 'cluster IPs'],
       ['ipFamilies', 'IP families'],
     ] as const) {
-      // Left as it was, the second one is released.
+      // If it is unchanged, the second one is released.
       if (spec[key].length !== 2 || unchanged(key)) continue;
       const detail = `must be 'RequireDualStack' or 'PreferDualStack' when multiple ${what} are specified`;
       findings.invalid(code, at, policy, detail);

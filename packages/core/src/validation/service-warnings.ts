@@ -4,9 +4,9 @@ import type { ServerRules } from './kubernetes-version.ts';
 import { type DecodedService, type DecodedServiceSpec, isHeadless } from './service-object.ts';
 
 /**
- * Warns of what the API server accepts in a Service and what has no effect, or another one than it seems.
+ * Warns of settings that the API server accepts in a Service, but that have no effect or not the one that they seem to have.
  *
- * Source: `pkg/api/service/warnings.go` for what the API server itself warns of (HTTP header `Warning: 299`).
+ * Source: `pkg/api/service/warnings.go` for the API server's own warnings (HTTP header `Warning: 299`).
  */
 export function warnOfSettings(
   service: DecodedService,
@@ -76,17 +76,13 @@ function warnOfIgnored(spec: DecodedServiceSpec, at: FieldPath, findings: Findin
   }
 }
 
-/** What a tool that owns the manifest would put back after a switch by patch. */
+/** Warns of tools that own the manifest and would undo a switch by patch. */
 function warnOfGitOps({ meta }: DecodedService, at: FieldPath, findings: Findings): void {
   for (const [key, tool] of gitOpsMarks) {
     const inLabels = meta.labels.has(key);
     if (!inLabels && !meta.annotations.has(key)) continue;
     const path = inLabels ? meta.at.child('labels').entry(key) : meta.at.child('annotations').entry(key);
-    findings.warn(
-      'gitops-managed',
-      path,
-      `${key}: ${tool} owns this Service and puts spec.externalName back after a patch`,
-    );
+    findings.warn('gitops-managed', path, `${key}: ${tool} puts spec.externalName back after a patch`);
   }
   if (meta.labels.get('app.kubernetes.io/managed-by') === 'Helm') {
     const path = meta.at.child('labels').entry('app.kubernetes.io/managed-by');
@@ -113,7 +109,7 @@ const gitOpsMarks: readonly (readonly [string, string])[] = [
   ['config.k8s.io/owning-inventory', 'kpt or Config Sync'],
   ['configmanagement.gke.io/managed', 'Config Sync'],
   ['kapp.k14s.io/app', 'kapp'],
-  ['kubectl.kubernetes.io/last-applied-configuration', 'whoever runs kubectl apply next'],
+  ['kubectl.kubernetes.io/last-applied-configuration', 'the next kubectl apply'],
 ];
 
 /** Field managers, as they stand in `metadata.managedFields`. */

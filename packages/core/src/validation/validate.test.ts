@@ -108,7 +108,7 @@ describe('a warning about a target', () => {
     expect(warnings('db.app.svc.cluster.local', options)).toEqual(['private-suffix']);
   });
 
-  it('goes by the allow-list where one is given', () => {
+  it('goes by the allow-list if one is given', () => {
     const allowedTargets = ['primary-db.example.com', '*.standby.example.com'];
     expect(warnings('PRIMARY-db.example.com.', { allowedTargets })).toEqual([]);
     expect(warnings('a.standby.example.com', { allowedTargets })).toEqual([]);
@@ -189,7 +189,7 @@ spec: { type: ExternalName, externalName: db.example.com }
     ]);
   });
 
-  it('is one refusal where it is no YAML, and says where', () => {
+  it('is one refusal if it is not YAML, and says where', () => {
     expect(validate('spec: [1,\n  2\nx: 1')).toMatchObject([
       { code: 'yaml-syntax', severity: 'error', reason: 'BadRequest' },
     ]);
@@ -203,7 +203,7 @@ spec: { type: ExternalName, externalName: db.example.com }
     expect(issues).toMatchObject([{ path: 'spec.externalName', code: 'wrong-type', line: 4 }]);
   });
 
-  it('is a list, of whatever kind, where it has items: each is checked on its line', () => {
+  it('is a list, of whatever kind, if it has items: each is checked on its line', () => {
     const text = `apiVersion: v1
 kind: ServiceList
 items:
@@ -222,7 +222,7 @@ items:
     ['a number', 'apiVersion: v1\nkind: List\nitems: 5\n', 3],
     ['a map', 'apiVersion: v1\nkind: List\nitems: {}\n', 3],
     ['a list of lists', 'apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: []\n', 6],
-  ])('is refused where kubectl cannot read its items: %s', (_, text, line) => {
+  ])('is refused if kubectl cannot read its items: %s', (_, text, line) => {
     expect(validate(text)).toMatchObject([{ path: 'items', code: 'wrong-type', severity: 'error', line }]);
   });
 
@@ -237,7 +237,7 @@ items:
     ]);
   });
 
-  it('is warned of where the same object comes twice', () => {
+  it('is warned of if the same object appears twice', () => {
     const twice = [1, 2].map(
       () =>
         'apiVersion: v1\nkind: Service\nmetadata: { name: db }\nspec: { type: ExternalName, externalName: db.example.com }\n',

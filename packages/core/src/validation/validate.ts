@@ -16,25 +16,25 @@ import { warnOfSettings } from './service-warnings.ts';
 
 /** See {@link validate}. */
 export interface ValidationOptions {
-  /** What the object was before, as an object or as text: makes it an update. Of a text with several documents, it belongs to the first. */
+  /** The object before the change, as an object or as text: `validate` then checks an update. If there are several documents, it belongs to the first. */
   previous?: unknown;
-  /** `1.35`, `v1.33.2`: whose rules apply, feature gates at their defaults. @defaultValue `1.37`, the newest known */
+  /** The version whose rules apply, such as `1.35` or `v1.33.2`, with feature gates at their defaults. @defaultValue `1.37`, the newest known */
   kubernetesVersion?: string | undefined;
-  /** Host names, or `*.` and a domain for one label before it. Left out, or `any`: every target passes. */
+  /** Host names, or `*.` and a domain for one label before it. If it is left out or `any`, every target passes. */
   allowedTargets?: readonly string[] | 'any' | undefined;
   /** The cluster's DNS domain, for targets inside the cluster. @defaultValue `cluster.local` */
   clusterDomain?: string | undefined;
 }
 
 /**
- * Says what the API server would refuse in an object, and what it would accept although it cannot work.
+ * Reports what the API server would refuse in an object, and what it would accept although it cannot work.
  *
- * Takes an object, an array of them, a List, or YAML or JSON text of one document or many. Every field of a Service is
- * checked as the API server does, for each type; EndpointSlice, Pod, Deployment, Role, RoleBinding, NetworkPolicy and
- * ValidatingAdmissionPolicy as far as the builders write them; of other kinds the metadata. Never throws, whatever it is
- * given, and takes time in proportion to the input's length.
+ * The input is an object, an array of objects, a List, or YAML or JSON text of one document or many. `validate` checks every
+ * field of a Service as the API server does, for each type. It checks the fields that the builders write in EndpointSlice,
+ * Pod, Deployment, Role, RoleBinding, NetworkPolicy and ValidatingAdmissionPolicy, and the metadata of every other kind. It
+ * never throws, whatever the input is, and takes time in proportion to the input's length.
  *
- * @returns the issues, errors and warnings; empty where there is nothing to say.
+ * @returns the issues, errors and warnings; an empty array if there are none.
  *
  * @example
  * ```ts
@@ -54,8 +54,8 @@ export function validate(input: unknown, options: ValidationOptions = {}): Issue
 }
 
 /**
- * The same for one Service that is already an object: what the API server would answer to its creation, or to an update
- * where `previous` is given. `reason`, `path` and `message` of the errors are the `reason`, `field` and `message` of the
+ * Does the same for one Service that is already an object: what the API server would answer to its creation, or to an update
+ * if `previous` is given. `reason`, `path` and `message` of the errors are the `reason`, `field` and `message` of the
  * causes in its answer. Never throws.
  */
 export function serviceIssues(
@@ -97,7 +97,7 @@ function readOptions(options: ValidationOptions): Settings {
     findings.badRequest(
       'bad-option',
       new FieldPath('kubernetesVersion'),
-      `${JSON.stringify(version)} is no version of Kubernetes: write 1.35`,
+      `${JSON.stringify(version)} is not a Kubernetes version: write 1.35`,
     );
   }
   const allowed = given.allowedTargets === 'any' ? undefined : given.allowedTargets;
@@ -109,7 +109,7 @@ function readOptions(options: ValidationOptions): Settings {
       findings.badRequest(
         'bad-option',
         new FieldPath('allowedTargets').index(index),
-        error instanceof Error ? error.message.replace(/^allowedTargets: /, '') : 'is no target',
+        error instanceof Error ? error.message.replace(/^allowedTargets: /, '') : 'is not a target',
       );
     }
   }
@@ -126,9 +126,9 @@ function readOptions(options: ValidationOptions): Settings {
   };
 }
 
-/** An object, and how its issues find their lines. */
+/** An object, and a function that finds the lines of its issues. */
 interface Located {
-  /** Undefined where the text could not be read. */
+  /** Undefined if the text could not be read. */
   readonly value: unknown;
   readonly lineOf?: (path: readonly PathStep[]) => number;
   /** What is wrong with the text. */
@@ -140,7 +140,7 @@ function textIssues(text: string, settings: Settings): Issue[] {
     return listed({ value, lineOf, problems: [...problems, ...warnings].map(textIssue) });
   });
   if (located.length > 0) return documentIssues(located, settings);
-  return [textIssue({ code: 'not-an-object', message: 'no object in it', line: 1, path: [] })];
+  return [textIssue({ code: 'not-an-object', message: 'the text contains no object', line: 1, path: [] })];
 }
 
 function textIssue({ code, message, path, line }: Omit<YamlProblem, 'code'> & { code: RuleCode }): Issue {
@@ -220,16 +220,16 @@ function checkObject(
     findings.badRequest(
       'not-an-object',
       root,
-      `${Array.isArray(value) ? 'an array' : typeof value} is no object of Kubernetes`,
+      `${Array.isArray(value) ? 'an array' : typeof value} is not a Kubernetes object`,
     );
     return;
   }
-  // Items that are an array have been looked at one by one.
+  // An array of items has already been checked item by item.
   if (fromText && value['items'] !== undefined) {
     findings.badRequest(
       'wrong-type',
       root.child('items'),
-      'kubectl takes an object with items for a list, and reads an array there, of objects that are no lists',
+      'kubectl reads an object with items as a list: items must be an array of objects that are not lists',
       'Write a list entry for each object.',
     );
     return;
@@ -269,7 +269,7 @@ function checkService(value: unknown, previous: unknown, settings: Settings, fin
   const { rules } = settings;
   const root = new FieldPath();
   const sent = decodeService(value, root, rules, findings);
-  if (findings.refused) return; // The server cannot read it (status 400): nothing else is looked at.
+  if (findings.refused) return; // The server cannot read it (status 400), so it checks nothing else.
   const before = isRecord(previous) ? decodeService(previous, root, rules, new Findings()) : undefined;
   const stored = before && prepareNew(before.spec);
   const spec = stored ? prepareChanged(sent.spec, stored) : prepareNew(sent.spec);
@@ -323,7 +323,7 @@ function notReadable(error: unknown): Issue {
   try {
     if (error instanceof Error) message = `reading it failed: ${error.message.slice(0, 200)}`;
   } catch {
-    // The error is as odd as the input.
+    // Reading the message may throw as well.
   }
   findings.badRequest('not-an-object', new FieldPath(), message);
   return onlyIssue(findings);
