@@ -42,7 +42,7 @@ describe('a value that cannot be used', () => {
       () => checkList('of', 'a,b'),
       `of: must be an array, got the string "a,b": split it, with value.split(',')`,
     ],
-    ['an entry that is no text', () => checkTexts('of', ['a', 5]), 'of[1]: must be a string, got 5'],
+    ['an entry that is not text', () => checkTexts('of', ['a', 5]), 'of[1]: must be a string, got 5'],
     ['a hole', () => checkTexts('of', new Array(1)), 'of[0]: must be a string, got undefined'],
     ['no function', () => checkFunction('of', {}), 'of: must be a function, got an object'],
     [

@@ -169,7 +169,7 @@ describe('the answers for A and AAAA together', () => {
       { kind: 'ask-alias', otherwise: { kind: 'unavailable' } },
     ],
     [
-      'neither was answered, nobody is there',
+      'neither was answered, and no server is there',
       asked({ A: failed(false), AAAA: failed(false) }),
       { outcome: { kind: 'unavailable', detail: 'SERVFAIL from s' } },
     ],

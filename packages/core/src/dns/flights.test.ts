@@ -32,7 +32,7 @@ describe('a plain caller', () => {
     expect(launched).toHaveLength(2);
   });
 
-  it('begins anew once that has landed, or crashed', async () => {
+  it('begins again once that has landed, or crashed', async () => {
     const { clock, flights, launched, launch } = tower();
     flights.board('db', launch);
     launched[0]?.land(answer);

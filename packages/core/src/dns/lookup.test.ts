@@ -33,7 +33,7 @@ describe('lookup with ADDRCONFIG', () => {
     ['loopback alone', [], 6, 'ENOTFOUND'],
   ] as const)('on a machine with %s (%j) and family %i gives %j', async (_, addresses, family, expected) => {
     vi.mocked(networkInterfaces).mockReturnValue({ lo: [of('127.0.0.1'), of('::1')], eth0: addresses.map(of) });
-    // Loaded anew for each machine, as it remembers the interfaces for some seconds.
+    // The module is loaded again for each machine, because it remembers the interfaces for some seconds.
     const { createLookup } = await import('./lookup.ts');
     const lookup = promisify(createLookup({ resolveHost: async () => host }));
     const options = { family, hints: ADDRCONFIG, all: true, order: 'ipv4first' as const };

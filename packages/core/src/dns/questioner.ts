@@ -123,7 +123,7 @@ export class Questioner {
       return;
     }
     const { message, elapsedMillis } = exchange;
-    // A late server is no better than a silent one as long as there is another.
+    // A late server counts as silent as long as there is another.
     if (!late) this.#silentUntil.delete(server.text);
     report(message.rcode);
     if (!answeringCodes.has(message.rcode)) {

@@ -25,7 +25,7 @@ describe('an event channel', () => {
     expect(heard).toEqual([['externalname:test:by-name', { count: 1 }]]);
   });
 
-  it('builds no payload where nobody listens', () => {
+  it('builds no payload without a listener', () => {
     const payload = vi.fn(() => ({ count: 1 }));
     new EventChannel<{ count: number }>('externalname:test:silent').publish(payload);
     expect(payload).not.toHaveBeenCalled();

@@ -296,7 +296,7 @@ describe('a Service for addresses', () => {
   );
 
   it.each(['127.1', '10.0.0.1:5432', 'db.example.com', 'fe80::1%eth0'])(
-    'is refused for %s, which is no address',
+    'is refused for %s, which is not an address',
     (address) => {
       expect(() => addressService({ name: 'db', addresses: [address] })).toThrow(invalid('addresses[0]'));
     },

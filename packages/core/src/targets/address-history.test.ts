@@ -104,7 +104,7 @@ describe('a name that moves', () => {
 });
 
 describe('an answer out of a cache', () => {
-  it('is no second witness', () => {
+  it('does not count as a second witness', () => {
     const history = new AddressHistory();
     const ttlMillis = 300_000;
     for (let now = 0; now < 8 * ttlMillis; now += ttlMillis)

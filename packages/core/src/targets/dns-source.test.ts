@@ -124,7 +124,7 @@ describe('how often a DNS source asks', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('asks nothing, however long, while nobody is subscribed', async () => {
+  it('asks nothing, however long, without a subscriber', async () => {
     const { clock, resolver, source, follow } = world();
     await source.current();
     const stop = follow();
@@ -215,7 +215,7 @@ describe('how often a DNS source asks', () => {
     }
   });
 
-  it('asks for a caller only when the TTL has ended, while nobody is subscribed', async () => {
+  it('asks for a caller only when the TTL has ended, without a subscriber', async () => {
     const { clock, resolver, source } = world();
     await source.current();
     await clock.advance(29_999);
@@ -343,7 +343,7 @@ describe('how often a DNS source asks', () => {
         for (const [index, { at }] of times.slice(1).entries()) {
           const previous = times[index];
           if (previous === undefined) throw new Error('no question before');
-          // Sums of times that are no whole numbers are rounded.
+          // Sums of fractional times are rounded.
           expect(at - previous.at).toBeGreaterThan(1000 - 1e-6);
           expect(at - previous.at).toBeLessThan(Math.max(previous.ttlMillis, 1000) + 1000 + 1e-6);
         }
@@ -537,7 +537,7 @@ describe('a target that was left less than an hour ago, and that DNS names again
     expect(names().at(-1)).toBe(primary);
   });
 
-  it('is gone back to where nobody answers the questions that were to prove it', async () => {
+  it('is gone back to if no server answers the questions that were to prove it', async () => {
     const { clock, names, resolver } = await moved((question) => {
       resolver.isDown = question > 1;
       return primary;
@@ -582,7 +582,7 @@ describe('a target that was left less than an hour ago, and that DNS names again
     await expect(source.current()).resolves.toMatchObject({ externalName: 'tertiary-db.example.com', stale: true });
   });
 
-  it('holds nobody back when the source is closed meanwhile', async () => {
+  it('holds no caller back when the source is closed meanwhile', async () => {
     const { clock, source, resolver } = await moved(() => primary);
     const asked = expect(source.current({ fresh: true })).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_CLOSED' });
     await Promise.resolve();
@@ -691,7 +691,7 @@ describe('DNS that is down', () => {
     expect(at).toEqual([1, 3, 7, 15, 31, 61, 91, 121]);
   });
 
-  it('makes nobody wait who has a target and asks for no fresh one', async () => {
+  it('does not keep a caller waiting that has a target and asks for no fresh one', async () => {
     const { clock, resolver, source, follow } = world();
     await source.current();
     follow();
@@ -702,7 +702,7 @@ describe('DNS that is down', () => {
     await expect(source.current()).resolves.toMatchObject({ externalName: primary, stale: true });
   });
 
-  it('is not asked by every caller while it is down and nobody is subscribed', async () => {
+  it('is not asked by every caller while it is down and has no subscriber', async () => {
     const { clock, resolver, source } = world({}, () => 1);
     await source.current();
     resolver.isDown = true;
@@ -746,7 +746,7 @@ describe('DNS that is down', () => {
     expect(resolver.asked).toHaveLength(1);
   });
 
-  it('holds nobody back when the source is closed', async () => {
+  it('holds no caller back when the source is closed', async () => {
     const { clock, resolver, source } = world();
     resolver.hold();
     const waiting = source.current();

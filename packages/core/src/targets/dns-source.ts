@@ -93,7 +93,7 @@ export class DnsTargetSource implements TargetSource {
     this.#clock = clock;
     this.#random = random;
     this.#health = new SourceHealth('dns', clock);
-    // One listener a question under way is no leak.
+    // One listener for each question in progress is normal, not a leak.
     setMaxListeners(0, this.#closing.signal);
   }
 

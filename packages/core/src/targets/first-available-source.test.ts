@@ -324,7 +324,7 @@ describe('an old answer of DNS, after the watch has told of a switch and gone si
     await expect(source.current()).resolves.toMatchObject({ externalName: primary, stale: false });
   });
 
-  it('is believed even where nobody asked in between', async () => {
+  it('is believed even if no caller asked in between', async () => {
     const { clock, told } = await brokenAfterSwitch();
     await clock.advance(180_000);
     expect(told).toEqual([secondary, primary]);

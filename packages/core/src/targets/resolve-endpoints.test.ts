@@ -69,7 +69,7 @@ describe('the endpoints of a target', () => {
     });
   });
 
-  it('are judged anew each time, as DNS may name another address each time', async () => {
+  it('are judged again each time, because DNS may name another address each time', async () => {
     const { resolver, resolve } = world(['203.0.113.1']);
     await resolve();
     resolver.set(target.externalName, { addresses: ['127.0.0.1'], ttlSeconds: 0 });

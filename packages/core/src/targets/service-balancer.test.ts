@@ -58,7 +58,7 @@ describe('several Services', () => {
   it.each<[string, readonly BalancedService[], ServiceBalancerOptions, string]>([
     ['none', [], {}, 'services'],
     ['two of one name', [preferred, preferred], {}, 'services'],
-    ['a priority that is no whole number', [{ name: 'a', priority: 0.5 }], {}, 'services[0].priority'],
+    ['a priority that is not a whole number', [{ name: 'a', priority: 0.5 }], {}, 'services[0].priority'],
     ['a weight below 0', [{ name: 'a', weight: -1 }], {}, 'services[0].weight'],
     ['a time below 0', [preferred], { comeBackAfterMillis: -1 }, 'comeBackAfterMillis'],
     [

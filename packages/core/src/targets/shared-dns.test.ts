@@ -111,7 +111,7 @@ describe('the end of a part', () => {
     await second.close();
   });
 
-  it('leaves nothing open if it was the last, and the next one begins anew', async () => {
+  it('leaves nothing open if it was the last, and the next one starts again', async () => {
     const { clock, resolver, part } = world();
     const before = sharedDnsCount();
     const parts = [part(), part()];
@@ -169,11 +169,11 @@ describe('what is shared', () => {
     ['other servers', { nameservers: ['127.0.0.1'] }, { nameservers: ['127.0.0.2'] }],
     ['a cache of other times', undefined, { cache: { maxTtlSeconds: 5 } }],
     ['no cache', undefined, { cache: false }],
-  ])('is no resolver of %s', async (_what, one, other) => {
+  ])('is not shared with %s', async (_what, one, other) => {
     expect(await resolversOf(one, other)).toBe(2);
   });
 
-  it('is no resolver on another clock', async () => {
+  it('is not shared with another clock', async () => {
     expect(await resolversOf(undefined, undefined, [clock, new ManualClock()])).toBe(2);
   });
 
@@ -198,7 +198,7 @@ describe('what is shared', () => {
     expect(time.pending).toBe(0);
   });
 
-  it('is no error: what one user writes on it the others do not see', async () => {
+  it('does not include errors: what one user writes on an error, the others do not see', async () => {
     const { resolver, source } = world();
     resolver.isDown = true;
     const [first, second] = [source(), source()];

@@ -27,7 +27,7 @@ describe('a feed of targets', () => {
     expect(told).toEqual(['two: a', 'one: b', 'two: b', 'one: a', 'two: a']);
   });
 
-  it('tells nobody before the caller is done', async () => {
+  it('tells no listener before the caller is done', async () => {
     const feed = new TargetFeed();
     let told = 0;
     feed.subscribe(() => told++, undefined);
@@ -80,7 +80,7 @@ describe('a feed of targets', () => {
 });
 
 describe('the same target', () => {
-  it('is the same host, whoever says so, by whatever way, and however lately', () => {
+  it('is the same host, whatever source names it, by whatever way, and however lately', () => {
     const one = target('a');
     expect(isSameTarget(one, target('a', { via: ['x'], version: '2', source: 'kubernetes', stale: true }))).toBe(true);
     expect(isSameTarget(one, target('b'))).toBe(false);

@@ -163,7 +163,7 @@ export const targetSourceContract: readonly TargetSourcePromise[] = [
     assert.deepEqual(told, [secondary]);
   }),
 
-  kept('can be followed again after nobody did for a while', async (harness) => {
+  kept('can be followed again after a while without a follower', async (harness) => {
     const { source } = harness;
     await source.current();
     source.subscribe(() => {})();
