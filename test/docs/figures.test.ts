@@ -54,6 +54,7 @@ const known: Readonly<Record<string, string>> = {
   'README.md: 720 MB': 'measured by hand on Linux x64: docs/guides/demo.md',
   'README.md: 1 s': 'the TTL that the fault matrix sets',
   'packages/core/README.md: 5 s': 'the least time between two looks at a file: resolv-conf.ts',
+  'packages/kubernetes/README.md: 54 MB': 'the size of an installation of it by npm',
   'packages/pg/README.md: 3 s': 'the times of liveness.ts added up: docs/guides/pool.md',
   'packages/pg/README.md: 5 to 30 s': 'the TTLs of CoreDNS and of kubeadm: docs/guides/targets.md',
   'packages/testing/README.md: 24 MB': "the package's size on the registry",

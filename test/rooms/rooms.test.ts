@@ -34,6 +34,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['declared-dependencies', 'packages/pg/src/f.ts', `import { x } from 'undeclared';`],
   ['resolvable', 'packages/pg/src/g.ts', `import { x } from 'nowhere';`],
   ['dns-packet-in-one-place', 'packages/core/src/dns/d.ts', `import { x } from 'dns-packet';`],
+  ['ipaddr-in-one-place', 'packages/core/src/targets/c.ts', `import { x } from 'ipaddr.js';`],
   ['pg-room-failures', 'packages/pg/src/failures/a.ts', `import { x } from '../driver/a.ts';`],
   ['pg-room-settings', 'packages/pg/src/settings/a.ts', `import { x } from '../driver/a.ts';`],
   ['pg-room-driver', 'packages/pg/src/driver/b.ts', `import type { X } from '../connect/a.ts';`],
@@ -179,6 +180,7 @@ async function plant(tree: string): Promise<void> {
         },
         dependencies: {
           'dns-packet': '*',
+          'ipaddr.js': '*',
           'generic-pool': '*',
           'p-retry': '*',
           '@externalname/core': '*',
@@ -191,7 +193,7 @@ async function plant(tree: string): Promise<void> {
     await mkdir(join(tree, 'node_modules/@externalname'), { recursive: true });
     await symlink(join(tree, 'packages', name), join(tree, 'node_modules/@externalname', name));
   }
-  for (const name of ['dns-packet', 'generic-pool', 'p-retry', 'only-dev', 'undeclared', 'peer']) {
+  for (const name of ['dns-packet', 'ipaddr.js', 'generic-pool', 'p-retry', 'only-dev', 'undeclared', 'peer']) {
     await write(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'index.js' }));
     await write(`node_modules/${name}/index.js`, 'exports.x = 1;');
   }

@@ -610,7 +610,7 @@ const jsonPatches: readonly Case[] = [
     ],
   ],
   ['nothing, as the list is empty', []],
-  ['nothing, as it is no list', { op: 'remove', path: '/spec' }],
+  ['nothing, as it is not a list', { op: 'remove', path: '/spec' }],
   ['nothing, as it is a text', '"abc"'],
   ['nothing, as it is not JSON', '[{'],
   ['nothing, as there is no such operation', [{ op: 'swap', path: '/spec' }]],
