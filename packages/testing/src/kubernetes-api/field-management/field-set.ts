@@ -28,8 +28,10 @@ export class FieldSet {
     const below = new Map<PathElement, (readonly PathElement[])[]>();
     for (const [first, ...rest] of paths) {
       if (first === undefined) continue;
+      const longer = below.get(first);
       if (rest.length === 0) members.push(first);
-      else below.set(first, [...(below.get(first) ?? []), rest]);
+      else if (longer === undefined) below.set(first, [rest]);
+      else longer.push(rest);
     }
     return new FieldSet(
       members,
