@@ -114,7 +114,7 @@ describe.skipIf(!has('prometheus'))('a real Prometheus that scrapes the service'
     await expect.poll(() => prometheus.firing(), soon).not.toContain('ExternalNamePoolNotServing');
   });
 
-  it('fires if the Service points to a host that nobody planned', async () => {
+  it('fires if the Service points to a host that was not planned', async () => {
     await point('elsewhere.example.com');
     await expect
       .poll(() => prometheus.firing(), soon)

@@ -15,7 +15,7 @@ export function createService(pool: Pool): FastifyInstance {
     return rows[0];
   });
 
-  // The process runs. Not that the database does: a pod that is restarted in an outage helps nobody.
+  // The process runs. This says nothing about the database: to restart pods in an outage does not help.
   app.get('/healthz', () => ({ status: 'alive' }));
 
   // A verified connection to an allowed target in the wanted role has answered within the last second.

@@ -169,7 +169,7 @@ export const metrics = {
     kind: 'gauge',
     unit: 'dateTimeFromNow',
     labels: ['pool'],
-    help: 'When the server of the current target was last heard from. Long ago in a pool that nobody uses',
+    help: 'When the server of the current target was last heard from. Long ago in a pool that is not used',
     source: 'status()',
     otel: 'externalname.pool.served',
     several: 'max',
