@@ -138,7 +138,7 @@ function checkRequest(request: CertificateRequest): CertificateRequest {
   );
   const { hostNames, addresses = [] } = request;
   if (hostNames.length === 0 && addresses.length === 0) {
-    throw new InvalidArgumentError('hostNames', 'name at least one host, or give addresses');
+    throw new InvalidArgumentError('hostNames', 'must contain at least one name, unless addresses are given');
   }
   for (const [index, name] of hostNames.entries()) {
     const problem = hostNameProblem(name.startsWith('*.') ? name.slice(2) : name);

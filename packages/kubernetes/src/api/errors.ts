@@ -8,7 +8,7 @@ export interface AccessAttempt {
   readonly group: string;
   /** `services`, `events` */
   readonly resource: string;
-  /** Left out if the whole namespace is meant, as for `create`. */
+  /** Absent if the request is for the whole namespace, as for `create`. */
   readonly name?: string | undefined;
   /** Namespace of the Service; none for what belongs to the cluster. */
   readonly namespace?: string | undefined;
@@ -72,7 +72,7 @@ interface UnavailableOptions extends ExternalNameErrorOptions {
  * Code `ERR_EXTERNALNAME_KUBERNETES_UNAUTHORIZED`.
  */
 export class KubernetesUnauthorizedError extends ExternalNameError {
-  /** It did not happen, so a retry is safe. */
+  /** Nothing was done, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(attempt: AccessAttempt, options?: KubernetesErrorOptions) {
@@ -91,7 +91,7 @@ export class KubernetesUnauthorizedError extends ExternalNameError {
  * Code `ERR_EXTERNALNAME_KUBERNETES_FORBIDDEN`.
  */
 export class KubernetesForbiddenError extends ExternalNameError {
-  /** It did not happen, so a retry is safe. */
+  /** Nothing was done, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** What was not permitted. */
   readonly attempt: AccessAttempt;
@@ -116,7 +116,7 @@ export class KubernetesForbiddenError extends ExternalNameError {
  * JSON Patch that failed. Code `ERR_EXTERNALNAME_KUBERNETES_REFUSED`.
  */
 export class KubernetesRefusedError extends ExternalNameError {
-  /** It did not happen, so a retry is safe. */
+  /** Nothing was done, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** HTTP status code. */
   readonly status: number;
@@ -139,7 +139,7 @@ export class KubernetesRefusedError extends ExternalNameError {
 
 /** The Service does not exist. Code `ERR_EXTERNALNAME_SERVICE_NOT_FOUND`. */
 export class ServiceNotFoundError extends ExternalNameError {
-  /** It did not happen, so a retry is safe. */
+  /** Nothing was done, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(name: string, namespace: string, options?: KubernetesErrorOptions) {

@@ -14,7 +14,7 @@ export function parsedRecord(json: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Whether it is a text that is not empty: Go writes a text that is absent as an empty one. */
+/** Whether the value is a text that is not empty. Go writes an absent text as an empty one. */
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }

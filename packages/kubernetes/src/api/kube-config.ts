@@ -4,7 +4,7 @@ import { loadKubeConfig } from '../kubeconfig/load-kube-config.ts';
 
 /**
  * Where the Kubernetes API is and how to log in: a `KubeConfig`, or the path of a kubeconfig file, as `kubectl --kubeconfig`.
- * Left out: as kubectl finds it, in the files that `KUBECONFIG` lists, else in `~/.kube/config`, else the pod's own service account.
+ * If it is left out, as kubectl finds it: in the files that `KUBECONFIG` lists, else in `~/.kube/config`, else the pod's own service account.
  */
 export type KubeConfigOption = KubeConfigLike | string;
 

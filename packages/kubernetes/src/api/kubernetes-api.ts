@@ -97,8 +97,8 @@ export class KubernetesApi {
   }
 
   /**
-   * Opens an answer that goes on. Every byte restarts the deadline on silence, `silenceMillis`: a TCP connection whose peer is
-   * silently gone stays silent for minutes.
+   * Opens an answer that goes on. Every byte restarts the deadline on silence, `silenceMillis`, because a TCP connection can stay
+   * silent for minutes after its peer is gone.
    */
   async lines(given: ApiRequest & { silenceMillis: number }): Promise<ApiLines> {
     const request: NamedRequest & { silenceMillis: number } = { ...given };
@@ -149,7 +149,7 @@ export class KubernetesApi {
   }
 }
 
-/** A server, or a proxy in front of it, may echo what it was sent, and its answers are logged. */
+/** A server, or a proxy in front of it, may echo the credentials that it was sent, and its answers are logged. */
 function withoutToken(text: string, { headers, auth }: RequestOptions): string {
   const authorization = (headers as Record<string, unknown> | undefined)?.['Authorization'];
   const [, token] = typeof authorization === 'string' ? authorization.split(' ') : [];
@@ -160,7 +160,7 @@ function withoutToken(text: string, { headers, auth }: RequestOptions): string {
   );
 }
 
-/** Reads a `Status` object; from anything else, it takes what the HTTP status tells. */
+/** Reads a `Status` object. For anything else, the HTTP status decides. */
 export function readStatus(httpStatus: number, retryAfter: string | undefined, text: string): ApiStatus {
   const parsed = parsedRecord(text);
   const details = record(parsed['details']);

@@ -8,7 +8,7 @@ export interface PodDns {
   readonly clusterDomain: string;
 }
 
-/** Reads resolv.conf; undefined outside of a pod, where its servers know nothing of the cluster. */
+/** Reads resolv.conf; undefined outside of a pod, because the servers there do not know the cluster. */
 export async function podDns(path = '/etc/resolv.conf'): Promise<PodDns | undefined> {
   const { nameservers, searchDomains } = parseResolvConf(await readFile(path, 'utf8').catch(() => ''));
   const cluster = searchedCluster(searchDomains);

@@ -3,7 +3,7 @@ import { type AccessAttempt, KubernetesUnavailableError } from './errors.ts';
 import { isText, record } from './json.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 
-/** What is read of a Service. */
+/** The part of a Service that is read. */
 export interface ServiceSnapshot {
   readonly name: string;
   readonly namespace: string;
@@ -34,7 +34,7 @@ export function readService(object: unknown): ServiceSnapshot | undefined {
   };
 }
 
-/** Whether what was read is the Service that was asked for, and not one of the same name elsewhere. */
+/** Whether the object that was read is the requested Service, and not one of the same name elsewhere. */
 export function isServiceAt(reference: ServiceReference, service: { name: string; namespace: string }): boolean {
   return service.name === reference.name && service.namespace === reference.namespace;
 }
@@ -70,7 +70,7 @@ export function servicePath(reference: ServiceReference, name?: string): string 
   return name === undefined ? path : `${path}/${encodeURIComponent(name)}`;
 }
 
-/** What RBAC is asked for one Service. */
+/** A request for one Service, in the words of RBAC. */
 export function attemptTo(verb: AccessAttempt['verb'], reference: ServiceReference): AccessAttempt {
   return { verb, group: '', resource: 'services', name: reference.name, namespace: reference.namespace };
 }

@@ -1,6 +1,6 @@
 import { KubernetesConfigError } from './errors.ts';
 
-/** What is used of `@kubernetes/client-node`. An optional peer: a pod, and most kubeconfigs, need nothing of it. */
+/** The part of `@kubernetes/client-node` that is used. It is an optional peer: a pod, and most kubeconfigs, do not need it. */
 export type ClientNode = Pick<typeof import('@kubernetes/client-node'), 'KubeConfig'>;
 
 /**

@@ -14,10 +14,10 @@ export interface CurrentContext {
 }
 
 /**
- * The context of a kubeconfig that is called `name`, if kubectl could use it too: all that it refuses is refused here.
+ * The context called `name` of a kubeconfig, if kubectl could use it too: whatever kubectl refuses is refused here.
  *
- * Source: client-go, `DirectClientConfig.ClientConfig` and `ConfirmUsable`. kubectl takes `http://localhost:8080` if a
- * server is not named; here that is an error, because a Service is never meant to be changed there.
+ * Source: client-go, `DirectClientConfig.ClientConfig` and `ConfirmUsable`. If no server is named, kubectl
+ * takes `http://localhost:8080`. Here that is an error, because a Service is never meant to be changed there.
  *
  * @throws KubernetesConfigError `ERR_EXTERNALNAME_KUBERNETES_CONFIG`
  */
@@ -27,7 +27,7 @@ export async function namedContext(
   from: string,
 ): Promise<CurrentContext> {
   if (name === undefined)
-    throw new KubernetesConfigError(`${from} sets no current-context: choose one by kubectl config use-context`);
+    throw new KubernetesConfigError(`${from} sets no current-context: choose one with kubectl config use-context`);
   const context = config.contexts.get(name);
   if (context === undefined) throw new KubernetesConfigError(`${from}: there is no context "${name}"`);
   const cluster = context.cluster === undefined ? undefined : config.clusters.get(context.cluster);
@@ -41,7 +41,7 @@ export async function namedContext(
   await checkCluster(cluster, wrong);
   const user = context.user === undefined ? undefined : config.users.get(context.user);
   if (user !== undefined) await checkUser(user, wrong);
-  // Without TLS, credentials are not sent, and so not needed.
+  // Without TLS, no credentials are sent, so none are needed.
   if (server.protocol === 'https:' && (user === undefined || !(await identifies(user, wrong)))) {
     throw wrong(
       user === undefined
@@ -146,5 +146,5 @@ async function readable(file: string, what: string, wrong: Wrong): Promise<Buffe
   }
 }
 
-// The ones of @kubernetes/client-node.
+// The auth-providers that @kubernetes/client-node has.
 const authProviders = ['oidc', 'azure', 'gcp'];

@@ -5,7 +5,7 @@ import { ExternalNameError, type ExternalNameErrorOptions } from '@externalname/
  * Code `ERR_EXTERNALNAME_KUBERNETES_CONFIG`.
  */
 export class KubernetesConfigError extends ExternalNameError {
-  /** It did not happen, so a retry is safe. */
+  /** Nothing was done, so a retry is safe. */
   override readonly outcome = 'not-executed';
 
   constructor(message: string, options?: ExternalNameErrorOptions) {

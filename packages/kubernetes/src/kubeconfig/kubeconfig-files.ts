@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { KubernetesConfigError } from './errors.ts';
 import { type Kubeconfig, parseKubeconfig } from './kubeconfig.ts';
 
-/** What the rules below read of `process.env`. */
+/** The part of `process.env` that the rules below read. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A kubeconfig, and the files that it was read from. */
@@ -17,10 +17,10 @@ export interface ReadKubeconfig {
 }
 
 /**
- * Reads the kubeconfig by kubectl's rules. A file that is named explicitly is the only one, and has to exist. Else the files
- * that `KUBECONFIG` lists are merged, and missing files are skipped; without that variable it is
- * `~/.kube/config`. In a merge the first file that sets current-context wins, and the first file that has a cluster, user or context
- * of a name: its entry counts as a whole.
+ * Reads the kubeconfig by kubectl's rules. A file that is named explicitly is the only one, and must exist. Otherwise the
+ * files that `KUBECONFIG` lists are merged, and missing files are skipped; without that variable, `~/.kube/config` is read. In a
+ * merge, the first file that sets current-context wins. For each cluster, user and context, the first file that has the name wins,
+ * with its whole entry.
  *
  * Source: Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files"; client-go,
  * `ClientConfigLoadingRules.Load`.

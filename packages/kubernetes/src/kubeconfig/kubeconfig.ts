@@ -3,8 +3,8 @@ import { readYaml } from '@externalname/core/internal-yaml';
 import { KubernetesConfigError } from './errors.ts';
 
 /**
- * What a kubeconfig says, of one file or of several that were merged. Fields are called as in the file; paths are
- * absolute, and a text that is empty is absent.
+ * The content of a kubeconfig: of one file, or of several that were merged. Fields have the names that they have in the file;
+ * paths are absolute, and an empty text counts as absent.
  *
  * Source: Kubernetes reference, "kubeconfig (v1)".
  */
@@ -24,7 +24,7 @@ export interface Cluster {
   readonly certificateAuthority: string | undefined;
   readonly certificateAuthorityData: Buffer | undefined;
   readonly proxyUrl: string | undefined;
-  /** What an exec plugin is told besides, see {@link ExecPlugin.provideClusterInfo}. */
+  /** What else an exec plugin is told, see {@link ExecPlugin.provideClusterInfo}. */
   readonly execConfig: unknown;
 }
 
@@ -66,11 +66,11 @@ export interface Context {
 }
 
 /**
- * Reads the text of a kubeconfig file as kubectl does: an empty one says nothing, fields that are not known are left out,
- * and relative paths start from the folder of `file`.
+ * Reads the text of a kubeconfig file as kubectl does: an empty file sets nothing, unknown fields are ignored, and relative
+ * paths start from the folder of `file`.
  *
- * @throws KubernetesConfigError `ERR_EXTERNALNAME_KUBERNETES_CONFIG` if kubectl could not read it either. No value of the file
- * stands in the message.
+ * @throws KubernetesConfigError `ERR_EXTERNALNAME_KUBERNETES_CONFIG` if kubectl could not read it either. The message contains no
+ * value of the file.
  */
 export function parseKubeconfig(text: string, file: string): Kubeconfig {
   const folder = resolve(dirname(file));
@@ -81,7 +81,7 @@ export function parseKubeconfig(text: string, file: string): Kubeconfig {
   const kind = root.text('kind') ?? 'Config';
   const apiVersion = root.text('apiVersion') ?? 'v1';
   if (kind !== 'Config' || apiVersion !== 'v1') {
-    throw new KubernetesConfigError(`${file} is not a kubeconfig: it has to be of kind Config and of apiVersion v1`);
+    throw new KubernetesConfigError(`${file} is not a kubeconfig: its kind must be Config and its apiVersion v1`);
   }
   return {
     currentContext: root.text('current-context'),
@@ -91,7 +91,7 @@ export function parseKubeconfig(text: string, file: string): Kubeconfig {
   };
 }
 
-/** The entries of a list by their names, of which kubectl takes each once only. */
+/** The entries of a list by their names. kubectl accepts each name only once. */
 function named<T>(root: Fields, list: string, field: string, read: (name: string, fields: Fields) => T) {
   const entries = new Map<string, T>();
   for (const entry of root.entries(list)) {
@@ -161,9 +161,9 @@ function readContext(name: string, fields: Fields): Context {
   };
 }
 
-/** The fields of one object of the file, each asked for by its type. What is null is absent, as in Go's JSON. */
+/** The fields of one object of the file, each read by its type. A null counts as absent, as in Go's JSON. */
 class Fields {
-  /** Where the object stands: `<file>` or `<file>: users[0].user`. */
+  /** Where the object is: `<file>` or `<file>: users[0].user`. */
   readonly path: string;
   readonly #object: Readonly<Record<string, unknown>>;
 
@@ -177,7 +177,7 @@ class Fields {
     return (Object.hasOwn(this.#object, name) ? this.#object[name] : undefined) ?? undefined;
   }
 
-  /** A text; the empty one is absent, as it is for kubectl. */
+  /** A text. An empty one counts as absent, as for kubectl. */
   text(name: string): string | undefined {
     const value = this.value(name);
     if (value !== undefined && typeof value !== 'string') throw wrongType(this.#at(name), 'a text: put it in quotes');

@@ -16,8 +16,8 @@ export interface LoadOptions {
 }
 
 /**
- * Finds the Kubernetes API as kubectl does: in `file`, else in the files that `KUBECONFIG` lists, else in `~/.kube/config`; and
- * if none of them sets a context, by the service account of the pod.
+ * Finds the Kubernetes API as kubectl does: in `file`, else in the files that `KUBECONFIG` lists, else in `~/.kube/config`. If
+ * none of them sets a context, it takes the service account of the pod.
  *
  * @throws KubernetesConfigError `ERR_EXTERNALNAME_KUBERNETES_CONFIG`
  */
@@ -37,6 +37,6 @@ export async function loadKubeConfig(options: LoadOptions): Promise<LoadedKubeCo
     );
   }
   const context = await namedContext(config, name, files.join(', '));
-  // In a pod the namespace of the pod stands in for one that the context leaves out.
+  // In a pod, if the context names no namespace, the namespace of the pod is used.
   return new LoadedKubeConfig({ ...context, namespace: context.namespace ?? pod?.namespace }, environment);
 }

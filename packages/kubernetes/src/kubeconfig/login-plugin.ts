@@ -50,7 +50,7 @@ export class LoginPlugin {
   }
 }
 
-/** The plugin, with the variable by which kubectl tells it the cluster. */
+/** The plugin, with the variable in which kubectl names the cluster to it. */
 function withInfo(plugin: ExecPlugin, cluster: Cluster): object {
   const { command, args, env, apiVersion, provideClusterInfo } = plugin;
   const info = {

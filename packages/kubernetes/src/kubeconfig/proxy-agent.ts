@@ -8,7 +8,7 @@ type Connection = RequestOptions & ConnectionOptions;
 
 /**
  * Connects through an HTTP proxy, by CONNECT (RFC 9110, section 9.3.6). The server's certificate is checked as without a
- * proxy; that of a proxy with TLS by the same authorities, as client-go does.
+ * proxy, and the certificate of a proxy with TLS against the same authorities, as client-go does.
  */
 export class ProxyAgent extends http.Agent {
   readonly #proxy: URL;
@@ -81,7 +81,7 @@ function credentialsOf({ username, password }: URL): Record<string, string> {
   return { 'Proxy-Authorization': `Basic ${Buffer.from(plain).toString('base64')}` };
 }
 
-/** Marked as Node marks a connection that failed: nothing of the request was sent. */
+/** An error as Node makes it for a failed connection, which shows that nothing of the request was sent. */
 function connectError(message: string, cause?: unknown): Error {
   return Object.assign(new Error(message, { cause }), { syscall: 'connect' });
 }

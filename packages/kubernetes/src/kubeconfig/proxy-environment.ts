@@ -2,10 +2,9 @@ import { contains, isLoopback, parseAddress, parseApiNetwork } from '@externalna
 import type { Environment } from './kubeconfig-files.ts';
 
 /**
- * The proxy that the environment names for requests to `server`, by the rules of Go, as for kubectl:
- * `HTTPS_PROXY` for https and `HTTP_PROXY` for http, upper case before lower case; never for localhost and loopback
- * addresses, and not for what `NO_PROXY` lists: host names with the names below them, addresses, networks, each with a port or
- * without, or `*`.
+ * The proxy that the environment names for requests to `server`, by the rules of Go, as for kubectl: `HTTPS_PROXY` for https
+ * and `HTTP_PROXY` for http, upper case before lower case. Localhost and loopback addresses never use it, nor does what
+ * `NO_PROXY` lists: host names with the names below them, addresses and networks, each with or without a port, or `*`.
  *
  * Source: golang.org/x/net/http/httpproxy.
  */

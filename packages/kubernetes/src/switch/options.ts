@@ -162,12 +162,15 @@ function policyOf({ service, allowedTargets }: SwitchOptions): TargetPolicy {
 
 function shortText(text: string | undefined, argument: string): string | undefined {
   if (text !== undefined && text.length > 1_000) {
-    throw new InvalidArgumentError(argument, 'has more than 1000 characters: it is kept in an annotation');
+    throw new InvalidArgumentError(
+      argument,
+      `must have at most 1000 characters, because an annotation keeps it; got ${text.length}`,
+    );
   }
   if (text !== undefined && !isPrintable(text)) {
     throw new InvalidArgumentError(
       argument,
-      'has a line break, or another control character: it is shown in terminals, write one line of plain text',
+      'must be one line of plain text, because terminals show it; it has a line break or another control character',
     );
   }
   return text;

@@ -76,11 +76,11 @@ export interface SwitchReport {
 }
 
 /**
- * A switch was refused before anything was changed. Code `ERR_EXTERNALNAME_SWITCH_REFUSED`; what was found stands in
- * `objections`, and which kinds may be passed in `accept`.
+ * A switch was refused before anything was changed. Code `ERR_EXTERNALNAME_SWITCH_REFUSED`; `objections` has the
+ * reasons, and the kinds that you may pass in `accept`.
  */
 export class SwitchRefusedError extends ExternalNameError {
-  /** It did not happen, so doing it again is safe. */
+  /** Nothing was changed, so a retry is safe. */
   override readonly outcome = 'not-executed';
   /** All reasons against the switch. */
   readonly objections: readonly (
@@ -103,8 +103,8 @@ export class SwitchRefusedError extends ExternalNameError {
 }
 
 /**
- * A step of a switch failed. Code `ERR_EXTERNALNAME_SWITCH_FAILED`; the message and `report` say what was done and what
- * was not. `outcome` is `not-executed` if the Service is as it was, `unknown` if that could not be determined, and absent if
+ * A step of a switch failed. Code `ERR_EXTERNALNAME_SWITCH_FAILED`; the message and `report` say what was done and
+ * what was not. `outcome` is `not-executed` if the Service is as it was, `unknown` if that could not be determined, and absent if
  * the Service was switched and a later step failed.
  */
 export class SwitchFailedError extends ExternalNameError {

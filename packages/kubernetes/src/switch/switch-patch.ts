@@ -29,7 +29,7 @@ export const switchAnnotations = {
 
 /**
  * The patch of a switch. It fails as a whole unless the Service is still the one that was read and still points
- * where it did, so it does not overwrite a switch that somebody else made in between.
+ * to the same name, so it does not overwrite a switch that somebody else made in between.
  */
 export function switchPatch(
   service: ServiceToSwitch,

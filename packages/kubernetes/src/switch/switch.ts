@@ -230,8 +230,8 @@ class Switch {
           {
             kind: 'previous-not-allowed',
             message:
-              `the Service points to ${printable(from, 300)}, which is not on the allow-list: it was not asked, and nothing ` +
-              'is known of its lag. Look who changed the Service; name the kind in accept to switch without asking it',
+              `the Service points to ${printable(from, 300)}, which is not on the allow-list: it was not probed, so its ` +
+              "lag is not known. Find out who changed the Service. To switch without probing it, pass accept: ['previous-not-allowed']",
           },
         ];
     if (!mayAsk && !accept.has('previous-not-allowed')) throw this.#refusal(notAllowed);
@@ -339,7 +339,7 @@ class Switch {
     });
   }
 
-  /** Who the API server takes us for; else what the kubeconfig calls the user. */
+  /** The user that the API server sees; if that is unknown, the user's name in the kubeconfig. */
   async #userName(): Promise<string> {
     try {
       const answer = await this.#api.json({
@@ -423,6 +423,6 @@ function mayBeGuard(error: unknown): boolean {
   return error instanceof KubernetesRefusedError && (error.status === 422 || error.status === 409);
 }
 
-// How many times a patch is sent at most; the pauses between grow to 2 s.
+// The most times that a patch is sent. The pauses in between grow to 2 s.
 const mostPatches = 5;
 const lostPatchMillis = 500;

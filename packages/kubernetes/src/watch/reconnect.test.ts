@@ -34,7 +34,7 @@ describe('the next connection', () => {
     expect(next).toEqual({ failures: 0, delayMillis: 150 });
   });
 
-  it('waits as long as the server asks, and longer where its own turn is later', () => {
+  it('waits as long as the server asks, and longer if its own turn is later', () => {
     const delay = (failures: number, retryAfterSeconds: number) =>
       nextConnection(failures, { lastedMillis: 0, retryAfterSeconds }, settings, () => 0).delayMillis;
     expect(delay(0, 3)).toBe(3_000);

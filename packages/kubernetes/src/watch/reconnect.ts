@@ -13,7 +13,7 @@ export interface ReconnectSettings {
 
 /** What one connection was like. */
 export interface ConnectionEnd {
-  /** From its first byte asked for to its end, in milliseconds. */
+  /** From the request to the end of the connection, in milliseconds. */
   readonly lastedMillis: number;
   /** `Retry-After` of the server, in seconds. */
   readonly retryAfterSeconds?: number | undefined;
@@ -27,8 +27,8 @@ export interface Reconnect {
 
 /**
  * Exponential backoff with jitter over half of the wait, so that many clients of a restarted server do not come back
- * together. Time decides whether a connection was good, not what it delivered: a server (or a proxy) that answers
- * and closes at once, a thousand times, is asked at the slow pace and not a thousand times a second.
+ * together. How long a connection lasted decides whether it was good, not what it delivered: if a server (or a proxy)
+ * answers and closes at once, again and again, it is retried at the slow pace and not a thousand times a second.
  */
 export function nextConnection(
   failures: number,

@@ -15,7 +15,7 @@ export interface WatchedState {
 export interface WatchIdentity {
   readonly kubeConfig: KubeConfigOption | undefined;
   readonly service: string;
-  /** As the caller gave it; if undefined, that of the context. */
+  /** As the caller gave it; if undefined, the context's. */
   readonly namespace: string | undefined;
   readonly clusterDomain: string | undefined;
   readonly settings: WatchSettings;

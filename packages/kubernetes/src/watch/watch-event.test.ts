@@ -120,7 +120,7 @@ describe('a version', () => {
     expect(readServiceList({ metadata, items: [] }, reference)).toBeUndefined();
   });
 
-  it('that is no number is not known to be older', () => {
+  it('that is not a number is not known to be older', () => {
     expect(isOlder('abc', '10')).toBe(false);
     expect(isOlder('1', '')).toBe(false);
   });

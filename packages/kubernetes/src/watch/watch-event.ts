@@ -39,7 +39,7 @@ export function readServiceList(
 
 /**
  * Whether `left` was written before `right`. Versions of one resource compare as numbers (KEP-5504); if one of them is not a
- * number, nothing is known and the answer is no.
+ * number, their order is unknown, and the answer is no.
  */
 export function isOlder(left: string, right: string): boolean {
   if (!/^\d+$/.test(left) || !/^\d+$/.test(right)) return false;

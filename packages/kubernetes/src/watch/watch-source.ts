@@ -323,7 +323,7 @@ class KubernetesTargetSource implements TargetSource {
     return this.#state.state !== 'closed' && this.#state.learned.said === hop;
   }
 
-  /** The Service points to another one of the cluster, and that one to this target. */
+  /** The Service points to another Service of the cluster, which points to this target. */
   #becomeInner({ from, version: outerVersion }: Hop, { externalName, via, version }: Target): void {
     this.#become({ externalName, via: [from, ...via], version: `${outerVersion}-${version}` });
   }

@@ -160,6 +160,9 @@ function asRecord(record: HostRecord, owner: string, defaultTtl: number): DnsRec
     case 'PTR':
       return { ...head, type, data: fullyQualified(data) };
     default:
-      throw new InvalidArgumentError(argument, `records of type ${JSON.stringify(type)} are not served`);
+      throw new InvalidArgumentError(
+        argument,
+        `must have records of type A, AAAA, CNAME, TXT, NS or PTR, got ${JSON.stringify(type)}`,
+      );
   }
 }

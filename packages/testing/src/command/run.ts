@@ -98,7 +98,7 @@ function describe(cluster: LocalCluster, kubeconfig: string, resolvConf: string)
     );
   } else {
     lines.push(
-      `A resolv.conf can name no port, and port 53 was not to be had: programs have to be told ${cluster.nameserver}.`,
+      `A resolv.conf cannot name a port, and port 53 was not available: give programs the address ${cluster.nameserver}.`,
     );
   }
   return `${lines.join('\n')}\n`;

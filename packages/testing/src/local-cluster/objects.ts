@@ -44,7 +44,10 @@ export class LocalObjects {
   async apply(object: AnyObject): Promise<KubernetesObject> {
     const type = findKind(object.apiVersion, object.kind);
     if (type === undefined || !type.verbs.includes('get')) {
-      throw new InvalidArgumentError('object', `${object.apiVersion} ${object.kind} is not kept by LocalCluster`);
+      throw new InvalidArgumentError(
+        'object',
+        `must be of a kind that LocalCluster stores, got ${object.apiVersion} ${object.kind}`,
+      );
     }
     return replaceOrCreate(this.#registry, type, object);
   }
@@ -61,7 +64,8 @@ export class LocalObjects {
 
   #type(apiVersion: string, kind: string): ResourceType {
     const type = findKind(apiVersion, kind);
-    if (type === undefined) throw new InvalidArgumentError('kind', `${apiVersion} ${kind} is not kept by LocalCluster`);
+    if (type === undefined)
+      throw new InvalidArgumentError('kind', `must be a kind that LocalCluster stores, got ${apiVersion} ${kind}`);
     return type;
   }
 }

@@ -263,7 +263,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
 
 function checkTarget(target: ProxyTarget): ProxyTarget {
   if (typeof target?.host !== 'string' || target.host === '') {
-    throw new InvalidArgumentError('target.host', 'name the server to send connections to');
+    throw new InvalidArgumentError('target.host', 'must be the host name or address of a server');
   }
   checkPort('target.port', target.port);
   return { host: target.host, port: target.port };

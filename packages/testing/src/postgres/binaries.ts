@@ -57,7 +57,7 @@ async function findOnce(options: PostgresBinariesOptions): Promise<PostgresBinar
   const account = await chooseServerAccount(options.account);
   const cache = await cacheFolder(options.cacheFolder).catch((cause) => {
     throw new PostgresUnavailableError(
-      `cannot write to any cache folder: set the option cacheFolder or EXTERNALNAME_CACHE_FOLDER`,
+      'no cache folder is writable: set the option cacheFolder or EXTERNALNAME_CACHE_FOLDER to a folder that is',
       { cause },
     );
   });

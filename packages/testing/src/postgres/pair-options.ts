@@ -105,7 +105,11 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
     parseHostName(hostNames?.primary ?? 'primary-db.example.com', 'hostNames.primary'),
     parseHostName(hostNames?.standby ?? 'secondary-db.example.com', 'hostNames.standby'),
   ] as const;
-  if (names[0] === names[1]) throw new InvalidArgumentError('hostNames', 'the two servers need different names');
+  if (names[0] === names[1])
+    throw new InvalidArgumentError(
+      'hostNames',
+      `must be two different names, got ${JSON.stringify(names[0])} for both servers`,
+    );
   if (addresses !== undefined) {
     for (const which of ['primary', 'standby'] as const) {
       if (isIP(addresses[which]) === 0) {
@@ -116,13 +120,16 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
       }
     }
     if (addresses.primary === addresses.standby) {
-      throw new InvalidArgumentError('addresses', 'the two servers need different addresses, as they share one port');
+      throw new InvalidArgumentError(
+        'addresses',
+        'must be two different addresses, because the servers share one port',
+      );
     }
   }
   if (![true, false, 'on', 'remote_apply'].includes(synchronous)) {
     throw new InvalidArgumentError(
       'synchronous',
-      `use true, false, 'on' or 'remote_apply', not ${JSON.stringify(synchronous)}`,
+      `must be true, false, 'on' or 'remote_apply', got ${JSON.stringify(synchronous)}`,
     );
   }
   for (const [argument, name] of [
@@ -138,10 +145,16 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
     }
   }
   if (['postgres', replicationRole].includes(user) || user.startsWith('pg_')) {
-    throw new InvalidArgumentError('user', `${JSON.stringify(user)} is reserved: choose another name`);
+    throw new InvalidArgumentError(
+      'user',
+      `must not be ${JSON.stringify(user)}, which is reserved: choose another name`,
+    );
   }
   if (['postgres', 'template0', 'template1'].includes(database)) {
-    throw new InvalidArgumentError('database', `${JSON.stringify(database)} is reserved: choose another name`);
+    throw new InvalidArgumentError(
+      'database',
+      `must not be ${JSON.stringify(database)}, which is reserved: choose another name`,
+    );
   }
   for (const name of Object.keys(options.parameters ?? {})) {
     if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/i.test(name)) {
