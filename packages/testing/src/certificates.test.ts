@@ -23,7 +23,7 @@ describe('a certificate authority', () => {
     expect(createPublicKey(issued.privateKey).asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' });
   });
 
-  it('is not believed for what another of the same name has issued', async () => {
+  it('is not trusted for certificates of another authority with the same name', async () => {
     const [one, other] = [await createCertificateAuthority(), await createCertificateAuthority()];
     const { certificate } = await one.issue({ hostNames: ['a.example.com'] });
     expect(new X509Certificate(certificate).verify(new X509Certificate(other.certificate).publicKey)).toBe(false);
@@ -56,7 +56,7 @@ describe('a certificate authority', () => {
     expect(certificate.issuer).toBe('CN=Ours');
   });
 
-  it('does not show keys to whoever prints a certificate, and keeps them in a copy', async () => {
+  it('does not show its key when it is printed, and keeps it in a copy', async () => {
     const issued = await (await createCertificateAuthority()).issue({ hostNames: ['a.example.com'] });
     expect(inspect({ issued }, { depth: 5 })).not.toContain('PRIVATE KEY');
     expect({ ...issued }.privateKey).toContain('BEGIN PRIVATE KEY');

@@ -1,5 +1,5 @@
 /** A fault that was started on purpose. It ends by `end()`, or at the end of a `using` block. */
 export interface StartedFault extends Disposable {
-  /** Makes things right again. Idempotent. */
+  /** Ends the fault. Idempotent. */
   end(): void;
 }

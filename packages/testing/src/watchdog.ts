@@ -6,11 +6,11 @@ import { basename } from 'node:path';
 export const guardedPrefix = 'externalname-';
 
 /**
- * Sees to it that a folder, and the PostgreSQL servers in it, end with this process, however it ends.
+ * Removes a folder, and kills the PostgreSQL servers in it, when this process ends, however it ends.
  *
  * A small shell waits on a pipe that only this process holds open. When the process is gone (returned, `process.exit`, an
  * uncaught error, Ctrl-C, even `kill -9`), the pipe closes; the shell then kills the servers and removes the folder.
- * It is in a session of its own, so that no signal from the terminal reaches it, and ends when nothing is guarded any more.
+ * It is in a session of its own, so that no signal from the terminal reaches it, and it ends when no folder is guarded any more.
  *
  * @param folder an absolute path whose last part begins with {@link guardedPrefix} and is unique on this machine. Its
  * servers have `-D<folder>/...` in their command line and `<last part>-...` as `cluster_name`.
@@ -18,7 +18,9 @@ export const guardedPrefix = 'externalname-';
  */
 export async function guardFolder(folder: string): Promise<() => Promise<void>> {
   if (!basename(folder).startsWith(guardedPrefix) || !folder.startsWith('/') || folder.includes('\n')) {
-    throw new TypeError(`not a folder to guard: ${JSON.stringify(folder)}`);
+    throw new TypeError(
+      `the folder must be an absolute path whose last part begins with ${guardedPrefix}, got ${JSON.stringify(folder)}`,
+    );
   }
   guarded.add(folder);
   await tell(`+${folder}`);
@@ -44,7 +46,7 @@ function tell(line: string): Promise<void> {
   shell ??= startShell();
   const { stdin } = shell;
   return new Promise((resolve) => {
-    // A watchdog that somebody has killed is started again with the next message.
+    // If the watchdog was killed, the next message starts it again.
     if (stdin === null || !stdin.writable) resolve();
     else stdin.write(`${lines.join('\n')}\n`, () => resolve());
   });
@@ -63,7 +65,7 @@ function startShell(): ChildProcess {
   child.on('error', forget);
   child.on('exit', forget);
   child.stdin?.on('error', forget);
-  // It must not keep this process alive: it is there for the time after. Bun's pipes know no `unref`, and do not keep it.
+  // It must not keep this process alive. Bun's pipes have no `unref`, and do not keep the process alive either.
   child.unref();
   (child.stdin as Partial<Socket> | null)?.unref?.();
   return child;
@@ -118,7 +120,7 @@ for folder in $folders; do
   case \${folder##*/} in ${guardedPrefix}?*) end "$folder" ;; esac
 done
 [ -n "$folders" ] || exit 0
-# A server that was being started in the very instant may have come into view since.
+# A server that was just being started may have appeared since.
 sleep 0.3
 for folder in $folders; do
   case \${folder##*/} in ${guardedPrefix}?*) end "$folder" ;; esac

@@ -51,7 +51,7 @@ describe.skipIf(!hasDig)('the scenario', () => {
     expect(tcp.stdout).toBe(udp.stdout);
   });
 
-  it('prints the SOA of the cluster where a Service does not exist', async () => {
+  it('prints the SOA of the cluster if a Service does not exist', async () => {
     const { stdout } = await dig('nothing.default.svc.cluster.local');
     expect(stdout).toContain('status: NXDOMAIN');
     expect(stdout).toMatch(

@@ -142,7 +142,7 @@ describe('a fault proxy', () => {
     await other.close();
   });
 
-  it('resets its client where the server cannot be reached', async () => {
+  it('resets its client if the server cannot be reached', async () => {
     await server.close();
     const client = connect({ host: proxy.address, port: proxy.port });
     clients.push(client);

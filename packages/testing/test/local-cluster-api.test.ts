@@ -59,7 +59,7 @@ describe('the Kubernetes API of a local cluster', () => {
     ['Pod', '/api/v1/namespaces/default/pods', { spec: { containers: [{ name: 'a', image: 'a' }] } }, 'Pending'],
     ['Namespace', '/api/v1/namespaces', {}, 'Active'],
   ])(
-    'gives a new %s its phase, also where kubectl wrote `status: {}` into the manifest',
+    'gives a new %s its phase, also if kubectl wrote `status: {}` into the manifest',
     async (kind, path, own, phase) => {
       const body = { apiVersion: 'v1', kind, metadata: { name: 'fresh' }, status: {}, ...own };
       expect((await call('POST', path, { body })).body).toMatchObject({ status: { phase } });
@@ -173,7 +173,7 @@ spec: { type: ExternalName, externalName: secondary-db.example.com }
     });
   });
 
-  it('warns in a header where it takes what has no effect', async () => {
+  it('warns in a header if it accepts a field that has no effect', async () => {
     const body = {
       metadata: { name: 'odd' },
       spec: { type: 'ClusterIP', ports: [{ port: 80 }], externalName: 'a.example' },
@@ -206,7 +206,7 @@ spec: { type: ExternalName, externalName: secondary-db.example.com }
     expect(names(second.body)).toEqual(['webscaler-db']);
   });
 
-  it('grants a list and a watch of one name, where they ask for no other', async () => {
+  it('grants a list and a watch of one name, if they ask for no other', async () => {
     await grantWebscalerDb(['get', 'list', 'watch']);
     const token = cluster.api.tokenFor({ serviceAccount: 'app' });
     expect((await call('GET', services, { token })).code).toBe(403);
@@ -238,7 +238,7 @@ describe('a watch', () => {
     expect(await watch.next()).toMatchObject({ object: { spec: { externalName: 'third-db.example.com' } } });
   });
 
-  it('is told 410 Gone by an event where the resource version is forgotten', async () => {
+  it('gets 410 Gone in an event if the resource version is forgotten', async () => {
     const { resourceVersion } = (await cluster.services.get('default', 'webscaler-db')).metadata;
     await switchTo('secondary-db.example.com');
     cluster.api.expireResourceVersions();
@@ -257,7 +257,7 @@ describe('a watch', () => {
     expect(await watch.next()).toMatchObject({ type: 'DELETED', object: { metadata: { labels: { team: 'a' } } } });
   });
 
-  it('is sent bookmarks where it asks for them', async () => {
+  it('gets bookmarks if it asks for them', async () => {
     await using watch = await openWatch('&resourceVersion=999999&allowWatchBookmarks=true');
     const bookmark = await watch.next();
     expect(bookmark).toMatchObject({ type: 'BOOKMARK', object: { kind: 'Service' } });

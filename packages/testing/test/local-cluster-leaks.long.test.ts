@@ -38,14 +38,14 @@ describe('a process that wrote a kubeconfig, with a token in it, leaves none', (
     ['it is killed (kill -9)', `process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000);`],
     ['it calls process.exit()', 'process.exit(0);'],
     ['it dies of an uncaught error', `setImmediate(() => { throw new Error('uncaught'); });`],
-  ])('where %s', async (_, ending) => {
+  ])('if %s', async (_, ending) => {
     const child = clusterIn(folder, `console.log(await cluster.writeKubeconfig()); ${ending}`);
     const path = (await text(child.stdout as Readable)).trim();
     expect(path).toContain('kubeconfig');
     await vi.waitFor(() => expect(existsSync(dirname(path))).toBe(false), 10_000);
   });
 
-  it('where it is killed as soon as the folder is there', async () => {
+  it('if it is killed as soon as the folder is there', async () => {
     const child = clusterIn(folder, 'await cluster.writeKubeconfig(); setInterval(() => {}, 1000);');
     const own = () => readdirSync(folder).filter((name) => name.startsWith('externalname-'));
     try {
@@ -58,7 +58,7 @@ describe('a process that wrote a kubeconfig, with a token in it, leaves none', (
     await vi.waitFor(() => expect(own()).toEqual([]), 10_000);
   });
 
-  it('where it is the command', async () => {
+  it('if it is the command', async () => {
     const bin = fileURLToPath(new URL('../bin/local-cluster.mjs', import.meta.url));
     const child = spawn(process.execPath, [bin], { detached: true, env: { ...process.env, TMPDIR: folder } });
     const files = () => readdirSync(folder, { recursive: true, encoding: 'utf8' });

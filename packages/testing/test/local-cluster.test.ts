@@ -87,7 +87,7 @@ describe('the DNS of a local cluster', () => {
     expect(cluster.queries().map((query) => query.name)).toEqual(['primary-db.example.com']);
   });
 
-  it('keeps answers where it has a cache, as CoreDNS does', async () => {
+  it('keeps answers if it has a cache, as CoreDNS does', async () => {
     await using cached = await LocalCluster.start({ services: [webscalerDb], dns: { cache: {} } });
     resolver.setServers([cached.nameserver]);
     expect(await resolver.resolveCname(serviceName)).toEqual(['primary-db.example.com']);
@@ -113,7 +113,7 @@ describe('a fault of the DNS', () => {
     expect(await resolver.resolve4(serviceName)).toEqual(['127.0.0.11']);
   });
 
-  it('is for one name where it says so', async () => {
+  it('affects one name if it gives one', async () => {
     cluster.dns.fault({ kind: 'servfail', name: 'Primary-DB.example.com.' });
     await expect(resolver.resolve4('primary-db.example.com')).rejects.toMatchObject({ code: 'ESERVFAIL' });
     expect(await resolver.resolve4('secondary-db.example.com')).toHaveLength(1);

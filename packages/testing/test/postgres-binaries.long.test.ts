@@ -20,7 +20,7 @@ describe('PostgreSQL’s programs', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('are prepared once by two processes that start at the same time, and again where somebody damaged them', async () => {
+  it('are prepared once by two processes that start at the same time, and again if they were damaged', async () => {
     const cache = join(folder, 'cache');
     const codes = await Promise.all([startInOwnProcess(cache), startInOwnProcess(cache)]);
     expect(codes).toEqual([3, 3]);
@@ -49,17 +49,17 @@ describe('PostgreSQL’s programs', () => {
   it.each([
     ['are too old', 'postgres (PostgreSQL) 14.9', /is PostgreSQL 14\.9; version 15 or later is needed/],
     ['are something else', 'hello', /says "hello": this is not PostgreSQL/],
-  ])('are refused where they %s', async (_, says, message) => {
+  ])('are refused if they %s', async (_, says, message) => {
     await program(join(folder, 'postgres'), `echo '${says}'`);
     await expect(PostgresPair.start({ binaries: folder })).rejects.toThrowError(message);
   });
 
-  it('are refused with their own words where they do not run', async () => {
+  it('are refused with their own words if they do not run', async () => {
     await program(join(folder, 'postgres'), 'echo "libfoo.so.1: cannot open shared object file" >&2; exit 127');
     await expect(PostgresPair.start({ binaries: folder })).rejects.toThrowError(/libfoo\.so\.1: cannot open shared/);
   });
 
-  it('report what initdb said where that fails', async () => {
+  it('report the output of initdb if that fails', async () => {
     await program(join(folder, 'postgres'), 'echo "postgres (PostgreSQL) 18.4"');
     await program(join(folder, 'initdb'), 'echo "initdb: error: the moon is full" >&2; exit 1');
     const cacheFolder = join(folder, 'cache');
@@ -67,14 +67,14 @@ describe('PostgreSQL’s programs', () => {
     expect(await readdir(cacheFolder)).toEqual([]);
   });
 
-  it.runIf(isRoot)('say so in one sentence where there is no account to run them as', async () => {
+  it.runIf(isRoot)('say so in one sentence if there is no account to run them as', async () => {
     const start = PostgresPair.start({ account: 'nobody-at-all' });
     await expect(start).rejects.toBeInstanceOf(PostgresUnavailableError);
     await expect(start).rejects.toThrowError(/PostgreSQL refuses to run as root, and there is no account to run it as/);
     await expect(PostgresPair.start({ account: 'root' })).rejects.toThrowError(/refuses to run as root/);
   });
 
-  it.runIf(isRoot)('say so where their account cannot reach the cache folder', async () => {
+  it.runIf(isRoot)('say so if their account cannot reach the cache folder', async () => {
     await chmod(folder, 0o700);
     const cacheFolder = join(folder, 'cache');
     await expect(PostgresPair.start({ cacheFolder })).rejects.toThrowError(
@@ -82,7 +82,7 @@ describe('PostgreSQL’s programs', () => {
     );
   });
 
-  it.runIf(isRoot)('run where the folder for temporary files is closed to their account, in /tmp', async () => {
+  it.runIf(isRoot)('run in /tmp if their account cannot reach the folder for temporary files', async () => {
     await mkdir(join(folder, 'closed'), { mode: 0o700 });
     vi.stubEnv('TMPDIR', join(folder, 'closed'));
     await using pair = await PostgresPair.start();

@@ -69,7 +69,7 @@ describe('the options of a PostgreSQL pair', () => {
     await client.end();
   });
 
-  it('take another place where the one that was chosen is taken meanwhile, but keep to what was given', async () => {
+  it('take another place if the chosen one is taken meanwhile, but keep to what was given', async () => {
     const squatter = createServer();
     const addresses = { primary: '127.9.7.1', standby: '127.9.7.2' };
     await new Promise<void>((resolve) => squatter.listen(15_433, addresses.standby, resolve));

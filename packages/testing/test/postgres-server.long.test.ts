@@ -189,7 +189,7 @@ describe('a server of a PostgreSQL pair', () => {
       await pair.primary.unfence();
     });
 
-    it('is not, where a transaction stays open for too long', async () => {
+    it('is not, if a transaction stays open for too long', async () => {
       const client = await open(pair.primary);
       await client.query('begin');
       await expect(pair.primary.demote({ timeoutMillis: 300 })).rejects.toMatchObject({
@@ -199,7 +199,7 @@ describe('a server of a PostgreSQL pair', () => {
       await client.query(`insert into writes values ('after all')`);
     });
 
-    it('ends transactions that are open where that is asked for', async () => {
+    it('ends open transactions if that is asked for', async () => {
       const client = await open(pair.primary);
       await client.query('begin');
       const told = new Promise<unknown>((resolve) => client.once('error', resolve));
@@ -234,7 +234,7 @@ describe('a server of a PostgreSQL pair', () => {
       expect(await idsOn(pair.standby)).toEqual(await idsOn(pair.primary));
     });
 
-    it('waits for the inherited name where that is asked for', async () => {
+    it('waits for the inherited name if that is asked for', async () => {
       const dead = pair.primary;
       await pair.standby.query(`alter system set synchronous_standby_names = '"nobody.example.com"'`);
       await dead.kill();

@@ -42,7 +42,7 @@ describe('changes of role', () => {
     expect(await pair.replicationLag()).toBe(0);
   });
 
-  it('go on with the next one where one fails', async () => {
+  it('go on with the next one if one fails', async () => {
     await using pair = await PostgresPair.start();
     const failed = pair.rejoin(pair.primary);
     const made = pair.switchover();

@@ -57,7 +57,7 @@ describe('acknowledged writes', () => {
     },
   );
 
-  it('go on where a switchover cannot be made', async () => {
+  it('go on if a switchover fails', async () => {
     const writers = startWriters(pair, 'stays');
     await writers.acknowledgements(20);
     const primary = pair.primary;

@@ -86,7 +86,7 @@ describe('an answer is kept', () => {
     expect(asked).toBe(2);
   });
 
-  it('but not where its zone is excepted; its TTLs are levelled all the same', async () => {
+  it('but not if its zone is excepted; its TTLs are levelled all the same', async () => {
     const ask = cacheOf([answerOf([alias(30), address(300)])], { disableSuccess: ['cluster.local'] });
     await ask();
     expect(ttls(await ask())).toEqual([30, 30]);

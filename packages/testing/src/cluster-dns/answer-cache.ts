@@ -18,9 +18,9 @@ export interface AnswerCacheOptions {
   minimumSeconds?: number | undefined;
   /** How long SERVFAIL is kept. Seconds, 0 to 300. @defaultValue 5 */
   servfailSeconds?: number | undefined;
-  /** How long past its time an answer is still given, with TTL 0, while it is asked for again. Seconds. @defaultValue 0, never */
+  /** How long an expired answer is still given, with TTL 0, while the server asks again. Seconds. @defaultValue 0, never */
   serveStaleSeconds?: number | undefined;
-  /** Whether the server asks first and gives the stale answer only if that fails (`verify`). @defaultValue false */
+  /** Whether the server asks first, and gives the stale answer only if that fails (`verify`). @defaultValue false */
   verifyStale?: boolean | undefined;
   /** Zones whose answers are not kept. Their TTLs are still levelled. */
   disableSuccess?: readonly string[] | undefined;
@@ -56,7 +56,7 @@ export class AnswerCache {
     this.#clock = clock;
   }
 
-  /** Answers from the cache, or from `next`, whose answer it keeps. `variant` tells flags apart that make other answers (DO, CD). */
+  /** Answers from the cache, or from `next`, whose answer it keeps. `variant` separates flags that lead to other answers (DO, CD). */
   async answer(
     question: DnsQuestion,
     variant: string,
@@ -123,7 +123,7 @@ interface Entry {
   readonly storedAt: number;
 }
 
-/** Which TTL the whole message gets, and whether and where it is kept. */
+/** The TTL of the whole message, and the part of the cache that keeps it, if one does. */
 function judge(
   question: DnsQuestion,
   answer: DnsAnswer,
@@ -139,8 +139,8 @@ function judge(
     zones.some((zone) => isSubdomain(zone.endsWith('.') ? zone : `${zone}.`, question.name));
   if (answer.truncated || kind === 'other') return { ttl, store: undefined };
   if (kind === 'success') {
-    // An alias without what it leads to, and no SOA to say for how long: the target could not be asked. Since 1.14.7
-    // such an answer is not kept.
+    // An alias without its target, and without an SOA that says for how long, means that the target's server did not answer.
+    // Since 1.14.7 such an answer is not kept.
     const bare = answer.answer.length > 0 && !answersQuestion(question, answer);
     return { ttl, store: bare || excepted(settings.disableSuccess) ? undefined : 'success' };
   }
@@ -166,7 +166,7 @@ function kindOf(question: DnsQuestion, answer: DnsAnswer): 'success' | 'denial' 
   }
 }
 
-/** Whether a record of the type asked for stands at the end of the aliases that start at the name asked for. */
+/** Whether the aliases of the question's name end at a record of the question's type. */
 function answersQuestion(question: DnsQuestion, answer: DnsAnswer): boolean {
   const owns = (record: DnsRecord, name: string) => record.name.toLowerCase() === name;
   let name = question.name.toLowerCase();
@@ -208,5 +208,5 @@ function withTtl(answer: DnsAnswer, ttl: number): DnsAnswer {
   };
 }
 
-// A message without any record says nothing about its time.
+// A message without records does not say how long it may be kept.
 const failSafeSeconds = 5;

@@ -15,12 +15,12 @@ import {
 } from './message.ts';
 import type { OutsideNames } from './outside-names.ts';
 
-/** What {@link ClusterDns} is made of. */
+/** The parts of a {@link ClusterDns}. */
 export interface ClusterDnsParts {
   readonly settings: ClusterZoneSettings;
   readonly view: ClusterView;
   readonly outside: OutsideNames;
-  /** A server that is asked about names that `outside` does not know; without one they do not exist. */
+  /** A server for names that `outside` does not know. Without one, such names do not exist. */
   readonly forward?: ((question: DnsQuestion, context: QuestionContext) => Promise<DnsAnswer>) | undefined;
   readonly cache?: AnswerCacheOptions | undefined;
   /** Longest wait for a silent server outside, in milliseconds. */
@@ -29,10 +29,10 @@ export interface ClusterDnsParts {
   readonly random: Random;
 }
 
-/** How a question came. */
+/** How a question arrived. */
 export interface QuestionContext {
   readonly transport: 'udp' | 'tcp';
-  /** Flags that make for another answer: DO and CD. */
+  /** Flags that lead to another answer: DO and CD. */
   readonly variant: string;
   /** Fires when the server closes. */
   readonly signal: AbortSignal;
@@ -52,7 +52,7 @@ export class ClusterDns {
     this.#cache = parts.cache && new AnswerCache(parts.cache, parts.clock);
   }
 
-  /** Answers a client, or keeps silent. */
+  /** Answers a client, or stays silent. */
   async answer(question: DnsQuestion, context: QuestionContext): Promise<DnsAnswer | undefined> {
     const fault = this.faults.take(question);
     switch (fault?.kind) {
@@ -96,7 +96,7 @@ export class ClusterDns {
     return withRootSoa(emptyAnswer('NXDOMAIN'), settings.ttl);
   }
 
-  /** A lookup on the way to an answer. A server outside that keeps silent makes it fail late. */
+  /** A lookup on the way to an answer. If the outside server is silent, it fails after the timeout. */
   async #lookup(question: DnsQuestion, context: QuestionContext): Promise<DnsAnswer> {
     const answer = await this.answer(question, context);
     if (answer !== undefined) return answer;
@@ -121,7 +121,7 @@ function wrongRecords(
   });
 }
 
-/** A resolver says for how long a denial may be kept (RFC 2308 section 3); here in the name of the root. */
+/** Adds the SOA that says how long a denial may be kept (RFC 2308 section 3), in the name of the root. */
 function withRootSoa(answer: DnsAnswer, ttl: number): DnsAnswer {
   const denial = answer.rcode === 'NXDOMAIN' || (answer.rcode === 'NOERROR' && answer.answer.every(isAlias));
   if (!denial || answer.truncated) return answer;

@@ -1,5 +1,5 @@
 /**
- * What the cluster's DNS knows of the cluster: the few fields of Services and EndpointSlices that answers are made of.
+ * What the cluster's DNS knows of the cluster: the few fields of Services and EndpointSlices that answers need.
  * It may lag behind the API, as CoreDNS's own copy does.
  */
 export interface ClusterView {

@@ -113,17 +113,17 @@ describe('rules of the zone beyond the cases', () => {
     ['cluster.local.', 'NS', 'the server', undefined, ['NOERROR', 'NS "ns.dns.cluster.local."']],
     ['ns.dns.cluster.local.', 'A', 'the server', undefined, ['NOERROR', 'A "10.96.0.10"']],
     ['1.0.0.10.in-addr.arpa.', 'PTR', 'a cluster address', undefined, ['NOERROR', `PTR "vip.${zone}"`]],
-    ['cluster.local.', 'AXFR', 'a transfer that nobody allowed', undefined, ['REFUSED']],
+    ['cluster.local.', 'AXFR', 'a transfer that is not allowed', undefined, ['REFUSED']],
   ] as const)('%s %s: %s', async (name, type, _why, upstream, expected) => {
     expect(await ask(name, type, upstream)).toEqual(expected);
   });
 
-  it('leaves other names to whoever comes next', async () => {
+  it('leaves other names to the next plugin', async () => {
     expect(await ask('example.com.', 'A')).toBe('elsewhere');
     expect(await ask('9.9.9.9.in-addr.arpa.', 'PTR')).toBe('elsewhere');
   });
 
-  it('knows the addresses that pod names spell, where it is told to', async () => {
+  it('knows the addresses that pod names spell, if it is told to', async () => {
     const pod = '10-1-2-3.testns.pod.cluster.local.';
     expect(await ask(pod, 'A')).toEqual(['NXDOMAIN']);
     expect(await ask(pod, 'A', undefined, { pods: 'insecure' })).toEqual(['NOERROR', 'A "10.1.2.3"']);

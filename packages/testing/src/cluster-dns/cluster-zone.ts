@@ -23,7 +23,7 @@ export interface ClusterZoneSettings {
   readonly ttl: number;
   /** The zone of the multi-cluster services API, in addition. */
   readonly multiclusterZone?: string | undefined;
-  /** The only namespaces that names exist for; all of them where it is left out. */
+  /** The only namespaces whose names exist; all if it is left out. */
   readonly namespaces?: readonly string[] | undefined;
   /** Services without endpoints do not exist (`ignore empty_service`). Headless and ExternalName Services do. */
   readonly ignoreEmptyService?: boolean | undefined;
@@ -31,7 +31,7 @@ export interface ClusterZoneSettings {
   readonly pods?: 'disabled' | 'insecure' | undefined;
   /** Whether `in-addr.arpa` and `ip6.arpa` are answered for addresses of the cluster. */
   readonly reverse?: boolean | undefined;
-  /** What `ns.dns.<zone>` has for addresses. */
+  /** The addresses of `ns.dns.<zone>`. */
   readonly nameservers: readonly string[];
 }
 
@@ -40,7 +40,7 @@ export interface ClusterZoneSettings {
  * Returns `'elsewhere'` if the name is not in the zone.
  *
  * `lookup` is asked for targets outside the zone. It goes through the whole server again, and its response code is
- * dropped on the way: a client sees NOERROR and the bare CNAME whether the target does not exist or could not be asked.
+ * dropped on the way: a client sees NOERROR and the bare CNAME if the target does not exist, and also if its server did not answer.
  *
  * Source: CoreDNS 1.14 `plugin/kubernetes/handler.go`, `plugin/backend_lookup.go`; Kubernetes DNS specification 1.1.0.
  */
@@ -104,7 +104,7 @@ interface Found {
   readonly truncated?: boolean;
 }
 
-/** Source of one record: where a Service or an endpoint of it is. CoreDNS calls it a service, too. */
+/** The source of one record: where a Service or one of its endpoints is. CoreDNS calls this a service, too. */
 interface Location {
   /** An address, or a name for an ExternalName Service. */
   readonly host: string;
@@ -143,7 +143,7 @@ async function records(question: DnsQuestion, context: Context): Promise<Found |
       if (atApex) return nameservers(question, context);
       break;
   }
-  // A hidden lookup, its result thrown away, tells "no data" from "no such name". It does ask upstream.
+  // A hidden lookup tells "no data" from "no such name". Its result is thrown away, but it does ask upstream.
   const hidden = await addresses({ name: question.name, type: 'A' }, [], context);
   return hidden === 'no such name' ? hidden : { answer: [] };
 }
@@ -260,7 +260,7 @@ function nameservers(question: DnsQuestion, { settings }: Context): Found {
   };
 }
 
-/** Where the name leads, without looking further. An empty list is a name that exists and has nothing to show. */
+/** Where the name leads, without looking further. An empty list means that the name exists and has no records. */
 function locations(
   question: DnsQuestion,
   context: Context,
@@ -282,7 +282,7 @@ function locations(
     const spelt = spelledAddress(asked.name);
     return spelt === undefined ? 'no such name' : [{ host: spelt, port: 0, name: question.name }];
   }
-  // The zone of the multi-cluster API speaks of ServiceImports, and there are none.
+  // The zone of the multi-cluster API is for ServiceImports, and there are none.
   const service = multicluster ? undefined : view.service(asked.namespace, asked.name);
   if (service === undefined) return 'no such name';
   const name = fullNameOf(service, zone);
@@ -450,7 +450,7 @@ const reverseZones: readonly string[] = ['in-addr.arpa.', 'ip6.arpa.'];
 // CoreDNS follows a chain until it has passed more aliases than this (maxCnameChainLength, since 1.12.1).
 const longestChain = 10;
 
-// Stands for "declares no port" (CoreDNS uses the same number).
+// Means that the Service declares no port (CoreDNS uses the same number).
 const noPort = -1;
 
 const specificationVersion = '1.1.0';

@@ -14,7 +14,7 @@ import { aRecord, type HostRecord } from './outside-names.ts';
  * - `stale`: a change of a Service reaches the DNS late, or not before the fault ends;
  * - `wrong`: the answer holds the given records instead of the right ones.
  *
- * A fault for a name outside the cluster is met by the cluster's DNS as well, on its way to that name.
+ * A fault for a name outside the cluster also affects the cluster's DNS, on its way to that name.
  */
 export type DnsFault = DnsFaultScope &
   (
@@ -31,18 +31,18 @@ export type DnsFault = DnsFaultScope &
       }
     | {
         readonly kind: 'wrong';
-        /** What the answer holds. The owner is the name that was asked for, unless a record names another. */
+        /** The records of the answer. Their owner is the name of the question, unless a record names another. */
         readonly records: readonly HostRecord[];
       }
   );
 
-/** Which questions a {@link DnsFault} is for. */
+/** Which questions a {@link DnsFault} affects. */
 export interface DnsFaultScope {
   /** The full name, in any case, with or without the trailing dot. @defaultValue all names */
   readonly name?: string | undefined;
   /** Type of the question: `A`, `AAAA`, `CNAME`. @defaultValue all types */
   readonly type?: string | undefined;
-  /** How many questions it is for; then it ends by itself. @defaultValue `Infinity` */
+  /** After this many questions the fault ends by itself. @defaultValue `Infinity` */
   readonly times?: number | undefined;
 }
 
@@ -76,7 +76,7 @@ export class DnsFaults {
     return { end, [Symbol.dispose]: end };
   }
 
-  /** The newest fault that is for this question, counted as used. Staleness is not about questions and left out. */
+  /** The newest fault for this question, counted as used. `stale` is not about questions, so it is left out. */
   take(question: DnsQuestion): Exclude<DnsFault, { kind: 'stale' }> | undefined {
     const name = canonicalName(question.name);
     for (const started of [...this.#started].reverse()) {
@@ -91,7 +91,7 @@ export class DnsFaults {
     return undefined;
   }
 
-  /** How late the DNS learns of a change of what `name` stands for, in milliseconds. */
+  /** How late the DNS learns of a change of the Service behind `name`, in milliseconds. */
   staleness(name: string): number {
     const canonical = canonicalName(name);
     let delay = 0;

@@ -7,8 +7,8 @@ import { type DnsAnswer, type DnsQuestion, emptyAnswer } from './message.ts';
 import { decodeAnswer, encodeRequest } from './wire.ts';
 
 /**
- * Asks a real DNS server over what the client used itself: an answer that is cut short goes back as it is, and the client
- * asks again over TCP. A server that does not answer in time makes SERVFAIL. CoreDNS's `forward` plugin does the same.
+ * Asks a real DNS server over the transport that the client used: a truncated answer goes back as it is, and the client
+ * asks again over TCP. If the server does not answer in time, the answer is SERVFAIL. CoreDNS's `forward` plugin does the same.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if `server` is not an `address:port`.
  */

@@ -4,7 +4,7 @@ import { labelsOf } from './message.ts';
 
 /**
  * Writes the parts of a DNS message, and writes a name that stands in it already as a pointer (RFC 1035 section 4.1.4).
- * Without that, answers of several records would not fit into the 512 bytes of plain UDP where CoreDNS's do.
+ * Without that, some answers of several records would not fit into the 512 bytes of plain UDP, although CoreDNS's do.
  */
 export class MessageWriter {
   readonly #parts: Buffer[] = [];
@@ -82,7 +82,7 @@ export class MessageWriter {
   #name(name: string, { compress } = { compress: true }): void {
     const labels = labelsOf(name);
     for (let index = 0; index < labels.length; index += 1) {
-      // Names are compared as they are spelt, so that each keeps its case.
+      // Names are compared with their case, so that each keeps its own.
       const rest = labels.slice(index).join('.');
       const known = this.#names.get(rest);
       if (compress && known !== undefined) {

@@ -46,17 +46,17 @@ export interface StartOfAuthority {
 /** Response codes, by the names that `dig` prints (RFC 1035 section 4.1.1, RFC 2136). */
 export type Rcode = 'NOERROR' | 'FORMERR' | 'SERVFAIL' | 'NXDOMAIN' | 'NOTIMP' | 'REFUSED';
 
-/** What is asked. The type is any of the registry (`A`, `HTTPS`), or `UNKNOWN_<number>`. */
+/** A question. The type is any of the registry (`A`, `HTTPS`), or `UNKNOWN_<number>`. */
 export interface DnsQuestion {
   /** Fully qualified, with the trailing dot, in the case it was asked in. */
   readonly name: string;
   readonly type: string;
 }
 
-/** What is answered, before it is cut to the size that the transport allows. */
+/** An answer, before it is cut to the size that the transport allows. */
 export interface DnsAnswer {
   readonly rcode: Rcode;
-  /** AA: the server speaks for the zone. */
+  /** AA: the server is authoritative for the zone. */
   readonly authoritative: boolean;
   /** TC: there is more, ask again over TCP. */
   readonly truncated: boolean;
@@ -67,7 +67,7 @@ export interface DnsAnswer {
   readonly additional: readonly DnsRecord[];
 }
 
-/** Answers a question, or gives no message at all. */
+/** Answers a question, or sends no message at all. */
 export type Lookup = (question: DnsQuestion) => Promise<DnsAnswer | undefined>;
 
 /** An answer with nothing in it but its code. */
@@ -83,7 +83,7 @@ export function emptyAnswer(rcode: Rcode): DnsAnswer {
   };
 }
 
-/** The name with its trailing dot, which is added where it is missing. */
+/** The name with its trailing dot, which is added if it is missing. */
 export function fullyQualified(name: string): string {
   return name.endsWith('.') ? name : `${name}.`;
 }

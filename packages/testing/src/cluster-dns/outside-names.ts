@@ -20,16 +20,16 @@ import {
   type Rcode,
 } from './message.ts';
 
-/** What a name outside the cluster has: its addresses, or its records one by one, or the code that it fails with. */
+/** The answer for a name outside the cluster: its addresses, its records one by one, or the code that it fails with. */
 export type HostEntry = readonly string[] | HostRecords;
 
 /** See {@link HostEntry}. */
 export interface HostRecords {
-  /** Records of the name, or of other names that the same answer brings along. */
+  /** Records of the name, or of other names that are in the same answer. */
   records?: readonly HostRecord[] | undefined;
   /** Response code of every answer about this name. @defaultValue `NOERROR` */
   rcode?: Rcode | undefined;
-  /** Whether answers say that they are cut short, also over TCP. @defaultValue false */
+  /** Whether answers are marked as truncated, also over TCP. @defaultValue false */
   truncated?: boolean | undefined;
 }
 
@@ -111,7 +111,7 @@ export class OutsideNames {
     return [...this.#entries.keys()].map((name) => name.slice(0, -1));
   }
 
-  /** What a resolver out there says, aliases of the table followed; nothing where the table does not know the name. */
+  /** The answer of a resolver outside, which follows the aliases of the table; undefined if the table does not know the name. */
   answer(question: DnsQuestion): DnsAnswer | undefined {
     const answer: DnsRecord[] = [];
     const passed = new Set<string>();

@@ -5,7 +5,7 @@ export function isReverseName(name: string): boolean {
   return /(?:^|\.)(?:in-addr|ip6)\.arpa\.?$/i.test(name);
 }
 
-/** The address that a reverse name spells, or nothing where it spells none. IPv6 comes out in its short form. */
+/** The address that a reverse name spells, IPv6 in its short form; undefined if it spells none. */
 export function addressOfReverseName(name: string): string | undefined {
   const labels = labelsOf(name.toLowerCase());
   const top = labels.splice(-2).join('.');

@@ -14,7 +14,7 @@ export interface DnsQuery {
   readonly type: string;
   /** How it was asked. */
   readonly transport: 'udp' | 'tcp';
-  /** When it came, in the cluster clock's `now()` milliseconds. */
+  /** When it arrived, in milliseconds of the cluster clock's `now()`. */
   readonly at: number;
 }
 
@@ -57,7 +57,7 @@ export class DnsServer {
     // Each slow answer listens to it.
     setMaxListeners(0, this.#closing.signal);
     udp.on('message', (bytes, client) => this.#overUdp(bytes, client));
-    // A client that is gone makes the next send fail (ECONNREFUSED); that is its affair.
+    // If a client is gone, the next send fails (ECONNREFUSED). The server can ignore that.
     udp.on('error', () => {});
     tcp.on('connection', (connection) => this.#overTcp(connection));
   }

@@ -4,7 +4,7 @@ import { labelsOf } from './message.ts';
  * What a name of the cluster's zone asks for.
  *
  * `apex` and `branch` are the names that exist only because something is below them: the zone itself, `svc`, `pod`.
- * Everything that has too many labels, or no `svc` and no `pod` at its place, is `invalid` and never exists.
+ * A name with too many labels, or without `svc` or `pod` at its place, is `invalid` and never exists.
  *
  * Source: Kubernetes DNS specification 1.1.0 sections 2.3 to 2.5; CoreDNS `plugin/kubernetes/parse.go`.
  */

@@ -5,7 +5,7 @@ import type { ObjectStorage, StorageEvent } from '../kubernetes-api/storage.ts';
 import type { ClusterView, EndpointsEntry, PortEntry, ServiceEntry } from './cluster-view.ts';
 import { shortAddress } from './reverse-name.ts';
 
-/** What {@link StoredView} needs to know of the cluster. */
+/** The parts of the cluster that a {@link StoredView} needs. */
 export interface StoredViewOptions {
   readonly storage: ObjectStorage;
   readonly clock: Clock;
@@ -67,7 +67,7 @@ export class StoredView implements ClusterView {
     return [...this.#slices.values()].filter((slice) => slice.addresses.some((entry) => entry.address === address));
   }
 
-  /** Shows the changes of objects that are not held back any more. To be called when a fault ends. */
+  /** Shows the changes of objects that are not held back any more. Call it when a fault ends. */
   release(): void {
     for (const [path, waiting] of [...this.#late]) {
       const [first] = waiting;
@@ -176,7 +176,7 @@ interface LateChange {
   readonly key: readonly [string, string];
 }
 
-/** What the DNS keeps of a Service. */
+/** The part of a Service that the DNS keeps. */
 export function serviceEntry(object: KubernetesObject): ServiceEntry {
   const spec = isJsonObject(object['spec']) ? object['spec'] : {};
   const clusterIPs = Array.isArray(spec['clusterIPs']) ? spec['clusterIPs'].map(String) : [];
@@ -191,7 +191,7 @@ export function serviceEntry(object: KubernetesObject): ServiceEntry {
   };
 }
 
-/** What the DNS keeps of an EndpointSlice; nothing where it belongs to no Service. */
+/** The part of an EndpointSlice that the DNS keeps; undefined if the slice does not belong to a Service. */
 export function endpointsEntry(object: KubernetesObject): EndpointsEntry | undefined {
   const service = object.metadata.labels?.[serviceNameLabel];
   if (service === undefined || object['addressType'] === 'FQDN') return undefined;

@@ -92,7 +92,7 @@ describe('an answer on the wire', () => {
     expect(message.additionals?.length).toBeGreaterThan(0);
   });
 
-  it('is not written at all where a label is too long, so that the client times out', () => {
+  it('is not written at all if a label is too long, so that the client times out', () => {
     const record: DnsRecord = { ...alias, type: 'CNAME', data: `${'a'.repeat(64)}.example.` };
     expect(encodeAnswer(request(), { ...emptyAnswer('NOERROR'), answer: [record] }, 512)).toBeUndefined();
   });
@@ -113,7 +113,7 @@ describe('an answer on the wire', () => {
   });
 });
 
-describe('what is no question', () => {
+describe('bytes that are not a question', () => {
   it.each([
     ['nothing', Buffer.alloc(0)],
     ['half a header', Buffer.alloc(6)],

@@ -10,11 +10,11 @@ export interface DnsRequest {
   readonly question:
     | (DnsQuestion & { readonly class: string; readonly numbers: readonly [number, number] })
     | undefined;
-  /** RD: the client wants names followed for it. */
+  /** RD: the client wants the server to follow names. */
   readonly recursionDesired: boolean;
   /** CD: the client checks signatures itself. */
   readonly checkingDisabled: boolean;
-  /** EDNS(0), where the client speaks it (RFC 6891). */
+  /** EDNS(0), if the client speaks it (RFC 6891). */
   readonly edns: { readonly payloadSize: number; readonly dnssecOk: boolean } | undefined;
 }
 
@@ -45,8 +45,8 @@ export function decodeRequest(bytes: Buffer): DnsRequest | undefined {
 }
 
 /**
- * Writes an answer in at most `size` bytes; what does not fit is left out from the end, and TC is set (RFC 2181 section 9).
- * Gives nothing where a name cannot be written at all: then CoreDNS sends nothing either, and the client times out.
+ * Writes an answer in at most `size` bytes. Records that do not fit are left out from the end, and TC is set (RFC 2181 section 9).
+ * Returns undefined if a name cannot be written at all: then CoreDNS sends nothing either, and the client times out.
  */
 export function encodeAnswer(request: DnsRequest, answer: DnsAnswer, size: number): Buffer | undefined {
   if (![...answer.answer, ...answer.authority, ...answer.additional].every(isWritable)) return undefined;
@@ -55,7 +55,7 @@ export function encodeAnswer(request: DnsRequest, answer: DnsAnswer, size: numbe
   for (;;) {
     const bytes = encode(request, { ...answer, ...kept, truncated });
     if (bytes.length <= size) return bytes;
-    // Additional records go without a sign; an answer that is cut says so.
+    // Additional records are dropped without a mark; a truncated answer gets TC.
     if (kept.additional.pop() !== undefined) continue;
     truncated = true;
     if (kept.authority.pop() === undefined && kept.answer.pop() === undefined) return bytes;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseCommandLine } from './arguments.ts';
 
 describe('the command line of local-cluster', () => {
-  it('asks for nothing in particular when it is empty', () => {
+  it('asks for nothing in particular if it is empty', () => {
     expect(parseCommandLine([])).toEqual({ help: false, files: [], hosts: {} });
   });
 
@@ -30,7 +30,7 @@ describe('the command line of local-cluster', () => {
     [['--ttl', '3601'], '--ttl'],
     [['--dns-port', '65536'], '--dns-port'],
     [['--nonsense'], 'command line'],
-  ])('refuses %j, and says where', (args, argument) => {
+  ])('refuses %j, and names the option', (args, argument) => {
     expect(() => parseCommandLine(args)).toThrow(
       expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument }),
     );

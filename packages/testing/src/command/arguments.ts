@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { InvalidArgumentError } from '@externalname/core';
 import { checkNumber } from '@externalname/core/internal';
 
-/** What the `local-cluster` command is told. */
+/** The arguments of the `local-cluster` command. */
 export interface CommandArguments {
   readonly help: boolean;
   /** Files with manifests that are applied at the start. */
@@ -12,7 +12,7 @@ export interface CommandArguments {
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly clusterDomain: string | undefined;
   readonly ttlSeconds: number | undefined;
-  /** Undefined: a loopback address of its own, if port 53 may be used. */
+  /** If undefined, a loopback address of its own. */
   readonly dnsAddress: string | undefined;
   readonly dnsPort: number | undefined;
   readonly apiPort: number | undefined;
@@ -22,7 +22,7 @@ export interface CommandArguments {
 /**
  * Reads the command line.
  *
- * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, with the option at fault.
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, which names the option.
  */
 export function parseCommandLine(args: readonly string[]): CommandArguments {
   const { values } = readOptions(args);

@@ -8,16 +8,16 @@ import type { LocalClusterOptions } from '../local-cluster/options.ts';
 import { randomLoopbackAddress } from '../network/loopback.ts';
 import { type CommandArguments, parseCommandLine, usage } from './arguments.ts';
 
-/** What the command works with. */
+/** The surroundings of the command. */
 export interface CommandSurroundings {
   readonly args: readonly string[];
   readonly print: (text: string) => void;
   readonly printError: (text: string) => void;
-  /** Fires when it is to end. */
+  /** Fires when the command should end. */
   readonly signal: AbortSignal;
 }
 
-/** Runs a cluster until the signal fires, and gives the exit code. Nothing is left behind. */
+/** Runs a cluster until the signal fires, and returns the exit code. Leaves nothing behind. */
 export async function runLocalCluster({ args, print, printError, signal }: CommandSurroundings): Promise<number> {
   let cluster: LocalCluster | undefined;
   try {
@@ -55,7 +55,7 @@ async function start(options: CommandArguments): Promise<LocalCluster> {
   try {
     return await LocalCluster.start({ ...common, dns: { address, port: dnsPort ?? 53, forward } });
   } catch (error) {
-    // Below 1024 a port may need a privilege; somebody may have it; macOS has only one loopback address.
+    // A port below 1024 may need a privilege, or may be in use, and macOS has only one loopback address.
     const code = (error as NodeJS.ErrnoException).code;
     const elsewhere = code === 'EACCES' || code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL';
     if (dnsPort !== undefined || !elsewhere) throw error;

@@ -5,12 +5,12 @@ import type { RequestTarget, ResourceVerb } from './request-target.ts';
 /**
  * Something that goes wrong with the Kubernetes API on purpose.
  *
- * - `refusing`: nothing listens any more, and open connections are reset;
+ * - `refusing`: the server stops listening, and open connections are reset;
  * - `slow`: answers come late;
  * - `status`: requests are answered with this HTTP status (500, 503, 429 with `Retry-After`), in the API server's form;
  * - `dropping-watches`: every watch ends, now and when it is opened: cleanly, or by a reset of its connection;
- * - `silent-watches`: watches stay open and tell nothing;
- * - `expired`: a watch that starts from a resource version is told 410 Gone, as an event of the stream or as the status.
+ * - `silent-watches`: watches stay open and send nothing;
+ * - `expired`: a watch that starts from a resource version gets 410 Gone, as an event of the stream or as the status.
  */
 export type ApiFault =
   | { readonly kind: 'refusing' }
@@ -22,7 +22,7 @@ export type ApiFault =
     } & ApiFaultScope)
   | {
       readonly kind: 'dropping-watches';
-      /** @defaultValue `close`, as when its time is up */
+      /** @defaultValue `close`, as at the end of its time */
       readonly how?: 'close' | 'reset';
       /** How long a watch lives before it ends, in milliseconds. @defaultValue 0 */
       readonly afterMillis?: number;
@@ -30,17 +30,17 @@ export type ApiFault =
   | { readonly kind: 'silent-watches' }
   | {
       readonly kind: 'expired';
-      /** Both forms are seen from real servers. @defaultValue `event` */
+      /** Real servers send both forms. @defaultValue `event` */
       readonly as?: 'event' | 'status';
     };
 
-/** Which requests an {@link ApiFault} is for. */
+/** Which requests an {@link ApiFault} affects. */
 export interface ApiFaultScope {
-  /** Requests with this verb alone. @defaultValue all verbs */
+  /** Only requests with this verb. @defaultValue all verbs */
   readonly verb?: ResourceVerb | undefined;
-  /** As in paths: `services`. @defaultValue all requests, including those that are not about a resource */
+  /** Only requests for this resource, as in paths: `services`. @defaultValue all requests, also for what is not a resource */
   readonly resource?: string | undefined;
-  /** How many requests it is for; then it ends by itself. @defaultValue `Infinity` */
+  /** After this many requests the fault ends by itself. @defaultValue `Infinity` */
   readonly times?: number | undefined;
 }
 
@@ -68,7 +68,7 @@ export class ApiFaults {
     return found?.fault as FaultOf<Kind> | undefined;
   }
 
-  /** The newest fault of this kind that is for this request, counted as used. */
+  /** The newest fault of this kind for this request, counted as used. */
   take<Kind extends 'slow' | 'status'>(kind: Kind, target: RequestTarget): FaultOf<Kind> | undefined {
     for (const started of [...this.#started].reverse()) {
       const { fault } = started;

@@ -21,7 +21,7 @@ import { ApiStatusError, badRequest, expired, qualified } from './status.ts';
 import { anonymous, type User, Users } from './users.ts';
 import { startWatch, type WatchEvent } from './watch.ts';
 
-/** What an {@link ApiServer} is made of. */
+/** The parts of an {@link ApiServer}. */
 export interface ApiServerOptions {
   readonly address: string;
   /** 0 picks a free one. */
@@ -73,7 +73,7 @@ export class ApiServer {
       this.#connections.add(socket);
       socket.on('close', () => this.#connections.delete(socket));
     });
-    // A handshake that fails is the client's affair.
+    // If a handshake fails, the client learns of it. The server can ignore it.
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     server.on('request', (request, response) => {
       this.#serve(request, response).catch(() => response.destroy());
@@ -86,7 +86,7 @@ export class ApiServer {
     return `https://${host}:${this.port}`;
   }
 
-  /** Makes something go wrong until it is ended. */
+  /** Starts a fault, which lasts until it is ended. */
   fault(fault: ApiFault): StartedFault {
     if (fault.kind === 'refusing') this.#refuse();
     if (fault.kind === 'dropping-watches') {
@@ -108,7 +108,7 @@ export class ApiServer {
     this.#faults.endAll();
   }
 
-  /** Forgets the history: a watch that starts from an older resource version is told 410 Gone. */
+  /** Forgets the history: a watch that starts from an older resource version gets 410 Gone. */
   expireResourceVersions(): void {
     this.#options.registry.storage.compact();
   }
@@ -141,7 +141,7 @@ export class ApiServer {
     if (this.#server.listening) {
       for (const watch of [...this.#watches]) watch.stop();
     }
-    // What is queued runs after the listening socket is closed.
+    // Queued work runs after the listening socket is closed.
     this.#refusing.catch(() => undefined);
     queueMicrotask(() => {
       for (const socket of this.#connections) socket.resetAndDestroy();

@@ -3,7 +3,7 @@ import { resourceOf } from './resources.ts';
 import type { ObjectStorage } from './storage.ts';
 import type { User } from './users.ts';
 
-/** What somebody wants to do. */
+/** What a user wants to do. */
 export type Attempt =
   | {
       readonly verb: string;
@@ -15,7 +15,7 @@ export type Attempt =
     }
   | { readonly verb: string; readonly path: string };
 
-/** One rule of a Role, and where it holds: in one namespace, or everywhere. */
+/** One rule of a Role, and where it applies: in one namespace, or everywhere. */
 export interface GrantedRule {
   readonly namespace: string | undefined;
   readonly verbs: readonly string[];
@@ -26,11 +26,11 @@ export interface GrantedRule {
 }
 
 /**
- * Role-based access control: what a user may do is what the Roles say that RoleBindings give to the user, the user's
- * groups, or the ServiceAccount that the user is. `system:masters` may do everything.
+ * Role-based access control. A user may do what the Roles allow that RoleBindings give to the user, to the user's groups, or to
+ * the ServiceAccount that the user is. `system:masters` may do everything.
  *
- * There are no ClusterRole objects; a RoleBinding may name the four that every cluster has for people: `view`, `edit`,
- * `admin` and `cluster-admin`.
+ * There are no ClusterRole objects. A RoleBinding may name the four that every cluster has for people: `view`, `edit`, `admin`
+ * and `cluster-admin`.
  *
  * Source: Kubernetes documentation, "Using RBAC Authorization".
  */
@@ -47,7 +47,7 @@ export class Authorizer {
     return this.rulesFor(user, namespace).some((rule) => covers(rule, attempt));
   }
 
-  /** All rules that hold for a user in a namespace. */
+  /** All rules that apply to a user in a namespace. */
   rulesFor(user: User, namespace: string): GrantedRule[] {
     if (user.groups.includes('system:masters')) return [everything];
     const rules: GrantedRule[] = [...(user.groups.includes('system:authenticated') ? forAuthenticated : forEveryone)];
@@ -163,7 +163,7 @@ const forAuthenticated: readonly GrantedRule[] = [
 const read = ['get', 'list', 'watch'];
 const write = ['create', 'delete', 'deletecollection', 'patch', 'update'];
 
-/** What the ClusterRoles for people grant, of the types that are served. */
+/** What the ClusterRoles for people grant on the served types. */
 const builtIn: Record<string, readonly GrantedRule[]> = {
   view: [
     rule(read, [''], ['services', 'services/status', 'pods', 'pods/status', 'serviceaccounts', 'events', 'namespaces']),

@@ -4,12 +4,12 @@ import type { FieldSchema, ScalarType, Schema, StructSchema } from './schema.ts'
 import { roomOf, schemaOf } from './schema.ts';
 import { badRequest, unrecognized } from './status.ts';
 
-/** What is done about fields that the type does not have, and about fields that stand twice. */
+/** What happens to fields that the type does not have, and to fields that occur twice. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
 /**
  * Turns JSON into an object of a type as the API server's decoder does: wrong JSON types are refused, unknown fields
- * dropped with a warning (or refused), and what is empty is left out.
+ * are dropped with a warning (or refused), and empty values are left out.
  *
  * @throws ApiStatusError 400 BadRequest.
  */
@@ -28,7 +28,7 @@ export function decodeObject(
       `${unrecognized(type)}: couldn't get version/kind; json parse error: the body is not a JSON object`,
     );
   }
-  // What the body leaves out, the path says.
+  // The path has what the body leaves out.
   const { kind = type.kind, apiVersion = apiVersionOf(type) } = input;
   if (kind !== type.kind || apiVersion !== apiVersionOf(type)) {
     const version = String(apiVersion).split('/').at(-1);
@@ -74,7 +74,7 @@ export function notRegistered(kind: string, apiVersion: string): string {
   return `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`;
 }
 
-/** Names the fields that stand twice in the same JSON object, in the words of the API server. */
+/** Names the fields that occur twice in the same JSON object, in the words of the API server. */
 export function duplicateFields(text: string): string[] {
   const found: string[] = [];
   const stack: { path: string; keys: Set<string> | undefined; index: number; key: string }[] = [];
@@ -108,9 +108,9 @@ export function duplicateFields(text: string): string[] {
   return [...new Set(found)];
 }
 
-/** The same as JSON, with U+FFFD for each half of a surrogate pair: Go has none, and neither has UTF-8. */
+/** The same as JSON, with U+FFFD for each half of a surrogate pair, because neither Go nor UTF-8 has halves. */
 export function wholeCharacters<T>(value: T): T {
-  // Halves are all that JSON.stringify writes as such escapes.
+  // JSON.stringify writes only halves as such escapes.
   const written = JSON.stringify(value)?.replace(/\\\\|\\ud[89a-f][\da-f]{2}/g, (found) =>
     found === '\\\\' ? found : '\ufffd',
   );
@@ -214,13 +214,13 @@ function decodeScalar(value: Json, type: ScalarType, path: string, owner: Struct
   }
 }
 
-/** Six digits after the second, however many there were. */
+/** With six digits after the second, however many there were. */
 function microTime(text: string, time: Date): string {
   const digits = /\.(\d+)/.exec(text)?.[1] ?? '';
   return `${time.toISOString().slice(0, 19)}.${digits.padEnd(6, '0').slice(0, 6)}Z`;
 }
 
-/** What Go's `omitempty` leaves out. Fields that are pointers there keep an empty value. */
+/** Whether Go's `omitempty` leaves the value out. Fields that are pointers in Go keep an empty value. */
 function isLeftOut(value: Json, field: FieldSchema, owner: StructSchema): boolean {
   if (field.required || pointers.has(`${owner.name}.${field.name}`)) return false;
   if (value === '') return true;

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, type KubernetesObject } from './object.ts';
 
 /**
- * Fills in what the API server fills in, for the kinds beside Service. (For Services see `service-strategy.ts`.)
+ * Fills in the defaults of the API server for all kinds but Service. (For Services see `service-strategy.ts`.)
  *
  * Source: Kubernetes `pkg/apis/core/v1/defaults.go`, `pkg/apis/discovery/v1/defaults.go`, `pkg/apis/rbac/v1/defaults.go`.
  */
@@ -55,7 +55,7 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
   },
 };
 
-/** Fills in what belongs to no manager of fields, on the way to the storage. */
+/** Fills in fields without a manager, on the way to the storage. */
 export function complete(object: KubernetesObject): void {
   if (object.kind === 'Namespace') {
     object['spec'] ??= { finalizers: ['kubernetes'] };
@@ -75,7 +75,7 @@ export function complete(object: KubernetesObject): void {
   }
 }
 
-// What kubectl prints with `--dry-run=client -o yaml` has an empty status.
+// The output of kubectl with `--dry-run=client -o yaml` has an empty status.
 function withPhase(object: KubernetesObject, first: JsonObject): void {
   object['status'] = { ...first, ...(isJsonObject(object['status']) ? object['status'] : {}) };
 }

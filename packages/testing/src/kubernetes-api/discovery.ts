@@ -14,12 +14,12 @@ export function groupList(): object {
   return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups().map(groupEntry) };
 }
 
-/** `GET /apis/<group>`; nothing where the group is not served. */
+/** `GET /apis/<group>`; undefined if the group is not served. */
 export function groupNamed(group: string): object | undefined {
   return groups().includes(group) ? { kind: 'APIGroup', apiVersion: 'v1', ...groupEntry(group) } : undefined;
 }
 
-/** `GET /api/v1`, `GET /apis/<group>/<version>`; nothing where the version is not served. */
+/** `GET /api/v1`, `GET /apis/<group>/<version>`; undefined if the version is not served. */
 export function resourceList(group: string, version: string): object | undefined {
   const types = resourceTypes.filter((type) => type.group === group && type.version === version);
   if (types.length === 0) return undefined;

@@ -7,8 +7,8 @@ import { ApiStatusError, badRequest } from './status.ts';
 /**
  * Applies a JSON Patch to a copy of `object`.
  *
- * Like the API server it refuses what cannot be read with 400, and what cannot be done (a `test` that fails, a path
- * that is not there) with 422 and a general text.
+ * Like the API server, it refuses a patch that cannot be read with 400, and a patch that cannot be applied (a `test` that fails,
+ * a path that does not exist) with 422 and a general text.
  */
 export function applyJsonPatch(object: object, operations: unknown): JsonObject {
   if (!Array.isArray(operations)) {
@@ -40,7 +40,7 @@ export function applyJsonPatch(object: object, operations: unknown): JsonObject 
   return patched;
 }
 
-/** Bytes of JSON that a copy from there adds. Thirty copies of what was copied before would double it thirty times. */
+/** Bytes of JSON that a copy from there adds. Without a limit, thirty copies of copies would double them thirty times. */
 function sizeAt(object: JsonObject, from: string): number {
   const { value } = Pointer.fromJSON(from).evaluate(object);
   return Buffer.byteLength(JSON.stringify(value) ?? '');
@@ -54,8 +54,8 @@ interface LooseOperation {
 }
 
 /**
- * The API server's library is more lenient than the RFC: it replaces a field that is not there, takes a missing value for
- * null, and finds null where nothing is.
+ * The API server's library is more lenient than the RFC: it replaces a field that does not exist, and takes
+ * a missing value, or a missing field, for null.
  */
 function asServerReads(object: JsonObject, operation: LooseOperation): Operation[] {
   const { op, path, value = null } = operation;

@@ -1,6 +1,6 @@
 import { toYaml } from '@externalname/core/manifests';
 
-/** What a kubeconfig says. */
+/** The content of a kubeconfig. */
 export interface KubeconfigContents {
   /** `https://127.0.0.1:6443` */
   readonly server: string;
@@ -12,7 +12,7 @@ export interface KubeconfigContents {
   readonly namespace?: string | undefined;
 }
 
-/** A kubeconfig file, as kubectl and all client libraries read it. Holds a token: a secret. */
+/** A kubeconfig file, as kubectl and all client libraries read it. Contains a token, which is a secret. */
 export function kubeconfigText(contents: KubeconfigContents): string {
   const { server, certificateAuthority, user, token, namespace = 'default' } = contents;
   return toYaml({

@@ -2,7 +2,7 @@ import { optionsType } from './resources.ts';
 import { ApiStatusError, badRequest, invalid } from './status.ts';
 
 /**
- * Refuses options of a list or a watch that cannot be read, or that contradict each other.
+ * Refuses options of a list or a watch that are not valid, or that contradict each other.
  *
  * Source: apimachinery `pkg/apis/meta/internalversion/validation/validation.go`.
  *
@@ -61,7 +61,7 @@ export function checkListOptions(query: URLSearchParams, verb: 'list' | 'watch')
   throw badRequest(`invalid resource version: ${problem}`);
 }
 
-/** What the API server says of a `resourceVersion` that is not a number. */
+/** The API server's message for a `resourceVersion` that is not a number. */
 export function versionProblem(version: string): string | undefined {
   if (/^\d*$/.test(version)) return undefined;
   const value = JSON.stringify(version);

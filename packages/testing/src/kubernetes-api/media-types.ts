@@ -3,13 +3,13 @@ import type { ResourceType } from './resources.ts';
 import { ApiStatusError, badRequest } from './status.ts';
 import { cellsOf, columnsOf } from './table.ts';
 
-/** In which form a client wants objects. */
+/** The form in which a client wants objects. */
 export type Representation = 'object' | 'table' | 'metadata' | 'yaml';
 
 /**
  * Chooses from an `Accept` header.
  *
- * @throws ApiStatusError 406 if nothing in it can be given.
+ * @throws ApiStatusError 406 if it names no form that can be sent.
  */
 export function negotiate(accept: string | undefined): Representation {
   for (const entry of (accept ?? '').split(',')) {
@@ -36,7 +36,7 @@ export function negotiateWatch(accept: string | undefined): Representation {
   throw new ApiStatusError(406, 'NotAcceptable', `only the following media types are accepted: ${list}`);
 }
 
-/** What a table is made with. */
+/** Options of a table. */
 export interface TableOptions {
   readonly now: Date;
   /** Which part of each object its row carries. @defaultValue `Metadata` */

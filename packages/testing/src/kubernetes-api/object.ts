@@ -12,7 +12,7 @@ export interface KubernetesObject {
   apiVersion: string;
   /** What it is, `Service` for instance. */
   kind: string;
-  /** Its name and what else is known of it. */
+  /** Its name, namespace, labels and the like. */
   metadata: ObjectMeta;
   /** What else it has: `spec`, `status` and the like. */
   [field: string]: unknown;
@@ -24,23 +24,23 @@ export interface ObjectMeta {
   name?: string;
   /** Beginning of a name that the server completes. */
   generateName?: string;
-  /** The namespace that it is in; none for what belongs to the cluster. */
+  /** The namespace that it is in; undefined for objects of the cluster. */
   namespace?: string;
-  /** Unique for ever. */
+  /** Unique, also after the object is gone. */
   uid?: string;
-  /** Another one after each write. */
+  /** Changes with each write. */
   resourceVersion?: string;
-  /** Grows with each change of what is desired. */
+  /** Grows with each change of the desired state. */
   generation?: number;
   /** When it was made, in RFC 3339. */
   creationTimestamp?: string;
-  /** When it was asked to go, where finalizers still hold it. */
+  /** When its deletion was requested, if finalizers still hold it. */
   deletionTimestamp?: string;
-  /** What selectors find it by. */
+  /** The labels that selectors match. */
   labels?: Record<string, string>;
   /** Notes of people and tools. */
   annotations?: Record<string, string>;
-  /** What must be done before it may go. */
+  /** What must be done before it may be removed. */
   finalizers?: string[];
   /** Who owns which fields. */
   managedFields?: ManagedFieldsEntry[];
@@ -72,8 +72,8 @@ export function copy<T>(value: T): T {
 }
 
 /**
- * Refuses what is nested so deeply that reading it would exhaust the stack. The API server's decoder stops at 10,000 levels, our
- * functions call themselves for each.
+ * Refuses a value that is nested so deeply that reading it would exhaust the stack. The API server's decoder stops at 10,000
+ * levels; our functions recurse once for each level.
  *
  * @throws ApiStatusError 400
  */

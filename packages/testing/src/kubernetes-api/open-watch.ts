@@ -8,7 +8,7 @@ export class OpenWatch implements WatchOutput {
   readonly #write: (event: WatchEvent) => string;
   readonly #faults: ApiFaults;
   readonly #stops: (() => void)[] = [];
-  /** What could not be said while watches are silent. */
+  /** The events that are held back while watches are silent. */
   #unsaid: string[] = [];
   #stopped = false;
 
@@ -25,27 +25,27 @@ export class OpenWatch implements WatchOutput {
     else this.#response.write(line);
   }
 
-  /** Says what was held back. */
+  /** Sends the events that were held back. */
   speak(): void {
     const lines = this.#unsaid;
     this.#unsaid = [];
     if (!this.#response.destroyed) for (const line of lines) this.#response.write(line);
   }
 
-  /** Ends it as when its time is up. */
+  /** Ends the watch as the server does when its time is up. */
   end(): void {
     this.stop();
     if (!this.#response.destroyed) this.#response.end();
   }
 
-  /** Ends it as when the network breaks. */
+  /** Ends the watch as a broken network does. */
   reset(): void {
     this.stop();
     const { socket } = this.#response;
     if (socket !== null) socket.destroy();
   }
 
-  /** Called once, when it is over. */
+  /** Called once, when the watch is over. */
   onStop(callback: () => void): void {
     if (this.#stopped) callback();
     else this.#stops.push(callback);

@@ -11,7 +11,7 @@ export function openApiIndex(): object {
   return { paths };
 }
 
-/** `GET /openapi/v3/api/v1`, `/openapi/v3/apis/<group>/<version>`; nothing where the group is not served. */
+/** `GET /openapi/v3/api/v1`, `/openapi/v3/apis/<group>/<version>`; undefined if the group is not served. */
 export function openApiDocument(path: string): object | undefined {
   const version = groupVersions().find((candidate) => pathOf(candidate) === path);
   if (version === undefined) return undefined;
@@ -207,5 +207,5 @@ const scalars: Record<string, object> = {
   bytes: { type: 'string', format: 'byte' },
 };
 
-// The documents never change while the process runs; clients keep them by this.
+// The documents never change while the process runs, so clients may cache them by this.
 const documentHash = 'B6D1C0A5E9F34728';

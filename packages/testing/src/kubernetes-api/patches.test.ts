@@ -38,7 +38,7 @@ describe('a JSON patch', () => {
     );
   });
 
-  it('is refused where its copies double what it has, time after time', () => {
+  it('is refused if its copies double what it has, time after time', () => {
     const doubling = Array.from({ length: 30 }, (_, index) => ({ op: 'copy', from: '', path: `/copy${index}` }));
     expect(() => applyJsonPatch({ note: 'x'.repeat(100) }, doubling)).toThrow(
       expect.objectContaining({ status: expect.objectContaining({ code: 422 }) }),
@@ -46,7 +46,7 @@ describe('a JSON patch', () => {
     expect(applyJsonPatch({ note: 'x' }, doubling.slice(0, 3))).toMatchObject({ copy2: { copy1: { copy0: {} } } });
   });
 
-  it('is refused where it nests ever deeper', () => {
+  it('is refused if it nests ever deeper', () => {
     const nesting = Array.from({ length: 5_000 }, (_, depth) => ({
       op: 'add',
       path: '/a'.repeat(depth + 1),
@@ -57,7 +57,7 @@ describe('a JSON patch', () => {
     );
   }, 30_000);
 
-  it('is refused where it moves an object into itself', () => {
+  it('is refused if it moves an object into itself', () => {
     expect(() => applyJsonPatch({ a: { b: {} } }, [{ op: 'move', from: '/a', path: '/a/b/c' }])).toThrow();
   });
 
@@ -122,7 +122,7 @@ describe('a strategic merge patch', () => {
     expect(patch([], { $retainKeys: ['type'], type: 'ExternalName' })).toEqual({ type: 'ExternalName' });
   });
 
-  it('is refused where an item lacks the key', () => {
+  it('is refused if an item lacks the key', () => {
     expect(() => patch([web], { ports: [{ name: 'tls' }] })).toThrow('does not contain declared merge key: port');
   });
 

@@ -5,7 +5,7 @@ import type { RequestTarget } from './request-target.ts';
 import { sendJson } from './response.ts';
 import { ApiStatusError, methodNotAllowed, noSuchPath } from './status.ts';
 
-/** Answers what is not about a resource: discovery, OpenAPI, version and health. `server` is the `address:port` to name. */
+/** Answers requests that are not for a resource: discovery, OpenAPI, version and health. `server` is the `address:port` to name. */
 export function answerPath(
   request: IncomingMessage,
   response: ServerResponse,
@@ -31,7 +31,7 @@ export function answerPath(
     return;
   }
   if (path === '/openapi/v2') {
-    // Nothing but protobuf is wanted by kubectl here; it reads version 3 where it can.
+    // kubectl accepts only protobuf here, and reads version 3 if it can.
     if (accept.includes('protobuf') && !accept.includes('json')) {
       throw new ApiStatusError(406, 'NotAcceptable', '406: Not Acceptable', {});
     }

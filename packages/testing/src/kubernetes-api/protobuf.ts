@@ -3,8 +3,8 @@ import type { FieldSchema, ScalarType, Schema, StructSchema } from './schema.ts'
 import { badRequest } from './status.ts';
 
 /**
- * Reads an object in the protobuf form of Kubernetes, in which kubectl sends some requests (`auth can-i`, `create`). It
- * becomes JSON, as if the client had sent that. Answers are always JSON, which every client takes.
+ * Reads an object in the protobuf form of Kubernetes, in which kubectl sends some requests (`auth can-i`, `create`). The
+ * result is JSON, as if the client had sent JSON. Answers are always JSON, which every client accepts.
  *
  * Source: Kubernetes documentation, "Kubernetes Protobuf encoding"; apimachinery `pkg/runtime/generated.proto`.
  *

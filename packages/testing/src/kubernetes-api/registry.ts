@@ -27,11 +27,11 @@ export interface WriteOptions {
   fieldManager?: string | undefined;
   /** @defaultValue `Warn` */
   fieldValidation?: FieldValidation | undefined;
-  /** Names of fields that stand twice in the text that `input` was read from, as `duplicateFields` gives them. */
+  /** Names of fields that occur twice in the text that `input` was read from, as `duplicateFields` gives them. */
   duplicateFields?: readonly string[] | undefined;
   /** The part that is written: `status`. @defaultValue everything else */
   subresource?: string | undefined;
-  /** Whether the writer may also create, where a write to what is missing creates it. @throws ApiStatusError 403 */
+  /** Checks that the writer may create, if the write creates a missing object. @throws ApiStatusError 403 */
   authorizeCreate?: (() => void) | undefined;
 }
 
@@ -49,7 +49,7 @@ export type Patch =
   | { readonly kind: 'merge' | 'strategic'; readonly body: unknown }
   | { readonly kind: 'apply'; readonly body: unknown; readonly force: boolean };
 
-/** What a delete may insist on. */
+/** The preconditions of a delete. */
 export interface DeleteOptions {
   dryRun?: boolean | undefined;
   preconditions?: { uid?: string | undefined; resourceVersion?: string | undefined } | undefined;
@@ -131,7 +131,7 @@ export class ObjectRegistry {
   }
 
   /**
-   * Deletes an object, or marks it where finalizers hold it.
+   * Deletes an object, or marks it if finalizers hold it.
    *
    * @throws ApiStatusError 404, 409.
    */
@@ -369,7 +369,7 @@ export class ObjectRegistry {
   }
 }
 
-/** Warnings, or a refusal, of keys that come twice in a configuration. */
+/** Warns of keys that occur twice in a configuration, or refuses them. */
 function duplicatesOfApply({ duplicateFields = [], fieldValidation = 'Warn' }: WriteOptions): readonly string[] {
   if (fieldValidation === 'Ignore') return [];
   if (fieldValidation === 'Warn' || duplicateFields.length === 0) return duplicateFields;
@@ -477,5 +477,5 @@ const eventNames: readonly (readonly [string, string])[] = [
 // A PUT to a name that is not there creates the object for these.
 const createdByUpdate: ReadonlySet<string> = new Set(['Service', 'Event', 'Lease', 'Role', 'RoleBinding']);
 
-/** What is refused with a patch: the API server names no type then. */
+/** For the refusal of a patch, in which the API server names no type. */
 const nothing: ResourceType = { ...optionsType(''), group: '' };

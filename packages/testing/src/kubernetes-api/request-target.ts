@@ -21,7 +21,7 @@ export type RequestTarget =
       readonly otherMethod?: boolean;
     };
 
-/** What is done with a resource, as RBAC names it. */
+/** What a request does with a resource, as RBAC names it. */
 export type ResourceVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
 
 /**

@@ -32,7 +32,7 @@ describe('what a request is about', () => {
     '/api/v1/services/db',
     '/apis/apps/v1/deployments',
     '/api/v1/namespaces/a/services/b/c/d',
-  ])('is no resource: %s', (url) => expect(parseTarget('GET', url).kind).toBe('path'));
+  ])('is not a resource: %s', (url) => expect(parseTarget('GET', url).kind).toBe('path'));
 
   it('of any URL throws nothing', () => {
     fc.assert(fc.property(fc.webPath(), (path) => void parseTarget('GET', `/api/v1${path}`)));

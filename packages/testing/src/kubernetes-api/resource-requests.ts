@@ -23,15 +23,15 @@ export interface ResourceRequest {
   readonly authorizeCreate: () => void;
 }
 
-/** What came with a request. */
+/** The body of a request. */
 export interface RequestBody {
   /** Undefined if there is no body. */
   readonly value: unknown;
-  /** Fields that stand twice in it, in the API server's words. */
+  /** Fields that occur twice in it, in the API server's words. */
   readonly duplicateFields: readonly string[];
 }
 
-/** What is sent back, in the form that the client asks for. */
+/** The answer, in the form that the client asks for. */
 export interface ResourceAnswer {
   readonly code: number;
   readonly warnings: readonly string[];
@@ -41,7 +41,7 @@ export interface ResourceAnswer {
     | { readonly kind: 'status'; readonly status: Status };
 }
 
-/** What requests work on. */
+/** The objects and tokens that requests work on. */
 export interface ResourceParts {
   readonly registry: ObjectRegistry;
   readonly authorizer: Authorizer;
@@ -138,7 +138,7 @@ function readContinue(token: string): { resourceVersion: number; after: string }
     const { rv, start } = JSON.parse(Buffer.from(token, 'base64url').toString()) as { rv: number; start: string };
     if (typeof rv === 'number' && typeof start === 'string') return { resourceVersion: rv, after: start };
   } catch {
-    // Said below.
+    // The error below covers it.
   }
   throw badRequest('invalid continue token: continue key is not valid');
 }
@@ -208,7 +208,7 @@ function bodyOf({ body, target: { type } }: ResourceRequest): unknown {
   );
 }
 
-/** @throws ApiStatusError 400, 422 if a parameter has a value that it cannot have. */
+/** @throws ApiStatusError 400, 422 if the value of a parameter is not valid. */
 function writeOptions({ target, body, userAgent, contentType, authorizeCreate }: ResourceRequest): WriteOptions {
   const { query } = target;
   const apply = contentType === 'application/apply-patch+yaml';
@@ -252,7 +252,7 @@ function writeOptions({ target, body, userAgent, contentType, authorizeCreate }:
   }
   return {
     dryRun: isDryRun(optionsOf[target.verb] ?? 'PatchOptions', query.getAll('dryRun')),
-    // Who says no name is known by the program that sends the request; an apply has to say one.
+    // A client without a name for itself is known by its program. An apply must give a name.
     fieldManager: manager !== '' || apply ? manager : (userAgent.split('/')[0] ?? '').slice(0, 128) || 'unknown',
     fieldValidation: validation satisfies FieldValidation,
     duplicateFields: body.duplicateFields,

@@ -40,12 +40,12 @@ export function findResource(group: string, version: string, plural: string): Re
   return resourceTypes.find((type) => type.group === group && type.version === version && type.plural === plural);
 }
 
-/** Finds a type by what an object says of itself. */
+/** Finds a type by the `apiVersion` and `kind` of an object. */
 export function findKind(apiVersion: string, kind: string): ResourceType | undefined {
   return resourceTypes.find((type) => apiVersionOf(type) === apiVersion && type.kind === kind);
 }
 
-/** The type of that kind. Fails where the kind is not served, which is a mistake in this package. */
+/** The type of that kind. Throws if the kind is not served, which is a mistake in this package. */
 export function resourceOf(kind: string, group = ''): ResourceType {
   const found = resourceTypes.find((type) => type.kind === kind && type.group === group);
   if (found === undefined) throw new Error(`no resource type for ${kind} of group ${JSON.stringify(group)}`);

@@ -12,7 +12,7 @@ export function send(response: ServerResponse, code: number, body: object, repre
   response.end(text);
 }
 
-/** With `cached`, answers 304 where the client has this very document. */
+/** With `cached`, answers 304 if the client already has this document. */
 export function sendJson(
   response: ServerResponse,
   code: number,

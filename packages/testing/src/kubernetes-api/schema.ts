@@ -1,7 +1,7 @@
 import type { ResourceType } from './resources.ts';
 import { definitions } from './schemas/definitions.ts';
 
-/** What a value may look like, and how a part of it is merged and owned. */
+/** The shape of a value, and how its parts are merged and owned. */
 export type Schema = ScalarSchema | StructSchema | MapSchema | ListSchema;
 
 /** A value without parts. `object` is any JSON, kept as it is. */
@@ -53,7 +53,7 @@ export interface MapSchema {
   readonly atomic: boolean;
 }
 
-/** A list, and what tells its items apart. */
+/** A list, and how its items are told apart. */
 export interface ListSchema {
   readonly kind: 'list';
   readonly items: Schema;

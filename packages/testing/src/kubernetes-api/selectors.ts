@@ -2,7 +2,7 @@ import { isJsonObject, type KubernetesObject } from './object.ts';
 import type { ResourceType } from './resources.ts';
 import { badRequest } from './status.ts';
 
-/** Tells whether an object is wanted. */
+/** Whether an object matches. */
 export type Selector = (object: KubernetesObject) => boolean;
 
 /**
@@ -81,7 +81,7 @@ function checkedValues(key: string, values: string[]): (string | undefined)[] {
 /**
  * Reads a field selector: `metadata.name=db,spec.type!=ClusterIP`. Which fields may be used depends on the type.
  *
- * @throws ApiStatusError 400 if it cannot be read or names another field.
+ * @throws ApiStatusError 400 if it is not valid or names another field.
  */
 export function parseFieldSelector(text: string, type: ResourceType): Selector {
   const terms = text

@@ -3,8 +3,8 @@ import { resourceOf } from './resources.ts';
 import { invalid } from './status.ts';
 
 /**
- * What the API server does to a Service before it checks and stores it: fills in defaults, drops what a change of type
- * makes meaningless, and gives out cluster addresses.
+ * What the API server does to a Service before it checks and stores it: it fills in defaults, drops fields that a change of type
+ * makes meaningless, and allocates cluster addresses.
  *
  * Source: Kubernetes `pkg/apis/core/v1/defaults.go` (SetDefaults_Service), `pkg/registry/core/service/strategy.go`
  * (dropTypeDependentFields), `pkg/registry/core/service/storage/alloc.go`.
@@ -47,7 +47,7 @@ export class ServiceStrategy {
     normalizeClusterIPs(specOf(service), undefined);
   }
 
-  /** Drops the fields that belong to the old type and were sent back as they were. */
+  /** Drops fields of the old type that the client sent back unchanged. */
   prepareForUpdate(service: KubernetesObject, previous: KubernetesObject): void {
     const spec = specOf(service);
     const old = specOf(previous);
@@ -88,9 +88,9 @@ export class ServiceStrategy {
     }
   }
 
-  /** Gives out addresses and node ports, once the object is found valid. */
+  /** Allocates addresses and node ports, after the object was found valid. */
   allocate(service: KubernetesObject, previous: KubernetesObject | undefined, { dryRun }: { dryRun: boolean }): void {
-    // What a dry run is given is free again at once.
+    // The allocations of a dry run are free again at once.
     const before = dryRun ? new Set(this.#given) : undefined;
     this.#allocate(service, previous);
     if (before === undefined) return;
@@ -101,7 +101,7 @@ export class ServiceStrategy {
   #allocate(service: KubernetesObject, previous: KubernetesObject | undefined): void {
     const spec = specOf(service);
     if (needsClusterIP(spec)) {
-      // A headless Service without selector is given both families: its endpoints may be of either.
+      // A headless Service without a selector gets both families, because its endpoints may be of either.
       const open = spec['clusterIP'] === 'None' && spec['selector'] === undefined;
       const families = open ? ['IPv4', 'IPv6'] : ['IPv4'];
       if (spec['clusterIP'] === undefined || spec['clusterIP'] === '') {
@@ -126,7 +126,7 @@ export class ServiceStrategy {
     if (previous !== undefined && needsClusterIP(specOf(previous)) && !needsClusterIP(spec)) this.release(previous);
   }
 
-  /** Takes the addresses of a deleted Service back. */
+  /** Frees the addresses of a deleted Service. */
   release(service: KubernetesObject): void {
     const spec = specOf(service);
     for (const address of Array.isArray(spec['clusterIPs']) ? spec['clusterIPs'] : [])
@@ -165,7 +165,7 @@ export class ServiceStrategy {
   }
 }
 
-/** The one of clusterIP and clusterIPs that was sent stands for both. */
+/** If only one of clusterIP and clusterIPs was sent, it sets both. */
 function normalizeClusterIPs(spec: JsonObject, old: JsonObject | undefined): void {
   const list = Array.isArray(spec['clusterIPs']) ? spec['clusterIPs'] : [];
   const single = typeof spec['clusterIP'] === 'string' ? spec['clusterIP'] : '';

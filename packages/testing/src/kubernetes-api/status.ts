@@ -93,7 +93,7 @@ export function methodNotAllowed(): ApiStatusError {
   return new ApiStatusError(405, 'MethodNotAllowed', message, {});
 }
 
-/** How a refusal of a body begins that is not an object. */
+/** How the refusal of a body that is not an object begins. */
 export function unrecognized({ kind }: Pick<ResourceType, 'kind'>): string {
   return `the object provided is unrecognized (must be of type ${kind})`;
 }

@@ -7,7 +7,7 @@ export interface StorageEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   /** `storageKeyOf` its type. */
   readonly key: string;
-  /** The object as it is now, or as it was last; with the resource version of this change. */
+  /** The object as it is now, or as it was last, with the resource version of this change. */
   readonly object: KubernetesObject;
   readonly previous: KubernetesObject | undefined;
   readonly resourceVersion: number;
@@ -23,7 +23,7 @@ export class ObjectStorage {
   #compactedUpTo = 0;
   readonly #objects = new Map<string, Map<string, KubernetesObject>>();
   #history: StorageEvent[] = [];
-  /** Of each event, and of all together: how much of JSON is kept. */
+  /** How many bytes of JSON are kept, for each event and in all. */
   #historyBytes: number[] = [];
   #bytes = 0;
   readonly #listeners = new Set<(event: StorageEvent) => void>();
@@ -47,7 +47,7 @@ export class ObjectStorage {
       .map(([, object]) => copy(object));
   }
 
-  /** Stores an object, new or changed, under the next resource version, and gives what is stored. */
+  /** Stores a new or changed object under the next resource version, and returns what is stored. */
   put(type: ResourceType, object: KubernetesObject): KubernetesObject {
     const key = storageKeyOf(type);
     const path = pathOf(object);
@@ -62,7 +62,7 @@ export class ObjectStorage {
     return copy(stored);
   }
 
-  /** Takes an object away, and gives what it was, under the resource version of its end. */
+  /** Removes an object, and returns its last state, with the resource version of its removal. */
   remove(type: ResourceType, namespace: string, name: string): KubernetesObject | undefined {
     const key = storageKeyOf(type);
     const all = this.#objects.get(key);
@@ -141,7 +141,7 @@ function pathOf(object: KubernetesObject): string {
   return `${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}`;
 }
 
-// The API server keeps a few minutes of history; by count, so that a long run of this process stays small.
+// The API server keeps a few minutes of history. Here a count limits it, so that a long run of this process stays small.
 const longestHistory = 10_000;
 // And by size, so that a few thousand changes of large objects do not fill the memory.
 const mostHistoryBytes = 64 * 1024 * 1024;

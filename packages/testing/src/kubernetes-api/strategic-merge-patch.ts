@@ -3,7 +3,7 @@ import type { ListSchema, Schema, StructSchema } from './schema.ts';
 import { ApiStatusError, badRequest } from './status.ts';
 
 /**
- * Applies a strategic merge patch: as a merge patch, but lists that have a merge key are merged item by item, and
+ * Applies a strategic merge patch. It works like a merge patch, but lists that have a merge key are merged item by item, and
  * directives (`$patch`, `$retainKeys`, `$deleteFromPrimitiveList/...`, `$setElementOrder/...`) say what else to do.
  *
  * Source: Kubernetes documentation, "Update API Objects in Place Using kubectl patch"; apimachinery
@@ -123,7 +123,7 @@ function patchedFirst(
     .concat(others);
 }
 
-/** Items that the order names come as it says; others stay behind the item that they stood behind. */
+/** Items that the order names come in that order; others stay behind the item that they were behind. */
 function reorder(list: readonly Json[], order: readonly Json[], mergeKey: string | undefined): Json[] {
   const keyOf = (item: Json): Json => (mergeKey && isJsonObject(item) ? (item[mergeKey] ?? null) : item);
   const position = (item: Json) => order.findIndex((entry) => jsonEqual(keyOf(entry), keyOf(item)));

@@ -8,7 +8,7 @@ export interface User {
   readonly uid?: string;
 }
 
-/** Bearer tokens, and whose they are. Tokens are random text, not JWTs. */
+/** Bearer tokens and their users. Tokens are random text, not JWTs. */
 export class Users {
   readonly #clock: Clock;
   readonly #tokens = new Map<string, { user: User; expiresAt: number }>();

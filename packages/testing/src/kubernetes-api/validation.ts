@@ -4,7 +4,7 @@ import type { ResourceType } from './resources.ts';
 import { badRequest, invalid } from './status.ts';
 
 /**
- * Refuses what the API server refuses, in its words. The rules are those of `validate` in `@externalname/core`.
+ * Refuses objects that the API server refuses, in its words. The rules are those of `validate` in `@externalname/core`.
  *
  * @throws ApiStatusError 422 Invalid, one cause for each field; 400 BadRequest.
  */
@@ -48,7 +48,7 @@ function refuseLease(type: ResourceType, object: KubernetesObject): void {
   if (causes.length > 0) throw invalid(type, object.metadata.name ?? '', causes);
 }
 
-/** An event lies in the namespace of what it is about (Kubernetes `pkg/apis/core/validation/events.go`). */
+/** An event is in the namespace of the object that it is about (Kubernetes `pkg/apis/core/validation/events.go`). */
 function refuseEvent(type: ResourceType, object: KubernetesObject): void {
   if (type.kind !== 'Event' || type.group !== '' || !isJsonObject(object['involvedObject'])) return;
   const { namespace = 'default' } = object['involvedObject'];
@@ -58,7 +58,7 @@ function refuseEvent(type: ResourceType, object: KubernetesObject): void {
   throw invalid(type, object.metadata.name ?? '', [cause]);
 }
 
-/** A binding is for one role as long as it lives (Kubernetes `pkg/apis/rbac/validation`). */
+/** The role of a binding cannot change (Kubernetes `pkg/apis/rbac/validation`). */
 function refuseOtherRole(type: ResourceType, object: KubernetesObject, previous: KubernetesObject | undefined): void {
   if (type.kind !== 'RoleBinding' || previous === undefined || jsonEqual(object['roleRef'], previous['roleRef']))
     return;

@@ -11,10 +11,10 @@ export interface WatchEvent {
   readonly object: KubernetesObject | Status;
 }
 
-/** What a client asks of a watch. */
+/** The options of a watch. */
 export interface WatchRequest {
   readonly type: ResourceType;
-  /** All namespaces where it is left out. */
+  /** All namespaces if it is left out. */
   readonly namespace: string | undefined;
   readonly selector: Selector;
   /** Empty or `0`: begin with what is there. */
@@ -45,7 +45,7 @@ export interface WatchParts {
  * Sends the changes of a type's objects until the returned function is called or the time is up. An object that begins
  * or ceases to match the selector counts as added or deleted.
  *
- * A resource version that is forgotten is answered with an ERROR event, 410 Expired, as the API server's watch cache does.
+ * If the resource version is forgotten, the watch gets an ERROR event, 410 Expired, as from the API server's watch cache.
  *
  * Source: Kubernetes documentation, "Kubernetes API Concepts", efficient detection of changes.
  */
@@ -137,7 +137,7 @@ function seenThrough(event: StorageEvent, { type, namespace, selector }: WatchRe
   const seen = { ...object, apiVersion: apiVersionOf(type) };
   if (matches) return { type: matched ? 'MODIFIED' : 'ADDED', object: seen };
   if (!matched) return undefined;
-  // What leaves the selection is shown as it was, under the version in which it left.
+  // An object that leaves the selection is shown as it was, with the version in which it left.
   const last = event.type === 'DELETED' ? seen : { ...previous, metadata: { ...previous.metadata } };
   last.metadata.resourceVersion = String(event.resourceVersion);
   return { type: 'DELETED', object: last };
@@ -155,7 +155,7 @@ function bookmarkAt(type: ResourceType, resourceVersion: number, annotations?: R
   };
 }
 
-/** What Go writes of an object that has nothing but metadata. */
+/** The JSON that Go writes for an object with only metadata. */
 const emptyParts: Readonly<Record<string, object>> = {
   Service: { spec: {}, status: { loadBalancer: {} } },
   Namespace: { spec: {}, status: {} },

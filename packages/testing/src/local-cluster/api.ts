@@ -34,7 +34,7 @@ export class LocalApi {
     return this.#server.openWatches;
   }
 
-  /** A bearer token of an administrator, who may do everything. */
+  /** The bearer token of an administrator, who may do everything. */
   adminToken(): string {
     return this.#token;
   }
@@ -42,7 +42,7 @@ export class LocalApi {
   /**
    * A new bearer token. Roles and RoleBindings decide what its holder may do.
    *
-   * @param options `lifetimeSeconds`: after this time the server answers 401, as for tokens that kubelet rotates.
+   * @param options `lifetimeSeconds`: after this time the server answers 401, as for an expired token of a pod.
    * @defaultValue the token never expires
    */
   tokenFor(identity: Identity, options: { readonly lifetimeSeconds?: number | undefined } = {}): string {

@@ -32,7 +32,7 @@ export interface LocalClusterOptions {
   api?: LocalApiOptions | undefined;
   /**
    * Whether `dns.address` and `api.address` may be other than loopback addresses (`0.0.0.0`, `::`, the address of a
-   * network). Everybody on that network can then query this DNS and reach this API. @defaultValue false
+   * network). Everyone on that network can then query this DNS and reach this API. @defaultValue false
    */
   exposed?: boolean | undefined;
 }

@@ -23,11 +23,11 @@ export interface CutOptions {
   by?: CutMethod | undefined;
 }
 
-/** The faults that one connection, or all of them, can be given. */
+/** The faults of one connection, or of all connections. */
 export interface Faults {
   /**
-   * Stops passing bytes on. Sockets stay open, and the kernel accepts bytes until its buffers are full. What waits is passed on
-   * after {@link FaultProxy.heal}, as TCP does when a network comes back.
+   * Stops passing bytes on. Sockets stay open, and the kernel accepts bytes until its buffers are full. Waiting bytes are passed
+   * on after {@link FaultProxy.heal}, as TCP does when a network comes back.
    *
    * @param direction @defaultValue both
    */
@@ -41,14 +41,14 @@ export interface Faults {
    */
   throttle(bytesPerSecond: number, direction?: FaultDirection): void;
   /**
-   * Cuts a connection after exactly this many bytes in one direction, counted since it was opened. If as many have already gone
-   * through, it is cut at once, so 0 cuts every new connection when it is made.
+   * Cuts a connection after exactly this many bytes in one direction, counted since it was opened. If that many have already gone
+   * through, the connection is cut at once, so 0 cuts every new connection when it is made.
    */
   cutAfter(bytes: number, options?: CutOptions): void;
   /** Resets all open connections (RST at both ends). */
   reset(): void;
   /**
-   * Closes one end without telling the other, which still believes that it is connected; what it sends is dropped.
+   * Closes one end without telling the other, which still believes that it is connected. Whatever that end sends is dropped.
    * @param side the end that is gone
    */
   halfOpen(side: FaultSide): void;
@@ -64,7 +64,7 @@ export interface LaneFaults {
   readonly cut: { readonly afterBytes: number; readonly by: CutMethod } | undefined;
 }
 
-/** The faults of a connection, or those that new connections will get. */
+/** The faults of a connection, or the faults that new connections will get. */
 export interface Plan {
   readonly resetNew: boolean;
   readonly 'to-server': LaneFaults;

@@ -41,7 +41,7 @@ export interface FaultProxyOptions {
   port?: number | undefined;
 }
 
-/** What went through. Bytes count when they are passed on. */
+/** The traffic so far. Bytes count when they are passed on. */
 export interface ProxyCounts {
   /** Connections accepted so far. */
   readonly connections: number;
@@ -128,7 +128,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
     return [...this.#open];
   }
 
-  /** What went through so far. */
+  /** The traffic so far. */
   get counts(): ProxyCounts {
     const sum = (direction: FaultDirection) =>
       [...this.#open].reduce((bytes, connection) => bytes + connection.bytes(direction), this.#past[direction]);
@@ -156,7 +156,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
     this.#plan = { ...this.#plan, resetNew: true };
   }
 
-  /** Stops passing bytes on, in one direction or both. Sockets stay open. What waits is passed on after `heal()`. */
+  /** Stops passing bytes on, in one direction or both. Sockets stay open. Waiting bytes are passed on after `heal()`. */
   blackHole(direction?: FaultDirection): void {
     this.#plan = withBlackHole(this.#plan, direction);
     this.#each((connection) => connection.blackHole(direction));
@@ -246,7 +246,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
     connection.follow(this.#plan);
   }
 
-  /** When this returns, no new connection is accepted. The `close` event waits for those that are open. */
+  /** When this returns, no new connection is accepted. The `close` event waits for the open connections. */
   #stopListening(): void {
     this.#server?.close();
     this.#server = undefined;

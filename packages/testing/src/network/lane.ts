@@ -13,7 +13,7 @@ export class Lane {
   readonly #waiting: { readonly due: number; data: Buffer | 'end' }[] = [];
   #waitingBytes = 0;
   #blocked = false;
-  /** When a throttled lane has passed on what it was given so far. */
+  /** When a throttled lane will have passed on all bytes so far, at its rate. */
   #freeAt = 0;
   #timer: Timer | undefined;
   #stopped = false;

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 /**
  * Whether a TCP server can listen there now.
  *
- * @returns what speaks against it: `EADDRINUSE`, `EADDRNOTAVAIL` (no address of this machine), `EACCES`; or `undefined`.
+ * @returns the reason if it cannot: `EADDRINUSE`, `EADDRNOTAVAIL` (the address does not belong to this machine), `EACCES`; else `undefined`.
  */
 export function bindProblem(address: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -15,7 +15,7 @@ export function bindProblem(address: string, port: number): Promise<string | und
 }
 
 /**
- * A loopback address that hardly anybody else uses: 127.64.0.0 to 127.127.255.254. Linux answers on all of 127.0.0.0/8;
+ * A loopback address that other programs hardly use: 127.64.0.1 to 127.127.255.254. Linux answers on all of 127.0.0.0/8;
  * macOS only on 127.0.0.1 unless more are added to `lo0`.
  */
 export function randomLoopbackAddress(): string {

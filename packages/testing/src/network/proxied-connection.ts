@@ -26,7 +26,7 @@ export interface ProxyTarget {
 
 /** One connection through a {@link FaultProxy}, with faults of its own. */
 export class ProxiedConnection implements Faults {
-  /** Port that the client connected from. Each connection has another one. */
+  /** Port that the client connected from, different for each connection. */
   readonly clientPort: number;
   readonly #client: Socket;
   readonly #server: Socket;
@@ -52,7 +52,7 @@ export class ProxiedConnection implements Faults {
     ];
     for (const { socket, other } of ends) {
       socket.on('error', () => {
-        // The client is already connected to this proxy, so a server that cannot be reached looks to it like a reset.
+        // The client is already connected to this proxy, so an unreachable server looks like a reset to it.
         if (this.#state === 'open') this.#settle(() => other.resetAndDestroy());
       });
     }
@@ -78,7 +78,7 @@ export class ProxiedConnection implements Faults {
     return this.#state === 'open';
   }
 
-  /** Stops passing bytes on, in one direction or both. Sockets stay open. What waits is passed on after `heal()`. */
+  /** Stops passing bytes on, in one direction or both. Sockets stay open. Waiting bytes are passed on after `heal()`. */
   blackHole(direction?: FaultDirection): void {
     this.#change((plan) => withBlackHole(plan, direction));
   }

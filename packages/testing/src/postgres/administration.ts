@@ -3,10 +3,10 @@ import { withDeadline } from '@externalname/core/internal';
 import pg from 'pg';
 import { PostgresServerError } from './errors.ts';
 
-/** Where and as whom a server is administrated. */
+/** How to reach a server as superuser. */
 export interface AdministrationAddress {
   readonly hostName: string;
-  /** Folder of the Unix socket: faults of the network do not reach it, and who we are is known by `peer`. */
+  /** Folder of the Unix socket. Network faults do not affect it, and `peer` authentication tells the server who we are. */
   readonly socketFolder: string;
   readonly port: number;
 }
@@ -23,8 +23,8 @@ export interface AdministrationOptions extends WaitOptions {
 export type RunStatement = <Row = Record<string, unknown>>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 
 /**
- * Opens a superuser's session, hands it to `work`, and closes it. Each call has its own, so that no idle session is there
- * to stand in the way of a shutdown.
+ * Opens a superuser's session, passes it to `work`, and closes it. Each call has its own session, so that no idle one delays
+ * a shutdown.
  */
 export async function administrate<T>(
   address: AdministrationAddress,
@@ -39,10 +39,10 @@ export async function administrate<T>(
     database,
     ssl: false,
     application_name: 'externalname-administration',
-    // What runs here ends when the caller gives up. Only Linux can look at a socket without reading it.
+    // The server ends a statement when its caller has given up. Only on Linux can it check a socket without reading it.
     options: process.platform === 'linux' ? '-c client_connection_check_interval=200ms' : '-c statement_timeout=0',
   });
-  // The error of a connection that breaks also rejects what runs on it.
+  // A connection that breaks also rejects the statement that runs on it.
   client.on('error', () => undefined);
   const run: RunStatement = async <Row>(sql: string, values?: readonly unknown[]) => {
     try {
@@ -70,7 +70,7 @@ export async function administrate<T>(
       },
     );
   } finally {
-    // A server that hangs would never say goodbye: then only our side of the socket is closed.
+    // A server that hangs would never answer the goodbye, so only our side of the socket is closed.
     if (settled) await client.end().catch(() => undefined);
     else client.connection.stream.destroy();
   }

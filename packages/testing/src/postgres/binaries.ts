@@ -6,7 +6,7 @@ import { assertReach, chooseServerAccount, runAs, type ServerAccount } from './u
 
 /** Where PostgreSQL's programs are, and who runs them. */
 export interface PostgresBinaries {
-  /** What `postgres --version` says, without the words: `18.4`. */
+  /** The number in the output of `postgres --version`: `18.4`. */
   readonly version: string;
   /** `18` */
   readonly majorVersion: number;
@@ -25,7 +25,7 @@ export interface PostgresBinariesOptions {
    * platform; else the usual folders (`/usr/lib/postgresql/<version>/bin`, Homebrew, `PATH`)
    */
   binaries?: string | undefined;
-  /** Account that runs the servers if this process belongs to root. @defaultValue `nobody` */
+  /** Account that runs the servers if this process belongs to root. @defaultValue the first of `nobody`, `postgres`, `daemon` that exists */
   account?: string | undefined;
   /** Folder for files that are kept for the next start. @defaultValue the user's cache folder; see the guide */
   cacheFolder?: string | undefined;
@@ -46,7 +46,7 @@ export async function findPostgres(options: PostgresBinariesOptions = {}): Promi
   if (known !== undefined) return known;
   const search = findOnce({ ...options, binaries: named === '' ? undefined : named });
   found.set(key, search);
-  // Only success is remembered: what is missing now may be there next time.
+  // Only success is remembered, because a missing program may be there next time.
   search.catch(() => found.delete(key));
   return search;
 }
@@ -111,7 +111,7 @@ async function npmFolder(): Promise<string | undefined> {
   return dirname(dirname(dirname(programs.postgres)));
 }
 
-/** Copies `native/` of an npm package where every account may read it, with the links between library versions made. */
+/** Copies `native/` of an npm package to a folder that every account may read, and adds the links between library versions. */
 async function readableCopy(packageFolder: string, cache: string): Promise<string> {
   const { name, version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8')) as {
     name: string;
@@ -138,7 +138,7 @@ async function readableCopy(packageFolder: string, cache: string): Promise<strin
         }
       };
       await copy('');
-      // Copies, not links: the file sizes of the manifest then tell whether they are whole.
+      // Copies, not links, so that the file sizes in the manifest show whether they are complete.
       for (const { source, target: link } of links) {
         await copyReadable(join(packageFolder, source), join(target, link.replace(/^native\//, '')));
       }
@@ -152,7 +152,7 @@ async function copyReadable(from: string, to: string): Promise<void> {
   await chmod(to, 0o755);
 }
 
-// Only names with a version are looked for when a program is started; the bare ones are for compilers.
+// A program that starts looks only for names with a version; the bare names are for compilers.
 async function libraryLinks(packageFolder: string): Promise<{ source: string; target: string }[]> {
   const list = join(packageFolder, 'native', 'pg-symlinks.json');
   const links = JSON.parse(await readFile(list, 'utf8').catch(() => '[]')) as { source: string; target: string }[];

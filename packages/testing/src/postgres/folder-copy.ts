@@ -5,18 +5,18 @@ import { join } from 'node:path';
 export interface FolderCopyOptions {
   /** Owner of the copy. @defaultValue the user of this process */
   owner?: { readonly uid: number; readonly gid: number } | undefined;
-  /** Whether other processes write in the source meanwhile: files that vanish or shrink are then no error. @defaultValue false */
+  /** Whether other processes write in the source meanwhile. If so, a file may vanish or shrink without an error. @defaultValue false */
   live?: boolean | undefined;
-  /** Leaves out a file, or a folder with all that is in it. Gets the path below the source. @defaultValue nothing */
+  /** Whether to leave out a file, or a folder with its content. Gets the path below the source. @defaultValue copies everything */
   skip?: ((path: string) => boolean) | undefined;
   /** Files that are copied after all others. @defaultValue none */
   last?: readonly string[] | undefined;
-  /** Ends the copying before the next file; what was copied stays. */
+  /** Ends the copying before the next file. Files that were copied stay. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Copies a folder with all that is in it into `target`, which must not exist. Uses copy-on-write where the file system can.
+ * Copies a folder and its content to `target`, which must not exist. Uses copy-on-write if the file system can.
  */
 export async function copyFolder(source: string, target: string, options: FolderCopyOptions = {}): Promise<void> {
   const { owner, live = false, skip = () => false, last = [], signal } = options;
@@ -57,7 +57,7 @@ export async function copyFolder(source: string, target: string, options: Folder
     if (files.includes(path)) await ignoreVanished(copyOne(path, Buffer.alloc(copyChunkBytes)), live);
 }
 
-// copyFile() takes the size first, and never ends when the file is cut shorter before it got there.
+// copyFile() reads the size first, and never ends if the file is truncated before it gets there.
 async function copyWhileWritten(from: string, to: string, buffer: Buffer): Promise<void> {
   const source = await open(from, 'r');
   try {

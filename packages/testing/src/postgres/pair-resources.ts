@@ -15,7 +15,7 @@ export interface PairResources {
   readonly binaries: PostgresBinaries;
   readonly authority: CertificateAuthority;
   readonly replicationPassword: string;
-  /** Everything of this pair is in here. */
+  /** Contains everything that belongs to this pair. */
   readonly folder: string;
   readonly unguard: () => Promise<void>;
 }
@@ -32,7 +32,7 @@ export async function makeFolder(folder: string, { account }: PostgresBinaries):
 async function temporaryFolder(account: ServerAccount): Promise<string> {
   try {
     const folder = await realpath(tmpdir());
-    // Sockets are in it, whose whole path must not be longer than some 100 bytes.
+    // It contains sockets, whose whole path must not be longer than some 100 bytes.
     if (Buffer.byteLength(folder) > 50) return '/tmp';
     await assertReach(account, folder);
     return folder;
@@ -67,7 +67,7 @@ export async function writeServerFiles(
   await server.writeOwn('data/pg_ident.conf', pgIdentConf(files));
 }
 
-/** Name of the slot that keeps for `server` what it has not yet received. */
+/** Name of the slot that keeps what `server` has not yet received. */
 export function slotOf(servers: readonly PostgresServer[], server: PostgresServer): string {
   return `server_${servers.indexOf(server) + 1}`;
 }

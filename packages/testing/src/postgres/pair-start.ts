@@ -21,13 +21,13 @@ import type { PostgresServer, ServerWaitOptions } from './server.ts';
 import { identifier, literal, passwordFile, randomSecret, replicationRole } from './settings.ts';
 import { joinInStep } from './standby.ts';
 
-/** What a start needs of the pair that it makes. */
+/** The part of a pair that its start needs. */
 interface StartingPair {
   readonly servers: readonly [PostgresServer, PostgresServer];
   rejoin(server: PostgresServer, options: ServerWaitOptions): Promise<void>;
 }
 
-/** Starts both servers, and takes everything down again if that fails. */
+/** Starts both servers. If that fails, removes everything again. */
 export async function startPair<Pair extends StartingPair>(
   settings: PairSettings,
   options: PostgresPairOptions,

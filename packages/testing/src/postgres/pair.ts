@@ -291,8 +291,7 @@ export class PostgresPair implements AsyncDisposable {
         'the server is a standby: promote() it before the other one rejoins',
       );
     }
-    // First no commit waits for the server any more, and only then it is taken down: if the caller gives up in between, no commit
-    // is left waiting.
+    // Commits must stop waiting for the server before it is killed: if the caller gives up in between, no commit is left waiting.
     await primary.setParameters({ synchronous_standby_names: '' }, { signal });
     await server.kill();
     signal.throwIfAborted();

@@ -10,12 +10,12 @@ export interface Postmaster {
   readonly ended: Promise<void>;
 }
 
-/** Starts the server program on the data folder in `folder`. `log` is a file descriptor that takes all that it says. */
+/** Starts the server program on the data folder in `folder`. `log` is the file descriptor for its output. */
 export function spawnPostmaster(binaries: PostgresBinaries, folder: string, log: number): Postmaster {
   const child = spawn(binaries.postgres, [`-D${join(folder, 'data')}`], {
     ...binaries.account.identity,
     cwd: folder,
-    // Ctrl-C in the terminal is meant for this process, not for the server.
+    // Ctrl-C in the terminal is for this process, not for the server.
     detached: true,
     stdio: ['ignore', log, log],
     env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
@@ -34,7 +34,7 @@ export async function isReady(dataFolder: string, pid: number | undefined): Prom
   return lines[0]?.trim() === String(pid) && lines[7]?.trim() === 'ready';
 }
 
-/** Removes what a killed postmaster leaves: a small segment of System V shared memory, of which a system has few, and its file. */
+/** Removes what a killed postmaster leaves: its file, and a small segment of System V shared memory, of which a system has few. */
 export async function removeLeftovers(dataFolder: string): Promise<void> {
   const segment = /^\s*\d+\s+(\d+)\s*$/.exec((await postmasterFile(dataFolder))[6] ?? '')?.[1];
   if (segment !== undefined) {
@@ -47,7 +47,7 @@ export async function removeLeftovers(dataFolder: string): Promise<void> {
   await rm(join(dataFolder, 'postmaster.pid'), { force: true });
 }
 
-/** Whether a server takes TCP connections there. */
+/** Whether a server accepts TCP connections there. */
 export function accepts(address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port });

@@ -45,7 +45,7 @@ describe('a prepared folder', () => {
     ['a file is shorter', (folder: string) => writeFile(join(folder, 'two'), '2')],
     ['its list of files is gone', (folder: string) => rm(join(folder, '..', 'manifest.json'))],
     ['all of it is gone', (folder: string) => rm(folder, { recursive: true })],
-  ])('is made anew where %s', async (_, damage) => {
+  ])('is made again if %s', async (_, damage) => {
     await damage(await preparedFolder({ cache, key: 'k', build }));
     const again = await preparedFolder({ cache, key: 'k', build });
     expect(builds).toBe(2);
@@ -54,7 +54,7 @@ describe('a prepared folder', () => {
     expect(await readdir(cache)).toEqual(['k']);
   });
 
-  it('leaves nothing where making it fails', async () => {
+  it('leaves nothing if making it fails', async () => {
     const failing = preparedFolder({ cache, key: 'k', build: () => Promise.reject(new Error('no')) });
     await expect(failing).rejects.toThrowError('no');
     expect(await readdir(cache)).toEqual([]);
@@ -101,7 +101,7 @@ describe('a copy of a folder', () => {
     expect(await readFile(join(to, 'end'), 'utf8')).toBe('last');
   });
 
-  it('bears that files come and go meanwhile, where it is told that they do', async () => {
+  it('tolerates files that come and go meanwhile, if it is told that they do', async () => {
     const from = join(cache, 'from');
     await mkdir(from);
     const names = Array.from({ length: 200 }, (_, n) => join(from, String(n)));
@@ -112,7 +112,7 @@ describe('a copy of a folder', () => {
     expect(await readdir(from)).toEqual([]);
   });
 
-  it('is none where the target is there already', async () => {
+  it('fails if the target exists already', async () => {
     await mkdir(join(cache, 'from'));
     await mkdir(join(cache, 'to'));
     await expect(copyFolder(join(cache, 'from'), join(cache, 'to'))).rejects.toMatchObject({ code: 'EEXIST' });

@@ -7,17 +7,17 @@ import { join } from 'node:path';
 export interface PreparedFolderOptions {
   /** Folder that holds all prepared ones. See {@link cacheFolder}. */
   cache: string;
-  /** Name of this one; says everything that its contents depend on. */
+  /** Name of this one. It must contain everything that the content depends on. */
   key: string;
   /** Fills the folder, which exists and is empty. */
   build: (folder: string) => Promise<void>;
 }
 
 /**
- * Returns a folder that costs time to make and is kept for the next time.
+ * Returns a folder that takes time to make and is kept for the next start.
  *
- * The folder is made under another name and then renamed, so that no process sees half of it and two processes may do this at
- * once. Before each use, all files are checked by size: if a cleaner of old files removed some, the folder is made again.
+ * The folder is made under another name and then renamed, so that no process sees half of it and two processes may make it at
+ * the same time. Before each use, all files are checked by size: if a cleaner of old files removed some, the folder is made again.
  */
 export async function preparedFolder(options: PreparedFolderOptions): Promise<string> {
   const { cache, key, build } = options;
@@ -41,8 +41,8 @@ export async function preparedFolder(options: PreparedFolderOptions): Promise<st
 /**
  * Where prepared folders are kept.
  *
- * First of: the given one; the environment's `EXTERNALNAME_CACHE_FOLDER`; `/var/cache/externalname` for root, as root's own
- * folder is closed to the account that PostgreSQL runs as; `~/Library/Caches/externalname` on macOS;
+ * The first of: the given one; the environment's `EXTERNALNAME_CACHE_FOLDER`; `/var/cache/externalname` for root, because the
+ * account that PostgreSQL runs as cannot reach root's own folder; `~/Library/Caches/externalname` on macOS;
  * `$XDG_CACHE_HOME/externalname` or `~/.cache/externalname`; and if that is not writable, a folder of this user's own in
  * the folder for temporary files.
  */
@@ -56,7 +56,7 @@ export async function cacheFolder(given?: string): Promise<string> {
   try {
     await mkdir(usual, { recursive: true, mode: 0o755 });
     await assertOwn(usual);
-    // The account that root's servers run as must reach it, whatever the umask says.
+    // The account that runs root's servers must reach it, whatever the umask is.
     if (process.getuid?.() === 0) await chmod(usual, 0o755);
     return usual;
   } catch {
@@ -78,7 +78,7 @@ function usualCacheFolder(): string {
 async function assertOwn(folder: string): Promise<void> {
   const { uid, mode } = await lstat(folder);
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
-    throw new Error(`${folder} belongs to another user, or others may write in it`);
+    throw new Error(`${folder} belongs to another user, or other users may write in it`);
   }
 }
 

@@ -10,7 +10,7 @@ export interface ServerProcessMarks {
   readonly clusterName: string;
 }
 
-/** A process that lives. */
+/** A living process. */
 export interface ServerProcess {
   readonly pid: number;
   readonly stopped: boolean;
@@ -19,16 +19,16 @@ export interface ServerProcess {
 /**
  * Lists the living processes of a server.
  *
- * Process groups and parents do not tell: every backend makes a session of its own, and those of a dead postmaster belong to
- * init. Working folders do, but may not be read in a container. Command lines may be read by everybody.
+ * Process groups and parents do not show it: every backend makes a session of its own, and the backends of a dead postmaster
+ * belong to init. Working folders do, but a container may not allow reading them. Every process may read command lines.
  */
 export async function serverProcesses(marks: ServerProcessMarks): Promise<ServerProcess[]> {
   return process.platform === 'linux' ? fromProc(marks) : fromPs(await psOutput(), marks);
 }
 
-/** Kills all processes of a server, as a power cut would, and returns when none is left. */
+/** Kills all processes of a server, like a power cut, and returns when none is left. */
 export async function killServerProcesses(marks: ServerProcessMarks, postmaster?: number): Promise<void> {
-  // Backends that saw their postmaster go would say so to their clients. Frozen ones see nothing.
+  // Backends that see their postmaster end tell their clients. Frozen ones see nothing.
   if (postmaster !== undefined) await freezeServerProcesses(marks, postmaster);
   await untilNone(
     async () => (await serverProcesses(marks)).map(({ pid }) => pid),
@@ -36,7 +36,7 @@ export async function killServerProcesses(marks: ServerProcessMarks, postmaster?
   );
 }
 
-/** Stops all processes of a server, as a machine that hangs would, and returns when none runs. */
+/** Stops all processes of a server, like a machine that hangs, and returns when none runs. */
 export async function freezeServerProcesses(marks: ServerProcessMarks, postmaster: number): Promise<void> {
   signal(postmaster, 'SIGSTOP');
   await untilNone(
@@ -60,7 +60,7 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-// A process that is just being forked may show neither mark for an instant, so an empty list must come twice.
+// A process that is being forked may show neither mark for an instant, so the list must be empty twice.
 async function untilNone(list: () => Promise<number[]>, act: (pid: number) => void): Promise<void> {
   for (let none = 0; none < 2; ) {
     const pids = await list();
@@ -98,7 +98,7 @@ function fromPs(output: string, marks: ServerProcessMarks): ServerProcess[] {
   return processes;
 }
 
-/** Whether a command line is that of a process of the server. */
+/** Whether a command line belongs to a process of the server. */
 export function bearsMark(commandLine: string, { dataFolder, clusterName }: ServerProcessMarks): boolean {
   return (
     commandLine.startsWith(`postgres: ${clusterName}: `) || `${commandLine} `.includes(`postgres -D${dataFolder} `)

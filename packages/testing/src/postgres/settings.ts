@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** What one server's files are written from. All of it is known before the server starts. */
+/** The values in one server's files. All of them are known before the server starts. */
 export interface ServerFiles {
   readonly majorVersion: number;
   readonly hostName: string;
@@ -12,7 +12,7 @@ export interface ServerFiles {
   /** Name of the user on this machine who may act as superuser over the Unix socket. */
   readonly administrator: string;
   readonly synchronousCommit: string;
-  /** The other server, from which this one replicates where it is a standby. */
+  /** The other server. This one replicates from it while it is a standby. */
   readonly peer: { readonly hostName: string; readonly address: string };
   /** Slot on the other server that keeps what this one has not yet received. */
   readonly slotName: string;
@@ -23,7 +23,7 @@ export interface ServerFiles {
 /** Role that the standby replicates with. */
 export const replicationRole = 'replicator';
 
-/** `postgresql.conf`. What `ALTER SYSTEM` sets (`postgresql.auto.conf`) goes before it. */
+/** `postgresql.conf`. Values that `ALTER SYSTEM` sets (`postgresql.auto.conf`) override it. */
 export function postgresqlConf(files: ServerFiles): string {
   const { folder, peer } = files;
   const settings: Record<string, string> = {
@@ -60,8 +60,8 @@ export function postgresqlConf(files: ServerFiles): string {
     primary_slot_name: files.slotName,
     synchronous_commit: files.synchronousCommit,
 
-    // A process that is killed leaves what it wrote to the operating system, which lives on. Only that machine's own
-    // crash is not survived, and then the data folder is of no use to anybody.
+    // If a process is killed, the operating system still has what the process wrote. Only a crash of the machine loses it, and
+    // after that the data folder is of no use.
     fsync: 'off',
     wal_init_zero: 'off',
     max_wal_size: '256MB',
@@ -82,7 +82,7 @@ export function postgresqlConf(files: ServerFiles): string {
     .join('');
 }
 
-/** `pg_hba.conf`: over TCP only with TLS and SCRAM, and the superuser not at all. The first line that matches decides. */
+/** `pg_hba.conf`: TCP only with TLS and SCRAM, and never for the superuser. The first line that matches decides. */
 export function pgHbaConf(files: ServerFiles): string {
   return [
     'local      all          postgres                 peer map=administrators',

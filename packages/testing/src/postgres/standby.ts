@@ -6,7 +6,7 @@ import { identifier, isLeftOutOfBackup } from './settings.ts';
 
 /**
  * Gives `server`, which is down and has no data folder, a copy of the primary's (backup functions; PostgreSQL documentation,
- * 25.3.3), and starts it as the standby. Resolves when it is in step.
+ * 25.3.3), and starts it as the standby. Resolves when it has caught up.
  */
 export async function rebuildStandby(
   primary: PostgresServer,
@@ -21,7 +21,7 @@ export async function rebuildStandby(
   try {
     await primary.administrate(async (run) => {
       await run('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [slot]);
-      // From here on the primary keeps what the copy will ask for.
+      // From here on the primary keeps the log that the copy will request.
       await run('select pg_create_physical_replication_slot($1, true)', [slot]);
       await run('select pg_backup_start($1, true)', [`rejoin of ${server.hostName}`]);
       copying = copyFolder(primary.dataFolder, server.dataFolder, {

@@ -14,8 +14,8 @@ describe('the name under which PostgreSQL knows this process (peer authenticatio
 
   it.each([
     ['that of the user id in /etc/passwd, whatever the runtime says', passwd, 1000, 'app'],
-    ["the system's, where the file does not know it", passwd, 2000, 'said'],
-    ["the system's, where there is no such file", undefined, 1000, 'said'],
+    ["the system's, if the file does not have it", passwd, 2000, 'said'],
+    ["the system's, if there is no such file", undefined, 1000, 'said'],
   ])('is %s', (_, text, uid, name) => {
     vi.mocked(readFileSync).mockImplementation(() => {
       if (text === undefined) throw new Error('ENOENT');

@@ -6,8 +6,8 @@ import { PostgresUnavailableError } from './errors.ts';
 /**
  * The account that server processes run as.
  *
- * PostgreSQL refuses to run as root. A process of root therefore starts it as an account without privileges; any other
- * user's process starts it as that user.
+ * PostgreSQL refuses to run as root. So a process of root starts it as an account without privileges. A process of any other
+ * user starts it as that user.
  */
 export interface ServerAccount {
   readonly name: string;
@@ -42,7 +42,7 @@ export async function chooseServerAccount(name?: string): Promise<ServerAccount>
 /** Name of the user that this process belongs to, as PostgreSQL's `peer` authentication sees it. */
 export function ownName(): string {
   const uid = process.getuid?.();
-  // Asked first, as PostgreSQL does: the user that Bun names comes from the environment.
+  // The file comes first, as for PostgreSQL: the user that Bun names comes from the environment.
   for (const [name, account] of parsePasswd(readPasswd())) if (account.uid === uid) return name;
   try {
     return userInfo().username;
@@ -55,7 +55,7 @@ export function ownName(): string {
 }
 
 /**
- * Makes sure that a program can be started as the account, and that the account gets to a folder.
+ * Makes sure that this process can start a program as the account, and that the account can reach a folder.
  *
  * @throws {@link PostgresUnavailableError} (`ERR_EXTERNALNAME_POSTGRES_UNAVAILABLE`)
  */
@@ -90,7 +90,7 @@ export function runAs(
         resolve({ error: error ?? undefined, stdout, stderr });
       });
     } catch (error) {
-      // Some reasons not to start a program are thrown, others called back.
+      // Node throws some errors of a start, and passes others to the callback.
       resolve({ error: error as Error, stdout: '', stderr: '' });
     }
   });

@@ -95,7 +95,7 @@ export class Running implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // So that it takes its files along; by force where it does not listen.
+    // So that it removes its files; by force if it does not react.
     const force = setTimeout(() => this.child.kill('SIGKILL'), 5000);
     await this.end('SIGTERM');
     clearTimeout(force);

@@ -48,7 +48,7 @@ export class FieldSet {
       if (element === '.') continue;
       const child = FieldSet.parse(below);
       children.push([element, child]);
-      // A place with nothing below it stands for itself; one with something below it says so with a dot.
+      // A place with nothing below it stands for itself. If something is below it, a dot means the place itself.
       if (child.isEmpty() || (isJsonObject(below) && '.' in below)) members.push(element);
     }
     return new FieldSet(members, children);
@@ -110,7 +110,7 @@ export class FieldSet {
     );
   }
 
-  /** With every named field that something is below of as a place of its own. */
+  /** With every named field that has something below it as a place of its own. */
   withNamedParents(schema: Schema): FieldSet {
     const named = (element: PathElement) =>
       schema.kind === 'struct' && element.startsWith('f:') && schema.fields.has(element.slice(2));
@@ -136,7 +136,7 @@ export class FieldSet {
   }
 }
 
-/** The schema of what a step leads to; nothing where the schema knows of no such step. */
+/** The schema of what a step leads to; undefined if the schema does not know that step. */
 export function schemaBelow(schema: Schema, element: PathElement): Schema | undefined {
   if (schema.kind === 'struct') return schema.fields.get(element.slice(2))?.schema;
   if (schema.kind === 'map') return schema.values;

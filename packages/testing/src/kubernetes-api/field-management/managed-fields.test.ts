@@ -64,11 +64,11 @@ describe('an update', () => {
 describe('an apply', () => {
   const first = apply(nothing, service({ type: 'ExternalName', externalName: 'a.example' }), 'a');
 
-  it('owns what it speaks of', () => {
+  it('owns the fields that it sets', () => {
     expect(owners(first)).toEqual({ a: { 'f:spec': { 'f:externalName': {}, 'f:type': {} } } });
   });
 
-  it('conflicts where another owner has another value, and says with whom and where', () => {
+  it('conflicts if another owner has another value, and says with whom and where', () => {
     expect(() => apply(first, service({ externalName: 'b.example' }), 'b')).toThrow(
       expect.objectContaining({
         message: 'Apply failed with 1 conflict: conflict with "a": .spec.externalName',
@@ -83,7 +83,7 @@ describe('an apply', () => {
     );
   });
 
-  it('shares a field where the value is the same', () => {
+  it('shares a field if the value is the same', () => {
     const shared = apply(first, service({ externalName: 'a.example' }), 'b');
     expect(owners(shared)).toMatchObject({
       a: { 'f:spec': { 'f:externalName': {} } },
@@ -109,7 +109,7 @@ describe('an apply', () => {
     expect(less.metadata.name).toBe('db');
   });
 
-  it('merges ports by port and protocol, with TCP where nothing is said', () => {
+  it('merges ports by port and protocol, with TCP if none is given', () => {
     const web = apply(nothing, service({ ports: [{ port: 80, name: 'web' }] }), 'a');
     const both = apply(
       web,
@@ -140,7 +140,7 @@ describe('an apply', () => {
     expect(applyConfiguration(first, again as unknown as JsonObject, by('a')).changed).toBe(false);
   });
 
-  it('of an object without a record conflicts with whoever made it', () => {
+  it('of an object without a record conflicts with its creator', () => {
     const unrecorded = service({ externalName: 'a.example' });
     expect(() => apply(unrecorded, service({ externalName: 'b.example' }), 'a')).toThrow(
       'conflict with "before-first-apply" using v1: .spec.externalName',

@@ -16,7 +16,7 @@ import { compareObjects, duplicateKey, fieldsOf, mergeObjects, removeFields } fr
 export interface FieldManagement {
   readonly manager: string;
   readonly apiVersion: string;
-  /** `status` where the write goes to that subresource. */
+  /** `status` if the write goes to that subresource. */
   readonly subresource?: string | undefined;
   readonly schema: StructSchema;
   /** Now, in the form of `metadata`. */
@@ -73,9 +73,9 @@ export function recordUpdate(
 }
 
 /**
- * Checks what is to be applied.
+ * Checks a configuration before it is applied.
  *
- * @throws ApiStatusError 500, as the API server has it, for fields that the type lacks and for keys that stand twice.
+ * @throws ApiStatusError 500, as the API server has it, for fields that the type lacks and for keys that occur twice.
  */
 export function checkConfiguration(configuration: JsonObject, unknown: readonly string[], schema: StructSchema): void {
   const metadata = isJsonObject(configuration['metadata']) ? configuration['metadata'] : {};
@@ -206,8 +206,8 @@ function prune(merged: Json, last: FieldSet, now: FieldSet, others: readonly Fie
 }
 
 /**
- * `kubectl apply --server-side` on an object that `kubectl apply` made: what stands in the last-applied annotation as it
- * is in the object may be taken over.
+ * `kubectl apply --server-side` on an object that `kubectl apply` made: a field that is the same in the last-applied
+ * annotation and in the object may be taken over.
  */
 function lastAppliedAllows(
   live: KubernetesObject,
@@ -319,7 +319,7 @@ function withoutManagedFields(object: KubernetesObject): KubernetesObject {
   return { ...object, metadata };
 }
 
-/** What a new object is compared with: its parts are there, and empty. */
+/** The object that a new one is compared with: its parts exist, and are empty. */
 function emptyObject(next: KubernetesObject): KubernetesObject {
   const { apiVersion, kind } = next;
   return { apiVersion, kind, metadata: {}, spec: {}, status: { loadBalancer: {} } };

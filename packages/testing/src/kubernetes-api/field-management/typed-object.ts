@@ -3,12 +3,12 @@ import type { ListSchema, Schema } from '../schema.ts';
 import { FieldSet, listElement, type PathElement, printPath, schemaBelow } from './field-set.ts';
 
 /**
- * The four things that field management does with objects of a schema. All of them leave their arguments alone.
+ * The four things that field management does with objects of a schema. None of them changes its arguments.
  *
  * Source: structured-merge-diff `typed/` (tofieldset.go, compare.go, merge.go, remove.go).
  */
 
-/** The places that an applied configuration speaks of. */
+/** The places that an applied configuration sets. */
 export function fieldsOf(value: Json, schema: Schema): FieldSet {
   const paths: PathElement[][] = [];
   collectFields(value, schema, [], paths);
@@ -35,7 +35,7 @@ export function mergeObjects(live: Json, applied: Json, schema: Schema): Json {
   return merge(live, applied, schema) ?? null;
 }
 
-/** The object without the given places. What becomes empty by that goes, too. */
+/** The object without the given places, and without what becomes empty by that. */
 export function removeFields(value: Json, fields: FieldSet, schema: Schema): Json | undefined {
   if (isLeaf(schema)) return value !== null && typeof value === 'object' ? undefined : value;
   if (schema.kind === 'list') {
@@ -62,7 +62,7 @@ export function removeFields(value: Json, fields: FieldSet, schema: Schema): Jso
   return Object.keys(kept).length === 0 ? undefined : kept;
 }
 
-/** Names a key that stands twice in a list of an applied configuration; undefined if there is none. */
+/** Names a key that occurs twice in a list of an applied configuration; undefined if there is none. */
 export function duplicateKey(value: Json, schema: Schema, path = ''): string | undefined {
   if (isLeaf(schema)) return undefined;
   if (schema.kind === 'list') {

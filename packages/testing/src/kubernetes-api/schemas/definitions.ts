@@ -2,11 +2,10 @@
  * The types of the objects that this API server serves, as Kubernetes 1.37 describes them in its OpenAPI document: fields,
  * JSON types, how lists are merged and who may own a part of them.
  *
- * One type a line: its name, `atomic` where it is owned as a whole, then its fields as `name@number:type`. The number is the
- * field's in protobuf, `2/4` the fourth of what is embedded as the second. A `!` after it
- * says that the field must be there, `=` gives a default. Types are scalars, other types, `map(values)` and
- * `list(items;...)` with `set` or `key=<fields>` where items are owned one by one, and `patch=merge:<key>` where a
- * strategic merge patch merges them.
+ * Each line is one type: its name, `atomic` if it is owned as a whole, then its fields as `name@number:type`. The number is the
+ * field's in protobuf; `2/4` is field 4 of the message embedded as field 2. A `!` after it means that the field is required,
+ * and `=` gives a default. Types are scalars, other types, `map(values)` and `list(items;...)`, with `set` or `key=<fields>` if
+ * items are owned one by one, and `patch=merge:<key>` if a strategic merge patch merges them.
  */
 export const definitions = `
 authentication.BoundObjectReference apiVersion@2:string kind@1:string name@3:string uid@4:string
