@@ -26,7 +26,7 @@ export default defineConfig({
           include: [
             'packages/*/src/**/*.test.ts',
             'examples/*/src/**/*.test.ts',
-            'test/{rooms,docs,workspace,package}/**/*.test.ts',
+            'test/{rooms,docs,workspace,package,input}/**/*.test.ts',
           ],
           exclude: [long, '**/node_modules/**'],
         },

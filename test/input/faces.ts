@@ -375,7 +375,10 @@ const coreTable: Readonly<Record<string, Entry>> = {
     run: core.matchesTargetPattern,
   },
   migrateFromExternalName: {
-    args: () => [externalService, { to: 'ClusterIP', ports: [{ port: 5432 }], selector: { app: 'db' }, ...checks }],
+    args: () => [
+      externalService,
+      { to: 'ClusterIP', ports: [{ port: 5432 }], selector: { app: 'db' }, kubernetesVersion: '1.34' },
+    ],
     run: core.migrateFromExternalName,
     codes: manifest,
   },
@@ -727,7 +730,6 @@ const switchOptions = {
   propagationTimeoutMillis: 10,
   requestTimeoutMillis: 100,
   signal: aborted,
-  ...dependencies,
 } satisfies All<kubernetes.SwitchOptions>;
 const kubernetesCodes = [
   ...refusals,
@@ -778,7 +780,7 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
   },
   resolvesProbe: { args: () => [{ lookup: () => undefined }], run: kubernetes.resolvesProbe },
   rollback: {
-    args: () => [switchOptions],
+    args: () => [switchOptions, dependencies],
     run: kubernetes.rollback,
     stops: isStopped,
     codes: kubernetesCodes,
@@ -786,7 +788,7 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
   },
   switchAnnotations: 'constant',
   switchTarget: {
-    args: () => [{ ...switchOptions, to: 'secondary-db.example.com', expect: 'primary-db.example.com' }],
+    args: () => [{ ...switchOptions, to: 'secondary-db.example.com', expect: 'primary-db.example.com' }, dependencies],
     run: kubernetes.switchTarget,
     stops: isStopped,
     codes: kubernetesCodes,
@@ -841,7 +843,6 @@ const clusterOptions = {
   },
   api: { address: '127.0.0.1', port: 0, bookmarkIntervalMillis: 60_000 },
   exposed: false,
-  ...dependencies,
 } satisfies All<testing.LocalClusterOptions>;
 const hostRecord = { type: 'CNAME', data: 'primary-db.example.com', name: 'secondary-db.example.com', ttl: 5 };
 const proxyTarget = { host: '127.0.0.1', port: 1 };
@@ -856,8 +857,8 @@ const testingTable: Readonly<Record<string, Entry>> = {
     runs: 100,
   },
   LocalCluster: {
-    args: () => [clusterOptions],
-    run: (options) => testing.LocalCluster.start(options),
+    args: () => [clusterOptions, dependencies],
+    run: testing.LocalCluster.start,
     end: close,
     codes: ['ERR_EXTERNALNAME_API_STATUS', 'ERR_EXTERNALNAME_DNS_LISTEN'],
     runs: 60,
@@ -899,6 +900,8 @@ const testingTable: Readonly<Record<string, Entry>> = {
 
 const cluster = testing.LocalCluster.start({ clusterDomain: 'cluster.local' });
 const authority = testing.createCertificateAuthority();
+/** Resolves when what the calls share has started. */
+export const ready: Promise<unknown> = Promise.all([cluster, authority]);
 
 const testingBeyond: Readonly<Record<string, Call>> = {
   'LocalCluster.hosts.set, delete': {

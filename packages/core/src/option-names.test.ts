@@ -9,6 +9,7 @@ describe('the names of options', () => {
     [{ timeoutMilis: 5 }, 'timeoutMilis: is not an option. Did you mean `timeoutMillis`?'],
     [{ CACHE: false }, 'CACHE: is not an option. Did you mean `cache`?'],
     [{ port: 53 }, 'port: is not an option. The options are: nameservers, ndots, timeoutMillis, cache'],
+    [{ '': 53 }, "'': is not an option. The options are: nameservers, ndots, timeoutMillis, cache"],
     [{ ['__proto__']: 1 }, '__proto__: is not an option. The options are: nameservers, ndots, timeoutMillis, cache'],
     [{ 'a\u001b[31m': 1 }, 'a\\u{1b}[31m: is not an option. The options are: nameservers, ndots, timeoutMillis, cache'],
   ])('%j: %s', (options, message) => {
@@ -21,6 +22,10 @@ describe('the names of options', () => {
     expect(() => checkNames({ servers: [] }, known, 'dns.')).toThrow(
       'dns.servers: is not an option. Did you mean `dns.nameservers`?',
     );
+  });
+
+  it('are the nearest of those that a mistyped one contains', () => {
+    expect(nearestName('namespacee', ['name', 'namespace'])).toBe('namespace');
   });
 
   it('may be any that are not set', () => {

@@ -12,7 +12,10 @@ export function checkNames(options: object, known: Readonly<Record<string, unkno
     const names = Object.keys(known);
     const meant = nearestName(name, names);
     const advice = meant === undefined ? `The options are: ${names.join(', ')}` : `Did you mean \`${prefix}${meant}\`?`;
-    throw new InvalidArgumentError(`${prefix}${printable(name, 100)}`, `is not an option. ${advice}`);
+    throw new InvalidArgumentError(
+      `${prefix}${name === '' ? "''" : printable(name, 100)}`,
+      `is not an option. ${advice}`,
+    );
   }
 }
 
@@ -23,9 +26,10 @@ export function nearestName(name: string, known: readonly string[]): string | un
     const candidate = each.toLowerCase();
     const part =
       Math.min(typed.length, candidate.length) >= 3 && (candidate.includes(typed) || typed.includes(candidate));
-    return { each, edits: part ? 1 : editDistance(typed, candidate) };
+    const distance = editDistance(typed, candidate);
+    return { each, distance, edits: part ? 1 : distance };
   });
-  const [best] = scored.sort((one, other) => one.edits - other.edits);
+  const [best] = scored.sort((one, other) => one.edits - other.edits || one.distance - other.distance);
   return best !== undefined && best.edits <= Math.max(1, typed.length / 3) ? best.each : undefined;
 }
 

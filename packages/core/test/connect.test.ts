@@ -168,7 +168,7 @@ describe('connectTls', () => {
 
 describe('connect', () => {
   it('gives a socket in the clear', async () => {
-    const socket = await connect(options());
+    const socket = await connect(options({ tls: undefined }));
     expect(socket).not.toBeInstanceOf(tls.TLSSocket);
     expect(socket.remoteAddress).toBe('127.0.0.41');
     socket.destroy();
@@ -188,7 +188,10 @@ describe('connect', () => {
   ])('refuses %s before any I/O', async (_, wrong, code) => {
     const asked = vi.fn();
     subscribe('externalname:dns:query', asked);
-    await expect(connect(options(wrong))).rejects.toMatchObject({ code, outcome: 'not-executed' });
+    await expect(connect(options({ tls: undefined, ...wrong }))).rejects.toMatchObject({
+      code,
+      outcome: 'not-executed',
+    });
     unsubscribe('externalname:dns:query', asked);
     expect(asked).not.toHaveBeenCalled();
     expect(seen.size).toBe(0);

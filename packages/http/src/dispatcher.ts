@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { InvalidArgumentError, type Target } from '@externalname/core';
 import { TargetRetiredError } from '@externalname/core/connect';
-import { aBoolean, checkProperties, optional, ServiceConnector } from '@externalname/core/internal';
+import { aBoolean, anything, optional, ServiceConnector, type Shape } from '@externalname/core/internal';
 import { Dispatcher, Pool } from 'undici';
 import { httpRetry } from './events.ts';
 import { Exchange, type ExchangeHost } from './exchange.ts';
@@ -37,6 +37,11 @@ const poolOptionNames = [
   'maxRequestsPerClient',
   'maxConcurrentStreams',
 ] as const;
+// undici checks them.
+const poolShapes = Object.fromEntries(poolOptionNames.map((name) => [name, anything])) as Record<
+  (typeof poolOptionNames)[number],
+  Shape
+>;
 
 /**
  * Makes a dispatcher for `fetch` of Node.js, and for undici 6, 7 and 8: requests to the Service's name go to the host that it points to, over
@@ -56,8 +61,7 @@ const poolOptionNames = [
  * ```
  */
 export function createDispatcher(options: DispatcherOptions): ServiceDispatcher {
-  const settings = httpSettings(options);
-  checkProperties(options, { allowHttp: optional(aBoolean), allowH2: optional(aBoolean) }, 'options');
+  const settings = httpSettings(options, { allowHttp: optional(aBoolean), allowH2: optional(aBoolean), ...poolShapes });
   const poolOptions = Object.fromEntries(
     poolOptionNames.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   ) as Pool.Options;

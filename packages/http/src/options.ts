@@ -7,14 +7,13 @@ import {
 } from '@externalname/core';
 import type { ServiceOptions, ServiceTlsOptions } from '@externalname/core/connect';
 import {
-  aBoolean,
   aNumber,
-  checkProperties,
-  checkTlsOptions,
+  aTlsOption,
   oneOf,
   optional,
   printable,
   type ServiceSettings,
+  type Shapes,
   serviceSettings,
 } from '@externalname/core/internal';
 import { refuseEnvironmentProxy } from './proxy-environment.ts';
@@ -49,20 +48,22 @@ export interface HttpSettings extends ServiceSettings {
   readonly failoverTimeoutMillis: number;
 }
 
-/** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option */
-export function httpSettings(options: HttpOptions): HttpSettings {
-  const settings = serviceSettings(options);
-  checkProperties(
-    options,
-    {
-      hostHeader: optional(oneOf('target', 'service')),
-      failoverTimeoutMillis: optional(aNumber({ least: 0 })),
-      environmentProxy: optional(oneOf('refuse', 'ignore')),
-      allowHttp: optional(aBoolean),
-    },
-    'options',
-  );
-  checkTlsOptions(options.tls);
+/**
+ * Checks the options that dispatchers and agents share, and the others that this one takes.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
+ */
+export function httpSettings<Options extends HttpOptions>(
+  options: Options,
+  others: Shapes<Omit<NoInfer<Options>, keyof HttpOptions>>,
+): HttpSettings {
+  const settings = serviceSettings<HttpOptions>(options, {
+    tls: aTlsOption,
+    hostHeader: optional(oneOf('target', 'service')),
+    failoverTimeoutMillis: optional(aNumber({ least: 0 })),
+    environmentProxy: optional(oneOf('refuse', 'ignore')),
+    ...others,
+  });
   if (options.environmentProxy !== 'ignore') refuseEnvironmentProxy();
   return {
     ...settings,

@@ -2,7 +2,7 @@ import http from 'node:http';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Target } from '@externalname/core';
-import { aBoolean, aNumber, checkProperties, oneOf, optional, ServiceConnector } from '@externalname/core/internal';
+import { aBoolean, aNumber, oneOf, optional, ServiceConnector } from '@externalname/core/internal';
 import { authority, type HttpOptions, type HttpSettings, httpSettings, ServiceUrls } from './options.ts';
 
 /** Options of {@link createAgent}. Those of `http.Agent` have its names, meanings and defaults, but for `keepAlive`. */
@@ -38,21 +38,16 @@ export interface ServiceAgent extends http.Agent, AsyncDisposable {
  * ```
  */
 export function createAgent(options: AgentOptions): ServiceAgent {
-  const settings = httpSettings(options);
   const count = optional(aNumber({ least: 1 }));
-  checkProperties(
-    options,
-    {
-      protocol: optional(oneOf('https:', 'http:')),
-      keepAlive: optional(aBoolean),
-      maxSockets: count,
-      maxFreeSockets: count,
-      maxTotalSockets: count,
-      scheduling: optional(oneOf('fifo', 'lifo')),
-      timeout: optional(aNumber({ least: 0 })),
-    },
-    'options',
-  );
+  const settings = httpSettings(options, {
+    protocol: optional(oneOf('https:', 'http:')),
+    keepAlive: optional(aBoolean),
+    maxSockets: count,
+    maxFreeSockets: count,
+    maxTotalSockets: count,
+    scheduling: optional(oneOf('fifo', 'lifo')),
+    timeout: optional(aNumber({ least: 0 })),
+  });
   const { maxSockets, maxFreeSockets, maxTotalSockets, scheduling, timeout, keepAlive = true } = options;
   const own = { keepAlive, maxSockets, maxFreeSockets, maxTotalSockets, scheduling, timeout };
   const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));

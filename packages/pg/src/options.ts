@@ -237,6 +237,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
   if (tls === undefined) warnOfIgnoredTls(options);
   const probe = probeClient({ ...options, ...tls?.options });
   checkPort(probe.port, options);
+  const liveness = livenessSettings(options.liveness);
   const said = follows ? saidToLibpq(options, environment) : saidInCode(options);
   const settings: Omit<PoolSettings, 'secrets'> = {
     follows,
@@ -265,7 +266,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     idleCheckMillis: millis(options, 'idleCheckMillis', follows ? 10_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
     retireOnAddressChange: addressChange(options.retireOnAddressChange),
-    liveness: follows ? livenessSettings(options.liveness) : undefined,
+    liveness: follows ? liveness : undefined,
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
     ...requiredMethods(said.requireAuth.value, said.requireAuth.argument),
     channelBinding: oneOf(said.channelBinding, bindings, follows ? 'prefer' : 'disable'),

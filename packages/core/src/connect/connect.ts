@@ -4,7 +4,7 @@ import { withDeadline } from '../deadline.ts';
 import { DeadlineError } from '../errors.ts';
 import type { Target } from '../targets/index.ts';
 import { TargetRetiredError } from './errors.ts';
-import { type ConnectOptions, type ConnectTlsOptions, checkConnectOptions, serviceSettings } from './options.ts';
+import { type ConnectOptions, type ConnectTlsOptions, connectSettings } from './options.ts';
 import { ServiceConnector } from './service-connector.ts';
 import { recordOutcome } from './socket-failure.ts';
 
@@ -47,10 +47,10 @@ export async function connectTls(options: ConnectTlsOptions): Promise<tls.TLSSoc
 }
 
 async function open(options: ConnectTlsOptions, isSecure: boolean): Promise<net.Socket> {
-  checkConnectOptions(options);
+  const settings = connectSettings(options, isSecure);
   const { port, tls, signal, timeoutMillis = 10_000, onSwitch = 'close' } = options;
   let opened: { socket: net.Socket; target: Target } | undefined;
-  const connector = new ServiceConnector(serviceSettings(options), (target, previous) => {
+  const connector = new ServiceConnector(settings, (target, previous) => {
     if (opened === undefined || onSwitch === 'keep') return;
     if (typeof onSwitch === 'function') onSwitch(target);
     else opened.socket.destroy(new TargetRetiredError(previous.externalName, 'unknown'));

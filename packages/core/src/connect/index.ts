@@ -10,9 +10,9 @@ export {
 export { type LazySocket, type LazySocketOptions, lazySocket } from './lazy-socket.ts';
 export {
   allowedTargetsFrom,
+  aTlsOption,
   type ConnectOptions,
   type ConnectTlsOptions,
-  checkTlsOptions,
   type ServiceOptions,
   type ServiceSettings,
   type ServiceTlsOptions,

@@ -2,7 +2,7 @@ import type net from 'node:net';
 import { Duplex } from 'node:stream';
 import { checkObject } from '../input.ts';
 import { connect, connectTls } from './connect.ts';
-import { type ConnectOptions, type ConnectTlsOptions, checkConnectOptions, serviceSettings } from './options.ts';
+import { type ConnectOptions, type ConnectTlsOptions, connectSettings } from './options.ts';
 
 /**
  * Returns a stream at once and connects it later, for drivers whose `stream` option is a function that must return one (mysql2). What
@@ -22,8 +22,7 @@ export function lazySocket(options: LazySocketOptions): LazySocket {
   checkObject('options', options);
   const { tls, ...others } = options;
   const connectOptions = tls === false || tls === undefined ? others : { ...others, tls };
-  checkConnectOptions(connectOptions);
-  serviceSettings(connectOptions);
+  connectSettings(connectOptions, tls !== false);
   const open = tls === false ? connect : connectTls;
   return new Lazy((signal) => open({ ...connectOptions, signal: signalOf(signal, options.signal) }));
 }

@@ -1,20 +1,23 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { WaitOptions } from '../deadline.ts';
-import type { DnsResolverOptions, Resolver } from '../dns/index.ts';
+import { aResolverOption, type DnsResolverOptions, type Resolver } from '../dns/index.ts';
 import { InvalidArgumentError } from '../errors.ts';
-import { checkObject, ownOptions } from '../input.ts';
+import { checkObject, ownOptions, printable } from '../input.ts';
 import { parseServiceReference } from '../names/index.ts';
+import { nearestName } from '../option-names.ts';
 import {
   aFunction,
   aNumber,
   anObjectWith,
   aSignal,
   aText,
-  checkProperties,
+  checkOptions,
   either,
   listOf,
   oneOf,
   optional,
+  type Shape,
+  type Shapes,
 } from '../shape.ts';
 import type { Target, TargetSource } from '../targets/index.ts';
 
@@ -104,20 +107,23 @@ export interface ServiceSettings {
 }
 
 /**
- * Checks the shared options. Makes no request.
+ * Checks the shared options, and the others that this caller takes. Makes no request.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
  *
  * @internal
  */
-export function serviceSettings(given: ServiceOptions, environment: NodeJS.ProcessEnv = process.env): ServiceSettings {
-  checkProperties(given, serviceShapes, 'options');
+export function serviceSettings<Options extends ServiceOptions>(
+  given: Options,
+  others: Shapes<Omit<NoInfer<Options>, keyof ServiceOptions>>,
+): ServiceSettings {
+  checkOptions<object>(given, { ...serviceShapes, ...others });
   const options = ownOptions(given);
   parseServiceReference(options.service);
   return {
     service: options.service,
     host: undefined,
-    allowedTargets: options.allowedTargets ?? allowedTargetsFrom(environment),
+    allowedTargets: options.allowedTargets ?? allowedTargetsFrom(process.env),
     allowedNetworks: options.allowedNetworks,
     namespace: options.namespace,
     clusterDomain: options.clusterDomain,
@@ -149,47 +155,60 @@ export function allowedTargetsFrom(environment: NodeJS.ProcessEnv): readonly str
   );
 }
 
-/** @internal */
-export function checkConnectOptions(options: ConnectTlsOptions): void {
-  checkProperties(
-    options,
-    {
-      port: aPort,
-      timeoutMillis: optional(aNumber({ least: 1 })),
-      onSwitch: optional(either(oneOf('close', 'keep'), aFunction)),
-      signal: aSignal,
-    },
-    'options',
-  );
-  checkTlsOptions(options.tls);
-}
-
 /**
- * @throws InvalidArgumentError for an option that would weaken the check of the server, or that is not supported
+ * As {@link serviceSettings}, for a socket: one in the clear takes no options of TLS, because nothing would read them.
  *
  * @internal
  */
-export function checkTlsOptions(tls: ServiceTlsOptions | undefined): void {
+export function connectSettings(options: ConnectTlsOptions, isSecure: boolean): ServiceSettings {
+  return isSecure
+    ? serviceSettings<ConnectTlsOptions>(options, { ...connectShapes, tls: aTlsOption })
+    : serviceSettings<ConnectTlsOptions>(options, { ...connectShapes, tls: noTlsOption });
+}
+
+const noTlsOption: Shape = (argument, tls) => {
   if (tls === undefined) return;
-  checkObject('tls', tls);
+  throw new InvalidArgumentError(
+    argument,
+    'is not an option of connect(), whose socket is in the clear: write connectTls(), or leave it out',
+  );
+};
+
+/**
+ * Options of TLS, but for those that would weaken the check of the server.
+ *
+ * @internal
+ */
+export const aTlsOption: Shape = (argument, tls) => {
+  if (tls === undefined) return;
+  checkObject(argument, tls);
   const names: readonly string[] = tlsOptionNames;
   const other = Object.keys(tls).find((name) => !names.includes(name));
   if (other === undefined) return;
+  const meant = nearestName(other, names);
+  const advice = meant === undefined ? `Choose from ${names.join(', ')}` : `Did you mean \`${argument}.${meant}\`?`;
   throw new InvalidArgumentError(
-    `tls.${other}`,
-    `is not an option here: the server is verified for the host that the Service points to. Choose from ${names.join(', ')}`,
+    `${argument}.${printable(other, 100)}`,
+    `is not an option here: the server is verified for the host that the Service points to. ${advice}`,
   );
-}
+};
 
 const aPort = aNumber({ least: 1, most: 65_535, whole: true });
 
-const serviceShapes = {
+const connectShapes = {
+  port: aPort,
+  timeoutMillis: optional(aNumber({ least: 1 })),
+  onSwitch: optional(either(oneOf('close', 'keep'), aFunction)),
+  signal: aSignal,
+};
+
+const serviceShapes: Shapes<ServiceOptions> = {
   service: aText,
   allowedTargets: optional(either(oneOf('any'), listOf(aText))),
   allowedNetworks: optional(either(oneOf('any'), listOf(aText))),
   namespace: optional(aText),
   clusterDomain: optional(aText),
   source: optional(anObjectWith('current', 'subscribe', 'close')),
-  dns: optional(checkObject),
+  dns: optional(either(anObjectWith('resolve'), aResolverOption)),
   attemptTimeoutMillis: optional(aNumber({ least: 1 })),
 };

@@ -17,7 +17,7 @@ export {
   type ResolutionFailure,
 } from './errors.ts';
 export { createLookup, type HostResolver, type LookupFunction } from './lookup.ts';
-export { type CacheOptions, type DnsResolverOptions, resolverSettings } from './options.ts';
+export { aResolverOption, type CacheOptions, type DnsResolverOptions, resolverSettings } from './options.ts';
 export type { Hop, Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
 export { parseResolvConf, type ResolvConf, type ResolvConfContext } from './resolv-conf.ts';
 export { DnsResolver } from './resolver.ts';

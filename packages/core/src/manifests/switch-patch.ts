@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts';
 import type { ServiceManifest } from '../objects/index.ts';
-import { aText, checkOptions, either, objectOf, oneOf, optional, optionsOf, recordOf } from '../shape.ts';
+import { aText, checkOptions, either, oneOf, optional, optionsOf, recordOf } from '../shape.ts';
 import { checkShapes } from './manifest-error.ts';
 import { type ExternalNameServiceOptions, externalNameService } from './service.ts';
 
@@ -149,7 +149,7 @@ const switchShapes = {
     optionsOf<SwitchGuard>({ externalName: optional(aText), uid: optional(aText), resourceVersion: optional(aText) }),
   ),
 };
-const annotationsShape = objectOf({
+const annotationsShape = optionsOf<SwitchPatchAnnotations>({
   set: recordOf(either(oneOf(null), aText)),
   current: optional(recordOf(aText)),
 });

@@ -22,6 +22,7 @@ import {
   oneOf,
   optional,
   optionsOf,
+  type Shapes,
 } from '@externalname/core/internal';
 import { parseHostName } from '@externalname/core/names';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
@@ -95,14 +96,18 @@ export interface SwitchSettings {
 }
 
 /**
- * Checks the options before any I/O.
+ * Checks the options, and the others that this caller takes, before any I/O.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
  */
-export function switchSettings(options: SwitchOptions, dependencies: Dependencies): SwitchSettings {
+export function switchSettings<Options extends SwitchOptions>(
+  options: Options,
+  dependencies: Dependencies,
+  others: Shapes<Omit<NoInfer<Options>, keyof SwitchOptions>>,
+): SwitchSettings {
   const probes = optional(listOf(anObjectWith('run')));
-  checkOptions(options, {
+  const shapes: Shapes<SwitchOptions> = {
     service: aText,
     namespace: optional(aText),
     clusterDomain: optional(aText),
@@ -119,7 +124,8 @@ export function switchSettings(options: SwitchOptions, dependencies: Dependencie
     propagationTimeoutMillis: whole(1, 3_600_000),
     requestTimeoutMillis: whole(100, 60_000),
     signal: aSignal,
-  });
+  };
+  checkOptions<object>(options, { ...shapes, ...others });
   checkKubeConfig(options.kubeConfig);
   policyOf(options);
   return {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Dependencies, type ServiceReference, TargetRefusedError } from '@externalname/core';
 import { splitBrainSeen } from '@externalname/core/events';
-import { ownOptions, printable, sleep } from '@externalname/core/internal';
+import { anything, ownOptions, printable, sleep } from '@externalname/core/internal';
 import { patchContentTypes } from '@externalname/core/manifests';
 import { canonicalName, parseHostName } from '@externalname/core/names';
 import { KubernetesRefusedError, KubernetesUnavailableError } from '../api/errors.ts';
@@ -54,8 +54,9 @@ import { type WatchPropagation, waitForWatch } from './watch-propagation.ts';
  * ```
  */
 export async function switchTarget(given: SwitchTargetOptions, dependencies: Dependencies = {}): Promise<SwitchReport> {
-  const { to, expect, ...options } = ownOptions(given);
-  const settings = switchSettings(options, dependencies);
+  const options = ownOptions(given);
+  const { to, expect } = options;
+  const settings = switchSettings<SwitchTargetOptions>(options, dependencies, { to: anything, expect: anything });
   const target = allowedTarget(options, to, 'to');
   return new Switch(options, settings).run(target, expect === undefined ? undefined : parseHostName(expect, 'expect'));
 }
@@ -69,7 +70,7 @@ export async function switchTarget(given: SwitchTargetOptions, dependencies: Dep
  */
 export async function rollback(given: SwitchOptions, dependencies: Dependencies = {}): Promise<SwitchReport> {
   const options = ownOptions(given);
-  return new Switch(options, switchSettings(options, dependencies)).rollBack();
+  return new Switch(options, switchSettings(options, dependencies, {})).rollBack();
 }
 
 class Switch {

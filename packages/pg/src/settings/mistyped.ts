@@ -14,7 +14,7 @@ export function warnOfMistyped(options: object, names: readonly string[]): void 
     warned.add(name);
     warn(
       'EXTERNALNAME_UNKNOWN_OPTION',
-      `\`${name}\` is not an option of the pool, and has no effect. Did you mean \`${meant}\`?`,
+      `\`${name}\` is not an option of \`Pool\` or \`Client\`, and has no effect. Did you mean \`${meant}\`?`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '@externalname/core';
+import { aBoolean, aNumber, aText, listOf, optional, optionsOf } from '@externalname/core/internal';
 import { type DnsAnswer, type DnsQuestion, type DnsRecord, isSubdomain } from './message.ts';
 
 /**
@@ -27,6 +28,20 @@ export interface AnswerCacheOptions {
   /** Zones whose denials are not kept. */
   disableDenial?: readonly string[] | undefined;
 }
+
+const seconds = optional(aNumber({ least: 0 }));
+const zones = optional(listOf(aText));
+
+export const anAnswerCache = optionsOf<AnswerCacheOptions>({
+  successSeconds: seconds,
+  denialSeconds: seconds,
+  minimumSeconds: seconds,
+  servfailSeconds: seconds,
+  serveStaleSeconds: seconds,
+  verifyStale: optional(aBoolean),
+  disableSuccess: zones,
+  disableDenial: zones,
+});
 
 /**
  * The cache that sits in front of the cluster's zone in CoreDNS.

@@ -1,16 +1,6 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '@externalname/core';
-import {
-  aBoolean,
-  aNumber,
-  aText,
-  checkText,
-  listOf,
-  objectOf,
-  oneOf,
-  optional,
-  optionsOf,
-} from '@externalname/core/internal';
+import { aBoolean, aNumber, aText, checkText, listOf, oneOf, optional, optionsOf } from '@externalname/core/internal';
 import {
   type DnsAnswer,
   type DnsQuestion,
@@ -53,7 +43,7 @@ export const aRecord = optionsOf<HostRecord>({
   ttl: optional(aNumber({ least: 0, most: 2 ** 31 - 1 })),
 });
 
-const recordsOfName = objectOf({
+const recordsOfName = optionsOf<HostRecords>({
   records: optional(listOf(aRecord)),
   rcode: optional(aText),
   truncated: optional(aBoolean),

@@ -1,4 +1,13 @@
-import { checkNumber } from '@externalname/core/internal';
+import {
+  aNumber,
+  aText,
+  checkObject,
+  oneOf,
+  optional,
+  optionsOf,
+  type Shape,
+  type Shapes,
+} from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
 import type { RequestTarget, ResourceVerb } from './request-target.ts';
 
@@ -46,13 +55,42 @@ export interface ApiFaultScope {
 
 type FaultOf<Kind extends ApiFault['kind']> = ApiFault & { readonly kind: Kind };
 
+/** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
+export function checkApiFault(fault: ApiFault): void {
+  checkObject('fault', fault);
+  oneOf(...Object.keys(faultShapes))('fault.kind', fault.kind);
+  faultShapes[fault.kind]('fault', fault);
+}
+
+const kind: Shape = () => undefined;
+const scopeShapes: Shapes<ApiFaultScope> = {
+  verb: optional(aText),
+  resource: optional(aText),
+  times: optional(aNumber({ least: 0 })),
+};
+const faultShapes: { readonly [Kind in ApiFault['kind']]: Shape } = {
+  refusing: optionsOf<FaultOf<'refusing'>>({ kind }),
+  slow: optionsOf<FaultOf<'slow'>>({ ...scopeShapes, kind, delayMillis: aNumber({ least: 0, unit: 'milliseconds' }) }),
+  status: optionsOf<FaultOf<'status'>>({
+    ...scopeShapes,
+    kind,
+    code: aNumber({ least: 400, most: 599, whole: true }),
+    retryAfterSeconds: optional(aNumber({ least: 0 })),
+  }),
+  'dropping-watches': optionsOf<FaultOf<'dropping-watches'>>({
+    kind,
+    how: optional(oneOf('close', 'reset')),
+    afterMillis: optional(aNumber({ least: 0, unit: 'milliseconds' })),
+  }),
+  'silent-watches': optionsOf<FaultOf<'silent-watches'>>({ kind }),
+  expired: optionsOf<FaultOf<'expired'>>({ kind, as: optional(oneOf('event', 'status')) }),
+};
+
 /** The faults that are on, newest first. */
 export class ApiFaults {
   readonly #started = new Set<{ readonly fault: ApiFault; left: number; readonly onEnd: () => void }>();
 
   start(fault: ApiFault, onEnd: () => void = () => {}): StartedFault {
-    if (fault.kind === 'status') checkNumber('fault.code', fault.code, { least: 400, most: 599, whole: true });
-    if (fault.kind === 'slow') checkNumber('fault.delayMillis', fault.delayMillis, { least: 0, unit: 'milliseconds' });
     const left = 'times' in fault && fault.times !== undefined ? fault.times : Number.POSITIVE_INFINITY;
     const started = { fault, left, onEnd };
     this.#started.add(started);

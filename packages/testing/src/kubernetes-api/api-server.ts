@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
-import { type ApiFault, ApiFaults } from './api-faults.ts';
+import { type ApiFault, ApiFaults, checkApiFault } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
 import { checkListOptions } from './list-options.ts';
 import { asList, asMetadata, asTable, negotiate, negotiateWatch, type Representation } from './media-types.ts';
@@ -88,6 +88,7 @@ export class ApiServer {
 
   /** Starts a fault, which lasts until it is ended. */
   fault(fault: ApiFault): StartedFault {
+    checkApiFault(fault);
     if (fault.kind === 'refusing') this.#refuse();
     if (fault.kind === 'dropping-watches') {
       for (const watch of [...this.#watches]) this.#drop(watch, fault.how ?? 'close', fault.afterMillis ?? 0);

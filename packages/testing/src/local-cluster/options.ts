@@ -12,7 +12,7 @@ import {
   optionsOf,
 } from '@externalname/core/internal';
 import { hostNameProblem } from '@externalname/core/names';
-import type { AnswerCacheOptions } from '../cluster-dns/answer-cache.ts';
+import { type AnswerCacheOptions, anAnswerCache } from '../cluster-dns/answer-cache.ts';
 import type { HostEntry } from '../cluster-dns/outside-names.ts';
 import type { ServiceObject } from './objects.ts';
 
@@ -84,7 +84,7 @@ export function checkClusterOptions(options: LocalClusterOptions): void {
       optionsOf<LocalDnsOptions>({
         address: optional(aText),
         port: aPort,
-        cache: optional(checkObject),
+        cache: optional(anAnswerCache),
         propagationDelayMillis: millis,
         forward: optional(aText),
         upstreamTimeoutMillis: millis,

@@ -1,4 +1,4 @@
-import { checkNumber } from '@externalname/core/internal';
+import { checkNumber, checkOptions, oneOf, optional } from '@externalname/core/internal';
 
 /** Which way bytes go through a {@link FaultProxy}. */
 export type FaultDirection = 'to-server' | 'to-client';
@@ -97,7 +97,12 @@ export function withThrottle(plan: Plan, bytesPerSecond: number, direction: Faul
   return inLanes(plan, direction, (lane) => ({ ...lane, bytesPerSecond }));
 }
 
-export function withCut(plan: Plan, bytes: number, { direction = 'to-client', by = 'reset' }: CutOptions): Plan {
+export function withCut(plan: Plan, bytes: number, options: CutOptions): Plan {
+  checkOptions(options, {
+    direction: optional(oneOf(...directions)),
+    by: optional(oneOf('reset', 'end', 'silence')),
+  });
+  const { direction = 'to-client', by = 'reset' } = options;
   checkNumber('bytes', bytes, { least: 0, most: Number.MAX_SAFE_INTEGER, whole: true });
   return inLanes(plan, direction, (lane) => ({ ...lane, cut: { afterBytes: bytes, by } }));
 }

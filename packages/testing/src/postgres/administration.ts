@@ -1,5 +1,13 @@
 import { DeadlineError, type WaitOptions } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import {
+  aNumber,
+  aSignal,
+  aText,
+  checkOptions,
+  optional,
+  type Shapes,
+  withDeadline,
+} from '@externalname/core/internal';
 import pg from 'pg';
 import { PostgresServerError } from './errors.ts';
 
@@ -19,6 +27,11 @@ export interface AdministrationOptions extends WaitOptions {
   database?: string | undefined;
 }
 
+export const waitShapes: Shapes<Pick<AdministrationOptions, 'signal' | 'timeoutMillis'>> = {
+  signal: aSignal,
+  timeoutMillis: optional(aNumber({ least: 0, unit: 'milliseconds' })),
+};
+
 /** One statement at a time, as superuser. */
 export type RunStatement = <Row = Record<string, unknown>>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 
@@ -31,6 +44,7 @@ export async function administrate<T>(
   work: (run: RunStatement) => Promise<T>,
   options: AdministrationOptions = {},
 ): Promise<T> {
+  checkOptions(options, { ...waitShapes, database: optional(aText) });
   const { timeoutMillis = 30_000, database = 'postgres', signal } = options;
   const client = new pg.Client({
     host: address.socketFolder,

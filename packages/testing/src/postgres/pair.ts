@@ -1,14 +1,23 @@
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '@externalname/core';
-import { abortable, ownOptions, withDeadline } from '@externalname/core/internal';
+import {
+  aBoolean,
+  abortable,
+  aFunction,
+  checkOptions,
+  optional,
+  ownOptions,
+  withDeadline,
+} from '@externalname/core/internal';
 import type { CertificateAuthority } from '../certificates.ts';
 import { concealed } from '../concealed.ts';
+import { waitShapes } from './administration.ts';
 import { PostgresServerError } from './errors.ts';
 import { type PostgresPairOptions, pairSettings } from './pair-options.ts';
 import { closePair, type PairResources } from './pair-resources.ts';
 import { startPair } from './pair-start.ts';
-import { type DemoteOptions, PostgresServer, type ServerWaitOptions } from './server.ts';
+import { type DemoteOptions, demoteShapes, PostgresServer, type ServerWaitOptions } from './server.ts';
 import { rebuildStandby } from './standby.ts';
 
 /** See {@link PostgresPair.switchover}. */
@@ -187,6 +196,7 @@ export class PostgresPair implements AsyncDisposable {
   async rejoin(server: PostgresServer, options: ServerWaitOptions = {}): Promise<void> {
     this.#assertOpen();
     this.#assertOwn(server);
+    checkOptions(options, waitShapes);
     await this.#inTurn(options.signal, (signal) => this.#rejoinWithin(server, { ...options, signal }));
   }
 
@@ -198,6 +208,7 @@ export class PostgresPair implements AsyncDisposable {
    */
   async switchover(options: SwitchoverOptions = {}): Promise<void> {
     this.#assertOpen();
+    checkOptions(options, { ...demoteShapes, onPromoted: optional(aFunction), rejoin: optional(aBoolean) });
     await this.#inTurn(options.signal, (signal) => this.#switchover({ ...options, signal }));
   }
 
@@ -241,19 +252,19 @@ export class PostgresPair implements AsyncDisposable {
   }
 
   async #switchover(options: SwitchoverOptions & { signal: AbortSignal }): Promise<void> {
-    const { onPromoted, rejoin = true } = options;
+    const { onPromoted, rejoin = true, openTransactions, ...wait } = options;
     const [from, to] = [this.primary, this.standby];
-    if ((await to.role(options)) !== 'standby') {
+    if ((await to.role(wait)) !== 'standby') {
       throw new PostgresServerError(
         to.hostName,
         'wrong-role',
         'the server is not a standby: rejoin() it before a switchover',
       );
     }
-    const end = await from.demote(options);
+    const end = await from.demote({ ...wait, openTransactions });
     try {
-      await to.waitForReplay(end, options);
-      await to.promote(options);
+      await to.waitForReplay(end, wait);
+      await to.promote(wait);
     } catch (error) {
       if (this.primary === from) await from.unfence().catch(ignore);
       throw error;

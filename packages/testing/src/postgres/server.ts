@@ -1,9 +1,17 @@
 import { chown, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClosedError, DeadlineError, InvalidArgumentError, type WaitOptions } from '@externalname/core';
-import { abortable, sleep, withDeadline } from '@externalname/core/internal';
+import {
+  abortable,
+  checkOptions,
+  oneOf,
+  optional,
+  type Shapes,
+  sleep,
+  withDeadline,
+} from '@externalname/core/internal';
 import type { IssuedCertificate } from '../certificates.ts';
-import { type AdministrationOptions, administrate, type RunStatement } from './administration.ts';
+import { type AdministrationOptions, administrate, type RunStatement, waitShapes } from './administration.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import { PostgresServerError } from './errors.ts';
 import { accepts, isReady, type Postmaster, removeLeftovers, spawnPostmaster } from './postmaster.ts';
@@ -50,6 +58,11 @@ export interface DemoteOptions extends ServerWaitOptions {
    */
   openTransactions?: 'wait' | 'terminate' | undefined;
 }
+
+export const demoteShapes: Shapes<DemoteOptions> = {
+  ...waitShapes,
+  openTransactions: optional(oneOf('wait', 'terminate')),
+};
 
 /** What the pair hands to its servers. @internal */
 export interface ServerSettings {
@@ -127,14 +140,15 @@ export class PostgresServer {
    * `address-in-use`); the message contains the end of its log.
    * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) after the timeout; the processes are then killed.
    */
-  start(options: ServerWaitOptions = {}): Promise<void> {
+  async start(options: ServerWaitOptions = {}): Promise<void> {
+    checkOptions(options, waitShapes);
     if (this.#starting === undefined) {
-      if (this.#up !== undefined) return Promise.resolve();
+      if (this.#up !== undefined) return;
       this.#starting = this.#start(options).finally(() => {
         this.#starting = undefined;
       });
     }
-    return this.#starting;
+    await this.#starting;
   }
 
   async #start(options: ServerWaitOptions): Promise<void> {
@@ -179,6 +193,7 @@ export class PostgresServer {
    * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) after the timeout; the server keeps stopping.
    */
   async stop(mode: StopMode = 'fast', options: ServerWaitOptions = {}): Promise<void> {
+    checkOptions(options, waitShapes);
     const name = stopSignals[mode];
     if (name === undefined)
       throw new InvalidArgumentError('mode', `must be 'smart', 'fast' or 'immediate', got ${JSON.stringify(mode)}`);
@@ -232,15 +247,19 @@ export class PostgresServer {
    * @throws {@link PostgresServerError} (`wrong-role`) if the server is not a standby.
    */
   async promote(options: PromoteOptions = {}): Promise<void> {
-    const { synchronousStandbyNames = 'remove', timeoutMillis = usualTimeoutMillis } = options;
-    await this.administrate(async (run) => {
-      if ((await roleOf(run)) !== 'standby')
-        throw this.#error('wrong-role', 'the server is already a primary, so it cannot be promoted');
-      if (synchronousStandbyNames === 'remove') await alterSystem(run, { synchronous_standby_names: '' });
-      await run('select pg_reload_conf()');
-      await run('select pg_promote(true, $1)', [Math.max(1, Math.ceil(timeoutMillis / 1000))]);
-      while ((await roleOf(run)) !== 'primary') await sleep(pollMillis);
-    }, options);
+    checkOptions(options, { ...waitShapes, synchronousStandbyNames: optional(oneOf('keep', 'remove')) });
+    const { synchronousStandbyNames = 'remove', timeoutMillis = usualTimeoutMillis, signal } = options;
+    await this.administrate(
+      async (run) => {
+        if ((await roleOf(run)) !== 'standby')
+          throw this.#error('wrong-role', 'the server is already a primary, so it cannot be promoted');
+        if (synchronousStandbyNames === 'remove') await alterSystem(run, { synchronous_standby_names: '' });
+        await run('select pg_reload_conf()');
+        await run('select pg_promote(true, $1)', [Math.max(1, Math.ceil(timeoutMillis / 1000))]);
+        while ((await roleOf(run)) !== 'primary') await sleep(pollMillis);
+      },
+      { signal, timeoutMillis },
+    );
     this.#settings.onPromoted();
   }
 
@@ -265,15 +284,16 @@ export class PostgresServer {
    * @throws {@link DeadlineError} (`ERR_EXTERNALNAME_DEADLINE`) if transactions are still open at the deadline; the fence is then undone.
    */
   async demote(options: DemoteOptions = {}): Promise<string> {
-    const { openTransactions = 'wait' } = options;
-    await this.fence(options);
+    checkOptions(options, demoteShapes);
+    const { openTransactions = 'wait', ...wait } = options;
+    await this.fence(wait);
     try {
       return await this.administrate(async (run) => {
         const [started] = await run<{ at: string }>('select clock_timestamp()::text as at');
         while ((await openWriters(run, started?.at ?? '', openTransactions === 'terminate')) > 0)
           await sleep(pollMillis);
         return positionOf(run);
-      }, options);
+      }, wait);
     } catch (error) {
       await this.unfence().catch(ignore);
       throw error;
@@ -293,6 +313,7 @@ export class PostgresServer {
 
   /** Uses another certificate for new connections. */
   async setCertificate(issued: IssuedCertificate, options: ServerWaitOptions = {}): Promise<void> {
+    checkOptions(options, waitShapes);
     await this.writeCertificate(issued);
     await this.#reload(async () => undefined, options);
   }
