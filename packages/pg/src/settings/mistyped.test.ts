@@ -12,7 +12,8 @@ const namesOf = (options: object) => {
 };
 
 it('an option that looks like one of the pool is warned of, once', () => {
-  const expected = '`readySession` is not an option of `Pool` or `Client`, and has no effect. Did you mean `readySessions`?';
+  const expected =
+    '`readySession` is not an option of `Pool` or `Client`, and has no effect. Did you mean `readySessions`?';
   namesOf({ readySession: 1 });
   expect(namesOf({ readySession: 1 })).toEqual([expected]);
   expect(warnings.mock.calls[0]?.[1]).toMatchObject({ code: 'EXTERNALNAME_UNKNOWN_OPTION' });
