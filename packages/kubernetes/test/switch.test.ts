@@ -8,6 +8,7 @@ import {
   type Probe,
   rollback,
   SwitchFailedError,
+  type SwitchOptions,
   SwitchRefusedError,
   type SwitchTargetOptions,
   switchAnnotations,
@@ -25,6 +26,11 @@ beforeEach(async () => {
 afterEach(() => api.stop());
 
 const allowedTargets = ['primary-db.example.com', 'secondary-db.example.com', 'tertiary-db.example.com'];
+
+function optionsOfRollback(changes: Partial<SwitchOptions> = {}): SwitchOptions {
+  const { to: _, ...others } = options(changes);
+  return others;
+}
 
 function options(changes: Partial<SwitchTargetOptions> = {}): SwitchTargetOptions {
   return {
@@ -156,7 +162,7 @@ describe('the cluster of a switch', () => {
 
   it('stands in its report', async () => {
     expect((await switchTarget(options())).cluster).toEqual(where());
-    expect((await rollback(options())).cluster).toEqual(where());
+    expect((await rollback(optionsOfRollback())).cluster).toEqual(where());
     expect((await switchTarget(options({ dryRun: true }))).cluster).toEqual(where());
   });
 
@@ -420,10 +426,12 @@ describe('what an attacker may have written into the Service', () => {
       },
     });
     api.put('evil.example.org', 'ExternalName', record('primary-db.example.com', 'evil.example.org'));
-    const error = await failure(rollback(options({ probes })));
+    const error = await failure(rollback(optionsOfRollback({ probes })));
     expect(error.objections).toMatchObject([{ kind: 'previous-not-allowed' }]);
     api.put('secondary-db.example.com', 'ExternalName', record('evil.example.org', 'secondary-db.example.com'));
-    expect(await failure(rollback(options({ probes })))).toMatchObject({ code: 'ERR_EXTERNALNAME_TARGET_REFUSED' });
+    expect(await failure(rollback(optionsOfRollback({ probes })))).toMatchObject({
+      code: 'ERR_EXTERNALNAME_TARGET_REFUSED',
+    });
     expect(asked).toEqual([]);
   });
 
@@ -567,7 +575,7 @@ describe('probes before a switch', () => {
 describe('a rollback', () => {
   it('goes back to the recorded previous target, with the same record', async () => {
     await switchTarget(options({ reason: 'drill' }));
-    const report = await rollback(options());
+    const report = await rollback(optionsOfRollback());
     expect(report).toMatchObject({
       from: 'secondary-db.example.com',
       to: 'primary-db.example.com',
@@ -583,21 +591,21 @@ describe('a rollback', () => {
   });
 
   it('is refused where no switch was recorded', async () => {
-    const error = await failure(rollback(options()));
+    const error = await failure(rollback(optionsOfRollback()));
     expect(error.objections).toMatchObject([{ kind: 'nothing-to-roll-back' }]);
   });
 
   it('is refused where the Service was pointed elsewhere since', async () => {
     await switchTarget(options());
     api.put('tertiary-db.example.com');
-    const error = await failure(rollback(options()));
+    const error = await failure(rollback(optionsOfRollback()));
     expect(error.objections).toMatchObject([{ kind: 'unexpected-target' }]);
     expect(api.service?.spec.externalName).toBe('tertiary-db.example.com');
   });
 
   it('is refused where the recorded name is not allowed any more', async () => {
     await switchTarget(options());
-    await expect(rollback(options({ allowedTargets: ['secondary-db.example.com'] }))).rejects.toMatchObject({
+    await expect(rollback(optionsOfRollback({ allowedTargets: ['secondary-db.example.com'] }))).rejects.toMatchObject({
       code: 'ERR_EXTERNALNAME_TARGET_REFUSED',
       message: expect.stringContaining(`http://127.0.0.1:${api.port} (context scripted, cluster scripted)`),
     });
