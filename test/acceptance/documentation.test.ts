@@ -11,6 +11,9 @@ import { place } from '../docs/pod/place.ts';
 /** Pages and blocks (by the first name that only they have) that do not run here, and why. */
 const notHere: readonly (readonly [page: string, mark: string, reason: string])[] = [
   ['docs/guides/libraries.md', '', 'each library has its test: pnpm test:compat'],
+  ['docs/guides/protocols.md', '', 'each protocol has its test: pnpm test:compat'],
+  ['docs/guides/http.md', 'await fetch(', 'needs an HTTPS server: examples/httpbin'],
+  ['packages/http/README.md', 'await fetch(', 'the same'],
   ['docs/guides/local-cluster.md', 'vitest', 'a test of examples/local-cluster'],
   ['docs/guides/local-cluster.md', 'node:test', 'a test of examples/local-cluster'],
   ['docs/guides/local-cluster.md', 'kubectl', 'needs kubectl'],
