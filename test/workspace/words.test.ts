@@ -22,11 +22,6 @@ const words: readonly (readonly [phrase: RegExp, instead: string])[] = [
   [/(?:\/\/|\/\*\*|^\s*\*|[.:] |\| |^- )\s*(?:Is|Are) (?!.*\?)/, 'a subject: "The file is read once"'],
 ];
 
-/** Where some are left, and how many at most: a number may only become smaller. */
-const left: Readonly<Record<string, number>> = {
-  'packages/core/src/': 6,
-};
-
 describe('the texts of the workspace', () => {
   const found = texts().flatMap((file) => {
     const lines = readFileSync(join(root, file), 'utf8').split('\n');
@@ -39,13 +34,7 @@ describe('the texts of the workspace', () => {
   });
 
   it('say things as their readers would say them', () => {
-    const folders = Object.keys(left);
-    expect(found.filter((place) => !folders.some((folder) => place.startsWith(folder)))).toEqual([]);
-  });
-
-  it.each(Object.entries(left))('%s has no more than %i places that do not yet', (folder, most) => {
-    const places = found.filter((place) => place.startsWith(folder));
-    expect(places.length > most ? places : []).toEqual([]);
+    expect(found).toEqual([]);
   });
 });
 

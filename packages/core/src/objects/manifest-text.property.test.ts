@@ -66,9 +66,12 @@ describe('a manifest that is written', () => {
 });
 
 describe('a text with half of a surrogate pair', () => {
-  it.each(['a: \ud83d\n', '# \ud83d\na: 1\n', '{"a": "\ud83d"}', '\ude00'])('is no UTF-8, and refused: %j', (text) => {
-    expect(() => parseManifests(text)).toThrow(expect.objectContaining({ code: 'ERR_EXTERNALNAME_MANIFEST_SYNTAX' }));
-  });
+  it.each(['a: \ud83d\n', '# \ud83d\na: 1\n', '{"a": "\ud83d"}', '\ude00'])(
+    'is not UTF-8, and is refused: %j',
+    (text) => {
+      expect(() => parseManifests(text)).toThrow(expect.objectContaining({ code: 'ERR_EXTERNALNAME_MANIFEST_SYNTAX' }));
+    },
+  );
 });
 
 function reading(text: string) {

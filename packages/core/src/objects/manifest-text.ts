@@ -6,7 +6,7 @@ import { listItems } from './list-items.ts';
 import { readYaml, type YamlProblem } from './yaml-document.ts';
 import { type JsonValue, writeYaml } from './yaml-writer.ts';
 
-/** A text is no YAML, or no object of Kubernetes. Code `ERR_EXTERNALNAME_MANIFEST_SYNTAX`. */
+/** A text is not YAML, or not an object of Kubernetes. Code `ERR_EXTERNALNAME_MANIFEST_SYNTAX`. */
 export class ManifestSyntaxError extends ExternalNameError {
   /** It did not happen, so doing it again is safe. */
   override readonly outcome = 'not-executed';
@@ -69,7 +69,7 @@ function written(write: () => string): string {
  * comes twice the last one counts. The objects are as they were written and unchecked: `validate` says what is wrong with
  * them, with line numbers, where given the text itself.
  *
- * @throws ManifestSyntaxError `ERR_EXTERNALNAME_MANIFEST_SYNTAX` where kubectl refuses the text, or a document is no
+ * @throws ManifestSyntaxError `ERR_EXTERNALNAME_MANIFEST_SYNTAX` if kubectl refuses the text, or a document is not an
  * object with `apiVersion` and `kind`.
  */
 export function parseManifests(text: string): KubernetesObject[] {
@@ -85,7 +85,7 @@ export function parseManifests(text: string): KubernetesObject[] {
         continue;
       }
       const [path, message] = isObject(value)
-        ? [['items'], 'items is an array of objects that are no lists']
+        ? [['items'], 'items must be an array of objects, and none of them a List']
         : [[], 'an object of Kubernetes has apiVersion and kind'];
       problems.push({ code: 'yaml-syntax', message, line: document.lineOf(path), path });
     }
@@ -116,6 +116,6 @@ function refuseHalves(what: string, key: string, text: string): void {
   const half = /\p{Cs}/u.exec(text)?.[0];
   if (half === undefined) return;
   const shown = `\\u${half.charCodeAt(0).toString(16)}`;
-  const message = `${what} ${JSON.stringify(key.slice(0, 100))} has ${shown}, half of a surrogate pair, which is no character: replace it`;
+  const message = `${what} ${JSON.stringify(key.slice(0, 100))} has ${shown}, half of a surrogate pair, which is not a character: replace it`;
   throw new InvalidArgumentError('manifests', message);
 }

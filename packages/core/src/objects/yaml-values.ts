@@ -120,7 +120,7 @@ function integerValue(digits: string): IntegerValue | undefined {
 const integerForm =
   /^(?<sign>[-+]?)(?:0[xX](?<hex>[\da-fA-F]+)|0[bB](?<binary>[01]+)|0[oO]?(?<octal>[0-7]+)|(?<decimal>0|[1-9]\d*))$/;
 
-/** Not longer than 64 digits: what is longer is no integer of 64 bits, unless it begins with zeros. */
+/** Not longer than 64 digits: a longer one is not an integer of 64 bits, unless it begins with zeros. */
 function magnitudeOf(forms: readonly (readonly [prefix: string, digits: string | undefined])[]): bigint | undefined {
   for (const [prefix, digits] of forms) {
     if (digits === undefined) continue;
@@ -185,7 +185,7 @@ const words: ReadonlyMap<string, ScalarValue> = new Map<string, ScalarValue>([
 function decodeBinary(text: string, offset: number): string {
   const base64 = text.replace(/[\r\n]/g, '');
   if (base64.length % 4 !== 0 || !/^[A-Za-z\d+/]*={0,2}$/.test(base64)) {
-    throw new YamlSyntaxError('!!binary does not go with what is no base64', offset);
+    throw new YamlSyntaxError('!!binary needs base64', offset);
   }
   const bytes = Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0));
   let decoded = '';

@@ -91,7 +91,7 @@ const longestSimpleKey = 500;
 
 // go-yaml and YAML 1.2 read some of these as numbers, some as texts; YAML 1.1 reads dates.
 const looksLikeNumber =
-  /^(?:[-+.\d][-+.\d_:,eExXoObB]*|[-+]?0[obx][\da-f_]+|[-+]?\.(?:inf|nan)|\d{4}-\d\d?-\d\d?.*|=|<<)$/i;
+  /^(?:e[-+]?\d+|[-+.\d][-+.\d_:,eExXoObB]*|[-+]?0[obx][\da-f_]+|[-+]?\.(?:inf|nan)|\d{4}-\d\d?-\d\d?.*|=|<<)$/i;
 
 // Indicators (YAML 1.2.2, section 5.3) at the head of a text, marks of documents, and what ends a plain text.
 const hasIndicator = /^(?:[,[\]{}#&*!|>'"%@`]|[-?:](?:\s|$)|---|\.\.\.)|:(?:\s|$)|\s#/;

@@ -6,9 +6,9 @@ import { findKind, type ResourceType, resourceOf } from '../kubernetes-api/resou
 
 /** A Service, as JSON or as the typed object of a builder. `apiVersion` and `kind` may be left out. */
 export interface ServiceObject {
-  /** @defaultValue `v1` */
+  /** The API version. @defaultValue `v1` */
   apiVersion?: string | undefined;
-  /** @defaultValue `Service` */
+  /** The kind. @defaultValue `Service` */
   kind?: string | undefined;
   /** Its name, namespace, labels and the like. */
   metadata?: object | undefined;
