@@ -14,7 +14,11 @@ const notHere: readonly (readonly [page: string, mark: string, reason: string])[
   ['docs/guides/protocols.md', '', 'each protocol has its test: pnpm test:compat'],
   ['docs/guides/http.md', 'await fetch(', 'needs an HTTPS server: examples/httpbin'],
   ['packages/http/README.md', 'await fetch(', 'the same'],
-  ['packages/prometheus/README.md', "'prom-client'", 'a registry has one collector, and the guide to monitoring shows it here'],
+  [
+    'packages/prometheus/README.md',
+    "'prom-client'",
+    'a registry has one collector, and the guide to monitoring shows it here',
+  ],
   ['docs/guides/local-cluster.md', 'vitest', 'a test of examples/local-cluster'],
   ['docs/guides/local-cluster.md', 'node:test', 'a test of examples/local-cluster'],
   ['docs/guides/local-cluster.md', 'kubectl', 'needs kubectl'],
