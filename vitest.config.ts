@@ -23,6 +23,8 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'unit',
+          // Property tests count in thousands, and a machine may be busy.
+          testTimeout: 30_000,
           include: [
             'packages/*/src/**/*.test.ts',
             'examples/*/src/**/*.test.ts',
