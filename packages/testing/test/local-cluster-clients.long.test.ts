@@ -49,7 +49,7 @@ describe('the local-cluster command', () => {
 
   it('says what is wrong with its arguments, with code 2', async () => {
     await using cluster = start('--ttl', 'soon');
-    await cluster.prints(/local-cluster: --ttl: must be a whole number from 0 to 3600, got "soon"/);
+    await cluster.prints(/local-cluster: --ttl: must be a whole number from 0 to 3600, got the string "soon"/);
     expect(await cluster.ended()).toBe(2);
   });
 
