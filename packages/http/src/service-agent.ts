@@ -1,4 +1,4 @@
-import http from 'node:http';
+import { Agent, type ClientRequest, type ClientRequestArgs, type AgentOptions as NodeAgentOptions } from 'node:http';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Target } from '@externalname/core';
@@ -8,7 +8,7 @@ import { authority, type HttpOptions, type HttpSettings, httpSettings, ServiceUr
 /** Options of {@link createAgent}. Those of `http.Agent` have its names, meanings and defaults, but for `keepAlive`. */
 export interface AgentOptions
   extends HttpOptions,
-    Pick<http.AgentOptions, 'maxSockets' | 'maxFreeSockets' | 'maxTotalSockets' | 'scheduling' | 'timeout'> {
+    Pick<NodeAgentOptions, 'maxSockets' | 'maxFreeSockets' | 'maxTotalSockets' | 'scheduling' | 'timeout'> {
   /** `'http:'` makes an agent for `node:http`, whose requests leave the cluster in the clear. @defaultValue `'https:'` */
   protocol?: 'https:' | 'http:' | undefined;
   /** Whether a connection is kept for the next request. @defaultValue true */
@@ -16,7 +16,7 @@ export interface AgentOptions
 }
 
 /** What {@link createAgent} returns. */
-export interface ServiceAgent extends http.Agent, AsyncDisposable {
+export interface ServiceAgent extends Agent, AsyncDisposable {
   /** Where requests go now; `undefined` before the first one. */
   readonly target: Target | undefined;
   /** Ends idle connections and what follows the Service. Requests in flight finish, new ones are refused. Idempotent. */
@@ -60,11 +60,11 @@ type Connected = (error: Error | null, socket: Duplex) => void;
 const none = undefined as unknown as Duplex;
 
 /** What a request is connected with. */
-interface RequestOptions extends http.ClientRequestArgs {
+interface RequestOptions extends ClientRequestArgs {
   readonly _agentKey?: string;
 }
 
-class RequestAgent extends http.Agent implements ServiceAgent {
+class RequestAgent extends Agent implements ServiceAgent {
   readonly protocol: 'https:' | 'http:';
   readonly defaultPort: number;
   readonly #settings: HttpSettings;
@@ -73,7 +73,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
   /** Where each open connection leads. */
   readonly #targets = new Map<Duplex, Target>();
 
-  constructor(settings: HttpSettings, protocol: 'https:' | 'http:', options: http.AgentOptions) {
+  constructor(settings: HttpSettings, protocol: 'https:' | 'http:', options: NodeAgentOptions) {
     super(options);
     this.protocol = protocol;
     this.defaultPort = protocol === 'https:' ? 443 : 80;
@@ -87,7 +87,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
   }
 
   /** Called by Node.js for a request that no idle connection is there for. */
-  createSocket(request: http.ClientRequest, options: RequestOptions, callback: Connected): void {
+  createSocket(request: ClientRequest, options: RequestOptions, callback: Connected): void {
     const connected: Connected = (error, socket) => {
       if (error === null) this.#address(request, socket);
       callback(error, socket);
@@ -99,7 +99,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
       return;
     }
     // Not among the types: it counts sockets, and listens to them.
-    const base = http.Agent.prototype as unknown as { createSocket: RequestAgent['createSocket'] };
+    const base = Agent.prototype as unknown as { createSocket: RequestAgent['createSocket'] };
     base.createSocket.call(this, request, options, connected);
   }
 
@@ -118,7 +118,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
     return undefined;
   }
 
-  override reuseSocket(socket: Duplex, request: http.ClientRequest): void {
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
     super.reuseSocket(socket, request);
     this.#address(request, socket);
   }
@@ -172,7 +172,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
     this.#destroyIdle();
     for (const [socket, target] of this.#targets) {
       if (target.externalName === stays) continue;
-      const { _httpMessage: request } = socket as { _httpMessage?: http.ClientRequest | null };
+      const { _httpMessage: request } = socket as { _httpMessage?: ClientRequest | null };
       if (request) request.shouldKeepAlive = false;
     }
   }
@@ -182,7 +182,7 @@ class RequestAgent extends http.Agent implements ServiceAgent {
   }
 
   /** Writes the name of the server into the request that goes to it. */
-  #address(request: http.ClientRequest, socket: Duplex): void {
+  #address(request: ClientRequest, socket: Duplex): void {
     const target = this.#targets.get(socket);
     if (this.#settings.hostHeader === 'service' || target === undefined) return;
     const { remotePort } = socket as net.Socket;

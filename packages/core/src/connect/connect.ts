@@ -1,5 +1,5 @@
-import type net from 'node:net';
-import type tls from 'node:tls';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { withDeadline } from '../deadline.ts';
 import { DeadlineError } from '../errors.ts';
 import type { Target } from '../targets/index.ts';
@@ -24,7 +24,7 @@ import { recordOutcome } from './socket-failure.ts';
  * const socket = await connect({ service: 'webscaler-cache', port: 6379, allowedTargets: ['cache-a.example.com', 'cache-b.example.com'] });
  * ```
  */
-export async function connect(options: ConnectOptions): Promise<net.Socket> {
+export async function connect(options: ConnectOptions): Promise<Socket> {
   return await open(options, false);
 }
 
@@ -42,14 +42,14 @@ export async function connect(options: ConnectOptions): Promise<net.Socket> {
  * const socket = await connectTls({ service: 'webscaler-queue', port: 8883, allowedTargets: ['queue-a.example.com', 'queue-b.example.com'] });
  * ```
  */
-export async function connectTls(options: ConnectTlsOptions): Promise<tls.TLSSocket> {
-  return (await open(options, true)) as tls.TLSSocket;
+export async function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
+  return (await open(options, true)) as TLSSocket;
 }
 
-async function open(options: ConnectTlsOptions, isSecure: boolean): Promise<net.Socket> {
+async function open(options: ConnectTlsOptions, isSecure: boolean): Promise<Socket> {
   const settings = connectSettings(options, isSecure);
   const { port, tls, signal, timeoutMillis = 10_000, onSwitch = 'close' } = options;
-  let opened: { socket: net.Socket; target: Target } | undefined;
+  let opened: { socket: Socket; target: Target } | undefined;
   const connector = new ServiceConnector(settings, (target, previous) => {
     if (opened === undefined || onSwitch === 'keep') return;
     if (typeof onSwitch === 'function') onSwitch(target);

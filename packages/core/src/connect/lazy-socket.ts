@@ -1,4 +1,4 @@
-import type net from 'node:net';
+import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { checkObject } from '../input.ts';
 import { connect, connectTls } from './connect.ts';
@@ -49,11 +49,11 @@ export interface LazySocket extends Duplex {
 
 class Lazy extends Duplex implements LazySocket {
   readonly #opening = new AbortController();
-  readonly #open: (signal: AbortSignal) => Promise<net.Socket>;
-  #socket: net.Socket | undefined;
-  #waiting: ((socket: net.Socket) => void)[] = [];
+  readonly #open: (signal: AbortSignal) => Promise<Socket>;
+  #socket: Socket | undefined;
+  #waiting: ((socket: Socket) => void)[] = [];
 
-  constructor(open: (signal: AbortSignal) => Promise<net.Socket>) {
+  constructor(open: (signal: AbortSignal) => Promise<Socket>) {
     super({ allowHalfOpen: true });
     this.#open = open;
     // In a later turn, when the fields are initialized and the driver listens.
@@ -108,7 +108,7 @@ class Lazy extends Duplex implements LazySocket {
     );
   }
 
-  #connected(socket: net.Socket): void {
+  #connected(socket: Socket): void {
     if (this.destroyed) {
       socket.destroy();
       return;
@@ -125,7 +125,7 @@ class Lazy extends Duplex implements LazySocket {
     this.emit('connect');
   }
 
-  #later(act: (socket: net.Socket) => unknown): this {
+  #later(act: (socket: Socket) => unknown): this {
     if (this.#socket === undefined) this.#waiting.push(act);
     else act(this.#socket);
     return this;

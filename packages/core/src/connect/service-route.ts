@@ -1,4 +1,4 @@
-import type net from 'node:net';
+import type { Socket } from 'node:net';
 import type { Clock, Random } from '../clock.ts';
 import { type DnsResolverOptions, ResolutionError, type ResolveOptions, type Resolver } from '../dns/index.ts';
 import { InvalidArgumentError } from '../errors.ts';
@@ -61,9 +61,9 @@ export interface ServiceRoute {
   /** Races connections to the endpoints; see `raceEndpoints`. */
   race(
     endpoints: readonly Endpoint[],
-    attempt: (endpoint: Endpoint, signal: AbortSignal) => Promise<net.Socket>,
+    attempt: (endpoint: Endpoint, signal: AbortSignal) => Promise<Socket>,
     signal: AbortSignal,
-  ): Promise<{ endpoint: Endpoint; socket: net.Socket }>;
+  ): Promise<{ endpoint: Endpoint; socket: Socket }>;
   /** Tells the balancer whether an address worked. */
   report(endpoint: Endpoint, failed: boolean): void;
   /** Reports addresses that have left a name. Returns the function that ends the watch. */
@@ -110,7 +110,7 @@ export function serviceRoute(
       }
     },
     async race(endpoints, attempt, signal) {
-      const discard = (socket: net.Socket) => void socket.destroy();
+      const discard = (socket: Socket) => void socket.destroy();
       const { endpoint, result } = await raceEndpoints(endpoints, attempt, { signal, discard }, dependencies);
       return { endpoint, socket: result };
     },
