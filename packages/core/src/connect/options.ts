@@ -20,6 +20,7 @@ import {
   type Shapes,
 } from '../shape.ts';
 import type { Target, TargetSource } from '../targets/index.ts';
+import type { ServiceRouteSettings } from './service-route.ts';
 
 /** The Service and the hosts that it may point to: options of everything that connects through a Service. */
 export interface ServiceOptions {
@@ -94,15 +95,8 @@ const tlsOptionNames = [
  *
  * @internal
  */
-export interface ServiceSettings {
+export interface ServiceSettings extends ServiceRouteSettings {
   readonly service: string;
-  readonly host: undefined;
-  readonly allowedTargets: readonly string[] | 'any' | undefined;
-  readonly allowedNetworks: readonly string[] | 'any' | undefined;
-  readonly namespace: string | undefined;
-  readonly clusterDomain: string | undefined;
-  readonly source: TargetSource | undefined;
-  readonly dns: DnsResolverOptions | Resolver | undefined;
   readonly attemptTimeoutMillis: number;
 }
 

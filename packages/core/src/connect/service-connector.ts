@@ -1,8 +1,10 @@
 import type net from 'node:net';
 import tls from 'node:tls';
 import { inBackground } from '../background.ts';
-import { type Clock, type Random, systemClock, systemRandom } from '../clock.ts';
-import { abortable, sleep, type WaitOptions, withDeadline } from '../deadline.ts';
+import { backoffMillis } from '../backoff.ts';
+import type { Clock, Random } from '../clock.ts';
+import { abortable, onAbort, sleep, type WaitOptions, withDeadline } from '../deadline.ts';
+import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { ResolutionError } from '../dns/index.ts';
 import { ClosedError, isExternalNameError } from '../errors.ts';
 import { explainCertificateFailure, tlsIdentity } from '../identity/index.ts';
@@ -62,14 +64,15 @@ export class ServiceConnector {
    * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED`
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
    */
-  constructor(settings: ServiceSettings, onSwitch: SwitchListener = () => undefined, dependencies = system) {
+  constructor(settings: ServiceSettings, onSwitch: SwitchListener = () => undefined, dependencies: Dependencies = {}) {
+    const { clock, random } = dependenciesOf(dependencies);
     this.#settings = settings;
-    this.#clock = dependencies.clock;
-    this.#random = dependencies.random;
+    this.#clock = clock;
+    this.#random = random;
     this.#onSwitch = onSwitch;
-    this.#route = serviceRoute(settings, dependencies);
+    this.#route = serviceRoute(settings, { clock, random });
     this.#follower = new TargetFollower(
-      { source: this.#route.source, policy: this.#route.policy, vetIntervalMillis: shortestPauseMillis * 3 },
+      { source: this.#route.source, policy: this.#route.policy, vetIntervalMillis: recoveryPause.shortestMillis * 3 },
       {
         vet: async (target, signal) => void (await this.#probe(target, signal)),
         judge: socketFailure,
@@ -80,7 +83,7 @@ export class ServiceConnector {
           targetNotFollowed.publish(() => ({ name: settings.service, target: target.externalName, stays, error }));
         },
       },
-      dependencies.clock,
+      clock,
     );
   }
 
@@ -253,11 +256,12 @@ export class ServiceConnector {
 
   async #recover(recovery: Recovery): Promise<void> {
     const { signal } = this.#closing;
-    let pauseMillis = shortestPauseMillis;
+    let failures = 1;
     try {
       do {
-        await sleep(pauseMillis * (0.5 + this.#random()), { signal, clock: this.#clock, background: true });
-        pauseMillis = Math.min(pauseMillis * 2, longestPauseMillis);
+        const pauseMillis = backoffMillis(failures, recoveryPause) * (0.5 + this.#random());
+        await sleep(pauseMillis, { signal, clock: this.#clock, background: true });
+        failures += 1;
         if (this.#recovery !== recovery) return;
         try {
           await this.#probe(await this.current(signal), signal);
@@ -329,7 +333,7 @@ export class ServiceConnector {
       // Until the caller listens for errors, an error must not end the process.
       socket.on('error', () => {});
       const settle = () => {
-        signal.removeEventListener('abort', abort);
+        stopListening();
         socket.off('error', fail).off('close', ended).off('secureConnect', secured);
       };
       const secured = () => {
@@ -345,7 +349,7 @@ export class ServiceConnector {
         fail(new Error(`${describeEndpoint(endpoint)} closed the connection during the TLS handshake`));
       const abort = () => fail(signal.reason as Error);
       socket.on('error', fail).on('close', ended).on('secureConnect', secured);
-      signal.addEventListener('abort', abort, { once: true });
+      const stopListening = onAbort(signal, abort);
       if (signal.aborted) abort();
     });
   }
@@ -366,6 +370,4 @@ function commonFailure(error: unknown): unknown {
   return [first, ...others].every(isCertificateFailure) ? first : error;
 }
 
-const system: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom };
-const shortestPauseMillis = 100;
-const longestPauseMillis = 1_000;
+const recoveryPause = { shortestMillis: 100, longestMillis: 1_000 };

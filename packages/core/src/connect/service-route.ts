@@ -100,11 +100,11 @@ export function serviceRoute(
     source,
     policy,
     context,
-    async endpoints(target, options) {
+    // Callers may have options of their own beside these.
+    async endpoints(target, { fresh, signal, port = settings.port ?? 0 }) {
       try {
         const { resolver } = dns;
-        const port = options.port ?? settings.port ?? 0;
-        return balancer.order(await resolveEndpoints(target, { ...options, resolver, policy, port }));
+        return balancer.order(await resolveEndpoints(target, { fresh, signal, resolver, policy, port }));
       } catch (error) {
         throw withWholeChain(error, target);
       }

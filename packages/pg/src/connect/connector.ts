@@ -188,18 +188,18 @@ export class Connector {
 
   async #resolve(
     target: Target,
-    { fresh, signal }: Pick<ResolveOptions, 'fresh'> & { signal: AbortSignal },
+    options: Pick<ResolveOptions, 'fresh'> & { signal: AbortSignal },
   ): Promise<readonly Endpoint[]> {
     const { recent } = this.#settings;
     const happening = { event: 'resolve', target: target.externalName } as const;
     const resolved = recent.begin(happening);
     try {
-      const endpoints = await this.#dialer.endpoints(target, { fresh, signal });
+      const endpoints = await this.#dialer.endpoints(target, options);
       recent.record({ ...happening, addresses: endpoints.map(({ address }) => address), millis: resolved() });
       return endpoints;
     } catch (error) {
       const millis = resolved();
-      if (!signal.aborted) recent.record({ ...happening, error, millis });
+      if (!options.signal.aborted) recent.record({ ...happening, error, millis });
       throw error;
     }
   }
