@@ -13,6 +13,7 @@ const notHere: readonly (readonly [page: string, mark: string, reason: string])[
   ['docs/guides/libraries.md', '', 'each library has its test: pnpm test:compat'],
   ['docs/guides/protocols.md', '', 'each protocol has its test: pnpm test:compat'],
   ['docs/guides/http.md', 'await fetch(', 'needs an HTTPS server: examples/httpbin'],
+  ['docs/guides/http.md', 'https.get(', 'the same'],
   ['packages/http/README.md', 'await fetch(', 'the same'],
   [
     'packages/prometheus/README.md',
