@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
+import { reset } from '../network/reset.ts';
 import { type ApiFault, ApiFaults, checkApiFault } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
 import { checkListOptions } from './list-options.ts';
@@ -145,7 +146,7 @@ export class ApiServer {
     // Queued work runs after the listening socket is closed.
     this.#refusing.catch(() => undefined);
     queueMicrotask(() => {
-      for (const socket of this.#connections) socket.resetAndDestroy();
+      for (const socket of this.#connections) reset(socket);
     });
   }
 

@@ -30,6 +30,7 @@ import {
 } from './connection-faults.ts';
 import { randomLoopbackAddress, randomServerPort } from './loopback.ts';
 import { ProxiedConnection, type ProxyTarget } from './proxied-connection.ts';
+import { reset } from './reset.ts';
 
 /** See {@link FaultProxy.start}. */
 export interface FaultProxyOptions {
@@ -233,7 +234,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
     this.#accepted++;
     client.on('error', ignore);
     if (this.#plan.resetNew || this.#closed) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const connection: ProxiedConnection = new ProxiedConnection(client, this.#target, this.#clock, () => {

@@ -15,6 +15,7 @@ import {
   withThrottle,
 } from './connection-faults.ts';
 import { Lane } from './lane.ts';
+import { reset } from './reset.ts';
 
 /** Where a {@link FaultProxy} sends connections to. */
 export interface ProxyTarget {
@@ -53,7 +54,7 @@ export class ProxiedConnection implements Faults {
     for (const { socket, other } of ends) {
       socket.on('error', () => {
         // The client is already connected to this proxy, so an unreachable server looks like a reset to it.
-        if (this.#state === 'open') this.#settle(() => other.resetAndDestroy());
+        if (this.#state === 'open') this.#settle(() => reset(other));
       });
     }
     const closed = ends.map(({ socket }) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
@@ -138,7 +139,7 @@ export class ProxiedConnection implements Faults {
     if (this.#state === 'closed') return;
     if (by === 'reset') {
       this.#settle(() => {
-        for (const socket of [this.#client, this.#server]) socket.resetAndDestroy();
+        for (const socket of [this.#client, this.#server]) reset(socket);
       });
       return;
     }
