@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Pool } from '../src/index.ts';
 import { obliging } from './support/fake-postgres.ts';
 import { ended, never, start, startRefusing, startServer } from './support/pool-on-fake.ts';
@@ -61,6 +61,26 @@ describe('end() that waits for a client that was not released', () => {
     );
     expect(ours[0]?.message.includes('is still out after 30000 ms is closed')).toBe(isService);
     expect(ours[0]?.detail).toBe('NODE_DEBUG=externalname shows where it was acquired.');
+  });
+
+  it('names the line of the application that acquired it first, in debug mode', async () => {
+    vi.stubEnv('DEBUG', 'externalname:pg:checkout');
+    vi.resetModules();
+    const { Pool: PoolInDebugMode } = await import('../src/index.ts');
+    using collected = collectWarnings();
+    const { port } = await startServer(obliging(never));
+    const pool = ended(new PoolInDebugMode({ host: '127.0.0.1', port, user: 'app', ssl: false }));
+    const client = await pool.connect();
+    const over = pool.end();
+    await new Promise((resolve) => setTimeout(resolve, 2_300));
+    client.release();
+    await over;
+    const ours = collected.warnings.find(({ code }) => code === 'EXTERNALNAME_CLIENT_NOT_RELEASED');
+    expect(ours?.detail).toMatch(/^Acquired here:\n\s+at .*end\.test\.ts/);
+  });
+
+  afterEach(() => {
+    vi.unstubAllEnvs();
   });
 });
 

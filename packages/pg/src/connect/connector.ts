@@ -248,7 +248,12 @@ export class Connector {
       if (lacksPassword(client, error)) {
         throw new PasswordRequiredError(where, client.user ?? '', this.#settings.name, { cause: error });
       }
-      throw explainCertificateFailure(endpoint.target, error, clock.date());
+      throw explainCertificateFailure(
+        endpoint.target,
+        error,
+        clock.date(),
+        'ssl.ca (or in the file that PGSSLROOTCERT names)',
+      );
     }
     try {
       await withDeadline(() => checkRole(client, roles, where, wanted), {

@@ -1,13 +1,15 @@
 import { isAsked } from '@externalname/core/internal';
-import type * as pg from 'pg';
+import * as pg from 'pg';
 import { processIdOf } from '../driver/client-internals.ts';
 import { warn } from '../warnings.ts';
 
 /** Where the application called from, if the environment asks for it (`NODE_DEBUG=externalname`), because it costs each call. */
 export function placeOfCall(): string | undefined {
   if (!isOn) return undefined;
-  const { stack = '' } = new Error('taken here');
-  return stack.replace(/^.*\n/, '');
+  const here: { stack?: string } = {};
+  // What connect() of pg's own Pool calls, and so every frame of ours, is left out: the first line is the application's.
+  Error.captureStackTrace(here, pg.Pool.prototype.connect);
+  return (here.stack ?? '').replace(/^.*\n/, '');
 }
 
 const isOn = isAsked('externalname:pg:checkout', process.env);
