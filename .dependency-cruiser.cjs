@@ -93,7 +93,7 @@ const testingRooms = {
 };
 
 // The files beside the rooms of testing that every room may import. They import nothing but each other.
-const testingGround = ['certificates', 'concealed', 'faults', 'watchdog'];
+const testingGround = ['certificates', 'concealed', 'faults', 'reset', 'watchdog'];
 
 // room of kubernetes -> the rooms that it may import
 const kubernetesRooms = {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { reset } from '../src/network/reset.ts';
+import { reset } from '../src/reset.ts';
 
 describe('a connection that is reset', () => {
   const server = createServer({ allowHalfOpen: true });

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
-import { reset } from '../network/reset.ts';
+import { reset } from '../reset.ts';
 import { type ApiFault, ApiFaults, checkApiFault } from './api-faults.ts';
 import { type Attempt, Authorizer, refusalText } from './authorization.ts';
 import { checkListOptions } from './list-options.ts';

@@ -15,6 +15,7 @@ import {
   optional,
   ownOptions,
 } from '@externalname/core/internal';
+import { reset } from '../reset.ts';
 import {
   type CutOptions,
   directions,
@@ -30,7 +31,6 @@ import {
 } from './connection-faults.ts';
 import { randomLoopbackAddress, randomServerPort } from './loopback.ts';
 import { ProxiedConnection, type ProxyTarget } from './proxied-connection.ts';
-import { reset } from './reset.ts';
 
 /** See {@link FaultProxy.start}. */
 export interface FaultProxyOptions {

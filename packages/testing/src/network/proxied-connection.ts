@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '@externalname/core';
+import { reset } from '../reset.ts';
 import {
   type CutMethod,
   type CutOptions,
@@ -15,7 +16,6 @@ import {
   withThrottle,
 } from './connection-faults.ts';
 import { Lane } from './lane.ts';
-import { reset } from './reset.ts';
 
 /** Where a {@link FaultProxy} sends connections to. */
 export interface ProxyTarget {
