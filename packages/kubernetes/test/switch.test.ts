@@ -102,6 +102,14 @@ describe('a switch', () => {
         reason: 'TargetSwitched',
         message: 'on-call switched the target from primary-db.example.com to secondary-db.example.com: region down',
         involvedObject: { kind: 'Service', name: 'webscaler-db', namespace: 'default', uid: 'uid-1' },
+        metadata: {
+          annotations: {
+            [switchAnnotations.previous]: 'primary-db.example.com',
+            [switchAnnotations.target]: 'secondary-db.example.com',
+            [switchAnnotations.by]: 'on-call',
+            [switchAnnotations.reason]: 'region down',
+          },
+        },
       },
     ]);
   });
@@ -364,6 +372,20 @@ describe('a switch that fails', () => {
     expect(api.service?.spec.externalName).toBe('primary-db.example.com');
   });
 
+  it('is not given up while the patch is on its way: the answer says whether the Service was switched', async () => {
+    const controller = new AbortController();
+    api.answerWith((request) => {
+      if (request.method === 'PATCH' && !request.url?.includes('dryRun')) controller.abort(new Error('enough'));
+      return undefined;
+    });
+    const error = await failure(switchTarget(options({ signal: controller.signal })));
+    expect(error).toBeInstanceOf(SwitchFailedError);
+    expect(error.report.result).toBe('switched');
+    expect(error.message).toContain('The Service points to secondary-db.example.com now');
+    expect((error.cause as Error).message).toBe('enough');
+    expect(api.service?.spec.externalName).toBe('secondary-db.example.com');
+  });
+
   it('says that the Service was switched, where DNS does not follow', async () => {
     const error = await failure(switchTarget(options({ dnsServers: ['127.0.0.1:9'], propagationTimeoutMillis: 200 })));
     expect(error.report.result).toBe('switched');
@@ -615,3 +637,134 @@ describe('a rollback', () => {
 function managed(manager: string, operation: string) {
   return { manager, operation, fieldsV1: { 'f:spec': { 'f:externalName': {} } } };
 }
+
+describe('a switch that is shown as it is done', () => {
+  it('tells each step when it begins and when it is over, with what the probes found', async () => {
+    const probe: Probe = { name: 'ping', run: async () => ({ ok: true, detail: 'answers' }) };
+    const told: string[] = [];
+    await switchTarget(
+      options({
+        probes: { target: [probe] },
+        onProgress: ({ step, state, detail, probes }) =>
+          told.push(
+            `${step} ${state} ${probes.map(({ detail: found }) => found).join()}${step === 'patch' ? detail : ''}`,
+          ),
+      }),
+    );
+    expect(told.map((line) => line.trim())).toEqual([
+      'read running',
+      'read done',
+      'probe running',
+      'probe done answers',
+      'dry-run running',
+      'dry-run done',
+      'patch running',
+      'patch done primary-db.example.com -> secondary-db.example.com',
+      'event running',
+      'event done',
+      'watch running',
+      'watch done',
+      'dns skipped',
+    ]);
+  });
+
+  it('tells the step that failed', async () => {
+    api.answerWith((request) => (request.method === 'PATCH' ? forbidden('patch') : undefined));
+    const told: string[] = [];
+    await failure(switchTarget(options({ onProgress: ({ step, state }) => told.push(`${step} ${state}`) })));
+    expect(told.at(-1)).toBe('dry-run failed');
+  });
+
+  it('goes on if the one who is told throws, and reports that as Node.js reports it of listeners', async () => {
+    const uncaught: unknown[] = [];
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => uncaught.push(error));
+    try {
+      const defect = new Error('a defect');
+      const report = await switchTarget(
+        options({
+          onProgress: () => {
+            throw defect;
+          },
+        }),
+      );
+      expect(report.result).toBe('switched');
+      expect(uncaught).toContain(defect);
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of others) process.on('uncaughtException', listener);
+    }
+  });
+});
+
+describe('a target that is still a standby', () => {
+  const primary: PostgresState = {
+    inRecovery: false,
+    readOnly: false,
+    systemIdentifier: '1',
+    timeline: 2,
+    logPosition: 100n,
+    replayDelaySeconds: undefined,
+  };
+  const standby: PostgresState = { ...primary, inRecovery: true, timeline: 1 };
+  /** Says one state after the other, and the last one again and again. */
+  const saying = (...states: PostgresState[]): Probe => ({
+    name: 'postgres',
+    run: async () => ({ ok: true, detail: 'answers', postgres: states.length > 1 ? states.shift() : states[0] }),
+  });
+  const fenced = saying({ ...primary, readOnly: true, timeline: 1 });
+
+  it('is refused at once', async () => {
+    const error = await failure(switchTarget(options({ probes: { target: [saying(standby, primary)] } })));
+    expect(error.objections).toMatchObject([{ kind: 'not-writable' }]);
+  });
+
+  it('is waited for if that is asked for, with an old target that is fenced in between', async () => {
+    const waits: string[] = [];
+    const previous = saying({ ...primary, timeline: 1 }, { ...primary, readOnly: true, timeline: 1 });
+    const report = await switchTarget(
+      options({
+        waitForPromotionMillis: 20_000,
+        probes: { target: [saying(standby, standby, primary)], previous: [previous] },
+        onProgress: ({ state, detail }) => {
+          if (state === 'running' && detail !== '') waits.push(detail);
+        },
+      }),
+    );
+    expect(report.result).toBe('switched');
+    expect(waits).toEqual(Array.from({ length: 2 }, () => 'waits until secondary-db.example.com is promoted'));
+  });
+
+  it('is refused when the time is up, and the Service was not changed', async () => {
+    const error = await failure(
+      switchTarget(options({ waitForPromotionMillis: 10, probes: { target: [saying(standby)], previous: [fenced] } })),
+    );
+    expect(error.objections).toMatchObject([{ kind: 'not-writable' }]);
+    expect(api.service?.spec.externalName).toBe('primary-db.example.com');
+  });
+
+  it('is not waited for if something else is wrong that no time mends', async () => {
+    const stranger = saying({ ...standby, systemIdentifier: '2' });
+    const error = await failure(
+      switchTarget(options({ waitForPromotionMillis: 60_000, probes: { target: [stranger], previous: [fenced] } })),
+    );
+    expect(error.objections.map(({ kind }) => kind)).toEqual(['not-writable', 'different-system']);
+  });
+
+  it('is given up with the signal', async () => {
+    const controller = new AbortController();
+    const switching = switchTarget(
+      options({
+        waitForPromotionMillis: 60_000,
+        probes: { target: [saying(standby)], previous: [fenced] },
+        signal: controller.signal,
+        onProgress: ({ detail }) => {
+          if (detail.startsWith('waits')) controller.abort(new Error('enough'));
+        },
+      }),
+    );
+    await expect(switching).rejects.toThrow(/^enough$/);
+    expect(api.service?.spec.externalName).toBe('primary-db.example.com');
+  });
+});

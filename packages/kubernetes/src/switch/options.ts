@@ -9,6 +9,7 @@ import {
 } from '@externalname/core';
 import {
   aBoolean,
+  aFunction,
   aNumber,
   anObjectWith,
   anything,
@@ -28,6 +29,7 @@ import { parseHostName } from '@externalname/core/names';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import type { ObjectionKind } from '../probes/postgres-state.ts';
 import type { Probe } from '../probes/probe.ts';
+import type { SwitchProgress } from './report.ts';
 
 /** What {@link switchTarget} and {@link rollback} have in common. */
 export interface SwitchOptions extends WaitOptions {
@@ -56,6 +58,13 @@ export interface SwitchOptions extends WaitOptions {
   maxLagBytes?: number | undefined;
   /** Objections to ignore. The report lists them. @defaultValue none */
   accept?: readonly ObjectionKind[] | undefined;
+  /**
+   * How long to wait, before anything is changed, for a new target that is still a standby to be promoted. Meanwhile the probes run
+   * again and again. Milliseconds, 0 to 3600000. @defaultValue 0: a standby is refused at once
+   */
+  waitForPromotionMillis?: number | undefined;
+  /** Called as a step begins, while it waits, and when it is over. What it throws does not stop the switch. @defaultValue none */
+  onProgress?: ((progress: SwitchProgress) => void) | undefined;
   /** Whether to stop before the Service is changed. @defaultValue false */
   dryRun?: boolean | undefined;
   /**
@@ -87,6 +96,8 @@ export interface SwitchSettings {
   readonly probeTimeoutMillis: number;
   readonly maxLagBytes: number;
   readonly accept: ReadonlySet<ObjectionKind>;
+  readonly waitForPromotionMillis: number;
+  readonly onProgress: ((progress: SwitchProgress) => void) | undefined;
   readonly dryRun: boolean;
   readonly dnsServers: readonly string[] | false | undefined;
   readonly propagationTimeoutMillis: number;
@@ -115,6 +126,8 @@ export function switchSettings<Options extends SwitchOptions>(
     by: optional(aText),
     probes: optional(optionsOf<NonNullable<SwitchOptions['probes']>>({ target: probes, previous: probes })),
     accept: optional(listOf(aText)),
+    waitForPromotionMillis: whole(0, 3_600_000),
+    onProgress: optional(aFunction),
     dryRun: optional(aBoolean),
     dnsServers: optional(either(oneOf(false), listOf(aText))),
     kubeConfig: anything,
@@ -136,6 +149,8 @@ export function switchSettings<Options extends SwitchOptions>(
     probeTimeoutMillis: options.probeTimeoutMillis ?? 5_000,
     maxLagBytes: options.maxLagBytes ?? 0,
     accept: new Set(options.accept ?? []),
+    waitForPromotionMillis: options.waitForPromotionMillis ?? 0,
+    onProgress: options.onProgress,
     dryRun: options.dryRun ?? false,
     dnsServers: options.dnsServers,
     propagationTimeoutMillis: options.propagationTimeoutMillis ?? 90_000,

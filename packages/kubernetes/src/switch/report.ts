@@ -32,6 +32,20 @@ export interface SwitchStep {
   readonly elapsedMillis: number;
 }
 
+/** What a switch does at the moment: see `onProgress`. */
+export interface SwitchProgress {
+  /** Which step it is. */
+  readonly step: SwitchStepName;
+  /** `running`: it has begun, or goes on waiting for what `detail` says. */
+  readonly state: 'running' | Exclude<SwitchStep['state'], 'not-reached'>;
+  /** The result in words, or what it waits for. */
+  readonly detail: string;
+  /** How long it has taken so far, in milliseconds. */
+  readonly elapsedMillis: number;
+  /** Of the step `probe`: what the probes found. */
+  readonly probes: readonly ProbeResult[];
+}
+
 /** How long one DNS server took to give the new name, counted from the patch. */
 export interface DnsPropagation {
   /** `address:port` */

@@ -1,6 +1,6 @@
 import type { ServiceReference } from '@externalname/core';
 import type { ServiceToSwitch } from './service-object.ts';
-import type { SwitchRecord } from './switch-patch.ts';
+import { annotationsOf, type SwitchRecord } from './switch-patch.ts';
 
 /**
  * The Event of a switch, as `kubectl describe service` shows it. Source: Kubernetes API reference, `v1` Event; the
@@ -12,7 +12,12 @@ export function switchEvent(reference: ServiceReference, service: ServiceToSwitc
   return {
     apiVersion: 'v1',
     kind: 'Event',
-    metadata: { generateName: `${reference.name.slice(0, 40)}.`, namespace: reference.namespace },
+    metadata: {
+      generateName: `${reference.name.slice(0, 40)}.`,
+      namespace: reference.namespace,
+      // For switchHistory(): the Service itself only keeps the last switch.
+      annotations: annotationsOf(record),
+    },
     involvedObject: {
       apiVersion: 'v1',
       kind: 'Service',

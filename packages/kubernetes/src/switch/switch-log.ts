@@ -1,5 +1,6 @@
 import type { Clock } from '@externalname/core';
-import type { SwitchReport, SwitchStep, SwitchStepName } from './report.ts';
+import type { ProbeResult } from '../probes/probe.ts';
+import type { SwitchProgress, SwitchReport, SwitchStep, SwitchStepName } from './report.ts';
 
 /** The part of the report that a running switch may still change. */
 export type SwitchFacts = {
@@ -9,18 +10,28 @@ export type SwitchFacts = {
 /** What a step may report about itself. */
 export interface StepNote {
   detail: string;
+  /** What the probes of this step found. */
+  probes: readonly ProbeResult[];
   /** Marks the step as skipped. */
   skipped(detail: string): void;
+  /** Says what the step waits for. */
+  waiting(detail: string): void;
 }
 
 /** Records what was done, so that a failure at any step can report it. */
 export class SwitchLog {
   readonly facts: SwitchFacts;
   readonly #clock: Clock;
+  readonly #onProgress: ((progress: SwitchProgress) => void) | undefined;
   readonly #steps = new Map<SwitchStepName, SwitchStep>();
 
-  constructor(clock: Clock, about: { service: string; id: string; reason: string | undefined }) {
+  constructor(
+    clock: Clock,
+    about: { service: string; id: string; reason: string | undefined },
+    onProgress?: (progress: SwitchProgress) => void,
+  ) {
     this.#clock = clock;
+    this.#onProgress = onProgress;
     this.facts = {
       service: about.service,
       cluster: undefined,
@@ -40,18 +51,21 @@ export class SwitchLog {
 
   async step<T>(step: SwitchStepName, work: (note: StepNote) => Promise<T>): Promise<T> {
     const startedAt = this.#clock.now();
-    let state: SwitchStep['state'] = 'done';
+    let state: 'done' | 'skipped' | 'failed' = 'done';
     const note: StepNote = {
       detail: '',
+      probes: [],
       skipped(detail) {
         state = 'skipped';
         note.detail = detail;
       },
+      waiting: (detail) =>
+        this.#tell({ step, state: 'running', detail, elapsedMillis: elapsedMillis(), probes: note.probes }),
     };
-    const record = () => {
-      const elapsedMillis = Math.round(this.#clock.now() - startedAt);
-      this.#steps.set(step, { step, state, detail: note.detail, elapsedMillis });
-    };
+    const elapsedMillis = () => Math.round(this.#clock.now() - startedAt);
+    const record = () =>
+      this.#record({ step, state, detail: note.detail, elapsedMillis: elapsedMillis() }, note.probes);
+    note.waiting('');
     try {
       const result = await work(note);
       record();
@@ -65,7 +79,7 @@ export class SwitchLog {
   }
 
   skip(steps: readonly SwitchStepName[], detail: string): void {
-    for (const step of steps) this.#steps.set(step, { step, state: 'skipped', detail, elapsedMillis: 0 });
+    for (const step of steps) this.#record({ step, state: 'skipped', detail, elapsedMillis: 0 });
   }
 
   report(): SwitchReport {
@@ -80,6 +94,22 @@ export class SwitchLog {
       warnings: [...this.facts.warnings],
       steps: order.map((step) => this.#steps.get(step) ?? notReached(step)),
     };
+  }
+
+  #record(step: SwitchStep & Pick<SwitchProgress, 'state'>, probes: readonly ProbeResult[] = []): void {
+    this.#steps.set(step.step, step);
+    this.#tell({ ...step, probes });
+  }
+
+  #tell(progress: SwitchProgress): void {
+    try {
+      this.#onProgress?.(progress);
+    } catch (error) {
+      // As with listeners of Node.js: a defect of the caller's is reported, and the switch goes on.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 }
 

@@ -43,14 +43,15 @@ export function switchPatch(
       externalName: record.target,
       clusterDomain,
       onlyIf: { uid, externalName, ...(current === undefined && { resourceVersion }) },
-      annotations: { set: annotationsOf(record), current },
+      // The reason of an earlier switch does not belong to this one.
+      annotations: { set: { [switchAnnotations.reason]: null, ...annotationsOf(record) }, current },
     }),
   ];
 }
 
 /** Reads what the last switch wrote; undefined if there was none, or the record is incomplete. */
-export function readSwitchRecord(service: ServiceToSwitch): SwitchRecord | undefined {
-  const read = (name: keyof typeof switchAnnotations) => service.annotations?.[switchAnnotations[name]];
+export function readSwitchRecord({ annotations }: Pick<ServiceToSwitch, 'annotations'>): SwitchRecord | undefined {
+  const read = (name: keyof typeof switchAnnotations) => annotations?.[switchAnnotations[name]];
   const id = read('id');
   const previous = read('previous');
   const target = read('target');
@@ -58,14 +59,14 @@ export function readSwitchRecord(service: ServiceToSwitch): SwitchRecord | undef
   return { id, previous, target, by: read('by') ?? '', at: read('at') ?? '', reason: read('reason') };
 }
 
-function annotationsOf({ id, previous, target, by, at, reason }: SwitchRecord): Record<string, string | null> {
+/** The annotations of a switch, for the Service and for the Event. */
+export function annotationsOf({ id, previous, target, by, at, reason }: SwitchRecord): Record<string, string> {
   return {
     [switchAnnotations.id]: id,
     [switchAnnotations.previous]: previous,
     [switchAnnotations.target]: target,
     [switchAnnotations.by]: by,
     [switchAnnotations.at]: at,
-    // The reason of an earlier switch does not belong to this one.
-    [switchAnnotations.reason]: reason ?? null,
+    ...(reason !== undefined && { [switchAnnotations.reason]: reason }),
   };
 }

@@ -11,7 +11,7 @@ import { pendingReference } from '../api/reference.ts';
 import { attemptTo, getService, servicePath } from '../api/services.ts';
 import { NotExternalNameError } from '../errors.ts';
 import { describeCluster } from '../kubeconfig/cluster-name.ts';
-import type { Objection } from '../probes/postgres-state.ts';
+import type { Objection, ObjectionKind } from '../probes/postgres-state.ts';
 import { runProbes } from '../probes/run-probes.ts';
 import {
   allowedTarget,
@@ -88,11 +88,8 @@ class Switch {
     this.#api = new KubernetesApi(options.kubeConfig, settings.clock);
     const service = pendingReference(options, () => this.#api.namespace());
     this.#complete = service.complete;
-    this.#log = new SwitchLog(settings.clock, {
-      service: service.given.fullName,
-      id: randomUUID(),
-      reason: settings.reason,
-    });
+    const about = { service: service.given.fullName, id: randomUUID(), reason: settings.reason };
+    this.#log = new SwitchLog(settings.clock, about, settings.onProgress);
   }
 
   async run(to: string, expect: string | undefined): Promise<SwitchReport> {
@@ -237,17 +234,24 @@ class Switch {
         ];
     if (!mayAsk && !accept.has('previous-not-allowed')) throw this.#refusal(notAllowed);
     const objections = await this.#log.step('probe', async (step) => {
-      const { results, objections: found } = await runProbes({
-        target: { host: to, probes: targetProbes },
-        previous: { host: from, probes: mayAsk ? previousProbes : [] },
-        maxLagBytes,
-        timeoutMillis,
-        clock,
-        signal: this.#signal,
-      });
-      this.#log.facts.probes = results;
-      step.detail = results.map(({ probe, host, detail }) => `${probe} of ${host}: ${detail}`).join('; ');
-      return [...notAllowed, ...found];
+      const deadline = clock.now() + this.#settings.waitForPromotionMillis;
+      for (;;) {
+        const { results, objections: found } = await runProbes({
+          target: { host: to, probes: targetProbes },
+          previous: { host: from, probes: mayAsk ? previousProbes : [] },
+          maxLagBytes,
+          timeoutMillis,
+          clock,
+          signal: this.#signal,
+        });
+        this.#log.facts.probes = results;
+        step.probes = results;
+        step.detail = results.map(({ probe, host, detail }) => `${probe} of ${host}: ${detail}`).join('; ');
+        const all = [...notAllowed, ...found];
+        if (!mayBePromoted(all.filter(({ kind }) => !accept.has(kind))) || clock.now() >= deadline) return all;
+        step.waiting(`waits until ${to} is promoted`);
+        await sleep(promotionPollMillis, { signal: this.#signal, clock });
+      }
     });
     if (objections.some(({ kind }) => kind === 'split-brain')) {
       splitBrainSeen.publish(() => ({ name: this.#log.facts.service, targets: [from, to] }));
@@ -290,10 +294,10 @@ class Switch {
           await this.#sendPatch(reference, current, record, false);
           break;
         } catch (error) {
-          this.#signal?.throwIfAborted();
           const isLost = error instanceof KubernetesUnavailableError;
           mayBeWritten ||= isLost && error.outcome === 'unknown';
           if (!mayBeWritten) facts.result = 'not-switched';
+          this.#signal?.throwIfAborted();
           if (attempt >= mostPatches || !(isLost || mayBeGuard(error))) throw error;
           if (isLost) await sleep(lostPatchMillis * attempt, { signal: this.#signal, clock: this.#settings.clock });
           const now = await this.#get(reference).catch(() => undefined);
@@ -322,12 +326,13 @@ class Switch {
     throw this.#refusal([{ kind: 'unexpected-target', message }]);
   }
 
-  #sendPatch(
+  async #sendPatch(
     reference: ServiceReference,
     service: ServiceToSwitch,
     record: SwitchRecord,
     dryRun: boolean,
   ): Promise<unknown> {
+    this.#signal?.throwIfAborted();
     return this.#api.json({
       attempt: attemptTo('patch', reference),
       path: servicePath(reference, reference.name),
@@ -336,7 +341,8 @@ class Switch {
       query: { fieldManager, fieldValidation: 'Strict', ...(dryRun && { dryRun: 'All' }) },
       body: switchPatch(service, record, reference.clusterDomain),
       timeoutMillis: this.#settings.requestTimeoutMillis,
-      signal: this.#signal,
+      // A patch that was sent is not given up: its answer says whether the Service was switched, and comes or is late within a deadline.
+      signal: dryRun ? this.#signal : undefined,
     });
   }
 
@@ -418,6 +424,17 @@ class Switch {
     return new SwitchRefusedError(this.#log.report(), objections);
   }
 }
+
+/**
+ * Whether time may mend it: the new target is a standby, and all else that is wrong comes with that, or with an old target that is not
+ * fenced yet.
+ */
+function mayBePromoted(refused: readonly Objection[]): boolean {
+  const passing: readonly ObjectionKind[] = ['not-writable', 'lag', 'older-timeline', 'split-brain'];
+  return refused.some(({ kind }) => kind === 'not-writable') && refused.every(({ kind }) => passing.includes(kind));
+}
+
+const promotionPollMillis = 500;
 
 /** Whether the error may come from the `test` operations of the patch. */
 function mayBeGuard(error: unknown): boolean {
