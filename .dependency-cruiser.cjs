@@ -90,6 +90,7 @@ const testingRooms = {
   'local-cluster': ['cluster-dns', 'kubernetes-api', 'network'],
   postgres: ['network'],
   command: ['local-cluster', 'network'],
+  writes: [],
 };
 
 // The files beside the rooms of testing that every room may import. They import nothing but each other.

@@ -1,8 +1,7 @@
 import { Pool } from '@externalname/pg';
-import { LocalCluster, PostgresPair } from '@externalname/testing';
+import { LocalCluster, PostgresPair, WriteLedger } from '@externalname/testing';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Ledger } from '../../examples/webscaler/src/ledger.ts';
 import { plainPool } from '../../examples/webscaler/src/plain-pg.ts';
 import { countRows, makeTable } from '../../examples/webscaler/src/rows.ts';
 import { assertDead, serverProcessIds } from '../../examples/webscaler/src/server-death.ts';
@@ -94,7 +93,7 @@ describe('a server whose certificate names another host', () => {
 
 describe('the verdict of the demo', () => {
   it('finds on a real server what was lost and what was done twice', async () => {
-    const ledger = new Ledger();
+    const ledger = new WriteLedger();
     await using pool = ourPool();
     for (let id = 1; id <= 5; id++) {
       const beganAt = performance.now();

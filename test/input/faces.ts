@@ -725,6 +725,8 @@ const switchOptions = {
   probeTimeoutMillis: 10,
   maxLagBytes: 0,
   accept: ['lag'],
+  waitForPromotionMillis: 0,
+  onProgress: () => undefined,
   dryRun: true,
   dnsServers: ['127.0.0.1:1'],
   propagationTimeoutMillis: 10,
@@ -891,10 +893,76 @@ const testingTable: Readonly<Record<string, Entry>> = {
   PostgresServerError: 'error',
   PostgresUnavailableError: 'error',
   ProxyListenError: 'error',
+  WriteLedger: {
+    args: () => [{ hungAfterMillis: 15_000 }],
+    run: (options) => new testing.WriteLedger(options),
+  },
+  WriteLoad: {
+    args: () => [
+      {
+        workers: 20,
+        write: async () => '127.0.0.1',
+        pauseMillis: 20,
+        firstId: 1,
+        outcomeOf: () => undefined,
+        now: () => 0,
+      } satisfies All<testing.WriteLoadOptions>,
+    ],
+    run: (options) => new testing.WriteLoad(options),
+  },
+  countWrites: { args: () => [async () => [], { table: 'writes' }], run: testing.countWrites },
   createCertificateAuthority: {
     args: () => [{ name: 'Throw-away CA' }],
     run: testing.createCertificateAuthority,
     runs: 50,
+  },
+  createWriteTable: {
+    args: () => [async () => [], { table: 'writes', owner: 'app' } satisfies All<testing.WriteTableOptions>],
+    run: testing.createWriteTable,
+  },
+  measureWrites: {
+    args: () => [
+      {
+        ledger: new testing.WriteLedger(),
+        workers: 20,
+        from: 0,
+        to: 10_000,
+        patchedAt: 5_000,
+        address: '127.0.0.1',
+        rows: new Map(),
+        earlier: { ids: { lost: [], duplicated: [] } },
+      } satisfies All<testing.WriteFacts>,
+    ],
+    run: testing.measureWrites,
+  },
+  plotWrites: {
+    args: () => [
+      {
+        groups: [{ title: 'ours', series: [{ name: 'primary-db', at: [1, 2], paint: (text: string) => text }] }],
+        marks: [{ name: 'patch', at: 1 }],
+        from: 0,
+        to: 10,
+        width: 80,
+      } satisfies All<testing.PlotOptions>,
+    ],
+    run: testing.plotWrites,
+  },
+  runLocalCluster: {
+    args: () => [
+      {
+        args: ['--dns-port', '0'],
+        print: () => undefined,
+        printError: () => undefined,
+        signal: aborted,
+        name: 'local-cluster',
+      } satisfies All<testing.LocalClusterCommandOptions>,
+    ],
+    run: testing.runLocalCluster,
+    runs: 20,
+  },
+  writeRates: {
+    args: () => [{ series: [[1, 2]], from: 0, to: 10, columns: 80 } satisfies All<testing.WriteRatesOptions>],
+    run: testing.writeRates,
   },
 };
 
@@ -920,6 +988,10 @@ const testingBeyond: Readonly<Record<string, Call>> = {
     args: () => [{ kind: 'servfail', name: 'primary-db.example.com' }],
     run: async (fault) => (await cluster).dns.fault(fault),
     end: (fault: { end(): void }) => fault.end(),
+  },
+  'WriteLoad.stop': {
+    args: () => [{ timeoutMillis: 10, signal: new AbortController().signal }],
+    run: (options) => new testing.WriteLoad({ workers: 1, write: async () => '127.0.0.1' }).stop(options),
   },
   'CertificateAuthority.issue': {
     args: () => [

@@ -61,6 +61,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['testing-room-local-cluster', 'packages/testing/src/local-cluster/b.ts', `import { x } from '../postgres/room.ts';`],
   ['testing-room-postgres', 'packages/testing/src/postgres/b.ts', `import { x } from '../local-cluster/room.ts';`],
   ['testing-room-command', 'packages/testing/src/command/a.ts', `import { x } from '../postgres/room.ts';`],
+  ['testing-room-writes', 'packages/testing/src/writes/a.ts', `import { x } from '../postgres/room.ts';`],
   ['testing-known-room', 'packages/testing/src/postgres/c.ts', `import { x } from '../helpers.ts';`],
   ['testing-ground-floor', 'packages/testing/src/faults.ts', `import { x } from './network/room.ts';`],
   ['kubernetes-room-kubeconfig', 'packages/kubernetes/src/kubeconfig/a.ts', `import { x } from '../api/a.ts';`],

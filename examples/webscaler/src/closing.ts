@@ -1,10 +1,9 @@
+import { type FailureOutcome, type PlotGroup, plotWrites } from '@externalname/testing';
 import { conclusions, summary } from './comparison.ts';
-import { type Group, plot } from './plot.ts';
 import type { CrewResult, ScenarioResult } from './scenario.ts';
 import { shortName } from './status-line.ts';
 import type { Timeline, Tone } from './timeline.ts';
 import type { Polled, StageResult } from './verdict.ts';
-import type { FailureOutcome } from './writer-messages.ts';
 
 /** Tells the result: writes per second as a plot, the figures, the verdict, and what to do next. */
 export function close(timeline: Timeline, result: ScenarioResult): void {
@@ -33,7 +32,7 @@ export function close(timeline: Timeline, result: ScenarioResult): void {
 function drawn(timeline: Timeline, { crews, servers, moments }: ScenarioResult): readonly string[] {
   const moment = (at: number) => timeline.seconds(at);
   const tones: readonly Tone[] = ['primary', 'secondary'];
-  const groups: readonly Group[] = crews.map(({ settings, ledger }) => {
+  const groups: readonly PlotGroup[] = crews.map(({ settings, ledger }) => {
     const written = servers.map(({ address, hostName }, index) => ({
       name: shortName(hostName),
       at: ledger.acknowledged.filter((write) => write.address === address).map(({ settledAt }) => moment(settledAt)),
@@ -50,7 +49,7 @@ function drawn(timeline: Timeline, { crews, servers, moments }: ScenarioResult):
   });
   const all = groups.flatMap(({ series }) => series.flatMap(({ at }) => at));
   if (all.length === 0) return ['No write was acknowledged, and none failed: there is nothing to draw.'];
-  return plot({
+  return plotWrites({
     groups,
     marks: moments.map(({ name, at }) => ({ name, at: moment(at) })),
     from: all.reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY),

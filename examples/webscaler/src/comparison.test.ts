@@ -1,7 +1,8 @@
+import type { FailureCount } from '@externalname/testing';
 import { describe, expect, it } from 'vitest';
 import { conclusions, summary } from './comparison.ts';
 import { crewsOf } from './crews.ts';
-import type { FailureCount, StageResult } from './verdict.ts';
+import type { StageResult } from './verdict.ts';
 
 interface Figures {
   readonly acknowledged?: number;
@@ -19,6 +20,7 @@ function stage({ acknowledged = 1_000, failed = 0, first = 100, code = 'ECONNREF
     patchToAllWorkersMillis: first,
     outageMillis: 1_000,
     failures,
+    ids: { lost: [], duplicated: [] },
     objections: [],
   };
 }

@@ -1,10 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { PostgresPair, PostgresServer } from '@externalname/testing';
+import { type PostgresPair, type PostgresServer, WriteLedger } from '@externalname/testing';
 import type { EventSource } from './event-order.ts';
-import { hungAfterMillis, Ledger } from './ledger.ts';
 import { countRows, makeTable } from './rows.ts';
 import type { Story } from './story.ts';
-import { duplicatedIds, judgeStage, lostIds, type StageFacts, type StageResult } from './verdict.ts';
+import { judgeStage, type StageResult } from './verdict.ts';
 import { type ClientKind, type Follow, now, type Report } from './writer-messages.ts';
 import { type Launch, Writers } from './writers.ts';
 
@@ -41,14 +40,14 @@ export interface Stage {
 /** The workers of one process, seen from the operator's side, and what happens to their writes. */
 export class Crew implements AsyncDisposable {
   readonly settings: CrewSettings;
-  readonly ledger = new Ledger();
+  readonly ledger = new WriteLedger({ hungAfterMillis });
   readonly #story: Story;
   readonly #signal: AbortSignal;
   readonly #writers: Writers;
   readonly #told = new Set<string>();
   #database = '';
   #source: EventSource | undefined;
-  #before: StageFacts | undefined;
+  #before: StageResult | undefined;
 
   /** Starts the process, which has nothing to do yet: in a pod, or on this machine. */
   constructor(settings: CrewSettings, story: Story, signal: AbortSignal, launch?: Launch) {
@@ -108,21 +107,17 @@ export class Crew implements AsyncDisposable {
   /** Waits for the writes that began before the stage's end, counts the rows on the promoted server, and judges the stage. */
   async judge(stage: Stage): Promise<StageResult> {
     await this.until(() => !this.ledger.underWay.some(({ beganAt }) => beganAt < stage.to), hungAfterMillis);
-    const before = this.#before;
-    const facts: StageFacts = {
+    const result = judgeStage({
       ...stage,
       ledger: this.ledger,
       workers: this.settings.workers,
       address: stage.promoted.address,
       rows: await countRows(stage.promoted, { database: this.#database, table: this.settings.table }),
-      earlier:
-        before === undefined
-          ? undefined
-          : { lost: new Set(lostIds(before)), duplicated: new Set(duplicatedIds(before)) },
-    };
-    this.#before = facts;
+      earlier: this.#before,
+    });
+    this.#before = result;
     this.#told.clear();
-    return judgeStage(facts);
+    return result;
   }
 
   /** Lets the last writes settle and ends the process. What does not settle hangs. */
@@ -155,3 +150,5 @@ export class Crew implements AsyncDisposable {
 }
 
 const pollMillis = 20;
+/** A write that has not settled for longer than this hangs. */
+const hungAfterMillis = 15_000;

@@ -1,9 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { LocalCluster, PostgresPair, PostgresServer } from '@externalname/testing';
+import type { LocalCluster, PostgresPair, PostgresServer, WriteLedger } from '@externalname/testing';
 import { Crew, type CrewSettings, type Stage } from './crew.ts';
 import { crewsOf } from './crews.ts';
 import { DnsPoll } from './dns-poll.ts';
-import type { Ledger } from './ledger.ts';
 import { namespace, service } from './network/webscaler-site.ts';
 import { placeAcrossMachines, placeOnThisMachine } from './place.ts';
 import { assertDead, serverProcessIds } from './server-death.ts';
@@ -42,7 +41,7 @@ export interface ScenarioResult {
 /** The result of the two stages for one crew. */
 export interface CrewResult {
   readonly settings: CrewSettings;
-  readonly ledger: Ledger;
+  readonly ledger: WriteLedger;
   readonly crash: StageResult;
   readonly planned: StageResult;
   readonly left: Left;

@@ -1,16 +1,15 @@
 import { Writable } from 'node:stream';
+import { type FailedWrite, type SettledWrite, WriteLedger } from '@externalname/testing';
 import { Terminal } from '@xterm/headless';
 import { describe, expect, it } from 'vitest';
 import { close } from './closing.ts';
 import type { Crew } from './crew.ts';
 import { crewsOf } from './crews.ts';
-import { Ledger } from './ledger.ts';
 import type { CrewResult, ScenarioResult } from './scenario.ts';
 import { statusRows } from './status-line.ts';
 import { type ShownServer, Story } from './story.ts';
 import { Timeline, type TimelineStream } from './timeline.ts';
 import { judgeStage } from './verdict.ts';
-import type { FailedWrite, SettledWrite } from './writer-messages.ts';
 
 // What the demo shows, from a script instead of servers: the same sentences, ledgers, figures and plots, at moments that never change.
 // `vitest -u` writes the screens again.
@@ -183,7 +182,7 @@ function* script(story: Story, crews: readonly ScriptedCrew[], push: boolean, en
 /** A crew whose writes are made by rule. */
 class ScriptedCrew implements Pick<Crew, 'settings' | 'ledger'> {
   readonly settings: CrewResult['settings'];
-  readonly ledger = new Ledger();
+  readonly ledger = new WriteLedger();
   readonly #story: Story;
   readonly #told = new Set<string>();
   readonly #writes: readonly SettledWrite[];

@@ -1,5 +1,5 @@
+import { WriteLedger } from '@externalname/testing';
 import { describe, expect, it } from 'vitest';
-import { Ledger } from './ledger.ts';
 import { statusRows } from './status-line.ts';
 
 const servers = [
@@ -19,7 +19,7 @@ const settings = (client: 'externalname' | 'plain-query') => ({
 
 describe('the status', () => {
   it('says how many writes each server acknowledged in the last second, what has failed, and who waits', () => {
-    const ledger = new Ledger();
+    const ledger = new WriteLedger();
     const settled = [1, 2, 3].map((id) => ({
       id,
       worker: id,
@@ -45,8 +45,8 @@ describe('the status', () => {
 
   it('has a row for each crew, and says so if a crew does not write', () => {
     const crews = [
-      { ledger: new Ledger(), settings: settings('externalname') },
-      { ledger: new Ledger(), settings: settings('plain-query') },
+      { ledger: new WriteLedger(), settings: settings('externalname') },
+      { ledger: new WriteLedger(), settings: settings('plain-query') },
     ];
     expect(statusRows(crews, servers, 10_000)).toEqual([
       { who: '@externalname/pg', text: '   0 failed   0 waiting     no writes' },

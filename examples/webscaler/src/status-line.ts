@@ -1,4 +1,4 @@
-import type { Ledger } from './ledger.ts';
+import type { WriteLedger } from '@externalname/testing';
 import type { StatusRow } from './timeline.ts';
 
 /** A server, as the status names it. */
@@ -10,7 +10,7 @@ export interface NamedServer {
 /** A crew, as the status shows it. */
 export interface WatchedCrew {
   readonly settings: { readonly title: string };
-  readonly ledger: Ledger;
+  readonly ledger: WriteLedger;
 }
 
 /** How the crews do at the moment: what has failed so far, who waits, and writes a second and to which server. */

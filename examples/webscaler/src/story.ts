@@ -1,8 +1,8 @@
+import type { FailedWrite } from '@externalname/testing';
 import type { EventSource } from './event-order.ts';
 import { service } from './network/webscaler-site.ts';
 import type { NamedServer } from './status-line.ts';
 import type { StatusRow, Timeline } from './timeline.ts';
-import type { FailedWrite } from './writer-messages.ts';
 
 /** A server, as the story shows it. */
 export interface ShownServer extends NamedServer {

@@ -1,7 +1,6 @@
+import { type FailureOutcome, type SettledWrite, type Write, WriteLedger } from '@externalname/testing';
 import { describe, expect, it } from 'vitest';
-import { Ledger } from './ledger.ts';
-import { duplicatedIds, judgeStage, lostIds, type StageFacts, verdict } from './verdict.ts';
-import type { FailureOutcome, SettledWrite, Write } from './writer-messages.ts';
+import { judgeStage, type StageFacts, verdict } from './verdict.ts';
 
 const old = '127.64.0.1';
 const next = '127.64.0.2';
@@ -20,7 +19,7 @@ function failed(id: number, outcome: FailureOutcome, code = 'ECONNRESET'): Settl
 }
 
 function facts(changes: Partial<StageFacts> = {}, settled = usual, underWay: readonly Write[] = []): StageFacts {
-  const ledger = new Ledger();
+  const ledger = new WriteLedger();
   ledger.enter({ settled, underWay }, 2_000);
   ledger.close();
   return {
@@ -45,6 +44,7 @@ describe('the verdict of a stage', () => {
       patchToAllWorkersMillis: 350,
       outageMillis: 300,
       failures: [],
+      ids: { lost: [], duplicated: [] },
       objections: [],
     });
   });
@@ -113,9 +113,8 @@ describe('the verdict of a stage', () => {
       [2, 1],
       [3, 2],
     ]);
-    const crash = facts({ to: 915, rows });
-    expect([lostIds(crash), duplicatedIds(crash)]).toEqual([[1], [3]]);
-    const earlier = { lost: new Set(lostIds(crash)), duplicated: new Set(duplicatedIds(crash)) };
+    const earlier = judgeStage(facts({ to: 915, rows }));
+    expect(earlier.ids).toEqual({ lost: [1], duplicated: [3] });
     const planned = judgeStage(facts({ from: 915, rows, earlier }));
     expect(planned.writes).toMatchObject({ acknowledged: 1, lost: 1, duplicated: 0 });
   });

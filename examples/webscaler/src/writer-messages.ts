@@ -1,3 +1,5 @@
+import type { WriteReport } from '@externalname/testing';
+
 /**
  * What the operator's side and the processes of writers tell each other over Node's IPC channel. It is for display and the verdict only:
  * where the database is, the writers learn from DNS.
@@ -75,40 +77,10 @@ export type WriterMessage =
   | { readonly kind: 'notice'; readonly at: number; readonly text: string };
 
 /** What has happened since the last report. All times are of {@link now}. */
-export interface Report {
+export interface Report extends WriteReport {
   /** When this was reported: everything that happened before has been. */
   readonly at: number;
-  readonly settled: readonly SettledWrite[];
-  readonly underWay: readonly Write[];
 }
-
-export interface Write {
-  readonly id: number;
-  readonly worker: number;
-  readonly beganAt: number;
-}
-
-/** A write that was acknowledged, or has failed. */
-export type SettledWrite = AcknowledgedWrite | FailedWrite;
-
-export interface AcknowledgedWrite extends Write {
-  readonly settledAt: number;
-  /** Address of the server that wrote the row, as the server itself says. */
-  readonly address: string;
-}
-
-export interface FailedWrite extends Write {
-  readonly settledAt: number;
-  readonly failure: {
-    /** The error's code; its message where it has none. */
-    readonly code: string;
-    readonly message: string;
-    readonly outcome: FailureOutcome;
-  };
-}
-
-/** `unsaid`: the error of plain `pg` does not tell whether a write that failed was executed. */
-export type FailureOutcome = 'not-executed' | 'unknown' | 'unsaid';
 
 /** Milliseconds of the machine's monotonic clock, which is the same for every process on it. */
 export function now(): number {

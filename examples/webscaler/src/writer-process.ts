@@ -1,26 +1,17 @@
 // The program of a process of writers: an application that reaches its database through a Service, and knows nothing of the operator.
 // It ends when the process that started it does.
-import { setTimeout as pause } from 'node:timers/promises';
 import { drained, outcomeOf, switched, targetNotFollowed } from '@externalname/pg';
-import { type RowWriter, rowWriter } from './write-row.ts';
-import {
-  type Assignment,
-  now,
-  type SettledWrite,
-  type Write,
-  type WriterCommand,
-  type WriterMessage,
-} from './writer-messages.ts';
+import { WriteLoad } from '@externalname/testing';
+import type { Pool } from 'pg';
+import { rowWriter } from './write-row.ts';
+import { type Assignment, now, type WriterCommand, type WriterMessage } from './writer-messages.ts';
 
-const settled: SettledWrite[] = [];
-const underWay = new Map<number, Write>();
-let stopping = false;
-
-let work: (() => Promise<void>) | undefined;
+let reporting: NodeJS.Timeout | undefined;
+let application: { readonly load: WriteLoad; readonly pool: Pool } | undefined;
 
 process.on('message', (command: WriterCommand) => {
-  if (command.kind === 'stop') stopping = true;
-  else if (command.kind === 'write') work?.().catch(fail);
+  if (command.kind === 'stop') stop().catch(fail);
+  else if (command.kind === 'write') write();
   else connect(command.assignment).catch(fail);
 });
 process.on('disconnect', () => process.exit());
@@ -30,49 +21,31 @@ tell({ kind: 'ready' });
 
 async function connect(assignment: Assignment): Promise<void> {
   noticePool();
-  const writer = rowWriter(assignment);
+  const { pool, write } = rowWriter(assignment);
   // As an application does before it takes requests. A pool that cannot connect shows so with its first write.
-  const first = Array.from({ length: assignment.connections }, () => writer.pool.query('select 1'));
+  const first = Array.from({ length: assignment.connections }, () => pool.query('select 1'));
   await Promise.allSettled(first);
-  work = () => run(assignment, writer);
+  const { workers, pauseMillis, firstId } = assignment;
+  application = { pool, load: new WriteLoad({ workers, pauseMillis, firstId, write, outcomeOf, now }) };
   tell({ kind: 'connected' });
 }
 
-async function run(assignment: Assignment, writer: RowWriter): Promise<void> {
-  const reporting = setInterval(report, reportMillis);
-  let nextId = assignment.firstId;
-  await Promise.all(
-    Array.from({ length: assignment.workers }, async (_, worker) => {
-      while (!stopping) {
-        await writeOnce(writer, nextId++, worker);
-        await pause(assignment.pauseMillis);
-      }
-    }),
-  );
+function write(): void {
+  application?.load.start();
+  reporting = setInterval(report, reportMillis);
+}
+
+// What does not settle is up to the operator's side, which ends this process.
+async function stop(): Promise<void> {
+  await application?.load.stop({ timeoutMillis: Number.POSITIVE_INFINITY });
   clearInterval(reporting);
   report();
-  await writer.pool.end();
+  await application?.pool.end();
   process.disconnect();
 }
 
-// Whatever happens to a write, its id is not used again.
-async function writeOnce(writer: RowWriter, id: number, worker: number): Promise<void> {
-  const write = { id, worker, beganAt: now() };
-  underWay.set(id, write);
-  try {
-    const address = await writer.write(id, worker);
-    settled.push({ ...write, settledAt: now(), address });
-  } catch (error) {
-    const { code, message } = error as Error & { code?: string };
-    const failure = { code: code ?? message, message, outcome: outcomeOf(error) ?? ('unsaid' as const) };
-    settled.push({ ...write, settledAt: now(), failure });
-  } finally {
-    underWay.delete(id);
-  }
-}
-
 function report(): void {
-  tell({ kind: 'report', at: now(), settled: settled.splice(0), underWay: [...underWay.values()] });
+  if (application !== undefined) tell({ kind: 'report', at: now(), ...application.load.report() });
 }
 
 /** What the pool itself says of a switch. */

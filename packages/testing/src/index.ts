@@ -11,6 +11,7 @@ export type { DnsFault, DnsFaultScope } from './cluster-dns/faults.ts';
 export type { Rcode } from './cluster-dns/message.ts';
 export type { HostEntry, HostRecord, HostRecords } from './cluster-dns/outside-names.ts';
 export type { DnsQuery } from './cluster-dns/server.ts';
+export { type LocalClusterCommandOptions, runLocalCluster } from './command/run.ts';
 export type { StartedFault } from './faults.ts';
 export type { ApiFault, ApiFaultScope } from './kubernetes-api/api-faults.ts';
 export type { KubernetesObject, ManagedFieldsEntry, ObjectMeta } from './kubernetes-api/object.ts';
@@ -36,3 +37,22 @@ export {
   type StopMode,
 } from './postgres/server.ts';
 export type { PostgresRole } from './postgres/statements.ts';
+export {
+  type Pause,
+  WriteLedger,
+  type WriteLedgerOptions,
+  type WritesBegun,
+} from './writes/ledger.ts';
+export { WriteLoad, type WriteLoadOptions, type WriteLoadStopOptions } from './writes/load.ts';
+export { type FailureCount, measureWrites, type WriteFacts, type WriteMeasures } from './writes/measure.ts';
+export { type PlotGroup, type PlotMark, type PlotOptions, type PlotSeries, plotWrites } from './writes/plot.ts';
+export { type WriteRates, type WriteRatesOptions, writeRates } from './writes/rates.ts';
+export { countWrites, createWriteTable, type RunStatement, type WriteTableOptions } from './writes/rows.ts';
+export type {
+  AcknowledgedWrite,
+  FailedWrite,
+  FailureOutcome,
+  SettledWrite,
+  Write,
+  WriteReport,
+} from './writes/write.ts';

@@ -49,7 +49,7 @@ export function parseCommandLine(args: readonly string[]): CommandArguments {
 }
 
 /** What `--help` prints. */
-export const usage = `Usage: local-cluster [options]
+export const usageOf = (name: string) => `Usage: ${name} [options]
 
 Runs a cluster DNS and the Kubernetes API around Services until Ctrl-C.
 

@@ -1,29 +1,46 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InvalidArgumentError, isExternalNameError } from '@externalname/core';
+import { aFunction, anObjectWith, aText, checkOptions, listOf, optional } from '@externalname/core/internal';
 import { readYaml } from '@externalname/core/internal-yaml';
 import { LocalCluster } from '../local-cluster/cluster.ts';
 import type { AnyObject } from '../local-cluster/objects.ts';
 import type { LocalClusterOptions } from '../local-cluster/options.ts';
 import { randomLoopbackAddress } from '../network/loopback.ts';
-import { type CommandArguments, parseCommandLine, usage } from './arguments.ts';
+import { type CommandArguments, parseCommandLine, usageOf } from './arguments.ts';
 
-/** The surroundings of the command. */
-export interface CommandSurroundings {
-  readonly args: readonly string[];
-  readonly print: (text: string) => void;
-  readonly printError: (text: string) => void;
+/** See {@link runLocalCluster}. */
+export interface LocalClusterCommandOptions {
+  /** The words of the command line after the command's name. */
+  args: readonly string[];
+  /** Writes to stdout. */
+  print: (text: string) => void;
+  /** Writes to stderr. */
+  printError: (text: string) => void;
   /** Fires when the command should end. */
-  readonly signal: AbortSignal;
+  signal: AbortSignal;
+  /** What the command is called in its help and its errors. @defaultValue `local-cluster` */
+  name?: string | undefined;
 }
 
-/** Runs a cluster until the signal fires, and returns the exit code. Leaves nothing behind. */
-export async function runLocalCluster({ args, print, printError, signal }: CommandSurroundings): Promise<number> {
+/**
+ * The command `local-cluster`: runs a cluster until the signal fires, and returns the exit status: 0, 1 if it could not run, 2 if the
+ * command line cannot be used. Leaves nothing behind.
+ */
+export async function runLocalCluster(given: LocalClusterCommandOptions): Promise<number> {
+  checkOptions(given, {
+    args: listOf(aText),
+    print: aFunction,
+    printError: aFunction,
+    signal: anObjectWith('addEventListener'),
+    name: optional(aText),
+  });
+  const { args, print, printError, signal, name = 'local-cluster' } = given;
   let cluster: LocalCluster | undefined;
   try {
     const options = parseCommandLine(args);
     if (options.help) {
-      print(usage);
+      print(usageOf(name));
       return 0;
     }
     const objects = (await Promise.all(options.files.map(readManifests))).flat();
@@ -36,7 +53,7 @@ export async function runLocalCluster({ args, print, printError, signal }: Comma
     await ended(signal);
     return 0;
   } catch (error) {
-    printError(`local-cluster: ${error instanceof Error ? error.message : String(error)}\n`);
+    printError(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
     return isExternalNameError(error) && error instanceof InvalidArgumentError ? 2 : 1;
   } finally {
     await cluster?.close();

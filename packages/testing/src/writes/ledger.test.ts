@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Ledger } from './ledger.ts';
-import type { SettledWrite, Write } from './writer-messages.ts';
+import { WriteLedger } from './ledger.ts';
+import type { SettledWrite, Write } from './write.ts';
 
 const old = '127.64.0.1';
 const next = '127.64.0.2';
@@ -13,8 +13,8 @@ function underWay(id: number, beganAt: number): Write {
   return { id, worker: 0, beganAt };
 }
 
-function ledgerWith(settled: readonly SettledWrite[], under: readonly Write[] = [], at = 0): Ledger {
-  const ledger = new Ledger();
+function ledgerWith(settled: readonly SettledWrite[], under: readonly Write[] = [], at = 0): WriteLedger {
+  const ledger = new WriteLedger();
   ledger.enter({ settled, underWay: under }, at);
   return ledger;
 }
@@ -82,5 +82,24 @@ describe('a ledger', () => {
     expect(before.acknowledged.map(({ id }) => id)).toEqual([1]);
     expect(before.failed.map(({ id }) => id)).toEqual([3]);
     expect(ledger.begunBetween(100, Number.POSITIVE_INFINITY).acknowledged.map(({ id }) => id)).toEqual([2]);
+  });
+
+  it('knows the longest time without an acknowledgement, whichever server gave them', () => {
+    const ledger = ledgerWith([
+      acknowledged(1, 0, 100, old),
+      acknowledged(3, 0, 700, next),
+      acknowledged(2, 1, 250, old),
+      acknowledged(4, 1, 900, next),
+    ]);
+    const [always, never] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    expect(ledger.longestPause(always, never)).toEqual({ from: 250, to: 700 });
+    expect(ledger.longestPause(600, 1_500)).toEqual({ from: 900, to: 1_500 });
+    expect(ledger.longestPause(900, never)).toBeUndefined();
+  });
+
+  it('takes writes for hung as soon as it is told to', () => {
+    const ledger = new WriteLedger({ hungAfterMillis: 100 });
+    ledger.enter({ settled: [], underWay: [underWay(1, 0), underWay(2, 50)] }, 120);
+    expect([...ledger.hung.keys()]).toEqual([1]);
   });
 });

@@ -1,27 +1,37 @@
-import type { AcknowledgedWrite, FailedWrite, Report, SettledWrite, Write } from './writer-messages.ts';
+import { aNumber, checkOptions, optional } from '@externalname/core/internal';
+import type { AcknowledgedWrite, FailedWrite, SettledWrite, Write, WriteReport } from './write.ts';
 
-/** A write that has not settled for longer than this hangs. */
-export const hungAfterMillis = 15_000;
+/** See {@link WriteLedger}. */
+export interface WriteLedgerOptions {
+  /** A write that has not settled for longer than this hangs, even if it settles later. Milliseconds. @defaultValue 15000 */
+  hungAfterMillis?: number | undefined;
+}
 
-/** Everything that a process of writers has reported: what was acknowledged to it, what failed, and what is under way. */
-export class Ledger {
+/** Everything that a {@link WriteLoad} has reported: what was acknowledged to it, what failed, what hung, and what is under way. */
+export class WriteLedger {
+  /** Writes that the server acknowledged, in the order of the reports. */
   readonly acknowledged: AcknowledgedWrite[] = [];
+  /** Writes that ended with an error. */
   readonly failed: FailedWrite[] = [];
   /** Writes that did not settle in time, by id, even if they settled later. */
   readonly hung = new Map<number, Write>();
   #underWay: readonly Write[] = [];
-  readonly #listeners = new Set<() => void>();
+  readonly #hungAfterMillis: number;
+
+  constructor(options: WriteLedgerOptions = {}) {
+    checkOptions(options, { hungAfterMillis: optional(aNumber({ least: 0 })) });
+    this.#hungAfterMillis = options.hungAfterMillis ?? 15_000;
+  }
 
   /** Enters a report that was made at `at`. */
-  enter(report: Omit<Report, 'at'>, at: number): void {
+  enter(report: WriteReport, at: number): void {
     for (const write of report.settled) {
       if (isAcknowledged(write)) this.acknowledged.push(write);
       else this.failed.push(write);
-      if (write.settledAt - write.beganAt > hungAfterMillis) this.hung.set(write.id, write);
+      if (write.settledAt - write.beganAt > this.#hungAfterMillis) this.hung.set(write.id, write);
     }
     this.#underWay = report.underWay;
-    for (const write of report.underWay) if (at - write.beganAt > hungAfterMillis) this.hung.set(write.id, write);
-    for (const listener of [...this.#listeners]) listener();
+    for (const write of report.underWay) if (at - write.beganAt > this.#hungAfterMillis) this.hung.set(write.id, write);
   }
 
   /** What was under way in the last report. */
@@ -33,12 +43,6 @@ export class Ledger {
   close(): void {
     for (const write of this.#underWay) this.hung.set(write.id, write);
     this.#underWay = [];
-  }
-
-  /** Calls back after each report, until the returned function is called. */
-  subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
   }
 
   /** How many writes each server acknowledged from `from` on, until before `to`, by its address. */
@@ -55,7 +59,7 @@ export class Ledger {
     return earliest(this.acknowledged.filter((write) => write.address === address && write.settledAt >= since));
   }
 
-  /** When the last of `workers` workers had its first write acknowledged by `address` after `since`; `undefined` while one of them has none. */
+  /** When the last of `workers` workers had its first write acknowledged by `address` after `since`; `undefined` if one has none. */
   allWorkersAt(address: string, since: number, workers: number): number | undefined {
     const first = new Map<number, number>();
     for (const write of this.acknowledged) {
@@ -73,6 +77,24 @@ export class Ledger {
     );
   }
 
+  /**
+   * The longest time without an acknowledgement, from any server. Before the first one counts from `from`, and after the last one until
+   * `to`, if these are finite.
+   */
+  longestPause(from: number, to: number): Pause | undefined {
+    const moments = this.acknowledged.map(({ settledAt }) => settledAt).filter((at) => at >= from && at < to);
+    if (Number.isFinite(from)) moments.push(from);
+    if (Number.isFinite(to)) moments.push(to);
+    moments.sort((a, b) => a - b);
+    let longest: Pause | undefined;
+    for (const [index, end] of moments.entries()) {
+      const begin = moments[index - 1];
+      if (begin === undefined || end - begin <= (longest === undefined ? 0 : longest.to - longest.from)) continue;
+      longest = { from: begin, to: end };
+    }
+    return longest;
+  }
+
   /** The writes that began from `from` on, and before `to`. */
   begunBetween(from: number, to: number): WritesBegun {
     const within = ({ beganAt }: Write) => beganAt >= from && beganAt < to;
@@ -84,13 +106,25 @@ export class Ledger {
   }
 }
 
+/** A time without an acknowledgement. */
+export interface Pause {
+  /** The acknowledgement before it. */
+  readonly from: number;
+  /** The acknowledgement after it. */
+  readonly to: number;
+}
+
+/** The writes of a span of time, by what became of them. */
 export interface WritesBegun {
+  /** The server acknowledged them. */
   readonly acknowledged: readonly AcknowledgedWrite[];
+  /** They ended with an error. */
   readonly failed: readonly FailedWrite[];
+  /** They did not settle in time. */
   readonly hung: readonly Write[];
 }
 
-/** Acknowledgements are entered nearly in order, so the newest are searched first. */
+// Acknowledgements are entered nearly in order, so the newest are searched first.
 function settledBetween(writes: readonly AcknowledgedWrite[], from: number, to: number): readonly AcknowledgedWrite[] {
   const found: AcknowledgedWrite[] = [];
   for (let index = writes.length - 1; index >= 0; index--) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { plot } from './plot.ts';
+import { plotWrites as plot } from './plot.ts';
 
 /** So many moments a second, from one second to another. */
 function every(perSecond: number, from: number, to: number): number[] {

@@ -1,5 +1,9 @@
+import { aFunction, aNumber, aText, checkOptions, listOf, optional, optionsOf } from '@externalname/core/internal';
+import { Bins } from './rates.ts';
+
 /** A row, or several, of a plot: how often something happened. */
-export interface Series {
+export interface PlotSeries {
+  /** Stands at the left. */
   readonly name: string;
   /** When it happened each time: seconds. */
   readonly at: readonly number[];
@@ -8,34 +12,48 @@ export interface Series {
 }
 
 /** Series that belong together, under a heading of their own if there are several groups. */
-export interface Group {
+export interface PlotGroup {
+  /** The heading. */
   readonly title: string;
-  readonly series: readonly Series[];
+  /** The rows, from above. */
+  readonly series: readonly PlotSeries[];
 }
 
 /** A moment that is marked under the axis. */
-export interface Mark {
+export interface PlotMark {
+  /** Stands in the legend. */
   readonly name: string;
   /** Seconds. */
   readonly at: number;
 }
 
-/** See {@link plot}. */
+/** See {@link plotWrites}. */
 export interface PlotOptions {
-  readonly groups: readonly Group[];
-  readonly marks: readonly Mark[];
-  /** The span that is drawn: seconds. */
-  readonly from: number;
-  readonly to: number;
-  /** Columns for all of it. */
-  readonly width: number;
+  /** What is drawn, from above. */
+  groups: readonly PlotGroup[];
+  /** Moments that are marked under the axis. */
+  marks: readonly PlotMark[];
+  /** Where the span begins that is drawn: seconds. */
+  from: number;
+  /** Where it ends. */
+  to: number;
+  /** Columns for all of it. At least 40. */
+  width: number;
 }
 
 /**
  * Draws how often things happened a second, over time, with Unicode's block elements. All series share one scale; even a single event
  * is visible.
  */
-export function plot({ groups, marks, from, to, width }: PlotOptions): readonly string[] {
+export function plotWrites(options: PlotOptions): readonly string[] {
+  checkOptions(options, {
+    groups: listOf(optionsOf<PlotGroup>({ title: aText, series: listOf(aSeries) })),
+    marks: listOf(optionsOf<PlotMark>({ name: aText, at: aNumber() })),
+    from: aNumber({ least: 0 }),
+    to: aNumber({ least: 0 }),
+    width: aNumber({ least: 40, whole: true }),
+  });
+  const { groups, marks, from, to, width } = options;
   const bins = new Bins(from, to, width - leftWidth);
   const rates = new Map(groups.flatMap(({ series }) => series).map((each) => [each, bins.rates(each.at)]));
   const top = niceCeiling(Math.max(1, ...[...rates.values()].flat()));
@@ -53,36 +71,9 @@ export function plot({ groups, marks, from, to, width }: PlotOptions): readonly 
   ];
 }
 
-/** Columns of equal time. */
-class Bins {
-  readonly from: number;
-  readonly seconds: number;
-  readonly count: number;
+const aSeries = optionsOf<PlotSeries>({ name: aText, at: listOf(aNumber()), paint: optional(aFunction) });
 
-  constructor(from: number, to: number, columns: number) {
-    const fits = (seconds: number) => Math.floor(to / seconds) - Math.floor(from / seconds) <= columns;
-    this.seconds = columnSeconds.find(fits) ?? Math.ceil((to - from) / columns) + 1;
-    // A column begins at a whole number of its own length. The last one, which is not full, is left out.
-    this.from = Math.floor(from / this.seconds) * this.seconds;
-    this.count = Math.max(1, Math.floor((to - this.from) / this.seconds));
-  }
-
-  columnOf(at: number): number {
-    return Math.floor((at - this.from) / this.seconds);
-  }
-
-  rates(moments: readonly number[]): readonly number[] {
-    const counts = Array.from({ length: this.count }, () => 0);
-    for (const at of moments) {
-      const column = this.columnOf(at);
-      const count = counts[column];
-      if (count !== undefined) counts[column] = count + 1;
-    }
-    return counts.map((count) => count / this.seconds);
-  }
-}
-
-function drawn(series: Series, rates: readonly number[], top: number, height: number): readonly string[] {
+function drawn(series: PlotSeries, rates: readonly number[], top: number, height: number): readonly string[] {
   const { name, paint = (text: string) => text } = series;
   const most = Math.max(0, ...rates);
   // All rows have one scale; rows that would stay empty above a small series are left out.
@@ -110,7 +101,7 @@ function axis(bins: Bins): readonly string[] {
   return [`${left}└${line}`, `${left} ${text}`];
 }
 
-function marked(marks: readonly Mark[], bins: Bins, width: number): readonly string[] {
+function marked(marks: readonly PlotMark[], bins: Bins, width: number): readonly string[] {
   if (marks.length === 0) return [];
   let line = '';
   for (const [index, { at }] of marks.entries()) {
@@ -120,7 +111,7 @@ function marked(marks: readonly Mark[], bins: Bins, width: number): readonly str
   return [`${' '.repeat(leftWidth)}${line}`, '', ...legend(marks, width)];
 }
 
-function legend(marks: readonly Mark[], width: number): readonly string[] {
+function legend(marks: readonly PlotMark[], width: number): readonly string[] {
   const lines: string[] = [];
   for (const [index, { name, at }] of marks.entries()) {
     const entry = `  ${index + 1} ${name} ${at.toFixed(1)} s`;
@@ -138,7 +129,6 @@ function niceCeiling(value: number): number {
 }
 
 const blocks = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
-const columnSeconds = [0.25, 0.5, 1, 2, 5] as const;
 const tickSeconds = [1, 2, 5, 10, 20, 30] as const;
 const nameWidth = 14;
 const numberWidth = 8;
