@@ -2,9 +2,9 @@ import { EventEmitter } from 'node:events';
 import { InvalidArgumentError, type Target } from '@externalname/core';
 import { TargetRetiredError } from '@externalname/core/connect';
 import { aBoolean, anything, optional, ServiceConnector, type Shape } from '@externalname/core/internal';
-import { Dispatcher, Pool } from 'undici';
+import type { Dispatcher, Pool } from 'undici';
 import { httpRetry } from './events.ts';
-import { Exchange, type ExchangeHost } from './exchange.ts';
+import { Exchange, type ExchangeHost, WaitingLine } from './exchange.ts';
 import { legacyHandler } from './legacy-handler.ts';
 import {
   authority,
@@ -15,6 +15,8 @@ import {
   httpSettings,
   ServiceUrls,
 } from './options.ts';
+import { sendableHeaders } from './sendable-headers.ts';
+import { UndiciDispatcher, UndiciPool } from './undici-parts.ts';
 
 /** Options of {@link createDispatcher}. Those of undici have undici's names, meanings and defaults. */
 export interface DispatcherOptions extends HttpOptions, Pick<Pool.Options, (typeof poolOptionNames)[number]> {
@@ -92,11 +94,19 @@ interface Settings {
   readonly pool: Pool.Options;
 }
 
-/** The pools of one target: one a protocol and port. */
-interface Lane {
+/** What leads to one target. The requests that it holds have not been sent yet. */
+class Lane extends WaitingLine {
   readonly target: Target;
-  readonly over: AbortController;
-  readonly pools: Map<string, Pool>;
+  readonly over = new AbortController();
+  /** One for each protocol, port and name in `Host`. */
+  readonly pools = new Map<string, Pool>();
+  /** The same, by the origins that callers write. They were judged for this target. */
+  readonly poolsByOrigin = new Map<string, Pool>();
+
+  constructor(target: Target) {
+    super();
+    this.target = target;
+  }
 }
 
 /** A protocol and a port of the Service. */
@@ -106,14 +116,13 @@ interface Place {
   readonly hostname: string;
 }
 
-class RequestDispatcher extends Dispatcher implements ServiceDispatcherState, AsyncDisposable, ExchangeHost {
+class RequestDispatcher extends UndiciDispatcher implements ServiceDispatcherState, AsyncDisposable, ExchangeHost {
   readonly #http: HttpSettings;
   readonly #settings: Settings;
   readonly #urls: ServiceUrls;
   readonly #connector: ServiceConnector;
-  /** What was asked for before, so that it is judged once. */
-  readonly #places = new Map<string, Place>();
-  readonly #closing = new Set<Promise<unknown>>();
+  /** Pools of targets that the Service has left: each with its end, which comes with that of its last request. */
+  readonly #leaving = new Map<Pool, Promise<unknown>>();
   readonly #waiting = new Set<Exchange>();
   #lane: Lane | undefined;
   #closed: Promise<void> | undefined;
@@ -148,10 +157,14 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcherState, As
       return;
     }
     try {
-      const place = this.#placeOf(exchange.options.origin, lane.target);
+      const { origin: given } = exchange.options;
+      const origin = typeof given === 'string' ? given : String(given);
+      const pool = lane.poolsByOrigin.get(origin) ?? this.#poolOf(lane, origin);
       exchange.place = lane;
-      this.#poolOf(lane, place).dispatch(exchange.options, exchange as Dispatcher.DispatchHandler);
+      lane.add(exchange);
+      pool.dispatch(exchange.options, exchange as Dispatcher.DispatchHandler);
     } catch (error) {
+      lane.remove(exchange);
       exchange.fail(error as Error, 'not-executed');
     }
   }
@@ -172,7 +185,7 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcherState, As
   override close(): Promise<void>;
   override close(callback: () => void): void;
   override close(callback?: () => void): Promise<void> | void {
-    this.#closed ??= this.#end((pool) => pool.close());
+    this.#closed ??= this.#end((pool) => this.#leaving.get(pool) ?? pool.close());
     return answer(this.#closed, callback);
   }
 
@@ -192,65 +205,65 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcherState, As
   }
 
   #learnTarget(exchange: Exchange): void {
-    this.#waiting.add(exchange);
-    const { failoverTimeoutMillis: timeoutMillis } = this.#http;
     try {
       // Before anything is asked.
-      this.#placeOf(exchange.options.origin, undefined);
+      this.#placeOf(String(exchange.options.origin), undefined);
     } catch (error) {
-      this.#waiting.delete(exchange);
       exchange.fail(error as Error, 'not-executed');
       return;
     }
+    this.#waiting.add(exchange);
+    const { failoverTimeoutMillis: timeoutMillis } = this.#http;
+    // Undici listens from then on that it has the request. Until then an error of the body must not end the process.
+    const stopListening = onBodyError(exchange.options.body, (error) => exchange.fail(error, 'not-executed'));
     this.#connector
       .persist((signal) => this.#connector.current(signal), { signal: exchange.signal, timeoutMillis })
       .then(
         (target) => {
-          this.#waiting.delete(exchange);
-          this.#lane ??= beginLane(target);
-          this.send(exchange);
+          this.#lane ??= new Lane(target);
+          if (this.#waiting.delete(exchange)) this.send(exchange);
         },
         (error: Error) => {
           this.#waiting.delete(exchange);
           exchange.fail(error, 'not-executed');
         },
-      );
+      )
+      .finally(stopListening);
   }
 
   // The name of the server comes from the pool, so a name that the caller gives must not stand in its way.
   #ownOptions(options: Dispatcher.DispatchOptions): Dispatcher.DispatchOptions {
-    const headers = this.#http.hostHeader === 'target' ? withoutHost(options.headers) : options.headers;
+    const headers = sendableHeaders(options.headers, this.#http.hostHeader === 'target');
     if (headers === options.headers && !('dispatcher' in options)) return options;
-    const { dispatcher: _, ...own } = options as Dispatcher.DispatchOptions & { dispatcher?: unknown };
-    return { ...own, headers: headers ?? null };
+    return { ...options, headers: headers ?? null, dispatcher: undefined } as Dispatcher.DispatchOptions;
   }
 
-  #placeOf(origin: string | URL | undefined, target: Target | undefined): Place {
-    const key = typeof origin === 'string' ? origin : String(origin);
-    const known = this.#places.get(key);
-    if (known !== undefined) return known;
-    const url = URL.canParse(key) ? new URL(key) : undefined;
+  #placeOf(origin: string, target: Target | undefined): Place {
+    const url = URL.canParse(origin) ? new URL(origin) : undefined;
     if (url === undefined) throw new InvalidArgumentError('url', 'is not one: write https://<service>/...');
-    checkProtocol(url.protocol, this.#settings.allowHttp);
-    this.#urls.check(url.hostname, target);
-    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
-    const place = { protocol: url.protocol, port, hostname: url.hostname };
-    // The name of a target is good for as long as it is the target.
-    if (url.hostname !== target?.externalName) this.#places.set(key, place);
-    return place;
+    const { protocol, hostname, port } = url;
+    checkProtocol(protocol, this.#settings.allowHttp);
+    this.#urls.check(hostname, target);
+    return { protocol, hostname, port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port) };
   }
 
-  #poolOf(lane: Lane, { protocol, port, hostname }: Place): Pool {
+  #poolOf(lane: Lane, givenOrigin: string): Pool {
+    const { protocol, port, hostname } = this.#placeOf(givenOrigin, lane.target);
     const host = this.#http.hostHeader === 'target' ? lane.target.externalName : hostname;
     const origin = `${protocol}//${authority(host, protocol, port)}`;
-    const known = lane.pools.get(origin);
-    if (known !== undefined) return known;
+    const pool = lane.pools.get(origin) ?? this.#newPool(lane, origin, { protocol, port });
+    lane.pools.set(origin, pool);
+    lane.poolsByOrigin.set(givenOrigin, pool);
+    return pool;
+  }
+
+  #newPool(lane: Lane, origin: string, { protocol, port }: Pick<Place, 'protocol' | 'port'>): Pool {
     const { allowH2 } = this.#settings;
     const tls =
       protocol === 'https:'
         ? { ...this.#http.tls, ALPNProtocols: allowH2 ? ['h2', 'http/1.1'] : ['http/1.1'] }
         : undefined;
-    const pool = new Pool(origin, {
+    const pool = new UndiciPool(origin, {
       ...this.#settings.pool,
       allowH2,
       connect: (_where, callback) => {
@@ -261,16 +274,17 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcherState, As
       },
     });
     this.#passOn(pool);
-    lane.pools.set(origin, pool);
     return pool;
   }
 
   // As undici's own Agent does.
   #passOn(pool: EventEmitter): void {
-    for (const event of ['connect', 'disconnect', 'connectionError', 'drain']) {
-      pool.on(event, (origin: URL, targets: readonly Dispatcher[], error?: Error) =>
-        Reflect.apply(EventEmitter.prototype.emit, this, [event, origin, [this, ...targets], error]),
-      );
+    for (const event of ['connect', 'disconnect', 'connectionError', 'drain'] as const) {
+      pool.on(event, (origin: URL, targets: readonly Dispatcher[], error?: Error) => {
+        // A pool that is as busy as it may be drains with each request.
+        if (this.listenerCount(event) === 0) return;
+        Reflect.apply(EventEmitter.prototype.emit, this, [event, origin, [this, ...targets], error]);
+      });
     }
   }
 
@@ -292,28 +306,28 @@ class RequestDispatcher extends Dispatcher implements ServiceDispatcherState, As
   #switchTo(target: Target): void {
     const left = this.#lane;
     if (left === undefined || this.#closed !== undefined) return;
-    this.#lane = beginLane(target);
-    left.over.abort(new TargetRetiredError(left.target.externalName, 'not-executed'));
+    this.#lane = new Lane(target);
+    const retired = new TargetRetiredError(left.target.externalName, 'not-executed');
+    // Not when a connection of the old host comes free: it may never.
+    for (const exchange of left.takeAll()) exchange.move(retired);
+    left.over.abort(retired);
     for (const pool of left.pools.values()) {
       const ended = pool.close().catch(() => undefined);
-      this.#closing.add(ended);
-      ended.finally(() => this.#closing.delete(ended)).catch(() => undefined);
+      this.#leaving.set(pool, ended);
+      ended.finally(() => this.#leaving.delete(pool)).catch(() => undefined);
     }
   }
 
-  async #end(endPool: (pool: Pool) => Promise<void>): Promise<void> {
+  async #end(endPool: (pool: Pool) => Promise<unknown>): Promise<void> {
     // What is under way may still be answered, and sends nothing any more.
-    const pools = [...(this.#lane?.pools.values() ?? [])];
+    const pools = [...(this.#lane?.pools.values() ?? []), ...this.#leaving.keys()];
     const refused = closedError(this.#http.service);
     this.#lane?.over.abort(refused);
     for (const exchange of [...this.#waiting]) exchange.fail(refused, 'not-executed');
-    await Promise.all([...pools.map(endPool), ...this.#closing]);
+    this.#waiting.clear();
+    await Promise.all(pools.map(endPool));
     await this.#connector.close();
   }
-}
-
-function beginLane(target: Target): Lane {
-  return { target, over: new AbortController(), pools: new Map() };
 }
 
 function answer(ended: Promise<void>, callback: (() => void) | undefined): Promise<void> | void {
@@ -324,28 +338,21 @@ function answer(ended: Promise<void>, callback: (() => void) | undefined): Promi
 function checkPoolOptions(options: Pool.Options): void {
   try {
     // Makes no connection before the first request.
-    new Pool('https://invalid', options).destroy().catch(() => undefined);
+    new UndiciPool('https://invalid', options).destroy().catch(() => undefined);
   } catch (error) {
     throw new InvalidArgumentError('options', error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 
-type Headers = Dispatcher.DispatchOptions['headers'];
-
-function withoutHost(headers: Headers): Headers {
-  if (headers == null) return headers;
-  if (Array.isArray(headers)) {
-    const at = headers.findIndex((name, index) => index % 2 === 0 && isHost(name));
-    return at === -1 ? headers : withoutHost([...headers.slice(0, at), ...headers.slice(at + 2)]);
-  }
-  if (Symbol.iterator in headers) return withoutHost([...headers].flat() as string[]);
-  for (const name of Object.keys(headers)) {
-    if (isHost(name)) return Object.fromEntries(Object.entries(headers).filter(([each]) => !isHost(each)));
-  }
-  return headers;
+/** Listens for the error of a body that is a stream. Returns what stops it. */
+function onBodyError(body: unknown, listener: (error: Error) => void): () => void {
+  if (!isStream(body)) return () => {};
+  body.on('error', listener);
+  return () => void body.off('error', listener);
 }
 
-function isHost(name: unknown): boolean {
-  const text = typeof name === 'string' ? name : String(name);
-  return text.length === 4 && text.toLowerCase() === 'host';
+// What undici takes for one.
+function isStream(body: unknown): body is EventEmitter {
+  if (typeof body !== 'object' || body === null) return false;
+  return 'pipe' in body && typeof body.pipe === 'function' && 'on' in body && typeof body.on === 'function';
 }

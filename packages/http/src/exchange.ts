@@ -1,7 +1,8 @@
 import type { Outcome } from '@externalname/core';
 import { recordOutcome } from '@externalname/core/internal';
-import { type Dispatcher, errors } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { LegacyHandler } from './legacy-handler.ts';
+import { errors } from './undici-parts.ts';
 
 /** What an {@link Exchange} needs of its dispatcher. */
 export interface ExchangeHost {
@@ -23,15 +24,22 @@ export interface ExchangeHost {
 export class Exchange implements LegacyHandler {
   readonly options: Dispatcher.DispatchOptions;
   /** Where the running attempt goes. The host's. */
-  place: unknown;
+  place: WaitingLine | undefined;
+  /** The neighbours in {@link WaitingLine}, which alone uses them. */
+  before: Exchange | undefined;
+  after: Exchange | undefined;
   /** How often the request was sent. */
   sent = 0;
   readonly #host: ExchangeHost;
   readonly #caller: LegacyHandler;
   /** Ends the attempt that is being sent or answered. */
   #abortAttempt: ((reason?: Error) => void) | undefined;
+  /** Why an attempt that was sent got no answer: from then on the server may have done what was asked. */
+  #loss: Error | undefined;
   #answered = false;
   #over = false;
+  /** Goes on in its place; see {@link Exchange.move}. */
+  #successor: Exchange | undefined;
   #waiting: AbortController | undefined;
 
   constructor(host: ExchangeHost, options: Dispatcher.DispatchOptions, caller: LegacyHandler) {
@@ -42,7 +50,11 @@ export class Exchange implements LegacyHandler {
 
   /** Tells the caller how to end it, also while it waits, and begins. */
   begin(): void {
-    this.#caller.onConnect?.((reason) => this.#abort(reason), null);
+    try {
+      this.#caller.onConnect?.((reason) => this.#abort(reason), null);
+    } catch (error) {
+      this.fail(error as Error, 'not-executed');
+    }
     if (!this.#over) this.#host.send(this);
   }
 
@@ -55,14 +67,30 @@ export class Exchange implements LegacyHandler {
   /** Ends it: nothing was sent, or what is known of it is written on the error. */
   fail(error: Error, outcome: Outcome): void {
     if (this.#over) return;
+    const loss = this.#loss;
+    // An attempt before this one may have done the work, and only its error can say so.
+    if (loss !== undefined && loss !== error && loss.cause === undefined) loss.cause = error;
+    this.#end(loss ?? error, loss === undefined ? outcome : 'unknown');
+  }
+
+  /** Takes a request that was not sent out of the queue that it waits in, and sends it to where the Service points now. */
+  move(error: Error): void {
+    if (this.#over || this.#abortAttempt !== undefined) return;
+    const successor = new Exchange(this.#host, this.options, this.#caller);
+    successor.sent = this.sent;
+    successor.#loss = this.#loss;
     this.#over = true;
-    recordOutcome(error, outcome);
-    this.#caller.onError?.(error);
+    this.#successor = successor;
+    successor.#again(error);
   }
 
   onConnect(abort: (reason?: Error) => void): void {
+    this.place?.remove(this);
     // What is thrown here ends the attempt before a byte is written, and leaves the connection alone.
     if (this.#over) throw new errors.RequestAbortedError();
+    // Undici itself sends a request again that was pipelined behind another one.
+    if (this.#abortAttempt !== undefined) this.#loss ??= new errors.SocketError('closed before the response');
+    this.#abortAttempt = undefined;
     if (!this.#host.isCurrent(this)) throw new errors.InformationalError('the Service points elsewhere now');
     this.#abortAttempt = abort;
     this.sent += 1;
@@ -101,6 +129,7 @@ export class Exchange implements LegacyHandler {
   }
 
   onError(error: Error): void {
+    this.place?.remove(this);
     const wasSent = this.#abortAttempt !== undefined;
     this.#abortAttempt = undefined;
     if (this.#over) return;
@@ -114,8 +143,10 @@ export class Exchange implements LegacyHandler {
     const lost = untouched || isLost(error);
     if (lost) this.#host.lost();
     const mayRepeat = untouched ? this.#bodyIsAtHand() : this.#isRepeatable();
-    if (lost && !this.#answered && mayRepeat && this.sent <= mostRepeats) this.#again(error);
-    else this.fail(error, untouched ? 'not-executed' : 'unknown');
+    if (lost && !this.#answered && mayRepeat && this.sent <= mostRepeats) {
+      if (!untouched) this.#loss = error;
+      this.#again(error);
+    } else this.fail(error, untouched ? 'not-executed' : 'unknown');
   }
 
   #again(error: Error): void {
@@ -137,18 +168,73 @@ export class Exchange implements LegacyHandler {
   }
 
   #abort(reason: Error = new errors.RequestAbortedError()): void {
+    if (this.#successor !== undefined) {
+      this.#successor.#abort(reason);
+      return;
+    }
     if (this.#over) return;
-    if (this.#abortAttempt !== undefined) {
-      const abort = this.#abortAttempt;
-      const outcome = 'unknown';
-      recordOutcome(reason, outcome);
+    const abort = this.#abortAttempt;
+    if (abort !== undefined) {
+      recordUnknown(reason);
       // Told by the attempt, which is not made again.
       this.#answered = true;
       abort(reason);
       return;
     }
-    this.fail(reason, 'not-executed');
+    this.place?.remove(this);
+    // The caller gets the reason of its signal, also if an earlier attempt was sent.
+    this.#end(reason, this.#loss === undefined ? 'not-executed' : 'unknown');
     this.#waiting?.abort(reason);
+  }
+
+  #end(error: Error, outcome: Outcome): void {
+    this.#over = true;
+    if (outcome === 'unknown') recordUnknown(error);
+    else recordOutcome(error, outcome);
+    this.#caller.onError?.(error);
+  }
+}
+
+/** Requests that are not sent yet, in their order. A list of neighbours, as each request enters one and leaves it. */
+export class WaitingLine {
+  #first: Exchange | undefined;
+  #last: Exchange | undefined;
+
+  add(exchange: Exchange): void {
+    exchange.before = this.#last;
+    if (this.#last === undefined) this.#first = exchange;
+    else this.#last.after = exchange;
+    this.#last = exchange;
+  }
+
+  /** Idempotent. */
+  remove(exchange: Exchange): void {
+    const { before, after } = exchange;
+    if (before !== undefined) before.after = after;
+    else if (this.#first === exchange) this.#first = after;
+    else return;
+    if (after !== undefined) after.before = before;
+    else this.#last = before;
+    exchange.before = undefined;
+    exchange.after = undefined;
+  }
+
+  /** All of them, which leave it. */
+  takeAll(): Exchange[] {
+    const all: Exchange[] = [];
+    for (let exchange = this.#first; exchange !== undefined; exchange = this.#first) {
+      this.remove(exchange);
+      all.push(exchange);
+    }
+    return all;
+  }
+}
+
+// One error may end several requests, sent or not: that of a connection, or the reason of a signal. Then the weaker word stays.
+function recordUnknown(error: unknown): void {
+  recordOutcome(error, 'unknown');
+  if (error instanceof Error && (error as { outcome?: unknown }).outcome !== 'unknown') {
+    Reflect.set(error, 'outcome', 'unknown');
   }
 }
 
@@ -167,6 +253,8 @@ function codeOf(error: Error): string {
 
 const lostCodes: ReadonlySet<string> = new Set([
   'UND_ERR_SOCKET',
+  // Of a request that was sent: its stream of HTTP/2 was closed.
+  'UND_ERR_INFO',
   'ECONNRESET',
   'ECONNABORTED',
   'EPIPE',

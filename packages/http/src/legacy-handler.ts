@@ -1,4 +1,5 @@
-import { type Dispatcher, util } from 'undici';
+import type { Dispatcher } from 'undici';
+import { util } from './undici-parts.ts';
 
 /**
  * What a dispatcher tells of one request, in the form that `fetch` of Node.js 20 to 24 and undici 6 speak, and undici 7 beside its own: the

@@ -87,6 +87,21 @@ describe('a request to the Service', () => {
     expect(await body.json()).toMatchObject({ host: `httpbin-a.example.com:${manual.port}` });
   });
 
+  it.each(['target', 'service'] as const)(
+    'takes a Content-Length of the caller, which fetch of Node.js 20 to 24 and of undici 6 repeats (hostHeader: %s)',
+    async (hostHeader) => {
+      const dispatcher = dispatcherOf({ hostHeader });
+      const init = { method: 'POST', body: 'hello', headers: { 'Content-Length': '5' } };
+      expect(await get(dispatcher, '/anything', init)).toMatchObject({ body: 'hello' });
+      const response = await fetch6(`${url}/anything`, { ...init, dispatcher: dispatcher as never });
+      expect(await response.json()).toMatchObject({ body: 'hello' });
+      const { body } = await request(`${url}/anything`, { ...init, method: 'POST', dispatcher });
+      expect(await body.json()).toMatchObject({ body: 'hello' });
+      const wrong = { ...init, method: 'POST' as const, headers: { 'content-length': '5, 6' }, dispatcher };
+      expect(await failureOf(request(url, wrong))).toMatchObject({ outcome: 'not-executed' });
+    },
+  );
+
   it("keeps the Service's name in Host where that is asked for, and verifies the host behind it all the same", async () => {
     expect(await get(dispatcherOf({ hostHeader: 'service' }), '/anything')).toMatchObject({
       host: `webscaler-manual:${manual.port}`,
@@ -94,12 +109,17 @@ describe('a request to the Service', () => {
     });
   });
 
-  it('speaks HTTP/2, with that host in :authority', async () => {
-    const dispatcher = dispatcherOf({ allowH2: true });
+  it.each([
+    ['target', 'httpbin-a.example.com'],
+    ['service', 'webscaler-manual'],
+  ] as const)('speaks HTTP/2, and hostHeader: %s puts %s into :authority', async (hostHeader, name) => {
+    const dispatcher = dispatcherOf({ allowH2: true, hostHeader });
     const answers = await Promise.all([1, 2, 3].map((n) => get(dispatcher, `/anything?n=${n}`)));
-    expect(answers).toMatchObject(
-      [1, 2, 3].map(() => ({ version: '2.0', host: `httpbin-a.example.com:${manual.port}` })),
-    );
+    const expected = { version: '2.0', host: `${name}:${manual.port}`, server: 'httpbin-a.example.com' };
+    expect(answers).toMatchObject([1, 2, 3].map(() => expected));
+    if (hostHeader === 'service') return;
+    const { body } = await request(url, { dispatcher, headers: { Host: 'webscaler-manual' } });
+    expect(await body.json()).toMatchObject(expected);
   });
 
   it('is served for any form of the name', async () => {
@@ -165,7 +185,39 @@ describe('redirects and cookies', () => {
     expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', outcome: 'not-executed' });
     expect(error.message).not.toContain('secret');
     expect(other.accepted).toBe(0);
+    await other.close();
   });
+
+  it.each([
+    [307, 'POST'],
+    [308, 'PUT'],
+  ])('send no body to another host with status %i', async (status, method) => {
+    const other = await manual.serve('evil.example.org', '127.0.0.53');
+    manual.cluster.hosts.set('evil.example.org', [other.address]);
+    const to = encodeURIComponent(`https://evil.example.org:${manual.port}/steal`);
+    const headers = { authorization: 'Bearer secret' };
+    const init = { method, headers, body: 'secret' };
+    const error = await failureOf(get(dispatcherOf(), `/?status=${status}&to=${to}`, init));
+    expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', outcome: 'not-executed' });
+    const composed = dispatcherOf().compose(interceptors.redirect({ maxRedirections: 3 }));
+    const options = { dispatcher: composed, method: 'POST', headers, body: 'secret' } as const;
+    const again = await failureOf(request(`${url}/?status=${status}&to=${to}`, options));
+    expect(again).toMatchObject({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', outcome: 'not-executed' });
+    expect(other.accepted).toBe(0);
+    await other.close();
+  });
+
+  it.each(['http://webscaler-manual/', 'http://httpbin-a.example.com/'])(
+    'are not followed into the clear: %s',
+    async (location) => {
+      const error = await failureOf(
+        request(`${url}/?to=${encodeURIComponent(location)}`, {
+          dispatcher: dispatcherOf().compose(interceptors.redirect({ maxRedirections: 3 })),
+        }),
+      );
+      expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', outcome: 'not-executed' });
+    },
+  );
 
   it('come as the server set them, and go as the caller wrote them', async () => {
     const dispatcher = dispatcherOf();

@@ -8,6 +8,10 @@ interface Undici {
   fetch(url: string, options: object): Promise<{ json(): Promise<unknown> }>;
 }
 
+// To load this package leaves the `fetch` of the process as it is; to load all of undici does not.
+const claimed = Object.getOwnPropertySymbols(globalThis).filter((symbol) => String(symbol).includes('undici'));
+assert.deepEqual(claimed, []);
+
 await using manual = await startWebscalerManual();
 const url = `https://webscaler-manual:${manual.port}/anything`;
 // undici 8 needs Node.js 22.
@@ -23,14 +27,17 @@ for (const allowH2 of [false, true]) {
     assert.deepEqual({ server, body, version }, expected);
     pairs += 1;
   };
-  const options = { method: 'POST', body: 'x', dispatcher };
-  check(await (await fetch(url, options)).json());
-  for (const name of names) {
-    const undici = (await import(name)) as Undici;
-    check(await (await undici.request(url, options)).body.json());
-    check(await (await undici.fetch(url, options)).json());
+  // With and without a Content-Length of the caller, which some fetches repeat.
+  for (const headers of [{}, { 'content-length': '1' }]) {
+    const options = { method: 'POST', body: 'x', headers, dispatcher };
+    check(await (await fetch(url, options)).json());
+    for (const name of names) {
+      const undici = (await import(name)) as Undici;
+      check(await (await undici.request(url, options)).body.json());
+      check(await (await undici.fetch(url, options)).json());
+    }
   }
 }
 console.log(
-  `node ${process.version} (undici ${process.versions['undici']}): ${pairs} pairs of caller and protocol are served`,
+  `node ${process.version} (undici ${process.versions['undici']}): ${pairs} combinations of caller, headers and protocol are served`,
 );

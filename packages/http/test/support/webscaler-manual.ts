@@ -13,7 +13,7 @@ export interface ManualServer {
   readonly requests: string[];
   /** Connections that are open now. */
   readonly connections: Set<{ destroy(): void }>;
-  /** How many there were. */
+  /** How many there were, TLS or not. */
   accepted: number;
   close(): Promise<void>;
 }
@@ -141,8 +141,10 @@ async function manualServer(
     ? http.createServer(answer)
     : http2.createSecureServer({ cert, key, allowHTTP1: true }, answer as never);
   let accepted = 0;
-  server.on(plain ? 'connection' : 'secureConnection', (socket) => {
+  server.on('connection', () => {
     accepted += 1;
+  });
+  server.on(plain ? 'connection' : 'secureConnection', (socket) => {
     connections.add(socket);
     socket.on('close', () => connections.delete(socket));
     socket.on('error', () => {});
