@@ -1,8 +1,10 @@
+import { errorMonitor } from 'node:events';
 import { Agent, type ClientRequest, type ClientRequestArgs, type AgentOptions as NodeAgentOptions } from 'node:http';
+import type { AgentOptions as HttpsAgentOptions } from 'node:https';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Target } from '@externalname/core';
-import { aBoolean, aNumber, oneOf, optional, ServiceConnector } from '@externalname/core/internal';
+import { aBoolean, aNumber, oneOf, optional, recordOutcome, ServiceConnector } from '@externalname/core/internal';
 import { authority, type HttpOptions, type HttpSettings, httpSettings, ServiceUrls } from './options.ts';
 
 /** Options of {@link createAgent}. Those of `http.Agent` have its names, meanings and defaults, but for `keepAlive`. */
@@ -17,6 +19,8 @@ export interface AgentOptions
 
 /** What {@link createAgent} returns. */
 export interface ServiceAgent extends Agent, AsyncDisposable {
+  /** Typed as those of an `https.Agent`, which libraries ask for. */
+  readonly options: HttpsAgentOptions;
   /** Where requests go now; `undefined` before the first one. */
   readonly target: Target | undefined;
   /** Ends idle connections and what follows the Service. Requests in flight finish, new ones are refused. Idempotent. */
@@ -62,9 +66,14 @@ const none = undefined as unknown as Duplex;
 /** What a request is connected with. */
 interface RequestOptions extends ClientRequestArgs {
   readonly _agentKey?: string;
+  /** Fires when the request that waits for the connection is given up. */
+  readonly [givenUp]?: AbortSignal;
 }
 
+const givenUp = Symbol('externalname:http:given-up');
+
 class RequestAgent extends Agent implements ServiceAgent {
+  declare readonly options: HttpsAgentOptions;
   readonly protocol: 'https:' | 'http:';
   readonly defaultPort: number;
   readonly #settings: HttpSettings;
@@ -86,26 +95,37 @@ class RequestAgent extends Agent implements ServiceAgent {
     return this.#connector.target;
   }
 
+  /** Called by Node.js for each request. */
+  addRequest(request: ClientRequest, ...options: unknown[]): void {
+    // A request without a socket was not written. One with a socket may have been read, up to any byte.
+    request.on(errorMonitor, (error) => recordOutcome(error, request.socket ? 'unknown' : 'not-executed'));
+    // Not among the types.
+    const base = Agent.prototype as unknown as { addRequest: RequestAgent['addRequest'] };
+    base.addRequest.call(this, request, ...options);
+  }
+
   /** Called by Node.js for a request that no idle connection is there for. */
   createSocket(request: ClientRequest, options: RequestOptions, callback: Connected): void {
+    const waiting = whileWaiting(request);
     const connected: Connected = (error, socket) => {
+      waiting.end();
       if (error === null) this.#address(request, socket);
       callback(error, socket);
     };
     try {
       this.#urls.check(options.host ?? '', this.target);
     } catch (error) {
-      callback(error as Error, none);
+      connected(error as Error, none);
       return;
     }
     // Not among the types: it counts sockets, and listens to them.
     const base = Agent.prototype as unknown as { createSocket: RequestAgent['createSocket'] };
-    base.createSocket.call(this, request, options, connected);
+    base.createSocket.call(this, request, { ...options, [givenUp]: waiting.signal }, connected);
   }
 
   override createConnection(options: RequestOptions, callback?: Connected): Duplex | undefined {
     const release = this.#reserve(options._agentKey ?? this.getName(options));
-    this.#open(Number(options.port ?? this.defaultPort)).then(
+    this.#open(Number(options.port ?? this.defaultPort), options[givenUp]).then(
       (socket) => {
         release();
         callback?.(null, socket);
@@ -137,7 +157,7 @@ class RequestAgent extends Agent implements ServiceAgent {
     return this.close();
   }
 
-  async #open(port: number): Promise<net.Socket> {
+  async #open(port: number, givenUp: AbortSignal | undefined): Promise<net.Socket> {
     const { failoverTimeoutMillis: timeoutMillis, tls } = this.#settings;
     const wanted = {
       port,
@@ -150,7 +170,7 @@ class RequestAgent extends Agent implements ServiceAgent {
         socket.once('close', () => this.#targets.delete(socket));
         return socket;
       },
-      { timeoutMillis },
+      { signal: givenUp, timeoutMillis },
     );
   }
 
@@ -189,6 +209,21 @@ class RequestAgent extends Agent implements ServiceAgent {
     const host = authority(target.externalName, this.protocol, remotePort ?? this.defaultPort);
     rewriteHost(request as unknown as WrittenRequest, host);
   }
+}
+
+/**
+ * Tells when a request is given up that waits for its connection. Node.js itself has a socket for it from the start, which it destroys
+ * then; without one it would wait until there is one, and then say so.
+ */
+function whileWaiting(request: ClientRequest): { readonly signal: AbortSignal; readonly end: () => void } {
+  const controller = new AbortController();
+  const { destroy } = request;
+  request.destroy = function (error) {
+    destroy.call(this, error);
+    controller.abort(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    return this;
+  };
+  return { signal: controller.signal, end: () => void Reflect.deleteProperty(request, 'destroy') };
 }
 
 /**

@@ -126,6 +126,44 @@ it('an agent that is closed lets what is in flight finish, keeps no connection, 
   await until(() => manual.a.connections.size === 0);
 });
 
+describe('an error of a request', () => {
+  it('says that it may have been executed, if it broke after it was sent', async () => {
+    const agent = agentOf();
+    const error = await send(agent, '/reset', { method: 'POST', body: 'x' }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'ECONNRESET', outcome: 'unknown' });
+    expect(manual.a.requests).toEqual(['POST /reset']);
+  });
+
+  it('says that it was not executed, if it waited for a connection when it was given up', async () => {
+    manual.cluster.hosts.set(manual.a.name, ['127.0.0.54']);
+    const request = https.request(url, { agent: agentOf(), method: 'POST' }).end('x');
+    setTimeout(() => request.destroy(), 200);
+    const [error] = await once(request, 'error');
+    expect(error).toMatchObject({ code: 'ECONNRESET', outcome: 'not-executed' });
+  });
+
+  it('says which of both it was, if the agent is destroyed', async () => {
+    const agent = agentOf({ maxSockets: 1 });
+    const sent = https.request(`${url}/?ms=5000`, { agent, method: 'POST' }).end('x');
+    await until(() => manual.a.requests.length === 1);
+    const failed = once(sent, 'error');
+    manual.cluster.hosts.set(manual.a.name, ['127.0.0.54']);
+    const other = agentOf();
+    const waiting = send(other, '/', { method: 'POST', body: 'x' }).catch((reason: unknown) => reason);
+    agent.destroy();
+    other.destroy();
+    expect((await failed)[0]).toMatchObject({ code: 'ECONNRESET', outcome: 'unknown' });
+    expect(await waiting).toMatchObject({ outcome: 'not-executed' });
+    expect(manual.a.requests).toHaveLength(1);
+  });
+
+  it('still needs a listener of the caller', () => {
+    const request = https.request(url, { agent: agentOf() });
+    expect(request.listenerCount('error')).toBe(0);
+    request.on('error', () => {}).destroy();
+  });
+});
+
 describe('a request that is refused', () => {
   it.each([
     ['another host', 'https://evil.example.org'],

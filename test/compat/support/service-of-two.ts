@@ -32,6 +32,7 @@ export interface ServiceOfTwo extends AsyncDisposable {
     readonly dns: { nameservers: string[] };
     readonly tls: { ca: string };
   };
+  pointToA(): Promise<void>;
   pointToB(): Promise<void>;
 }
 
@@ -50,6 +51,9 @@ export async function serviceOfTwo(start: (place: ServerPlace) => Promise<() => 
     services: [externalNameService({ name: 'webscaler-any', externalName: a.name })],
     hosts: { [a.name]: [a.address], [b.name]: [b.address] },
   });
+  const pointTo = async (value: string) => {
+    await cluster.services.patch('default', 'webscaler-any', [{ op: 'replace', path: '/spec/externalName', value }]);
+  };
   return {
     port,
     ca: authority.certificate,
@@ -62,10 +66,8 @@ export async function serviceOfTwo(start: (place: ServerPlace) => Promise<() => 
       dns: { nameservers: [cluster.nameserver] },
       tls: { ca: authority.certificate },
     },
-    async pointToB() {
-      const patch = [{ op: 'replace', path: '/spec/externalName', value: b.name }] as const;
-      await cluster.services.patch('default', 'webscaler-any', patch);
-    },
+    pointToA: () => pointTo(a.name),
+    pointToB: () => pointTo(b.name),
     async [Symbol.asyncDispose]() {
       for (const end of ends) await end();
       await cluster[Symbol.asyncDispose]();
