@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { Duplex } from 'node:stream';
 import {
   DnsResolver,
   type DnsResolverOptions,
@@ -7,6 +8,7 @@ import {
   type ResolveOptions,
   type TargetSource,
 } from '@externalname/core';
+import { type ConnectTlsOptions, connect, connectTls, lazySocket } from '@externalname/core/connect';
 import type { DnsStatistics } from '@externalname/core/dns';
 import {
   type DnsQueryEvent,
@@ -154,6 +156,43 @@ export const podCalls = {
     await dispatcher.close();
   },
 
+  /** Opens a socket to the Service, and waits until the server has said its name. */
+  async openSocket(id: string, way: SocketWay, { tls, ...options }: SocketOptions): Promise<OpenedSocket> {
+    const begun = performance.now();
+    const wanted = { service: 'webscaler-db', ...options };
+    const socket = await {
+      connect: () => connect(wanted),
+      connectTls: () => connectTls({ ...wanted, tls }),
+      lazySocket: async () => lazySocket({ ...wanted, tls: tls ?? {} }),
+      'lazySocket in the clear': async () => lazySocket({ ...wanted, tls: false }),
+    }[way]();
+    const speaking = new Speaking(socket);
+    sockets.set(id, speaking);
+    const server = await speaking.line();
+    return { server, took: performance.now() - begun };
+  },
+
+  /** What the server gives back. */
+  async say(id: string, text: string): Promise<string> {
+    return socketAs(id).say(text);
+  },
+
+  /** Waits until the socket is closed. Gives the error that closed it. */
+  async socketEnd(id: string): Promise<SocketEnd> {
+    return socketAs(id).closed;
+  },
+
+  async isSocketOpen(id: string): Promise<boolean> {
+    return !socketAs(id).socket.destroyed;
+  },
+
+  async closeSocket(id: string): Promise<void> {
+    const { socket, closed } = socketAs(id);
+    sockets.delete(id);
+    socket.destroy();
+    await closed;
+  },
+
   /** Milliseconds since 1970, as this program has them. */
   async wallClock(): Promise<number> {
     return Date.now();
@@ -190,6 +229,79 @@ function dispatcherAs(id: string): ServiceDispatcher {
   const dispatcher = dispatchers.get(id);
   if (dispatcher === undefined) throw new Error(`there is no dispatcher ${id}`);
   return dispatcher;
+}
+
+/** Which function opens a socket. */
+export type SocketWay = 'connect' | 'connectTls' | 'lazySocket' | 'lazySocket in the clear';
+
+type SocketOptions = Pick<ConnectTlsOptions, 'port' | 'allowedTargets' | 'tls' | 'timeoutMillis'> & {
+  readonly attemptTimeoutMillis?: number;
+  readonly onSwitch?: 'close' | 'keep';
+};
+
+export interface OpenedSocket {
+  /** The name that the server said. */
+  readonly server: string;
+  /** Milliseconds. */
+  readonly took: number;
+}
+
+/** What closed a socket: an error, or the other side. */
+export interface SocketEnd {
+  readonly code?: string | undefined;
+  readonly outcome?: string | undefined;
+}
+
+/** A socket to a server that says its name first, and then gives back what it is told, line by line. */
+class Speaking {
+  readonly socket: Duplex;
+  readonly closed: Promise<SocketEnd>;
+  #text = '';
+  #hear: (() => void) | undefined;
+
+  constructor(socket: Duplex) {
+    this.socket = socket;
+    let end: SocketEnd = {};
+    socket.on('error', ({ code, outcome }: SocketEnd) => {
+      end = { code, outcome };
+    });
+    socket.on('data', (chunk) => {
+      this.#text += String(chunk);
+      this.#hear?.();
+    });
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        resolve(end);
+        this.#hear?.();
+      });
+    });
+  }
+
+  async line(): Promise<string> {
+    while (!this.#text.includes('\n')) {
+      if (this.socket.closed) throw Object.assign(new Error('the socket is closed'), await this.closed);
+      await new Promise<void>((resolve) => {
+        this.#hear = resolve;
+      });
+    }
+    const end = this.#text.indexOf('\n');
+    const line = this.#text.slice(0, end);
+    this.#text = this.#text.slice(end + 1);
+    return line;
+  }
+
+  async say(text: string): Promise<string> {
+    this.socket.write(`${text}\n`);
+    return this.line();
+  }
+}
+
+const sockets = new Map<string, Speaking>();
+
+function socketAs(id: string): Speaking {
+  const socket = sockets.get(id);
+  if (socket === undefined) throw new Error(`there is no socket ${id}`);
+  return socket;
 }
 
 interface Opened {

@@ -78,8 +78,10 @@ export async function startWebscalerSite(network: Network, options: WebscalerSit
 /**
  * Puts so many milliseconds between pods and both databases, there and back together, until it is disposed. The handshake of TCP
  * is not delayed.
+ *
+ * @param port the port of the databases' hosts that is delayed; all others are as near as before
  */
-export async function delayDatabases(network: Network, roundTripMillis: number): Promise<AsyncDisposable> {
+export async function delayDatabases(network: Network, roundTripMillis: number, port = 5432): Promise<AsyncDisposable> {
   const undo: AsyncDisposable[] = [];
   const line = {
     async [Symbol.asyncDispose]() {
@@ -90,10 +92,10 @@ export async function delayDatabases(network: Network, roundTripMillis: number):
     for (const [index, { ipv4 }] of Object.values(site.databases).entries()) {
       const address = `198.51.100.${101 + index}`;
       await network.addToSite(address);
-      const proxy = await FaultProxy.start({ target: { host: ipv4, port: 5432 }, address, port: 5432 });
+      const proxy = await FaultProxy.start({ target: { host: ipv4, port }, address, port });
       undo.push(proxy);
       proxy.latency(roundTripMillis / 2);
-      undo.push(await network.translate(`${ipv4}:5432`, `${address}:5432`));
+      undo.push(await network.translate(`${ipv4}:${port}`, `${address}:${port}`));
     }
     return line;
   } catch (error) {
