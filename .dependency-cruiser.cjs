@@ -103,7 +103,12 @@ const kubernetesRooms = {
   probes: [],
   watch: ['api', 'kubeconfig'],
   switch: ['api', 'kubeconfig', 'probes'],
+  // A look at a Service says what the last switch wrote into it.
+  inspect: ['api', 'kubeconfig', 'switch'],
 };
+
+// The files of cli beside its commands, which import them and not the other way round: but for the table that loads the commands.
+const cliGround = ['command', 'output', 'output-option', 'exit-codes', 'cluster'];
 
 const oneOf = (names) => `(${names.join('|')})`;
 
@@ -208,6 +213,28 @@ module.exports = {
       to: { path: '^packages/testing/src/', pathNot: `^packages/testing/src/${oneOf(testingGround)}\\.ts$` },
     },
     ...kubernetesRoomRules,
+    {
+      name: 'cli-ground-floor',
+      comment: `${cliGround.join(', ')} of cli import nothing of the package but each other: commands use them.`,
+      severity: 'error',
+      from: { path: `^packages/cli/src/${oneOf(cliGround)}\\.ts$` },
+      to: { path: '^packages/cli/src/', pathNot: `^packages/cli/src/${oneOf(cliGround)}\\.ts$` },
+    },
+    {
+      name: 'cli-loads-testing-late',
+      comment:
+        '@externalname/testing is an optional peer of cli: import() it, from rehearsal/ alone, where it is asked for.',
+      severity: 'error',
+      from: { path: '^packages/cli/src/', pathNot: [test, '^packages/cli/src/rehearsal/'] },
+      to: { path: '^packages/testing/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'commander-in-one-place',
+      comment: 'Only main.ts of cli knows the library that reads the command line.',
+      severity: 'error',
+      from: { path: '^packages/cli/', pathNot: ['^packages/cli/src/main\\.ts$', test] },
+      to: { path: 'node_modules/commander' },
+    },
     {
       name: 'pg-known-room',
       comment: 'A new room of pg, or a new file beside the rooms, needs its line in the tables of this file.',

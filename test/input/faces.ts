@@ -733,6 +733,18 @@ const switchOptions = {
   requestTimeoutMillis: 100,
   signal: aborted,
 } satisfies All<kubernetes.SwitchOptions>;
+class GivenClient {
+  connect = async () => undefined;
+  query = async () => ({ rows: [] });
+  end = async () => undefined;
+  on = () => undefined;
+}
+const inspectOptions = {
+  namespace: 'default',
+  kubeConfig: new GivenKubeConfig(),
+  requestTimeoutMillis: 100,
+  signal: aborted,
+} satisfies All<kubernetes.InspectOptions>;
 const kubernetesCodes = [
   ...refusals,
   'ERR_EXTERNALNAME_SWITCH_FAILED',
@@ -758,6 +770,34 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
   ServiceNotFoundError: 'error',
   SwitchFailedError: 'error',
   SwitchRefusedError: 'error',
+  inspectPostgres: {
+    args: () => [new GivenClient(), { signal: aborted }],
+    run: kubernetes.inspectPostgres,
+    stops: isStopped,
+  },
+  inspectService: {
+    args: () => [{ ...inspectOptions, service: 'webscaler-db', clusterDomain: 'cluster.local' }, dependencies],
+    run: kubernetes.inspectService,
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 60,
+  },
+  inspectTls: {
+    args: () => [
+      {
+        target,
+        address: '127.0.0.1',
+        port: 1,
+        ca: 'ca',
+        protocol: 'postgres',
+        timeoutMillis: 10,
+        signal: aborted,
+      } satisfies All<kubernetes.InspectTlsOptions>,
+    ],
+    run: kubernetes.inspectTls,
+    stops: isStopped,
+    runs: 60,
+  },
   judgePostgres: { args: () => [state, state, 0], run: kubernetes.judgePostgres },
   kubernetesSource: {
     args: () => [
@@ -776,11 +816,40 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
     run: kubernetes.kubernetesSource,
     end: close,
   },
+  listServices: {
+    args: () => [inspectOptions, dependencies],
+    run: kubernetes.listServices,
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 60,
+  },
+  loadKubeConfig: {
+    args: () => [
+      {
+        file: '/nowhere/kubeconfig',
+        context: 'staging',
+        environment: {},
+      } satisfies All<kubernetes.LoadKubeConfigOptions>,
+    ],
+    run: kubernetes.loadKubeConfig,
+    codes: ['ERR_EXTERNALNAME_KUBERNETES_CONFIG'],
+    runs: 60,
+  },
   postgresProbe: {
     args: () => [{ client: () => ({}) }],
     run: kubernetes.postgresProbe,
   },
   resolvesProbe: { args: () => [{ lookup: () => undefined }], run: kubernetes.resolvesProbe },
+  reviewAccess: {
+    args: () => [
+      { ...inspectOptions, permissions: [{ verb: 'get', group: '', resource: 'services', name: 'webscaler-db' }] },
+      dependencies,
+    ],
+    run: kubernetes.reviewAccess,
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 60,
+  },
   rollback: {
     args: () => [switchOptions, dependencies],
     run: kubernetes.rollback,

@@ -69,6 +69,10 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['kubernetes-room-probes', 'packages/kubernetes/src/probes/a.ts', `import { x } from '../api/a.ts';`],
   ['kubernetes-room-watch', 'packages/kubernetes/src/watch/b.ts', `import { x } from '../probes/b.ts';`],
   ['kubernetes-room-switch', 'packages/kubernetes/src/switch/a.ts', `import { x } from '../watch/a.ts';`],
+  ['kubernetes-room-inspect', 'packages/kubernetes/src/inspect/a.ts', `import { x } from '../watch/a.ts';`],
+  ['cli-ground-floor', 'packages/cli/src/output.ts', `import { x } from './commands/a.ts';`],
+  ['cli-loads-testing-late', 'packages/cli/src/commands/b.ts', `import { x } from '@externalname/testing';`],
+  ['commander-in-one-place', 'packages/cli/src/commands/c.ts', `import { x } from 'commander';`],
   ['generic-pool-in-one-place', 'packages/pg/src/pool/d.ts', `import { x } from 'generic-pool';`],
   ['p-retry-in-one-place', 'packages/pg/src/transaction/c.ts', `import { x } from 'p-retry';`],
   ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
@@ -161,13 +165,14 @@ async function plant(tree: string): Promise<void> {
   for (const room of ['network', 'kubernetes-api', 'cluster-dns', 'local-cluster', 'postgres', 'command']) {
     await write(`packages/testing/src/${room}/room.ts`, face);
   }
+  await write('packages/cli/src/commands/a.ts', face);
   for (const name of ['pg', 'testing']) await write(`packages/${name}/src/helpers.ts`, face);
   await write('packages/testing/src/certificates.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
   for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'manifests', 'internal', 'names/other-face']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
-  for (const name of ['core', 'pg', 'kubernetes', 'testing']) {
+  for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli']) {
     if (name !== 'core') await write(`packages/${name}/src/index.ts`, face);
     await write(
       `packages/${name}/package.json`,
@@ -184,6 +189,7 @@ async function plant(tree: string): Promise<void> {
           'ipaddr.js': '*',
           'generic-pool': '*',
           'p-retry': '*',
+          commander: '*',
           '@externalname/core': '*',
           '@externalname/pg': '*',
         },
@@ -194,7 +200,16 @@ async function plant(tree: string): Promise<void> {
     await mkdir(join(tree, 'node_modules/@externalname'), { recursive: true });
     await symlink(join(tree, 'packages', name), join(tree, 'node_modules/@externalname', name));
   }
-  for (const name of ['dns-packet', 'ipaddr.js', 'generic-pool', 'p-retry', 'only-dev', 'undeclared', 'peer']) {
+  for (const name of [
+    'dns-packet',
+    'ipaddr.js',
+    'generic-pool',
+    'p-retry',
+    'commander',
+    'only-dev',
+    'undeclared',
+    'peer',
+  ]) {
     await write(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'index.js' }));
     await write(`node_modules/${name}/index.js`, 'exports.x = 1;');
   }

@@ -8,11 +8,28 @@ export {
   ServiceNotFoundError,
   type StatusCause,
 } from './api/errors.ts';
-export type { KubeConfigOption } from './api/kube-config.ts';
+export { type KubeConfigOption, type LoadKubeConfigOptions, loadKubeConfig } from './api/kube-config.ts';
 export { NotExternalNameError } from './errors.ts';
+export {
+  type FieldWriter,
+  type InspectOptions,
+  type InspectServiceOptions,
+  inspectService,
+  type ListedService,
+  listServices,
+  type ServiceInspection,
+} from './inspect/inspect-service.ts';
+export {
+  type Permission,
+  type ReviewAccessOptions,
+  type ReviewedPermission,
+  reviewAccess,
+} from './inspect/review-access.ts';
 export type { ClusterName } from './kubeconfig/cluster-name.ts';
 export { KubernetesConfigError } from './kubeconfig/errors.ts';
 export type { KubeConfigLike } from './kubeconfig/kube-config-like.ts';
+export { inspectPostgres, type PostgresInspection } from './probes/inspect-postgres.ts';
+export { type InspectTlsOptions, inspectTls, type ShownCertificate, type TlsInspection } from './probes/inspect-tls.ts';
 export {
   type NetworkProbeOptions,
   resolvesProbe,

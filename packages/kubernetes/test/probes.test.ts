@@ -4,7 +4,15 @@ import { createServer as createTlsServer } from 'node:tls';
 import { createCertificateAuthority, PostgresPair } from '@externalname/testing';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type PostgresState, type Probe, postgresProbe, resolvesProbe, tcpProbe, tlsProbe } from '../src/index.ts';
+import {
+  inspectPostgres,
+  type PostgresState,
+  type Probe,
+  postgresProbe,
+  resolvesProbe,
+  tcpProbe,
+  tlsProbe,
+} from '../src/index.ts';
 
 const run = (probe: Probe, host: string) => probe.run(host, { signal: AbortSignal.timeout(10_000) });
 /** Every name is this machine. */
@@ -35,6 +43,17 @@ describe('a PostgreSQL probe', () => {
     expect(standby.systemIdentifier).toBe(primary.systemIdentifier);
     expect(primary.logPosition).toBeGreaterThan(0n);
     expect(standby.logPosition).toBeGreaterThan(0n);
+  });
+
+  it('comes with version, connections and how the login was authenticated, if more is asked', async () => {
+    expect(await inspectPostgres(new Client(pair.connection()))).toMatchObject({
+      state: { inRecovery: false, readOnly: false },
+      version: expect.stringMatching(/^\d+\.\d+/),
+      connectionLimit: 197,
+      connections: expect.any(Number),
+      authentication: 'scram-sha-256',
+      encrypted: true,
+    });
   });
 
   it('fails where the server is down, and sees the next timeline once the standby is promoted', async () => {

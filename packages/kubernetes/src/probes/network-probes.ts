@@ -1,7 +1,8 @@
 import { lookup as systemLookup } from 'node:dns';
-import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContextOptions } from 'node:tls';
 import { aFunction, aNumber, anything, checkOptions, oneOf, optional } from '@externalname/core/internal';
+import { askForTls, openSocket } from './open-socket.ts';
 import type { Probe } from './probe.ts';
 
 /** Common to the probes of the network. */
@@ -74,37 +75,6 @@ export function tlsProbe(options: TlsProbeOptions): Probe {
 }
 
 const tcpShapes = { port: aNumber({ least: 1, most: 65_535, whole: true }), lookup: optional(aFunction) };
-
-function openSocket(host: string, { port, lookup }: TcpProbeOptions, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, ...(lookup && { lookup }) });
-    const abort = () => {
-      socket.destroy();
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', abort);
-      socket.off('error', reject);
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-  });
-}
-
-// PostgreSQL documentation, "Frontend/Backend Protocol", SSLRequest: length 8, code 80877103; `S` is yes.
-function askForTls(socket: Socket, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    socket.once('close', () => reject(new Error('the server closed the connection when it was asked for TLS')));
-    socket.once('data', (answer) => {
-      if (answer.length === 1 && answer[0] === 'S'.charCodeAt(0)) resolve();
-      else reject(new Error('the server does not speak TLS'));
-    });
-    socket.write(Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]));
-  });
-}
 
 function verifyCertificate(socket: Socket, host: string, { ca }: TlsProbeOptions, signal: AbortSignal) {
   return new Promise<{ ok: boolean; detail: string }>((resolve, reject) => {

@@ -56,7 +56,8 @@ export function postgresProbe(options: PostgresProbeOptions): Probe {
   };
 }
 
-async function readState(client: PostgresClientLike): Promise<PostgresState> {
+/** The state of the server that a connected client is a client of. */
+export async function readState(client: PostgresClientLike): Promise<PostgresState> {
   const { rows } = await client.query(roleQuery);
   const row = rows[0] ?? {};
   const inRecovery = row['in_recovery'] === true;
