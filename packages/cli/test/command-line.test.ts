@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { isGroup } from '../src/command.ts';
+import { commands } from '../src/commands.ts';
+import { called } from './called.ts';
+
+describe('the command line', () => {
+  it('without a command prints the help to stderr, and says that it cannot be used', async () => {
+    const { code, stdout, stderr } = await called([]);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toContain('Usage: externalname');
+  });
+
+  it('names every command in its help, and shows examples', async () => {
+    const { code, stdout } = await called(['--help']);
+    expect(code).toBe(0);
+    for (const { name } of commands) expect(stdout).toContain(`  ${name} `);
+    expect(stdout).toContain('Examples:');
+  });
+
+  it.each(commands.map(({ name }) => [name]))('%s has a help with its options and examples', async (name) => {
+    const { code, stdout } = await called([name, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: externalname ${name}`);
+    expect(stdout).toMatch(new RegExp(`Examples:\\n {2}# .+\\n {2}externalname ${name}`));
+    const loaded = await commands.find((entry) => entry.name === name)?.load();
+    if (loaded === undefined || isGroup(loaded)) return;
+    for (const { flags } of Object.values(loaded.options)) expect(stdout).toContain(flags);
+  });
+
+  it('is that of the plugin if kubectl calls it', async () => {
+    const { stdout } = await called(['completion', '--help'], { name: 'kubectl externalname' });
+    expect(stdout).toContain('Usage: kubectl externalname completion');
+  });
+
+  it('suggests the command that was meant', async () => {
+    const { code, stderr } = await called(['completon', 'bash']);
+    expect(code).toBe(2);
+    expect(stderr).toBe("externalname: unknown command 'completon'\n(Did you mean completion?)\n");
+  });
+
+  it('suggests the option that was meant', async () => {
+    const { code, stderr } = await called(['completion', 'bash', '--hlp']);
+    expect(code).toBe(2);
+    expect(stderr).toBe("externalname: unknown option '--hlp'\n(Did you mean --help?)\n");
+  });
+
+  it('refuses an argument too few and one too many', async () => {
+    expect(await called(['completion'])).toMatchObject({ code: 2, stderr: expect.stringContaining("'shell'") });
+    expect(await called(['completion', 'bash', 'zsh'])).toMatchObject({ code: 2 });
+  });
+
+  it('prints the version', async () => {
+    expect(await called(['--version'])).toMatchObject({ code: 0, stdout: '1.2.3\n' });
+  });
+});
+
+describe('completion', () => {
+  it.each(['bash', 'zsh'])('has a script for %s, which asks the program', async (shell) => {
+    const { code, stdout } = await called(['completion', shell]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('externalname __complete');
+  });
+
+  it('refuses another shell', async () => {
+    expect(await called(['completion', 'fish'])).toMatchObject({ code: 2, stderr: expect.stringContaining('"fish"') });
+  });
+
+  it('offers commands, then what a command takes, and says that no files are meant', async () => {
+    const lines = async (...words: string[]) => (await called(['__complete', ...words])).stdout.trimEnd().split('\n');
+    expect(await lines('')).toEqual([...commands.map(({ name }) => name), ':4']);
+    expect(await lines('comp')).toEqual(['completion', ':4']);
+    expect(await lines('completion', '')).toEqual(['bash', 'zsh', ':4']);
+    expect(await lines('completion', '--')).toEqual(['--help', ':4']);
+    expect(await lines('nonsense', '')).toEqual([':4']);
+  });
+});
