@@ -10,6 +10,13 @@ const sources = {
 // What kills and rebuilds servers again and again: not for every save of a file. `pnpm test:long` runs it, and CI.
 const long = '{packages/*/test,test/{acceptance,docs,input}}/**/*.long.test.ts';
 
+// They replace modules that others need as they are.
+const replacing = [
+  'packages/core/src/dns/lookup.test.ts',
+  'packages/pg/src/driver/supported-pg.test.ts',
+  'packages/testing/src/postgres/unprivileged-account.test.ts',
+];
+
 // Servers are late now and then on a machine that others use as well. CI tries such a test a second time (TEST_RETRIES=1), and says so; at one's desk
 // it fails, so that it is seen.
 const retry = Number(process.env['TEST_RETRIES'] ?? 0);
@@ -23,6 +30,8 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'unit',
+          // The files of a worker share their modules: to load them anew for each file takes as long as the tests themselves.
+          isolate: false,
           // Property tests count in thousands, and a machine may be busy.
           testTimeout: 30_000,
           include: [
@@ -30,13 +39,15 @@ export default defineConfig({
             'examples/*/src/**/*.test.ts',
             'test/{rooms,docs,workspace,package,input}/**/*.test.ts',
           ],
-          exclude: [long, '**/node_modules/**'],
+          exclude: [long, '**/node_modules/**', ...replacing],
         },
       },
+      { ...sources, test: { name: 'unit-isolated', include: replacing } },
       {
         ...sources,
         test: {
           name: 'integration',
+          isolate: false,
           include: ['packages/*/test/**/*.test.ts'],
           exclude: [long, '**/node_modules/**'],
           testTimeout: 30_000,
