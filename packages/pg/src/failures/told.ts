@@ -1,5 +1,5 @@
 import type { Clock } from '@externalname/core';
-import { operationEnded, retried } from '../events.ts';
+import { type OperationEvent, operationEnded, retried } from '../events.ts';
 import { classifyFailure } from './classify.ts';
 
 /** How often a call was tried so far, for its event. */
@@ -19,29 +19,40 @@ export interface Operation {
 
 /** Runs a call, and publishes its end. Without a subscriber this costs one comparison. */
 export function tellOperation<T>(
-  { name, operation, clock, target }: Operation,
+  operation: Operation,
   run: (attempts: Attempts | undefined) => Promise<T>,
 ): Promise<T> {
   if (!operationEnded.hasSubscribers) return run(undefined);
   const attempts: Attempts = { made: 1, failedAt: undefined };
-  const startedAt = clock.now();
+  const startedAt = operation.clock.now();
   const result = run(attempts);
-  const ended = (error: unknown) => {
-    const now = clock.now();
-    const { made, failedAt } = attempts;
-    const at = target();
-    operationEnded.publish(() => ({
-      name,
-      operation,
-      durationMillis: now - startedAt,
-      attempts: made,
-      ...(failedAt !== undefined && { retriedMillis: now - failedAt }),
-      ...(at !== undefined && { target: at }),
-      ...(error !== undefined && { error, kind: classifyFailure(error, 'connected').kind }),
-    }));
-  };
+  const ended = (error: unknown) => operationEnded.publish(() => operationEvent(operation, attempts, startedAt, error));
   result.then(() => ended(undefined), ended);
   return result;
+}
+
+function operationEvent(
+  { name, operation, clock, target }: Operation,
+  { made, failedAt }: Attempts,
+  startedAt: number,
+  error: unknown,
+): OperationEvent {
+  const now = clock.now();
+  const durationMillis = now - startedAt;
+  const at = target();
+  // A small query that succeeds at once is the common case, and would pay for each spread.
+  if (error === undefined && failedAt === undefined && at !== undefined) {
+    return { name, operation, durationMillis, attempts: made, target: at };
+  }
+  return {
+    name,
+    operation,
+    durationMillis,
+    attempts: made,
+    ...(failedAt !== undefined && { retriedMillis: now - failedAt }),
+    ...(at !== undefined && { target: at }),
+    ...(error !== undefined && { error, kind: classifyFailure(error, 'connected').kind }),
+  };
 }
 
 /** Publishes a retry, and counts it. */

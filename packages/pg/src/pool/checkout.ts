@@ -113,9 +113,9 @@ export class Checkout {
 
 /** Tells of a caller who does not wait any longer, and why if that is not because there is a connection. */
 export function tellWait(name: string, durationMillis: number, error: unknown): void {
-  waited.publish(() => ({
-    name,
-    durationMillis,
-    ...(error !== undefined && { error, kind: classifyFailure(error, 'connecting').kind }),
-  }));
+  waited.publish(() =>
+    error === undefined
+      ? { name, durationMillis }
+      : { name, durationMillis, error, kind: classifyFailure(error, 'connecting').kind },
+  );
 }
