@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as coreConnect from '../../packages/core/src/connect.ts';
 import * as coreDns from '../../packages/core/src/dns.ts';
 import * as coreEvents from '../../packages/core/src/events.ts';
@@ -11,6 +13,7 @@ import * as httpAgent from '../../packages/http/src/agent.ts';
 import * as httpRoot from '../../packages/http/src/index.ts';
 import * as kubernetes from '../../packages/kubernetes/src/index.ts';
 import * as pg from '../../packages/pg/src/index.ts';
+import * as drill from '../../packages/prometheus/src/drill.ts';
 import * as prometheus from '../../packages/prometheus/src/index.ts';
 import * as telemetry from '../../packages/prometheus/src/opentelemetry.ts';
 import * as testing from '../../packages/testing/src/index.ts';
@@ -1154,7 +1157,7 @@ export const faces: Readonly<Record<string, Face>> = {
   pg: { exports: ourOwn(pg), table: pgTable, beyond: pgBeyond },
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
   prometheus: {
-    exports: { ...prometheus, ...telemetry },
+    exports: { ...prometheus, ...drill, ...telemetry },
     table: {
       collectMetrics: {
         args: () => [metricsOptions],
@@ -1165,6 +1168,17 @@ export const faces: Readonly<Record<string, Face>> = {
         args: () => [telemetryOptions],
         run: (...args) => telemetry.collectTelemetry(...(args as [])),
         end: close,
+      },
+      writeDrill: {
+        args: () => [
+          {
+            file: join(tmpdir(), `externalname-face-${process.pid}.prom`),
+            name: 'webscaler-db',
+            passed: true,
+            at: new Date(),
+          } satisfies All<drill.DrillRecord>,
+        ],
+        run: drill.writeDrill,
       },
       labelBounds: 'constant',
       metrics: 'constant',

@@ -24,6 +24,8 @@ export function select<Row extends MetricRow>(
   return `${row.name}${suffix}${list.length === 0 ? '' : `{${list.join(',')}}`}`;
 }
 
+const passed = select(metrics.drills, { result: '="passed"' });
+
 export const alerts: readonly Alert[] = [
   {
     name: 'ExternalNamePoolOffTarget',
@@ -41,7 +43,7 @@ export const alerts: readonly Alert[] = [
     severity: 'critical',
     lasts: '0m',
     expr:
-      `sum by (pool, target) (${select(metrics.offTarget, { reason: '="policy"' })}) > 0 or ` +
+      `sum by (pool, target) (${select(metrics.offTarget, { reason: '="policy"' })}) > 0 or on (pool) ` +
       `sum by (pool) (increase(${select(metrics.refusals, { check: '="target"' })}[5m])) > 0`,
     summary: 'The Service {{ $labels.pool }} points to a host that is not on the allow-list',
     description:
@@ -71,8 +73,8 @@ export const alerts: readonly Alert[] = [
     runbook: 'split-brain',
     severity: 'critical',
     lasts: '0m',
-    expr: `time() - max by (service) (${name(metrics.splitBrain)}) < 600`,
-    summary: 'Two servers of {{ $labels.service }} take writes at the same time',
+    expr: `time() - max by (external_service) (${name(metrics.splitBrain)}) < 600`,
+    summary: 'Two servers of {{ $labels.external_service }} take writes at the same time',
     description: 'Seen {{ $value | humanizeDuration }} ago. What is written to the server that is left behind is lost.',
   },
   {
@@ -121,8 +123,9 @@ export const alerts: readonly Alert[] = [
     severity: 'info',
     lasts: '1h',
     expr:
-      `time() - max by (service) (${select(metrics.drills, { result: '="passed"' })}) > ${30 * day} or ` +
-      `absent(${select(metrics.drills, { result: '="passed"' })})`,
+      `time() - max by (external_service) (${passed}) > ${30 * day} or ` +
+      `max by (external_service) (${name(metrics.drills)}) unless max by (external_service) (${passed}) or ` +
+      `absent(${name(metrics.drills)})`,
     summary: 'No switch was rehearsed with success for 30 days',
     description: 'Whether a switch works is known only from the last rehearsal.',
   },

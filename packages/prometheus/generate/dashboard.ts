@@ -1,235 +1,191 @@
+import {
+  type AnnotationQuery,
+  BigValueColorMode,
+  BigValueGraphMode,
+  BigValueJustifyMode,
+  BigValueTextMode,
+  type Dashboard,
+  DashboardCursorSync,
+  type DataQuery,
+  LegendDisplayMode,
+  type Panel,
+  PercentChangeColorMode,
+  type RowPanel,
+  SortOrder,
+  TooltipDisplayMode,
+  VariableHide,
+  VariableRefresh,
+  VariableSort,
+  VizOrientation,
+} from '@grafana/schema';
+import type { Options as StatOptions } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
+import type { Options as TableOptions } from '@grafana/schema/dist/esm/raw/composable/table/panelcfg/x/TablePanelCfg_types.gen';
+import type { Options as GraphOptions } from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
 import { type MetricRow, metrics } from '../src/metrics.ts';
 import { select } from './alerts.ts';
+
+/** One panel, before it has a place. */
+interface Plan {
+  readonly type: 'timeseries' | 'stat' | 'table';
+  readonly title: string;
+  readonly row: MetricRow;
+  readonly unit: string;
+  readonly queries: readonly Query[];
+}
 
 interface Query {
   readonly expr: string;
   readonly legend: string;
 }
 
-interface Panel {
-  readonly title: string;
-  readonly row: MetricRow;
-  readonly queries: readonly Query[];
-  readonly kind?: 'timeseries' | 'stat' | 'table';
-  /** Where the unit is not that of the row. */
-  readonly unit?: string;
+type LabelOf<Row extends MetricRow> = Row['labels'][number];
+
+const { target, targetSince, confirmed, offTarget, serving, instances, unconfirmed } = metrics;
+const { switches, switchDuration, movesRefused, readySessions, drills, splitBrain } = metrics;
+const { operationDuration, retries, retriedOperations, connections, connectionsMax, waiters, waitDuration } = metrics;
+const { connectDuration, probes, served, dnsQueryDuration, dnsAnswers } = metrics;
+const { sourceDegradations, targetChanges, refusals, certificateExpiry } = metrics;
+
+/** Every row of the table is on it. */
+const sections: Readonly<Record<string, readonly Plan[]>> = {
+  'Where it points': [
+    {
+      ...graph('Current target', target, [now(target, 'max', ['pool', 'target', 'source'])]),
+      type: 'table',
+    },
+    age('On its target since', targetSince, 'max', ['pool', 'target']),
+    age('Age of the last confirmation', confirmed, 'min', ['pool', 'source']),
+    graph('Pools off their target', offTarget, [now(offTarget, 'sum', ['pool', 'target', 'reason'])]),
+    graph('Pools that serve, of all', serving, [
+      now(serving, 'sum', ['pool']),
+      { ...now(instances, 'sum', ['pool']), legend: '{{pool}} all' },
+    ]),
+    graph('Pools that would not see a switch', unconfirmed, [now(unconfirmed, 'sum', ['pool', 'source'])]),
+  ],
+  Switches: [
+    graph('Switches, by who told of them', switches, [by(switches, ['pool', 'source'], 'increase')]),
+    graph('Time to move', switchDuration, quantiles(switchDuration, ['phase'])),
+    graph('Moves refused', movesRefused, [by(movesRefused, ['pool', 'reason'])]),
+    graph('Ready sessions', readySessions, [now(readySessions, 'sum', ['pool', 'target'])]),
+    age('Since the last rehearsal', drills, 'max', ['external_service', 'result']),
+    age('Since a split brain was seen', splitBrain, 'max', ['external_service']),
+  ],
+  'Calls and connections': [
+    graph(
+      'Calls a second',
+      operationDuration,
+      [by(operationDuration, ['operation', 'result'], 'rate', '_count')],
+      'ops',
+    ),
+    graph('Time of a call', operationDuration, quantiles(operationDuration, ['operation'])),
+    graph('Retries, and calls that were retried', retries, [
+      by(retries, ['reason', 'outcome']),
+      by(retriedOperations, ['operation', 'result']),
+    ]),
+    graph('Connections', connections, [
+      now(connections, 'sum', ['role', 'state']),
+      { ...now(connectionsMax, 'sum', ['pool']), legend: '{{pool}} max' },
+    ]),
+    graph('Callers that wait', waiters, [now(waiters, 'sum', ['pool'])]),
+    graph('Time to wait', waitDuration, quantiles(waitDuration, ['result'])),
+    graph('Time to connect', connectDuration, quantiles(connectDuration, ['result'])),
+    graph('Liveness probes', probes, [by(probes, ['pool', 'result'])]),
+    age('Since the server was heard from', served, 'max', ['pool']),
+  ],
+  'DNS, certificates, refusals': [
+    graph('Time of a DNS query', dnsQueryDuration, quantiles(dnsQueryDuration, ['hop'])),
+    graph(
+      'DNS queries a second',
+      dnsQueryDuration,
+      [by(dnsQueryDuration, ['hop', 'result'], 'rate', '_count')],
+      'reqps',
+    ),
+    graph('Answers, by where they came from', dnsAnswers, [by(dnsAnswers, ['from', 'result'])]),
+    graph('Stale answers', dnsAnswers, [
+      { expr: `sum by (hop) (rate(${select(dnsAnswers, { from: '="stale"' })}[$__rate_interval]))`, legend: '{{hop}}' },
+    ]),
+    graph('Sources: degraded, other targets', sourceDegradations, [
+      by(sourceDegradations, ['external_service', 'source']),
+      by(targetChanges, ['external_service', 'source']),
+    ]),
+    graph('Refusals', refusals, [by(refusals, ['pool', 'check', 'reason'])]),
+    {
+      ...age('Certificates end in', certificateExpiry, 'min', ['pool', 'target']),
+      queries: [
+        {
+          expr: `min by (pool, target) (${ofPool(certificateExpiry)}) - time()`,
+          legend: '{{pool}} {{target}}',
+        },
+      ],
+    },
+  ],
+};
+
+function graph(title: string, row: MetricRow, queries: readonly Query[], unit: string = row.unit): Plan {
+  return { type: 'timeseries', title, row, unit, queries };
 }
 
-const pool = '=~"$pool"';
-const rate = (series: string) => `rate(${series}[$__rate_interval])`;
-
-/** How often a second, by some labels. */
-function perSecond<Row extends MetricRow>(row: Row, by: readonly Row['labels'][number][], suffix = ''): Query {
-  return {
-    expr: `sum by (${by.join(', ')}) (${rate(ofPool(row, suffix))})`,
-    legend: by.map((label) => `{{${label}}}`).join(' '),
-  };
+/** How long ago a point in time is. */
+function age<Row extends MetricRow>(title: string, row: Row, of: 'min' | 'max', labels: readonly LabelOf<Row>[]): Plan {
+  const { expr, legend } = now(row, of, labels);
+  return { type: 'stat', title, row, unit: 's', queries: [{ expr: `time() - ${expr}`, legend }] };
 }
 
-function quantiles<Row extends MetricRow>(row: Row, by: readonly Row['labels'][number][]): readonly Query[] {
+function now<Row extends MetricRow>(row: Row, of: 'sum' | 'min' | 'max', labels: readonly LabelOf<Row>[]): Query {
+  return { expr: `${of} by (${labels.join(', ')}) (${ofPool(row)})`, legend: legendOf(labels) };
+}
+
+/** How often a second, or within the interval of a pixel. */
+function by<Row extends MetricRow>(
+  row: Row,
+  labels: readonly LabelOf<Row>[],
+  of: 'rate' | 'increase' = 'rate',
+  suffix = '',
+): Query {
+  const expr = `sum by (${labels.join(', ')}) (${of}(${ofPool(row, suffix)}[$__rate_interval]))`;
+  return { expr, legend: legendOf(labels) };
+}
+
+function quantiles<Row extends MetricRow>(row: Row, labels: readonly LabelOf<Row>[]): readonly Query[] {
+  const { expr } = by<MetricRow>(row, labels, 'rate', '_bucket');
   return [0.5, 0.95, 0.99].map((quantile) => ({
-    expr: `histogram_quantile(${quantile}, sum by (${[...by, 'le'].join(', ')}) (${rate(ofPool(row, '_bucket'))}))`,
-    legend: [`p${quantile * 100}`, ...by.map((label) => `{{${label}}}`)].join(' '),
+    expr: `histogram_quantile(${quantile}, ${expr.replace(' by (', ' by (le, ')})`,
+    legend: `p${quantile * 100} ${legendOf(labels)}`,
   }));
 }
 
-function sum<Row extends MetricRow>(row: Row, by: readonly Row['labels'][number][]): Query {
-  return { expr: `sum by (${by.join(', ')}) (${ofPool(row)})`, legend: by.map((label) => `{{${label}}}`).join(' ') };
+function legendOf(labels: readonly string[]): string {
+  return labels.map((label) => `{{${label}}}`).join(' ');
 }
 
 function ofPool(row: MetricRow, suffix = ''): string {
-  return row.labels.includes('pool') ? `${row.name}${suffix}{pool${pool}}` : `${row.name}${suffix}`;
+  return row.labels.includes('pool') ? `${row.name}${suffix}{pool=~"$pool"}` : `${row.name}${suffix}`;
 }
 
-const sections: readonly { readonly title: string; readonly panels: readonly Panel[] }[] = [
-  {
-    title: 'Where it points',
-    panels: [
-      {
-        title: 'Current target',
-        row: metrics.target,
-        kind: 'table',
-        queries: [{ expr: `max by (pool, target, source) (${ofPool(metrics.target)})`, legend: '' }],
-      },
-      {
-        title: 'On its target since',
-        row: metrics.targetSince,
-        kind: 'stat',
-        unit: 's',
-        queries: [
-          { expr: `time() - max by (pool, target) (${ofPool(metrics.targetSince)})`, legend: '{{pool}} {{target}}' },
-        ],
-      },
-      {
-        title: 'Age of the last confirmation',
-        row: metrics.confirmed,
-        kind: 'stat',
-        unit: 's',
-        queries: [
-          { expr: `time() - min by (pool, source) (${ofPool(metrics.confirmed)})`, legend: '{{pool}} {{source}}' },
-        ],
-      },
-      {
-        title: 'Pools off their target',
-        row: metrics.offTarget,
-        queries: [sum(metrics.offTarget, ['pool', 'target', 'reason'])],
-      },
-      {
-        title: 'Pools that serve, of all',
-        row: metrics.serving,
-        queries: [sum(metrics.serving, ['pool']), { ...sum(metrics.instances, ['pool']), legend: '{{pool}} all' }],
-      },
-      {
-        title: 'Pools that would not see a switch',
-        row: metrics.unconfirmed,
-        queries: [sum(metrics.unconfirmed, ['pool', 'source'])],
-      },
-    ],
-  },
-  {
-    title: 'Switches',
-    panels: [
-      {
-        title: 'Switches, by who told of them',
-        row: metrics.switches,
-        queries: [
-          {
-            expr: `sum by (pool, source) (increase(${ofPool(metrics.switches)}[$__rate_interval]))`,
-            legend: '{{pool}} {{source}}',
-          },
-        ],
-      },
-      { title: 'Time to move', row: metrics.switchDuration, queries: quantiles(metrics.switchDuration, ['phase']) },
-      {
-        title: 'Moves refused',
-        row: metrics.movesRefused,
-        queries: [perSecond(metrics.movesRefused, ['pool', 'reason'])],
-      },
-      {
-        title: 'Ready sessions',
-        row: metrics.readySessions,
-        queries: [sum(metrics.readySessions, ['pool', 'target'])],
-      },
-      {
-        title: 'Since the last rehearsal',
-        row: metrics.drills,
-        kind: 'stat',
-        unit: 's',
-        queries: [
-          { expr: `time() - max by (service, result) (${metrics.drills.name})`, legend: '{{service}} {{result}}' },
-        ],
-      },
-      {
-        title: 'Since a split brain was seen',
-        row: metrics.splitBrain,
-        kind: 'stat',
-        unit: 's',
-        queries: [{ expr: `time() - max by (service) (${metrics.splitBrain.name})`, legend: '{{service}}' }],
-      },
-    ],
-  },
-  {
-    title: 'Calls and connections',
-    panels: [
-      {
-        title: 'Calls a second',
-        row: metrics.operationDuration,
-        unit: 'ops',
-        queries: [perSecond(metrics.operationDuration, ['operation', 'result'], '_count')],
-      },
-      {
-        title: 'Time of a call',
-        row: metrics.operationDuration,
-        queries: quantiles(metrics.operationDuration, ['operation']),
-      },
-      {
-        title: 'Retries, and calls that were retried',
-        row: metrics.retries,
-        queries: [
-          perSecond(metrics.retries, ['reason', 'outcome']),
-          perSecond(metrics.retriedOperations, ['operation', 'result']),
-        ],
-      },
-      {
-        title: 'Connections',
-        row: metrics.connections,
-        queries: [
-          sum(metrics.connections, ['role', 'state']),
-          { ...sum(metrics.connectionsMax, ['pool']), legend: '{{pool}} max' },
-        ],
-      },
-      { title: 'Callers that wait', row: metrics.waiters, queries: [sum(metrics.waiters, ['pool'])] },
-      { title: 'Time to wait', row: metrics.waitDuration, queries: quantiles(metrics.waitDuration, ['result']) },
-      {
-        title: 'Time to connect',
-        row: metrics.connectDuration,
-        queries: quantiles(metrics.connectDuration, ['result']),
-      },
-      { title: 'Liveness probes', row: metrics.probes, queries: [perSecond(metrics.probes, ['pool', 'result'])] },
-      {
-        title: 'Since the server was heard from',
-        row: metrics.served,
-        unit: 's',
-        queries: [{ expr: `time() - max by (pool) (${ofPool(metrics.served)})`, legend: '{{pool}}' }],
-      },
-    ],
-  },
-  {
-    title: 'DNS, certificates, refusals',
-    panels: [
-      {
-        title: 'Time of a DNS query',
-        row: metrics.dnsQueryDuration,
-        queries: quantiles(metrics.dnsQueryDuration, ['hop']),
-      },
-      {
-        title: 'DNS queries a second',
-        row: metrics.dnsQueryDuration,
-        unit: 'reqps',
-        queries: [perSecond(metrics.dnsQueryDuration, ['hop', 'result'], '_count')],
-      },
-      {
-        title: 'Answers, by where they came from',
-        row: metrics.dnsAnswers,
-        queries: [perSecond(metrics.dnsAnswers, ['from', 'result'])],
-      },
-      {
-        title: 'Stale answers',
-        row: metrics.dnsAnswers,
-        queries: [
-          { expr: `sum by (hop) (${rate(select(metrics.dnsAnswers, { from: '="stale"' }))})`, legend: '{{hop}}' },
-        ],
-      },
-      {
-        title: 'Sources: degraded, other targets',
-        row: metrics.sourceDegradations,
-        queries: [
-          perSecond(metrics.sourceDegradations, ['service', 'source']),
-          perSecond(metrics.targetChanges, ['service', 'source']),
-        ],
-      },
-      { title: 'Refusals', row: metrics.refusals, queries: [perSecond(metrics.refusals, ['pool', 'check', 'reason'])] },
-      {
-        title: 'Certificates end in',
-        row: metrics.certificateExpiry,
-        kind: 'stat',
-        unit: 's',
-        queries: [
-          {
-            expr: `min by (pool, target) (${ofPool(metrics.certificateExpiry)}) - time()`,
-            legend: '{{pool}} {{target}}',
-          },
-        ],
-      },
-    ],
-  },
-];
+// Types of Grafana's schema: what it does not know does not compile.
 
-/** Every row is on it; the unit of a panel is that of its row. */
-export function dashboard(): object {
-  const panels: object[] = [];
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Grafana
+const datasource = { type: 'prometheus', uid: '${datasource}' };
+
+/** What the schema leaves to the data source. */
+interface PrometheusQuery extends DataQuery {
+  readonly expr: string;
+  readonly legendFormat: string;
+  readonly editorMode: 'code';
+  readonly range: boolean;
+  readonly instant: boolean;
+  readonly format: 'time_series' | 'table';
+}
+
+/** The title is what the data source of Prometheus adds to an annotation. */
+interface PrometheusAnnotation extends AnnotationQuery<PrometheusQuery> {
+  readonly titleFormat: string;
+}
+
+export function dashboard(): Dashboard {
+  const panels: (Panel | RowPanel)[] = [];
   let y = 0;
-  for (const { title, panels: own } of sections) {
+  for (const [title, plans] of Object.entries(sections)) {
     panels.push({
       id: panels.length + 1,
       type: 'row',
@@ -239,12 +195,21 @@ export function dashboard(): object {
       panels: [],
     });
     y += 1;
-    for (const [index, panel] of own.entries()) {
+    for (const [index, plan] of plans.entries()) {
       const gridPos = { x: (index % 3) * 8, y: y + Math.floor(index / 3) * 8, w: 8, h: 8 };
-      panels.push(panelJson(panel, panels.length + 1, gridPos));
+      panels.push({ id: panels.length + 1, gridPos, ...panelOf(plan) });
     }
-    y += Math.ceil(own.length / 3) * 8;
+    y += Math.ceil(plans.length / 3) * 8;
   }
+  const switched: PrometheusAnnotation = {
+    name: 'Switches',
+    datasource,
+    enable: true,
+    iconColor: 'orange',
+    titleFormat: 'Switch of {{pool}}',
+    target: queryOf({ expr: `sum by (pool) (increase(${ofPool(switches)}[1m])) > 0`, legend: '' }, 'Switches'),
+  };
+  const pools = `label_values(${instances.name}, pool)`;
   return {
     uid: 'externalname',
     title: 'ExternalName Services: pools and switches',
@@ -253,25 +218,14 @@ export function dashboard(): object {
     schemaVersion: 39,
     version: 1,
     editable: true,
-    graphTooltip: 1,
+    graphTooltip: DashboardCursorSync.Crosshair,
     refresh: '30s',
     time: { from: 'now-1h', to: 'now' },
     timezone: '',
     timepicker: {},
     fiscalYearStartMonth: 0,
     links: [],
-    annotations: {
-      list: [
-        {
-          name: 'Switches',
-          datasource,
-          enable: true,
-          iconColor: 'orange',
-          expr: `sum by (pool) (increase(${ofPool(metrics.switches)}[1m])) > 0`,
-          titleFormat: 'Switch of {{pool}}',
-        },
-      ],
-    },
+    annotations: { list: [switched] },
     templating: {
       list: [
         {
@@ -279,24 +233,22 @@ export function dashboard(): object {
           label: 'Prometheus',
           type: 'datasource',
           query: 'prometheus',
-          refresh: 1,
-          hide: 0,
-          current: {},
+          refresh: VariableRefresh.onDashboardLoad,
+          hide: VariableHide.dontHide,
         },
         {
           name: 'pool',
           label: 'Pool',
           type: 'query',
           datasource,
-          query: { query: `label_values(${metrics.instances.name}, pool)`, refId: 'pool' },
-          definition: `label_values(${metrics.instances.name}, pool)`,
+          query: { query: pools, refId: 'pool' },
           includeAll: true,
           multi: true,
           allValue: '.*',
           current: { text: 'All', value: '$__all' },
-          refresh: 2,
-          sort: 1,
-          hide: 0,
+          refresh: VariableRefresh.onTimeRangeChanged,
+          sort: VariableSort.alphabeticalAsc,
+          hide: VariableHide.dontHide,
         },
       ],
     },
@@ -304,36 +256,41 @@ export function dashboard(): object {
   };
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Grafana
-const datasource = { type: 'prometheus', uid: '${datasource}' };
-
-function panelJson({ title, row, queries, kind = 'timeseries', unit }: Panel, id: number, gridPos: object): object {
-  const instant = kind === 'table';
-  const ranged = { editorMode: 'code', range: !instant, instant, ...(instant && { format: 'table' }) };
+function panelOf({ type, title, row, unit, queries }: Plan): Panel {
   return {
-    id,
-    type: kind,
+    type,
     title,
     description: `${row.help}.`,
     datasource,
-    gridPos,
-    fieldConfig: { defaults: { unit: unit ?? (row.unit === 'dateTimeFromNow' ? 's' : row.unit) }, overrides: [] },
-    options:
-      kind === 'timeseries'
-        ? {
-            legend: { displayMode: 'list', placement: 'bottom', showLegend: true, calcs: [] },
-            tooltip: { mode: 'multi', sort: 'desc' },
-          }
-        : {},
-    targets: queries.map(({ expr, legend }, index) => ({
-      refId: String.fromCharCode(65 + index),
-      datasource,
-      expr,
-      legendFormat: legend,
-      ...ranged,
-    })),
-    ...(kind === 'table' && {
+    fieldConfig: { defaults: { unit }, overrides: [] },
+    options: { ...optionsOf[type] },
+    targets: queries.map((query, index) => ({ ...queryOf(query, String.fromCharCode(65 + index), type === 'table') })),
+    ...(type === 'table' && {
       transformations: [{ id: 'organize', options: { excludeByName: { Time: true, Value: true } } }],
     }),
   };
 }
+
+function queryOf({ expr, legend }: Query, refId: string, instant = false): PrometheusQuery {
+  const format = instant ? 'table' : 'time_series';
+  return { refId, datasource, expr, legendFormat: legend, editorMode: 'code', range: !instant, instant, format };
+}
+
+const optionsOf: { readonly timeseries: GraphOptions; readonly stat: StatOptions; readonly table: TableOptions } = {
+  timeseries: {
+    legend: { displayMode: LegendDisplayMode.List, placement: 'bottom', showLegend: true, calcs: [] },
+    tooltip: { mode: TooltipDisplayMode.Multi, sort: SortOrder.Descending },
+  },
+  stat: {
+    reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
+    orientation: VizOrientation.Auto,
+    colorMode: BigValueColorMode.Value,
+    graphMode: BigValueGraphMode.None,
+    justifyMode: BigValueJustifyMode.Auto,
+    textMode: BigValueTextMode.Auto,
+    percentChangeColorMode: PercentChangeColorMode.Standard,
+    showPercentChange: false,
+    wideLayout: true,
+  },
+  table: { frameIndex: 0, showHeader: true },
+};

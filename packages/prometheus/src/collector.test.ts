@@ -1,5 +1,5 @@
 import { drillFinished, splitBrainSeen, targetRefused } from '@externalname/core/events';
-import { Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Collection, collectMetrics } from './collector.ts';
 import { labelBounds, metrics } from './metrics.ts';
@@ -101,7 +101,7 @@ describe('gauges', () => {
     drillFinished.publish(() => ({ name: 'webscaler-db', passed: true, at: new Date(1_000_000) }));
     const [seen = 0] = Object.values(await valuesOf(metrics.splitBrain.name));
     expect(Date.now() / 1_000 - seen).toBeLessThan(5);
-    expect(await valuesOf(metrics.drills.name)).toEqual({ '{service="webscaler-db",result="passed"}': 1_000 });
+    expect(await valuesOf(metrics.drills.name)).toEqual({ '{external_service="webscaler-db",result="passed"}': 1_000 });
   });
 });
 
@@ -134,6 +134,15 @@ describe('what happens', () => {
     });
   });
 
+  it('begins with 0 for each pool, or Prometheus would not see the first switch as an increase', async () => {
+    collection.add(pool());
+    await register.metrics();
+    expect(await valuesOf(metrics.switches.name)).toEqual({ '{pool="webscaler-db",source="dns"}': 0 });
+    expect(await valuesOf(metrics.refusals.name)).toEqual({
+      '{pool="webscaler-db",check="target",reason="not-allowed"}': 0,
+    });
+  });
+
   it('says of TLS why it failed, whichever address met it', async () => {
     const expired = Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' });
     const all = new Error('no address', { cause: new AggregateError([new Error('no route'), expired]) });
@@ -147,6 +156,80 @@ describe('what happens', () => {
     expect(await valuesOf('externalname_refusals_total')).toEqual({
       '{pool="webscaler-db",check="tls",reason="expired"}': 1,
     });
+  });
+});
+
+describe('what a registry gets', () => {
+  const { name, help, labels, buckets } = metrics.operationDuration;
+  const switches = metrics.switches;
+
+  function happen() {
+    for (const millis of [0, 1, 2, 4, 50, 9_000, 30_000]) {
+      const call = { name: 'webscaler-db', operation: 'query', durationMillis: millis, attempts: 1 };
+      pgChannels.operationEnded.publish(() => call);
+      pgChannels.operationEnded.publish(() => ({ ...call, error: new Error('no'), kind: 'statement' }));
+    }
+    const switched = { name: 'webscaler-db', from: 'a', to: 'b', source: 'dns', decisionMillis: 40 };
+    pgChannels.switched.publish(() => switched);
+    pgChannels.switched.publish(() => switched);
+  }
+
+  /** The same, told to metrics of prom-client one by one. */
+  function told(registers: Registry[]) {
+    const histogram = new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers });
+    for (const millis of [0, 1, 2, 4, 50, 9_000, 30_000]) {
+      for (const result of ['ok', 'statement']) {
+        histogram.observe({ pool: 'webscaler-db', operation: 'query', result }, millis / 1_000);
+      }
+    }
+    const counter = new Counter({
+      name: switches.name,
+      help: switches.help,
+      labelNames: ['pool', 'source'],
+      registers,
+    });
+    counter.inc({ pool: 'webscaler-db', source: 'dns' }, 2);
+  }
+
+  it.each([
+    'text/plain; version=0.0.4; charset=utf-8',
+    'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  ] as const)('is what prom-client makes of the same events, as %s', async (contentType) => {
+    happen();
+    const expected = new Registry();
+    told([expected]);
+    for (const each of [register, expected]) {
+      (each as Registry<typeof contentType>).setContentType(contentType);
+      each.setDefaultLabels({ region: 'eu' });
+    }
+    for (const each of [name, switches.name]) {
+      // The order of lines and of labels says nothing.
+      const lines = async (of: Registry) => {
+        const text = await of.getSingleMetricAsString(each);
+        return text
+          .split('\n')
+          .map((line) => line.split(/[{,}]/).sort().join())
+          .sort();
+      };
+      expect(await lines(register)).toEqual(await lines(expected));
+    }
+  });
+
+  it('adds up over the workers of a cluster', async () => {
+    happen();
+    const worker = await register.getMetricsAsJSON();
+    const cluster = AggregatorRegistry.aggregate([worker, structuredClone(worker)]);
+    const text = await cluster.metrics();
+    expect(text).toContain(`${switches.name}{pool="webscaler-db",source="dns"} 4`);
+    expect(text).toContain(`${name}_count{pool="webscaler-db",operation="query",result="ok"} 14`);
+  });
+
+  it('begins again at 0 with resetMetrics()', async () => {
+    happen();
+    register.resetMetrics();
+    expect(await valuesOf(switches.name)).toEqual({});
+    happen();
+    expect(await valuesOf(switches.name)).toEqual({ '{pool="webscaler-db",source="dns"}': 2 });
   });
 });
 

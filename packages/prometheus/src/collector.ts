@@ -2,8 +2,9 @@ import { InvalidArgumentError } from '@externalname/core';
 import { anObjectWith, aText, checkOptions, listOf, optional } from '@externalname/core/internal';
 import { Counter, Gauge, register as globalRegister, Histogram, type Registry } from 'prom-client';
 import { type MetricRow, metrics } from './metrics.ts';
-import { Observer } from './observer.ts';
+import { Observer, resultOf } from './observer.ts';
 import type { PoolLike } from './payloads.ts';
+import type { Cell } from './tally.ts';
 
 /** See {@link collectMetrics}. */
 export interface MetricsOptions {
@@ -57,29 +58,26 @@ export function collectMetrics(options: MetricsOptions = {}): Collection {
       `has a metric ${name} already: call collectMetrics once for a registry, and add() further pools`,
     );
   }
-  const counters = new Map<MetricRow, Counter>();
-  const histograms = new Map<MetricRow, Histogram>();
-  const observer = new Observer(
-    {
-      count: (row, labels) => counters.get(row)?.inc(labels),
-      record: (row, labels, seconds) => histograms.get(row)?.observe(labels, seconds),
+  const observer = new Observer({
+    pools,
+    clusterDomain,
+    operations: {
+      row: metrics.operationDuration,
+      values: (event) => [event.name, event.operation, resultOf(event)],
     },
-    { pools, clusterDomain },
-  );
+  });
   for (const row of rows) {
-    const { name, help, labels, kind, buckets = [] } = row;
-    const settings = { name, help, labelNames: [...labels], registers: [register] };
-    if (kind === 'counter') counters.set(row, new Counter(settings));
-    else if (kind === 'histogram') histograms.set(row, new Histogram({ ...settings, buckets: [...buckets] }));
-    else {
-      const gauge: Gauge = new Gauge({
-        ...settings,
-        collect() {
-          gauge.reset();
-          for (const reading of observer.readings(row)) gauge.set(reading.labels, reading.value);
-        },
-      });
-    }
+    const { name, help, labels, buckets = [], several = 'sum' } = row;
+    const settings = { name, help, labelNames: [...labels], registers: [register], aggregator: several };
+    const metric =
+      row.kind === 'histogram' ? new Histogram({ ...settings, buckets: [...buckets] }) : new kinds[row.kind](settings);
+    const tally = observer.tallies.get(row);
+    // prom-client takes what happens one by one, and hashes its labels each time. Here it is counted already.
+    const get = async () => ({
+      ...described(metric),
+      values: tally === undefined ? observer.readings(row) : [...tally.cells()].flatMap((cell) => samplesOf(row, cell)),
+    });
+    Object.assign(metric, { get, getForPromString: get, reset: () => tally?.clear() });
   }
   const close = () => {
     observer.close();
@@ -88,4 +86,26 @@ export function collectMetrics(options: MetricsOptions = {}): Collection {
   return { add: (pool) => observer.add(pool), close, [Symbol.dispose]: close };
 }
 
+// The name is not that of the row: a registry of OpenMetrics takes `_total` away.
+function described(metric: object): object {
+  const { name, help, type, aggregator } = metric as Readonly<Record<string, unknown>>;
+  return { name, help, type, aggregator };
+}
+
+function samplesOf({ kind, name, buckets = [] }: MetricRow, cell: Cell): readonly object[] {
+  const { labels, count, sum } = cell;
+  if (kind === 'counter') return [{ labels, value: count }];
+  let upTo = 0;
+  const ends = [...buckets, '+Inf'].map((le, index) => {
+    upTo += cell.buckets[index] ?? 0;
+    return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: upTo };
+  });
+  return [
+    ...ends,
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: count },
+  ];
+}
+
+const kinds = { counter: Counter, gauge: Gauge };
 const rows: readonly MetricRow[] = Object.values(metrics);

@@ -2,8 +2,7 @@ import { aBoolean, anObjectWith, aText, checkOptions, listOf, optional } from '@
 import {
   type Attributes,
   type MeterProvider,
-  type ObservableGauge,
-  type ObservableUpDownCounter,
+  type Observable,
   metrics as otelMetrics,
   SpanKind,
   SpanStatusCode,
@@ -11,9 +10,10 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { Collection } from './collector.ts';
-import { type MetricRow, metrics } from './metrics.ts';
+import { type MetricRow, metrics, type ValuesOf } from './metrics.ts';
 import { Observer } from './observer.ts';
 import { type OperationPayload, type PoolLike, pgChannels } from './payloads.ts';
+import type { Cell } from './tally.ts';
 
 export type { Collection } from './collector.ts';
 export type { PoolLike, PoolStatusLike } from './payloads.ts';
@@ -61,46 +61,51 @@ export function collectTelemetry(options: TelemetryOptions = {}): Collection {
   const { pools = [], spans = true, clusterDomain = 'cluster.local' } = options;
   const { meterProvider = otelMetrics.getMeterProvider(), tracerProvider = trace.getTracerProvider() } = options;
   const meter = meterProvider.getMeter(library);
-  const timeouts = meter.createCounter('db.client.connection.timeouts', {
-    description: 'Callers whose time was up before they had a connection',
-    unit: '{timeout}',
-  });
-  const write = new Map<MetricRow, (value: number, attributes: Attributes) => void>();
-  const observer = new Observer(
-    {
-      count: (row, labels) => write.get(row)?.(1, attributesOf(row, labels)),
-      record: (row, labels, seconds, event) => {
-        const attributes = attributesOf(row, labels, event);
-        write.get(row)?.(seconds, attributes);
-        if (row.name === metrics.waitDuration.name && attributes['error.type'] === 'deadline') {
-          timeouts.add(1, { [poolName]: attributes[poolName] });
-        }
-      },
-    },
-    { pools, clusterDomain },
-  );
+  const observer = new Observer({ pools, clusterDomain, operations: { row: callRow, values: factsOfCall } });
   const stops: (() => void)[] = [];
+  const observe = (instrument: Observable, read: Parameters<Observable['addCallback']>[0]) => {
+    instrument.addCallback(read);
+    stops.push(() => instrument.removeCallback(read));
+  };
   for (const row of rows) {
     const settings = { description: row.help, unit: unitOf(row) };
-    if (row.kind === 'counter') {
-      const counter = meter.createCounter(row.otel, settings);
-      write.set(row, (value, attributes) => counter.add(value, attributes));
-    } else if (row.kind === 'histogram') {
-      const advice = { explicitBucketBoundaries: [...(row.buckets ?? [])] };
-      const histogram = meter.createHistogram(row.otel, { ...settings, advice });
-      write.set(row, (value, attributes) => histogram.record(value, attributes));
-    } else {
-      const gauge: ObservableGauge | ObservableUpDownCounter =
+    const tally = observer.tallies.get(row);
+    if (tally === undefined) {
+      const gauge =
         row.several === 'sum'
           ? meter.createObservableUpDownCounter(row.otel, settings)
           : meter.createObservableGauge(row.otel, settings);
-      const observe: Parameters<typeof gauge.addCallback>[0] = (result) => {
+      observe(gauge, (result) => {
         for (const { labels, value } of observer.readings(row)) result.observe(value, attributesOf(row, labels));
+      });
+    } else if (row.kind === 'counter') {
+      observe(meter.createObservableCounter(row.otel, settings), (result) => {
+        for (const { labels, count } of tally.cells()) result.observe(count, attributesOf(row, labels));
+      });
+    } else {
+      // The API takes the values of a histogram one by one alone.
+      const advice = { explicitBucketBoundaries: [...(row.buckets ?? [])] };
+      const histogram = meter.createHistogram(row.otel, { ...settings, advice });
+      const attributes = new WeakMap<Cell, Attributes>();
+      tally.heard = (cell, seconds) => {
+        let own = attributes.get(cell);
+        if (own === undefined) {
+          own = attributesOf(row, cell.labels);
+          attributes.set(cell, own);
+        }
+        histogram.record(seconds, own);
       };
-      gauge.addCallback(observe);
-      stops.push(() => gauge.removeCallback(observe));
     }
   }
+  const timeouts = meter.createObservableCounter('db.client.connection.timeouts', {
+    description: 'Callers whose time was up before they had a connection',
+    unit: '{timeout}',
+  });
+  observe(timeouts, (result) => {
+    for (const { labels, count } of observer.tallies.get(metrics.waitDuration)?.cells() ?? []) {
+      if (labels['result'] === 'deadline') result.observe(count, { [poolName]: labels['pool'] });
+    }
+  });
   if (spans) stops.push(...traceSteps(tracerProvider));
   const close = () => {
     observer.close();
@@ -159,24 +164,21 @@ function traceSteps(provider: TracerProvider): readonly (() => void)[] {
   ];
 }
 
-function attributesOf(row: MetricRow, labels: Readonly<Record<string, string>>, event?: OperationPayload): Attributes {
-  const isConvention = row.otel.startsWith('db.');
-  const attributes: Attributes = {};
+function attributesOf({ otel }: MetricRow, labels: Readonly<Record<string, string>>): Attributes {
+  const isConvention = otel.startsWith('db.');
+  const attributes: Attributes = otel === callRow.otel ? { ...postgresql } : {};
   for (const [label, value] of Object.entries(labels)) {
-    if (label === 'pool') attributes[poolName] = value;
-    else if (label === 'state') attributes['db.client.connection.state'] = value;
-    else if (label === 'result' && isConvention) {
+    if (isConvention && label === 'result') {
       if (value !== 'ok') attributes['error.type'] = value;
-    } else attributes[`externalname.${label}`] = value;
-  }
-  if (event === undefined) return attributes;
-  Object.assign(attributes, postgresql, { 'server.address': event.target ?? event.name });
-  if (event.error !== undefined) {
-    attributes['error.type'] = errorType(event);
-    const state = sqlStateOf(event.error);
-    if (state !== undefined) attributes['db.response.status_code'] = state;
+    } else if (value !== '') attributes[conventions[label] ?? `externalname.${label}`] = value;
   }
   return attributes;
+}
+
+function factsOfCall(event: OperationPayload): ValuesOf<typeof callRow> {
+  const { name, operation, target = name, error } = event;
+  if (error === undefined) return [name, operation, 'ok', target, ''];
+  return [name, operation, errorType(event), target, sqlStateOf(error) ?? ''];
 }
 
 function errorType({ error, kind = 'other' }: OperationPayload): string {
@@ -196,5 +198,16 @@ function unitOf({ unit, otel }: MetricRow): string {
 
 const library = '@externalname/prometheus';
 const poolName = 'db.client.connection.pool.name';
+const conventions: Readonly<Record<string, string>> = {
+  pool: poolName,
+  state: 'db.client.connection.state',
+  server: 'server.address',
+  status: 'db.response.status_code',
+};
 const postgresql = { 'db.system.name': 'postgresql' } as const;
-const rows: readonly MetricRow[] = Object.values(metrics);
+// The conventions want to know more of a call.
+const callRow = {
+  ...metrics.operationDuration,
+  labels: [...metrics.operationDuration.labels, 'server', 'status'],
+} as const;
+const rows: readonly MetricRow[] = Object.values({ ...metrics, operationDuration: callRow });

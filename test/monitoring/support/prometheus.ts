@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort, startProgram } from './programs.ts';
 
 /** One series of an answer of Prometheus. */
 export interface Series {
@@ -12,7 +10,7 @@ export interface Series {
   readonly values: readonly (readonly [number, string])[];
 }
 
-/** A real Prometheus that scrapes one service and evaluates rules, each second. */
+/** A real Prometheus that scrapes and evaluates rules, each second. */
 export class Prometheus implements AsyncDisposable {
   readonly #address: string;
   readonly #end: () => Promise<void>;
@@ -22,42 +20,37 @@ export class Prometheus implements AsyncDisposable {
     this.#end = end;
   }
 
-  /** @param rules the text of a rule file */
-  static async start(target: string, rules: string): Promise<Prometheus> {
+  /**
+   * @param jobs what is scraped, by its name: `host:port`
+   * @param rules the text of a rule file
+   */
+  static async start(jobs: Readonly<Record<string, string>>, rules: string): Promise<Prometheus> {
     const folder = await mkdtemp(join(tmpdir(), 'externalname-prometheus-'));
     await writeFile(join(folder, 'rules.yaml'), rules);
     const configuration = {
       global: { scrape_interval: '1s', evaluation_interval: '1s' },
       rule_files: [join(folder, 'rules.yaml')],
-      scrape_configs: [{ job_name: 'service', static_configs: [{ targets: [target] }] }],
+      scrape_configs: Object.entries(jobs).map(([job, target]) => ({
+        job_name: job,
+        static_configs: [{ targets: [target] }],
+      })),
     };
     // JSON is YAML.
     await writeFile(join(folder, 'prometheus.yaml'), JSON.stringify(configuration));
     const address = `127.0.0.1:${await freePort()}`;
-    const child = spawn(
+    const end = await startProgram(
       'prometheus',
       [
         `--config.file=${join(folder, 'prometheus.yaml')}`,
         `--storage.tsdb.path=${join(folder, 'data')}`,
         `--web.listen-address=${address}`,
       ],
-      { stdio: 'ignore' },
+      `http://${address}/-/ready`,
     );
-    const exited = once(child, 'exit');
-    const end = async () => {
-      child.kill('SIGTERM');
-      const killed = setTimeout(() => child.kill('SIGKILL'), 10_000);
-      await exited;
-      clearTimeout(killed);
-      await rm(folder, { recursive: true, force: true });
-    };
-    try {
-      await untilReady(`http://${address}/-/ready`);
-    } catch (error) {
+    return new Prometheus(address, async () => {
       await end();
-      throw error;
-    }
-    return new Prometheus(address, end);
+      await rm(folder, { recursive: true, force: true });
+    });
   }
 
   /** An instant query of the HTTP API. */
@@ -93,23 +86,4 @@ export class Prometheus implements AsyncDisposable {
     if (status !== 'success') throw new Error(`Prometheus refused ${JSON.stringify(parameters)}: ${error}`);
     return data.result;
   }
-}
-
-async function untilReady(url: string): Promise<void> {
-  const until = Date.now() + 30_000;
-  for (;;) {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-    if (answer?.ok) return;
-    if (Date.now() > until) throw new Error('Prometheus was not ready within 30 s');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }

@@ -1,0 +1,87 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { InvalidArgumentError } from '@externalname/core';
+import { aBoolean, aText, checkOptions, describeValue, optional, type Shape } from '@externalname/core/internal';
+import { metrics } from './metrics.ts';
+
+/** See {@link writeDrill}. */
+export interface DrillRecord {
+  /** The absolute path of the file, which holds nothing else. Its name ends in `.prom` for the textfile collector of node_exporter. */
+  file: string;
+  /** The Service whose switch was rehearsed. */
+  name: string;
+  /** Whether the rehearsal kept within its thresholds. */
+  passed: boolean;
+  /** When it was over. @defaultValue now */
+  at?: Date | undefined;
+}
+
+/**
+ * Writes the result of a rehearsal for Prometheus into a file, in place of an earlier one of the same Service and result: for the
+ * textfile collector of node_exporter. What rehearses a switch ends soon after, and could not be scraped.
+ *
+ * Other results in the file stay, so that a rehearsal that failed does not hide when the last one passed. The file is replaced as a
+ * whole, so that a scrape never sees half of it.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a file that holds anything else
+ *
+ * @example
+ * ```ts
+ * import { writeDrill } from '@externalname/prometheus/drill';
+ *
+ * await writeDrill({ file: '/var/lib/node_exporter/externalname.prom', name: 'webscaler-db', passed: true });
+ * ```
+ */
+export async function writeDrill(record: DrillRecord): Promise<void> {
+  checkOptions(record, { file: anAbsolutePath, name: aText, passed: aBoolean, at: optional(aDate) }, 'record');
+  const { file, name, passed, at = new Date() } = record;
+  const known = await knownSeries(file);
+  known.set(
+    `${metric}{external_service="${escaped(name)}",result="${passed ? 'passed' : 'failed'}"}`,
+    at.getTime() / 1_000,
+  );
+  const lines = [...known].sort().map(([series, seconds]) => `${series} ${seconds}\n`);
+  // Beside it, because a file can only be renamed within its file system; not ending in .prom, because node_exporter reads those.
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeFile(temporary, `# HELP ${metric} ${metrics.drills.help}\n# TYPE ${metric} gauge\n${lines.join('')}`);
+  await rename(temporary, file);
+}
+
+async function knownSeries(file: string): Promise<Map<string, number>> {
+  const known = new Map<string, number>();
+  let text = '';
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  for (const line of text.split('\n')) {
+    if (line === '' || line.startsWith('#')) continue;
+    const [, series, value] = /^(\w+\{.*\}) (\S+)$/.exec(line) ?? [];
+    if (series === undefined || !series.startsWith(`${metric}{`)) {
+      throw new InvalidArgumentError(
+        'file',
+        `must hold nothing but drills, and ${file} has another line: give it a file of its own`,
+      );
+    }
+    known.set(series, Number(value));
+  }
+  return known;
+}
+
+const anAbsolutePath: Shape = (argument, value) => {
+  if (typeof value === 'string' && isAbsolute(value) && !value.includes('\0')) return;
+  throw new InvalidArgumentError(argument, `must be an absolute path, got ${describeValue(value)}`);
+};
+
+const aDate: Shape = (argument, value) => {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return;
+  throw new InvalidArgumentError(argument, `must be a valid Date, got ${describeValue(value)}`);
+};
+
+// Prometheus documentation, "Exposition formats".
+function escaped(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+}
+
+const metric = metrics.drills.name;

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { labelBounds, metrics } from './metrics.ts';
+import { Bounds, Tally } from './tally.ts';
+
+describe('a tally', () => {
+  it('counts each value in the bucket whose end is not below it', () => {
+    const tally = new Tally(metrics.operationDuration, new Bounds());
+    for (const seconds of [0, 0.001, 0.0011, 10, 11]) tally.add(['webscaler-db', 'query', 'ok'], seconds);
+    expect([...tally.cells()]).toEqual([
+      {
+        labels: { pool: 'webscaler-db', operation: 'query', result: 'ok' },
+        count: 5,
+        sum: expect.closeTo(21.0021, 9),
+        buckets: [2, 1, 0, 0, 0, 0, 0, 0, 1, 1],
+      },
+    ]);
+  });
+
+  it('keeps apart what differs in one label', () => {
+    const tally = new Tally(metrics.retries, new Bounds());
+    tally.add(['a', 'b', 'unknown']);
+    tally.add(['b', 'a', 'unknown']);
+    tally.add(['a', 'b', 'not-executed']);
+    expect([...tally.cells()].map(({ count }) => count)).toEqual([1, 1, 1]);
+  });
+
+  it('counts what is beyond a bound as other, and keeps nothing of it', () => {
+    const bounds = new Bounds();
+    const tally = new Tally(metrics.probes, bounds);
+    for (let index = 0; index < 3 * labelBounds.pool.most; index++) tally.add([`pool-${index}`, 'alive']);
+    const cells = [...tally.cells()];
+    expect(cells).toHaveLength(labelBounds.pool.most + 1);
+    expect(cells.at(-1)).toMatchObject({
+      labels: { pool: 'other', result: 'alive' },
+      count: 2 * labelBounds.pool.most,
+    });
+    // The bound is one for all metrics: a pool has its name in all of them, or in none.
+    expect(bounds.admit('pool', 'pool-0')).toBe('pool-0');
+    expect(bounds.admit('pool', 'another')).toBe('other');
+  });
+
+  it('begins again at 0 when it is cleared', () => {
+    const tally = new Tally(metrics.probes, new Bounds());
+    tally.add(['webscaler-db', 'alive']);
+    tally.clear();
+    expect([...tally.cells()]).toEqual([]);
+    tally.add(['webscaler-db', 'alive']);
+    expect([...tally.cells()]).toMatchObject([{ count: 1 }]);
+  });
+});
