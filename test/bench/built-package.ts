@@ -8,20 +8,23 @@ import { build } from 'tsup';
 interface Built {
   readonly core: typeof import('@externalname/core');
   readonly pg: typeof import('@externalname/pg');
+  readonly prometheus: typeof import('@externalname/prometheus');
+  readonly 'prometheus/opentelemetry': typeof import('@externalname/prometheus/opentelemetry');
 }
 
 /**
- * A package as its build makes it, from the sources as they are now. A benchmark that runs the sources through a loader measures
+ * A package, or one of its entries, as its build makes it, from the sources as they are now. A benchmark that runs the sources through a loader measures
  * the loader as well: tsx wraps each function that is made, to keep its name.
  */
-export async function builtPackage<Name extends keyof Built>(name: Name): Promise<Built[Name]> {
+export async function builtPackage<Name extends keyof Built>(entry: Name): Promise<Built[Name]> {
+  const [name = '', file = 'index'] = entry.split('/');
   const folder = fileURLToPath(new URL(`../../packages/${name}`, import.meta.url));
   // In the package's folder, because what is not bundled must be found from there.
-  const outDir = join(folder, 'node_modules', '.bench', String(process.pid));
+  const outDir = join(folder, 'node_modules', '.bench', String(process.pid), file);
   await mkdir(outDir, { recursive: true });
   try {
     await build({
-      entry: [join(folder, 'src/index.ts')],
+      entry: [join(folder, `src/${file}.ts`)],
       outDir,
       format: 'cjs',
       target: 'node20',
@@ -29,14 +32,16 @@ export async function builtPackage<Name extends keyof Built>(name: Name): Promis
       shims: true,
       config: false,
       silent: true,
-      external: ['pg'],
-      noExternal: [/^(?!pg$)/],
+      external: peers,
+      noExternal: [new RegExp(`^(?!(${peers.join('|')})$)`)],
       esbuildOptions: (options) => {
         options.conditions = ['@externalname/source'];
       },
     });
-    return createRequire(import.meta.url)(join(outDir, 'index.cjs')) as Built[Name];
+    return createRequire(import.meta.url)(join(outDir, `${file}.cjs`)) as Built[Name];
   } finally {
     await rm(outDir, { recursive: true, force: true });
   }
 }
+
+const peers = ['pg', 'prom-client', '@opentelemetry/api'];
