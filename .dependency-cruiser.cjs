@@ -40,6 +40,7 @@ const faces = [
   'targets',
   'validation',
   'agent',
+  'drill',
   'opentelemetry',
 ];
 const internalFaces = ['internal', 'internal-testing', 'internal-yaml'];
