@@ -46,6 +46,8 @@ export function exitCodeOf(error: unknown): number | undefined {
 const codes: Readonly<Record<string, number>> = {
   ERR_EXTERNALNAME_INVALID_ARGUMENT: exitCodes.usage,
   ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED: exitCodes.usage,
+  ERR_EXTERNALNAME_MANIFEST_INVALID: exitCodes.usage,
+  ERR_EXTERNALNAME_MANIFEST_SYNTAX: exitCodes.usage,
   ERR_EXTERNALNAME_TARGET_REFUSED: exitCodes.refused,
   ERR_EXTERNALNAME_TARGET_IS_ADDRESS: exitCodes.refused,
   ERR_EXTERNALNAME_ADDRESS_REFUSED: exitCodes.refused,

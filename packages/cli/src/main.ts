@@ -142,7 +142,11 @@ function words(args: readonly string[]): readonly string[] {
 const about =
   'Finds what is wrong with an ExternalName Service of Kubernetes, switches it to another target, and rehearses the failover.';
 
-const examples = [{ command: 'completion bash', does: 'the completion script' }] as const;
+const examples = [
+  { command: 'doctor webscaler-db', does: 'what is wrong with the Service, first things first' },
+  { command: 'resolve webscaler-db --count 100', does: 'how fast and how reliably its name resolves' },
+  { command: 'create service webscaler-db --to primary-db.example.com | kubectl apply -f -', does: 'make the Service' },
+] as const;
 
 /** Everything that can be called. */
 const root: CommandGroup = { about, examples, commands };

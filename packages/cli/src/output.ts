@@ -71,10 +71,10 @@ export class Output {
 
   /** Writes rows with their cells below each other. The last cell is wrapped on a terminal. Cells are plain text. */
   table(rows: readonly (readonly string[])[], options: TableOptions = {}): void {
-    const { indent = 0, tones = [] } = options;
+    const { indent = 0, tones = [], widths: least = [] } = options;
     const columns = Math.max(0, ...rows.map((row) => row.length));
     const widths = Array.from({ length: columns }, (_, column) =>
-      Math.max(0, ...rows.map((row) => (row[column] ?? '').length)),
+      Math.max(least[column] ?? 0, ...rows.map((row) => (row[column] ?? '').length)),
     );
     const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, indent);
     const room = this.width === undefined ? undefined : Math.max(20, this.width - before);
@@ -160,6 +160,8 @@ export interface TableOptions {
   readonly indent?: number;
   /** For each row. */
   readonly tones?: readonly Tone[];
+  /** Least width of each column, for tables that stand below each other. */
+  readonly widths?: readonly number[];
 }
 
 /** The text in lines of at most `width`, broken between words. A longer word keeps a line of its own. */

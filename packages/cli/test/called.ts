@@ -9,6 +9,8 @@ export interface CallOptions {
   readonly environment?: Readonly<Record<string, string>> | undefined;
   readonly name?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called with what comes on stdout, when it comes. */
+  readonly onOutput?: ((text: string) => void) | undefined;
 }
 
 /** What the command did. */
@@ -21,10 +23,12 @@ export interface Called {
 /** Calls the command in this process, as its process would. */
 export async function called(args: readonly string[], options: CallOptions = {}): Promise<Called> {
   const { columns, stdin, environment = {}, name = 'externalname', signal = new AbortController().signal } = options;
+  const { onOutput } = options;
   const written = { stdout: '', stderr: '' };
   const stream = (to: 'stdout' | 'stderr') => ({
     write: (text: string) => {
       written[to] += text;
+      if (to === 'stdout') onOutput?.(text);
     },
     ...(columns !== undefined && { isTTY: true, columns }),
   });

@@ -1,0 +1,71 @@
+import type { Facts } from './facts.ts';
+
+/** `error`: users see it. `warning`: they will, or some do. `note`: worth knowing; it does not change the exit status. */
+export type Severity = 'error' | 'warning' | 'note';
+
+/** What is wrong: what it means, what users see, and the commands that mend it. */
+export interface Finding {
+  /** Stable: `dns-target-missing`. */
+  readonly rule: string;
+  readonly severity: Severity;
+  /** One sentence with the names and values at hand. */
+  readonly says: string;
+  readonly means: string;
+  readonly users: string;
+  /** Commands, and sentences where no command does it. */
+  readonly mend: readonly string[];
+}
+
+/** One line of a table of rules: judges the facts, without I/O. */
+export interface Rule {
+  readonly code: string;
+  readonly severity: Severity;
+  judge(facts: Facts): Finding | undefined;
+}
+
+/** Declares a rule: `find` returns what the sentences are made of, or undefined if all is well. */
+export function rule<Found>(
+  code: string,
+  severity: Severity,
+  texts: {
+    readonly find: (facts: Facts) => Found | undefined | false;
+    readonly says: (found: Found, facts: Facts) => string;
+    readonly means: string | ((found: Found, facts: Facts) => string);
+    readonly users: string | ((found: Found, facts: Facts) => string);
+    readonly mend: (found: Found, facts: Facts) => readonly string[];
+  },
+): Rule {
+  return {
+    code,
+    severity,
+    judge(facts) {
+      const found = texts.find(facts);
+      if (found === undefined || found === false) return undefined;
+      const said = (text: string | ((found: Found, facts: Facts) => string)) =>
+        typeof text === 'string' ? text : text(found, facts);
+      return {
+        rule: code,
+        severity,
+        says: texts.says(found, facts),
+        means: said(texts.means),
+        users: said(texts.users),
+        mend: texts.mend(found, facts).map((command) => inSameCluster(command, facts)),
+      };
+    },
+  };
+}
+
+/** A command of ours, with the options that name the same cluster and namespace. */
+function inSameCluster(command: string, { asked }: Facts): string {
+  if (asked.flags === '' || !command.startsWith(`${asked.program} `)) return command;
+  const [own = '', ...others] = command.split(/(?= \| | {2}#)/);
+  return [own, asked.flags, ...others].join('');
+}
+
+/** Judges the facts by all rules. First what is worst; of that, first what the others follow from: the order of the rules. */
+export function judge(facts: Facts, rules: readonly Rule[]): Finding[] {
+  const findings = rules.flatMap((each) => each.judge(facts) ?? []);
+  return severities.flatMap((severity) => findings.filter((finding) => finding.severity === severity));
+}
+
+const severities: readonly Severity[] = ['error', 'warning', 'note'];

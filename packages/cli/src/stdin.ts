@@ -1,0 +1,28 @@
+import { addAbortSignal, type Readable } from 'node:stream';
+import { InvalidArgumentError } from '@externalname/core';
+
+/**
+ * Everything that comes on stdin, as text.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for more than 4 MiB
+ */
+export async function textFrom(stdin: Readable, signal: AbortSignal): Promise<string> {
+  addAbortSignal(signal, stdin);
+  const parts: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const part of stdin) {
+      const bytes = Buffer.from(part);
+      length += bytes.length;
+      if (length > mostBytes) throw new InvalidArgumentError('stdin', 'has more than 4 MiB');
+      parts.push(bytes);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** kube-apiserver refuses a request body of more than 3 MiB. */
+const mostBytes = 4 * 1024 * 1024;
