@@ -122,7 +122,7 @@ export class DoctorSet {
         '--allowed-networks',
         '127.0.0.0/8,::1/128',
       ],
-      ...['--ca', join(this.folder, 'ca.pem'), '--timeout', '1.5'],
+      ...['--ca', join(this.folder, 'ca.pem'), '--timeout', '4'],
       ...more,
     ];
   }
