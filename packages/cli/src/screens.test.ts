@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { Terminal } from '@xterm/headless';
 import { describe, expect, it } from 'vitest';
 import { called } from '../test/called.ts';
@@ -123,6 +124,16 @@ describe.each([{ columns: 80 }, { columns: 120 }, { columns: undefined }])(
     });
   },
 );
+
+it('the guide shows the screens as they are', async () => {
+  const guide = await readFile(new URL('../../../docs/guides/cli.md', import.meta.url), 'utf8');
+  const blocks = [...guide.matchAll(/^<!-- screen: (\S+) -->\n```text\n([\s\S]*?)^```$/gm)];
+  expect(blocks.length).toBeGreaterThan(5);
+  for (const [, name, block = ''] of blocks) {
+    const screen = await readFile(new URL(`screens/${name}.txt`, import.meta.url), 'utf8');
+    expect(block.trimEnd(), name).toBe(screen.trimEnd());
+  }
+});
 
 /** What a terminal of that width shows; in a pipe, the text itself. */
 async function screenOf(text: string, columns: number | undefined): Promise<string> {
