@@ -5,11 +5,13 @@
  *
  *   pnpm bench:start [--rounds=31] [--json]
  *
+ * The command `externalname --version` takes its turns beside a bare `node -e 0`.
+ *
  * `ms` is the time from starting the process to its end; `cpu ms` is the processor time that it took, which other processes disturb less.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -27,18 +29,31 @@ const programs = ['pg', ...ours].flatMap((name) => [
   { label: `import '${name}'`, name, how: 'import', code: `import '${name}'` },
 ]);
 
+const bare = 'node -e 0';
+const version = 'externalname --version';
+
 const work = await mkdtemp(join(tmpdir(), 'externalname-start-'));
 try {
   await Promise.all(ours.map((name) => install(name)));
+  await installCommand();
+  const commands = [
+    { label: bare, args: ['-e', '0'] },
+    { label: version, args: [join(work, 'node_modules/@externalname/cli/bin/externalname.mjs'), '--version'] },
+  ];
   const measured = new Map(programs.map(({ label }) => [label, [] as Cost[]]));
+  const ended = new Map(commands.map(({ label }) => [label, [] as number[]]));
   for (let round = 0; round < rounds; round++) {
     // Who goes first changes, so that what grows or fades over time favours no program.
     for (const index of programs.keys()) {
       const program = programs[(index + round) % programs.length];
       if (program !== undefined) measured.get(program.label)?.push(await costOf(program.code));
     }
+    for (const index of commands.keys()) {
+      const command = commands[(index + round) % commands.length];
+      if (command !== undefined) ended.get(command.label)?.push(await millisOf(command.args));
+    }
   }
-  print(measured);
+  print(measured, ended);
 } finally {
   await rm(work, { recursive: true, force: true });
 }
@@ -66,6 +81,21 @@ async function install(name: string): Promise<void> {
   for (const needed of Object.keys({ ...dependencies, ...peerDependencies })) {
     if (!needed.startsWith('@')) await link(needed, join(source, 'node_modules', needed));
   }
+}
+
+/** The command as it is published: without its sources, which the bins of a clone would run. */
+async function installCommand(): Promise<void> {
+  const target = join(work, 'node_modules/@externalname/cli');
+  await cp(join(root, 'packages/cli/bin'), join(target, 'bin'), { recursive: true });
+  await cp(join(root, 'packages/cli/package.json'), join(target, 'package.json'));
+}
+
+async function millisOf(args: readonly string[]): Promise<number> {
+  const started = performance.now();
+  const child = spawn(process.execPath, args, { cwd: work, stdio: ['ignore', 'ignore', 'inherit'] });
+  const [exitCode] = await once(child, 'exit');
+  if (exitCode !== 0) throw new Error(`node ${args.join(' ')} ended with exit code ${exitCode}`);
+  return performance.now() - started;
 }
 
 async function link(name: string, target: string): Promise<void> {
@@ -96,8 +126,8 @@ async function costOf(code: string): Promise<Cost> {
   return { millis, cpuMillis: (user + system) / 1000 };
 }
 
-function print(measured: ReadonlyMap<string, readonly Cost[]>): void {
-  const report = Object.fromEntries(
+function print(measured: ReadonlyMap<string, readonly Cost[]>, ended: ReadonlyMap<string, readonly number[]>): void {
+  const loaded = Object.fromEntries(
     programs.map(({ label, how }) => {
       const costs = measured.get(label) ?? [];
       const peers = measured.get(how === 'require' ? `require('pg')` : `import 'pg'`) ?? [];
@@ -112,6 +142,12 @@ function print(measured: ReadonlyMap<string, readonly Cost[]>): void {
       return [label, figures];
     }),
   );
+  const bareMillis = ended.get(bare) ?? [];
+  const started = [...ended].map(([label, times]) => {
+    const ratio = median(times.map((time, round) => time / (bareMillis[round] ?? Number.NaN)));
+    return [label, { ms: Math.round(median(times)), [`times ${bare}`]: hundredths(ratio) }] as const;
+  });
+  const report = { ...loaded, ...Object.fromEntries(started) };
   const load = loadavg()[0]?.toFixed(1);
   if (values.json) {
     console.log(JSON.stringify({ load, rounds, report }, null, 2));
