@@ -1,3 +1,7 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isGroup } from '../src/command.ts';
 import { commands } from '../src/commands.ts';
@@ -60,6 +64,26 @@ describe('completion', () => {
     const { code, stdout } = await called(['completion', shell]);
     expect(code).toBe(0);
     expect(stdout).toContain('externalname __complete');
+  });
+
+  it('is what bash fills in', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'externalname-completion-'));
+    try {
+      const { stdout: script } = await called(['completion', 'bash']);
+      await writeFile(join(folder, 'script'), script);
+      // In the place of the program, which says what it was asked.
+      const program = `#!/bin/sh\nprintf '%s\\n' "$*" >> "${folder}/asked"\nprintf 'webscaler-db\\nwebscaler-cache\\n:4\\n'\n`;
+      await writeFile(join(folder, 'externalname'), program, { mode: 0o755 });
+      const line = `source "${folder}/script"; COMP_WORDS=(externalname doctor web); COMP_CWORD=2; _externalname; echo "\${COMPREPLY[*]}"`;
+      const filled = await new Promise<string>((resolve, reject) => {
+        const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` };
+        execFile('bash', ['-c', line], { env }, (error, out) => (error === null ? resolve(out) : reject(error)));
+      });
+      expect(filled).toBe('webscaler-db webscaler-cache\n');
+      expect(await readFile(join(folder, 'asked'), 'utf8')).toBe('__complete doctor web\n');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   it('refuses another shell', async () => {
