@@ -30,7 +30,7 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'unit',
-          // The files of a worker share their modules: to load them anew for each file takes as long as the tests themselves.
+          // The files of a worker share their modules: to load them again for each file takes as long as the tests themselves.
           isolate: false,
           // Property tests count in thousands, and a machine may be busy.
           testTimeout: 30_000,
