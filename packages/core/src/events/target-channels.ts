@@ -9,7 +9,7 @@ export interface TargetFacts {
   /** The names that led there, the Service's first. */
   readonly via: readonly string[];
   /** The source that says so. */
-  readonly source: 'kubernetes' | 'dns' | 'static';
+  readonly source: 'kubernetes' | 'dns' | 'static' | 'engine';
   /** `resourceVersion`, or a digest of the answer. */
   readonly version: string;
 }
@@ -82,7 +82,7 @@ export interface SourceDegradedEvent {
   /** The Service or host that the source follows. */
   readonly name: string;
   /** The kind of source. */
-  readonly source: 'kubernetes' | 'dns' | 'static';
+  readonly source: 'kubernetes' | 'dns' | 'static' | 'engine';
   /** The last good target, which stays in use. Missing if there never was one. */
   readonly target?: string;
   /** The stable code of the error, if it has one. */
@@ -108,11 +108,11 @@ export interface AnswerIgnoredEvent {
   /** The target that stays in use. */
   readonly target: string;
   /** The source that was believed. */
-  readonly source: 'kubernetes' | 'dns' | 'static';
+  readonly source: 'kubernetes' | 'dns' | 'static' | 'engine';
   /** The target that the lower source named. */
   readonly ignoredTarget: string;
   /** The source whose answer was not believed. */
-  readonly ignoredSource: 'kubernetes' | 'dns' | 'static';
+  readonly ignoredSource: 'kubernetes' | 'dns' | 'static' | 'engine';
   /** How much longer that answer is ignored if the source keeps giving it, in milliseconds. */
   readonly remainingMillis: number;
 }

@@ -46,7 +46,7 @@ export const targetSourceContract: readonly TargetSourcePromise[] = [
     assert.ok(Array.isArray(target.via));
     assert.notEqual(target.version, '');
     assert.equal(target.stale, false);
-    assert.ok(['kubernetes', 'dns', 'static'].includes(target.source));
+    assert.ok(['kubernetes', 'dns', 'static', 'engine'].includes(target.source));
   }),
 
   kept('keeps the version while the target is the same, and changes it with the target', async (harness) => {

@@ -9,7 +9,7 @@ export interface Target {
   /** `resourceVersion`, or a digest of the answer. Changes when the target does. */
   readonly version: string;
   /** The kind of source. */
-  readonly source: 'kubernetes' | 'dns' | 'static';
+  readonly source: 'kubernetes' | 'dns' | 'static' | 'engine';
   /** Whether the source can no longer confirm the target and keeps the last good one. */
   readonly stale: boolean;
 }

@@ -3,7 +3,7 @@ import { ExternalNameError, type ExternalNameErrorOptions, type Outcome } from '
 /** One request, in the words of RBAC. */
 export interface AccessAttempt {
   /** The verb that a rule must name. */
-  readonly verb: 'get' | 'list' | 'watch' | 'create' | 'patch';
+  readonly verb: 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch';
   /** The API group; empty for the core group. */
   readonly group: string;
   /** `services`, `events` */

@@ -16,7 +16,7 @@ export interface ApiRequest extends WaitOptions {
   attempt: AccessAttempt;
   path: string;
   query?: Readonly<Record<string, string>> | undefined;
-  method?: 'GET' | 'POST' | 'PATCH' | undefined;
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | undefined;
   contentType?: string | undefined;
   body?: unknown;
   /** Longest time until the whole answer is there (`json`) or its head is (`lines`). Milliseconds. */

@@ -2,12 +2,10 @@ import type { ServiceReference, WaitOptions } from '@externalname/core';
 import { type AccessAttempt, KubernetesUnavailableError } from './errors.ts';
 import { isText, record } from './json.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
+import { attemptOn, isObjectAt, isVersion, type ObjectSnapshot, objectPath, type ResourceKind } from './objects.ts';
 
 /** The part of a Service that is read. */
-export interface ServiceSnapshot {
-  readonly name: string;
-  readonly namespace: string;
-  readonly resourceVersion: string;
+export interface ServiceSnapshot extends ObjectSnapshot {
   /** `ExternalName`, `ClusterIP`, ... */
   readonly type: string;
   /** As stored, or undefined if it has none. */
@@ -34,15 +32,13 @@ export function readService(object: unknown): ServiceSnapshot | undefined {
   };
 }
 
-/** Whether the object that was read is the requested Service, and not one of the same name elsewhere. */
-export function isServiceAt(reference: ServiceReference, service: { name: string; namespace: string }): boolean {
-  return service.name === reference.name && service.namespace === reference.namespace;
-}
-
-/** Whether a server would write this as `resourceVersion`. */
-export function isVersion(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= longestVersion;
-}
+/** Services, for requests and watches. */
+export const serviceKind: ResourceKind<ServiceSnapshot> = {
+  group: '',
+  version: 'v1',
+  plural: 'services',
+  read: readService,
+};
 
 /** GETs the Service, in the form that `read` gives it. */
 export async function getService<Read extends { name: string; namespace: string }>(
@@ -58,7 +54,7 @@ export async function getService<Read extends { name: string; namespace: string 
     signal,
   });
   const service = read(answer);
-  if (service !== undefined && isServiceAt(reference, service)) return service;
+  if (service !== undefined && isObjectAt(reference, service)) return service;
   throw new KubernetesUnavailableError('the Kubernetes API answered with something other than that Service', {
     outcome: 'not-executed',
   });
@@ -66,14 +62,10 @@ export async function getService<Read extends { name: string; namespace: string 
 
 /** `/api/v1/namespaces/<namespace>/services[/<name>]` */
 export function servicePath(reference: ServiceReference, name?: string): string {
-  const path = `/api/v1/namespaces/${encodeURIComponent(reference.namespace)}/services`;
-  return name === undefined ? path : `${path}/${encodeURIComponent(name)}`;
+  return objectPath(serviceKind, reference.namespace, name);
 }
 
 /** A request for one Service, in the words of RBAC. */
 export function attemptTo(verb: AccessAttempt['verb'], reference: ServiceReference): AccessAttempt {
-  return { verb, group: '', resource: 'services', name: reference.name, namespace: reference.namespace };
+  return attemptOn(serviceKind, verb, reference);
 }
-
-/** KEP-5504: a decimal number of at most 128 bits, which has 39 digits. Older servers may write any short text. */
-const longestVersion = 128;

@@ -1,12 +1,16 @@
 import type { Clock, Random, ServiceReference } from '@externalname/core';
 import type { KubeConfigOption } from '../api/kube-config.ts';
 import type { KubernetesApi } from '../api/kubernetes-api.ts';
-import { type Observation, ServiceWatch, type ServiceWatchListener, type WatchSettings } from './service-watch.ts';
+import { type ServiceSnapshot, serviceKind } from '../api/services.ts';
+import { ObjectWatch, type ObjectWatchListener, type Observation, type WatchSettings } from './object-watch.ts';
+
+/** What the server said of the Service. */
+export type ServiceObservation = Observation<ServiceSnapshot, ServiceReference>;
 
 /** What a watch knows. */
 export interface WatchedState {
   /** What was observed last; absent before the first answer. */
-  readonly last?: Observation;
+  readonly last?: ServiceObservation;
   /** Why `last` cannot be confirmed now; absent while the watch is open. */
   readonly failure?: { readonly error: unknown; readonly failed: 'list' | 'watch' };
 }
@@ -27,14 +31,14 @@ export interface WatchIdentity {
  * One watch for all sources in this process that follow the same Service. It runs while a source is attached.
  */
 export class SharedWatch {
-  readonly #watch: ServiceWatch;
+  readonly #watch: ObjectWatch<ServiceSnapshot, ServiceReference>;
   readonly #listeners = new Set<() => void>();
   readonly #clock: Clock;
   #state: WatchedState = {};
   #heardAt: number | undefined;
 
   constructor(identity: WatchIdentity, api: KubernetesApi, reference: () => Promise<ServiceReference>) {
-    const listener: ServiceWatchListener = {
+    const listener: ObjectWatchListener<ServiceSnapshot, ServiceReference> = {
       observed: (last) => {
         this.#heardAt = this.#clock.now();
         const { failure } = this.#state;
@@ -48,7 +52,7 @@ export class SharedWatch {
     };
     const { settings, clock, random } = identity;
     this.#clock = clock;
-    this.#watch = new ServiceWatch({ api, reference, settings, clock, random }, listener);
+    this.#watch = new ObjectWatch({ api, kind: serviceKind, reference, settings, clock, random }, listener);
   }
 
   get state(): WatchedState {

@@ -2,7 +2,7 @@ import { parseServiceReference } from '@externalname/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readService } from '../api/services.ts';
-import { isOlder, readServiceList, readWatchEvent } from './watch-event.ts';
+import { isOlder, readObjectList, readWatchEvent } from './watch-event.ts';
 
 const reference = parseServiceReference('webscaler-db.default');
 const service = {
@@ -22,15 +22,15 @@ describe('a line of a watch', () => {
   it.each([
     [
       { type: 'ADDED', object: service },
-      { kind: 'changed', service: snapshot },
+      { kind: 'changed', object: snapshot },
     ],
     [
       { type: 'MODIFIED', object: service },
-      { kind: 'changed', service: snapshot },
+      { kind: 'changed', object: snapshot },
     ],
     [
       { type: 'DELETED', object: service },
-      { kind: 'deleted', service: snapshot },
+      { kind: 'deleted', object: snapshot },
     ],
     [
       { type: 'BOOKMARK', object: { metadata: { resourceVersion: '9' } } },
@@ -42,22 +42,22 @@ describe('a line of a watch', () => {
     [{ type: 'ADDED', object: { ...service, kind: 'Secret' } }, undefined],
     [[], undefined],
   ])('%j', (line, event) => {
-    expect(readWatchEvent(JSON.stringify(line))).toEqual(event);
+    expect(readWatchEvent(JSON.stringify(line), readService)).toEqual(event);
   });
 
   it('may be an error, with the status in it', () => {
     const object = { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' };
-    expect(readWatchEvent(JSON.stringify({ type: 'ERROR', object }))).toMatchObject({
+    expect(readWatchEvent(JSON.stringify({ type: 'ERROR', object }), readService)).toMatchObject({
       kind: 'error',
       status: { status: 410, reason: 'Expired', message: 'too old resource version' },
     });
   });
 
   it('never raises, whatever it holds', () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => void readWatchEvent(line)));
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => void readWatchEvent(line, readService)));
     fc.assert(
       fc.property(fc.constantFrom('ADDED', 'ERROR', 'BOOKMARK', 'DELETED'), fc.jsonValue(), (type, object) => {
-        readWatchEvent(JSON.stringify({ type, object }));
+        readWatchEvent(JSON.stringify({ type, object }), readService);
       }),
     );
   });
@@ -77,9 +77,9 @@ describe('a Service', () => {
 
 describe('a list of Services', () => {
   it('may be empty, which the server writes as null', () => {
-    expect(readServiceList({ metadata: { resourceVersion: '5' }, items: null }, reference)).toEqual({
+    expect(readObjectList({ metadata: { resourceVersion: '5' }, items: null }, reference, readService)).toEqual({
       resourceVersion: '5',
-      service: undefined,
+      object: undefined,
     });
   });
 
@@ -87,13 +87,13 @@ describe('a list of Services', () => {
     const other = { metadata: { name: 'other', namespace: 'default', resourceVersion: '3' }, spec: {} };
     const elsewhere = { ...service, metadata: { ...service.metadata, namespace: 'evil' } };
     const list = { metadata: { resourceVersion: '8' }, items: [other, elsewhere, service] };
-    expect(readServiceList(list, reference)).toEqual({ resourceVersion: '8', service: snapshot });
+    expect(readObjectList(list, reference, readService)).toEqual({ resourceVersion: '8', object: snapshot });
   });
 
   it.each([null, 'text', {}, { items: [] }, { metadata: { resourceVersion: '1' }, items: 'x' }])(
     '%j is none',
     (answer) => {
-      expect(readServiceList(answer, reference)).toBeUndefined();
+      expect(readObjectList(answer, reference, readService)).toBeUndefined();
     },
   );
 });
@@ -117,7 +117,7 @@ describe('a version', () => {
   it('of more digits than any server writes is none', () => {
     const metadata = { ...service.metadata, resourceVersion: '7'.repeat(129) };
     expect(readService({ ...service, metadata })).toBeUndefined();
-    expect(readServiceList({ metadata, items: [] }, reference)).toBeUndefined();
+    expect(readObjectList({ metadata, items: [] }, reference, readService)).toBeUndefined();
   });
 
   it('that is not a number is not known to be older', () => {

@@ -1,40 +1,43 @@
-import type { ServiceReference } from '@externalname/core';
 import type { ApiStatus } from '../api/errors.ts';
 import { parsedRecord, record } from '../api/json.ts';
 import { readStatus } from '../api/kubernetes-api.ts';
-import { isServiceAt, isVersion, readService, type ServiceSnapshot } from '../api/services.ts';
+import { isObjectAt, isVersion, type ObjectName, type ObjectSnapshot, type ResourceKind } from '../api/objects.ts';
 
 /** One line of a watch (Kubernetes documentation, "API Concepts", "Efficient detection of changes"). */
-export type WatchEvent =
-  | { readonly kind: 'changed'; readonly service: ServiceSnapshot }
-  | { readonly kind: 'deleted'; readonly service: ServiceSnapshot }
+export type WatchEvent<Snapshot extends ObjectSnapshot> =
+  | { readonly kind: 'changed'; readonly object: Snapshot }
+  | { readonly kind: 'deleted'; readonly object: Snapshot }
   | { readonly kind: 'bookmark'; readonly resourceVersion: string }
   | { readonly kind: 'error'; readonly status: ApiStatus };
 
 /** Reads one line; `undefined` if it is not an event that is known. */
-export function readWatchEvent(line: string): WatchEvent | undefined {
+export function readWatchEvent<Snapshot extends ObjectSnapshot>(
+  line: string,
+  read: ResourceKind<Snapshot>['read'],
+): WatchEvent<Snapshot> | undefined {
   const { type, object } = parsedRecord(line);
   if (type === 'ERROR') return { kind: 'error', status: readStatus(0, undefined, JSON.stringify(record(object))) };
-  const service = readService(object);
-  if (service === undefined) return undefined;
-  if (type === 'ADDED' || type === 'MODIFIED') return { kind: 'changed', service };
-  if (type === 'DELETED') return { kind: 'deleted', service };
-  if (type === 'BOOKMARK') return { kind: 'bookmark', resourceVersion: service.resourceVersion };
+  const snapshot = read(object);
+  if (snapshot === undefined) return undefined;
+  if (type === 'ADDED' || type === 'MODIFIED') return { kind: 'changed', object: snapshot };
+  if (type === 'DELETED') return { kind: 'deleted', object: snapshot };
+  if (type === 'BOOKMARK') return { kind: 'bookmark', resourceVersion: snapshot.resourceVersion };
   return undefined;
 }
 
-/** Reads a ServiceList: its version, and the Service that is asked for if it is there. */
-export function readServiceList(
-  object: unknown,
-  reference: ServiceReference,
-): { resourceVersion: string; service: ServiceSnapshot | undefined } | undefined {
-  const { metadata, items } = record(object);
+/** Reads a list: its version, and the object that is asked for if it is there. */
+export function readObjectList<Snapshot extends ObjectSnapshot>(
+  answer: unknown,
+  reference: ObjectName,
+  read: ResourceKind<Snapshot>['read'],
+): { resourceVersion: string; object: Snapshot | undefined } | undefined {
+  const { metadata, items } = record(answer);
   const { resourceVersion } = record(metadata);
   // The server's JSON encoder writes an empty list as null.
   const list = items ?? [];
   if (!isVersion(resourceVersion) || !Array.isArray(list)) return undefined;
-  const service = list.map(readService).find((item) => item !== undefined && isServiceAt(reference, item));
-  return { resourceVersion, service };
+  const object = list.map(read).find((item) => item !== undefined && isObjectAt(reference, item));
+  return { resourceVersion, object };
 }
 
 /**

@@ -30,8 +30,8 @@ import { KubernetesApi } from '../api/kubernetes-api.ts';
 import { type PendingReference, pendingReference } from '../api/reference.ts';
 import { getService, readService } from '../api/services.ts';
 import { NotExternalNameError } from '../errors.ts';
-import type { Observation, WatchSettings } from './service-watch.ts';
-import { releaseWatch, SharedWatch, sharedWatch, type WatchIdentity } from './shared-watch.ts';
+import type { WatchSettings } from './object-watch.ts';
+import { releaseWatch, type ServiceObservation, SharedWatch, sharedWatch, type WatchIdentity } from './shared-watch.ts';
 import { isOlder } from './watch-event.ts';
 
 /** See {@link kubernetesSource}. */
@@ -263,7 +263,7 @@ class KubernetesTargetSource implements TargetSource {
       });
       const answered = this.#open();
       this.#state = { ...answered, learned: { ...answered.learned, askedAt: this.#identity.clock.now() } };
-      this.#accept({ reference, service, resourceVersion: service.resourceVersion, reset: false });
+      this.#accept({ reference, object: service, resourceVersion: service.resourceVersion, reset: false });
     } catch (error) {
       failure = { error };
     }
@@ -277,7 +277,7 @@ class KubernetesTargetSource implements TargetSource {
     return failure ?? objectionOf(state.learned);
   }
 
-  #accept({ reference, service, resourceVersion: version, reset }: Observation): void {
+  #accept({ reference, object: service, resourceVersion: version, reset }: ServiceObservation): void {
     const state = this.#state;
     if (state.state === 'closed') return;
     const { learned } = state;
@@ -293,7 +293,7 @@ class KubernetesTargetSource implements TargetSource {
   }
 
   /** What the Service says; `before` itself if that is the same name. */
-  #read(reference: ServiceReference, service: Observation['service'], before: Said): Said {
+  #read(reference: ServiceReference, service: ServiceObservation['object'], before: Said): Said {
     if (service === undefined) {
       return { kind: 'objection', error: new ServiceNotFoundError(reference.name, reference.namespace) };
     }

@@ -1,4 +1,4 @@
-import type { Clock, Random, ServiceReference } from '@externalname/core';
+import type { Clock, Random } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import {
   type AccessAttempt,
@@ -7,9 +7,16 @@ import {
   KubernetesUnavailableError,
 } from '../api/errors.ts';
 import type { ApiLines, KubernetesApi } from '../api/kubernetes-api.ts';
-import { attemptTo, isServiceAt, type ServiceSnapshot, servicePath } from '../api/services.ts';
+import {
+  attemptOn,
+  isObjectAt,
+  type ObjectName,
+  type ObjectSnapshot,
+  objectPath,
+  type ResourceKind,
+} from '../api/objects.ts';
 import { nextConnection, type ReconnectSettings } from './reconnect.ts';
-import { readServiceList, readWatchEvent } from './watch-event.ts';
+import { readObjectList, readWatchEvent } from './watch-event.ts';
 
 /** Times of a watch, all in milliseconds. */
 export interface WatchSettings {
@@ -18,20 +25,20 @@ export interface WatchSettings {
   readonly reconnect: ReconnectSettings;
 }
 
-/** What the server said of the Service. */
-export interface Observation {
-  readonly reference: ServiceReference;
-  /** Undefined if there is no Service of that name. */
-  readonly service: ServiceSnapshot | undefined;
+/** What the server said of the object. */
+export interface Observation<Snapshot extends ObjectSnapshot, Name extends ObjectName> {
+  readonly reference: Name;
+  /** Undefined if there is no object of that name. */
+  readonly object: Snapshot | undefined;
   readonly resourceVersion: string;
   /** Whether versions known before mean nothing any more, as after a server was restored from a backup. */
   readonly reset: boolean;
 }
 
 /** Gets what the watch learns. Never called from inside `start()`. */
-export interface ServiceWatchListener {
-  /** The Service as it is now, or that there is none. Called for each answer and event, in order. */
-  observed(observation: Observation): void;
+export interface ObjectWatchListener<Snapshot extends ObjectSnapshot, Name extends ObjectName> {
+  /** The object as it is now, or that there is none. Called for each answer and event, in order. */
+  observed(observation: Observation<Snapshot, Name>): void;
   /** The watch is open: what was observed last is what the server holds. */
   connected(): void;
   /**
@@ -42,7 +49,7 @@ export interface ServiceWatchListener {
 }
 
 /**
- * Follows one Service: lists it, watches from there, and resumes after whatever ended the watch. Both requests carry a field
+ * Follows one object: lists it, watches from there, and resumes after whatever ended the watch. Both requests carry a field
  * selector on the name, so a Role with `resourceNames` suffices (Kubernetes documentation, "Using RBAC
  * Authorization").
  *
@@ -50,26 +57,29 @@ export interface ServiceWatchListener {
  * version that it had reached, at the cost of one request, and a longer silence always means that the path is gone. Nothing
  * depends on how often this server, or a proxy in front of it, sends bookmarks.
  */
-export class ServiceWatch {
+export class ObjectWatch<Snapshot extends ObjectSnapshot, Name extends ObjectName> {
   readonly #api: KubernetesApi;
-  readonly #reference: () => Promise<ServiceReference>;
+  readonly #kind: ResourceKind<Snapshot>;
+  readonly #reference: () => Promise<Name>;
   readonly #settings: WatchSettings;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #listener: ServiceWatchListener;
+  readonly #listener: ObjectWatchListener<Snapshot, Name>;
   #life: { readonly controller: AbortController; readonly over: Promise<void> } | undefined;
 
   constructor(
     parts: {
       api: KubernetesApi;
-      reference: () => Promise<ServiceReference>;
+      kind: ResourceKind<Snapshot>;
+      reference: () => Promise<Name>;
       settings: WatchSettings;
       clock: Clock;
       random: Random;
     },
-    listener: ServiceWatchListener,
+    listener: ObjectWatchListener<Snapshot, Name>,
   ) {
     this.#api = parts.api;
+    this.#kind = parts.kind;
     this.#reference = parts.reference;
     this.#settings = parts.settings;
     this.#clock = parts.clock;
@@ -132,17 +142,17 @@ export class ServiceWatch {
     }
   }
 
-  async #list(reference: ServiceReference, position: Position, signal: AbortSignal): Promise<void> {
-    const attempt = attemptTo('list', reference);
+  async #list(reference: Name, position: Position, signal: AbortSignal): Promise<void> {
+    const attempt = attemptOn(this.#kind, 'list', reference);
     // Without a resourceVersion the answer is the newest state, not what a cache of the server holds.
     const answer = await this.#api.json({
       attempt,
-      path: servicePath(reference),
+      path: objectPath(this.#kind, reference.namespace),
       query: { fieldSelector: `metadata.name=${reference.name}` },
       timeoutMillis: this.#settings.requestTimeoutMillis,
       signal,
     });
-    const list = readServiceList(answer, reference);
+    const list = readObjectList(answer, reference, this.#kind.read);
     if (list === undefined) {
       throw new KubernetesUnavailableError(
         'the Kubernetes API answered a list request with something other than a list',
@@ -151,24 +161,19 @@ export class ServiceWatch {
         },
       );
     }
-    const { service, resourceVersion } = list;
+    const { object, resourceVersion } = list;
     const { reset } = position;
     position.resourceVersion = resourceVersion;
     position.reset = false;
-    if (!signal.aborted) this.#listener.observed({ reference, service, resourceVersion, reset });
+    if (!signal.aborted) this.#listener.observed({ reference, object, resourceVersion, reset });
   }
 
-  async #follow(
-    reference: ServiceReference,
-    position: Position,
-    connection: Connection,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const attempt = attemptTo('watch', reference);
+  async #follow(reference: Name, position: Position, connection: Connection, signal: AbortSignal): Promise<void> {
+    const attempt = attemptOn(this.#kind, 'watch', reference);
     const { requestTimeoutMillis, silenceMillis } = this.#settings;
     const lines: ApiLines = await this.#api.lines({
       attempt,
-      path: servicePath(reference),
+      path: objectPath(this.#kind, reference.namespace),
       query: {
         watch: 'true',
         fieldSelector: `metadata.name=${reference.name}`,
@@ -200,11 +205,11 @@ export class ServiceWatch {
     }
   }
 
-  #take(line: string, reference: ServiceReference, position: Position, attempt: AccessAttempt, lines: ApiLines): void {
-    const event = readWatchEvent(line);
+  #take(line: string, reference: Name, position: Position, attempt: AccessAttempt, lines: ApiLines): void {
+    const event = readWatchEvent(line, this.#kind.read);
     if (event === undefined) return; // An unknown kind of event carries nothing that is needed.
     if (event.kind === 'error') {
-      const told = readWatchEvent(lines.conceal(line));
+      const told = readWatchEvent(lines.conceal(line), this.#kind.read);
       throw errorForStatus(attempt, told?.kind === 'error' ? told.status : event.status, {
         outcome: 'not-executed',
         api: lines.api,
@@ -214,13 +219,13 @@ export class ServiceWatch {
       position.resourceVersion = event.resourceVersion;
       return;
     }
-    const { service } = event;
-    if (!isServiceAt(reference, service)) return;
-    const { resourceVersion } = service;
+    const { object } = event;
+    if (!isObjectAt(reference, object)) return;
+    const { resourceVersion } = object;
     position.resourceVersion = resourceVersion;
     this.#listener.observed({
       reference,
-      service: event.kind === 'changed' ? service : undefined,
+      object: event.kind === 'changed' ? object : undefined,
       resourceVersion,
       reset: false,
     });
