@@ -12,7 +12,8 @@ const packages = {
   http: ['core'],
   prometheus: ['core'],
   testing: ['core'],
-  cli: ['core', 'pg', 'kubernetes', 'http', 'prometheus', 'testing'],
+  engines: ['core', 'kubernetes'],
+  cli: ['core', 'pg', 'kubernetes', 'http', 'prometheus', 'testing', 'engines'],
 };
 
 // room of core -> the rooms that it may import
@@ -111,6 +112,16 @@ const kubernetesRooms = {
 // The files of cli beside its commands, which import them and not the other way round: but for the table that loads the commands.
 const cliGround = ['command', 'output', 'output-option', 'exit-codes', 'cluster'];
 
+// room of engines -> the rooms that it may import
+const enginesRooms = {
+  engine: [],
+  http: [],
+  readers: ['engine', 'http'],
+  confirm: ['engine'],
+  follow: ['engine', 'confirm'],
+  source: ['engine', 'confirm', 'follow'],
+};
+
 const oneOf = (names) => `(${names.join('|')})`;
 
 const packageRules = Object.entries(packages).map(([name, below]) => ({
@@ -177,6 +188,17 @@ const kubernetesRoomRules = Object.entries(kubernetesRooms).map(([name, below]) 
   },
 }));
 
+const enginesRoomRules = Object.entries(enginesRooms).map(([name, below]) => ({
+  name: `engines-room-${name}`,
+  comment: `engines/${name} may import ${below.join(', ') || 'no other room'}, errors and events.`,
+  severity: 'error',
+  from: { path: `^packages/engines/src/${name}/`, pathNot: test },
+  to: {
+    path: '^packages/engines/src/',
+    pathNot: `^packages/engines/src/(${oneOf([name, ...below])}/|(errors|events)\\.ts$)`,
+  },
+}));
+
 module.exports = {
   forbidden: [
     {
@@ -214,6 +236,7 @@ module.exports = {
       to: { path: '^packages/testing/src/', pathNot: `^packages/testing/src/${oneOf(testingGround)}\\.ts$` },
     },
     ...kubernetesRoomRules,
+    ...enginesRoomRules,
     {
       name: 'cli-ground-floor',
       comment: `${cliGround.join(', ')} of cli import nothing of the package but each other: commands use them.`,

@@ -9,6 +9,7 @@ import * as coreManifests from '../../packages/core/src/manifests.ts';
 import * as coreNames from '../../packages/core/src/names.ts';
 import * as coreTargets from '../../packages/core/src/targets.ts';
 import * as coreValidation from '../../packages/core/src/validation.ts';
+import * as engines from '../../packages/engines/src/index.ts';
 import * as httpAgent from '../../packages/http/src/agent.ts';
 import * as httpRoot from '../../packages/http/src/index.ts';
 import * as kubernetes from '../../packages/kubernetes/src/index.ts';
@@ -1150,12 +1151,180 @@ const telemetryOptions = {
   clusterDomain: 'cluster.local',
 } satisfies All<telemetry.TelemetryOptions>;
 
+class ScriptedPostgres {
+  connect = async () => undefined;
+  query = async () => ({ rows: [] });
+  end = async () => undefined;
+  on = () => undefined;
+}
+const httpAccess = {
+  ca: 'ca',
+  cert: 'cert',
+  key: 'key',
+  servername: 'db-1.example.com',
+  username: 'reader',
+  password: 'secret',
+} satisfies All<engines.HttpAccess>;
+const polling = { pollMillis: 60_000, requestTimeoutMillis: 10 } satisfies All<engines.EngineOptions>;
+class ScriptedReader {
+  name = 'scripted';
+  read = async () => ({ state: 'leader' as const, member: 'db-1' });
+}
+const scriptedEngine = engines.createEngine(new ScriptedReader());
+const memberTargets = { 'db-1': 'primary-db.example.com', 'db-2': 'secondary-db.example.com' };
+const patroni = { scope: 'webscaler', rest: httpAccess, staleMillis: 1_000, ...polling };
+const cnpgCluster = {
+  cluster: 'webscaler',
+  namespace: 'db',
+  kubeConfig: new GivenKubeConfig(),
+} satisfies All<engines.CnpgCluster>;
+
+const enginesTable: Readonly<Record<string, Entry>> = {
+  EngineUnknownError: 'error',
+  LeaseLostError: 'error',
+  engineStateChanged: 'constant',
+  followerHeld: 'constant',
+  followerLease: 'constant',
+  followerSwitched: 'constant',
+  auroraEngine: {
+    args: () => [
+      {
+        instances: ['webscaler-1.example.com', 'webscaler-2.example.com'],
+        client: () => new ScriptedPostgres(),
+        kind: 'aurora',
+        name: 'webscaler',
+        staleMillis: 1_000,
+        ...polling,
+      } satisfies All<engines.AuroraEngineOptions>,
+      dependencies,
+    ],
+    run: engines.auroraEngine,
+    end: close,
+  },
+  cnpgEngine: {
+    args: () => [{ ...cnpgCluster, ...polling }, dependencies],
+    run: engines.cnpgEngine,
+    end: close,
+  },
+  createEngine: {
+    args: () => [new ScriptedReader(), polling, dependencies],
+    run: engines.createEngine,
+    end: close,
+  },
+  engineSource: {
+    args: () => [
+      {
+        engine: scriptedEngine,
+        targets: memberTargets,
+        client: () => new ScriptedPostgres(),
+        probeTimeoutMillis: 10,
+      } satisfies All<engines.EngineSourceOptions>,
+      dependencies,
+    ],
+    run: engines.engineSource,
+    end: close,
+  },
+  followEngine: {
+    args: () => [
+      {
+        engine: scriptedEngine,
+        targets: memberTargets,
+        service: 'webscaler-db',
+        namespace: 'default',
+        kubeConfig: new GivenKubeConfig(),
+        client: () => new ScriptedPostgres(),
+        writeStatement: 'select 1',
+        lease: { name: 'webscaler-db-follower', identity: 'one', durationMillis: 3_000 },
+        dryRun: true,
+        requestTimeoutMillis: 100,
+        probeTimeoutMillis: 10,
+        dnsServers: ['127.0.0.1:1'],
+        signal: aborted,
+      } satisfies All<engines.FollowEngineOptions>,
+      dependencies,
+    ],
+    run: engines.followEngine,
+    end: close,
+  },
+  patroniEngine: {
+    args: () => [{ ...patroni, members: ['http://127.0.0.1:1', 'http://127.0.0.2:1'] }, dependencies],
+    run: engines.patroniEngine,
+    end: close,
+  },
+  pgAutoFailoverEngine: {
+    args: () => [
+      {
+        monitor: () => new ScriptedPostgres(),
+        formation: 'default',
+        group: 0,
+        staleMillis: 1_000,
+        ...polling,
+      } satisfies All<engines.PgAutoFailoverEngineOptions>,
+      dependencies,
+    ],
+    run: engines.pgAutoFailoverEngine,
+    end: close,
+  },
+  sqlEngine: {
+    args: () => [
+      {
+        candidates: memberTargets,
+        client: () => new ScriptedPostgres(),
+        name: 'webscaler',
+        ...polling,
+      } satisfies All<engines.SqlEngineOptions>,
+      dependencies,
+    ],
+    run: engines.sqlEngine,
+    end: close,
+  },
+};
+
+/** Ways of an engine that exclude each other. */
+const enginesBeyond: Readonly<Record<string, Call>> = {
+  'cnpgEngine of a topology': {
+    args: () => [{ clusters: { east: cnpgCluster, west: cnpgCluster }, ...polling }],
+    run: engines.cnpgEngine,
+    end: close,
+  },
+  'patroniEngine in etcd': {
+    args: () => [
+      {
+        ...patroni,
+        etcd: {
+          endpoints: ['http://127.0.0.1:1'],
+          namespace: '/service',
+          ...httpAccess,
+        } satisfies All<engines.PatroniEtcdOptions>,
+      },
+    ],
+    run: engines.patroniEngine,
+    end: close,
+  },
+  'patroniEngine in Kubernetes': {
+    args: () => [
+      {
+        ...patroni,
+        kubernetes: {
+          namespace: 'db',
+          kubeConfig: new GivenKubeConfig(),
+          objects: 'configmaps',
+          restApis: { 'db-1': 'http://127.0.0.1:1' },
+        } satisfies All<engines.PatroniKubernetesOptions>,
+      },
+    ],
+    run: engines.patroniEngine,
+    end: close,
+  },
+};
+
 /** What each package exports, and how it is called. */
 export const faces: Readonly<Record<string, Face>> = {
   core: { exports: core, table: coreTable, beyond: coreBeyond },
   http: { exports: { ...httpRoot, ...httpAgent }, table: httpTable, beyond: {} },
   pg: { exports: ourOwn(pg), table: pgTable, beyond: pgBeyond },
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
+  engines: { exports: engines, table: enginesTable, beyond: enginesBeyond },
   prometheus: {
     exports: { ...prometheus, ...drill, ...telemetry },
     table: {

@@ -14,7 +14,7 @@ import { type Call, faces, ready } from './faces.ts';
 const openPlaces: readonly (readonly [why: string, places: RegExp])[] = [
   [
     "the names are the caller's",
-    /\.(labels|podLabels|selector|env|environment|parameters|hosts|set|current)$|^core: (?!switch).*\.annotations$/,
+    /\.(labels|podLabels|selector|env|environment|parameters|hosts|set|current|targets|candidates|clusters|restApis)$|^core: (?!switch).*\.annotations$/,
   ],
   [
     'a Kubernetes object, which the API server and validate() judge',

@@ -73,6 +73,13 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['cli-ground-floor', 'packages/cli/src/output.ts', `import { x } from './commands/a.ts';`],
   ['cli-loads-testing-late', 'packages/cli/src/commands/b.ts', `import { x } from '@externalname/testing';`],
   ['commander-in-one-place', 'packages/cli/src/commands/c.ts', `import { x } from 'commander';`],
+  ['floor-engines', 'packages/engines/src/a.ts', `import { x } from '@externalname/pg';`],
+  ['engines-room-engine', 'packages/engines/src/engine/a.ts', `import { x } from '../readers/room.ts';`],
+  ['engines-room-http', 'packages/engines/src/http/a.ts', `import { x } from '../engine/room.ts';`],
+  ['engines-room-readers', 'packages/engines/src/readers/a.ts', `import { x } from '../follow/room.ts';`],
+  ['engines-room-confirm', 'packages/engines/src/confirm/a.ts', `import { x } from '../readers/room.ts';`],
+  ['engines-room-follow', 'packages/engines/src/follow/a.ts', `import { x } from '../readers/room.ts';`],
+  ['engines-room-source', 'packages/engines/src/source/a.ts', `import { x } from '../http/room.ts';`],
   ['generic-pool-in-one-place', 'packages/pg/src/pool/d.ts', `import { x } from 'generic-pool';`],
   ['p-retry-in-one-place', 'packages/pg/src/transaction/c.ts', `import { x } from 'p-retry';`],
   ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
@@ -166,13 +173,14 @@ async function plant(tree: string): Promise<void> {
     await write(`packages/testing/src/${room}/room.ts`, face);
   }
   await write('packages/cli/src/commands/a.ts', face);
+  for (const room of ['engine', 'http', 'readers', 'follow']) await write(`packages/engines/src/${room}/room.ts`, face);
   for (const name of ['pg', 'testing']) await write(`packages/${name}/src/helpers.ts`, face);
   await write('packages/testing/src/certificates.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
   for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'manifests', 'internal', 'names/other-face']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
-  for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli']) {
+  for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli', 'engines']) {
     if (name !== 'core') await write(`packages/${name}/src/index.ts`, face);
     await write(
       `packages/${name}/package.json`,

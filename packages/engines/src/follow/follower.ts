@@ -1,0 +1,433 @@
+import {
+  type Clock,
+  ClosedError,
+  DeadlineError,
+  type Dependencies,
+  isExternalNameError,
+  type TargetSource,
+} from '@externalname/core';
+import { dependenciesOf, inBackground, printable, sleep, withDeadline } from '@externalname/core/internal';
+import {
+  kubernetesSource,
+  type Probe,
+  postgresProbe,
+  SwitchRefusedError,
+  type SwitchReport,
+  switchTarget,
+} from '@externalname/kubernetes';
+import { KubernetesApi, pendingReference } from '@externalname/kubernetes/internal';
+import { type Confirmation, confirmLeader, type LeaderRecord } from '../confirm/confirmation.ts';
+import type { EngineState, LeaderState } from '../engine/engine.ts';
+import { followerHeld, followerSwitched } from '../events.ts';
+import type { Hold, HoldReason } from './hold.ts';
+import { SwitchLease } from './lease.ts';
+import { type FollowEngineOptions, type FollowSettings, followSettings } from './options.ts';
+
+/** What a follower knows. */
+export interface FollowerStatus {
+  /** What the engine told last; undefined before its first answer. */
+  readonly engine: EngineState | undefined;
+  /** Whether this replica may switch. Always true without a Lease. */
+  readonly holdsLease: boolean;
+  /** Where the Service points, as far as it is known. */
+  readonly target: string | undefined;
+  /** Whether the Service points to the engine's leader, and the leader was confirmed. */
+  readonly settled: boolean;
+  /** Why it does not switch, if it should or would. */
+  readonly hold: Hold | undefined;
+  /** The leader that was confirmed last. */
+  readonly confirmed: LeaderRecord | undefined;
+  /** The report of the last switch that this replica made. */
+  readonly lastSwitch: SwitchReport | undefined;
+}
+
+/** A running follower. See {@link followEngine}. */
+export interface EngineFollower extends AsyncDisposable {
+  /** What it knows now. Makes no request. */
+  status(): FollowerStatus;
+  /** Ends everything that it started, and gives the Lease back. The engine stays open. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Follows an engine: whenever it names another leader, that leader is asked itself, and the Service is switched to its external name by the guarded
+ * `switchTarget()`. In doubt nothing is switched, and `status().hold` and the channel `externalname:follower:held` say why.
+ *
+ * Run two replicas or more: a Lease lets one of them switch. Needs `get`, `list`, `watch` and `patch` on the Service, and `get`, `create` and `update`
+ * on the Lease. It starts at once.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, before any I/O
+ *
+ * @example
+ * ```ts
+ * import { Client } from 'pg';
+ *
+ * const engine = patroniEngine({ scope: 'webscaler', members: ['http://db-1.example.com:8008', 'http://db-2.example.com:8008'] });
+ * const follower = followEngine({
+ *   engine,
+ *   service: 'webscaler-db.default',
+ *   targets: { 'db-1': 'primary-db.example.com', 'db-2': 'secondary-db.example.com' },
+ *   client: (host) => new Client({ host, user: 'app', database: 'app', ssl: { ca }, connectionTimeoutMillis: 1000 }),
+ * });
+ * ```
+ */
+export function followEngine(options: FollowEngineOptions, dependencies: Dependencies = {}): EngineFollower {
+  return new Follower(followSettings(options), dependenciesOf(dependencies));
+}
+
+class Follower implements EngineFollower {
+  readonly #settings: FollowSettings;
+  readonly #dependencies: Required<Dependencies>;
+  readonly #clock: Clock;
+  readonly #source: TargetSource;
+  readonly #lease: SwitchLease | undefined;
+  readonly #service: string;
+  readonly #closing = new AbortController();
+  readonly #endings: (() => void)[] = [];
+  readonly #running: Promise<void>;
+  #state: EngineState | undefined;
+  /** When the engine told `#state`. */
+  #toldAt: number;
+  #hold: Hold | undefined;
+  /** The reason of the last event, until it holds no more. */
+  #published: HoldReason | undefined;
+  #settled = false;
+  #confirmed: LeaderRecord | undefined;
+  #lastSwitch: SwitchReport | undefined;
+  #changed = true;
+  #wake = () => {};
+  #closed: Promise<void> | undefined;
+
+  constructor(settings: FollowSettings, dependencies: { clock: Clock; random: () => number }) {
+    const { engine, service, namespace, kubeConfig, requestTimeoutMillis, signal } = settings;
+    this.#settings = settings;
+    this.#dependencies = dependencies;
+    this.#clock = dependencies.clock;
+    this.#toldAt = this.#clock.now();
+    const api = new KubernetesApi(kubeConfig, this.#clock);
+    const reference = pendingReference({ service, namespace }, () => api.namespace());
+    this.#service = reference.given.fullName;
+    this.#source = kubernetesSource({ service, namespace, kubeConfig, requestTimeoutMillis }, dependencies);
+    if (settings.lease !== undefined) {
+      const name = settings.lease.name ?? `${reference.given.name}-follower`;
+      const place = async () => (await reference.complete()).namespace;
+      this.#lease = new SwitchLease(api, place, { ...settings.lease, name, requestTimeoutMillis }, this.#clock, () =>
+        this.#poke(),
+      );
+    }
+    if (signal?.aborted === true) {
+      this.#running = Promise.resolve();
+      void this.close();
+      return;
+    }
+    const abort = () => void this.close();
+    signal?.addEventListener('abort', abort, { once: true });
+    this.#endings.push(() => signal?.removeEventListener('abort', abort));
+    this.#endings.push(engine.subscribe((state) => this.#hear(state)));
+    this.#endings.push(this.#source.subscribe(() => this.#poke()));
+    this.#lease?.start();
+    this.#running = inBackground(() => this.#run());
+  }
+
+  status(): FollowerStatus {
+    return {
+      engine: this.#state,
+      holdsLease: this.#mayNotSwitch() === undefined,
+      target: this.#source.known?.externalName,
+      settled: this.#settled,
+      hold: this.#hold,
+      confirmed: this.#confirmed ?? this.#lease?.record,
+      lastSwitch: this.#lastSwitch,
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new ClosedError('the follower'));
+    for (const end of this.#endings) end();
+    this.#wake();
+    // Not inside the constructor: what runs is known after it.
+    await Promise.resolve();
+    await this.#running;
+    await Promise.all([this.#source.close(), this.#lease?.stop()]);
+  }
+
+  #hear(state: EngineState): void {
+    this.#state = state;
+    this.#toldAt = this.#clock.now();
+    this.#poke();
+  }
+
+  #poke(): void {
+    this.#changed = true;
+    this.#wake();
+  }
+
+  /** One decision after the other, never two at once. */
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    let failures = 0;
+    while (!signal.aborted) {
+      this.#changed = false;
+      const hold = await this.#decide(signal).catch((error: unknown): Hold | undefined => {
+        if (signal.aborted) return undefined;
+        return { reason: 'switch-failed', detail: messageOf(error) };
+      });
+      if (signal.aborted) return;
+      // A start takes a moment: no event for that.
+      const isStarting = this.#state === undefined || (hold?.reason === 'standby' && !this.#lease?.holder);
+      this.#report(hold, isStarting ? graceMillis : 0);
+      // What the engine, the Service or the Lease will not tell is looked at again: a leader that cannot be confirmed, a refusal.
+      failures = hold === undefined || this.#changed ? 0 : failures + 1;
+      if (this.#changed) continue;
+      const pause =
+        hold === undefined || !isRetried(hold)
+          ? restMillis
+          : Math.min(retryMillis * 2 ** Math.min(failures - 1, 6), restMillis);
+      await this.#pause(pause, signal);
+    }
+  }
+
+  async #pause(millis: number, signal: AbortSignal): Promise<void> {
+    const waiting = new AbortController();
+    this.#wake = () => waiting.abort();
+    const both = AbortSignal.any([signal, waiting.signal]);
+    await sleep(millis, { signal: both, clock: this.#clock }).catch(() => undefined);
+    this.#wake = () => {};
+  }
+
+  /** Why nothing is switched; undefined if the Service points to the leader. */
+  async #decide(signal: AbortSignal): Promise<Hold | undefined> {
+    const state = this.#state;
+    this.#settled = false;
+    if (state === undefined)
+      return { reason: 'unreachable', detail: `${this.#settings.engine.name} has not answered yet` };
+    const objection = objectionTo(state) ?? this.#mayNotSwitch();
+    if (objection !== undefined || state.state !== 'leader') return objection;
+    const host = this.#settings.targets.get(state.member);
+    if (host === undefined) {
+      return {
+        reason: 'member-not-allowed',
+        detail: `${state.member} leads, and targets has no name for it: add it, if it may serve`,
+      };
+    }
+    const pointsTo = await this.#readService(signal);
+    if (typeof pointsTo === 'object') return pointsTo;
+    const heldSince = pointsTo === host && this.#confirmed?.member === state.member;
+    if (heldSince) {
+      this.#settled = true;
+      return undefined;
+    }
+    const term = this.#lease?.term;
+    const bound = term === undefined ? signal : AbortSignal.any([signal, term]);
+    const confirmation = await this.#confirm(state, host, bound);
+    if (confirmation === undefined) return this.#overtaken();
+    if (!confirmation.confirmed) return { reason: confirmation.problem, detail: confirmation.detail };
+    const refusal = pointsTo === host ? undefined : await this.#switch(state, pointsTo, host, confirmation, bound);
+    if (refusal !== undefined) return refusal;
+    if (!this.#settings.dryRun || pointsTo === host) this.#remember(confirmation.record);
+    this.#settled = pointsTo === host || !this.#settings.dryRun;
+    return undefined;
+  }
+
+  async #readService(signal: AbortSignal): Promise<string | Hold> {
+    try {
+      const { externalName, stale } = await this.#source.current({ fresh: true, signal });
+      if (stale) return { reason: 'service-unknown', detail: 'the Kubernetes API cannot say where the Service points' };
+      if (this.#settings.allowedTargets.includes(externalName)) return externalName;
+      const detail = `the Service points to ${printable(externalName, 300)}, which is not among targets: somebody else decides, so it stays`;
+      return { reason: 'service-elsewhere', detail };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { reason: 'service-unknown', detail: messageOf(error) };
+    }
+  }
+
+  /**
+   * Asks the leader itself until it says yes. A promotion takes a moment after the engine named the leader. Undefined as soon as the engine tells
+   * something else.
+   */
+  async #confirm(state: LeaderState, host: string, signal: AbortSignal): Promise<Confirmation | undefined> {
+    const { engine, client, writeStatement, probeTimeoutMillis: timeoutMillis } = this.#settings;
+    const endsAt = this.#clock.now() + patienceMillis;
+    for (let pause = shortestPauseMillis; ; pause = Math.min(pause * 1.5, longestPauseMillis)) {
+      const last = this.#confirmed ?? this.#lease?.record;
+      const request = { engine, member: state.member, host, client, writeStatement, last };
+      const confirmation = await withDeadline((bound) => confirmLeader({ ...request, signal: bound }), {
+        signal,
+        timeoutMillis,
+        clock: this.#clock,
+        onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
+      }).catch((error: unknown): Confirmation => {
+        signal.throwIfAborted();
+        return { confirmed: false, problem: 'not-writable', detail: messageOf(error) };
+      });
+      if (this.#state !== state) return undefined;
+      if (confirmation.confirmed) return confirmation;
+      this.#report({ reason: confirmation.problem, detail: confirmation.detail }, graceMillis);
+      if (this.#clock.now() >= endsAt) return confirmation;
+      await sleep(pause, { signal, clock: this.#clock });
+    }
+  }
+
+  async #switch(
+    state: LeaderState,
+    expect: string,
+    to: string,
+    confirmation: Confirmation & { confirmed: true },
+    signal: AbortSignal,
+  ): Promise<Hold | undefined> {
+    const { engine, service, namespace, kubeConfig, client, allowedTargets, dryRun } = this.#settings;
+    const { requestTimeoutMillis, probeTimeoutMillis, dnsServers } = this.#settings;
+    const last: Probe = {
+      name: 'engine',
+      // Right before the patch: the engine still names this leader, and the Lease is still held, by the word of their servers.
+      run: async (_host, context) => {
+        const [now] = await Promise.all([
+          engine.read({ signal: context.signal }),
+          this.#lease?.confirm(context.signal),
+        ]);
+        const isSame = now.state === 'leader' && now.member === state.member;
+        const { server } = confirmation;
+        return { ok: isSame, detail: describe(now), ...(server !== undefined && { postgres: server }) };
+      },
+    };
+    try {
+      const report = await switchTarget(
+        {
+          service,
+          namespace,
+          kubeConfig,
+          allowedTargets,
+          expect,
+          to,
+          by: this.#by,
+          reason: printable(`${engine.name} names ${state.member}`, 900),
+          probes: { target: [last], previous: [postgresProbe({ client })] },
+          probeTimeoutMillis,
+          requestTimeoutMillis,
+          propagationTimeoutMillis: dnsServers === false ? 2_000 : 90_000,
+          dnsServers,
+          dryRun,
+          signal,
+        },
+        this.#dependencies,
+      );
+      this.#lastSwitch = report;
+      followerSwitched.publish(() => this.#switched(report, confirmation.record));
+      return undefined;
+    } catch (error) {
+      this.#closing.signal.throwIfAborted();
+      if (error instanceof SwitchRefusedError) return { reason: 'switch-refused', detail: messageOf(error) };
+      const lost = this.#mayNotSwitch();
+      return lost ?? { reason: 'switch-failed', detail: messageOf(error) };
+    }
+  }
+
+  get #by(): string {
+    const { lease } = this.#settings;
+    return `externalname follow${lease === undefined ? '' : ` (${lease.identity})`}`;
+  }
+
+  #switched(report: SwitchReport, record: LeaderRecord) {
+    return {
+      engine: this.#settings.engine.name,
+      service: report.service,
+      from: report.from ?? '',
+      to: report.to,
+      member: record.member,
+      ...(record.timeline !== undefined && { timeline: record.timeline }),
+      elapsedMillis: Math.round(this.#clock.now() - this.#toldAt),
+      dryRun: this.#settings.dryRun,
+    };
+  }
+
+  #mayNotSwitch(): Hold | undefined {
+    if (this.#lease === undefined || this.#lease.term !== undefined) return undefined;
+    const { holder } = this.#lease;
+    return {
+      reason: 'standby',
+      detail: holder
+        ? `${holder} holds the Lease ${this.#lease.name}`
+        : `the Lease ${this.#lease.name} is not held yet`,
+    };
+  }
+
+  #remember(record: LeaderRecord): void {
+    const last = this.#confirmed ?? this.#lease?.record;
+    // What this leader does not tell was true of the last one, and goes on to be compared.
+    const { member, timeline = last?.timeline, systemIdentifier = last?.systemIdentifier } = record;
+    this.#confirmed = { member, timeline, systemIdentifier };
+    this.#lease?.keep(this.#confirmed);
+  }
+
+  #overtaken(): Hold | undefined {
+    const state = this.#state;
+    return state === undefined ? undefined : (objectionTo(state) ?? this.#hold);
+  }
+
+  /** @param afterMillis how long the engine must have said the same before it is worth an event */
+  #report(hold: Hold | undefined, afterMillis = 0): void {
+    this.#hold = hold;
+    if (hold === undefined) this.#published = undefined;
+    if (hold === undefined || hold.reason === this.#published) return;
+    if (this.#clock.now() - this.#toldAt < afterMillis) return;
+    this.#published = hold.reason;
+    const state = this.#state;
+    const member = state !== undefined && 'member' in state ? state.member : undefined;
+    followerHeld.publish(() => ({
+      engine: this.#settings.engine.name,
+      service: this.#service,
+      ...hold,
+      ...(member !== undefined && { member }),
+    }));
+  }
+}
+
+/** Why no leader is to be followed in this state. */
+function objectionTo(state: EngineState): Hold | undefined {
+  if (state.state === 'unknown') return { reason: state.reason, detail: state.detail };
+  if (state.state === 'releasing') return { reason: 'releasing', detail: describe(state) };
+  return undefined;
+}
+
+function describe(state: EngineState): string {
+  if (state.state === 'leader') return `the engine names ${state.member}`;
+  if (state.state === 'unknown') return `the engine does not know (${state.reason}): ${state.detail}`;
+  return `${state.member ?? 'the leader'} steps down${state.to === undefined ? '' : ` for ${state.to}`}`;
+}
+
+/** Whether looking again may help although nothing was told. */
+function isRetried({ reason }: Hold): boolean {
+  return [
+    'not-leading',
+    'not-writable',
+    'older-timeline',
+    'different-system',
+    'service-unknown',
+    'switch-refused',
+    'switch-failed',
+  ].includes(reason);
+}
+
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return printable(isExternalNameError(error) ? `${text} (${error.code})` : text, 1_000);
+}
+
+// A promotion is over within a second or two; a leader that takes longer is asked again after a pause.
+const patienceMillis = 10_000;
+const shortestPauseMillis = 20;
+const longestPauseMillis = 250;
+/** A leader that was just named is not confirmed for a moment, as a rule: no event for that, either. */
+const graceMillis = 2_000;
+const retryMillis = 500;
+const restMillis = 30_000;

@@ -1,0 +1,81 @@
+import type { ListeningClientLike } from '../../src/index.ts';
+
+type Row = Record<string, unknown>;
+
+/** Clients whose answers a test scripts; how many are open is counted. */
+export class ScriptedClients {
+  readonly #answer: (host: string, query: string) => Row[];
+  readonly #notified = new Set<() => void>();
+  readonly #failing = new Set<(error: Error) => void>();
+  /** Hosts that refuse connections. */
+  readonly down = new Set<string>();
+  open = 0;
+
+  constructor(answer: (host: string, query: string) => Row[]) {
+    this.#answer = answer;
+  }
+
+  readonly client = (host: string): ListeningClientLike => {
+    let isOpen = false;
+    const check = () => {
+      if (this.down.has(host)) throw new Error(`connect ECONNREFUSED ${host}`);
+    };
+    return {
+      connect: async () => {
+        check();
+        isOpen = true;
+        this.open += 1;
+      },
+      query: async (text) => {
+        check();
+        return { rows: this.#answer(host, text) };
+      },
+      end: async () => {
+        if (isOpen) this.open -= 1;
+        isOpen = false;
+      },
+      on: (event, listener) => {
+        if (event === 'notification') this.#notified.add(listener as () => void);
+        else this.#failing.add(listener);
+      },
+    };
+  };
+
+  notify(): void {
+    for (const listener of this.#notified) listener();
+  }
+
+  /** Ends all connections, as a server that dies. */
+  break(...hosts: string[]): void {
+    for (const host of hosts) this.down.add(host);
+    for (const listener of [...this.#failing]) listener(new Error('Connection terminated unexpectedly'));
+  }
+}
+
+/** A server, as its probes see it. */
+export interface ScriptedPostgres {
+  inRecovery: boolean;
+  readOnly: boolean;
+  timeline: number;
+  system: string;
+  /** Answers nothing. */
+  isSilent?: boolean;
+}
+
+/** The answers to what the confirmation and `postgresProbe` ask. */
+export function answersOf({ inRecovery, readOnly, timeline, system }: ScriptedPostgres, query: string): Row[] {
+  if (query.includes('txid_current'))
+    return [{ in_recovery: inRecovery, read_only: readOnly, xid: inRecovery || readOnly ? null : '700' }];
+  if (query.includes('takes_writes')) {
+    return [
+      { takes_writes: !inRecovery && !readOnly, timeline: inRecovery ? null : timeline, system_identifier: system },
+    ];
+  }
+  if (query.includes('in_recovery'))
+    return [{ in_recovery: inRecovery, read_only: readOnly ? 'on' : 'off', replay_delay: null }];
+  if (query.includes('as timeline')) return [{ timeline, system_identifier: system }];
+  if (query.includes('pg_control_system')) return [{ value: system }];
+  if (query.includes('lsn_diff')) return [{ value: '1000' }];
+  if (query.includes('timeline') || query.includes('walfile')) return [{ value: String(timeline) }];
+  return [];
+}
