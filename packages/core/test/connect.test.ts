@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import type net from 'node:net';
+import net from 'node:net';
 import tls from 'node:tls';
 import {
   type ConnectTlsOptions,
@@ -275,6 +275,33 @@ describe('a lazy socket', () => {
     socket.destroy();
     await once(socket, 'close');
     expect(seen.size).toBe(0);
+  });
+
+  it.each([
+    ['all of it is there, and the connection closed, when it begins to', 10_000],
+    ['more than it holds', 500_000],
+  ])('gives a late reader everything that came before the other side ended: %s', async (_, length) => {
+    const server = net.createServer();
+    const closed = new Promise((resolve) => {
+      server.on('connection', (socket) => {
+        socket.on('error', () => {}).on('close', resolve);
+        socket.end('x'.repeat(length));
+      });
+    });
+    server.listen(0, '127.0.0.41');
+    await once(server, 'listening');
+    const { port: plainPort } = server.address() as net.AddressInfo;
+    const socket = lazySocket(options({ port: plainPort, tls: false } as object));
+    await once(socket, 'connect');
+    if (length === 10_000) await closed;
+    let read = 0;
+    for await (const chunk of socket) {
+      read += (chunk as Buffer).length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    server.close();
+    expect(read).toBe(length);
+    expect(socket.destroyed).toBe(true);
   });
 
   it('says that the other side has ended, and ends by itself', async () => {

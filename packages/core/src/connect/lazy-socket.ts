@@ -117,10 +117,18 @@ class Lazy extends Duplex implements LazySocket {
     socket.on('data', (chunk) => {
       if (!this.push(chunk)) socket.pause();
     });
-    socket.on('end', () => this.push(null));
+    let ended = false;
+    socket.on('end', () => {
+      ended = true;
+      this.push(null);
+    });
     socket.on('timeout', () => this.emit('timeout'));
     socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => this.destroy());
+    socket.on('close', () => {
+      // What came before the end may not have been read yet.
+      if (ended && !this.readableEnded) this.once('end', () => this.destroy());
+      else this.destroy();
+    });
     for (const act of this.#waiting.splice(0)) act(socket);
     this.emit('connect');
   }
