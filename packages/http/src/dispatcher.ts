@@ -109,6 +109,8 @@ class Lane extends WaitingLine {
   }
 }
 
+type PoolEvent = 'connect' | 'disconnect' | 'connectionError' | 'drain';
+
 /** A protocol and a port of the Service. */
 interface Place {
   readonly protocol: string;
@@ -124,6 +126,8 @@ class RequestDispatcher extends UndiciDispatcher implements ServiceDispatcherSta
   /** Pools of targets that the Service has left: each with its end, which comes with that of its last request. */
   readonly #leaving = new Map<Pool, Promise<unknown>>();
   readonly #waiting = new Set<Exchange>();
+  /** Events of pools that are emitted here, too. */
+  readonly #passedOn = new Set<PoolEvent>(['connect', 'disconnect', 'connectionError']);
   #lane: Lane | undefined;
   #closed: Promise<void> | undefined;
 
@@ -133,6 +137,9 @@ class RequestDispatcher extends UndiciDispatcher implements ServiceDispatcherSta
     this.#settings = settings;
     this.#connector = new ServiceConnector(http, (target) => this.#switchTo(target));
     this.#urls = new ServiceUrls(http.service, this.#connector.context);
+    this.on('newListener', (event) => {
+      if (event === 'drain') this.#passOnDrain();
+    });
   }
 
   get target(): Target | undefined {
@@ -273,19 +280,22 @@ class RequestDispatcher extends UndiciDispatcher implements ServiceDispatcherSta
         );
       },
     });
-    this.#passOn(pool);
+    for (const event of this.#passedOn) this.#passOn(pool, event);
     return pool;
   }
 
   // As undici's own Agent does.
-  #passOn(pool: EventEmitter): void {
-    for (const event of ['connect', 'disconnect', 'connectionError', 'drain'] as const) {
-      pool.on(event, (origin: URL, targets: readonly Dispatcher[], error?: Error) => {
-        // A pool that is as busy as it may be drains with each request.
-        if (this.listenerCount(event) === 0) return;
-        Reflect.apply(EventEmitter.prototype.emit, this, [event, origin, [this, ...targets], error]);
-      });
-    }
+  #passOn(pool: EventEmitter, event: PoolEvent): void {
+    pool.on(event, (origin: URL, targets: readonly Dispatcher[], error?: Error) =>
+      Reflect.apply(EventEmitter.prototype.emit, this, [event, origin, [this, ...targets], error]),
+    );
+  }
+
+  // A pool that is as busy as it may be drains with each request: to be told costs as much as all else that is done for it here.
+  #passOnDrain(): void {
+    if (this.#passedOn.has('drain')) return;
+    this.#passedOn.add('drain');
+    for (const pool of [...(this.#lane?.pools.values() ?? []), ...this.#leaving.keys()]) this.#passOn(pool, 'drain');
   }
 
   async #connect(lane: Lane, wanted: Parameters<ServiceConnector['open']>[1]) {

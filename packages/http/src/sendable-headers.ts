@@ -6,7 +6,7 @@ type Headers = Dispatcher.DispatchOptions['headers'];
  * The headers of a request as undici 7 takes them.
  *
  * - Without `Host`, if the pool is to write the one of its target.
- * - With one `Content-Length`. `fetch` of Node.js 20 to 24 and of undici 6 adds its own to the one that the caller wrote (`5, 5`), which
+ * - With one `Content-Length`. `fetch` of Node.js 20 and 22 and of undici 6 adds its own to the one that the caller wrote (`5, 5`), which
  *   undici 7 refuses; what is repeated means the same as once (RFC 9110 section 8.6).
  *
  * Most requests have neither: they get their own headers back, and pay for a look at each name.

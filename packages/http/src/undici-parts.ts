@@ -8,7 +8,7 @@ import UndiciPool from 'undici/lib/dispatcher/pool.js';
 /**
  * What is used of undici, module by module. The face of the package makes its own agent the dispatcher of every `fetch` of the process
  * when it is loaded, if there was no `fetch` before. From then on a `fetch` that has nothing to do with a Service is another one: that of
- * Node.js 20 to 24 with a `Content-Length` of the caller fails (nodejs/undici#5500). And to load all of it takes more than twice as long.
+ * Node.js 20 and 22 with a `Content-Length` of the caller fails (nodejs/undici#5500). And to load all of it takes more than twice as long.
  */
 export { errors, UndiciDispatcher, UndiciPool, util };
 

@@ -88,7 +88,7 @@ describe('a request to the Service', () => {
   });
 
   it.each(['target', 'service'] as const)(
-    'takes a Content-Length of the caller, which fetch of Node.js 20 to 24 and of undici 6 repeats (hostHeader: %s)',
+    'takes a Content-Length of the caller, which fetch of Node.js 20 and 22 and of undici 6 repeats (hostHeader: %s)',
     async (hostHeader) => {
       const dispatcher = dispatcherOf({ hostHeader });
       const init = { method: 'POST', body: 'hello', headers: { 'Content-Length': '5' } };
@@ -379,9 +379,12 @@ describe('the end of a dispatcher', () => {
 });
 
 it('a dispatcher tells of its connections as undici does', async () => {
-  const dispatcher = dispatcherOf();
+  const dispatcher = dispatcherOf({ connections: 1 });
   const connected = once(dispatcher, 'connect');
   await get(dispatcher, '/');
   const [, targets] = (await connected) as [URL, readonly unknown[]];
   expect(targets[0]).toBe(dispatcher);
+  const drained = once(dispatcher, 'drain');
+  await get(dispatcher, '/');
+  expect(((await drained) as [URL, readonly unknown[]])[1][0]).toBe(dispatcher);
 });
