@@ -137,7 +137,7 @@ class RequestDispatcher extends UndiciDispatcher implements ServiceDispatcherSta
     this.#settings = settings;
     this.#connector = new ServiceConnector(http, (target) => this.#switchTo(target));
     this.#urls = new ServiceUrls(http.service, this.#connector.context);
-    this.on('newListener', (event) => {
+    EventEmitter.prototype.on.call(this, 'newListener', (event) => {
       if (event === 'drain') this.#passOnDrain();
     });
   }
