@@ -2,10 +2,10 @@
  * Requests a second through a dispatcher for a Service, beside a bare undici `Pool` to the same server over the same TLS, at 1, 10 and 64
  * concurrent requests, and beside that pool a second one like it: what two equal pools differ by is what this machine cannot tell apart.
  *
- *   pnpm bench:http [--blocks=60] [--requests=1000] [--concurrency=1,10,64] [--json]
+ *   pnpm bench:http [--blocks=200] [--requests=250] [--concurrency=1,10,64] [--json]
  *
  * All three run in turn, in one process: a block is ABCCBA, and who goes first changes with each block, so neither a drift of the machine
- * nor the garbage of the one before favours any of them. Prints the medians of the blocks, and of the ratios within each block, with their
+ * nor the garbage of the one before favours any of them. Blocks are short, so that what is compared is near in time. Prints the medians of the blocks, and of the ratios within each block, with their
  * quartiles; `cpu` is the same of the processor time of this process, which other programs on the machine disturb less.
  *
  * The server is a process of its own. It answers 13 bytes.
@@ -22,8 +22,8 @@ import { median } from './compared-pools.ts';
 
 const { values } = parseArgs({
   options: {
-    blocks: { type: 'string', default: '60' },
-    requests: { type: 'string', default: '1000' },
+    blocks: { type: 'string', default: '200' },
+    requests: { type: 'string', default: '250' },
     concurrency: { type: 'string', default: '1,10,64' },
     json: { type: 'boolean', default: false },
   },
