@@ -17,18 +17,29 @@ export interface Operation {
   readonly target: () => string | undefined;
 }
 
-/** Runs a call, and publishes its end. Without a subscriber this costs one comparison. */
+/**
+ * Runs a call, `again` if its first attempt fails, and publishes its end. Without a subscriber this costs one comparison, and with one
+ * no promise that would not be there otherwise: a small query waits for little else.
+ */
 export function tellOperation<T>(
   operation: Operation,
-  run: (attempts: Attempts | undefined) => Promise<T>,
+  first: (attempts: Attempts | undefined) => Promise<T>,
+  again?: (error: unknown, attempts?: Attempts) => Promise<T>,
+  startedAt: number = operation.clock.now(),
 ): Promise<T> {
-  if (!operationEnded.hasSubscribers) return run(undefined);
+  if (!operationEnded.hasSubscribers) return again === undefined ? first(undefined) : first(undefined).catch(again);
   const attempts: Attempts = { made: 1, failedAt: undefined };
-  const startedAt = operation.clock.now();
-  const result = run(attempts);
-  const ended = (error: unknown) => operationEnded.publish(() => operationEvent(operation, attempts, startedAt, error));
-  result.then(() => ended(undefined), ended);
-  return result;
+  const succeeded = (value: T) => {
+    operationEnded.publish(() => operationEvent(operation, attempts, startedAt, undefined));
+    return value;
+  };
+  return first(attempts).then(succeeded, (firstError: unknown) => {
+    const failed = (error: unknown) => {
+      operationEnded.publish(() => operationEvent(operation, attempts, startedAt, error));
+      throw error;
+    };
+    return again === undefined ? failed(firstError) : again(firstError, attempts).then(succeeded, failed);
+  });
 }
 
 function operationEvent(

@@ -99,10 +99,11 @@ export class Queries {
     const parameters = typeof values === 'function' ? undefined : values;
     const startedAt = clock.now();
     // Few objects are made here, because most queries succeed and pay for each.
-    const result = tellOperation(this.#operation, (attempts) =>
-      (once(text, parameters, undefined, undefined) as Promise<unknown>).catch((error: unknown) =>
-        this.#again(error, text, parameters, startedAt, attempts),
-      ),
+    const result = tellOperation(
+      this.#operation,
+      () => once(text, parameters, undefined, undefined) as Promise<unknown>,
+      (error, attempts) => this.#again(error, text, parameters, startedAt, attempts),
+      startedAt,
     );
     return done === undefined ? result : replyByCallback(done, result, undefined);
   }
