@@ -42,6 +42,7 @@ const faces = [
   'validation',
   'agent',
   'drill',
+  'metric-producer',
   'opentelemetry',
 ];
 const internalFaces = ['internal', 'internal-testing', 'internal-yaml'];

@@ -9,6 +9,7 @@ interface Built {
   readonly core: typeof import('@externalname/core');
   readonly pg: typeof import('@externalname/pg');
   readonly prometheus: typeof import('@externalname/prometheus');
+  readonly 'prometheus/metric-producer': typeof import('@externalname/prometheus/metric-producer');
   readonly 'prometheus/opentelemetry': typeof import('@externalname/prometheus/opentelemetry');
 }
 
@@ -44,4 +45,4 @@ export async function builtPackage<Name extends keyof Built>(entry: Name): Promi
   }
 }
 
-const peers = ['pg', 'prom-client', '@opentelemetry/api'];
+const peers = ['pg', 'prom-client', '@opentelemetry/api', '@opentelemetry/sdk-metrics'];

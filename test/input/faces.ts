@@ -16,6 +16,7 @@ import * as kubernetes from '../../packages/kubernetes/src/index.ts';
 import * as pg from '../../packages/pg/src/index.ts';
 import * as drill from '../../packages/prometheus/src/drill.ts';
 import * as prometheus from '../../packages/prometheus/src/index.ts';
+import * as producer from '../../packages/prometheus/src/metric-producer.ts';
 import * as telemetry from '../../packages/prometheus/src/opentelemetry.ts';
 import * as testing from '../../packages/testing/src/index.ts';
 
@@ -1147,6 +1148,7 @@ const telemetryOptions = {
   pools: [idlePool],
   meterProvider: undefined,
   tracerProvider: undefined,
+  metrics: true,
   spans: true,
   clusterDomain: 'cluster.local',
 } satisfies All<telemetry.TelemetryOptions>;
@@ -1326,7 +1328,7 @@ export const faces: Readonly<Record<string, Face>> = {
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
   engines: { exports: engines, table: enginesTable, beyond: enginesBeyond },
   prometheus: {
-    exports: { ...prometheus, ...drill, ...telemetry },
+    exports: { ...prometheus, ...drill, ...producer, ...telemetry },
     table: {
       collectMetrics: {
         args: () => [metricsOptions],
@@ -1336,6 +1338,17 @@ export const faces: Readonly<Record<string, Face>> = {
       collectTelemetry: {
         args: () => [telemetryOptions],
         run: (...args) => telemetry.collectTelemetry(...(args as [])),
+        end: close,
+      },
+      createMetricProducer: {
+        args: () => [
+          {
+            pools: [idlePool],
+            temporality: 'delta',
+            clusterDomain: 'cluster.local',
+          } satisfies All<producer.MetricProducerOptions>,
+        ],
+        run: producer.createMetricProducer,
         end: close,
       },
       writeDrill: {

@@ -114,6 +114,16 @@ describe('metrics', () => {
   });
 });
 
+describe('metrics: false', () => {
+  it('leaves the metrics to another, and makes spans', async () => {
+    telemetry.close();
+    telemetry = collectTelemetry({ meterProvider, tracerProvider, metrics: false, pools: [pool('webscaler-db', 3)] });
+    pgChannels.drained.publish(() => ({ name: 'webscaler-db', durationMillis: 1 }));
+    expect(await exported()).toEqual({});
+    expect(finished.getFinishedSpans()).toMatchObject([{ name: 'externalname.drain' }]);
+  });
+});
+
 describe('spans', () => {
   it('tell of resolve, connect, switch, drain and retry, as children of what was active', () => {
     const name = 'webscaler-db';

@@ -2,7 +2,7 @@ import { aBoolean, anObjectWith, aText, checkOptions, listOf, optional } from '@
 import {
   type Attributes,
   type MeterProvider,
-  type Observable,
+  type ObservableResult,
   metrics as otelMetrics,
   SpanKind,
   SpanStatusCode,
@@ -10,9 +10,8 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { Collection } from './collector.ts';
-import { type MetricRow, metrics, type ValuesOf } from './metrics.ts';
-import { Observer } from './observer.ts';
-import { type OperationPayload, type PoolLike, pgChannels } from './payloads.ts';
+import { attributesOf, errorType, library, observePools, poolName, postgresql } from './conventions.ts';
+import { type PoolLike, pgChannels } from './payloads.ts';
 import type { Cell } from './tally.ts';
 
 export type { Collection } from './collector.ts';
@@ -26,6 +25,8 @@ export interface TelemetryOptions {
   meterProvider?: MeterProvider | undefined;
   /** Where the spans go. @defaultValue the global one */
   tracerProvider?: TracerProvider | undefined;
+  /** Whether metrics are sent. Not if a `MetricReader` gets them from `createMetricProducer()`. @defaultValue true */
+  metrics?: boolean | undefined;
   /** Whether spans are made. @defaultValue true */
   spans?: boolean | undefined;
   /** Names within it are hops of the kind `service`, all others are targets. @defaultValue `cluster.local` */
@@ -55,58 +56,41 @@ export function collectTelemetry(options: TelemetryOptions = {}): Collection {
     pools: optional(listOf(anObjectWith('status'))),
     meterProvider: optional(anObjectWith('getMeter')),
     tracerProvider: optional(anObjectWith('getTracer')),
+    metrics: optional(aBoolean),
     spans: optional(aBoolean),
     clusterDomain: optional(aText),
   });
-  const { pools = [], spans = true, clusterDomain = 'cluster.local' } = options;
+  const { pools = [], metrics = true, spans = true, clusterDomain = 'cluster.local' } = options;
   const { meterProvider = otelMetrics.getMeterProvider(), tracerProvider = trace.getTracerProvider() } = options;
-  const meter = meterProvider.getMeter(library);
-  const observer = new Observer({ pools, clusterDomain, operations: { row: callRow, values: factsOfCall } });
-  const stops: (() => void)[] = [];
-  const observe = (instrument: Observable, read: Parameters<Observable['addCallback']>[0]) => {
-    instrument.addCallback(read);
-    stops.push(() => instrument.removeCallback(read));
-  };
-  for (const row of rows) {
-    const settings = { description: row.help, unit: unitOf(row) };
-    const tally = observer.tallies.get(row);
-    if (tally === undefined) {
-      const gauge =
-        row.several === 'sum'
-          ? meter.createObservableUpDownCounter(row.otel, settings)
-          : meter.createObservableGauge(row.otel, settings);
-      observe(gauge, (result) => {
-        for (const { labels, value } of observer.readings(row)) result.observe(value, attributesOf(row, labels));
-      });
-    } else if (row.kind === 'counter') {
-      observe(meter.createObservableCounter(row.otel, settings), (result) => {
-        for (const { labels, count } of tally.cells()) result.observe(count, attributesOf(row, labels));
-      });
-    } else {
+  const { observer, readable, histograms } = observePools(metrics ? pools : [], clusterDomain);
+  const stops = spans ? [...traceSteps(tracerProvider)] : [];
+  if (metrics) {
+    const meter = meterProvider.getMeter(library);
+    for (const { name, kind, read, ...settings } of readable) {
+      const instrument =
+        kind === 'counter'
+          ? meter.createObservableCounter(name, settings)
+          : kind === 'sum'
+            ? meter.createObservableUpDownCounter(name, settings)
+            : meter.createObservableGauge(name, settings);
+      const observe = (result: ObservableResult) => {
+        for (const [value, attributes] of read()) result.observe(value, attributes);
+      };
+      instrument.addCallback(observe);
+      stops.push(() => instrument.removeCallback(observe));
+    }
+    for (const { name, row, tally, ...settings } of histograms) {
       // The API takes the values of a histogram one by one alone.
       const advice = { explicitBucketBoundaries: [...(row.buckets ?? [])] };
-      const histogram = meter.createHistogram(row.otel, { ...settings, advice });
-      const attributes = new WeakMap<Cell, Attributes>();
+      const histogram = meter.createHistogram(name, { ...settings, advice });
+      const known = new WeakMap<Cell, Attributes>();
       tally.heard = (cell, seconds) => {
-        let own = attributes.get(cell);
-        if (own === undefined) {
-          own = attributesOf(row, cell.labels);
-          attributes.set(cell, own);
-        }
-        histogram.record(seconds, own);
+        const attributes = known.get(cell) ?? attributesOf(row, cell.labels);
+        known.set(cell, attributes);
+        histogram.record(seconds, attributes);
       };
     }
-  }
-  const timeouts = meter.createObservableCounter('db.client.connection.timeouts', {
-    description: 'Callers whose time was up before they had a connection',
-    unit: '{timeout}',
-  });
-  observe(timeouts, (result) => {
-    for (const { labels, count } of observer.tallies.get(metrics.waitDuration)?.cells() ?? []) {
-      if (labels['result'] === 'deadline') result.observe(count, { [poolName]: labels['pool'] });
-    }
-  });
-  if (spans) stops.push(...traceSteps(tracerProvider));
+  } else observer.close();
   const close = () => {
     observer.close();
     for (const stop of stops.splice(0)) stop();
@@ -163,51 +147,3 @@ function traceSteps(provider: TracerProvider): readonly (() => void)[] {
     }),
   ];
 }
-
-function attributesOf({ otel }: MetricRow, labels: Readonly<Record<string, string>>): Attributes {
-  const isConvention = otel.startsWith('db.');
-  const attributes: Attributes = otel === callRow.otel ? { ...postgresql } : {};
-  for (const [label, value] of Object.entries(labels)) {
-    if (isConvention && label === 'result') {
-      if (value !== 'ok') attributes['error.type'] = value;
-    } else if (value !== '') attributes[conventions[label] ?? `externalname.${label}`] = value;
-  }
-  return attributes;
-}
-
-function factsOfCall(event: OperationPayload): ValuesOf<typeof callRow> {
-  const { name, operation, target = name, error } = event;
-  if (error === undefined) return [name, operation, 'ok', target, ''];
-  return [name, operation, errorType(event), target, sqlStateOf(error) ?? ''];
-}
-
-function errorType({ error, kind = 'other' }: OperationPayload): string {
-  return sqlStateOf(error) ?? kind;
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown };
-  return typeof code === 'string' && typeof severity === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
-}
-
-function unitOf({ unit, otel }: MetricRow): string {
-  if (otel === 'db.client.connection.pending_requests') return '{request}';
-  if (otel.startsWith('db.client.connection.') && unit === 'short') return '{connection}';
-  return unit === 'short' ? '1' : 's';
-}
-
-const library = '@externalname/prometheus';
-const poolName = 'db.client.connection.pool.name';
-const conventions: Readonly<Record<string, string>> = {
-  pool: poolName,
-  state: 'db.client.connection.state',
-  server: 'server.address',
-  status: 'db.response.status_code',
-};
-const postgresql = { 'db.system.name': 'postgresql' } as const;
-// The conventions want to know more of a call.
-const callRow = {
-  ...metrics.operationDuration,
-  labels: [...metrics.operationDuration.labels, 'server', 'status'],
-} as const;
-const rows: readonly MetricRow[] = Object.values({ ...metrics, operationDuration: callRow });

@@ -22,6 +22,8 @@ export class Tally<Row extends MetricRow = MetricRow> {
   readonly #ends: readonly number[];
   readonly #cells = new Map<string, Cell>();
   #root: Branch = new Map();
+  /** Where the last one was: most often the next one is there, too. */
+  #last: { readonly values: readonly string[]; readonly cell: Cell } | undefined;
 
   constructor(row: Row, bounds: Bounds) {
     this.row = row;
@@ -56,13 +58,16 @@ export class Tally<Row extends MetricRow = MetricRow> {
   clear(): void {
     this.#cells.clear();
     this.#root = new Map();
+    this.#last = undefined;
   }
 
-  // One step a label: strings that were seen before have their hash, and nothing is made.
   #find(values: readonly string[]): Cell {
+    if (this.#last !== undefined && isSame(this.#last.values, values)) return this.#last.cell;
     let at: Branch | Cell | undefined = this.#root;
     for (const value of values) at = (at as Branch | undefined)?.get(value);
-    return (at as Cell | undefined) ?? this.#grow(values);
+    const cell = (at as Cell | undefined) ?? this.#grow(values);
+    this.#last = { values, cell };
+    return cell;
   }
 
   #grow(values: readonly string[]): Cell {
@@ -86,6 +91,11 @@ export class Tally<Row extends MetricRow = MetricRow> {
     branch.set(admitted.at(-1) ?? '', cell);
     return cell;
   }
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
 }
 
 type Branch = Map<string, Branch | Cell>;
