@@ -863,6 +863,13 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
     runs: 60,
   },
   switchAnnotations: 'constant',
+  switchHistory: {
+    args: () => [{ ...inspectOptions, service: 'webscaler-db', clusterDomain: 'cluster.local' }, dependencies],
+    run: kubernetes.switchHistory,
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 60,
+  },
   switchTarget: {
     args: () => [{ ...switchOptions, to: 'secondary-db.example.com', expect: 'primary-db.example.com' }, dependencies],
     run: kubernetes.switchTarget,

@@ -25,6 +25,7 @@ export {
   type ReviewedPermission,
   reviewAccess,
 } from './inspect/review-access.ts';
+export { type RecordedSwitch, type SwitchHistory, switchHistory } from './inspect/switch-history.ts';
 export type { ClusterName } from './kubeconfig/cluster-name.ts';
 export { KubernetesConfigError } from './kubeconfig/errors.ts';
 export type { KubeConfigLike } from './kubeconfig/kube-config-like.ts';
@@ -46,6 +47,7 @@ export { type PropagationOptions, waitForPropagation } from './switch/propagatio
 export {
   type DnsPropagation,
   SwitchFailedError,
+  type SwitchProgress,
   SwitchRefusedError,
   type SwitchReport,
   type SwitchStep,
