@@ -23,6 +23,31 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/lint.ts')).lint,
   },
   {
+    name: 'watch',
+    summary: 'Show where a Service points as each source sees it, live',
+    load: async () => (await import('./commands/watch.ts')).watchCommand,
+  },
+  {
+    name: 'switch',
+    summary: 'Point a Service to another target, after a look at what speaks against it',
+    load: async () => (await import('./commands/switch.ts')).switchCommand,
+  },
+  {
+    name: 'rollback',
+    summary: 'Point a Service back to where it pointed before the last switch',
+    load: async () => (await import('./commands/rollback.ts')).rollbackCommand,
+  },
+  {
+    name: 'history',
+    summary: 'Show who switched a Service, when, and why',
+    load: async () => (await import('./commands/history.ts')).historyCommand,
+  },
+  {
+    name: 'dev',
+    summary: 'Run a cluster DNS and the Kubernetes API around Services, here',
+    load: async () => (await import('./commands/dev.ts')).devCommand,
+  },
+  {
     name: 'completion',
     summary: 'Print the completion script for bash or zsh',
     load: async () => (await import('./commands/completion.ts')).completion,

@@ -9,6 +9,8 @@ export interface CallOptions {
   readonly environment?: Readonly<Record<string, string>> | undefined;
   readonly name?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What is typed at a terminal. */
+  readonly terminal?: (Readable & { readonly isTTY: boolean }) | undefined;
   /** Called with what comes on stdout, when it comes. */
   readonly onOutput?: ((text: string) => void) | undefined;
 }
@@ -23,7 +25,7 @@ export interface Called {
 /** Calls the command in this process, as its process would. */
 export async function called(args: readonly string[], options: CallOptions = {}): Promise<Called> {
   const { columns, stdin, environment = {}, name = 'externalname', signal = new AbortController().signal } = options;
-  const { onOutput } = options;
+  const { terminal, onOutput } = options;
   const written = { stdout: '', stderr: '' };
   const stream = (to: 'stdout' | 'stderr') => ({
     write: (text: string) => {
@@ -36,7 +38,8 @@ export async function called(args: readonly string[], options: CallOptions = {})
     name,
     version: '1.2.3',
     args,
-    stdin: stdin === undefined ? Object.assign(Readable.from([]), { isTTY: true }) : Readable.from([stdin]),
+    stdin:
+      terminal ?? (stdin === undefined ? Object.assign(Readable.from([]), { isTTY: true }) : Readable.from([stdin])),
     stdout: stream('stdout'),
     stderr: stream('stderr'),
     environment,
