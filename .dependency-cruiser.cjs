@@ -248,9 +248,9 @@ module.exports = {
     {
       name: 'cli-loads-testing-late',
       comment:
-        '@externalname/testing is an optional peer of cli: import() it, from rehearsal/ alone, where it is asked for.',
+        '@externalname/testing is an optional peer of cli: import() it, from testing-package.ts alone, where it is asked for.',
       severity: 'error',
-      from: { path: '^packages/cli/src/', pathNot: [test, '^packages/cli/src/rehearsal/'] },
+      from: { path: '^packages/cli/src/', pathNot: [test, '^packages/cli/src/testing-package\\.ts$'] },
       to: { path: '^packages/testing/', dependencyTypesNot: ['type-only'] },
     },
     {

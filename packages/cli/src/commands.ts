@@ -43,6 +43,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/history.ts')).historyCommand,
   },
   {
+    name: 'drill',
+    summary: 'Rehearse a failover, and measure what happens to the writes',
+    load: async () => (await import('./commands/drill.ts')).drillCommand,
+  },
+  {
     name: 'dev',
     summary: 'Run a cluster DNS and the Kubernetes API around Services, here',
     load: async () => (await import('./commands/dev.ts')).devCommand,

@@ -1,11 +1,14 @@
 import { InvalidArgumentError } from '@externalname/core';
 
+/** What the package has. */
+export type Testing = typeof import('@externalname/testing');
+
 /**
  * `@externalname/testing`, which brings PostgreSQL with it: so it is not installed with this package, but beside it.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if it is not there
  */
-export async function testingPackage(command: string): Promise<typeof import('@externalname/testing')> {
+export async function testingPackage(command: string): Promise<Testing> {
   try {
     return await import('@externalname/testing');
   } catch (cause) {

@@ -1,0 +1,262 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { type DrillEvent, drillFinished } from '@externalname/core/events';
+import { externalNameService } from '@externalname/core/manifests';
+import type { PoolOptions } from '@externalname/pg';
+import { LocalCluster, PostgresPair } from '@externalname/testing';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Command } from '../src/command.ts';
+import { drillCommand, drillWith } from '../src/commands/drill.ts';
+import type { DrillResult } from '../src/drill/result.ts';
+import { commandContext } from './command-context.ts';
+
+/** Short, for tests: all that a drill waits for. */
+const short = { ttl: '1', settle: '300ms', decision: '100ms', workers: '6', connections: '4' };
+
+async function drill(
+  options: Record<string, string | readonly string[]>,
+  how: {
+    command?: Command;
+    stdin?: Readable & { isTTY?: boolean };
+    signal?: AbortSignal;
+    environment?: Record<string, string>;
+  } = {},
+) {
+  const { command = drillCommand, ...rest } = how;
+  const { context, text } = commandContext(command, { ...short, output: 'json', ...options }, rest);
+  const code = await command.run(context);
+  const { stdout, stderr } = text();
+  return { code, stdout, stderr, result: () => JSON.parse(stdout) as DrillResult };
+}
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'externalname-drill-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('a drill on this machine', () => {
+  it('plays a crash and the way back, and loses nothing', async () => {
+    const published: DrillEvent[] = [];
+    const unsubscribe = drillFinished.subscribe((event) => published.push(event));
+    const { code, result, stderr } = await drill({ report: folder }).finally(unsubscribe);
+    expect(result()).toMatchObject({
+      passed: true,
+      kind: 'crash',
+      stages: [
+        { name: 'crash', to: 'secondary-db.example.com', writes: { lost: 0, duplicated: 0, hung: 0 } },
+        { name: 'switch back', to: 'primary-db.example.com', writes: { lost: 0, duplicated: 0, hung: 0, failed: 0 } },
+      ],
+    });
+    expect(code).toBe(0);
+    expect(result().marks.map(({ name }) => name)).toEqual(['crash', 'patch', 'fence', 'patch']);
+    expect(stderr).toContain('CRASH: kill -9');
+    expect((await readdir(folder)).sort()).toEqual(['drill.html', 'drill.json', 'drill.md', 'drill.xml']);
+    expect(published).toEqual([{ name: 'webscaler-db', passed: true }]);
+  });
+
+  it('plays a planned switch that is pushed by a watch, and fails nothing', async () => {
+    const { code, result } = await drill({ kind: 'planned', follow: 'kubernetes' });
+    expect(result()).toMatchObject({
+      passed: true,
+      kind: 'planned',
+      ttlSeconds: 0,
+      stages: [{ writes: { failed: 0 } }, { writes: { failed: 0 } }],
+    });
+    expect(code).toBe(0);
+  });
+
+  it('fails by a threshold that it is over', async () => {
+    const { code, stdout } = await drill({ kind: 'planned', maxFirstWrite: '1ms', output: 'junit' });
+    expect(code).toBe(1);
+    expect(stdout).toContain('<failure message=');
+  });
+
+  it('fails with a pool that does not move', async () => {
+    // What the drill is for: a defect that keeps the pool at the server that it first connected to.
+    let address = '';
+    const stays = drillWith(({ port, user, password, database, ssl, max }: PoolOptions) => {
+      const pool = new pg.Pool({
+        host: address,
+        port,
+        user,
+        password,
+        database,
+        ssl: { ...(ssl as object), servername: 'primary-db.example.com' },
+        max,
+      });
+      pool.on('connect', (client) => client.on('error', () => undefined));
+      return pool;
+    });
+    const pair = watchedPair();
+    pair.started.then(
+      ({ servers }) => {
+        address = servers[0].address;
+      },
+      () => undefined,
+    );
+    try {
+      const { code, result } = await drill({ kind: 'planned', recovery: '2s' }, { command: stays });
+      expect(code).toBe(1);
+      const failed = result().checks.filter(({ passed }) => !passed);
+      expect(failed).toContainEqual({
+        stage: 'planned switch',
+        name: 'every worker on secondary-db.example.com after the patch',
+        limit: 'any time',
+        found: 'never',
+        passed: false,
+      });
+    } finally {
+      pair.restore();
+    }
+  });
+
+  it('leaves nothing behind after Ctrl-C', async () => {
+    const interruption = new AbortController();
+    const pair = watchedPair();
+    try {
+      const running = drill({}, { signal: interruption.signal });
+      setTimeout(async () => {
+        await pair.started;
+        interruption.abort(new Error('interrupted'));
+      }, 2_000);
+      await expect(running).rejects.toThrow('interrupted');
+      const { servers } = await pair.started;
+      expect(servers.map((server) => server.isRunning())).toEqual([false, false]);
+      expect(servers.map(({ dataFolder }) => existsSync(dataFolder))).toEqual([false, false]);
+    } finally {
+      pair.restore();
+    }
+  });
+});
+
+describe('a drill with a canary Service', () => {
+  let pair: PostgresPair;
+  let cluster: LocalCluster;
+  let environment: Record<string, string>;
+  const target = async (name: string) => {
+    const service = await cluster.services.get('drill', name);
+    return (service?.['spec'] as { externalName?: string } | undefined)?.externalName;
+  };
+
+  beforeAll(async () => {
+    pair = await PostgresPair.start();
+    cluster = await LocalCluster.start({
+      ttlSeconds: 1,
+      services: ['canary-db', 'other-db'].map((name) =>
+        externalNameService({ name, namespace: 'drill', externalName: pair.primary.hostName }),
+      ),
+      hosts: pair.hosts,
+    });
+    const ca = join(await mkdtemp(join(tmpdir(), 'externalname-drill-')), 'ca.pem');
+    await writeFile(ca, pair.ca);
+    environment = {
+      KUBECONFIG: await cluster.writeKubeconfig(),
+      PGUSER: pair.user,
+      PGPASSWORD: pair.password,
+      PGDATABASE: pair.database,
+      PGPORT: String(pair.port),
+      PGSSLROOTCERT: ca,
+      EXTERNALNAME_ALLOWED_TARGETS: 'primary-db.example.com,secondary-db.example.com',
+    };
+  });
+  afterAll(async () => {
+    await cluster?.close();
+    await pair?.close();
+  });
+
+  const canary = () => ({
+    service: 'canary-db',
+    namespace: 'drill',
+    to: 'secondary-db.example.com',
+    nameserver: [cluster.nameserver],
+    allowedNetworks: '127.0.0.0/8',
+  });
+
+  it('does not begin where the Service is not confirmed, and touches nothing', async () => {
+    const pipe = Readable.from([]);
+    await expect(drill(canary(), { environment, stdin: pipe })).rejects.toMatchObject({ argument: '--confirm' });
+    await expect(drill({ ...canary(), confirm: 'drill/other-db' }, { environment })).rejects.toMatchObject({
+      argument: '--confirm',
+    });
+    const typed = Object.assign(Readable.from(['canary-db\n']), { isTTY: true });
+    expect((await drill(canary(), { environment, stdin: typed })).code).toBe(3);
+    expect(await target('canary-db')).toBe('primary-db.example.com');
+    expect(await tables()).toEqual([]);
+  });
+
+  it('switches it and back, leaves the others alone, and removes its table', async () => {
+    // The command of a real drill calls the tool that promotes. This one asks the test to, by a file, and waits until that is gone.
+    const asked = join(folder, 'promote');
+    const command = `echo "$EXTERNALNAME_TO" > ${asked}; while [ -e ${asked} ]; do sleep 0.05; done`;
+    const promoted: string[] = [];
+    const promoting = setInterval(async () => {
+      if (!existsSync(asked) || promoted.length > 2) return;
+      const host = (await readFile(asked, 'utf8')).trim();
+      if (host === '' || promoted.at(-1) === host) return;
+      promoted.push(host);
+      await pair.switchover();
+      await rm(asked);
+    }, 20);
+    const { code, result, stderr } = await drill(
+      { ...canary(), confirm: 'drill/canary-db', kind: 'planned', promoteCommand: command, maxFailed: '50' },
+      { environment },
+    ).finally(() => clearInterval(promoting));
+    expect(result().checks.filter(({ passed }) => !passed)).toEqual([]);
+    expect(result()).toMatchObject({
+      service: 'drill/canary-db',
+      stages: [
+        { to: 'secondary-db.example.com', writes: { lost: 0, duplicated: 0, hung: 0 } },
+        { to: 'primary-db.example.com', writes: { lost: 0, duplicated: 0, hung: 0 } },
+      ],
+    });
+    expect(code).toBe(0);
+    expect(promoted).toEqual(['secondary-db.example.com', 'primary-db.example.com']);
+    expect(stderr).toContain('PLANNED SWITCH');
+    expect([await target('canary-db'), await target('other-db')]).toEqual([
+      'primary-db.example.com',
+      'primary-db.example.com',
+    ]);
+    expect(await tables()).toEqual([]);
+  });
+
+  it('puts the Service back if it cannot be played to its end', async () => {
+    const { code, stderr } = await drill(
+      { ...canary(), confirm: 'drill/canary-db', kind: 'planned', waitForPromotion: '500ms' },
+      { environment },
+    );
+    expect(code).toBe(5);
+    expect(stderr).toContain('could not be played to its end');
+    expect(stderr).toContain('not-writable');
+    expect(await target('canary-db')).toBe('primary-db.example.com');
+    expect(await tables()).toEqual([]);
+  });
+
+  async function tables(): Promise<readonly unknown[]> {
+    return pair.primary.query("select tablename from pg_tables where tablename like 'externalname_drill%'", [], {
+      database: pair.database,
+    });
+  }
+});
+
+/** The pair that a drill starts. */
+function watchedPair(): { readonly started: Promise<PostgresPair>; restore(): void } {
+  const start = PostgresPair.start;
+  const started = new Promise<PostgresPair>((resolve, reject) => {
+    PostgresPair.start = async (...args) => {
+      const pair = start.apply(PostgresPair, args);
+      pair.then(resolve, reject);
+      return pair;
+    };
+  });
+  return {
+    started,
+    restore: () => {
+      PostgresPair.start = start;
+    },
+  };
+}
