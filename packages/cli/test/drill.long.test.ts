@@ -43,7 +43,9 @@ describe('a drill on this machine', () => {
   it('plays a crash and the way back, and loses nothing', async () => {
     const published: DrillEvent[] = [];
     const unsubscribe = drillFinished.subscribe((event) => published.push(event));
-    const { code, result, stderr } = await drill({ report: folder }).finally(unsubscribe);
+    const { code, result, stderr } = await drill({ report: folder, textfile: join(folder, 'drill.prom') }).finally(
+      unsubscribe,
+    );
     expect(result()).toMatchObject({
       passed: true,
       kind: 'crash',
@@ -55,7 +57,8 @@ describe('a drill on this machine', () => {
     expect(code).toBe(0);
     expect(result().marks.map(({ name }) => name)).toEqual(['crash', 'patch', 'fence', 'patch']);
     expect(stderr).toContain('CRASH: kill -9');
-    expect((await readdir(folder)).sort()).toEqual(['drill.html', 'drill.json', 'drill.md', 'drill.xml']);
+    expect((await readdir(folder)).sort()).toEqual(['drill.html', 'drill.json', 'drill.md', 'drill.prom', 'drill.xml']);
+    expect(await readFile(join(folder, 'drill.prom'), 'utf8')).toMatch(/\{.*result="passed"\} \d/);
     expect(published).toEqual([{ name: 'webscaler-db', passed: true }]);
   });
 

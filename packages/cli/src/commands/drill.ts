@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { InvalidArgumentError, isExternalNameError } from '@externalname/core';
 import { drillFinished } from '@externalname/core/events';
 import { Pool } from '@externalname/pg';
@@ -203,6 +204,10 @@ async function finish(context: Context, result: DrillResult, drawn: readonly str
   const { options, output } = context;
   const [, name = result.service] = result.service.split('/');
   drillFinished.publish(() => ({ name, passed: result.passed }));
+  if (options.textfile !== undefined) {
+    const { writeDrill } = await import('@externalname/prometheus/drill');
+    await writeDrill({ file: resolve(options.textfile), name, passed: result.passed });
+  }
   const files = options.report === undefined ? [] : await writeReports(options.report, result, drawn);
   if (output.format === 'markdown') output.raw(markdownReport(result, drawn));
   else if (output.format === 'junit') output.raw(junitReport(result));

@@ -42,6 +42,7 @@ export const drillOptions = {
     aTime,
   ),
   report: text('--report <folder>', 'write drill.html, drill.md, drill.json and drill.xml (JUnit) there', 'files'),
+  textfile: text('--textfile <file>', 'write the result for the textfile collector of node_exporter', 'files'),
   service: text(
     '--service <name>',
     'rehearse with this canary Service of the cluster, and its own databases',
