@@ -227,6 +227,23 @@ describe('a drill with a canary Service', () => {
     expect(await tables()).toEqual([]);
   });
 
+  it('points the Service back after Ctrl-C, and removes its table', async () => {
+    const interruption = new AbortController();
+    // Nothing is promoted: after the switch, which is forced, the workers wait.
+    const looking = setInterval(async () => {
+      if ((await target('canary-db')) !== 'secondary-db.example.com') return;
+      clearInterval(looking);
+      interruption.abort(new Error('interrupted'));
+    }, 20);
+    const running = drill(
+      { ...canary(), confirm: 'drill/canary-db', kind: 'planned', accept: ['not-writable', 'split-brain', 'lag'] },
+      { environment, signal: interruption.signal },
+    );
+    await expect(running).rejects.toThrow('interrupted');
+    expect(await target('canary-db')).toBe('primary-db.example.com');
+    expect(await tables()).toEqual([]);
+  });
+
   it('puts the Service back if it cannot be played to its end', async () => {
     const { code, stderr } = await drill(
       { ...canary(), confirm: 'drill/canary-db', kind: 'planned', waitForPromotion: '500ms' },
