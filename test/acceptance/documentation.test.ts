@@ -32,6 +32,11 @@ const notHere: readonly (readonly [page: string, mark: string, reason: string])[
     'its probes use plain pg, which finds no host here: switch.test.ts of kubernetes',
   ],
   ['packages/kubernetes/README.md', 'postgresProbe', 'the same'],
+  [
+    'packages/kubernetes/README.md',
+    'inspectTls',
+    'asks a cluster and a server that are not here: inspect.test.ts of kubernetes',
+  ],
   ['docs/guides/engines.md', 'followEngine', 'needs Patroni: pnpm test:engines'],
   ['packages/engines/README.md', 'followEngine', 'the same'],
   ['packages/pg/README.md', '/etc/ssl', 'reads a file of its reader'],
