@@ -19,6 +19,7 @@ import * as prometheus from '../../packages/prometheus/src/index.ts';
 import * as producer from '../../packages/prometheus/src/metric-producer.ts';
 import * as telemetry from '../../packages/prometheus/src/opentelemetry.ts';
 import * as testing from '../../packages/testing/src/index.ts';
+import { PostgresServer } from '../../packages/testing/src/postgres/server.ts';
 
 /** How something public is called, with arguments that are right. Whatever takes options is given all that it has. */
 export interface Call {
@@ -69,6 +70,12 @@ const refusals = [
   'ERR_EXTERNALNAME_ADDRESS_REFUSED',
 ];
 const stopped = new Error('stopped');
+const kubernetesCodes = [
+  ...refusals,
+  'ERR_EXTERNALNAME_SWITCH_FAILED',
+  'ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE',
+  'ERR_EXTERNALNAME_KUBERNETES_CONFIG',
+];
 const isStopped = (error: unknown) => error === stopped;
 const aborted = AbortSignal.abort(stopped);
 const close = (made: { close?: () => unknown } | undefined) => made?.close?.();
@@ -511,6 +518,43 @@ const coreTable: Readonly<Record<string, Entry>> = {
   validationRules: 'constant',
 };
 
+// With no server, and no hosts.
+const silentResolver = new core.DnsResolver({
+  nameservers: ['127.0.0.1:1'],
+  hostsPath: '/nowhere/hosts',
+  totalTimeoutMillis: 50,
+});
+const askOptions = {
+  fresh: true,
+  family: 4,
+  timeoutMillis: 10,
+  signal: new AbortController().signal,
+} satisfies All<coreRoot.ResolveOptions>;
+const dnsCodes = [
+  'ERR_EXTERNALNAME_DNS_NOT_FOUND',
+  'ERR_EXTERNALNAME_DNS_NO_ADDRESS',
+  'ERR_EXTERNALNAME_DNS_UNAVAILABLE',
+];
+
+/** A question to a source, which is then closed. */
+function currentOf(make: () => coreRoot.TargetSource, signal = new AbortController().signal): Call {
+  const options = { fresh: true, signal } satisfies All<coreRoot.CurrentOptions>;
+  return {
+    args: () => [options],
+    run: async (given) => {
+      const source = make();
+      try {
+        return await source.current(given);
+      } finally {
+        await source.close();
+      }
+    },
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 50,
+  };
+}
+
 const coreBeyond: Readonly<Record<string, Call>> = {
   'Balancer.order, failed, succeeded, connected': {
     args: () => [[endpoint], endpoint],
@@ -530,6 +574,23 @@ const coreBeyond: Readonly<Record<string, Call>> = {
       balancer.succeeded(name);
     },
   },
+  'DnsResolver.resolve': {
+    args: () => ['localhost', askOptions],
+    run: (name, options) => silentResolver.resolve(name, options),
+    codes: dnsCodes,
+  },
+  'DnsResolver.resolveHost': {
+    args: () => ['localhost', askOptions],
+    run: (name, options) => silentResolver.resolveHost(name, options),
+    codes: dnsCodes,
+  },
+  'StaticTargetSource.current': currentOf(() => new core.StaticTargetSource('primary-db.example.com')),
+  'DnsTargetSource.current': currentOf(
+    () => new core.DnsTargetSource({ service: 'webscaler-db.default', resolver: resolver as never }),
+  ),
+  'FirstAvailableTargetSource.current': currentOf(
+    () => new core.FirstAvailableTargetSource([new core.StaticTargetSource('primary-db.example.com')]),
+  ),
   'StaticTargetSource.set': {
     args: () => ['secondary-db.example.com'],
     run: (host) => new core.StaticTargetSource('primary-db.example.com').set(host),
@@ -750,12 +811,6 @@ const inspectOptions = {
   requestTimeoutMillis: 100,
   signal: aborted,
 } satisfies All<kubernetes.InspectOptions>;
-const kubernetesCodes = [
-  ...refusals,
-  'ERR_EXTERNALNAME_SWITCH_FAILED',
-  'ERR_EXTERNALNAME_KUBERNETES_UNAVAILABLE',
-  'ERR_EXTERNALNAME_KUBERNETES_CONFIG',
-];
 const state = {
   inRecovery: false,
   readOnly: false,
@@ -898,6 +953,13 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
     codes: ['ERR_EXTERNALNAME_DEADLINE'],
     runs: 60,
   },
+};
+
+const kubernetesBeyond: Readonly<Record<string, Call>> = {
+  'kubernetesSource().current': currentOf(
+    () => kubernetes.kubernetesSource({ service: 'webscaler-db.default', kubeConfig: new GivenKubeConfig() }),
+    aborted,
+  ),
 };
 
 const clusterOptions = {
@@ -1049,8 +1111,25 @@ const testingTable: Readonly<Record<string, Entry>> = {
 
 const cluster = testing.LocalCluster.start({ clusterDomain: 'cluster.local' });
 const authority = testing.createCertificateAuthority();
+const proxy = testing.FaultProxy.start({ target: proxyTarget });
+// Nothing runs there.
+const downServer = new PostgresServer({
+  hostName: 'primary-db.example.com',
+  address: '127.0.0.11',
+  port: 1,
+  folder: '/nowhere',
+  clusterName: 'nowhere',
+  binaries: { folder: '/nowhere', account: {} } as never,
+  onPromoted: () => undefined,
+  isClosed: () => false,
+});
+const waitOptions = {
+  timeoutMillis: 100,
+  signal: new AbortController().signal,
+} satisfies All<testing.ServerWaitOptions>;
+const serverCodes = ['ERR_EXTERNALNAME_POSTGRES_SERVER', 'ERR_EXTERNALNAME_DEADLINE'];
 /** Resolves when what the calls share has started. */
-export const ready: Promise<unknown> = Promise.all([cluster, authority]);
+export const ready: Promise<unknown> = Promise.all([cluster, authority, proxy]);
 
 const testingBeyond: Readonly<Record<string, Call>> = {
   'LocalCluster.hosts.set, delete': {
@@ -1074,6 +1153,68 @@ const testingBeyond: Readonly<Record<string, Call>> = {
     args: () => [{ timeoutMillis: 10, signal: new AbortController().signal }],
     run: (options) => new testing.WriteLoad({ workers: 1, write: async () => '127.0.0.1' }).stop(options),
   },
+  'LocalCluster.api.fault': {
+    args: () => [{ kind: 'status', code: 503, retryAfterSeconds: 1, verb: 'list', resource: 'services', times: 1 }],
+    run: async (fault) => (await cluster).api.fault(fault),
+    end: (fault: { end(): void }) => fault.end(),
+  },
+  'LocalCluster.api.tokenFor, a user': {
+    args: () => [{ user: 'me', groups: ['developers'] }, { lifetimeSeconds: 60 }],
+    run: async (identity, options) => (await cluster).api.tokenFor(identity, options),
+  },
+  'LocalCluster.api.tokenFor, a ServiceAccount': {
+    args: () => [{ serviceAccount: 'app', namespace: 'default' }],
+    run: async (identity) => (await cluster).api.tokenFor(identity),
+  },
+  'FaultProxy.cutAfter, blackHole, latency, throttle, halfOpen': {
+    args: () => [100, 'to-client', 'client', { direction: 'to-client', by: 'reset' }],
+    run: async (amount, direction, side, options) => {
+      const faulty = await proxy;
+      faulty.cutAfter(amount, options);
+      faulty.blackHole(direction);
+      faulty.latency(amount, direction);
+      faulty.throttle(amount, direction);
+      faulty.halfOpen(side);
+    },
+  },
+  'PostgresServer.start': {
+    args: () => [waitOptions],
+    run: (options) => downServer.start(options),
+    stops: (error) => (error as { code?: unknown }).code === 'ENOENT',
+    runs: 50,
+  },
+  'PostgresServer.stop': {
+    args: () => ['fast', waitOptions],
+    run: (mode, options) => downServer.stop(mode, options),
+    codes: serverCodes,
+    runs: 50,
+  },
+  'PostgresServer.promote': {
+    args: () => [{ ...waitOptions, synchronousStandbyNames: 'keep' } satisfies All<testing.PromoteOptions>],
+    run: (options) => downServer.promote(options),
+    codes: serverCodes,
+  },
+  'PostgresServer.demote': {
+    args: () => [{ ...waitOptions, openTransactions: 'wait' } satisfies All<testing.DemoteOptions>],
+    run: (options) => downServer.demote(options),
+    codes: serverCodes,
+  },
+  'PostgresServer.query': {
+    args: () => ['select $1', ['a'], { ...waitOptions, database: 'app' }],
+    run: (...args) => downServer.query(...(args as [never])),
+    codes: serverCodes,
+  },
+  'PostgresServer.waitForReplay': {
+    args: () => ['0/3000148', waitOptions],
+    run: (position, options) => downServer.waitForReplay(position, options),
+    codes: serverCodes,
+  },
+  ...Object.fromEntries(
+    (['fence', 'unfence', 'role', 'position'] as const).map((method) => [
+      `PostgresServer.${method}`,
+      { args: () => [waitOptions], run: (options) => downServer[method](options), codes: serverCodes } satisfies Call,
+    ]),
+  ),
   'CertificateAuthority.issue': {
     args: () => [
       {
@@ -1332,7 +1473,7 @@ export const faces: Readonly<Record<string, Face>> = {
   core: { exports: core, table: coreTable, beyond: coreBeyond },
   http: { exports: { ...httpRoot, ...httpAgent }, table: httpTable, beyond: {} },
   pg: { exports: ourOwn(pg), table: pgTable, beyond: pgBeyond },
-  kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: {} },
+  kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: kubernetesBeyond },
   engines: { exports: engines, table: enginesTable, beyond: enginesBeyond },
   prometheus: {
     exports: { ...prometheus, ...drill, ...producer, ...telemetry },

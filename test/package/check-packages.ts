@@ -118,14 +118,29 @@ async function checkManifest({ folder, manifest }: Packed): Promise<void> {
     const text = await readFile(join(folder, file), 'utf8');
     const dangling = /from '\.[^']*(?<!\.d)\.ts'/.exec(text);
     if (dangling) fail(`${file} imports a source file: ${dangling[0]}`);
+    const missing = packagesOf(text).filter((name) => !isInstalled(name, manifest));
+    if (missing.length > 0) fail(`${file} has types of ${missing.join(', ')}, which a user need not have`);
   }
   await checkLicences(folder, files);
 }
 
-/** A package whose code was copied into the build must have its licence in the tarball. */
+/** The packages that a text imports from, in declarations also by `import('name')`. */
+function packagesOf(text: string): readonly string[] {
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '');
+  const specifiers = code.matchAll(/(?:\bfrom |\bimport |\bimport\(|\brequire\()'([^'.][^']*)'/g);
+  const names = [...specifiers].map(([, specifier = '']) => /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? '');
+  return [...new Set(names.filter((name) => !name.startsWith('node:')))];
+}
+
+/** Whether everyone who installs the package has the other one too: `undici-types` and the like come with @types/node. */
+function isInstalled(name: string, { dependencies, peerDependencies }: Manifest): boolean {
+  return [name, `@types/${name}`].some((each) => each in { ...dependencies, ...peerDependencies });
+}
+
+/** A package whose code or types were copied into the build must have its licence in the tarball. */
 async function checkLicences(folder: string, files: readonly string[]): Promise<void> {
   const copied = new Set<string>();
-  for (const file of files.filter((name) => /\.c?js$/.test(name))) {
+  for (const file of files.filter((name) => /\.(?:c?js|d\.c?ts)$/.test(name))) {
     const text = await readFile(join(folder, file), 'utf8');
     if (text.includes('sourceMappingURL')) fail(`${file} names a source map, which is not in the tarball`);
     // The bundler writes the name of each file above what it took from it.
@@ -141,14 +156,13 @@ async function checkLicences(folder: string, files: readonly string[]): Promise<
   if (missing.length > 0) fail(`the build carries ${missing.join(', ')}: add their licences to THIRD-PARTY-LICENSES`);
 }
 
+/** What only has a source, such as support for tests, is not published. */
 function withoutSource(exports: Exports): Exports {
   return Object.fromEntries(
-    Object.entries(exports).map(([entry, target]) => {
-      if (typeof target === 'string') return [entry, target];
-      return [
-        entry,
-        Object.fromEntries(Object.entries(target).filter(([condition]) => !condition.endsWith('/source'))),
-      ];
+    Object.entries(exports).flatMap(([entry, target]): [string, Exports[string]][] => {
+      if (typeof target === 'string') return [[entry, target]];
+      const published = Object.entries(target).filter(([condition]) => !condition.endsWith('/source'));
+      return published.length > 0 ? [[entry, Object.fromEntries(published)]] : [];
     }),
   );
 }

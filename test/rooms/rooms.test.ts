@@ -24,7 +24,6 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['known-room', 'packages/core/src/index.ts', `export { x } from './utils/index.ts';`],
   ['room-by-its-face', 'packages/core/src/dns/b.ts', `import { x } from '../names/other-face.ts';`],
   ['ground-floor', 'packages/core/src/deadline.ts', `import { x } from './names/index.ts';`],
-  ['manual-clock-is-for-tests', 'packages/core/src/dns/c.ts', `import { x } from '../manual-clock.ts';`],
   ['package-by-its-face', 'packages/pg/src/b.ts', `import { x } from '../../core/src/names/index.ts';`],
   ['start-loads-little', 'packages/pg/src/l.ts', `import { x } from '@externalname/core/manifests';`],
   ['examples-use-the-public-face', 'examples/one/src/a.ts', `import { x } from '@externalname/core/internal';`],
@@ -92,7 +91,6 @@ const allowed: readonly (readonly [what: string, file: string, source: string])[
   ['what siblings share', 'packages/pg/src/i.ts', `import { x } from '@externalname/core/internal';`],
   ['testing in a test', 'packages/pg/test/b.test.ts', `import { x } from '@externalname/testing';`],
   ['a dev dependency in a test', 'packages/pg/src/j.test.ts', `import { x } from 'only-dev';`],
-  ['a manual clock in a test', 'packages/core/src/dns/e.test.ts', `import { x } from '../manual-clock.ts';`],
   ['the room below', 'packages/core/src/targets/b.ts', `import { x } from '../dns/index.ts';`],
   ['errors and deadlines', 'packages/core/src/dns/f.ts', `import '../errors.ts'; import '../deadline.ts';`],
   ['dns-packet in the one place', 'packages/core/src/dns/message.ts', `import { x } from 'dns-packet';`],
@@ -177,7 +175,7 @@ async function plant(tree: string): Promise<void> {
   for (const name of ['pg', 'testing']) await write(`packages/${name}/src/helpers.ts`, face);
   await write('packages/testing/src/certificates.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
-  for (const file of ['errors', 'clock', 'manual-clock', 'dns', 'manifests', 'internal', 'names/other-face']) {
+  for (const file of ['errors', 'clock', 'dns', 'manifests', 'internal', 'names/other-face']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
   for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli', 'engines']) {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '../test/support/manual-clock.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { ManualClock } from './manual-clock.ts';
 
 /** A clock, and how a test moves it. */
 interface Harness {

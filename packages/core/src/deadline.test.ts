@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '../test/support/manual-clock.ts';
 import { abortable, onAbort, sleep, withDeadline } from './deadline.ts';
 import { DeadlineError } from './errors.ts';
-import { ManualClock } from './manual-clock.ts';
 
 const never = () => new Promise<never>(() => {});
 

@@ -55,6 +55,7 @@ export {
   printable,
 } from './input.ts';
 export { searchedCluster } from './names/index.ts';
+export { numberOf } from './object-number.ts';
 export { editDistance } from './option-names.ts';
 export {
   aBoolean,
@@ -64,6 +65,7 @@ export {
   anything,
   aSignal,
   aText,
+  checkCallOptions,
   checkOptions,
   checkProperties,
   either,
@@ -76,4 +78,11 @@ export {
   type Shape,
   type Shapes,
 } from './shape.ts';
-export { type AddressUser, type SharedDns, SourceHealth, shareDns, TargetFeed } from './targets/index.ts';
+export {
+  type AddressUser,
+  checkCurrentOptions,
+  type SharedDns,
+  SourceHealth,
+  shareDns,
+  TargetFeed,
+} from './targets/index.ts';

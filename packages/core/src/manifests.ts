@@ -1,51 +1,50 @@
 export {
   type AddressServiceOptions,
-  type ApplicationDeploymentOptions,
   addressService,
+  type ServiceForOptions,
+  serviceFor,
+} from './manifests/address-service.ts';
+export { type TargetAdmissionPolicyOptions, targetAdmissionPolicy } from './manifests/admission-policy.ts';
+export {
+  type ApplicationDeploymentOptions,
   applicationDeployment,
-  type BuilderChecks,
-  type CiliumNetworkPolicyOptions,
-  type ClientPodOptions,
-  ciliumNetworkPolicy,
-  clientPod,
-  type DnsCacheOptions,
-  type DnsCacheSettings,
-  dnsCacheSettings,
-  type EgressDnsOptions,
-  type EgressNetworkPolicyOptions,
-  type EgressPort,
-  type ExternalNameServiceOptions,
-  egressNetworkPolicy,
-  externalNameService,
+  type PodDnsOptions,
+} from './manifests/deployment.ts';
+export { type DnsCacheOptions, type DnsCacheSettings, dnsCacheSettings } from './manifests/dns-cache.ts';
+export { type BuilderChecks, ManifestInvalidError } from './manifests/manifest-error.ts';
+export {
   type FromExternalNameOptions,
-  type JsonPatchOperation,
-  ManifestInvalidError,
-  type ManifestName,
   type MigrationPlan,
   type MigrationStep,
   migrateFromExternalName,
   migrateToExternalName,
-  type PodDnsOptions,
+  type ToExternalNameOptions,
+} from './manifests/migration.ts';
+export {
+  type CiliumNetworkPolicyOptions,
+  ciliumNetworkPolicy,
+  type EgressDnsOptions,
+  type EgressNetworkPolicyOptions,
+  type EgressPort,
+  egressNetworkPolicy,
+} from './manifests/network-policy.ts';
+export type { ManifestName } from './manifests/object-name.ts';
+export { type ClientPodOptions, clientPod } from './manifests/pod.ts';
+export { type RoleSubject, type ServiceRoleOptions, serviceReaderRole, serviceSwitcherRole } from './manifests/rbac.ts';
+export { type ExternalNameServiceOptions, externalNameService } from './manifests/service.ts';
+export {
+  type JsonPatchOperation,
   patchContentTypes,
-  type RoleSubject,
-  type ServiceForOptions,
-  type ServiceRoleOptions,
   type SwitchApplyOptions,
   type SwitchGuard,
   type SwitchJsonPatchOptions,
   type SwitchMergePatch,
   type SwitchPatchAnnotations,
   type SwitchPatchOptions,
-  serviceFor,
-  serviceReaderRole,
-  serviceSwitcherRole,
   switchApplyConfiguration,
   switchJsonPatch,
   switchMergePatch,
-  type TargetAdmissionPolicyOptions,
-  type ToExternalNameOptions,
-  targetAdmissionPolicy,
-} from './manifests/index.ts';
+} from './manifests/switch-patch.ts';
 export {
   type AddressEndpoint,
   type AddressPort,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 
-const { '.': _root, './package.json': _manifest, ...others } = manifest.exports;
+const { '.': _root, './package.json': _manifest, './internal-testing': _tests, ...others } = manifest.exports;
 const subpaths = Object.keys(others).map((subpath) => subpath.slice(2));
 const open = subpaths.filter((name) => !name.startsWith('internal'));
 

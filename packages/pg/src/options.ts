@@ -1,5 +1,6 @@
 import net from 'node:net';
-import { type DnsResolverOptions, InvalidArgumentError, type Resolver, type TargetSource } from '@externalname/core';
+import { type DnsResolverOptions, InvalidArgumentError, type Resolver } from '@externalname/core';
+import type { ServiceOptions } from '@externalname/core/connect';
 import {
   allowedTargetsFrom,
   aNumber,
@@ -14,6 +15,7 @@ import {
   optional,
   optionsOf,
   ownOptions,
+  type ServiceRouteSettings,
 } from '@externalname/core/internal';
 import { canonicalName, parseHostName } from '@externalname/core/names';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
@@ -36,29 +38,19 @@ import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts'
  * Without `service`, `allowedTargets` and `source`, the pool is a `pg.Pool` for the plain host that `host`, the connection string
  * or `PGHOST` names, and the defaults marked "for a Service" do not apply.
  */
-export interface PoolOptions extends pg.PoolConfig {
+export interface PoolOptions
+  extends pg.PoolConfig,
+    Pick<ServiceOptions, 'allowedTargets' | 'namespace' | 'clusterDomain' | 'source'> {
   /**
    * The ExternalName Service to connect through: `webscaler-db`, `webscaler-db.default`, or a longer form of the same.
    * May be left out if the host names the Service and there is an allow-list.
    */
   service?: string | undefined;
   /**
-   * The hosts that the Service may lead to: exact names, or `*.` and a domain for exactly one label before it. `'any'`
-   * trusts everyone who can edit the Service. Required for a Service.
-   * @defaultValue the comma-separated list in `EXTERNALNAME_ALLOWED_TARGETS`
-   */
-  allowedTargets?: readonly string[] | 'any' | undefined;
-  /**
    * The networks that the hosts' addresses must be in, as CIDR blocks; `'any'` turns the check of addresses off.
    * @defaultValue for a Service, every network except loopback, link-local, metadata and similar
    */
   allowedNetworks?: readonly string[] | 'any' | undefined;
-  /** Namespace of the Service, if its name does not contain it. @defaultValue that of the pod, else `default` */
-  namespace?: string | undefined;
-  /** The cluster's DNS domain. @defaultValue found in resolv.conf, else `cluster.local` */
-  clusterDomain?: string | undefined;
-  /** How the pool learns where the Service points. You close it. @defaultValue DNS */
-  source?: TargetSource | undefined;
   /**
    * Settings of the DNS resolver, or your own resolver, which you close. Pools and clients of one process with equal settings share a
    * resolver, its cache, and one question per TTL for each Service that they follow. Each pool keeps its own policy, errors and
@@ -146,20 +138,12 @@ export interface PoolOptions extends pg.PoolConfig {
 }
 
 /** What the rest of the package works with: checked, complete, frozen. */
-export interface PoolSettings extends RequiredMethods {
+export interface PoolSettings extends ServiceRouteSettings, RequiredMethods {
   /** Whether the pool follows a Service (or a host with an allow-list), or is plain. */
   readonly follows: boolean;
   /** The name of the Service or host, as written. */
   readonly name: string;
-  readonly service: string | undefined;
-  readonly host: string | undefined;
   readonly port: number;
-  readonly allowedTargets: readonly string[] | 'any' | undefined;
-  readonly allowedNetworks: readonly string[] | 'any' | undefined;
-  readonly namespace: string | undefined;
-  readonly clusterDomain: string | undefined;
-  readonly source: TargetSource | undefined;
-  readonly dns: DnsResolverOptions | Resolver | undefined;
   readonly tls: TlsMode;
   /** Whether the caller configured TLS: in code, in the connection string or by `PGSSLMODE`. */
   readonly tlsIsSaid: boolean;

@@ -21,7 +21,7 @@ export { LocalCluster } from './local-cluster/cluster.ts';
 export type { LocalDns, LocalHosts } from './local-cluster/dns.ts';
 export type { AnyObject, LocalObjects, LocalServices, ServiceObject } from './local-cluster/objects.ts';
 export type { LocalApiOptions, LocalClusterOptions, LocalDnsOptions } from './local-cluster/options.ts';
-export type { CutMethod, CutOptions, FaultDirection, FaultSide } from './network/connection-faults.ts';
+export type { CutMethod, CutOptions, FaultDirection, FaultSide, Faults } from './network/connection-faults.ts';
 export { FaultProxy, type FaultProxyOptions, type ProxyCounts, ProxyListenError } from './network/fault-proxy.ts';
 export type { ProxiedConnection, ProxyTarget } from './network/proxied-connection.ts';
 export type { AdministrationOptions } from './postgres/administration.ts';

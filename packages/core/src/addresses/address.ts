@@ -4,12 +4,13 @@ import ipaddr from 'ipaddr.js';
 /**
  * An IP address. IPv4 inside IPv6 (`::ffff:10.0.0.1`) has family 4, because the kernel connects to the IPv4 address; Go's `net.IP` agrees.
  *
- * `ipaddr.js` compares addresses and writes IPv6. This room decides what is an address, because the parser of `ipaddr.js` also accepts
- * `127.1`, `0x7f000001` and octal numbers, and reads the IPv4-compatible `::1.2.3.4` as the IPv4-mapped `::ffff:1.2.3.4`.
+ * `ipaddr.js` reads and writes IPv6. This room decides what is an address, because the parser of `ipaddr.js` also accepts `127.1`,
+ * `0x7f000001` and octal numbers, and reads the IPv4-compatible `::1.2.3.4` as the IPv4-mapped `::ffff:1.2.3.4`.
  */
 export interface Address {
   readonly family: 4 | 6;
-  readonly value: ipaddr.IPv4 | ipaddr.IPv6;
+  /** 4 or 16 of them. */
+  readonly bytes: readonly number[];
   /** Dotted decimal, or RFC 5952. */
   readonly canonical: string;
   /** Set if Kubernetes calls the spelling non-standard: leading zeros, or IPv4 inside IPv6. */
@@ -45,7 +46,8 @@ export function parseApiAddress(text: string): Address | undefined {
     return ipv4(value.toIPv4Address().octets, inner?.zeros ? 'leading-zeros' : 'mapped');
   }
   const canonical = value.toRFC5952String();
-  return { family: 6, value, canonical, ...(inner?.zeros ? { nonStandard: 'leading-zeros' as const } : {}) };
+  const nonStandard = inner?.zeros ? { nonStandard: 'leading-zeros' as const } : {};
+  return { family: 6, bytes: value.toByteArray(), canonical, ...nonStandard };
 }
 
 /** Reads `address/length` as the API server does. `hostBits` says whether bits are set after the prefix, as in `10.1.2.3/8`. */
@@ -55,18 +57,24 @@ export function parseApiNetwork(text: string): (Network & { readonly hostBits: b
   const address = parseApiAddress(text.slice(0, slash));
   const digits = text.slice(slash + 1);
   if (!address || !/^\d{1,9}$/.test(digits)) return undefined;
-  const bytes = address.value.toByteArray();
+  const { bytes } = address;
   // For IPv4 inside IPv6, the prefix counts 128 bits.
   const offset = address.family === 4 && text.slice(0, slash).includes(':') ? 96 : 0;
   if (Number(digits) > bytes.length * 8 + offset) return undefined;
   const bits = Math.max(0, Number(digits) - offset);
-  const hostBits = bytes.some((byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, bits - index * 8)))) !== 0);
+  const hostBits = bytes.some((byte, index) => (byte & hostMask(bits, index)) !== 0);
   return { address, bits, hostBits: hostBits || Number(digits) < offset };
 }
 
 /** Whether the address begins with the bits of the network. */
-export function contains({ address: { value }, bits }: Network, address: Address): boolean {
-  return value.kind() === address.value.kind() && address.value.match(value, bits);
+export function contains({ address: { family, bytes }, bits }: Network, address: Address): boolean {
+  if (family !== address.family) return false;
+  return bytes.every((byte, index) => ((byte ^ (address.bytes[index] ?? 0)) & ~hostMask(bits, index)) === 0);
+}
+
+/** The bits of one byte that come after the first `bits` of an address. */
+function hostMask(bits: number, index: number): number {
+  return 0xff >> Math.min(8, Math.max(0, bits - index * 8));
 }
 
 /**
@@ -86,9 +94,9 @@ export function endsInNumber(name: string): boolean {
   return /(?:^|\.)(?:\d+|0x[\da-f]*)$/i.test(name);
 }
 
-function ipv4(octets: number[], nonStandard?: Address['nonStandard']): Address {
-  const value = new ipaddr.IPv4(octets);
-  return { family: 4, value, canonical: value.toString(), ...(nonStandard === undefined ? {} : { nonStandard }) };
+/** From four bytes. */
+export function ipv4(bytes: readonly number[], nonStandard?: Address['nonStandard']): Address {
+  return { family: 4, bytes, canonical: bytes.join('.'), ...(nonStandard === undefined ? {} : { nonStandard }) };
 }
 
 function dottedDecimal(text: string): { bytes: number[]; zeros: boolean } | undefined {

@@ -1,6 +1,5 @@
-import ipaddr from 'ipaddr.js';
 import { lazily } from '../lazy.ts';
-import { type Address, contains, type Network, parseAddress, parseApiNetwork } from './address.ts';
+import { type Address, contains, ipv4, type Network, parseAddress, parseApiNetwork } from './address.ts';
 
 /** The purpose of an address at which the server of a Service cannot be. */
 export type SpecialPurpose =
@@ -36,9 +35,7 @@ export function isLoopback(text: string): boolean {
 
 /** The IPv4 address behind the well-known prefix of NAT64. */
 export function behindTranslator(address: Address): Address | undefined {
-  if (!contains(nat64(), address)) return undefined;
-  const value = new ipaddr.IPv4(address.value.toByteArray().slice(12));
-  return { family: 4, value, canonical: value.toString() };
+  return contains(nat64(), address) ? ipv4(address.bytes.slice(12)) : undefined;
 }
 
 /** The purposes, as a sentence names them. */

@@ -3,13 +3,15 @@ import { isExternalNameError, type Outcome } from '../errors.ts';
 import type { CandidateFailure } from './target-follower.ts';
 
 /**
- * Records on any error whether the work was done. The first record stays, because it was made nearest to the socket.
+ * Records on an error of any kind whether the work was done. The first record stays, because it was made nearest to the socket. The
+ * property is not enumerable, so the error prints and compares as before.
  *
  * @internal
  */
 export function recordOutcome(error: unknown, outcome: Outcome): void {
   if (!(error instanceof Error) || !Object.isExtensible(error)) return;
-  if ((error as { outcome?: unknown }).outcome !== undefined) return;
+  const recorded = (error as { outcome?: unknown }).outcome;
+  if (recorded === 'not-executed' || recorded === 'unknown') return;
   Object.defineProperty(error, 'outcome', { value: outcome, enumerable: false, configurable: true, writable: true });
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { ResolutionError } from '../dns/index.ts';
-import { ManualClock } from '../manual-clock.ts';
 import { createTargetPolicy, type Target, type TargetSource } from '../targets/index.ts';
 import { type CandidateFailure, TargetFollower } from './target-follower.ts';
 

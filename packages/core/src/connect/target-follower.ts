@@ -1,4 +1,5 @@
 import { inBackground } from '../background.ts';
+import { backoffMillis } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { abortable, sleep, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError } from '../errors.ts';
@@ -250,7 +251,8 @@ export class TargetFollower {
 
   async #tryCandidate(target: Target, signal: AbortSignal): Promise<void> {
     let reported: string | undefined;
-    let pauseMillis = this.#settings.vetIntervalMillis;
+    const pauses = { shortestMillis: this.#settings.vetIntervalMillis, longestMillis: longestPauseMillis };
+    let lasting = 0;
     while (!signal.aborted) {
       try {
         await this.#host.vet(target, signal);
@@ -269,12 +271,10 @@ export class TargetFollower {
         reported = failure.kind;
         // A name may appear at any moment. People must fix a certificate or credentials, and a server may lock out an
         // account that it refuses three times a second.
-        pauseMillis = failure.isLasting
-          ? Math.min(pauseMillis * 2, longestPauseMillis)
-          : this.#settings.vetIntervalMillis;
+        lasting = failure.isLasting ? lasting + 1 : 0;
       }
       try {
-        await sleep(pauseMillis, { signal, clock: this.#clock, background: true });
+        await sleep(backoffMillis(1 + lasting, pauses), { signal, clock: this.#clock, background: true });
       } catch {
         return;
       }

@@ -4,6 +4,7 @@ import { canonicalName } from '../names/index.ts';
 import {
   aBoolean,
   aNumber,
+  aSignal,
   aText,
   checkOptions,
   either,
@@ -15,6 +16,7 @@ import {
   type Shapes,
 } from '../shape.ts';
 import { isQueryName } from './message.ts';
+import type { ResolveOptions } from './resolution.ts';
 import { parseServerAddress, type ServerAddress } from './server-address.ts';
 
 /** How answers are kept. See {@link DnsResolverOptions.cache}. */
@@ -129,6 +131,14 @@ const resolverShapes: Shapes<DnsResolverOptions> = {
   edns0: optional(aBoolean),
   hostsPath: optional(aText),
   cache: optional(either(oneOf(false), optionsOf<CacheOptions>(cacheShapes))),
+};
+
+/** The options of one question to a resolver. */
+export const resolveShapes: Shapes<ResolveOptions> = {
+  signal: aSignal,
+  fresh: optional(aBoolean),
+  family: optional(oneOf(0, 4, 6)),
+  timeoutMillis: optional(aNumber({ least: 0, unit: 'milliseconds' })),
 };
 
 /** For the options of those who make a resolver of them. */

@@ -5,9 +5,8 @@ import type { Clock, Timer } from '../clock.ts';
 import { onAbort, withDeadline } from '../deadline.ts';
 import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
-import { checkNumber } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
-import { oneOf } from '../shape.ts';
+import { checkCallOptions } from '../shape.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
 import type { Outcome } from './chain.ts';
 import {
@@ -22,7 +21,7 @@ import { ChainFollower } from './follower.ts';
 import { HostSearch, isMiss } from './host-search.ts';
 import { type Hosts, isLocalhost, lookupHosts, loopback, parseHosts } from './hosts-file.ts';
 import { isQueryName } from './message.ts';
-import { type DnsResolverOptions, type DnsResolverSettings, resolverSettings } from './options.ts';
+import { type DnsResolverOptions, type DnsResolverSettings, resolverSettings, resolveShapes } from './options.ts';
 import { type AskSettings, Questioner } from './questioner.ts';
 import type { Resolution, ResolvedAddress, ResolveOptions, Resolver } from './resolution.ts';
 import { parseResolvConf, type ResolvConf } from './resolv-conf.ts';
@@ -111,8 +110,8 @@ export class DnsResolver implements Resolver {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what cannot be a name.
    */
   async resolve(name: string, options: ResolveOptions = {}): Promise<Resolution> {
-    const { family = 0, fresh = false } = options;
     this.#check(options);
+    const { family = 0, fresh = false } = options;
     const canonical = canonicalName(name);
     if (!isQueryName(canonical)) {
       throw new InvalidArgumentError(
@@ -161,8 +160,8 @@ export class DnsResolver implements Resolver {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what cannot be a name.
    */
   async resolveHost(hostname: string, options: ResolveOptions = {}): Promise<Resolution> {
-    const { family = 0, fresh = false } = options;
     this.#check(options);
+    const { family = 0, fresh = false } = options;
     const local = this.#localHost(hostname, family);
     if (local !== undefined) return local;
     const known = fresh ? undefined : this.#hostSearch.current(hostname, family);
@@ -253,11 +252,9 @@ export class DnsResolver implements Resolver {
   }
 
   #check(options: ResolveOptions): void {
-    const { signal, family = 0, timeoutMillis = 0 } = options;
-    signal?.throwIfAborted();
+    checkCallOptions(options, resolveShapes);
+    options.signal?.throwIfAborted();
     if (this.#closed !== undefined) throw new ClosedError('the DNS resolver');
-    aFamily('family', family);
-    checkNumber('timeoutMillis', timeoutMillis, { least: 0, unit: 'milliseconds' });
   }
 
   async #end(): Promise<void> {
@@ -509,4 +506,3 @@ const longestTimeoutMillis = 2 ** 31 - 1;
 
 /** How often the hosts file is checked. */
 const localTtlSeconds = 5;
-const aFamily = oneOf(0, 4, 6);

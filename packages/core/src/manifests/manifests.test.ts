@@ -20,7 +20,7 @@ import {
   switchJsonPatch,
   switchMergePatch,
   targetAdmissionPolicy,
-} from './index.ts';
+} from '../manifests.ts';
 
 const invalid = (...paths: string[]) =>
   expect.objectContaining({

@@ -25,7 +25,7 @@ export interface KubernetesObject {
 export type NamedMeta = ObjectMeta & { name: string };
 
 /**
- * An object in a manifest: the type of the Kubernetes API (from `kubernetes-types`, which has no code), where the fields
+ * An object in a manifest: the type of the Kubernetes API (from `kubernetes-types`, whose types the build copies), where the fields
  * that every manifest needs are required, although the API makes them optional.
  */
 type Manifest<

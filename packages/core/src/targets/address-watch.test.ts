@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import type { Resolution, ResolvedAddress, ResolveOptions, Resolver } from '../dns/index.ts';
 import { ResolutionError } from '../dns/index.ts';
 import { backgroundFailed } from '../events/index.ts';
-import { ManualClock } from '../manual-clock.ts';
 import { AddressWatch } from './address-watch.ts';
 
 const name = 'primary-db.example.com';

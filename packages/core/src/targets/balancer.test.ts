@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../manual-clock.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { Balancer, type BalancerOptions, type Balancing } from './balancer.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Target } from './target-source.ts';

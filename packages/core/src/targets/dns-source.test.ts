@@ -1,5 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { ScriptedResolver } from '../../test/support/scripted-resolver.ts';
+import {
+  checkTargetSource,
+  type TargetSourceHarness,
+  targetSourceContract,
+} from '../../test/support/target-source-contract.ts';
 import { sleep } from '../deadline.ts';
 import {
   type AnswerChangedEvent,
@@ -14,10 +21,7 @@ import {
   type TargetChangedEvent,
   targetChanged,
 } from '../events/index.ts';
-import { ManualClock } from '../manual-clock.ts';
 import { DnsTargetSource, type DnsTargetSourceOptions } from './dns-source.ts';
-import { ScriptedResolver } from './scripted-resolver.ts';
-import { checkTargetSource, type TargetSourceHarness, targetSourceContract } from './target-source.contract.ts';
 import type { Target } from './target-source.ts';
 
 const service = 'webscaler-db.default.svc.cluster.local';

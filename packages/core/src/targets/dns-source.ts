@@ -12,7 +12,7 @@ import { aNumber, anObjectWith, aText, checkOptions, either, objectOf, optional 
 import { SourceHealth } from './source-health.ts';
 import { isSameTarget, TargetFeed } from './target-feed.ts';
 import { targetOfChain } from './target-of-chain.ts';
-import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
+import { type CurrentOptions, checkCurrentOptions, type Target, type TargetSource } from './target-source.ts';
 import { targetVersion } from './target-version.ts';
 
 /** See {@link DnsTargetSource}. Give exactly one of `service` and `name`. */
@@ -99,8 +99,8 @@ export class DnsTargetSource implements TargetSource {
 
   /** See {@link TargetSource.current}. */
   async current(options: CurrentOptions = {}): Promise<Target> {
+    checkCurrentOptions(options);
     const { fresh = false, signal } = options;
-    signal?.throwIfAborted();
     const known = fresh ? undefined : this.#knownTarget();
     return known ?? abortable(this.#ask(fresh), signal);
   }

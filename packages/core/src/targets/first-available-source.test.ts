@@ -1,13 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { ScriptedResolver } from '../../test/support/scripted-resolver.ts';
+import {
+  checkTargetSource,
+  type TargetSourceHarness,
+  targetSourceContract,
+} from '../../test/support/target-source-contract.ts';
 import { ClosedError, ExternalNameError } from '../errors.ts';
 import { type AnswerIgnoredEvent, answerIgnored } from '../events/index.ts';
-import { ManualClock } from '../manual-clock.ts';
 import { DnsTargetSource } from './dns-source.ts';
 import { FirstAvailableTargetSource } from './first-available-source.ts';
-import { ScriptedResolver } from './scripted-resolver.ts';
 import { StaticTargetSource } from './static-source.ts';
 import { TargetFeed } from './target-feed.ts';
-import { checkTargetSource, type TargetSourceHarness, targetSourceContract } from './target-source.contract.ts';
 import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
 
 const service = 'webscaler-db.default.svc.cluster.local';

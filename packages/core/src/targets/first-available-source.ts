@@ -7,7 +7,7 @@ import { ownOptions } from '../input.ts';
 import { aNumber, anObjectWith, checkOptions, listOf, optional } from '../shape.ts';
 import { NewestTruth } from './newest-truth.ts';
 import { TargetFeed } from './target-feed.ts';
-import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
+import { type CurrentOptions, checkCurrentOptions, type Target, type TargetSource } from './target-source.ts';
 
 /** See {@link FirstAvailableTargetSource}. */
 export interface FirstAvailableOptions {
@@ -81,8 +81,8 @@ export class FirstAvailableTargetSource implements TargetSource {
 
   /** See {@link TargetSource.current}. */
   async current(options: CurrentOptions = {}): Promise<Target> {
+    checkCurrentOptions(options);
     const { fresh = false, signal } = options;
-    signal?.throwIfAborted();
     return abortable(this.#round(fresh ? 'fresh' : 'known'), signal);
   }
 

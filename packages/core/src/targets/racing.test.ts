@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events';
 import * as fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { type BackgroundFailedEvent, backgroundFailed } from '../events/index.ts';
-import { ManualClock } from '../manual-clock.ts';
 import type { Endpoint } from './endpoint.ts';
 import { interleaved, type RaceOptions, raceEndpoints } from './racing.ts';
 import type { Target } from './target-source.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../manual-clock.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { ScriptedResolver } from '../../test/support/scripted-resolver.ts';
 import { createTargetPolicy } from './policy.ts';
 import { type ResolveEndpointsOptions, resolveEndpoints } from './resolve-endpoints.ts';
-import { ScriptedResolver } from './scripted-resolver.ts';
 import type { Target } from './target-source.ts';
 
 const target: Target = {

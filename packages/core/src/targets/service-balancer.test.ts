@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../manual-clock.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { type BalancedService, ServiceBalancer, type ServiceBalancerOptions } from './service-balancer.ts';
 
 /** The same numbers every time, evenly spread (a linear congruential generator). */

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../manual-clock.ts';
-import { ScriptedResolver } from './scripted-resolver.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { ScriptedResolver } from '../../test/support/scripted-resolver.ts';
+import {
+  checkTargetSource,
+  type TargetSourceHarness,
+  targetSourceContract,
+} from '../../test/support/target-source-contract.ts';
 import { shareDns, sharedDnsCount } from './shared-dns.ts';
-import { checkTargetSource, type TargetSourceHarness, targetSourceContract } from './target-source.contract.ts';
 import type { Target } from './target-source.ts';
 
 type Dns = Parameters<typeof shareDns>[0];

@@ -11,10 +11,11 @@ import {
   resolverSettings,
 } from '../dns/index.ts';
 import { ClosedError } from '../errors.ts';
+import { numberOf } from '../object-number.ts';
 import { type AddressUser, AddressWatch } from './address-watch.ts';
 import { DnsTargetSource, type DnsTargetSourceOptions, type FollowedName, followedName } from './dns-source.ts';
 import { SharedLooks } from './shared-looks.ts';
-import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
+import { type CurrentOptions, checkCurrentOptions, type Target, type TargetSource } from './target-source.ts';
 
 /** One user's share in a resolver, and in the sources and watches on it, which others in this process share as well. */
 export interface SharedDns extends AsyncDisposable {
@@ -262,7 +263,7 @@ class SourcePart implements TargetSource {
   }
 
   async current(options: CurrentOptions = {}): Promise<Target> {
-    options.signal?.throwIfAborted();
+    checkCurrentOptions(options);
     const { fresh = false, signal } = options;
     const { thing: source, looks } = this.#joined();
     const ask = () => source.current({ fresh });
@@ -318,14 +319,3 @@ function isResolver(dns: Resolver | DnsResolverOptions | undefined): dns is Reso
 }
 
 const asking = new Shared<Asking>();
-
-function numberOf(object: object): number {
-  const known = numbers.get(object);
-  if (known !== undefined) return known;
-  lastNumber += 1;
-  numbers.set(object, lastNumber);
-  return lastNumber;
-}
-
-const numbers = new WeakMap<object, number>();
-let lastNumber = 0;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../manual-clock.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { SharedLooks } from './shared-looks.ts';
 
 function world() {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { sourceDegraded, sourceRecovered } from '../events/index.ts';
-import { ManualClock } from '../manual-clock.ts';
 import { SourceHealth } from './source-health.ts';
 import type { Target } from './target-source.ts';
 

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import {
+  checkTargetSource,
+  type TargetSourceHarness,
+  targetSourceContract,
+} from '../../test/support/target-source-contract.ts';
 import { type TargetChangedEvent, targetChanged } from '../events/index.ts';
 import { StaticTargetSource } from './static-source.ts';
-import { checkTargetSource, type TargetSourceHarness, targetSourceContract } from './target-source.contract.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 

@@ -3,7 +3,7 @@ import { ClosedError } from '../errors.ts';
 import { checkText } from '../input.ts';
 import { canonicalName, parseHostName } from '../names/index.ts';
 import { TargetFeed } from './target-feed.ts';
-import type { CurrentOptions, Target, TargetSource } from './target-source.ts';
+import { type CurrentOptions, checkCurrentOptions, type Target, type TargetSource } from './target-source.ts';
 import { targetVersion } from './target-version.ts';
 
 /**
@@ -31,7 +31,7 @@ export class StaticTargetSource implements TargetSource {
 
   /** See {@link TargetSource.current}. */
   async current(options: CurrentOptions = {}): Promise<Target> {
-    options.signal?.throwIfAborted();
+    checkCurrentOptions(options);
     if (this.#closed) throw new ClosedError('the target source');
     return this.#target;
   }

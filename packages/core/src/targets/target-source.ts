@@ -1,4 +1,5 @@
 import type { WaitOptions } from '../deadline.ts';
+import { aBoolean, aSignal, checkCallOptions, optional, type Shapes } from '../shape.ts';
 
 /** The host that a Service stands for right now. */
 export interface Target {
@@ -47,3 +48,16 @@ export interface TargetSource extends AsyncDisposable {
   /** Ends subscriptions, timers and queries. Idempotent. */
   close(): Promise<void>;
 }
+
+/**
+ * For the `current()` of every source.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, or the reason of a signal that has fired
+ * @internal
+ */
+export function checkCurrentOptions(options: CurrentOptions): void {
+  checkCallOptions(options, currentShapes);
+  options.signal?.throwIfAborted();
+}
+
+const currentShapes: Shapes<CurrentOptions> = { signal: aSignal, fresh: optional(aBoolean) };

@@ -22,8 +22,18 @@ export interface TargetContext {
   readonly namespace: string;
 }
 
+/** The Service whose target is looked at, and where its warnings go. */
+interface TargetCheck {
+  readonly service: DecodedService;
+  /** The place of `externalName`. */
+  readonly at: FieldPath;
+  readonly context: TargetContext;
+  readonly findings: Findings;
+}
+
 /** Warns of targets that the API server accepts (or refuses without a reason), and that cannot work or should not be used. */
-export function warnOfTarget(service: DecodedService, at: FieldPath, context: TargetContext, findings: Findings): void {
+export function warnOfTarget(check: TargetCheck): void {
+  const { service, at, context, findings } = check;
   const { externalName } = service.spec;
   const name = withoutTrailingDot(externalName.trim().toLowerCase());
   if (name === '') return;
@@ -35,8 +45,8 @@ export function warnOfTarget(service: DecodedService, at: FieldPath, context: Ta
   const url = parseApiNetwork(text) ? undefined : urlParts(text);
   if (url) warnOfUrl(url, at, findings);
   const address = readAddress(url ? url.host : text);
-  if (address) warnOfAddress(service, url ? { ...address, refused: true } : address, externalName, at, findings);
-  else if (!url) warnOfName(service, name, at, context, findings);
+  if (address) warnOfAddress(url ? { ...address, refused: true } : address, check);
+  else if (!url) warnOfName(name, check);
   if (context.allowed && !matchesTargetPattern(name, context.allowed)) {
     findings.warn(
       'target-not-allowed',
@@ -75,13 +85,8 @@ function readAddress(text: string): Reading | undefined {
   return endsInNumber(bare) ? { as: 'digits' } : undefined;
 }
 
-function warnOfAddress(
-  service: DecodedService,
-  reading: Reading,
-  text: string,
-  at: FieldPath,
-  findings: Findings,
-): void {
+function warnOfAddress(reading: Reading, { service, at, findings }: TargetCheck): void {
+  const text = service.spec.externalName;
   if (reading.as === 'digits') {
     if (reading.refused) return;
     const message = `${shown(text)} ends in a number: CoreDNS answers with a CNAME to that text, which does not exist in DNS, and URL parsers refuse it`;
@@ -165,13 +170,8 @@ function warnOfUrl({ scheme, credentials, host, port, path }: UrlParts, at: Fiel
   }
 }
 
-function warnOfName(
-  service: DecodedService,
-  name: string,
-  at: FieldPath,
-  context: TargetContext,
-  findings: Findings,
-): void {
+function warnOfName(name: string, check: TargetCheck): void {
+  const { service, at, context, findings } = check;
   const labels = name.split('.');
   const long = labels.find((label) => label.length > longestLabel);
   if (long !== undefined) {
@@ -211,17 +211,11 @@ function warnOfName(
       alternative(service, embedded),
     );
   }
-  if (isWithin(name, context.clusterDomain)) warnOfCluster(service, name, at, context, findings);
+  if (isWithin(name, context.clusterDomain)) warnOfCluster(name, check);
   else warnOfSuffix(name, labels, at, findings);
 }
 
-function warnOfCluster(
-  service: DecodedService,
-  name: string,
-  at: FieldPath,
-  context: TargetContext,
-  findings: Findings,
-): void {
+function warnOfCluster(name: string, { service, at, context, findings }: TargetCheck): void {
   const own = `${service.meta.name}.${context.namespace}.svc.${context.clusterDomain}`;
   if (service.meta.name !== '' && isWithin(name, own)) {
     const message = name === own ? 'the Service points to itself' : `${shown(name)} lies below the Service's own name`;

@@ -82,11 +82,25 @@ export class Findings {
     this.#refuse(code, at, 'FieldValueInvalid', withDetail(`Invalid value: ${shown(value)}`, detail), hint);
   }
 
+  /** Refuses a value for each thing that `problemsOf` says is wrong with its format. A value that is not there has none. */
+  format<Value>(
+    code: RuleCode,
+    at: FieldPath,
+    value: Value | undefined,
+    problemsOf: (value: Value) => readonly string[],
+    hint?: string,
+  ): void {
+    if (value === undefined) return;
+    for (const problem of problemsOf(value)) this.invalid(code, at, value, problem, hint);
+  }
+
   forbidden(code: RuleCode, at: FieldPath, detail: string): void {
     this.#refuse(code, at, 'FieldValueForbidden', withDetail('Forbidden', detail));
   }
 
-  notSupported(code: RuleCode, at: FieldPath, value: unknown, supported: readonly string[], hint?: string): void {
+  /** Refuses a value that is none of the supported ones. */
+  oneOf(code: RuleCode, at: FieldPath, value: string, supported: readonly string[], hint?: string): void {
+    if (supported.includes(value)) return;
     const detail = `supported values: ${supported.map((text) => JSON.stringify(text)).join(', ')}`;
     this.#refuse(code, at, 'FieldValueNotSupported', withDetail(`Unsupported value: ${shown(value)}`, detail), hint);
   }

@@ -127,16 +127,15 @@ export function checkChangedMeta(
 export function checkNames(meta: DecodedMeta, rules: NameRules, findings: Findings): void {
   const { name, generateName, at } = meta;
   if (generateName !== '') {
-    for (const problem of rules.problems(withoutTrailingDash(generateName))) {
-      findings.invalid('generate-name-invalid', at.child('generateName'), generateName, problem);
-    }
+    const problemsOf = (base: string) => rules.problems(withoutTrailingDash(base));
+    findings.format('generate-name-invalid', at.child('generateName'), generateName, problemsOf);
   }
   if (name === '' && generateName === '') {
     findings.required('name-required', at.child('name'), 'name or generateName is required');
     return;
   }
   const whole = name === '' ? `${cut(generateName, longestGeneratedBase)}xxxxx` : name;
-  for (const problem of rules.problems(whole)) findings.invalid('name-invalid', at.child('name'), whole, problem);
+  findings.format('name-invalid', at.child('name'), whole, rules.problems);
 }
 
 export function checkNamespace(meta: DecodedMeta, rules: NameRules, findings: Findings): void {
@@ -147,9 +146,7 @@ export function checkNamespace(meta: DecodedMeta, rules: NameRules, findings: Fi
   }
   // If it is left out, the namespace of the request's path applies.
   if (meta.namespace === '') return;
-  for (const problem of label1123Problems(meta.namespace)) {
-    findings.invalid('namespace-invalid', at, meta.namespace, problem);
-  }
+  findings.format('namespace-invalid', at, meta.namespace, label1123Problems);
 }
 
 /** Checks labels, or a selector. The API server reports the map, not the entry. */
@@ -160,8 +157,8 @@ export function checkLabels(
   findings: Findings,
 ): void {
   for (const [key, value] of labels) {
-    for (const problem of qualifiedNameProblems(key)) findings.invalid(code, at.entry(key), key, problem);
-    for (const problem of labelValueProblems(value)) findings.invalid(code, at.entry(key), value, problem);
+    findings.format(code, at.entry(key), key, qualifiedNameProblems);
+    findings.format(code, at.entry(key), value, labelValueProblems);
   }
 }
 
@@ -172,8 +169,7 @@ function checkCommonMeta(meta: DecodedMeta, rules: ServerRules, findings: Findin
   checkOwners(meta, rules, findings);
   for (const [index, finalizer] of meta.finalizers.entries()) {
     const path = at.child('finalizers');
-    for (const problem of qualifiedNameProblems(finalizer))
-      findings.invalid('finalizer-invalid', path, finalizer, problem);
+    findings.format('finalizer-invalid', path, finalizer, qualifiedNameProblems);
     if (finalizer.includes('/') || standardFinalizers.has(finalizer)) continue;
     const detail = 'name is neither a standard finalizer name nor is it fully qualified';
     findings.invalid('finalizer-invalid', path.index(index), finalizer, detail);
@@ -188,9 +184,8 @@ export function checkAnnotations(annotations: ReadonlyMap<string, string>, at: F
   let bytes = 0;
   for (const [key, value] of annotations) {
     bytes += byteLength(key) + byteLength(value);
-    for (const problem of qualifiedNameProblems(key.toLowerCase())) {
-      findings.invalid('annotation-key-invalid', at.entry(key), key, problem);
-    }
+    const problemsOf = (name: string) => qualifiedNameProblems(name.toLowerCase());
+    findings.format('annotation-key-invalid', at.entry(key), key, problemsOf);
   }
   if (bytes > longestAnnotations) findings.tooLong('annotations-too-long', at, longestAnnotations);
 }

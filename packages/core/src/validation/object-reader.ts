@@ -1,3 +1,4 @@
+import { editDistance } from '../option-names.ts';
 import type { FieldPath, Findings } from './issue.ts';
 
 /**
@@ -143,22 +144,7 @@ function likely(key: string, known: ReadonlySet<string>): string | undefined {
   if (key.length > 40) return undefined;
   const bare = key.toLowerCase().replaceAll(/[^a-z]/g, '');
   for (const name of known) {
-    if (distanceAtMostOne(bare, name.toLowerCase())) return `Did you mean ${name}?`;
+    if (editDistance(bare, name.toLowerCase()) <= 1) return `Did you mean ${name}?`;
   }
   return undefined;
-}
-
-/** Whether at most one inserted, removed or replaced letter turns one text into the other. */
-function distanceAtMostOne(left: string, right: string): boolean {
-  if (Math.abs(left.length - right.length) > 1) return false;
-  let start = 0;
-  while (start < left.length && left[start] === right[start]) start += 1;
-  let end = 0;
-  while (
-    end < Math.min(left.length, right.length) - start &&
-    left[left.length - 1 - end] === right[right.length - 1 - end]
-  ) {
-    end += 1;
-  }
-  return Math.max(left.length, right.length) - start - end <= 1;
 }

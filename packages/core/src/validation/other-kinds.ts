@@ -127,8 +127,8 @@ function checkEndpointSlice({ object, meta, previous, rules, findings }: Checked
   const type = object.string('addressType');
   const types = ['FQDN', 'IPv4', 'IPv6'];
   if (type === '') findings.required('address-type-invalid', at.child('addressType'));
-  else if (!types.includes(type)) findings.notSupported('address-type-invalid', at.child('addressType'), type, types);
-  else if (type === 'FQDN')
+  else findings.oneOf('address-type-invalid', at.child('addressType'), type, types);
+  if (type === 'FQDN')
     findings.warn('address-type-fqdn', at.child('addressType'), 'kube-proxy ignores slices of names');
   if (isRecord(previous) && typeof previous['addressType'] === 'string' && previous['addressType'] !== type) {
     findings.invalid('field-immutable', at.child('addressType'), type, 'field is immutable');
@@ -178,9 +178,7 @@ function checkEndpoint(endpoint: ObjectReader, type: string, rules: ServerRules,
     }
   }
   const hostname = endpoint.optionalString('hostname');
-  for (const problem of hostname === undefined ? [] : label1123Problems(hostname)) {
-    findings.invalid('name-invalid', endpoint.at.child('hostname'), hostname, problem);
-  }
+  findings.format('name-invalid', endpoint.at.child('hostname'), hostname, label1123Problems);
 }
 
 function checkEndpointPorts(ports: readonly ObjectReader[], findings: Findings): void {
@@ -188,19 +186,15 @@ function checkEndpointPorts(ports: readonly ObjectReader[], findings: Findings):
   const protocols = ['SCTP', 'TCP', 'UDP'];
   for (const port of ports) {
     const name = port.string('name');
-    for (const problem of name === '' ? [] : label1123Problems(name))
-      findings.invalid('port-name-invalid', port.at.child('name'), name, problem);
+    if (name !== '') findings.format('port-name-invalid', port.at.child('name'), name, label1123Problems);
     if (names.has(name)) findings.duplicate('port-name-duplicate', port.at.child('name'), name);
     names.add(name);
     const protocol = port.string('protocol') || 'TCP';
-    if (!protocols.includes(protocol))
-      findings.notSupported('port-protocol-unsupported', port.at.child('protocol'), protocol, protocols);
+    findings.oneOf('port-protocol-unsupported', port.at.child('protocol'), protocol, protocols);
     if ((port.optionalInteger('port') ?? 1) < 1)
       findings.warn('port-number-invalid', port.at.child('port'), 'no connection can be made to that port');
     const appProtocol = port.optionalString('appProtocol');
-    for (const problem of appProtocol === undefined ? [] : qualifiedNameProblems(appProtocol)) {
-      findings.invalid('app-protocol-invalid', port.at.child('appProtocol'), appProtocol, problem);
-    }
+    findings.format('app-protocol-invalid', port.at.child('appProtocol'), appProtocol, qualifiedNameProblems);
   }
 }
 
@@ -212,9 +206,7 @@ function checkPodSpec(spec: ObjectReader, findings: Findings): void {
   for (const container of containers) {
     const name = container.string('name');
     if (name === '') findings.required('container-required', container.at.child('name'));
-    else
-      for (const problem of label1123Problems(name))
-        findings.invalid('name-invalid', container.at.child('name'), name, problem);
+    else findings.format('name-invalid', container.at.child('name'), name, label1123Problems);
     if (name !== '' && names.has(name)) findings.duplicate('name-invalid', container.at.child('name'), name);
     names.add(name);
     if (container.string('image') === '') findings.required('container-required', container.at.child('image'));
@@ -273,21 +265,17 @@ function checkRole({ object, findings }: Checked): void {
 function checkRoleBinding({ object, findings }: Checked): void {
   const role = object.object('roleRef', 'RoleRef');
   const groups = ['rbac.authorization.k8s.io'];
-  if (!groups.includes(role.string('apiGroup')))
-    findings.notSupported('role-ref-invalid', role.at.child('apiGroup'), role.string('apiGroup'), groups);
+  findings.oneOf('role-ref-invalid', role.at.child('apiGroup'), role.string('apiGroup'), groups);
   const roleKinds = ['Role', 'ClusterRole'];
-  if (!roleKinds.includes(role.string('kind')))
-    findings.notSupported('role-ref-invalid', role.at.child('kind'), role.string('kind'), roleKinds);
+  findings.oneOf('role-ref-invalid', role.at.child('kind'), role.string('kind'), roleKinds);
   if (role.string('name') === '') findings.required('role-ref-invalid', role.at.child('name'));
   const subjectKinds = ['ServiceAccount', 'User', 'Group'];
   for (const subject of object.objects('subjects', 'Subject')) {
     const kind = subject.string('kind');
     if (subject.string('name') === '') findings.required('subject-invalid', subject.at.child('name'));
-    if (!subjectKinds.includes(kind))
-      findings.notSupported('subject-invalid', subject.at.child('kind'), kind, subjectKinds);
+    findings.oneOf('subject-invalid', subject.at.child('kind'), kind, subjectKinds);
     if (kind !== 'ServiceAccount') continue;
-    for (const problem of subdomain1123Problems(subject.string('name')))
-      findings.invalid('subject-invalid', subject.at.child('name'), subject.string('name'), problem);
+    findings.format('subject-invalid', subject.at.child('name'), subject.string('name'), subdomain1123Problems);
     if (subject.string('namespace') === '') findings.required('subject-invalid', subject.at.child('namespace'));
   }
 }
@@ -311,9 +299,8 @@ function checkNetworkPolicy({ object, rules, previous, findings }: Checked): voi
       }
       for (const port of rule.objects('ports', 'NetworkPolicyPort')) {
         const number = port.integerOrString('port');
-        for (const problem of typeof number === 'number' ? portNumberProblems(number) : []) {
-          findings.invalid('port-number-invalid', port.at.child('port'), number, problem);
-        }
+        if (typeof number !== 'number') continue;
+        findings.format('port-number-invalid', port.at.child('port'), number, portNumberProblems);
       }
     }
   }
@@ -347,8 +334,7 @@ function checkAdmissionBinding({ object, findings }: Checked): void {
   const path = spec.at.child('validationActions');
   if (actions.length === 0) findings.required('policy-incomplete', path, 'at least one validation action is required');
   for (const [index, action] of actions.entries()) {
-    const supported = ['Audit', 'Deny', 'Warn'];
-    if (!supported.includes(action)) findings.notSupported('policy-incomplete', path.index(index), action, supported);
+    findings.oneOf('policy-incomplete', path.index(index), action, ['Audit', 'Deny', 'Warn']);
   }
   if (actions.includes('Deny') && actions.includes('Warn')) {
     findings.invalid(

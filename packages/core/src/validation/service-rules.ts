@@ -27,6 +27,17 @@ import {
   sameList,
 } from './service-object.ts';
 
+/** The `spec` of a Service, and what it is checked by. */
+export interface SpecCheck {
+  readonly spec: DecodedServiceSpec;
+  /** That of the stored Service, if this is an update. */
+  readonly before: DecodedServiceSpec | undefined;
+  /** The place of the `spec`, or of the field that is checked. */
+  readonly at: FieldPath;
+  readonly rules: ServerRules;
+  readonly findings: Findings;
+}
+
 /**
  * Checks the `spec` of a Service as the API server does, after it has filled in and dropped fields itself.
  *
@@ -35,13 +46,11 @@ import {
 export function checkServiceSpec(
   service: DecodedService,
   previous: DecodedService | undefined,
-  at: FieldPath,
-  rules: ServerRules,
-  findings: Findings,
+  { at, rules, findings }: Pick<SpecCheck, 'at' | 'rules' | 'findings'>,
 ): void {
   const { spec } = service;
-  const before = previous?.spec;
-  if (before) checkAddressChange(spec, before, at, findings);
+  const check: SpecCheck = { spec, before: previous?.spec, at, rules, findings };
+  checkAddressChange(check);
   checkTopologyAnnotations(service, findings);
   if (spec.ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') {
     findings.required('ports-required', at.child('ports'));
@@ -50,34 +59,27 @@ export function checkServiceSpec(
     const detail = `may not be set to 'None' for ${spec.type} services`;
     findings.invalid('headless-forbidden', at.child('clusterIPs').index(0), 'None', detail);
   }
-  if (spec.type === 'ExternalName') checkExternalName(spec, at, rules, findings);
+  if (spec.type === 'ExternalName') checkExternalName(check);
   checkPorts(spec, findings);
   if (spec.selector) checkLabels(spec.selector, at.child('selector'), 'selector-invalid', findings);
-  checkSessionAffinity(spec, at, findings);
-  checkExternalIPs(spec, before, at.child('externalIPs'), rules, findings);
-  if (!serviceTypes.includes(spec.type)) {
-    const meant = serviceTypes.find((type) => type.toLowerCase() === spec.type.toLowerCase());
-    const hint = meant === undefined ? undefined : `Write ${meant}: case matters.`;
-    findings.notSupported('type-unsupported', at.child('type'), spec.type, serviceTypes, hint);
-  }
+  checkSessionAffinity(check);
+  checkExternalIPs(check);
+  const meant = serviceTypes.find((type) => type.toLowerCase() === spec.type.toLowerCase());
+  const hint = meant === undefined ? undefined : `Write ${meant}: case matters.`;
+  findings.oneOf('type-unsupported', at.child('type'), spec.type, serviceTypes, hint);
   checkPortConflicts(spec, at.child('ports'), findings);
-  checkSourceRanges(service, previous, at, rules, findings);
-  checkLoadBalancer(spec, before, at, findings);
-  checkTrafficPolicies(spec, before, at, findings);
-  if (spec.trafficDistribution !== undefined && !rules.trafficDistributions.includes(spec.trafficDistribution)) {
-    const path = at.child('trafficDistribution');
-    findings.notSupported(
-      'traffic-distribution-unsupported',
-      path,
-      spec.trafficDistribution,
-      rules.trafficDistributions,
-    );
-  }
+  checkSourceRanges(service, previous, check);
+  checkLoadBalancer(check);
+  checkTrafficPolicies(check);
+  const { trafficDistribution } = spec;
+  if (trafficDistribution === undefined) return;
+  const path = at.child('trafficDistribution');
+  findings.oneOf('traffic-distribution-unsupported', path, trafficDistribution, rules.trafficDistributions);
 }
 
 const serviceTypes: readonly string[] = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 
-function checkExternalName(spec: DecodedServiceSpec, at: FieldPath, rules: ServerRules, findings: Findings): void {
+function checkExternalName({ spec, at, rules, findings }: SpecCheck): void {
   const detail = 'may not be set for ExternalName services';
   if (spec.clusterIPs.length > 0) findings.forbidden('cluster-ip-forbidden', at.child('clusterIPs'), detail);
   if (spec.ipFamilies.length > 0) findings.forbidden('ip-families-forbidden', at.child('ipFamilies'), detail);
@@ -85,9 +87,7 @@ function checkExternalName(spec: DecodedServiceSpec, at: FieldPath, rules: Serve
   const path = at.child('externalName');
   const name = rules.trailingDotAccepted ? withoutTrailingDot(spec.externalName) : spec.externalName;
   if (name === '') findings.required('external-name-required', path);
-  else
-    for (const problem of subdomain1123Problems(name))
-      findings.invalid('external-name-invalid', path, name, problem, correction(name));
+  else findings.format('external-name-invalid', path, name, subdomain1123Problems, correction(name));
 }
 
 /** The name without the one dot at its end that marks it as absolute. */
@@ -115,25 +115,16 @@ function checkPorts(spec: DecodedServiceSpec, findings: Findings): void {
     if (port.name === '') {
       if (spec.ports.length > 1) findings.required('port-name-required', name);
     } else {
-      for (const problem of label1123Problems(port.name))
-        findings.invalid('port-name-invalid', name, port.name, problem);
+      findings.format('port-name-invalid', name, port.name, label1123Problems);
       if (names.has(port.name)) findings.duplicate('port-name-duplicate', name, port.name);
       names.add(port.name);
     }
-    for (const problem of portNumberProblems(port.port)) {
-      findings.invalid('port-number-invalid', port.at.child('port'), port.port, problem);
-    }
-    if (!protocols.includes(port.protocol)) {
-      findings.notSupported('port-protocol-unsupported', port.at.child('protocol'), port.protocol, protocols);
-    }
-    const target = port.targetPort;
-    const problems = typeof target === 'number' ? portNumberProblems(target) : portNameProblems(target);
-    for (const problem of problems)
-      findings.invalid('target-port-invalid', port.at.child('targetPort'), target, problem);
-    if (port.appProtocol === undefined) continue;
-    for (const problem of qualifiedNameProblems(port.appProtocol)) {
-      findings.invalid('app-protocol-invalid', port.at.child('appProtocol'), port.appProtocol, problem);
-    }
+    findings.format('port-number-invalid', port.at.child('port'), port.port, portNumberProblems);
+    findings.oneOf('port-protocol-unsupported', port.at.child('protocol'), port.protocol, protocols);
+    findings.format('target-port-invalid', port.at.child('targetPort'), port.targetPort, (target) =>
+      typeof target === 'number' ? portNumberProblems(target) : portNameProblems(target),
+    );
+    findings.format('app-protocol-invalid', port.at.child('appProtocol'), port.appProtocol, qualifiedNameProblems);
   }
   if (spec.type !== 'ClusterIP') return;
   for (const port of spec.ports) {
@@ -168,31 +159,22 @@ function shownPort(port: DecodedPort): ShownValue {
   );
 }
 
-function checkSessionAffinity(spec: DecodedServiceSpec, at: FieldPath, findings: Findings): void {
-  if (spec.sessionAffinity !== 'None' && spec.sessionAffinity !== 'ClientIP') {
-    findings.notSupported('session-affinity-unsupported', at.child('sessionAffinity'), spec.sessionAffinity, [
-      'ClientIP',
-      'None',
-    ]);
-  }
+function checkSessionAffinity({ spec, at, findings }: SpecCheck): void {
+  const affinities = ['ClientIP', 'None'];
+  findings.oneOf('session-affinity-unsupported', at.child('sessionAffinity'), spec.sessionAffinity, affinities);
   const seconds = spec.sessionAffinitySeconds;
   if (seconds === undefined || (seconds > 0 && seconds <= 86_400)) return;
   const path = at.child('sessionAffinityConfig').child('clientIP').child('timeoutSeconds');
   findings.invalid('session-affinity-timeout', path, seconds, 'must be greater than 0 and less than 86400');
 }
 
-function checkExternalIPs(
-  spec: DecodedServiceSpec,
-  before: DecodedServiceSpec | undefined,
-  at: FieldPath,
-  rules: ServerRules,
-  findings: Findings,
-): void {
+function checkExternalIPs({ spec, before, at, rules, findings }: SpecCheck): void {
   const known = new Set(before?.externalIPs);
   for (const [index, text] of spec.externalIPs.entries()) {
+    const path = at.child('externalIPs').index(index);
     const problem = addressProblem(text, rules.strictAddresses && !known.has(text));
-    if (problem !== undefined) findings.invalid('external-ip-invalid', at.index(index), text, problem);
-    else checkNotSpecial(text, at.index(index), 'external-ip-special', findings);
+    if (problem !== undefined) findings.invalid('external-ip-invalid', path, text, problem);
+    else checkNotSpecial(text, path, 'external-ip-special', findings);
   }
 }
 
@@ -257,13 +239,10 @@ export function networkProblem(text: string, strict: boolean): string | undefine
 const sourceRangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 
 function checkSourceRanges(
-  service: DecodedService,
+  { spec, meta }: DecodedService,
   before: DecodedService | undefined,
-  at: FieldPath,
-  rules: ServerRules,
-  findings: Findings,
+  { at, rules, findings }: SpecCheck,
 ): void {
-  const { spec, meta } = service;
   const detail = "may only be used when `type` is 'LoadBalancer'";
   const known = new Set(before?.spec.loadBalancerSourceRanges.map((range) => range.trim()));
   if (spec.loadBalancerSourceRanges.length > 0) {
@@ -288,21 +267,14 @@ function checkSourceRanges(
   }
 }
 
-function checkLoadBalancer(
-  spec: DecodedServiceSpec,
-  before: DecodedServiceSpec | undefined,
-  at: FieldPath,
-  findings: Findings,
-): void {
+function checkLoadBalancer({ spec, before, at, findings }: SpecCheck): void {
   const only = "may only be used when `type` is 'LoadBalancer'";
   const classAt = at.child('loadBalancerClass');
   if (spec.type === 'LoadBalancer') {
     if (before?.type === 'LoadBalancer' && before.loadBalancerClass !== spec.loadBalancerClass) {
       findings.invalid('load-balancer-class-immutable', classAt, spec.loadBalancerClass, 'may not change once set');
     }
-    for (const problem of spec.loadBalancerClass === undefined ? [] : qualifiedNameProblems(spec.loadBalancerClass)) {
-      findings.invalid('load-balancer-class-invalid', classAt, spec.loadBalancerClass, problem);
-    }
+    findings.format('load-balancer-class-invalid', classAt, spec.loadBalancerClass, qualifiedNameProblems);
     return;
   }
   if (spec.allocateLoadBalancerNodePorts !== undefined) {
@@ -311,12 +283,7 @@ function checkLoadBalancer(
   if (spec.loadBalancerClass !== undefined) findings.forbidden('load-balancer-class-forbidden', classAt, only);
 }
 
-function checkTrafficPolicies(
-  spec: DecodedServiceSpec,
-  before: DecodedServiceSpec | undefined,
-  at: FieldPath,
-  findings: Findings,
-): void {
+function checkTrafficPolicies({ spec, before, at, findings }: SpecCheck): void {
   const policies = ['Cluster', 'Local'];
   const outside = at.child('externalTrafficPolicy');
   if (!isExternallyAccessible(spec)) {
@@ -324,8 +291,8 @@ function checkTrafficPolicies(
       const detail = 'may only be set for externally-accessible services';
       findings.invalid('external-traffic-policy-forbidden', outside, spec.externalTrafficPolicy, detail);
     }
-  } else if (!policies.includes(spec.externalTrafficPolicy)) {
-    findings.notSupported('external-traffic-policy-unsupported', outside, spec.externalTrafficPolicy, policies);
+  } else {
+    findings.oneOf('external-traffic-policy-unsupported', outside, spec.externalTrafficPolicy, policies);
   }
   const health = at.child('healthCheckNodePort');
   if (!needsHealthCheck(spec)) {
@@ -334,9 +301,7 @@ function checkTrafficPolicies(
       findings.invalid('health-check-node-port-forbidden', health, spec.healthCheckNodePort, detail);
     }
   } else if (spec.healthCheckNodePort !== 0) {
-    for (const problem of portNumberProblems(spec.healthCheckNodePort)) {
-      findings.invalid('health-check-node-port-invalid', health, spec.healthCheckNodePort, problem);
-    }
+    findings.format('health-check-node-port-invalid', health, spec.healthCheckNodePort, portNumberProblems);
   }
   if (
     before &&
@@ -347,9 +312,8 @@ function checkTrafficPolicies(
     findings.forbidden('health-check-node-port-invalid', health, 'field is immutable');
   }
   const inside = spec.internalTrafficPolicy;
-  if (inside !== undefined && !policies.includes(inside)) {
-    findings.notSupported('internal-traffic-policy-unsupported', at.child('internalTrafficPolicy'), inside, policies);
-  }
+  if (inside === undefined) return;
+  findings.oneOf('internal-traffic-policy-unsupported', at.child('internalTrafficPolicy'), inside, policies);
 }
 
 function checkTopologyAnnotations({ meta }: DecodedService, findings: Findings): void {
@@ -366,13 +330,8 @@ function checkTopologyAnnotations({ meta }: DecodedService, findings: Findings):
  *
  * Source: `ValidateServiceClusterIPsRelatedFields`, and `initIPFamilyFields` except for the parts that need the state of the cluster.
  */
-export function checkClusterIPs(
-  spec: DecodedServiceSpec,
-  before: DecodedServiceSpec | undefined,
-  at: FieldPath,
-  rules: ServerRules,
-  findings: Findings,
-): void {
+export function checkClusterIPs(check: SpecCheck): void {
+  const { spec, at, findings } = check;
   if (spec.type === 'ExternalName') return;
   const { clusterIP, clusterIPs, ipFamilies } = spec;
   const addressesAt = at.child('clusterIPs');
@@ -384,28 +343,19 @@ export function checkClusterIPs(
   }
   const seen = new Set<string>();
   for (const [index, family] of ipFamilies.entries()) {
-    if (family !== 'IPv4' && family !== 'IPv6') {
-      findings.notSupported('ip-family-invalid', familiesAt.index(index), family, ['IPv4', 'IPv6']);
-    }
+    findings.oneOf('ip-family-invalid', familiesAt.index(index), family, ['IPv4', 'IPv6']);
     if (seen.has(family)) findings.duplicate('ip-family-invalid', familiesAt.index(index), family);
     seen.add(family);
   }
   const policies = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
-  if (spec.ipFamilyPolicy !== undefined && !policies.includes(spec.ipFamilyPolicy)) {
-    findings.notSupported('ip-family-policy-unsupported', at.child('ipFamilyPolicy'), spec.ipFamilyPolicy, policies);
+  if (spec.ipFamilyPolicy !== undefined) {
+    findings.oneOf('ip-family-policy-unsupported', at.child('ipFamilyPolicy'), spec.ipFamilyPolicy, policies);
   }
-  checkAddresses(spec, before, addressesAt, rules, findings);
-  if (findings.refused) return;
-  checkFamilyPolicy(spec, before, at.child('ipFamilyPolicy'), findings);
+  checkAddresses({ ...check, at: addressesAt });
+  if (!findings.refused) checkFamilyPolicy({ ...check, at: at.child('ipFamilyPolicy') });
 }
 
-function checkAddresses(
-  spec: DecodedServiceSpec,
-  before: DecodedServiceSpec | undefined,
-  at: FieldPath,
-  rules: ServerRules,
-  findings: Findings,
-): void {
+function checkAddresses({ spec, before, at, rules, findings }: SpecCheck): void {
   const { clusterIPs, ipFamilies } = spec;
   const known = new Set(before?.clusterIPs);
   let readable = true;
@@ -435,12 +385,7 @@ function checkAddresses(
   }
 }
 
-function checkFamilyPolicy(
-  spec: DecodedServiceSpec,
-  before: DecodedServiceSpec | undefined,
-  at: FieldPath,
-  findings: Findings,
-): void {
+function checkFamilyPolicy({ spec, before, at, findings }: SpecCheck): void {
   const headlessAlone = spec.clusterIP === 'None' && (spec.selector?.size ?? 0) === 0;
   const policy = spec.ipFamilyPolicy ?? before?.ipFamilyPolicy ?? (headlessAlone ? 'RequireDualStack' : 'SingleStack');
   const unchanged = (key: 'clusterIPs' | 'ipFamilies') => before !== undefined && sameList(spec[key], before[key]);
@@ -467,12 +412,8 @@ function checkFamilyPolicy(
 }
 
 /** Source: `validateUpgradeDowngradeClusterIPs` and `validateUpgradeDowngradeIPFamilies`. */
-function checkAddressChange(
-  spec: DecodedServiceSpec,
-  before: DecodedServiceSpec,
-  at: FieldPath,
-  findings: Findings,
-): void {
+function checkAddressChange({ spec, before, at, findings }: SpecCheck): void {
+  if (before === undefined) return;
   if (spec.type === 'ExternalName' || before.type === 'ExternalName') return;
   if (isHeadless(spec) && isHeadless(before)) return;
   const code = 'cluster-ip-immutable';

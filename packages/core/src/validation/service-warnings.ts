@@ -1,6 +1,7 @@
 import { parseApiAddress } from '../addresses/index.ts';
 import type { FieldPath, Findings } from './issue.ts';
 import type { ServerRules } from './kubernetes-version.ts';
+import type { RuleCode } from './rules.ts';
 import { type DecodedService, type DecodedServiceSpec, isHeadless } from './service-object.ts';
 
 /**
@@ -39,41 +40,29 @@ export function warnOfSettings(
 }
 
 function warnOfIgnored(spec: DecodedServiceSpec, at: FieldPath, findings: Findings): void {
+  const without = 'no effect on a Service of type ExternalName';
   if (spec.ports.length > 0) {
-    findings.warn(
-      'ports-ignored',
-      at.child('ports'),
-      'ports have no effect on a Service of type ExternalName: a CNAME carries no port',
-    );
+    findings.warn('ports-ignored', at.child('ports'), `ports have ${without}: a CNAME carries no port`);
   }
   for (const port of spec.ports) {
     if (port.nodePort !== 0) findings.warn('node-port-ignored', port.at.child('nodePort'), 'no node listens on it');
   }
-  if (spec.selector && spec.selector.size > 0) {
-    findings.warn(
-      'selector-ignored',
-      at.child('selector'),
-      'the selector has no effect on a Service of type ExternalName',
-    );
-  }
-  if (spec.externalIPs.length > 0) {
-    findings.warn(
+  const setting = (field: string, isSet: boolean) =>
+    [isSet, 'setting-ignored', field, `${field} has ${without}`] as const;
+  warnIf(at, findings, [
+    [(spec.selector?.size ?? 0) > 0, 'selector-ignored', 'selector', `the selector has ${without}`],
+    [
+      spec.externalIPs.length > 0,
       'external-ips-ignored',
-      at.child('externalIPs'),
+      'externalIPs',
       'spec.externalIPs is ignored when spec.type is "ExternalName"',
-    );
-  }
-  const settings: readonly [string, boolean][] = [
-    ['sessionAffinity', spec.sessionAffinity === 'ClientIP'],
-    ['internalTrafficPolicy', spec.internalTrafficPolicy === 'Local'],
-    ['publishNotReadyAddresses', spec.publishNotReadyAddresses],
-    ['trafficDistribution', spec.trafficDistribution !== undefined],
-    ['loadBalancerIP', spec.loadBalancerIP !== ''],
-  ];
-  for (const [field, set] of settings) {
-    if (set)
-      findings.warn('setting-ignored', at.child(field), `${field} has no effect on a Service of type ExternalName`);
-  }
+    ],
+    setting('sessionAffinity', spec.sessionAffinity === 'ClientIP'),
+    setting('internalTrafficPolicy', spec.internalTrafficPolicy === 'Local'),
+    setting('publishNotReadyAddresses', spec.publishNotReadyAddresses),
+    setting('trafficDistribution', spec.trafficDistribution !== undefined),
+    setting('loadBalancerIP', spec.loadBalancerIP !== ''),
+  ]);
 }
 
 /** Warns of tools that own the manifest and would undo a switch by patch. */
@@ -140,37 +129,30 @@ function warnOfRelease(before: DecodedServiceSpec | undefined, at: FieldPath, fi
 
 function warnOfOtherTypes(spec: DecodedServiceSpec, at: FieldPath, rules: ServerRules, findings: Findings): void {
   if (spec.externalName !== '') {
-    findings.warn(
-      'external-name-ignored',
-      at.child('externalName'),
-      'spec.externalName is ignored when spec.type is not "ExternalName"',
-    );
+    const message = 'spec.externalName is ignored when spec.type is not "ExternalName"';
+    findings.warn('external-name-ignored', at.child('externalName'), message);
   }
   for (const [index, text] of spec.clusterIPs.entries()) {
     if (text !== 'None') warnOfSpelling(text, at.child('clusterIPs').index(index), rules, findings);
   }
-  const headless = spec.type === 'ClusterIP' && isHeadless(spec);
-  if (headless && spec.loadBalancerIP !== '') {
-    findings.warn(
-      'setting-ignored',
-      at.child('loadBalancerIP'),
-      'spec.loadBalancerIP is ignored for headless services',
-    );
-  }
-  if (headless && spec.externalIPs.length > 0) {
-    findings.warn('external-ips-ignored', at.child('externalIPs'), 'spec.externalIPs is ignored for headless services');
-  }
-  if (headless && spec.sessionAffinity !== 'None') {
-    findings.warn(
-      'setting-ignored',
-      at.child('sessionAffinity'),
-      'spec.SessionAffinity is ignored for headless services',
-    );
-  }
-  if (!headless && spec.externalIPs.length > 0 && rules.externalIPsDeprecated) {
+  const hasExternalIPs = spec.externalIPs.length > 0;
+  if (spec.type === 'ClusterIP' && isHeadless(spec)) {
+    const ignored = 'is ignored for headless services';
+    warnIf(at, findings, [
+      [spec.loadBalancerIP !== '', 'setting-ignored', 'loadBalancerIP', `spec.loadBalancerIP ${ignored}`],
+      [hasExternalIPs, 'external-ips-ignored', 'externalIPs', `spec.externalIPs ${ignored}`],
+      [spec.sessionAffinity !== 'None', 'setting-ignored', 'sessionAffinity', `spec.SessionAffinity ${ignored}`],
+    ]);
+  } else if (hasExternalIPs && rules.externalIPsDeprecated) {
     const message = 'spec.externalIPs is deprecated and may no longer be implemented in some clusters';
     findings.warn('external-ips-deprecated', at.child('externalIPs'), message);
   }
+}
+
+type Warning = readonly [holds: boolean, code: RuleCode, field: string, message: string];
+
+function warnIf(at: FieldPath, findings: Findings, warnings: readonly Warning[]): void {
+  for (const [holds, code, field, message] of warnings) if (holds) findings.warn(code, at.child(field), message);
 }
 
 function warnOfSpelling(text: string, at: FieldPath, rules: ServerRules, findings: Findings): void {

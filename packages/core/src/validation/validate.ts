@@ -281,7 +281,8 @@ function checkService(value: unknown, previous: unknown, settings: Settings, fin
 
   const specAt = root.child('spec');
   const checks = new Findings();
-  checkClusterIPs(spec, stored, specAt, rules, checks);
+  const by = { at: specAt, rules, findings: checks };
+  checkClusterIPs({ ...by, spec, before: stored });
   if (checks.refused) {
     findings.adopt(checks);
     return;
@@ -296,13 +297,7 @@ function checkService(value: unknown, previous: unknown, settings: Settings, fin
   } else {
     checkNewMeta(sent.meta, names, checks);
   }
-  checkServiceSpec(
-    service,
-    before && stored && { ...before, spec: withFamilies(stored, undefined) },
-    specAt,
-    rules,
-    checks,
-  );
+  checkServiceSpec(service, before && stored && { ...before, spec: withFamilies(stored, undefined) }, by);
   findings.adopt(checks);
 
   if (spec.type === 'ExternalName') {
@@ -312,7 +307,7 @@ function checkService(value: unknown, previous: unknown, settings: Settings, fin
       clusterDomain: settings.clusterDomain,
       namespace: sent.meta.namespace || 'default',
     };
-    warnOfTarget(service, specAt.child('externalName'), context, findings);
+    warnOfTarget({ service, at: specAt.child('externalName'), context, findings });
   }
   warnOfSettings(service, stored, specAt, rules, findings);
 }

@@ -1,4 +1,5 @@
 import type { Clock, Random, ServiceReference } from '@externalname/core';
+import { numberOf } from '@externalname/core/internal';
 import type { KubeConfigOption } from '../api/kube-config.ts';
 import type { KubernetesApi } from '../api/kubernetes-api.ts';
 import { type ServiceSnapshot, serviceKind } from '../api/services.ts';
@@ -110,8 +111,6 @@ function withoutFailure(state: WatchedState): WatchedState {
 }
 
 const watches = new Map<string, SharedWatch>();
-const numbers = new WeakMap<object, number>();
-let lastNumber = 0;
 
 function keyOf(identity: WatchIdentity): string {
   const { kubeConfig, service, namespace, clusterDomain, settings, clock, random } = identity;
@@ -125,12 +124,4 @@ function keyOf(identity: WatchIdentity): string {
     numberOf(clock),
     numberOf(random),
   ]);
-}
-
-function numberOf(object: object): number {
-  const known = numbers.get(object);
-  if (known !== undefined) return known;
-  lastNumber += 1;
-  numbers.set(object, lastNumber);
-  return lastNumber;
 }

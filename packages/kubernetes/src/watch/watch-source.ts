@@ -15,6 +15,7 @@ import {
   anObjectWith,
   anything,
   aText,
+  checkCurrentOptions,
   checkOptions,
   dependenciesOf,
   optional,
@@ -127,8 +128,8 @@ class KubernetesTargetSource implements TargetSource {
   }
 
   async current(options: CurrentOptions = {}): Promise<Target> {
+    checkCurrentOptions(options);
     const { fresh = false, signal } = options;
-    signal?.throwIfAborted();
     const problem = await this.#consult(fresh, signal);
     const hopProblem = await this.#consultHop(fresh, signal);
     const { known } = this.#open().learned;

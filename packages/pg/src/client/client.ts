@@ -1,5 +1,5 @@
 import { type Endpoint, isExternalNameError, systemClock, systemRandom, type Target } from '@externalname/core';
-import { abortable, describeEndpoint, onAbort, withDeadline } from '@externalname/core/internal';
+import { abortable, describeEndpoint, onAbort, recordOutcome, withDeadline } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { clientOptions, demandsOf } from '../client-options.ts';
@@ -21,7 +21,6 @@ import { ConnectionLostError, FailoverTimeoutError, ServerRoleError } from '../e
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
 import { SharedConnections, type SharingClient } from '../failover/shared-connections.ts';
 import { UnfollowedService } from '../failover/unfollowed-service.ts';
-import { recordOutcome } from '../failures/classify.ts';
 import { monitoredClient } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { attachRecentEvents, type RecentEvent } from '../recent-events.ts';

@@ -12,6 +12,7 @@ import {
   describeEndpoint,
   dial,
   explainCertificateFailure,
+  recordOutcome,
   withDeadline,
 } from '@externalname/core/internal';
 import type * as pg from 'pg';
@@ -20,7 +21,7 @@ import { closeClient } from '../driver/closing.ts';
 import { aim, connectClient, missingToAim } from '../driver/connecting.ts';
 import { searchPasswordFileFor } from '../driver/password-file.ts';
 import { ConnectError, ConnectionLostError, ConnectTimeoutError, PasswordRequiredError } from '../errors.ts';
-import { classifyFailure, recordOutcome } from '../failures/classify.ts';
+import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvents } from '../recent-events.ts';
 import { type AuthenticationDemands, answerScramFrom, guardAuthentication } from './authentication.ts';
 import type { ScramKeyCache } from './scram-key-cache.ts';

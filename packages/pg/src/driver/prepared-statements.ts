@@ -1,5 +1,6 @@
+import { recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { preparedStatementProblem, recordOutcome } from '../failures/classify.ts';
+import { preparedStatementProblem } from '../failures/classify.ts';
 import {
   activeStatement,
   forgetPrepared,

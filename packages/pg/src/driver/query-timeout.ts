@@ -1,5 +1,5 @@
+import { recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { recordOutcome } from '../failures/classify.ts';
 import { isInFlight, lastStatement, queryTimeoutOf } from './client-internals.ts';
 import { interceptQueries, isSubmitted, type QueryArguments, sendObserved } from './query-forms.ts';
 

@@ -1,5 +1,6 @@
+import { recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { classifyFailure, isNeverSent, isPoolerRefusal, recordOutcome } from '../failures/classify.ts';
+import { classifyFailure, isNeverSent, isPoolerRefusal } from '../failures/classify.ts';
 import {
   activeStatement,
   hasSentWork,

@@ -1,9 +1,9 @@
-import type { Target } from '@externalname/core';
+import type { Clock, Target } from '@externalname/core';
 import { addressOf } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, certificateExpiry } from '../connect/authentication.ts';
 import type { OpenConnection } from '../connect/connector.ts';
-import type { ConnectEvent } from '../events.ts';
+import { type ConnectEvent, connected } from '../events.ts';
 import type { FailureKind } from '../failure-kind.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvent } from '../recent-events.ts';
@@ -47,9 +47,17 @@ export interface Refusal {
   readonly kind: FailureKind;
 }
 
-/** What the event of an attempt to connect says of its end. */
-export function connectOutcome(
-  outcome: { made: OpenConnection } | { error: unknown },
+type ConnectOutcome = { readonly made: OpenConnection } | { readonly error: unknown };
+
+/** An attempt to connect begins. Call what is returned when it has ended: it publishes the event. */
+export function beginAttempt(name: string, target: string, clock: Clock): (outcome: ConnectOutcome) => void {
+  const startedAt = clock.now();
+  return (outcome) =>
+    connected.publish(() => ({ name, target, durationMillis: clock.now() - startedAt, ...describeOutcome(outcome) }));
+}
+
+function describeOutcome(
+  outcome: ConnectOutcome,
 ): Pick<ConnectEvent, 'address' | 'certificateExpiresAt' | 'error' | 'kind'> {
   if ('error' in outcome) return { error: outcome.error, kind: classifyFailure(outcome.error, 'connecting').kind };
   const { client, endpoint } = outcome.made;

@@ -6,13 +6,12 @@ import { checkRole, RoleReports } from '../connect/session-role.ts';
 import { passwordOf } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
 import { connectClient } from '../driver/connecting.ts';
-import { connected } from '../events.ts';
 import type { PoolSettings } from '../options.ts';
 import { type RecentEvent, RecentEvents } from '../recent-events.ts';
 import {
+  beginAttempt,
   type ConnectionFactory,
   type ConnectionRequest,
-  connectOutcome,
   type Epoch,
   type FactoryHost,
   type MadeConnection,
@@ -81,14 +80,7 @@ export class HostConnections implements ConnectionFactory {
     this.#connecting.add(client);
     const happening = { event: 'connect', target: name } as const;
     const connecting = this.#recent.begin(happening);
-    const startedAt = this.#clock.now();
-    const report = (outcome: Parameters<typeof connectOutcome>[0]) =>
-      connected.publish(() => ({
-        name,
-        target: name,
-        durationMillis: this.#clock.now() - startedAt,
-        ...connectOutcome(outcome),
-      }));
+    const report = beginAttempt(name, name, this.#clock);
     try {
       await connectClient(client, request.signal);
       await checkRole(client, roles, name, this.#settings).catch((error: unknown) => {

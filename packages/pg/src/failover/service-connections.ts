@@ -9,16 +9,16 @@ import { ScramKeyCache } from '../connect/scram-key-cache.ts';
 import { checkRole } from '../connect/session-role.ts';
 import { closeClient } from '../driver/closing.ts';
 import { ConnectError, ConnectTimeoutError } from '../errors.ts';
-import { connected, targetNotFollowed } from '../events.ts';
+import { targetNotFollowed } from '../events.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import { describeEvent, type RecentEvent, RecentEvents } from '../recent-events.ts';
 import { warn } from '../warnings.ts';
 import { candidateFailure } from './candidate-failure.ts';
 import {
+  beginAttempt,
   type ConnectionFactory,
   type ConnectionRequest,
-  connectOutcome,
   type Epoch,
   type FactoryHost,
   type MadeConnection,
@@ -320,14 +320,7 @@ export class ServiceConnections implements ConnectionFactory {
   }
 
   async #connectTo(target: Target, signal: AbortSignal, createClient?: () => pg.Client): Promise<OpenConnection> {
-    const startedAt = this.#clock.now();
-    const report = (outcome: { made: OpenConnection } | { error: unknown }) =>
-      connected.publish(() => ({
-        name: this.#settings.name,
-        target: target.externalName,
-        durationMillis: this.#clock.now() - startedAt,
-        ...connectOutcome(outcome),
-      }));
+    const report = beginAttempt(this.#settings.name, target.externalName, this.#clock);
     try {
       const fresh = this.#pacing.inOutage;
       const ready = createClient === undefined ? await this.#ready.take(target.externalName, signal) : undefined;

@@ -1,5 +1,5 @@
 import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
-import { TargetAddresses } from '@externalname/core/internal';
+import { numberOf, TargetAddresses } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { demandsOf } from '../client-options.ts';
 import type { OpenConnection } from '../connect/connector.ts';
@@ -168,22 +168,11 @@ export const allShared: Map<string, SharedConnections> = new Map();
 // Everything that decides where connections lead, and which of them. Secrets are not part of it.
 function sharingKeyOf(settings: PoolSettings, { login }: SharingClient): string {
   const { source, dns, ...plain } = settings;
-  const shared = { login, ...plain, source: identityOf(source), dns: isPlainObject(dns) ? dns : identityOf(dns) };
-  return JSON.stringify(shared);
+  const isResolver = dns !== undefined && Object.getPrototypeOf(dns) !== Object.prototype;
+  return JSON.stringify({
+    login,
+    ...plain,
+    source: source && numberOf(source),
+    dns: isResolver ? numberOf(dns) : dns,
+  });
 }
-
-function isPlainObject(value: unknown): boolean {
-  return value === undefined || (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype);
-}
-
-function identityOf(object: object | undefined): number | undefined {
-  if (object === undefined) return undefined;
-  const known = identities.get(object);
-  if (known !== undefined) return known;
-  lastIdentity += 1;
-  identities.set(object, lastIdentity);
-  return lastIdentity;
-}
-
-const identities = new WeakMap<object, number>();
-let lastIdentity = 0;

@@ -1,8 +1,9 @@
 import { ClosedError, DeadlineError, ResolutionError } from '@externalname/core';
+import { recordOutcome } from '@externalname/core/internal';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { ConnectError, ConnectTimeoutError, ServerRoleError, TargetRetiredError } from '../errors.ts';
-import { classifyFailure, outcomeOf, type Phase, recordOutcome } from './classify.ts';
+import { classifyFailure, outcomeOf, type Phase } from './classify.ts';
 
 const fromServer = (code: string, severity = 'ERROR') =>
   Object.assign(new pg.DatabaseError(`SQLSTATE ${code}`, 0, 'error'), { code, severity });

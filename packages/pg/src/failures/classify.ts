@@ -47,15 +47,6 @@ export function outcomeOf(error: unknown): Outcome | undefined {
   return outcome === 'not-executed' || outcome === 'unknown' ? outcome : undefined;
 }
 
-/**
- * Records the outcome on an error that is not ours (of `pg`, of a socket), if it is known. The property is not enumerable, so the
- * error prints and compares as before. The first recorded outcome stays.
- */
-export function recordOutcome(error: unknown, outcome: Outcome): void {
-  if (!(error instanceof Error) || outcomeOf(error) !== undefined || !Object.isExtensible(error)) return;
-  Object.defineProperty(error, 'outcome', { value: outcome, enumerable: false, configurable: true, writable: true });
-}
-
 /** Whether a client refused a statement because its connection was gone already. */
 export function isNeverSent(error: unknown): boolean {
   return error instanceof Error && notQueryable.has(error.message);

@@ -1,9 +1,9 @@
 import { type Clock, type Random, systemRandom } from '@externalname/core';
-import { type BackoffBounds, backoffMillis, sleep } from '@externalname/core/internal';
+import { type BackoffBounds, backoffMillis, recordOutcome, sleep } from '@externalname/core/internal';
 import pRetry from 'p-retry';
 import { FailoverTimeoutError } from '../errors.ts';
 import type { RecentEvent } from '../recent-events.ts';
-import { classifyFailure, type Failure, recordOutcome } from './classify.ts';
+import { classifyFailure, type Failure } from './classify.ts';
 
 /** See {@link repeat}. */
 export interface RepeatOptions {

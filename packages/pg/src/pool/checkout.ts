@@ -1,9 +1,9 @@
 import type { Clock, Timer } from '@externalname/core';
-import { onAbort } from '@externalname/core/internal';
+import { onAbort, recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { waited } from '../events.ts';
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
-import { classifyFailure, recordOutcome } from '../failures/classify.ts';
+import { classifyFailure } from '../failures/classify.ts';
 import type { Place } from './arrival-order.ts';
 import { markFinal } from './failed-answers.ts';
 import { placeOfCall } from './held-clients.ts';

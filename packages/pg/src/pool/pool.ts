@@ -1,5 +1,5 @@
 import { type Clock, type Dependencies, isExternalNameError, type Random } from '@externalname/core';
-import { aSignal, checkOptions, dependenciesOf } from '@externalname/core/internal';
+import { aSignal, checkOptions, dependenciesOf, recordOutcome } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
@@ -12,7 +12,6 @@ import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { HostConnections } from '../failover/host-connections.ts';
 import { ServiceConnections, type SwitchedTarget } from '../failover/service-connections.ts';
 import { serviceDialer } from '../failover/service-dialer.ts';
-import { recordOutcome } from '../failures/classify.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';

@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@externalname/core';
-import { abortable } from '@externalname/core/internal';
+import { abortable, recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import {
   callbackAmong,
@@ -14,7 +14,7 @@ import {
 import { mayCommitWithin } from '../driver/statement.ts';
 import { isQuery, superviseObject } from '../driver/unfinished.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
-import { classifyFailure, isDatabaseError, recordOutcome } from '../failures/classify.ts';
+import { classifyFailure, isDatabaseError } from '../failures/classify.ts';
 import { mayRetry, retryNotExecuted } from '../failures/retry.ts';
 import { type Attempts, type Operation, tellOperation, tellRetry } from '../failures/told.ts';
 import type { PoolSettings } from '../options.ts';

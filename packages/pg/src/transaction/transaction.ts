@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@externalname/core';
-import { abortable } from '@externalname/core/internal';
+import { abortable, recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { isForgotten } from '../driver/prepared-statements.ts';
 import {
@@ -8,7 +8,7 @@ import {
   TransactionEndedEarlyError,
   TransactionRolledBackError,
 } from '../errors.ts';
-import { classifyFailure, recordOutcome } from '../failures/classify.ts';
+import { classifyFailure } from '../failures/classify.ts';
 import { repeat } from '../failures/retry.ts';
 import { type Attempts, tellOperation, tellRetry } from '../failures/told.ts';
 import { askOutcome, type CommitEvidence, gatherEvidence } from './commit-outcome.ts';

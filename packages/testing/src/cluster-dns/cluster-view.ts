@@ -9,7 +9,6 @@ export interface ClusterView {
   readonly serial: number;
   hasNamespace(namespace: string): boolean;
   service(namespace: string, name: string): ServiceEntry | undefined;
-  services(): Iterable<ServiceEntry>;
   /** The endpoints of a Service, one entry for each EndpointSlice. */
   endpoints(namespace: string, service: string): readonly EndpointsEntry[];
   /** Which Service has this cluster address. */

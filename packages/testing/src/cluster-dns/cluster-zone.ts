@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { parseAddress } from '@externalname/core/internal';
-import { type ClusterView, endpointLabel, isHeadless, type PortEntry, type ServiceEntry } from './cluster-view.ts';
+import { type ClusterView, endpointLabel, isHeadless, type PortEntry } from './cluster-view.ts';
 import {
   type DnsAnswer,
   type DnsQuestion,
@@ -68,26 +68,6 @@ export async function answerFromCluster(
     authoritative: true,
     recursionAvailable: false,
   };
-}
-
-/**
- * The whole zone as a transfer (AXFR) gives it: SOA, name servers, all Services, SOA. An ExternalName Service is its CNAME.
- *
- * Source: CoreDNS `plugin/kubernetes/xfr.go`.
- */
-export function transferCluster(view: ClusterView, settings: ClusterZoneSettings): DnsRecord[] {
-  const { zone, ttl } = settings;
-  const soa = startOfAuthority({ zone, view, settings });
-  const nameservers = settings.nameservers.map((address) => addressRecord(joinName('ns.dns', zone), ttl, address));
-  const exposed = [...view.services()].filter((service) => isExposed(service.namespace, { view, settings }));
-  exposed.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  return [
-    soa,
-    { name: zone, type: 'NS', ttl, data: joinName('ns.dns', zone) },
-    ...nameservers,
-    ...exposed.flatMap((service) => transferService(service, view, settings)),
-    soa,
-  ];
 }
 
 interface Context {
@@ -382,43 +362,6 @@ function startOfAuthority({ zone, view, settings }: Pick<Context, 'zone' | 'view
       minimum: settings.ttl,
     },
   };
-}
-
-function transferService(service: ServiceEntry, view: ClusterView, settings: ClusterZoneSettings): DnsRecord[] {
-  const { zone, ttl } = settings;
-  const name = fullNameOf(service, zone);
-  if (service.type === 'ExternalName') {
-    return isIpForGo(service.externalName) === 0 ? [alias(name, service.externalName, ttl)] : [];
-  }
-  const location = (owner: string, target: string, weight: number, port: number): DnsRecord => ({
-    name: owner,
-    type: 'SRV',
-    ttl,
-    data: { priority: 0, weight, port, target },
-  });
-  const named = (port: PortEntry) => `_${port.name}._${port.protocol}.`.toLowerCase() + name;
-  if (!isHeadless(service)) {
-    const hosts = service.clusterIPs.filter((address) => isIpForGo(address) !== 0);
-    if (hosts.length === 0) return [];
-    return [
-      ...hosts.map((address) => addressRecord(name, ttl, address)),
-      ...portsOf(service.ports).flatMap((port) => [
-        location(name, name, 100, port.port),
-        ...(port.name === '' ? [] : [location(named(port), name, 100, port.port)]),
-      ]),
-    ].filter((record) => record.type !== 'SRV' || record.data.port !== noPort);
-  }
-  return view.endpoints(service.namespace, service.name).flatMap((slice) => {
-    const weight = Math.max(1, Math.floor(100 / Math.max(1, slice.addresses.length)));
-    return slice.addresses.flatMap((endpoint) => {
-      const host = `${endpointLabel(endpoint)}.${name}`;
-      return [
-        addressRecord(name, ttl, endpoint.address),
-        addressRecord(host, ttl, endpoint.address),
-        ...slice.ports.filter((port) => port.name !== '').map((port) => location(named(port), host, weight, port.port)),
-      ];
-    });
-  });
 }
 
 function fullNameOf(service: { readonly namespace: string; readonly name: string }, zone: string): string {

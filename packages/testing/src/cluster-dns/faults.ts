@@ -1,6 +1,15 @@
-import { aNumber, aText, listOf, optional, optionsOf } from '@externalname/core/internal';
+import {
+  aNumber,
+  anything,
+  aText,
+  listOf,
+  optional,
+  optionsOf,
+  type Shape,
+  type Shapes,
+} from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
-import type { StartedFault } from '../faults.ts';
+import { checkFault, type StartedFault, StartedFaults } from '../faults.ts';
 import type { DnsQuestion } from './message.ts';
 import { aRecord, type HostRecord } from './outside-names.ts';
 
@@ -46,66 +55,60 @@ export interface DnsFaultScope {
   readonly times?: number | undefined;
 }
 
-type FaultOption = DnsFault extends infer Fault ? (Fault extends unknown ? keyof Fault : never) : never;
+type FaultOf<Kind extends DnsFault['kind']> = DnsFault & { readonly kind: Kind };
 
-const aFault = optionsOf<Record<FaultOption, unknown>>({
-  kind: aText,
+const scopeShapes: Shapes<DnsFaultScope> & { readonly kind: Shape } = {
+  // checkFault() has checked it.
+  kind: anything,
   name: optional(aText),
   type: optional(aText),
   times: optional(aNumber({ least: 0 })),
-  delayMillis: optional(aNumber({ least: 0, unit: 'milliseconds' })),
-  records: optional(listOf(aRecord)),
-});
+};
+const delayMillis = aNumber({ least: 0, unit: 'milliseconds' });
+const withoutOptions = optionsOf<FaultOf<'silent'>>(scopeShapes);
+const faultShapes: { readonly [Kind in DnsFault['kind']]: Shape } = {
+  slow: optionsOf<FaultOf<'slow'>>({ ...scopeShapes, delayMillis }),
+  silent: withoutOptions,
+  servfail: withoutOptions,
+  nxdomain: withoutOptions,
+  refused: withoutOptions,
+  truncated: withoutOptions,
+  stale: optionsOf<FaultOf<'stale'>>({ ...scopeShapes, delayMillis: optional(delayMillis) }),
+  wrong: optionsOf<FaultOf<'wrong'>>({ ...scopeShapes, records: listOf(aRecord) }),
+};
 
-/** The faults that are on, newest first. */
+/** The faults of the DNS that are on. */
 export class DnsFaults {
-  readonly #started = new Set<{ fault: DnsFault; name: string | undefined; left: number; onEnd: () => void }>();
+  readonly #started = new StartedFaults<DnsFault>();
 
+  /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
   start(fault: DnsFault, onEnd: () => void = () => {}): StartedFault {
-    aFault('fault', fault);
-    const started = {
-      fault,
-      name: fault.name === undefined ? undefined : canonicalName(fault.name),
-      left: fault.times ?? Number.POSITIVE_INFINITY,
-      onEnd,
-    };
-    this.#started.add(started);
-    const end = () => {
-      if (this.#started.delete(started)) started.onEnd();
-    };
-    return { end, [Symbol.dispose]: end };
+    checkFault(fault, faultShapes);
+    const name = fault.name === undefined ? undefined : canonicalName(fault.name);
+    return this.#started.start({ ...fault, name }, fault.times, onEnd);
   }
 
   /** The newest fault for this question, counted as used. `stale` is not about questions, so it is left out. */
   take(question: DnsQuestion): Exclude<DnsFault, { kind: 'stale' }> | undefined {
     const name = canonicalName(question.name);
-    for (const started of [...this.#started].reverse()) {
-      const { fault } = started;
-      if (fault.kind === 'stale') continue;
-      if (started.name !== undefined && started.name !== name) continue;
-      if (fault.type !== undefined && fault.type.toUpperCase() !== question.type) continue;
-      started.left -= 1;
-      if (started.left <= 0) this.#started.delete(started);
-      return fault;
-    }
-    return undefined;
+    const matches = (fault: DnsFault): fault is Exclude<DnsFault, { kind: 'stale' }> =>
+      fault.kind !== 'stale' &&
+      (fault.name === undefined || fault.name === name) &&
+      (fault.type === undefined || fault.type.toUpperCase() === question.type);
+    return this.#started.use(matches);
   }
 
   /** How late the DNS learns of a change of the Service behind `name`, in milliseconds. */
   staleness(name: string): number {
     const canonical = canonicalName(name);
-    let delay = 0;
-    for (const { fault, name: faulty } of this.#started) {
-      if (fault.kind !== 'stale' || (faulty !== undefined && faulty !== canonical)) continue;
-      delay = Math.max(delay, fault.delayMillis ?? Number.POSITIVE_INFINITY);
-    }
-    return delay;
+    const delays = this.#started
+      .newestFirst()
+      .filter((fault) => fault.kind === 'stale' && (fault.name === undefined || fault.name === canonical))
+      .map((fault) => ('delayMillis' in fault ? fault.delayMillis : undefined) ?? Number.POSITIVE_INFINITY);
+    return Math.max(0, ...delays);
   }
 
   endAll(): void {
-    for (const started of [...this.#started]) {
-      this.#started.delete(started);
-      started.onEnd();
-    }
+    this.#started.endAll();
   }
 }

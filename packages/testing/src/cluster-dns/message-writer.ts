@@ -115,7 +115,7 @@ export class MessageWriter {
 }
 
 function addressBytes(text: string): Buffer {
-  const bytes = parseAddress(text)?.value.toByteArray() ?? [];
+  const bytes = parseAddress(text)?.bytes ?? [];
   const mapped = bytes.length === 4 && text.includes(':');
   return Buffer.from(mapped ? [...Array<number>(10).fill(0), 0xff, 0xff, ...bytes] : bytes);
 }

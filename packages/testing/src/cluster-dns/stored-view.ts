@@ -51,10 +51,6 @@ export class StoredView implements ClusterView {
     return this.#services.get(`${namespace}/${name}`);
   }
 
-  services(): Iterable<ServiceEntry> {
-    return this.#services.values();
-  }
-
   endpoints(namespace: string, service: string): readonly EndpointsEntry[] {
     return [...this.#slices.values()].filter((slice) => slice.namespace === namespace && slice.service === service);
   }

@@ -1,7 +1,7 @@
 import type { Attempt, Authorizer, GrantedRule } from './authorization.ts';
 import { isJsonObject, type JsonObject, type KubernetesObject } from './object.ts';
 import { resourceOf } from './resources.ts';
-import { badRequest, invalid } from './status.ts';
+import { badRequest, invalid, invalidValue } from './status.ts';
 import type { User } from './users.ts';
 
 /** Answers a SelfSubjectAccessReview: may I do this? `kubectl auth can-i` asks it. */
@@ -10,9 +10,9 @@ export function reviewAccess(review: KubernetesObject, user: User, authorizer: A
   const resource = spec['resourceAttributes'];
   const path = spec['nonResourceAttributes'];
   if (isJsonObject(resource) === isJsonObject(path)) {
-    const message = 'Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified';
+    const why = 'exactly one of nonResourceAttributes or resourceAttributes must be specified';
     const type = { ...resourceOf('SelfSubjectAccessReview', 'authorization.k8s.io'), kind: '' };
-    throw invalid(type, '', [{ reason: 'FieldValueInvalid', field: 'spec', message }]);
+    throw invalid(type, '', [invalidValue('spec', 'null', why)]);
   }
   const attempt = isJsonObject(resource) ? resourceAttempt(resource) : pathAttempt(path as JsonObject);
   const allowed = authorizer.allows(user, attempt);

@@ -1,14 +1,14 @@
 import {
   aNumber,
+  anything,
   aText,
-  checkObject,
   oneOf,
   optional,
   optionsOf,
   type Shape,
   type Shapes,
 } from '@externalname/core/internal';
-import type { StartedFault } from '../faults.ts';
+import { checkFault, type StartedFault, StartedFaults } from '../faults.ts';
 import type { RequestTarget, ResourceVerb } from './request-target.ts';
 
 /**
@@ -57,14 +57,13 @@ type FaultOf<Kind extends ApiFault['kind']> = ApiFault & { readonly kind: Kind }
 
 /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` */
 export function checkApiFault(fault: ApiFault): void {
-  checkObject('fault', fault);
-  oneOf(...Object.keys(faultShapes))('fault.kind', fault.kind);
-  faultShapes[fault.kind]('fault', fault);
+  checkFault(fault, faultShapes);
 }
 
-const kind: Shape = () => undefined;
+// checkFault() has checked it.
+const kind = anything;
 const scopeShapes: Shapes<ApiFaultScope> = {
-  verb: optional(aText),
+  verb: optional(oneOf('get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection')),
   resource: optional(aText),
   times: optional(aNumber({ least: 0 })),
 };
@@ -86,43 +85,28 @@ const faultShapes: { readonly [Kind in ApiFault['kind']]: Shape } = {
   expired: optionsOf<FaultOf<'expired'>>({ kind, as: optional(oneOf('event', 'status')) }),
 };
 
-/** The faults that are on, newest first. */
+/** The faults of the API that are on. */
 export class ApiFaults {
-  readonly #started = new Set<{ readonly fault: ApiFault; left: number; readonly onEnd: () => void }>();
+  readonly #started = new StartedFaults<ApiFault>();
 
   start(fault: ApiFault, onEnd: () => void = () => {}): StartedFault {
-    const left = 'times' in fault && fault.times !== undefined ? fault.times : Number.POSITIVE_INFINITY;
-    const started = { fault, left, onEnd };
-    this.#started.add(started);
-    const end = () => {
-      if (this.#started.delete(started)) onEnd();
-    };
-    return { end, [Symbol.dispose]: end };
+    return this.#started.start(fault, 'times' in fault ? fault.times : undefined, onEnd);
   }
 
   /** The newest fault of this kind that is on. */
   current<Kind extends ApiFault['kind']>(kind: Kind): FaultOf<Kind> | undefined {
-    const found = [...this.#started].reverse().find(({ fault }) => fault.kind === kind);
-    return found?.fault as FaultOf<Kind> | undefined;
+    return this.#started.newestFirst().find((fault): fault is FaultOf<Kind> => fault.kind === kind);
   }
 
   /** The newest fault of this kind for this request, counted as used. */
   take<Kind extends 'slow' | 'status'>(kind: Kind, target: RequestTarget): FaultOf<Kind> | undefined {
-    for (const started of [...this.#started].reverse()) {
-      const { fault } = started;
-      if (fault.kind !== kind || !isFor(fault as FaultOf<Kind>, target)) continue;
-      started.left -= 1;
-      if (started.left <= 0) this.#started.delete(started);
-      return fault as FaultOf<Kind>;
-    }
-    return undefined;
+    const matches = (fault: ApiFault): fault is FaultOf<Kind> =>
+      fault.kind === kind && isFor(fault as FaultOf<Kind>, target);
+    return this.#started.use(matches);
   }
 
   endAll(): void {
-    for (const started of [...this.#started]) {
-      this.#started.delete(started);
-      started.onEnd();
-    }
+    this.#started.endAll();
   }
 }
 

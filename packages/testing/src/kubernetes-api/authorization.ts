@@ -163,28 +163,25 @@ const forAuthenticated: readonly GrantedRule[] = [
 const read = ['get', 'list', 'watch'];
 const write = ['create', 'delete', 'deletecollection', 'patch', 'update'];
 
+const viewed = rule(
+  read,
+  [''],
+  ['services', 'services/status', 'pods', 'pods/status', 'serviceaccounts', 'events', 'namespaces'],
+);
+const endpoints = rule(read, ['discovery.k8s.io'], ['endpointslices']);
+const edit = [
+  viewed,
+  rule(write, [''], ['services', 'pods', 'serviceaccounts']),
+  rule(['impersonate'], [''], ['serviceaccounts']),
+  rule(['create'], [''], ['serviceaccounts/token']),
+  endpoints,
+  rule([...read, ...write], ['coordination.k8s.io'], ['leases']),
+];
+
 /** What the ClusterRoles for people grant on the served types. */
 const builtIn: Record<string, readonly GrantedRule[]> = {
-  view: [
-    rule(read, [''], ['services', 'services/status', 'pods', 'pods/status', 'serviceaccounts', 'events', 'namespaces']),
-    rule(read, ['discovery.k8s.io'], ['endpointslices']),
-  ],
-  edit: [
-    rule(read, [''], ['services', 'services/status', 'pods', 'pods/status', 'serviceaccounts', 'events', 'namespaces']),
-    rule(write, [''], ['services', 'pods', 'serviceaccounts']),
-    rule(['impersonate'], [''], ['serviceaccounts']),
-    rule(['create'], [''], ['serviceaccounts/token']),
-    rule(read, ['discovery.k8s.io'], ['endpointslices']),
-    rule([...read, ...write], ['coordination.k8s.io'], ['leases']),
-  ],
-  admin: [
-    rule(read, [''], ['services', 'services/status', 'pods', 'pods/status', 'serviceaccounts', 'events', 'namespaces']),
-    rule(write, [''], ['services', 'pods', 'serviceaccounts']),
-    rule(['impersonate'], [''], ['serviceaccounts']),
-    rule(['create'], [''], ['serviceaccounts/token']),
-    rule(read, ['discovery.k8s.io'], ['endpointslices']),
-    rule([...read, ...write], ['coordination.k8s.io'], ['leases']),
-    rule([...read, ...write], [rbacGroup], ['roles', 'rolebindings']),
-  ],
+  view: [viewed, endpoints],
+  edit,
+  admin: [...edit, rule([...read, ...write], [rbacGroup], ['roles', 'rolebindings'])],
   'cluster-admin': [everything],
 };

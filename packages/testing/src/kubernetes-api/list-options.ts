@@ -1,5 +1,5 @@
 import { optionsType } from './resources.ts';
-import { ApiStatusError, badRequest, invalid } from './status.ts';
+import { ApiStatusError, badRequest, type FieldError, forbiddenValue, invalid, unsupportedValue } from './status.ts';
 
 /**
  * Refuses options of a list or a watch that are not valid, or that contradict each other.
@@ -14,15 +14,11 @@ export function checkListOptions(query: URLSearchParams, verb: 'list' | 'watch')
     if (/^(?:[+-]?\d+)?$/.test(value)) continue;
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
   }
-  const causes: { reason: string; field: string; message: string }[] = [];
-  const forbidden = (field: string, message: string) =>
-    causes.push({ reason: 'FieldValueForbidden', field, message: `Forbidden: ${message}` });
+  const causes: FieldError[] = [];
+  const forbidden = (field: string, why: string) => causes.push(forbiddenValue(field, why));
   const match = query.get('resourceVersionMatch') ?? '';
   const known = (values: readonly string[]) => {
-    if (values.includes(match)) return;
-    const list = values.map((value) => JSON.stringify(value)).join(', ');
-    const message = `Unsupported value: ${JSON.stringify(match)}: supported values: ${list}`;
-    causes.push({ reason: 'FieldValueNotSupported', field: 'resourceVersionMatch', message });
+    if (!values.includes(match)) causes.push(unsupportedValue('resourceVersionMatch', match, values));
   };
   const initial = query.has('sendInitialEvents');
   if (verb === 'watch') {

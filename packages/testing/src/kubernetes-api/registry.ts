@@ -14,7 +14,16 @@ import { copy, isJsonObject, type JsonObject, jsonEqual, type KubernetesObject }
 import { apiVersionOf, optionsType, type ResourceType, resourceOf, resourceTypes, storageKeyOf } from './resources.ts';
 import { schemaOf } from './schema.ts';
 import { ServiceStrategy } from './service-strategy.ts';
-import { ApiStatusError, alreadyExists, badRequest, conflict, invalid, notFound } from './status.ts';
+import {
+  ApiStatusError,
+  alreadyExists,
+  badRequest,
+  conflict,
+  invalid,
+  invalidValue,
+  notFound,
+  requiredValue,
+} from './status.ts';
 import type { ObjectStorage } from './storage.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
 import { refuseInvalid, warningsFor } from './validation.ts';
@@ -104,8 +113,7 @@ export class ObjectRegistry {
       return this.#create(type, namespace, object, options, warnings);
     }
     if (type.kind === 'Lease' && !object.metadata.resourceVersion) {
-      const message = 'Invalid value: 0: must be specified for an update';
-      const cause = { reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message };
+      const cause = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update');
       throw invalid({ ...type, kind: type.plural }, name, [cause]);
     }
     return this.#replace(type, inVersionOf(type, previous), object, options, warnings);
@@ -116,16 +124,14 @@ export class ObjectRegistry {
     if (patch.kind === 'apply') return this.#apply(type, namespace, name, patch, options);
     const previous = this.get(type, namespace, name);
     const input = patched(type, previous, patch);
-    const { object, warnings } = this.#decode(type, input, options, (why) => {
-      const message = `Invalid value: ${JSON.stringify(JSON.stringify(input))}: ${why}`;
-      return invalid(nothing, '', [{ reason: 'FieldValueInvalid', field: 'patch', message }]);
-    });
+    const { object, warnings } = this.#decode(type, input, options, (why) =>
+      invalid(nothing, '', [invalidValue('patch', JSON.stringify(JSON.stringify(input)), why)]),
+    );
     checkName(object, name);
     placeInNamespace(type, object, namespace);
     const { uid } = object.metadata;
     if (uid && uid !== previous.metadata.uid) {
-      const message = `Invalid value: ${JSON.stringify(uid)}: field is immutable`;
-      throw invalid(type, name, [{ reason: 'FieldValueInvalid', field: 'metadata.uid', message }]);
+      throw invalid(type, name, [invalidValue('metadata.uid', JSON.stringify(uid), 'field is immutable')]);
     }
     return this.#replace(type, previous, object, options, warnings);
   }
@@ -192,10 +198,8 @@ export class ObjectRegistry {
     options: WriteOptions,
   ): Written {
     if (options.fieldManager === undefined || options.fieldManager === '') {
-      const message = 'Required value: is required for apply patch';
-      throw invalid(optionsType('PatchOptions'), '', [
-        { reason: 'FieldValueRequired', field: 'fieldManager', message },
-      ]);
+      const cause = requiredValue('fieldManager', 'is required for apply patch');
+      throw invalid(optionsType('PatchOptions'), '', [cause]);
     }
     const { body } = patch;
     if (!isJsonObject(body)) {

@@ -8,7 +8,19 @@ import type { DeleteOptions, ObjectRegistry, Patch, WriteOptions, Written } from
 import type { RequestTarget } from './request-target.ts';
 import { apiVersionOf, optionsType, type ResourceType } from './resources.ts';
 import { parseFieldSelector, parseLabelSelector, type Selector } from './selectors.ts';
-import { ApiStatusError, badRequest, invalid, methodNotAllowed, quoted, type Status, unrecognized } from './status.ts';
+import {
+  ApiStatusError,
+  badRequest,
+  type FieldError,
+  forbiddenValue,
+  invalid,
+  invalidValue,
+  methodNotAllowed,
+  quoted,
+  type Status,
+  unrecognized,
+  unsupportedValue,
+} from './status.ts';
 import { serviceAccountUser, type User, type Users } from './users.ts';
 
 /** A request for a resource, read and allowed, but not yet done. Watches are handled elsewhere. */
@@ -157,11 +169,8 @@ function issueToken(request: ResourceRequest, { registry, users, clock }: Resour
   const given = isJsonObject(body.value) && isJsonObject(body.value['spec']) ? body.value['spec'] : {};
   const seconds = typeof given['expirationSeconds'] === 'number' ? given['expirationSeconds'] : 3600;
   if (seconds < 600) {
-    const cause = {
-      reason: 'FieldValueInvalid',
-      field: 'spec.expirationSeconds',
-      message: `Invalid value: ${seconds}: may not specify a duration less than 10 minutes`,
-    };
+    const why = 'may not specify a duration less than 10 minutes';
+    const cause = invalidValue('spec.expirationSeconds', seconds, why);
     throw invalid({ ...target.type, kind: 'TokenRequest', group: 'authentication.k8s.io' }, '', [cause]);
   }
   const user = serviceAccountUser(target.namespace, target.name);
@@ -213,42 +222,24 @@ function writeOptions({ target, body, userAgent, contentType, authorizeCreate }:
   const { query } = target;
   const apply = contentType === 'application/apply-patch+yaml';
   const manager = query.get('fieldManager') ?? '';
+  const refuse = (problem: FieldError) => refusedOption(optionsOf[target.verb] ?? 'PatchOptions', problem);
   if (query.get('force') !== null && !apply && target.verb === 'patch') {
-    throw badRequestOption(
-      'PatchOptions',
-      'force',
-      'FieldValueForbidden',
-      'Forbidden: may not be specified for non-apply patch',
-    );
+    throw refuse(forbiddenValue('force', 'may not be specified for non-apply patch'));
   }
   if (manager.length > 128) {
-    throw badRequestOption(
-      optionsOf[target.verb] ?? 'PatchOptions',
-      'fieldManager',
-      'FieldValueTooLong',
-      'Too long: may not be more than 128 bytes',
-    );
+    const message = 'Too long: may not be more than 128 bytes';
+    throw refuse({ reason: 'FieldValueTooLong', field: 'fieldManager', message });
   }
   const unprintable = /\p{C}/u.exec(manager);
   if (unprintable !== null) {
     const code = (unprintable[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
     const position = Buffer.byteLength(manager.slice(0, unprintable.index));
-    throw badRequestOption(
-      optionsOf[target.verb] ?? 'PatchOptions',
-      'fieldManager',
-      'FieldValueInvalid',
-      `Invalid value: ${quoted(manager)}: invalid character U+${code} (at position ${position})`,
-    );
+    const why = `invalid character U+${code} (at position ${position})`;
+    throw refuse(invalidValue('fieldManager', quoted(manager), why));
   }
   const validation = query.get('fieldValidation') || 'Warn';
   if (validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
-    const message = `Unsupported value: ${JSON.stringify(validation)}: supported values: "", "Ignore", "Strict", "Warn"`;
-    throw badRequestOption(
-      optionsOf[target.verb] ?? 'PatchOptions',
-      'fieldValidation',
-      'FieldValueNotSupported',
-      message,
-    );
+    throw refuse(unsupportedValue('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']));
   }
   return {
     dryRun: isDryRun(optionsOf[target.verb] ?? 'PatchOptions', query.getAll('dryRun')),
@@ -267,8 +258,8 @@ function deleteOptions({ target, body }: ResourceRequest): DeleteOptions {
   if (kind !== 'DeleteOptions') throw badRequest(notRegistered(String(kind), String(apiVersion)));
   const policy = target.query.get('propagationPolicy') || given['propagationPolicy'] || 'Background';
   if (!['Foreground', 'Background', 'Orphan'].includes(String(policy))) {
-    const message = `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`;
-    throw badRequestOption('DeleteOptions', 'propagationPolicy', 'FieldValueNotSupported', message);
+    const supported = ['Foreground', 'Background', 'Orphan', 'nil'];
+    throw refusedOption('DeleteOptions', unsupportedValue('propagationPolicy', policy, supported));
   }
   const preconditions = isJsonObject(given['preconditions']) ? given['preconditions'] : {};
   const inBody = Array.isArray(given['dryRun']) ? given['dryRun'].map(String) : [];
@@ -285,18 +276,13 @@ function deleteOptions({ target, body }: ResourceRequest): DeleteOptions {
 function isDryRun(kind: string, values: readonly string[]): boolean {
   const given = values.filter((value) => value !== '');
   if (given.some((value) => value !== 'All')) {
-    throw badRequestOption(
-      kind,
-      'dryRun',
-      'FieldValueNotSupported',
-      `Unsupported value: ${JSON.stringify(given)}: supported values: "All"`,
-    );
+    throw refusedOption(kind, unsupportedValue('dryRun', given, ['All']));
   }
   return given.length > 0;
 }
 
-function badRequestOption(kind: string, field: string, reason: string, message: string): ApiStatusError {
-  return invalid(optionsType(kind), '', [{ reason, field, message }]);
+function refusedOption(kind: string, problem: FieldError): ApiStatusError {
+  return invalid(optionsType(kind), '', [problem]);
 }
 
 function written({ object, warnings, created }: Written): ResourceAnswer {

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, jsonEqual, type KubernetesObject } from './object.ts';
 import { resourceOf } from './resources.ts';
-import { invalid } from './status.ts';
+import { invalid, invalidValue } from './status.ts';
 
 /**
  * What the API server does to a Service before it checks and stores it: it fills in defaults, drops fields that a change of type
@@ -149,8 +149,7 @@ export class ServiceStrategy {
         ? 'provided port is not in the valid range. The range of valid ports is 30000-32767'
         : this.#given.has(`port ${port}`) && 'provided port is already allocated';
     if (problem) {
-      const message = `Invalid value: ${port}: ${problem}`;
-      const cause = { reason: 'FieldValueInvalid', field: `spec.ports[${index}].nodePort`, message };
+      const cause = invalidValue(`spec.ports[${index}].nodePort`, port, problem);
       throw invalid(resourceOf('Service'), service.metadata.name ?? '', [cause]);
     }
     this.#given.add(`port ${port}`);

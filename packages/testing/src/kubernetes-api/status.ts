@@ -118,12 +118,37 @@ export function conflict(resource: ResourceType, name: string, why = modified): 
   );
 }
 
+/** What is wrong with one field. The functions below make it, in the words of apimachinery (`pkg/util/validation/field`). */
+export interface FieldError {
+  reason: string;
+  message: string;
+  field: string;
+}
+
+/** A value that the field cannot have, as it is shown to people. */
+export function invalidValue(field: string, shown: string | number, why: string): FieldError {
+  return { reason: 'FieldValueInvalid', field, message: `Invalid value: ${shown}: ${why}` };
+}
+
+/** A value that is none of a few. */
+export function unsupportedValue(field: string, value: unknown, supported: readonly string[]): FieldError {
+  const list = supported.map((each) => JSON.stringify(each)).join(', ');
+  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`;
+  return { reason: 'FieldValueNotSupported', field, message };
+}
+
+/** A field that must be there. */
+export function requiredValue(field: string, why: string): FieldError {
+  return { reason: 'FieldValueRequired', field, message: `Required value: ${why}` };
+}
+
+/** A field that must not be there. */
+export function forbiddenValue(field: string, why: string): FieldError {
+  return { reason: 'FieldValueForbidden', field, message: `Forbidden: ${why}` };
+}
+
 /** 422: fields of the object are refused. */
-export function invalid(
-  resource: ResourceType,
-  name: string,
-  causes: { reason: string; message: string; field: string }[],
-): ApiStatusError {
+export function invalid(resource: ResourceType, name: string, causes: FieldError[]): ApiStatusError {
   const texts = [
     ...new Set(causes.map((cause) => (cause.field === '' ? cause.message : `${cause.field}: ${cause.message}`))),
   ];

@@ -16,18 +16,18 @@ export interface TableColumn {
  * Source: Kubernetes `pkg/printers/internalversion/printers.go`.
  */
 export function columnsOf(type: ResourceType): readonly TableColumn[] {
-  return (printers[type.kind] ?? defaultPrinter).columns.map(([name, description, priority]) => ({
+  return (printed[type.kind] ?? printedOfOthers).map(([name, description, _, priority = 0]) => ({
     name,
     type: name === 'Created At' ? 'date' : 'string',
     format: name === 'Name' ? 'name' : '',
     description,
-    priority: priority ?? 0,
+    priority,
   }));
 }
 
 /** The cells of one object's row, in the order of {@link columnsOf}. */
 export function cellsOf(type: ResourceType, object: KubernetesObject, now: Date): Json[] {
-  return (printers[type.kind] ?? defaultPrinter).cells(object, now);
+  return (printed[type.kind] ?? printedOfOthers).map(([, , cell]) => cell(object, now));
 }
 
 /** A time span as kubectl prints it: `5s`, `3m12s`, `27h`, `4d3h`, `2y35d`. */
@@ -51,189 +51,100 @@ export function shortDuration(millis: number): string {
   return `${Math.floor(days / 365)}y`;
 }
 
-interface Printer {
-  readonly columns: readonly (readonly [name: string, description: string, priority?: number])[];
-  cells(object: KubernetesObject, now: Date): Json[];
+/** A column, and what it shows of an object. */
+type Column = readonly [name: string, description: string, cell: Cell, priority?: number];
+type Cell = (object: KubernetesObject, now: Date) => Json;
+
+const nameColumn: Column = ['Name', 'Name must be unique within a namespace.', nameOf];
+const ageColumn: Column = ['Age', 'Time since the object was created.', ageOf];
+const printedOfOthers: readonly Column[] = [nameColumn, ageColumn];
+
+const printed: Record<string, readonly Column[]> = {
+  Service: [
+    nameColumn,
+    ['Type', 'How the Service is exposed.', (service) => text(specOf(service)['type'])],
+    ['Cluster-IP', 'The address of the Service inside the cluster.', clusterAddress],
+    ['External-IP', 'Addresses, or the name, that the Service has outside.', externalAddress],
+    ['Port(s)', 'The ports that the Service exposes.', (service) => portList(specOf(service)) || none],
+    ageColumn,
+    ['Selector', 'Labels of the pods that traffic goes to.', (service) => labelList(specOf(service)['selector']), 1],
+  ],
+  Namespace: [
+    nameColumn,
+    ['Status', 'The status of the namespace', (namespace) => text(statusOf(namespace)['phase'])],
+    ageColumn,
+  ],
+  Pod: [
+    nameColumn,
+    ['Ready', 'How many containers of this pod accept traffic.', readyContainers],
+    ['Status', 'The aggregate status of the containers in this pod.', podStatus],
+    ['Restarts', 'The number of times the containers in this pod have been restarted.', restarts],
+    ageColumn,
+    ['IP', 'Address of the pod.', (pod) => text(statusOf(pod)['podIP']) || none, 1],
+    ['Node', 'The node that the pod runs on.', (pod) => text(specOf(pod)['nodeName']) || none, 1],
+    [
+      'Nominated Node',
+      'The node that the pod may come to by preemption.',
+      (pod) => text(statusOf(pod)['nominatedNodeName']) || none,
+      1,
+    ],
+    ['Readiness Gates', 'Conditions that the pod has to meet to be ready.', () => none, 1],
+  ],
+  EndpointSlice: [
+    nameColumn,
+    ['AddressType', 'The type of the addresses in this slice.', (slice) => text(slice['addressType'])],
+    [
+      'Ports',
+      'The ports of each endpoint.',
+      (slice) => firstOf(objects(slice['ports']).map((port) => text(port['port']) || '*')),
+    ],
+    [
+      'Endpoints',
+      'The first addresses.',
+      (slice) => firstOf(objects(slice['endpoints']).flatMap((endpoint) => strings(endpoint['addresses']))),
+    ],
+    ageColumn,
+  ],
+  Lease: [nameColumn, ['Holder', 'Who holds the lease.', (lease) => text(specOf(lease)['holderIdentity'])], ageColumn],
+  Role: [
+    nameColumn,
+    ['Created At', 'When the object was created.', ({ metadata }) => metadata.creationTimestamp ?? ''],
+  ],
+  RoleBinding: [
+    nameColumn,
+    ['Role', 'The role that is granted.', (binding) => grantedRole(part(binding, 'roleRef'))],
+    ageColumn,
+    ['Users', 'Users in the roleBinding', (binding) => subjectList(binding, 'User'), 1],
+    ['Groups', 'Groups in the roleBinding', (binding) => subjectList(binding, 'Group'), 1],
+    ['ServiceAccounts', 'ServiceAccounts in the roleBinding', (binding) => subjectList(binding, 'ServiceAccount'), 1],
+  ],
+  Event: [
+    ['Last Seen', 'The time of the most recent occurrence.', lastSeen],
+    ['Type', 'Normal or Warning.', (event) => text(event['type'])],
+    ['Reason', 'Why, in one word.', (event) => text(event['reason'])],
+    ['Object', 'The object that the event is about.', objectOfEvent],
+    ['Subobject', 'The part of the object.', (event) => text(regarding(event)['fieldPath']), 1],
+    ['Source', 'The component that reports the event.', sourceOfEvent, 1],
+    ['Message', 'What happened.', (event) => text(event['message'] ?? event['note']).trim()],
+    ['First Seen', 'The time of the first occurrence.', firstSeen, 1],
+    ['Count', 'How often it occurred.', countOfEvent, 1],
+    ['Name', 'Name must be unique within a namespace.', nameOf, 1],
+  ],
+};
+
+function clusterAddress(service: KubernetesObject): string {
+  const spec = specOf(service);
+  return strings(spec['clusterIPs'])[0] ?? (text(spec['clusterIP']) || none);
 }
 
-const nameColumn = ['Name', 'Name must be unique within a namespace.'] as const;
-const ageColumn = ['Age', 'Time since the object was created.'] as const;
-
-const defaultPrinter: Printer = {
-  columns: [nameColumn, ageColumn],
-  cells: (object, now) => [nameOf(object), ageOf(object, now)],
-};
-
-const printers: Record<string, Printer> = {
-  Service: {
-    columns: [
-      nameColumn,
-      ['Type', 'How the Service is exposed.'],
-      ['Cluster-IP', 'The address of the Service inside the cluster.'],
-      ['External-IP', 'Addresses, or the name, that the Service has outside.'],
-      ['Port(s)', 'The ports that the Service exposes.'],
-      ageColumn,
-      ['Selector', 'Labels of the pods that traffic goes to.', 1],
-    ],
-    cells(object, now) {
-      const spec = part(object, 'spec');
-      const addresses = strings(spec['clusterIPs']);
-      return [
-        nameOf(object),
-        text(spec['type']),
-        addresses[0] ?? (text(spec['clusterIP']) || none),
-        externalAddress(object),
-        portList(spec) || none,
-        ageOf(object, now),
-        labelList(spec['selector']),
-      ];
-    },
-  },
-  Namespace: {
-    columns: [nameColumn, ['Status', 'The status of the namespace'], ageColumn],
-    cells: (object, now) => [nameOf(object), text(part(object, 'status')['phase']), ageOf(object, now)],
-  },
-  Pod: {
-    columns: [
-      nameColumn,
-      ['Ready', 'How many containers of this pod accept traffic.'],
-      ['Status', 'The aggregate status of the containers in this pod.'],
-      ['Restarts', 'The number of times the containers in this pod have been restarted.'],
-      ageColumn,
-      ['IP', 'Address of the pod.', 1],
-      ['Node', 'The node that the pod runs on.', 1],
-      ['Nominated Node', 'The node that the pod may come to by preemption.', 1],
-      ['Readiness Gates', 'Conditions that the pod has to meet to be ready.', 1],
-    ],
-    cells(object, now) {
-      const spec = part(object, 'spec');
-      const status = part(object, 'status');
-      const containers = objects(status['containerStatuses']);
-      const ready = containers.filter((container) => container['ready'] === true).length;
-      const restarts = containers.reduce((sum, container) => sum + Number(container['restartCount'] ?? 0), 0);
-      const reason = containers
-        .map((container) => part(part(container, 'state'), 'waiting')['reason'])
-        .find((given) => given !== undefined);
-      return [
-        nameOf(object),
-        `${ready}/${objects(spec['containers']).length}`,
-        text(reason) || text(status['reason']) || text(status['phase']),
-        String(restarts),
-        ageOf(object, now),
-        text(status['podIP']) || none,
-        text(spec['nodeName']) || none,
-        text(status['nominatedNodeName']) || none,
-        none,
-      ];
-    },
-  },
-  EndpointSlice: {
-    columns: [
-      nameColumn,
-      ['AddressType', 'The type of the addresses in this slice.'],
-      ['Ports', 'The ports of each endpoint.'],
-      ['Endpoints', 'The first addresses.'],
-      ageColumn,
-    ],
-    cells(object, now) {
-      const ports = objects(object['ports']).map((port) => text(port['port']) || '*');
-      const addresses = objects(object['endpoints']).flatMap((endpoint) => strings(endpoint['addresses']));
-      return [
-        nameOf(object),
-        text(object['addressType']),
-        firstOf(ports, '<unset>'),
-        firstOf(addresses, '<unset>'),
-        ageOf(object, now),
-      ];
-    },
-  },
-  Lease: {
-    columns: [nameColumn, ['Holder', 'Who holds the lease.'], ageColumn],
-    cells: (object, now) => [nameOf(object), text(part(object, 'spec')['holderIdentity']), ageOf(object, now)],
-  },
-  Role: {
-    columns: [nameColumn, ['Created At', 'When the object was created.']],
-    cells: (object) => [nameOf(object), object.metadata.creationTimestamp ?? ''],
-  },
-  RoleBinding: {
-    columns: [
-      nameColumn,
-      ['Role', 'The role that is granted.'],
-      ageColumn,
-      ['Users', 'Users in the roleBinding', 1],
-      ['Groups', 'Groups in the roleBinding', 1],
-      ['ServiceAccounts', 'ServiceAccounts in the roleBinding', 1],
-    ],
-    cells(object, now) {
-      const role = part(object, 'roleRef');
-      const subjects = objects(object['subjects']);
-      const named = (kind: string) =>
-        subjects
-          .filter((subject) => subject['kind'] === kind)
-          .map((subject) =>
-            kind === 'ServiceAccount'
-              ? `${text(subject['namespace'])}/${text(subject['name'])}`
-              : text(subject['name']),
-          )
-          .join(', ');
-      return [
-        nameOf(object),
-        `${text(role['kind'])}/${text(role['name'])}`,
-        ageOf(object, now),
-        named('User'),
-        named('Group'),
-        named('ServiceAccount'),
-      ];
-    },
-  },
-  Event: {
-    columns: [
-      ['Last Seen', 'The time of the most recent occurrence.'],
-      ['Type', 'Normal or Warning.'],
-      ['Reason', 'Why, in one word.'],
-      ['Object', 'The object that the event is about.'],
-      ['Subobject', 'The part of the object.', 1],
-      ['Source', 'The component that reports the event.', 1],
-      ['Message', 'What happened.'],
-      ['First Seen', 'The time of the first occurrence.', 1],
-      ['Count', 'How often it occurred.', 1],
-      ['Name', 'Name must be unique within a namespace.', 1],
-    ],
-    cells(object, now) {
-      const about = part(object, object['regarding'] === undefined ? 'involvedObject' : 'regarding');
-      const source = part(object, 'source');
-      const since = (...times: unknown[]) => {
-        const time = times.find((candidate) => typeof candidate === 'string' && candidate !== '');
-        return time === undefined ? '<unknown>' : shortDuration(now.getTime() - new Date(String(time)).getTime());
-      };
-      const first = object['firstTimestamp'] ?? object['deprecatedFirstTimestamp'];
-      const last = object['lastTimestamp'] ?? object['deprecatedLastTimestamp'];
-      return [
-        since(part(object, 'series')['lastObservedTime'], last, object['eventTime'], object.metadata.creationTimestamp),
-        text(object['type']),
-        text(object['reason']),
-        `${text(about['kind']).toLowerCase()}/${text(about['name'])}`,
-        text(about['fieldPath']),
-        [text(source['component']) || text(object['reportingComponent']), text(source['host'])]
-          .filter(Boolean)
-          .join(', '),
-        text(object['message'] ?? object['note']).trim(),
-        since(first, object['eventTime'], object.metadata.creationTimestamp),
-        text(part(object, 'series')['count'] ?? object['count'] ?? object['deprecatedCount'] ?? 1),
-        nameOf(object),
-      ];
-    },
-  },
-};
-
 function externalAddress(object: KubernetesObject): string {
-  const spec = part(object, 'spec');
+  const spec = specOf(object);
   const external = strings(spec['externalIPs']);
   switch (spec['type']) {
     case 'ExternalName':
       return text(spec['externalName']);
     case 'LoadBalancer': {
-      const ingress = objects(part(part(object, 'status'), 'loadBalancer')['ingress']);
+      const ingress = objects(part(statusOf(object), 'loadBalancer')['ingress']);
       const addresses = ingress.map((entry) => text(entry['ip']) || text(entry['hostname'])).filter(Boolean);
       return [...addresses, ...external].join(',') || '<pending>';
     }
@@ -251,8 +162,76 @@ function portList(spec: JsonObject): string {
     .join(',');
 }
 
-function firstOf(items: readonly string[], empty: string): string {
-  if (items.length === 0) return empty;
+function containersOf(pod: KubernetesObject): JsonObject[] {
+  return objects(statusOf(pod)['containerStatuses']);
+}
+
+function readyContainers(pod: KubernetesObject): string {
+  const ready = containersOf(pod).filter((container) => container['ready'] === true).length;
+  return `${ready}/${objects(specOf(pod)['containers']).length}`;
+}
+
+function podStatus(pod: KubernetesObject): string {
+  const status = statusOf(pod);
+  const reason = containersOf(pod)
+    .map((container) => part(part(container, 'state'), 'waiting')['reason'])
+    .find((given) => given !== undefined);
+  return text(reason) || text(status['reason']) || text(status['phase']);
+}
+
+function restarts(pod: KubernetesObject): string {
+  return String(containersOf(pod).reduce((sum, container) => sum + Number(container['restartCount'] ?? 0), 0));
+}
+
+function grantedRole(role: JsonObject): string {
+  return `${text(role['kind'])}/${text(role['name'])}`;
+}
+
+function subjectList(binding: KubernetesObject, kind: string): string {
+  return objects(binding['subjects'])
+    .filter((subject) => subject['kind'] === kind)
+    .map(({ namespace, name }) => (kind === 'ServiceAccount' ? `${text(namespace)}/${text(name)}` : text(name)))
+    .join(', ');
+}
+
+function regarding(event: KubernetesObject): JsonObject {
+  return part(event, event['regarding'] === undefined ? 'involvedObject' : 'regarding');
+}
+
+function objectOfEvent(event: KubernetesObject): string {
+  const about = regarding(event);
+  return `${text(about['kind']).toLowerCase()}/${text(about['name'])}`;
+}
+
+function sourceOfEvent(event: KubernetesObject): string {
+  const source = part(event, 'source');
+  const component = text(source['component']) || text(event['reportingComponent']);
+  return [component, text(source['host'])].filter(Boolean).join(', ');
+}
+
+function lastSeen(event: KubernetesObject, now: Date): string {
+  const last = event['lastTimestamp'] ?? event['deprecatedLastTimestamp'];
+  const { creationTimestamp } = event.metadata;
+  return since(now, part(event, 'series')['lastObservedTime'], last, event['eventTime'], creationTimestamp);
+}
+
+function firstSeen(event: KubernetesObject, now: Date): string {
+  const first = event['firstTimestamp'] ?? event['deprecatedFirstTimestamp'];
+  return since(now, first, event['eventTime'], event.metadata.creationTimestamp);
+}
+
+function countOfEvent(event: KubernetesObject): string {
+  return text(part(event, 'series')['count'] ?? event['count'] ?? event['deprecatedCount'] ?? 1);
+}
+
+/** Since the first of these times that is known. */
+function since(now: Date, ...times: unknown[]): string {
+  const time = times.find((candidate) => typeof candidate === 'string' && candidate !== '');
+  return time === undefined ? '<unknown>' : shortDuration(now.getTime() - new Date(String(time)).getTime());
+}
+
+function firstOf(items: readonly string[]): string {
+  if (items.length === 0) return '<unset>';
   const shown = items.slice(0, 3).join(',');
   return items.length > 3 ? `${shown} + ${items.length - 3} more...` : shown;
 }
@@ -266,12 +245,19 @@ function labelList(labels: unknown): string {
 }
 
 function ageOf(object: KubernetesObject, now: Date): string {
-  const created = object.metadata.creationTimestamp;
-  return created === undefined ? '<unknown>' : shortDuration(now.getTime() - new Date(created).getTime());
+  return since(now, object.metadata.creationTimestamp);
 }
 
 function nameOf(object: KubernetesObject): string {
   return object.metadata.name ?? '';
+}
+
+function specOf(object: KubernetesObject): JsonObject {
+  return part(object, 'spec');
+}
+
+function statusOf(object: KubernetesObject): JsonObject {
+  return part(object, 'status');
 }
 
 function part(value: unknown, field: string): JsonObject {

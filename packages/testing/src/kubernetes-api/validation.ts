@@ -1,7 +1,7 @@
 import { validate } from '@externalname/core/validation';
 import { isJsonObject, jsonEqual, type KubernetesObject } from './object.ts';
 import type { ResourceType } from './resources.ts';
-import { badRequest, invalid } from './status.ts';
+import { badRequest, forbiddenValue, invalid, invalidValue, requiredValue } from './status.ts';
 
 /**
  * Refuses objects that the API server refuses, in its words. The rules are those of `validate` in `@externalname/core`.
@@ -14,8 +14,7 @@ export function refuseInvalid(
   previous: KubernetesObject | undefined,
 ): void {
   if (object.metadata.name === undefined || object.metadata.name === '') {
-    const message = 'Required value: name or generateName is required';
-    throw invalid(type, '', [{ reason: 'FieldValueRequired', field: 'metadata.name', message }]);
+    throw invalid(type, '', [requiredValue('metadata.name', 'name or generateName is required')]);
   }
   refuseForeignStatus(type, object);
   refuseLease(type, object);
@@ -43,7 +42,7 @@ function refuseLease(type: ResourceType, object: KubernetesObject): void {
   const causes = bounds.flatMap(([name, least, problem]) => {
     const value = spec[name];
     if (typeof value !== 'number' || value >= least) return [];
-    return { reason: 'FieldValueInvalid', field: `spec.${name}`, message: `Invalid value: ${value}: ${problem}` };
+    return invalidValue(`spec.${name}`, value, problem);
   });
   if (causes.length > 0) throw invalid(type, object.metadata.name ?? '', causes);
 }
@@ -53,8 +52,7 @@ function refuseEvent(type: ResourceType, object: KubernetesObject): void {
   if (type.kind !== 'Event' || type.group !== '' || !isJsonObject(object['involvedObject'])) return;
   const { namespace = 'default' } = object['involvedObject'];
   if (namespace === object.metadata.namespace) return;
-  const message = `Invalid value: ${JSON.stringify(namespace)}: does not match event.namespace`;
-  const cause = { reason: 'FieldValueInvalid', field: 'involvedObject.namespace', message };
+  const cause = invalidValue('involvedObject.namespace', JSON.stringify(namespace), 'does not match event.namespace');
   throw invalid(type, object.metadata.name ?? '', [cause]);
 }
 
@@ -64,12 +62,7 @@ function refuseOtherRole(type: ResourceType, object: KubernetesObject, previous:
     return;
   const role = isJsonObject(object['roleRef']) ? object['roleRef'] : {};
   const shown = JSON.stringify({ APIGroup: role['apiGroup'], Kind: role['kind'], Name: role['name'] });
-  const cause = {
-    reason: 'FieldValueInvalid',
-    field: 'roleRef',
-    message: `Invalid value: ${shown}: field is immutable`,
-  };
-  throw invalid(type, object.metadata.name ?? '', [cause]);
+  throw invalid(type, object.metadata.name ?? '', [invalidValue('roleRef', shown, 'field is immutable')]);
 }
 
 function refuseForeignStatus(type: ResourceType, object: KubernetesObject): void {
@@ -77,8 +70,8 @@ function refuseForeignStatus(type: ResourceType, object: KubernetesObject): void
   const balancer = object['status']['loadBalancer'];
   const ingress = isJsonObject(balancer) ? balancer['ingress'] : undefined;
   if (!Array.isArray(ingress) || ingress.length === 0 || object['spec']['type'] === 'LoadBalancer') return;
-  const message = "Forbidden: may only be used when `spec.type` is 'LoadBalancer'";
-  const cause = { reason: 'FieldValueForbidden', field: 'status.loadBalancer.ingress', message };
+  const why = "may only be used when `spec.type` is 'LoadBalancer'";
+  const cause = forbiddenValue('status.loadBalancer.ingress', why);
   throw invalid(type, object.metadata.name ?? '', [cause]);
 }
 

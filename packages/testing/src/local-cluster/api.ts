@@ -1,4 +1,4 @@
-import { aNumber, optional } from '@externalname/core/internal';
+import { aNumber, aText, checkObject, checkOptions, listOf, optional, optionsOf } from '@externalname/core/internal';
 import type { StartedFault } from '../faults.ts';
 import type { ApiFault } from '../kubernetes-api/api-faults.ts';
 import type { ApiServer } from '../kubernetes-api/api-server.ts';
@@ -46,9 +46,8 @@ export class LocalApi {
    * @defaultValue the token never expires
    */
   tokenFor(identity: Identity, options: { readonly lifetimeSeconds?: number | undefined } = {}): string {
-    const { lifetimeSeconds } = options;
-    optional(aNumber({ above: 0, unit: 'seconds' }))('lifetimeSeconds', lifetimeSeconds);
-    return this.#server.users.issue(userOf(identity), lifetimeSeconds);
+    checkOptions(options, { lifetimeSeconds: optional(aNumber({ above: 0, unit: 'seconds' })) });
+    return this.#server.users.issue(userOf(identity), options.lifetimeSeconds);
   }
 
   /** Text of a kubeconfig, for an administrator or with a new token for `identity`. Contains a secret. */
@@ -89,6 +88,17 @@ export class LocalApi {
 }
 
 function userOf(identity: Identity): { name: string; groups?: readonly string[] | undefined } {
-  if ('user' in identity) return { name: identity.user, groups: identity.groups };
+  checkObject('identity', identity);
+  if ('user' in identity) {
+    aUser('identity', identity);
+    return { name: identity.user, groups: identity.groups };
+  }
+  aServiceAccount('identity', identity);
   return serviceAccountUser(identity.namespace ?? 'default', identity.serviceAccount);
 }
+
+const aUser = optionsOf<Extract<Identity, { user: string }>>({ user: aText, groups: optional(listOf(aText)) });
+const aServiceAccount = optionsOf<Extract<Identity, { serviceAccount: string }>>({
+  serviceAccount: aText,
+  namespace: optional(aText),
+});

@@ -17,17 +17,13 @@ import {
 } from '@externalname/core/internal';
 import { reset } from '../reset.ts';
 import {
-  type CutOptions,
+  checkSide,
   directions,
   type FaultDirection,
   type FaultSide,
-  type Faults,
+  Faults,
   noFaults,
   type Plan,
-  withBlackHole,
-  withCut,
-  withLatency,
-  withThrottle,
 } from './connection-faults.ts';
 import { randomLoopbackAddress, randomServerPort } from './loopback.ts';
 import { ProxiedConnection, type ProxyTarget } from './proxied-connection.ts';
@@ -74,7 +70,7 @@ export class ProxyListenError extends ExternalNameError {
  * proxy.blackHole();
  * ```
  */
-export class FaultProxy implements Faults, AsyncDisposable {
+export class FaultProxy extends Faults implements AsyncDisposable {
   /** The loopback address that clients connect to. */
   readonly address: string;
   /** The port that clients connect to. */
@@ -91,6 +87,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
   #closed = false;
 
   private constructor(server: Server, address: string, port: number, target: ProxyTarget, clock: Clock) {
+    super();
     this.address = address;
     this.port = port;
     this.#target = target;
@@ -157,37 +154,20 @@ export class FaultProxy implements Faults, AsyncDisposable {
     this.#plan = { ...this.#plan, resetNew: true };
   }
 
-  /** Stops passing bytes on, in one direction or both. Sockets stay open. Waiting bytes are passed on after `heal()`. */
-  blackHole(direction?: FaultDirection): void {
-    this.#plan = withBlackHole(this.#plan, direction);
-    this.#each((connection) => connection.blackHole(direction));
-  }
-
-  /** Delays all bytes by this many milliseconds. */
-  latency(millis: number, direction?: FaultDirection): void {
-    this.#plan = withLatency(this.#plan, millis, direction);
-    this.#each((connection) => connection.latency(millis, direction));
-  }
-
-  /** Limits each connection to this many bytes per second in each direction. */
-  throttle(bytesPerSecond: number, direction?: FaultDirection): void {
-    this.#plan = withThrottle(this.#plan, bytesPerSecond, direction);
-    this.#each((connection) => connection.throttle(bytesPerSecond, direction));
-  }
-
-  /** Cuts each connection after this many bytes. */
-  cutAfter(bytes: number, options: CutOptions = {}): void {
-    this.#plan = withCut(this.#plan, bytes, options);
-    this.#each((connection) => connection.cutAfter(bytes, options));
+  /** @internal */
+  override change(next: (plan: Plan) => Plan): void {
+    this.#plan = next(this.#plan);
+    this.#each((connection) => connection.change(next));
   }
 
   /** Resets both ends of every open connection. */
-  reset(): void {
+  override reset(): void {
     this.#each((connection) => connection.reset());
   }
 
   /** Ends the connection of one side without telling the other. */
-  halfOpen(side: FaultSide): void {
+  override halfOpen(side: FaultSide): void {
+    checkSide(side);
     this.#each((connection) => connection.halfOpen(side));
   }
 
@@ -196,7 +176,7 @@ export class FaultProxy implements Faults, AsyncDisposable {
    *
    * @throws {@link ProxyListenError} (`ERR_EXTERNALNAME_PROXY_LISTEN`) if the port was taken meanwhile.
    */
-  async heal(): Promise<void> {
+  override async heal(): Promise<void> {
     this.#assertOpen();
     this.#plan = noFaults();
     this.#each((connection) => connection.heal());

@@ -3,17 +3,13 @@ import type { Clock } from '@externalname/core';
 import { reset } from '../reset.ts';
 import {
   type CutMethod,
-  type CutOptions,
+  checkSide,
   directions,
   type FaultDirection,
   type FaultSide,
-  type Faults,
+  Faults,
   noFaults,
   type Plan,
-  withBlackHole,
-  withCut,
-  withLatency,
-  withThrottle,
 } from './connection-faults.ts';
 import { Lane } from './lane.ts';
 
@@ -26,7 +22,7 @@ export interface ProxyTarget {
 }
 
 /** One connection through a {@link FaultProxy}, with faults of its own. */
-export class ProxiedConnection implements Faults {
+export class ProxiedConnection extends Faults {
   /** Port that the client connected from, different for each connection. */
   readonly clientPort: number;
   readonly #client: Socket;
@@ -37,6 +33,7 @@ export class ProxiedConnection implements Faults {
 
   /** @internal */
   constructor(client: Socket, target: ProxyTarget, clock: Clock, onClosed: () => void) {
+    super();
     this.#client = client;
     this.#onClosed = onClosed;
     this.clientPort = client.remotePort ?? 0;
@@ -79,33 +76,14 @@ export class ProxiedConnection implements Faults {
     return this.#state === 'open';
   }
 
-  /** Stops passing bytes on, in one direction or both. Sockets stay open. Waiting bytes are passed on after `heal()`. */
-  blackHole(direction?: FaultDirection): void {
-    this.#change((plan) => withBlackHole(plan, direction));
-  }
-
-  /** Delays all bytes by this many milliseconds. */
-  latency(millis: number, direction?: FaultDirection): void {
-    this.#change((plan) => withLatency(plan, millis, direction));
-  }
-
-  /** Limits each direction to this many bytes per second. */
-  throttle(bytesPerSecond: number, direction?: FaultDirection): void {
-    this.#change((plan) => withThrottle(plan, bytesPerSecond, direction));
-  }
-
-  /** Cuts the connection after this many bytes. */
-  cutAfter(bytes: number, options: CutOptions = {}): void {
-    this.#change((plan) => withCut(plan, bytes, options));
-  }
-
   /** Resets both ends. */
-  reset(): void {
+  override reset(): void {
     this.#cut('reset');
   }
 
   /** Ends the connection of one side without telling the other. */
-  halfOpen(side: FaultSide): void {
+  override halfOpen(side: FaultSide): void {
+    checkSide(side);
     if (this.#state !== 'open') return;
     this.#state = 'half-open';
     const [gone, left] = side === 'server' ? [this.#server, this.#client] : [this.#client, this.#server];
@@ -115,8 +93,19 @@ export class ProxiedConnection implements Faults {
   }
 
   /** Ends the connection's faults. If it was cut, it stays cut. */
-  heal(): void {
-    this.#change(() => noFaults());
+  override heal(): void {
+    this.change(() => noFaults());
+  }
+
+  /** @internal */
+  override change(next: (plan: Plan) => Plan): void {
+    this.follow(
+      next({
+        resetNew: false,
+        'to-server': this.#lanes['to-server'].faults,
+        'to-client': this.#lanes['to-client'].faults,
+      }),
+    );
   }
 
   /** Ends both sides at once. @internal */
@@ -124,15 +113,6 @@ export class ProxiedConnection implements Faults {
     this.#settle(() => undefined);
     // A frozen server never answers an end that was passed on to it.
     for (const socket of [this.#client, this.#server]) socket.destroy();
-  }
-
-  #change(change: (plan: Plan) => Plan): void {
-    const plan = change({
-      resetNew: false,
-      'to-server': this.#lanes['to-server'].faults,
-      'to-client': this.#lanes['to-client'].faults,
-    });
-    this.follow(plan);
   }
 
   #cut(by: CutMethod): void {

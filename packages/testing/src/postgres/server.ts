@@ -4,6 +4,8 @@ import { ClosedError, DeadlineError, InvalidArgumentError, type WaitOptions } fr
 import {
   abortable,
   checkOptions,
+  checkText,
+  describeValue,
   oneOf,
   optional,
   type Shapes,
@@ -194,14 +196,12 @@ export class PostgresServer {
    */
   async stop(mode: StopMode = 'fast', options: ServerWaitOptions = {}): Promise<void> {
     checkOptions(options, waitShapes);
-    const name = stopSignals[mode];
-    if (name === undefined)
-      throw new InvalidArgumentError('mode', `must be 'smart', 'fast' or 'immediate', got ${JSON.stringify(mode)}`);
+    oneOf(...Object.keys(stopSignals))('mode', mode);
     this.#ordersToEnd++;
     const up = this.#up;
     if (up !== undefined) {
       await this.thaw();
-      if (up.child.pid !== undefined) signal(up.child.pid, name);
+      if (up.child.pid !== undefined) signal(up.child.pid, stopSignals[mode]);
       await this.#within('stop', options, (signal) => abortable(up.ended, signal));
     }
     await this.#within('stop', options, async (signal) => {
@@ -339,10 +339,11 @@ export class PostgresServer {
 
   /** Resolves when a standby has replayed the write-ahead log up to `position`. On a primary past that position, resolves at once. */
   async waitForReplay(position: string, options: ServerWaitOptions = {}): Promise<void> {
+    checkText('position', position);
     if (!/^[0-9a-f]{1,8}\/[0-9a-f]{1,8}$/i.test(position)) {
       throw new InvalidArgumentError(
         'position',
-        `must be a position such as '0/3000148', which position() returns; got ${JSON.stringify(position)}`,
+        `must be a position such as '0/3000148', which position() returns; got ${describeValue(position)}`,
       );
     }
     await this.administrate(async (run) => {
@@ -443,7 +444,7 @@ export class PostgresServer {
 
 function ignore(): void {}
 
-const stopSignals: Record<StopMode, NodeJS.Signals | undefined> = {
+const stopSignals: Record<StopMode, NodeJS.Signals> = {
   smart: 'SIGTERM',
   fast: 'SIGINT',
   immediate: 'SIGQUIT',

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../src/clock.ts';
 import {
   type Hop,
   type Resolution,
@@ -6,7 +6,7 @@ import {
   type ResolutionFailure,
   type ResolveOptions,
   type Resolver,
-} from '../dns/index.ts';
+} from '../../src/dns/index.ts';
 
 /** What a {@link ScriptedResolver} says of one name. */
 export type ScriptedRecord =

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { isExternalNameError } from '../errors.ts';
-import type { Target, TargetSource } from './target-source.ts';
+import { isExternalNameError } from '../../src/errors.ts';
+import type { Target, TargetSource } from '../../src/targets/index.ts';
 
 /** A source under test, and the authority that it learns from. It names `primary-db.example.com` at first. */
 export interface TargetSourceHarness {
@@ -47,6 +47,13 @@ export const targetSourceContract: readonly TargetSourcePromise[] = [
     assert.notEqual(target.version, '');
     assert.equal(target.stale, false);
     assert.ok(['kubernetes', 'dns', 'static', 'engine'].includes(target.source));
+  }),
+
+  kept('refuses an option that it does not know', async ({ source }) => {
+    await assert.rejects(source.current({ fresch: true } as object), (error: Error) => {
+      assert.match(error.message, /^fresch: is not an option\. Did you mean `fresh`\?$/);
+      return hasCode('ERR_EXTERNALNAME_INVALID_ARGUMENT')(error);
+    });
   }),
 
   kept('keeps the version while the target is the same, and changes it with the target', async (harness) => {

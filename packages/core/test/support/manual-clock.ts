@@ -1,4 +1,4 @@
-import type { Clock, ScheduleOptions, Timer } from './clock.ts';
+import type { Clock, ScheduleOptions, Timer } from '../../src/clock.ts';
 
 interface Entry {
   at: number;
