@@ -32,17 +32,17 @@ function entriesOf({ exports }: { exports: Record<string, string | { import?: { 
  * not install a megabyte for a few types. Of each comment the first sentence stays.
  */
 function copyTypesOf(name: string, file: string): void {
-  const mentions = new RegExp(`import (?:type )?\\{([^}]*)\\} from '(${name}/[^']+)';`, 'g');
+  const mentions = new RegExp(`(import|export) (?:type )?\\{([^}]*)\\} from '(${name}/[^']+)';`, 'g');
   const users = readdirSync(dist).filter((each) => /\.d\.c?ts$/.test(each));
   const wanted = new Map<string, Set<string>>();
   for (const user of users) {
     const text = readFileSync(join(dist, user), 'utf8');
-    for (const [, names = '', module = ''] of text.matchAll(mentions)) {
+    for (const [, , names = '', module = ''] of text.matchAll(mentions)) {
       const known = wanted.get(module) ?? new Set();
       for (const each of names.split(',')) known.add(each.trim().replace(/^type | as .*$/g, ''));
       wanted.set(module, known);
     }
-    writeFileSync(join(dist, user), text.replaceAll(mentions, `import {$1} from './${file}.cjs';`));
+    writeFileSync(join(dist, user), text.replaceAll(mentions, `$1 {$2} from './${file}.cjs';`));
   }
   if (wanted.size === 0) return;
   const { version, license } = JSON.parse(readFileSync(join('node_modules', name, 'package.json'), 'utf8'));
@@ -52,7 +52,10 @@ function copyTypesOf(name: string, file: string): void {
 
 /** The declarations of these names and of everything that they refer to, by name. */
 function closure(wanted: ReadonlyMap<string, ReadonlySet<string>>): readonly string[] {
-  const options: ts.CompilerOptions = { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext };
+  const options: ts.CompilerOptions = {
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  };
   const files = new Map([...wanted.keys()].map((module) => [module, fileOf(module, options)]));
   const program = ts.createProgram([...files.values()], { ...options, noLib: true, types: [] });
   const checker = program.getTypeChecker();

@@ -93,7 +93,7 @@ const clock = new GivenClock();
 const dependencies = { clock, random: core.systemRandom };
 const resolution = {
   name: 'webscaler-db.default.svc.cluster.local',
-  chain: [{ from: 'webscaler-db.default.svc.cluster.local', to: 'primary-db.example.com', ttlSeconds: 5 }],
+  chain: [{ name: 'webscaler-db.default.svc.cluster.local', target: 'primary-db.example.com', ttlSeconds: 5 }],
   canonicalName: 'primary-db.example.com',
   addresses: [{ address: '203.0.113.7', family: 4, ttlSeconds: 5 }],
   ttlSeconds: 5,
@@ -1127,7 +1127,8 @@ const waitOptions = {
   timeoutMillis: 100,
   signal: new AbortController().signal,
 } satisfies All<testing.ServerWaitOptions>;
-const serverCodes = ['ERR_EXTERNALNAME_POSTGRES_SERVER', 'ERR_EXTERNALNAME_DEADLINE'];
+const isDown = (error: unknown) =>
+  ['ERR_EXTERNALNAME_POSTGRES_SERVER', 'ERR_EXTERNALNAME_DEADLINE'].includes((error as { code: string }).code);
 /** Resolves when what the calls share has started. */
 export const ready: Promise<unknown> = Promise.all([cluster, authority, proxy]);
 
@@ -1186,33 +1187,32 @@ const testingBeyond: Readonly<Record<string, Call>> = {
   'PostgresServer.stop': {
     args: () => ['fast', waitOptions],
     run: (mode, options) => downServer.stop(mode, options),
-    codes: serverCodes,
     runs: 50,
   },
   'PostgresServer.promote': {
     args: () => [{ ...waitOptions, synchronousStandbyNames: 'keep' } satisfies All<testing.PromoteOptions>],
     run: (options) => downServer.promote(options),
-    codes: serverCodes,
+    stops: isDown,
   },
   'PostgresServer.demote': {
     args: () => [{ ...waitOptions, openTransactions: 'wait' } satisfies All<testing.DemoteOptions>],
     run: (options) => downServer.demote(options),
-    codes: serverCodes,
+    stops: isDown,
   },
   'PostgresServer.query': {
     args: () => ['select $1', ['a'], { ...waitOptions, database: 'app' }],
     run: (...args) => downServer.query(...(args as [never])),
-    codes: serverCodes,
+    stops: isDown,
   },
   'PostgresServer.waitForReplay': {
     args: () => ['0/3000148', waitOptions],
     run: (position, options) => downServer.waitForReplay(position, options),
-    codes: serverCodes,
+    stops: isDown,
   },
   ...Object.fromEntries(
     (['fence', 'unfence', 'role', 'position'] as const).map((method) => [
       `PostgresServer.${method}`,
-      { args: () => [waitOptions], run: (options) => downServer[method](options), codes: serverCodes } satisfies Call,
+      { args: () => [waitOptions], run: (options) => downServer[method](options), stops: isDown } satisfies Call,
     ]),
   ),
   'CertificateAuthority.issue': {

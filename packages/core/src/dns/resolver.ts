@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../clock.ts';
 import { onAbort, withDeadline } from '../deadline.ts';
 import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { ClosedError, DeadlineError, InvalidArgumentError } from '../errors.ts';
+import { checkText } from '../input.ts';
 import { canonicalName } from '../names/index.ts';
 import { checkCallOptions } from '../shape.ts';
 import { DnsCache, isResolution, keptMillis, resolutionOf, type Settled } from './cache.ts';
@@ -161,6 +162,7 @@ export class DnsResolver implements Resolver {
    */
   async resolveHost(hostname: string, options: ResolveOptions = {}): Promise<Resolution> {
     this.#check(options);
+    checkText('hostname', hostname);
     const { family = 0, fresh = false } = options;
     const local = this.#localHost(hostname, family);
     if (local !== undefined) return local;

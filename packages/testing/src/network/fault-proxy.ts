@@ -154,7 +154,7 @@ export class FaultProxy extends Faults implements AsyncDisposable {
     this.#plan = { ...this.#plan, resetNew: true };
   }
 
-  /** @internal */
+  /** Applies a change of the plan. @internal */
   override change(next: (plan: Plan) => Plan): void {
     this.#plan = next(this.#plan);
     this.#each((connection) => connection.change(next));

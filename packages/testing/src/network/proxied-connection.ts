@@ -97,7 +97,7 @@ export class ProxiedConnection extends Faults {
     this.change(() => noFaults());
   }
 
-  /** @internal */
+  /** Applies a change of the plan. @internal */
   override change(next: (plan: Plan) => Plan): void {
     this.follow(
       next({
