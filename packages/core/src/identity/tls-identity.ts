@@ -121,16 +121,14 @@ function isWholeLabel(name: string): boolean {
   return !name.replace(/^\*\./, '').includes('*');
 }
 
-/**
- * The names in the certificate, for display only: Node decides.
- * Node quotes a name with a comma or a quote in it, as a JSON string (CVE-2021-44532).
- */
+/** The names in the certificate, for display only: Node decides. */
 function namesOfCertificate(certificate: PeerCertificate): readonly string[] {
   const { subjectaltname, subject } = certificate;
   if (!subjectaltname) return [subject?.CN ?? []].flat();
   return alternativeNames(certificate).map(({ name }) => name);
 }
 
+// Node quotes a name with a comma or a quote in it, as a JSON string (CVE-2021-44532).
 function alternativeNames({ subjectaltname }: PeerCertificate): readonly { kind: string; name: string }[] {
   const entries = (subjectaltname ?? '').matchAll(/(?:^|, )([^:",]+):("(?:[^"\\]|\\.)*"|[^,]*)/g);
   return Array.from(entries, ([, kind = '', name = '']) => ({ kind, name }));

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
 import { DeadlineError } from '@externalname/core';
-import { parseServerAddress, withDeadline } from '@externalname/core/internal';
+import { onAbort, parseServerAddress, withDeadline } from '@externalname/core/internal';
 import { type DnsAnswer, type DnsQuestion, emptyAnswer } from './message.ts';
 import { decodeAnswer, encodeRequest } from './wire.ts';
 
@@ -42,14 +42,13 @@ function overUdp(request: Buffer, address: string, port: number, signal: AbortSi
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     const finish = (settle: () => void) => {
-      signal.removeEventListener('abort', aborted);
+      stopListening();
       socket.removeAllListeners();
       socket.on('error', () => {});
       socket.close();
       settle();
     };
-    const aborted = () => finish(() => reject(signal.reason));
-    signal.addEventListener('abort', aborted, { once: true });
+    const stopListening = onAbort(signal, () => finish(() => reject(signal.reason)));
     socket.once('error', (error) => finish(() => reject(error)));
     socket.once('message', (message) => finish(() => resolve(message)));
     // Connected, so that only this server's packets are taken.
@@ -61,12 +60,11 @@ function overTcp(request: Buffer, address: string, port: number, signal: AbortSi
   return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port });
     const finish = (settle: () => void) => {
-      signal.removeEventListener('abort', aborted);
+      stopListening();
       socket.destroy();
       settle();
     };
-    const aborted = () => finish(() => reject(signal.reason));
-    signal.addEventListener('abort', aborted, { once: true });
+    const stopListening = onAbort(signal, () => finish(() => reject(signal.reason)));
     socket.on('error', (error) => finish(() => reject(error)));
     socket.on('close', () => finish(() => reject(new Error('the server closed the connection without an answer'))));
     let received = Buffer.alloc(0);
