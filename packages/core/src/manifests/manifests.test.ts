@@ -1,8 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchesTargetPattern, parseTargetPattern } from '../names/index.ts';
-import { parseManifests, type ServiceManifest, toYaml } from '../objects/index.ts';
-import { serviceIssues, validate } from '../validation/index.ts';
 import {
   addressService,
   applicationDeployment,
@@ -21,6 +18,9 @@ import {
   switchMergePatch,
   targetAdmissionPolicy,
 } from '../manifests.ts';
+import { matchesTargetPattern, parseTargetPattern } from '../names/index.ts';
+import { parseManifests, type ServiceManifest, toYaml } from '../objects/index.ts';
+import { serviceIssues, validate } from '../validation/index.ts';
 
 const invalid = (...paths: string[]) =>
   expect.objectContaining({
