@@ -12,6 +12,7 @@ import {
   aFunction,
   aNumber,
   aText,
+  checkCurrentOptions,
   checkOptions,
   dependenciesOf,
   inBackground,
@@ -94,8 +95,9 @@ class EngineTargetSource implements TargetSource {
     this.#health = new SourceHealth('engine', clock);
   }
 
-  async current({ fresh = false, signal }: CurrentOptions = {}): Promise<Target> {
-    signal?.throwIfAborted();
+  async current(options: CurrentOptions = {}): Promise<Target> {
+    checkCurrentOptions(options);
+    const { fresh = false, signal } = options;
     this.#throwIfClosed();
     if (fresh || this.#following === undefined) await this.#ask(signal);
     else await abortable(this.#following.first, signal);
