@@ -19,7 +19,6 @@ import * as prometheus from '../../packages/prometheus/src/index.ts';
 import * as producer from '../../packages/prometheus/src/metric-producer.ts';
 import * as telemetry from '../../packages/prometheus/src/opentelemetry.ts';
 import * as testing from '../../packages/testing/src/index.ts';
-import { PostgresServer } from '../../packages/testing/src/postgres/server.ts';
 
 /** How something public is called, with arguments that are right. Whatever takes options is given all that it has. */
 export interface Call {
@@ -1113,7 +1112,7 @@ const cluster = testing.LocalCluster.start({ clusterDomain: 'cluster.local' });
 const authority = testing.createCertificateAuthority();
 const proxy = testing.FaultProxy.start({ target: proxyTarget });
 // Nothing runs there.
-const downServer = new PostgresServer({
+const downServer = new testing.PostgresServer({
   hostName: 'primary-db.example.com',
   address: '127.0.0.11',
   port: 1,
