@@ -1,4 +1,4 @@
-import { aNumber, anObjectWith, aText, checkObject, checkOptions, optional } from '@externalname/core/internal';
+import { aNumber, anObjectWith, aText, checkOptions, listOf, objectOf, optional } from '@externalname/core/internal';
 import type { Pause, WriteLedger, WritesBegun } from './ledger.ts';
 import type { FailureOutcome } from './write.ts';
 
@@ -76,7 +76,7 @@ export function measureWrites(facts: WriteFacts): WriteMeasures {
     patchedAt: aNumber(),
     address: aText,
     rows: anObjectWith('has'),
-    earlier: optional(checkObject),
+    earlier: optional(objectOf({ ids: objectOf({ lost: listOf(aNumber()), duplicated: listOf(aNumber()) }) })),
   });
   const { ledger, rows, address, patchedAt, workers, from, to } = facts;
   const begun = ledger.begunBetween(from, to);

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@externalname/core';
-import { aText, checkFunction, checkOptions, optional } from '@externalname/core/internal';
+import { aText, checkFunction, checkObject, checkOptions, listOf, optional } from '@externalname/core/internal';
 
 /** What runs a statement: a server of `PostgresPair` as its superuser, or a function of yours. */
 export type RunStatement = (text: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
@@ -34,6 +34,7 @@ export async function countWrites(
   const rows = await run(
     `select id::text as id, count(*)::text as times from ${named(options.table, 'table')} group by id`,
   );
+  listOf(checkObject)('what run returns', rows);
   return new Map(rows.map(({ id, times }) => [Number(id), Number(times)]));
 }
 
