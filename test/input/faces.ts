@@ -854,7 +854,9 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
       } satisfies All<kubernetes.InspectTlsOptions>,
     ],
     run: kubernetes.inspectTls,
-    stops: isStopped,
+    // Nothing listens there, and the error of the socket is the answer.
+    stops: (error) => isStopped(error) || (error as NodeJS.ErrnoException).code === 'ECONNREFUSED',
+    codes: ['ERR_EXTERNALNAME_DEADLINE'],
     runs: 60,
   },
   judgePostgres: { args: () => [state, state, 0], run: kubernetes.judgePostgres },
@@ -891,6 +893,8 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
       } satisfies All<kubernetes.LoadKubeConfigOptions>,
     ],
     run: kubernetes.loadKubeConfig,
+    // There is no such file.
+    stops: (error) => (error as { code?: string }).code === 'ERR_EXTERNALNAME_KUBERNETES_CONFIG',
     codes: ['ERR_EXTERNALNAME_KUBERNETES_CONFIG'],
     runs: 60,
   },

@@ -58,6 +58,10 @@ describe('doctor', () => {
     expect(fromStdin.code).toBe(1);
   });
 
+  it.each(['externalName: db:5432', 'all is well'])('sees nothing in %j', async (text) => {
+    expect(JSON.parse((await called(['doctor', '--error', text, '-o', 'json'])).stdout)).toEqual({ findings: [] });
+  });
+
   it('says that an error is not known', async () => {
     expect(await called(['doctor'], { stdin: 'out of cheese' })).toMatchObject({
       code: 0,

@@ -72,19 +72,20 @@ export const doctor = command({
   ],
   async run({ arguments: [service], options, output, stdin, environment, signal, programName }) {
     const { showFinding, showPage } = await import('../doctor/page.ts');
+    let errors: readonly Finding[] = [];
     if (service === undefined || options.error !== undefined) {
       const pasted = options.error ?? (stdin.isTTY ? undefined : '-');
       if (pasted === undefined)
         throw new InvalidArgumentError('service', 'name a Service, or give an error with --error or on stdin');
-      const findings = await explained(pasted === '-' ? await textFrom(stdin, signal) : pasted);
+      errors = await explained(pasted === '-' ? await textFrom(stdin, signal) : pasted);
       if (service === undefined) {
-        if (!output.isText) output.data({ findings });
-        else for (const finding of findings) showFinding(output, finding);
-        if (findings.length === 0 && output.isText)
+        if (!output.isText) output.data({ findings: errors });
+        else for (const error of errors) showFinding(output, error);
+        if (errors.length === 0 && output.isText)
           output.line('This error is not known here. Name the Service: externalname doctor <service>');
-        return findings.length === 0 ? exitCodes.ok : exitCodes.failed;
+        return errors.length === 0 ? exitCodes.ok : exitCodes.failed;
       }
-      if (output.isText) for (const finding of findings) showFinding(output, finding);
+      if (output.isText) for (const error of errors) showFinding(output, error);
     }
     const [{ gather }, { rules }] = await Promise.all([import('../doctor/gather.ts'), import('../doctor/rules.ts')]);
     const cluster = await chosenCluster(options, environment).catch(unconfigured);
@@ -119,7 +120,14 @@ export const doctor = command({
     const healthy = findings.every(({ severity }) => severity === 'note');
     if (output.isText) showPage(output, facts, findings);
     else
-      output.data({ service: asked.reference.fullName, target: facts.target?.externalName, healthy, findings, facts });
+      output.data({
+        service: asked.reference.fullName,
+        target: facts.target?.externalName,
+        healthy,
+        errors,
+        findings,
+        facts,
+      });
     return healthy ? exitCodes.ok : exitCodes.failed;
   },
 });
@@ -150,13 +158,13 @@ function askedFor(
   const clusterDomain = options.clusterDomain ?? nameservers.clusterDomain;
   const reference = parseServiceReference(written, { namespace, clusterDomain });
   const named = [
-    ...(options.kubeconfig === undefined ? [] : ['--kubeconfig', options.kubeconfig]),
-    ...(options.context === undefined ? [] : ['--context', options.context]),
+    ...(options.kubeconfig === undefined ? [] : ['--kubeconfig', quoted(options.kubeconfig)]),
+    ...(options.context === undefined ? [] : ['--context', quoted(options.context)]),
   ];
   const inNamespace =
     reference.namespace === current || (current === undefined && reference.namespace === 'default')
       ? []
-      : ['-n', reference.namespace];
+      : ['-n', quoted(reference.namespace)];
   return {
     reference,
     written,
@@ -167,6 +175,11 @@ function askedFor(
     program: programName,
     flags: [...named, ...(written.includes('.') ? [] : inNamespace)].map((word) => ` ${word}`).join(''),
   };
+}
+
+/** A word as a shell reads it back. */
+function quoted(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function unconfigured(error: unknown): Failed {

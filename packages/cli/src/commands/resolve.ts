@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DnsResolver, InvalidArgumentError } from '@externalname/core';
 import { searchCandidates } from '@externalname/core/dns';
+import { printable } from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
 import { clusterOptions } from '../cluster.ts';
 import { command, flag, number } from '../command.ts';
@@ -138,7 +139,9 @@ export function showAnswer(
 ): void {
   const last = chain.at(-1)?.target ?? name;
   const records = [
-    ...chain.map((hop) => [hop.name, 'CNAME', `${hop.ttlSeconds} s`, millis(hop.elapsedMillis), hop.target] as const),
+    ...chain.map(
+      (hop) => [hop.name, 'CNAME', `${hop.ttlSeconds} s`, millis(hop.elapsedMillis), printable(hop.target)] as const,
+    ),
     ...addresses.map(({ address, family, ttlSeconds }) => {
       return [last, family === 4 ? 'A' : 'AAAA', `${ttlSeconds} s`, '', address] as const;
     }),
@@ -146,7 +149,7 @@ export function showAnswer(
   output.line(output.style('strong', `${server}  ${millis(elapsedMillis)}`));
   if (output.interactive) {
     for (const [owner, ...record] of records) {
-      output.line(`  ${owner}`);
+      output.line(`  ${printable(owner)}`);
       output.table([record], { indent: 4, widths: [5, 6, 7] });
     }
   } else output.table(records, { indent: 2 });

@@ -1,3 +1,4 @@
+import { printable } from '@externalname/core/internal';
 import type { Facts } from './facts.ts';
 
 /** `error`: users see it. `warning`: they will, or some do. `note`: worth knowing; it does not change the exit status. */
@@ -46,13 +47,22 @@ export function rule<Found>(
       return {
         rule: code,
         severity,
-        says: texts.says(found, facts),
-        means: said(texts.means),
+        // Servers, certificates and annotations are quoted in it, and it is shown in a terminal.
+        says: printable(texts.says(found, facts)),
+        means: printable(said(texts.means)),
         users: said(texts.users),
-        mend: texts.mend(found, facts).map((command) => inSameCluster(command, facts)),
+        mend: texts.mend(found, facts).map((command) => printable(inSameCluster(command, facts))),
       };
     },
   };
+}
+
+/**
+ * A name as it may stand in a command that people paste. Names come from DNS servers and annotations, and a shell must
+ * not read anything but a name in one.
+ */
+export function pasted(name: string, otherwise = '<host>'): string {
+  return /^[\w*][\w.:*-]*$/.test(name) ? name : otherwise;
 }
 
 /** A command of ours, with the options that name the same cluster and namespace. */

@@ -220,4 +220,23 @@ describe('the rules of doctor', () => {
       'externalname create service webscaler-db --to <host> -n default | kubectl -n default apply -f -',
     );
   });
+
+  it('let nothing but names into commands, and no control character into sentences', () => {
+    const hostile = `db.example.com'; touch /tmp/pasted; '$(id)`;
+    const lastSwitch = { id: '1', previous: hostile, target: host, by: '\u001b[31mred', at: '2026-11-29' };
+    const changes: readonly Partial<Facts>[] = [
+      { service: { ...service, lastSwitch }, ...target({ outcome: 'not-found', addresses: [], name: hostile }) },
+      { target: { externalName: hostile, via: [] }, ...shown({ identity: 'no', names: ['\u001b[2J'] }) },
+      { policy: { ...facts.policy, allowedTargets: [host, hostile] }, ...at({ tcp: failed('ECONNREFUSED') }) },
+    ];
+    for (const each of changes) {
+      const findings = judge({ ...facts, ...each }, rules);
+      expect(findings.length).toBeGreaterThan(0);
+      for (const { says, means, users, mend } of findings) {
+        const commands = mend.filter((command) => /^(kubectl|externalname|dig|openssl|curl)/.test(command));
+        expect(commands.join('\n')).not.toContain('touch');
+        expect([says, means, users, ...mend].join('')).not.toContain('\u001b');
+      }
+    }
+  });
 });

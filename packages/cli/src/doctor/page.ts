@@ -1,3 +1,4 @@
+import { printable } from '@externalname/core/internal';
 import type { Output, Tone } from '../output.ts';
 import type { EndpointFacts, Facts, Failed, NameAnswer } from './facts.ts';
 import type { Finding, Severity } from './finding.ts';
@@ -60,7 +61,10 @@ function checked(facts: Facts): Row[] {
   const { service, policy, dns, endpoints, access } = facts;
   const rows: Row[] = [];
   const row = (subject: string, state: 'ok' | 'bad' | '-', text: string) =>
-    rows.push({ cells: [subject, state, text], tone: state === 'bad' ? 'bad' : state === '-' ? 'faint' : 'plain' });
+    rows.push({
+      cells: [subject, state, printable(text)],
+      tone: state === 'bad' ? 'bad' : state === '-' ? 'faint' : 'plain',
+    });
   if (service.kind === 'found') {
     const writers = [...new Set(service.writers.map(({ manager }) => manager))];
     const by = writers.length === 0 ? '' : `, written by ${writers.join(', ')}`;
@@ -96,7 +100,9 @@ function checked(facts: Facts): Row[] {
 export function describeAnswer({ server, name, outcome, detail, chain, addresses, elapsedMillis }: NameAnswer): string {
   const hops = chain.map(({ target, ttlSeconds }) => ` -> ${target} (${ttlSeconds} s)`).join('');
   const shown = addresses.map(({ address, ttlSeconds }) => `${address} (${ttlSeconds} s)`).join(', ');
-  return `${server}  ${millis(elapsedMillis)}  ${name}${hops}${outcome === 'addresses' ? ` -> ${shown}` : `: ${detail}`}`;
+  return printable(
+    `${server}  ${millis(elapsedMillis)}  ${name}${hops}${outcome === 'addresses' ? ` -> ${shown}` : `: ${detail}`}`,
+  );
 }
 
 type Line = { readonly subject: string; readonly state: 'ok' | 'bad' | '-'; readonly text: string };
@@ -116,7 +122,9 @@ function describeEndpoint({ address, refusal, tcp, tls, postgres, http }: Endpoi
   } else add('tls', tls, () => '');
   if (postgres?.kind === 'answered') {
     const { state, version = '?', connections, connectionLimit, authentication } = postgres;
-    const role = state.inRecovery ? 'standby' : state.readOnly ? 'primary, read-only' : 'primary';
+    const behind =
+      state.replayDelaySeconds === undefined ? '' : `, replays what is ${Math.round(state.replayDelaySeconds)} s old`;
+    const role = state.inRecovery ? `standby${behind}` : state.readOnly ? 'primary, read-only' : 'primary';
     const taken =
       connections === undefined || connectionLimit === undefined
         ? ''

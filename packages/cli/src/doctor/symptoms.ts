@@ -22,7 +22,7 @@ export function recognised(text: string): Finding[] {
 const symptoms: readonly Symptom[] = [
   {
     code: 'error-address',
-    pattern: /externalname:?\s*["']?(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]+)["']?(\s|$)/,
+    pattern: /externalname:?\s*["']?(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*)["']?(\s|$)/,
     says: 'An IP address is in spec.externalName.',
     means: 'An ExternalName is a CNAME, and a CNAME leads to a name. Cluster DNS answers NXDOMAIN.',
     users: 'getaddrinfo ENOTFOUND for the Service.',

@@ -1,7 +1,7 @@
 import { canonicalName } from '@externalname/core/names';
 import { looksLikeAddress } from '@externalname/core/targets';
 import { type Facts, type NameAnswer, targetOf } from '../facts.ts';
-import { type Rule, rule } from '../finding.ts';
+import { pasted, type Rule, rule } from '../finding.ts';
 import { patched } from './service.ts';
 
 /** Names: what each nameserver says about the Service and about its target. */
@@ -42,7 +42,7 @@ export const dnsRules: readonly Rule[] = [
     users:
       'NXDOMAIN after a CNAME: getaddrinfo ENOTFOUND for the name of the Service, "could not translate host name", "Name or service not known".',
     mend: ({ name }, facts) => [
-      `dig +short ${name}`,
+      `dig +short ${pasted(name)}`,
       patched(facts, facts.service.kind === 'found' ? (facts.service.lastSwitch?.previous ?? '<host>') : '<host>'),
     ],
   }),
@@ -51,7 +51,7 @@ export const dnsRules: readonly Rule[] = [
     says: ({ name }) => `The target ${name} exists, and has no address.`,
     means: 'It has neither an A nor an AAAA record: the record was removed, or only other types are left.',
     users: 'getaddrinfo ENODATA or ENOTFOUND, "No address associated with hostname".',
-    mend: ({ name }) => [`dig ${name} A`, `dig ${name} AAAA`, 'Give the target an address record.'],
+    mend: ({ name }) => [`dig ${pasted(name)} A`, `dig ${pasted(name)} AAAA`, 'Give the target an address record.'],
   }),
   rule('dns-target-failing', 'error', {
     find: ({ dns }) => all(dns.target, 'unavailable'),
@@ -59,7 +59,7 @@ export const dnsRules: readonly Rule[] = [
     means: 'Cluster DNS answers, and the servers that it forwards to, or those of the domain, do not.',
     users: 'EAI_AGAIN, "Temporary failure in name resolution", SERVFAIL. Connections that are open go on.',
     mend: ({ name }, { asked }) => [
-      `dig ${name} @1.1.1.1`,
+      `dig ${pasted(name)} @1.1.1.1`,
       `${kubectlOfDns(asked.kubectl)} get configmap coredns -o yaml`,
       `${kubectlOfDns(asked.kubectl)} logs -l k8s-app=kube-dns`,
     ],
@@ -101,8 +101,8 @@ export const dnsRules: readonly Rule[] = [
       'Which answer a client gets depends on the server that it asks: records are being changed, or one server is out of date.',
     users: 'Some connections fail or go to another machine than the others: "it works every second time".',
     mend: ([one, other]) => [
-      `dig ${one.name} @${one.server.replace(/:\d+$/, '')}`,
-      `dig ${one.name} @${other.server.replace(/:\d+$/, '')}`,
+      `dig ${pasted(one.name)} @${one.server.replace(/:\d+$/, '')}`,
+      `dig ${pasted(one.name)} @${other.server.replace(/:\d+$/, '')}`,
     ],
   }),
   rule('dns-one-silent', 'warning', {

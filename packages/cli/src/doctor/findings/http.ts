@@ -1,5 +1,5 @@
 import { type Facts, type HttpFacts, targetOf } from '../facts.ts';
-import { type Rule, rule } from '../finding.ts';
+import { pasted, type Rule, rule } from '../finding.ts';
 
 /** One HTTPS request, if it was asked for. */
 export const httpRules: readonly Rule[] = [
@@ -9,7 +9,7 @@ export const httpRules: readonly Rule[] = [
       `${targetOf(facts)} takes the connection and does not answer the request: ${message}.`,
     means: 'TLS works, and what is behind it hangs, closes, or does not speak HTTP.',
     users: 'Requests hang or fail: ECONNRESET, "socket hang up", a gateway timeout.',
-    mend: (_, facts) => [`curl -sv -o /dev/null --max-time 5 https://${targetOf(facts)}:${facts.asked.port}/`],
+    mend: (_, facts) => [`curl -sv -o /dev/null --max-time 5 https://${pasted(targetOf(facts))}:${facts.asked.port}/`],
   }),
   rule('http-misdirected', 'error', {
     find: (facts) => answered(facts, ({ status }) => status === 421),
@@ -17,7 +17,7 @@ export const httpRules: readonly Rule[] = [
     means: 'It has another list of hosts than its certificate.',
     users: 'Every request fails with 421.',
     mend: (_, facts) => [
-      `curl -sI https://${targetOf(facts)}:${facts.asked.port}/`,
+      `curl -sI https://${pasted(targetOf(facts))}:${facts.asked.port}/`,
       'Add the host to the configuration of the server.',
     ],
   }),
@@ -27,7 +27,7 @@ export const httpRules: readonly Rule[] = [
     means: 'Name, network and TLS are fine; the application behind them is not.',
     users: `The same status.`,
     mend: (_, facts) => [
-      `curl -si https://${targetOf(facts)}:${facts.asked.port}/`,
+      `curl -si https://${pasted(targetOf(facts))}:${facts.asked.port}/`,
       'Read the log of the application.',
     ],
   }),

@@ -1,6 +1,6 @@
 import type { Issue, RuleCode } from '@externalname/core/validation';
 import type { Facts } from '../facts.ts';
-import { type Rule, rule, type Severity } from '../finding.ts';
+import { pasted, type Rule, rule, type Severity } from '../finding.ts';
 
 /** The Service itself: whether it exists, its type, its field, and who owns that. */
 export const serviceRules: readonly Rule[] = [
@@ -130,7 +130,7 @@ function pointElsewhere(_: unknown, facts: Facts): readonly string[] {
 
 /** The command that points the Service to a host. */
 export function patched({ asked }: Facts, host: string): string {
-  return `${asked.kubectl} patch service ${asked.reference.name} --type merge -p '{"spec":{"externalName":"${host}"}}'`;
+  return `${asked.kubectl} patch service ${asked.reference.name} --type merge -p '{"spec":{"externalName":"${pasted(host)}"}}'`;
 }
 
 function externalNameOf({ service }: Facts): string {
@@ -138,5 +138,5 @@ function externalNameOf({ service }: Facts): string {
 }
 
 function addressIn({ message }: Issue): string {
-  return /"([^"]+)"/.exec(message)?.[1] ?? '<address>';
+  return pasted(/"([^"]+)"/.exec(message)?.[1] ?? '', '<address>');
 }

@@ -1,6 +1,6 @@
 import type { EndpointFacts, Facts, Failed } from '../facts.ts';
 import { targetOf } from '../facts.ts';
-import { type Rule, rule } from '../finding.ts';
+import { pasted, type Rule, rule } from '../finding.ts';
 
 /** The port of the target, at every address. */
 export const tcpRules: readonly Rule[] = [
@@ -79,5 +79,5 @@ export function switching(facts: Facts): readonly string[] {
   const others =
     policy.allowedTargets === 'any' ? [] : (policy.allowedTargets ?? []).filter((host) => host !== targetOf(facts));
   const host = others.find((each) => !each.startsWith('*'));
-  return host === undefined ? [] : [`${asked.program} switch ${asked.written} --to ${host}`];
+  return host === undefined ? [] : [`${asked.program} switch ${asked.written} --to ${pasted(host)}`];
 }

@@ -1,5 +1,5 @@
 import { type Facts, type Failed, type TlsFacts, targetOf } from '../facts.ts';
-import { type Rule, rule } from '../finding.ts';
+import { pasted, type Rule, rule } from '../finding.ts';
 import { switching } from './tcp.ts';
 
 /** The certificate of the target, and the protocol. */
@@ -39,7 +39,7 @@ export const tlsRules: readonly Rule[] = [
       'The server accepts connections and ends or ignores the handshake: it hangs, or has no usable certificate or protocol.',
     users: 'ECONNRESET or a timeout while connecting; "SSL SYSCALL error", "EPROTO".',
     mend: (_, facts) => [
-      `openssl s_client -connect ${targetOf(facts)}:${facts.asked.port}${starttls(facts)} -servername ${targetOf(facts)}`,
+      `openssl s_client -connect ${pasted(targetOf(facts))}:${facts.asked.port}${starttls(facts)} -servername ${pasted(targetOf(facts))}`,
     ],
   }),
   rule('tls-protocol-old', 'error', {
@@ -92,7 +92,7 @@ export const tlsRules: readonly Rule[] = [
       'ERR_TLS_CERT_ALTNAME_INVALID, "Hostname/IP does not match certificate\'s altnames", curl: (60) SSL: no alternative certificate subject name matches.',
     mend: ({ names }, facts) => [
       `Give the server a certificate for ${targetOf(facts)}, or point the Service to a name that its certificate has: ${names.slice(0, 5).join(', ') || 'it has none'}.`,
-      `openssl s_client -connect ${targetOf(facts)}:${facts.asked.port}${starttls(facts)} </dev/null | openssl x509 -noout -ext subjectAltName`,
+      `openssl s_client -connect ${pasted(targetOf(facts))}:${facts.asked.port}${starttls(facts)} </dev/null | openssl x509 -noout -ext subjectAltName`,
     ],
   }),
   rule('tls-self-signed', 'error', {
@@ -209,7 +209,7 @@ function starttls({ asked }: Facts): string {
 function renewed(facts: Facts): readonly string[] {
   return [
     `Renew the certificate of ${targetOf(facts)}, with that name in subjectAltName, and let the server load it${facts.asked.protocol === 'postgres' ? ': select pg_reload_conf()' : ''}.`,
-    `openssl s_client -connect ${targetOf(facts)}:${facts.asked.port}${starttls(facts)} </dev/null | openssl x509 -noout -dates -subject`,
+    `openssl s_client -connect ${pasted(targetOf(facts))}:${facts.asked.port}${starttls(facts)} </dev/null | openssl x509 -noout -dates -subject`,
   ];
 }
 
