@@ -39,6 +39,7 @@ const notHere: readonly (readonly [page: string, mark: string, reason: string])[
   ],
   ['docs/guides/engines.md', 'followEngine', 'needs Patroni: pnpm test:engines'],
   ['packages/engines/README.md', 'followEngine', 'the same'],
+  ['packages/kubernetes/README.md', 'inspectTls(', 'needs a server there: inspect.test.ts of kubernetes'],
   ['packages/pg/README.md', '/etc/ssl', 'reads a file of its reader'],
 ];
 const blocks = codeBlocks(['ts']).filter(
