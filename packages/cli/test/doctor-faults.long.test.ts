@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import { serviceReaderRole } from '@externalname/core/manifests';
 import { createCertificateAuthority, LocalCluster, PostgresPair } from '@externalname/testing';
 import pg from 'pg';
@@ -308,6 +310,26 @@ const faults: readonly (readonly [fault: string, rule: string, planted: () => Pr
       const authority = await createCertificateAuthority({ name: 'Unknown authority' });
       const { certificate, privateKey: key } = await authority.issue({ hostNames: [host] });
       return atPort(await set.tlsServer({ cert: `${certificate}${authority.certificate}`, key }));
+    },
+  ],
+  [
+    'PostgreSQL that hangs once it is asked to log in',
+    'postgres-silent',
+    async () => {
+      const { certificate: cert, privateKey: key } = await set.authority.issue({ hostNames: [host] });
+      const open = new Set<Socket>();
+      const port = await set.rawServer((socket) => {
+        open.add(socket.once('close', () => open.delete(socket)));
+        socket.once('data', () => {
+          socket.write('S');
+          const secureContext = createSecureContext({ cert, key });
+          new TLSSocket(socket, { isServer: true, secureContext }).on('error', () => undefined).resume();
+        });
+      });
+      const found = await diagnose(set.args('--port', String(port), '--user', 'app'), { PGPASSWORD: 'secret' });
+      // The command can end: no connection to it is left.
+      await expect.poll(() => open.size).toBe(0);
+      return found;
     },
   ],
   ['status 503', 'http-server-error', () => answering(503)],

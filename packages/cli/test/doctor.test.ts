@@ -62,6 +62,11 @@ describe('doctor', () => {
     expect(JSON.parse((await called(['doctor', '--error', text, '-o', 'json'])).stdout)).toEqual({ findings: [] });
   });
 
+  it('names the commands of the plugin, if kubectl called it', async () => {
+    const { stdout } = await called(['doctor', '--error', 'getaddrinfo ENOTFOUND'], { name: 'kubectl externalname' });
+    expect(stdout).toContain('$ kubectl externalname doctor <service> -n <namespace>');
+  });
+
   it('says that an error is not known', async () => {
     expect(await called(['doctor'], { stdin: 'out of cheese' })).toMatchObject({
       code: 0,

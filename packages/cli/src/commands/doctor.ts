@@ -77,12 +77,12 @@ export const doctor = command({
       const pasted = options.error ?? (stdin.isTTY ? undefined : '-');
       if (pasted === undefined)
         throw new InvalidArgumentError('service', 'name a Service, or give an error with --error or on stdin');
-      errors = await explained(pasted === '-' ? await textFrom(stdin, signal) : pasted);
+      errors = await explained(pasted === '-' ? await textFrom(stdin, signal) : pasted, programName);
       if (service === undefined) {
         if (!output.isText) output.data({ findings: errors });
         else for (const error of errors) showFinding(output, error);
         if (errors.length === 0 && output.isText)
-          output.line('This error is not known here. Name the Service: externalname doctor <service>');
+          output.line(`This error is not known here. Name the Service: ${programName} doctor <service>`);
         return errors.length === 0 ? exitCodes.ok : exitCodes.failed;
       }
       if (output.isText) for (const error of errors) showFinding(output, error);
@@ -200,7 +200,7 @@ async function authorities(file: string): Promise<string> {
   }
 }
 
-async function explained(pasted: string): Promise<readonly Finding[]> {
+async function explained(pasted: string, program: string): Promise<readonly Finding[]> {
   const { recognised } = await import('../doctor/symptoms.ts');
-  return recognised(pasted);
+  return recognised(pasted, program);
 }

@@ -11,12 +11,20 @@ interface Symptom {
   readonly mend: readonly string[];
 }
 
-/** The symptoms in a text, the most telling one first. */
-export function recognised(text: string): Finding[] {
+/** The symptoms in a text, the most telling one first. Commands of ours are written as `program`. */
+export function recognised(text: string, program: string): Finding[] {
+  const called = (command: string) => command.replace(/^externalname(?= )/, program);
   const searched = text.slice(0, longestText).toLowerCase();
   return symptoms
     .filter(({ pattern }) => pattern.test(searched))
-    .map(({ code, says, means, users, mend }) => ({ rule: code, severity: 'error', says, means, users, mend }));
+    .map(({ code, says, means, users, mend }) => ({
+      rule: code,
+      severity: 'error',
+      says,
+      means,
+      users,
+      mend: mend.map(called),
+    }));
 }
 
 const symptoms: readonly Symptom[] = [
