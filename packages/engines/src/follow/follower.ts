@@ -179,7 +179,7 @@ class Follower implements EngineFollower {
       this.#changed = false;
       const hold = await this.#decide(signal).catch((error: unknown): Hold | undefined => {
         if (signal.aborted) return undefined;
-        return { reason: 'switch-failed', detail: messageOf(error) };
+        return this.#mayNotSwitch() ?? { reason: 'switch-failed', detail: messageOf(error) };
       });
       if (signal.aborted) return;
       // A start takes a moment: no event for that.
@@ -219,16 +219,18 @@ class Follower implements EngineFollower {
         detail: `${state.member} leads, and targets has no name for it: add it, if it may serve`,
       };
     }
-    const pointsTo = await this.#readService(signal);
-    if (typeof pointsTo === 'object') return pointsTo;
-    const heldSince = pointsTo === host && this.#confirmed?.member === state.member;
-    if (heldSince) {
-      this.#settled = true;
-      return undefined;
+    if (this.#confirmed?.member === state.member) {
+      const pointsTo = await this.#readService(signal);
+      if (typeof pointsTo === 'object') return pointsTo;
+      if (pointsTo === host) {
+        this.#settled = true;
+        return undefined;
+      }
     }
     const term = this.#lease?.term;
     const bound = term === undefined ? signal : AbortSignal.any([signal, term]);
-    const confirmation = await this.#confirm(state, host, bound);
+    const [pointsTo, confirmation] = await Promise.all([this.#readService(bound), this.#confirm(state, host, bound)]);
+    if (typeof pointsTo === 'object') return pointsTo;
     if (confirmation === undefined) return this.#overtaken();
     if (!confirmation.confirmed) return { reason: confirmation.problem, detail: confirmation.detail };
     const refusal = pointsTo === host ? undefined : await this.#switch(state, pointsTo, host, confirmation, bound);
@@ -258,7 +260,7 @@ class Follower implements EngineFollower {
   async #confirm(state: LeaderState, host: string, signal: AbortSignal): Promise<Confirmation | undefined> {
     const { engine, client, writeStatement, probeTimeoutMillis: timeoutMillis } = this.#settings;
     const endsAt = this.#clock.now() + patienceMillis;
-    for (let pause = shortestPauseMillis; ; pause = Math.min(pause * 1.5, longestPauseMillis)) {
+    for (;;) {
       const last = this.#confirmed ?? this.#lease?.record;
       const request = { engine, member: state.member, host, client, writeStatement, last };
       const confirmation = await withDeadline((bound) => confirmLeader({ ...request, signal: bound }), {
@@ -274,7 +276,9 @@ class Follower implements EngineFollower {
       if (confirmation.confirmed) return confirmation;
       this.#report({ reason: confirmation.problem, detail: confirmation.detail }, graceMillis);
       if (this.#clock.now() >= endsAt) return confirmation;
-      await sleep(pause, { signal, clock: this.#clock });
+      // Often at first, because a promotion is a matter of a moment, and each attempt costs a connection.
+      const isFresh = this.#clock.now() - this.#toldAt < graceMillis;
+      await sleep(isFresh ? shortPauseMillis : longPauseMillis, { signal, clock: this.#clock });
     }
   }
 
@@ -425,8 +429,8 @@ function messageOf(error: unknown): string {
 
 // A promotion is over within a second or two; a leader that takes longer is asked again after a pause.
 const patienceMillis = 10_000;
-const shortestPauseMillis = 20;
-const longestPauseMillis = 250;
+const shortPauseMillis = 25;
+const longPauseMillis = 250;
 /** A leader that was just named is not confirmed for a moment, as a rule: no event for that, either. */
 const graceMillis = 2_000;
 const retryMillis = 500;

@@ -245,4 +245,4 @@ class EngineTargetSource implements TargetSource {
 }
 
 const shortestPauseMillis = 20;
-const longestPauseMillis = 250;
+const longestPauseMillis = 100;

@@ -7,6 +7,8 @@ export class ScriptedClients {
   readonly #answer: (host: string, query: string) => Row[];
   readonly #notified = new Set<() => void>();
   readonly #failing = new Set<(error: Error) => void>();
+  /** Awaited before a query is answered. */
+  gate: ((host: string, query: string) => Promise<void> | undefined) | undefined;
   /** Hosts that refuse connections. */
   readonly down = new Set<string>();
   open = 0;
@@ -28,6 +30,7 @@ export class ScriptedClients {
       },
       query: async (text) => {
         check();
+        await this.gate?.(host, text);
         return { rows: this.#answer(host, text) };
       },
       end: async () => {
