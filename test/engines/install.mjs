@@ -6,7 +6,7 @@
 // Needs the pip of the Python that runs the tests (/usr/bin/python3, or EXTERNALNAME_PYTHON names another), and for pg_auto_failover apt-get and dpkg (Debian 12, PostgreSQL 15). The folder must be readable by the account that servers run as, so
 // it is /var/cache/externalname/engines for root, unless EXTERNALNAME_CACHE_FOLDER names another.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -28,6 +28,10 @@ unlessThere('pg-auto-failover-2.0', (target) => {
   try {
     run('apt-get', ['download', 'postgresql-15-auto-failover', 'pg-auto-failover-cli'], downloads);
     for (const file of readdirSync(downloads)) run('dpkg', ['-x', join(downloads, file), target]);
+    // PostgreSQL looks for extensions beside itself, so it is copied beside them, and nothing is installed.
+    for (const place of ['usr/lib/postgresql/15', 'usr/share/postgresql/15']) {
+      cpSync(join('/', place), join(target, place), { recursive: true, force: false, verbatimSymlinks: true });
+    }
   } catch (error) {
     // Without Debian, the tests with it are skipped.
     console.error(String(error));

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import {
   type EngineFollower,
   followEngine,
@@ -14,6 +13,7 @@ import { KubeClient } from '../contract/control-plane/kube-client.ts';
 import { RealControlPlane } from '../contract/control-plane/real-control-plane.ts';
 import { PatroniCluster } from './support/patroni-cluster.ts';
 import { etcdBinary, kubernetesAssets, missing, patroniPackages, postgresPrograms, until } from './support/programs.ts';
+import { report } from './support/report.ts';
 import { Writers } from './support/writers.ts';
 
 // How many planned switches and crashes. Each switch takes Patroni some seconds, each crash its 20 s ttl.
@@ -74,6 +74,7 @@ describe.skipIf(skipped !== undefined)(`Patroni over etcd, ${api}, and a pool`, 
     etcd: () => patroniEngine({ scope: 'demo', etcd: { endpoints: [patroni.etcd] } }),
   };
   let leader: 'a' | 'b' = 'a';
+  let afterPromotion: number[] = [];
 
   it.each(['etcd', 'REST'])(
     'writes again soon after each planned switch, by %s',
@@ -81,10 +82,12 @@ describe.skipIf(skipped !== undefined)(`Patroni over etcd, ${api}, and a pool`, 
     async (way) => {
       const times = await withFollower((engines[way] as () => HaEngine)(), async () => {
         const each: number[] = [];
+        afterPromotion = [];
         for (let count = 0; count < switches; count += 1) each.push(await plannedSwitch());
         return each;
       });
       report(`planned switches by ${way}, from the leader's key in etcd to the first write`, times);
+      report(`planned switches by ${way}, from the end of the promotion to the first write`, afterPromotion);
       expect(await pointsTo()).toBe(names[leader]);
     },
   );
@@ -160,15 +163,33 @@ describe.skipIf(skipped !== undefined)(`Patroni over etcd, ${api}, and a pool`, 
     });
   }
 
+  /** The moment when the server itself takes writes: what comes before is Patroni's promotion. */
+  async function promoted(member: 'a' | 'b'): Promise<number> {
+    const client = clientFor(names[member]);
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      for (;;) {
+        const { rows } = await client.query('select pg_is_in_recovery() as waits');
+        if (rows[0]?.waits === false) return performance.now();
+        await new Promise((resolve) => setTimeout(resolve, 3));
+      }
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
   /** From the moment when etcd has the name of the new leader, to the first write there. */
   async function plannedSwitch(): Promise<number> {
     const to = other();
     await until(`${to} to be the synchronous standby`, () => patroni.is(to, 'sync'));
-    const named = leaderNamed(to);
+    const [named, writable] = [leaderNamed(to), promoted(to)];
     const first = writers.first(patroni.nodes[to].address, 30_000);
     await patroni.switchover(to);
     leader = to;
-    return (await first).at - (await named);
+    const [{ at }, namedAt, writableAt] = await Promise.all([first, named, writable]);
+    afterPromotion.push(at - Math.max(namedAt, writableAt));
+    return at - namedAt;
   }
 
   async function crash(): Promise<number> {
@@ -211,12 +232,4 @@ describe.skipIf(skipped !== undefined)(`Patroni over etcd, ${api}, and a pool`, 
 async function localPlane(cluster: LocalCluster) {
   const kubeconfig = await cluster.writeKubeconfig();
   return { kubeconfig, admin: KubeClient.fromFile(kubeconfig), stop: async () => {} };
-}
-
-function report(what: string, times: readonly number[]): void {
-  const sorted = [...times].sort((one, two) => one - two).map(Math.round);
-  const text = `engines: ${what}: median ${sorted[Math.floor(sorted.length / 2)]} ms, worst ${sorted.at(-1)} ms of ${sorted.length}`;
-  console.info(text);
-  const file = process.env['ENGINES_REPORT'];
-  if (file !== undefined) writeFileSync(file, `${text} ${JSON.stringify(sorted)}\n`, { flag: 'a' });
 }
