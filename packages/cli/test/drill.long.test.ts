@@ -141,6 +141,7 @@ describe('a drill with a canary Service', () => {
   let pair: PostgresPair;
   let cluster: LocalCluster;
   let environment: Record<string, string>;
+  let certificates: string;
   const target = async (name: string) => {
     const service = await cluster.services.get('drill', name);
     return (service?.['spec'] as { externalName?: string } | undefined)?.externalName;
@@ -155,7 +156,8 @@ describe('a drill with a canary Service', () => {
       ),
       hosts: pair.hosts,
     });
-    const ca = join(await mkdtemp(join(tmpdir(), 'externalname-drill-')), 'ca.pem');
+    certificates = await mkdtemp(join(tmpdir(), 'externalname-drill-'));
+    const ca = join(certificates, 'ca.pem');
     await writeFile(ca, pair.ca);
     environment = {
       KUBECONFIG: await cluster.writeKubeconfig(),
@@ -170,6 +172,7 @@ describe('a drill with a canary Service', () => {
   afterAll(async () => {
     await cluster?.close();
     await pair?.close();
+    await rm(certificates, { recursive: true, force: true });
   });
 
   const canary = () => ({
