@@ -1,5 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
-import { setMaxListeners } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Clock } from '@externalname/core';
 import type { ClusterDns } from './cluster-dns.ts';
@@ -150,9 +150,9 @@ async function bindBoth(address: string, port: number): Promise<{ udp: UdpSocket
     const udp = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     const tcp = createServer();
     try {
-      await settled(udp, 'listening', () => udp.bind({ address, port, exclusive: true }));
+      await once(udp.bind({ address, port, exclusive: true }), 'listening');
       const bound = udp.address().port;
-      await settled(tcp, 'listening', () => tcp.listen({ host: address, port: bound, exclusive: true }));
+      await once(tcp.listen({ host: address, port: bound, exclusive: true }), 'listening');
       return { udp, tcp, port: bound };
     } catch (error) {
       udp.close();
@@ -162,22 +162,6 @@ async function bindBoth(address: string, port: number): Promise<{ udp: UdpSocket
       if (port !== 0 || !taken || attempt === bindAttempts) throw error;
     }
   }
-}
-
-function settled(emitter: NodeJS.EventEmitter, event: string, start: () => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const done = () => {
-      emitter.removeListener('error', failed);
-      resolve();
-    };
-    const failed = (error: unknown) => {
-      emitter.removeListener(event, done);
-      reject(error);
-    };
-    emitter.once(event, done);
-    emitter.once('error', failed);
-    start();
-  });
 }
 
 // RFC 1035 section 4.2.1.

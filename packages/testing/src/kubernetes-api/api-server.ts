@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -411,20 +412,8 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-function listening(server: Server, address: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error) => {
-      server.removeListener('listening', done);
-      reject(error);
-    };
-    const done = () => {
-      server.removeListener('error', failed);
-      resolve();
-    };
-    server.once('error', failed);
-    server.once('listening', done);
-    server.listen({ host: address, port, exclusive: true });
-  });
+async function listening(server: Server, address: string, port: number): Promise<void> {
+  await once(server.listen({ host: address, port, exclusive: true }), 'listening');
 }
 
 const faultTexts: Record<number, readonly [string, string]> = {

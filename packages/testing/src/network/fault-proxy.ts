@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import {
   type Clock,
@@ -254,15 +255,10 @@ function checkPort(argument: string, port: number): void {
   checkNumber(argument, port, { least: 1, most: 65_535, whole: true });
 }
 
-function listen(address: string, port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-    server.once('error', reject);
-    server.listen({ host: address, port, exclusive: true }, () => {
-      server.off('error', reject);
-      resolve(server);
-    });
-  });
+async function listen(address: string, port: number): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  await once(server.listen({ host: address, port, exclusive: true }), 'listening');
+  return server;
 }
 
 function ignore(): void {}
