@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@externalname/core';
-import { isJsonObject, type JsonObject, type KubernetesObject } from '../kubernetes-api/object.ts';
+import { isJsonObject, type JsonObject, type KubernetesObject, objectsIn, textOf } from '../kubernetes-api/object.ts';
 import { resourceOf, storageKeyOf } from '../kubernetes-api/resources.ts';
 import type { ObjectStorage, StorageEvent } from '../kubernetes-api/storage.ts';
 import type { ClusterView, EndpointsEntry, PortEntry, ServiceEntry } from './cluster-view.ts';
@@ -22,10 +22,7 @@ export class StoredView implements ClusterView {
   readonly #services = new Map<string, ServiceEntry>();
   readonly #slices = new Map<string, EndpointsEntry>();
   /** Changes that are not seen yet, by object, in order. */
-  readonly #late = new Map<
-    string,
-    { event: StorageEvent; timer: Timer | undefined; key: readonly [string, string] }[]
-  >();
+  readonly #late = new Map<string, LateChange[]>();
   readonly #unsubscribe: () => void;
   readonly #listeners = new Set<() => void>();
 
@@ -112,11 +109,7 @@ export class StoredView implements ClusterView {
       this.#show(event);
       return;
     }
-    const entry: LateChange = {
-      event,
-      timer: undefined,
-      key,
-    };
+    const entry: LateChange = { event, timer: undefined, key };
     if (Number.isFinite(delay)) {
       entry.timer = this.#options.clock.schedule(() => this.#showUpTo(path, entry), delay, { background: true });
     }
@@ -176,14 +169,14 @@ interface LateChange {
 export function serviceEntry(object: KubernetesObject): ServiceEntry {
   const spec = isJsonObject(object['spec']) ? object['spec'] : {};
   const clusterIPs = Array.isArray(spec['clusterIPs']) ? spec['clusterIPs'].map(String) : [];
-  const clusterIP = text(spec['clusterIP']);
+  const clusterIP = textOf(spec['clusterIP']);
   return {
     namespace: object.metadata.namespace ?? 'default',
     name: object.metadata.name ?? '',
-    type: text(spec['type']) || 'ClusterIP',
-    externalName: text(spec['externalName']),
+    type: textOf(spec['type']) || 'ClusterIP',
+    externalName: textOf(spec['externalName']),
     clusterIPs: (clusterIPs.length > 0 ? clusterIPs : clusterIP === '' ? [] : [clusterIP]).map(shortAddress),
-    ports: list(spec['ports']).map(portEntry),
+    ports: objectsIn(spec['ports']).map(portEntry),
   };
 }
 
@@ -194,31 +187,23 @@ export function endpointsEntry(object: KubernetesObject): EndpointsEntry | undef
   return {
     namespace: object.metadata.namespace ?? 'default',
     service,
-    ports: list(object['ports']).map(portEntry),
-    addresses: list(object['endpoints']).flatMap((endpoint) => {
+    ports: objectsIn(object['ports']).map(portEntry),
+    addresses: objectsIn(object['endpoints']).flatMap((endpoint) => {
       const conditions = isJsonObject(endpoint['conditions']) ? endpoint['conditions'] : {};
       if (conditions['ready'] === false) return [];
       const addresses = Array.isArray(endpoint['addresses']) ? endpoint['addresses'].map(String) : [];
-      return addresses.map((address) => ({ address: shortAddress(address), hostname: text(endpoint['hostname']) }));
+      return addresses.map((address) => ({ address: shortAddress(address), hostname: textOf(endpoint['hostname']) }));
     }),
   };
 }
 
 function portEntry(port: JsonObject): PortEntry {
-  return { name: text(port['name']), protocol: text(port['protocol']), port: Number(port['port'] ?? -1) };
+  return { name: textOf(port['name']), protocol: textOf(port['protocol']), port: Number(port['port'] ?? -1) };
 }
 
 function serviceNameOf(event: StorageEvent): string {
   const { metadata } = event.object;
   return event.key === sliceKey ? (metadata.labels?.[serviceNameLabel] ?? '') : (metadata.name ?? '');
-}
-
-function list(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isJsonObject) : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 const namespaceKey = storageKeyOf(resourceOf('Namespace'));

@@ -1,5 +1,5 @@
 import type { Attempt, Authorizer, GrantedRule } from './authorization.ts';
-import { isJsonObject, type JsonObject, type KubernetesObject } from './object.ts';
+import { isJsonObject, type JsonObject, type KubernetesObject, textOf } from './object.ts';
 import { resourceOf } from './resources.ts';
 import { badRequest, invalid, invalidValue } from './status.ts';
 import type { User } from './users.ts';
@@ -22,7 +22,7 @@ export function reviewAccess(review: KubernetesObject, user: User, authorizer: A
 /** Answers a SelfSubjectRulesReview: what may I do in this namespace? `kubectl auth can-i --list` asks it. */
 export function reviewRules(review: KubernetesObject, user: User, authorizer: Authorizer): KubernetesObject {
   const spec = isJsonObject(review['spec']) ? review['spec'] : {};
-  const namespace = text(spec['namespace']);
+  const namespace = textOf(spec['namespace']);
   if (namespace === '') throw badRequest('no namespace on request');
   const rules = authorizer.rulesFor(user, namespace);
   return {
@@ -48,20 +48,16 @@ function resourceRule(rule: GrantedRule): object {
 }
 
 function resourceAttempt(attributes: JsonObject): Attempt {
-  const subresource = text(attributes['subresource']);
+  const subresource = textOf(attributes['subresource']);
   return {
-    verb: text(attributes['verb']),
-    group: text(attributes['group']),
-    resource: subresource === '' ? text(attributes['resource']) : `${text(attributes['resource'])}/${subresource}`,
-    namespace: text(attributes['namespace']),
-    name: text(attributes['name']),
+    verb: textOf(attributes['verb']),
+    group: textOf(attributes['group']),
+    resource: subresource === '' ? textOf(attributes['resource']) : `${textOf(attributes['resource'])}/${subresource}`,
+    namespace: textOf(attributes['namespace']),
+    name: textOf(attributes['name']),
   };
 }
 
 function pathAttempt(attributes: JsonObject): Attempt {
-  return { verb: text(attributes['verb']), path: text(attributes['path']) };
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+  return { verb: textOf(attributes['verb']), path: textOf(attributes['path']) };
 }

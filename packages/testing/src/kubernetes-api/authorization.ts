@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from './object.ts';
+import { isJsonObject, type JsonObject, objectsIn, textOf } from './object.ts';
 import { resourceOf } from './resources.ts';
 import type { ObjectStorage } from './storage.ts';
 import type { User } from './users.ts';
@@ -53,7 +53,7 @@ export class Authorizer {
     const rules: GrantedRule[] = [...(user.groups.includes('system:authenticated') ? forAuthenticated : forEveryone)];
     if (namespace === '') return rules;
     for (const binding of this.#storage.list(resourceOf('RoleBinding', rbacGroup), namespace)) {
-      const subjects = objects(binding['subjects']);
+      const subjects = objectsIn(binding['subjects']);
       const mine = subjects.some((subject) => isSubject(subject, user, namespace));
       const role = isJsonObject(binding['roleRef']) ? binding['roleRef'] : {};
       if (mine) rules.push(...this.#rulesOf(role, namespace));
@@ -62,10 +62,10 @@ export class Authorizer {
   }
 
   #rulesOf(roleRef: JsonObject, namespace: string): GrantedRule[] {
-    const name = text(roleRef['name']);
+    const name = textOf(roleRef['name']);
     if (roleRef['kind'] === 'ClusterRole') return builtIn[name]?.map((rule) => ({ ...rule, namespace })) ?? [];
     const role = this.#storage.get(resourceOf('Role', rbacGroup), namespace, name);
-    return objects(role?.['rules']).map((rule) => ({
+    return objectsIn(role?.['rules']).map((rule) => ({
       namespace,
       verbs: strings(rule['verbs']),
       apiGroups: strings(rule['apiGroups']),
@@ -106,9 +106,11 @@ function isSubject(subject: JsonObject, user: User, namespace: string): boolean 
     case 'User':
       return subject['name'] === user.name;
     case 'Group':
-      return user.groups.includes(text(subject['name']));
+      return user.groups.includes(textOf(subject['name']));
     case 'ServiceAccount':
-      return user.name === `system:serviceaccount:${text(subject['namespace']) || namespace}:${text(subject['name'])}`;
+      return (
+        user.name === `system:serviceaccount:${textOf(subject['namespace']) || namespace}:${textOf(subject['name'])}`
+      );
     default:
       return false;
   }
@@ -122,16 +124,8 @@ function paths(...nonResourceURLs: string[]): GrantedRule {
   return { namespace: undefined, verbs: ['get'], apiGroups: [], resources: [], resourceNames: [], nonResourceURLs };
 }
 
-function objects(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isJsonObject) : [];
-}
-
 function strings(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 const rbacGroup = 'rbac.authorization.k8s.io';

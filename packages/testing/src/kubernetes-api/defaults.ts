@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type KubernetesObject } from './object.ts';
+import { isJsonObject, type JsonObject, type KubernetesObject, objectsIn } from './object.ts';
 
 /**
  * Fills in the defaults of the API server for all kinds but Service. (For Services see `service-strategy.ts`.)
@@ -15,17 +15,17 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
     object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name ?? '' };
   },
   EndpointSlice(object) {
-    for (const port of objects(object['ports'])) {
+    for (const port of objectsIn(object['ports'])) {
       port['name'] ??= '';
       port['protocol'] ??= 'TCP';
     }
-    for (const endpoint of objects(object['endpoints'])) endpoint['conditions'] ??= {};
+    for (const endpoint of objectsIn(object['endpoints'])) endpoint['conditions'] ??= {};
   },
   RoleBinding(object) {
     const role = isJsonObject(object['roleRef']) ? object['roleRef'] : {};
     object['roleRef'] = role;
     role['apiGroup'] ??= 'rbac.authorization.k8s.io';
-    for (const subject of objects(object['subjects'])) {
+    for (const subject of objectsIn(object['subjects'])) {
       if (subject['kind'] === 'User' || subject['kind'] === 'Group')
         subject['apiGroup'] ??= 'rbac.authorization.k8s.io';
     }
@@ -43,14 +43,14 @@ const defaults: Record<string, (object: KubernetesObject) => void> = {
     spec['enableServiceLinks'] ??= true;
     spec['priority'] ??= 0;
     spec['preemptionPolicy'] ??= 'PreemptLowerPriority';
-    for (const container of [...objects(spec['containers']), ...objects(spec['initContainers'])]) {
+    for (const container of [...objectsIn(spec['containers']), ...objectsIn(spec['initContainers'])]) {
       const image = String(container['image'] ?? '');
       const latest = image.endsWith(':latest') || !/[:@][^/]*$/.test(image);
       container['imagePullPolicy'] ??= latest ? 'Always' : 'IfNotPresent';
       container['resources'] ??= {};
       container['terminationMessagePath'] ??= '/dev/termination-log';
       container['terminationMessagePolicy'] ??= 'File';
-      for (const port of objects(container['ports'])) port['protocol'] ??= 'TCP';
+      for (const port of objectsIn(container['ports'])) port['protocol'] ??= 'TCP';
     }
   },
 };
@@ -78,8 +78,4 @@ export function complete(object: KubernetesObject): void {
 // The output of kubectl with `--dry-run=client -o yaml` has an empty status.
 function withPhase(object: KubernetesObject, first: JsonObject): void {
   object['status'] = { ...first, ...(isJsonObject(object['status']) ? object['status'] : {}) };
-}
-
-function objects(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isJsonObject) : [];
 }

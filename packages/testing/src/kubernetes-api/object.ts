@@ -97,6 +97,16 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The objects in a list; none if the value is not a list. */
+export function objectsIn(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : [];
+}
+
+/** The text, or an empty one if the value is not a text. */
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
 /** Whether two JSON values are the same; the order of fields does not count. */
 export function jsonEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, jsonEqual, type KubernetesObject } from './object.ts';
+import { isJsonObject, type JsonObject, jsonEqual, type KubernetesObject, objectsIn } from './object.ts';
 import { resourceOf } from './resources.ts';
 import { invalid, invalidValue } from './status.ts';
 
@@ -33,11 +33,10 @@ export class ServiceStrategy {
     }
     if (type === 'NodePort' || type === 'LoadBalancer') spec['externalTrafficPolicy'] ??= 'Cluster';
     if (type === 'LoadBalancer') spec['allocateLoadBalancerNodePorts'] ??= true;
-    if (type === 'ClusterIP' || type === 'NodePort' || type === 'LoadBalancer')
-      spec['internalTrafficPolicy'] ??= 'Cluster';
+    if (needsClusterIP(spec)) spec['internalTrafficPolicy'] ??= 'Cluster';
     service['status'] ??= { loadBalancer: {} };
     const { loadBalancer } = service['status'] as JsonObject;
-    for (const ingress of listOf(isJsonObject(loadBalancer) ? loadBalancer['ingress'] : undefined)) {
+    for (const ingress of objectsIn(isJsonObject(loadBalancer) ? loadBalancer['ingress'] : undefined)) {
       if (ingress['ip'] !== undefined) ingress['ipMode'] ??= 'VIP';
     }
   }
@@ -62,8 +61,8 @@ export class ServiceStrategy {
       if (unchanged(spec, old, 'ipFamilyPolicy')) delete spec['ipFamilyPolicy'];
     }
     if (needsNodePort(old) && !needsNodePort(spec)) {
-      const oldPorts = listOf(old['ports']);
-      for (const [index, port] of listOf(spec['ports']).entries()) {
+      const oldPorts = objectsIn(old['ports']);
+      for (const [index, port] of objectsIn(spec['ports']).entries()) {
         const before =
           oldPorts.find(
             (candidate) => candidate['port'] === port['port'] && candidate['protocol'] === port['protocol'],
@@ -117,8 +116,8 @@ export class ServiceStrategy {
       spec['ipFamilyPolicy'] ??= open ? 'RequireDualStack' : 'SingleStack';
     }
     if (needsNodePort(spec)) {
-      const before = listOf(previous && specOf(previous)['ports']).map((port) => port['nodePort']);
-      for (const [index, port] of listOf(spec['ports']).entries()) {
+      const before = objectsIn(previous && specOf(previous)['ports']).map((port) => port['nodePort']);
+      for (const [index, port] of objectsIn(spec['ports']).entries()) {
         if (port['nodePort'] === undefined) port['nodePort'] = this.#nodePort();
         else if (!before.includes(port['nodePort'])) this.#takeNodePort(service, index, Number(port['nodePort']));
       }
@@ -131,7 +130,7 @@ export class ServiceStrategy {
     const spec = specOf(service);
     for (const address of Array.isArray(spec['clusterIPs']) ? spec['clusterIPs'] : [])
       this.#given.delete(String(address));
-    for (const port of listOf(spec['ports'])) this.#given.delete(`port ${port['nodePort']}`);
+    for (const port of objectsIn(spec['ports'])) this.#given.delete(`port ${port['nodePort']}`);
   }
 
   #address(): string {
@@ -204,8 +203,4 @@ function unchanged(spec: JsonObject, old: JsonObject, field: string): boolean {
 function familiesOf(addresses: unknown): string[] | undefined {
   if (!Array.isArray(addresses) || addresses.includes('None') || addresses.length === 0) return undefined;
   return addresses.map((address) => (String(address).includes(':') ? 'IPv6' : 'IPv4'));
-}
-
-function listOf(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isJsonObject) : [];
 }

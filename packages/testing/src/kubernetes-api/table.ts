@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject, type KubernetesObject } from './object.ts';
+import { isJsonObject, type Json, type JsonObject, type KubernetesObject, objectsIn } from './object.ts';
 import type { ResourceType } from './resources.ts';
 
 /** One column of a `Table`. Priority 0 is shown always, 1 with `-o wide`. */
@@ -96,12 +96,12 @@ const printed: Record<string, readonly Column[]> = {
     [
       'Ports',
       'The ports of each endpoint.',
-      (slice) => firstOf(objects(slice['ports']).map((port) => text(port['port']) || '*')),
+      (slice) => firstOf(objectsIn(slice['ports']).map((port) => text(port['port']) || '*')),
     ],
     [
       'Endpoints',
       'The first addresses.',
-      (slice) => firstOf(objects(slice['endpoints']).flatMap((endpoint) => strings(endpoint['addresses']))),
+      (slice) => firstOf(objectsIn(slice['endpoints']).flatMap((endpoint) => strings(endpoint['addresses']))),
     ],
     ageColumn,
   ],
@@ -144,7 +144,7 @@ function externalAddress(object: KubernetesObject): string {
     case 'ExternalName':
       return text(spec['externalName']);
     case 'LoadBalancer': {
-      const ingress = objects(part(statusOf(object), 'loadBalancer')['ingress']);
+      const ingress = objectsIn(part(statusOf(object), 'loadBalancer')['ingress']);
       const addresses = ingress.map((entry) => text(entry['ip']) || text(entry['hostname'])).filter(Boolean);
       return [...addresses, ...external].join(',') || '<pending>';
     }
@@ -154,7 +154,7 @@ function externalAddress(object: KubernetesObject): string {
 }
 
 function portList(spec: JsonObject): string {
-  return objects(spec['ports'])
+  return objectsIn(spec['ports'])
     .map((port) => {
       const node = port['nodePort'] === undefined ? '' : `:${text(port['nodePort'])}`;
       return `${text(port['port'])}${node}/${text(port['protocol'])}`;
@@ -163,12 +163,12 @@ function portList(spec: JsonObject): string {
 }
 
 function containersOf(pod: KubernetesObject): JsonObject[] {
-  return objects(statusOf(pod)['containerStatuses']);
+  return objectsIn(statusOf(pod)['containerStatuses']);
 }
 
 function readyContainers(pod: KubernetesObject): string {
   const ready = containersOf(pod).filter((container) => container['ready'] === true).length;
-  return `${ready}/${objects(specOf(pod)['containers']).length}`;
+  return `${ready}/${objectsIn(specOf(pod)['containers']).length}`;
 }
 
 function podStatus(pod: KubernetesObject): string {
@@ -188,7 +188,7 @@ function grantedRole(role: JsonObject): string {
 }
 
 function subjectList(binding: KubernetesObject, kind: string): string {
-  return objects(binding['subjects'])
+  return objectsIn(binding['subjects'])
     .filter((subject) => subject['kind'] === kind)
     .map(({ namespace, name }) => (kind === 'ServiceAccount' ? `${text(namespace)}/${text(name)}` : text(name)))
     .join(', ');
@@ -263,10 +263,6 @@ function statusOf(object: KubernetesObject): JsonObject {
 function part(value: unknown, field: string): JsonObject {
   const found = isJsonObject(value) ? value[field] : undefined;
   return isJsonObject(found) ? found : {};
-}
-
-function objects(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isJsonObject) : [];
 }
 
 function strings(value: unknown): string[] {
