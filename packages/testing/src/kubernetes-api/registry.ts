@@ -11,7 +11,15 @@ import {
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { copy, isJsonObject, type JsonObject, jsonEqual, type KubernetesObject } from './object.ts';
-import { apiVersionOf, optionsType, type ResourceType, resourceOf, resourceTypes, storageKeyOf } from './resources.ts';
+import {
+  apiVersionOf,
+  groupKindText,
+  optionsType,
+  type ResourceType,
+  resourceOf,
+  resourceTypes,
+  storageKeyOf,
+} from './resources.ts';
 import { schemaOf } from './schema.ts';
 import { ServiceStrategy } from './service-strategy.ts';
 import {
@@ -145,18 +153,13 @@ export class ObjectRegistry {
     const found = this.get(type, namespace, name);
     const { uid, resourceVersion } = options.preconditions ?? {};
     const { metadata } = found;
-    if (uid !== undefined && uid !== metadata.uid) {
-      const detail = `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid})`;
-      throw conflict(
-        { ...type, plural: type.kind },
-        name,
-        `${detail}. The object might have been deleted and then recreated`,
-      );
-    }
-    if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-      const detail = `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion})`;
-      throw conflict({ ...type, plural: type.kind }, name, `${detail}. The object might have been modified`);
-    }
+    const refuseOther = (what: string, wanted: string | undefined, own: string | undefined, fate: string) => {
+      if (wanted === undefined || wanted === own) return;
+      const detail = `the ${what} in the precondition (${wanted}) does not match the ${what} in record (${own})`;
+      throw conflict({ ...type, plural: type.kind }, name, `${detail}. The object might have been ${fate}`);
+    };
+    refuseOther('UID', uid, metadata.uid, 'deleted and then recreated');
+    refuseOther('ResourceVersion', resourceVersion, metadata.resourceVersion, 'modified');
     if (options.dryRun) return found;
     if (metadata.finalizers !== undefined && metadata.finalizers.length > 0) {
       if (metadata.deletionTimestamp !== undefined) return found;
@@ -207,8 +210,7 @@ export class ObjectRegistry {
       throw badRequest(`error decoding patch: error unmarshaling JSON: while decoding JSON: ${problem}`);
     }
     if (!body['kind'] || !body['apiVersion']) {
-      const version = String(body['apiVersion'] ?? '/').replace(/^(?!.*\/)/, '/');
-      throw badRequest(`invalid object type: ${version}, Kind=${String(body['kind'] ?? '')}`);
+      throw badRequest(`invalid object type: ${groupKindText(body)}`);
     }
     const { object: configuration, warnings: unknown } = this.#decode(type, body, { fieldValidation: 'Warn' });
     const fields = unknown.map((text) => text.slice(text.indexOf('"') + 1, -1));
@@ -224,8 +226,7 @@ export class ObjectRegistry {
       options.authorizeCreate?.();
       this.#requireNamespace(type, namespace);
       const shell = { kind: type.kind, apiVersion: apiVersionOf(type), metadata: {} } as KubernetesObject;
-      const own = copy(configuration);
-      const { object } = applyConfiguration(shell, own as unknown as JsonObject, { ...management });
+      const { object } = applyConfiguration(shell, configuration as unknown as JsonObject, management);
       object.metadata.uid = randomUUID();
       object.metadata.creationTimestamp = this.#now();
       // Defaults have no owner, so they are filled in after the fields are recorded.

@@ -57,6 +57,11 @@ export function apiVersionOf(type: Pick<ResourceType, 'group' | 'version'>): str
   return type.group === '' ? type.version : `${type.group}/${type.version}`;
 }
 
+/** The type that an object names, as Go prints it: `/v1, Kind=Service`. */
+export function groupKindText(object: { readonly apiVersion?: unknown; readonly kind?: unknown }): string {
+  return `${String(object.apiVersion ?? '').replace(/^(?!.*\/)/, '/')}, Kind=${String(object.kind ?? '')}`;
+}
+
 /** Where the objects of a type are kept. The two faces of events share one place. */
 export function storageKeyOf(type: ResourceType): string {
   return type.kind === 'Event' ? 'events' : `${type.group}/${type.plural}`;

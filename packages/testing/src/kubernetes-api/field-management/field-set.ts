@@ -57,7 +57,7 @@ export class FieldSet {
   /** Writes `fieldsV1`. */
   toJson(): JsonObject {
     const json: JsonObject = {};
-    for (const element of [...new Set([...this.members, ...this.children.keys()])].sort(byKindThenName)) {
+    for (const element of [...new Set([...this.members, ...this.children.keys()])].sort()) {
       const child = this.children.get(element);
       if (child === undefined) json[element] = {};
       else json[element] = this.members.has(element) ? { '.': {}, ...child.toJson() } : child.toJson();
@@ -176,10 +176,6 @@ function printElement(element: PathElement): string {
     default:
       return `[${rest}]`;
   }
-}
-
-function byKindThenName(a: PathElement, b: PathElement): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 const nothing = new FieldSet();

@@ -7,6 +7,7 @@ import {
   type KubernetesObject,
   type ManagedFieldsEntry,
 } from '../object.ts';
+import { groupKindText } from '../resources.ts';
 import type { StructSchema } from '../schema.ts';
 import { ApiStatusError, badRequest } from '../status.ts';
 import { FieldSet, type PathElement, printPath } from './field-set.ts';
@@ -48,22 +49,10 @@ export function recordUpdate(
     set: entry.set.difference(entry.set.intersection(changed)).difference(removed),
   }));
   if (!changed.isEmpty()) {
-    const mine = identity({
-      manager: by.manager,
-      operation: 'Update',
-      apiVersion: by.apiVersion,
-      subresource: by.subresource,
-    });
-    const found = managers.find((entry) => identity(entry) === mine);
+    const mine = entryOf(by, 'Update', changed);
+    const found = managers.find((entry) => identity(entry) === identity(mine));
     if (found === undefined) {
-      managers.push({
-        manager: by.manager,
-        operation: 'Update',
-        apiVersion: by.apiVersion,
-        subresource: by.subresource,
-        time: by.time,
-        set: changed,
-      });
+      managers.push(mine);
     } else {
       found.set = found.set.union(changed);
       found.time = by.time;
@@ -83,12 +72,12 @@ export function checkConfiguration(configuration: JsonObject, unknown: readonly 
   const [field] = unknown;
   const problem = field === undefined ? duplicateKey(configuration, schema) : `.${field}: field not declared in schema`;
   if (problem === undefined) return;
-  const [group = '', version = ''] = String(configuration['apiVersion'] ?? '').includes('/')
-    ? String(configuration['apiVersion']).split('/')
-    : ['', String(configuration['apiVersion'] ?? '')];
-  const kind = `${group}/${version}, Kind=${String(configuration['kind'] ?? '')}`;
   const name = `${String(metadata['namespace'] ?? '')}/${String(metadata['name'] ?? '')}`;
-  throw new ApiStatusError(500, '', `failed to create typed patch object (${name}; ${kind}): ${problem}`);
+  throw new ApiStatusError(
+    500,
+    '',
+    `failed to create typed patch object (${name}; ${groupKindText(configuration)}): ${problem}`,
+  );
 }
 
 /** See {@link applyConfiguration}. */
@@ -119,26 +108,11 @@ export function applyConfiguration(
     // The object has no record of its maker. It gets all the fields, so that taking them over is a conflict.
     const empty = emptyObject(live) as unknown as Json;
     const set = compareObjects(empty, before as unknown as Json, schema).added.without(ignored);
-    managers = [
-      {
-        manager: 'before-first-apply',
-        operation: 'Update',
-        apiVersion: by.apiVersion,
-        subresource: undefined,
-        time: by.time,
-        set,
-      },
-    ];
+    managers = [entryOf({ ...by, manager: 'before-first-apply', subresource: undefined }, 'Update', set)];
   }
-  const self = identity({
-    manager: by.manager,
-    operation: 'Apply',
-    apiVersion: by.apiVersion,
-    subresource: by.subresource,
-  });
-  const last = managers.find((entry) => identity(entry) === self);
   const spoken = fieldsOf(configuration, schema);
-  const set = spoken.without(ignored);
+  const mine = entryOf(by, 'Apply', spoken.without(ignored));
+  const last = managers.find((entry) => identity(entry) === identity(mine));
   const others = managers.filter((entry) => entry !== last);
   const merged = mergeObjects(before as unknown as Json, configuration, schema);
   const pruned =
@@ -166,16 +140,8 @@ export function applyConfiguration(
       ? others.map((entry) => ({ ...entry, set: entry.set.difference(changed).difference(removed) }))
       : refuse(conflicts);
 
-  const mine: ManagerEntry = {
-    manager: by.manager,
-    operation: 'Apply',
-    apiVersion: by.apiVersion,
-    subresource: by.subresource,
-    time: by.time,
-    set,
-  };
   const sameSets =
-    last?.set.equals(set) === true && others.every((entry, index) => owners[index]?.set.equals(entry.set));
+    last?.set.equals(mine.set) === true && others.every((entry, index) => owners[index]?.set.equals(entry.set));
   const sameObject = jsonEqual(before, pruned);
   if (sameSets && sameObject) return { object: live, changed: false };
   return {
@@ -191,6 +157,11 @@ interface ManagerEntry {
   subresource: string | undefined;
   time: string | undefined;
   set: FieldSet;
+}
+
+function entryOf(by: FieldManagement, operation: ManagerEntry['operation'], set: FieldSet): ManagerEntry {
+  const { manager, apiVersion, subresource, time } = by;
+  return { manager, operation, apiVersion, subresource, time, set };
 }
 
 /** Removes what the manager applied last time and omits now, unless another manager owns it. */
@@ -308,7 +279,7 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function identity(entry: Pick<ManagerEntry, 'manager' | 'operation' | 'apiVersion' | 'subresource'>): string {
+function identity(entry: ManagerEntry): string {
   // A manager that applies is the same across versions of the API.
   const version = entry.operation === 'Apply' ? '' : entry.apiVersion;
   return [entry.manager, entry.operation, version, entry.subresource ?? ''].join('\u0000');
