@@ -11,18 +11,7 @@ export interface ScalarSchema {
 }
 
 /** See {@link ScalarSchema}. */
-export type ScalarType =
-  | 'string'
-  | 'int'
-  | 'long'
-  | 'number'
-  | 'bool'
-  | 'time'
-  | 'microtime'
-  | 'quantity'
-  | 'int-or-string'
-  | 'bytes'
-  | 'object';
+export type ScalarType = (typeof scalarTypes)[number];
 
 /** An object with known fields. */
 export interface StructSchema {
@@ -120,7 +109,8 @@ function readType(text: string): Schema {
   const [inner = '', ...options] = open < 0 ? [] : splitOptions(text.slice(open + 1, -1));
   if (head === 'map') return { kind: 'map', values: readType(inner), atomic: options.includes('atomic') };
   if (head === 'list') return readList(inner, options);
-  if (scalarTypes.has(head)) return { kind: 'scalar', type: head as ScalarType };
+  const type = scalarTypes.find((each) => each === head);
+  if (type !== undefined) return { kind: 'scalar', type };
   const struct = structNamed(head);
   return inner === 'atomic' && !struct.atomic ? { ...struct, atomic: true } : struct;
 }
@@ -160,7 +150,7 @@ function lines(): Map<string, string> {
 const known = new Map<string, string>();
 const structs = new Map<string, StructSchema>();
 
-const scalarTypes: ReadonlySet<string> = new Set([
+const scalarTypes = [
   'string',
   'int',
   'long',
@@ -172,4 +162,4 @@ const scalarTypes: ReadonlySet<string> = new Set([
   'int-or-string',
   'bytes',
   'object',
-]);
+] as const;
