@@ -16,7 +16,6 @@ import type { ObjectRegistry } from './registry.ts';
 import { readBody, received } from './request-body.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
 import { handleResource, type ResourceAnswer, type ResourceParts, selectorOf } from './resource-requests.ts';
-import { apiVersionOf } from './resources.ts';
 import { contentTypes, send, sendStatus, sendWarnings } from './response.ts';
 import { selectedName } from './selectors.ts';
 import { ApiStatusError, badRequest, expired, qualified } from './status.ts';
@@ -214,19 +213,11 @@ export class ApiServer {
       );
     }
     const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
-    const wanted: Attempt[] = [
-      account === null
-        ? { verb: 'impersonate', group: '', resource: 'users', namespace: '', name }
-        : {
-            verb: 'impersonate',
-            group: '',
-            resource: 'serviceaccounts',
-            namespace: account[1] ?? '',
-            name: account[2] ?? '',
-          },
-      ...groups.map((group) => ({ verb: 'impersonate', group: '', resource: 'groups', namespace: '', name: group })),
-    ];
-    for (const attempt of wanted) this.#authorize(user, attempt);
+    const authorize = (resource: string, wanted: string, namespace = '') =>
+      this.#authorize(user, { verb: 'impersonate', group: '', resource, namespace, name: wanted });
+    if (account === null) authorize('users', name);
+    else authorize('serviceaccounts', account[2] ?? '', account[1]);
+    for (const group of groups) authorize('groups', group);
     if (name === anonymous.name) return anonymous;
     const own = account === null ? [] : ['system:serviceaccounts', `system:serviceaccounts:${account[1]}`];
     return { name, groups: [...groups, ...own, 'system:authenticated'] };
@@ -290,7 +281,7 @@ export class ApiServer {
       const list = { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata };
       return { ...list, items: objects.map(asMetadata) };
     }
-    return content.kind === 'object' ? content.object : asList(type, apiVersionOf(type), objects, content.metadata);
+    return content.kind === 'object' ? content.object : asList(type, objects, content.metadata);
   }
 
   #watch(request: IncomingMessage, response: ServerResponse, target: RequestTarget & { kind: 'resource' }): void {

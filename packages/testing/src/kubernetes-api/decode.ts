@@ -1,7 +1,6 @@
 import { isJsonObject, type Json, type JsonObject, type KubernetesObject } from './object.ts';
 import { apiVersionOf, findKind, type ResourceType } from './resources.ts';
-import type { FieldSchema, ScalarType, Schema, StructSchema } from './schema.ts';
-import { roomOf, schemaOf } from './schema.ts';
+import { type FieldSchema, roomOf, type ScalarType, type Schema, type StructSchema, schemaOf } from './schema.ts';
 import { badRequest, unrecognized } from './status.ts';
 
 /** What happens to fields that the type does not have, and to fields that occur twice. */
@@ -143,7 +142,7 @@ function decodeValue(value: Json, schema: Schema, path: string, owner: StructSch
     case 'scalar':
       return decodeScalar(value, schema.type, path, owner);
     case 'struct':
-      if (!isJsonObject(value)) throw wrongType(value, path, owner, `v1.${schema.name.split('.')[1]}`);
+      if (!isJsonObject(value)) throw wrongType(value, path, owner, goTypeOf(schema));
       return decodeStruct(value, schema, path, found);
     case 'map': {
       if (!isJsonObject(value)) throw wrongType(value, path, owner, 'map[string]string');

@@ -67,10 +67,7 @@ function asServerReads(object: JsonObject, operation: LooseOperation): Operation
 }
 
 function checkOperation(operation: unknown): void {
-  const { op, path, from } = (typeof operation === 'object' && operation !== null ? operation : {}) as Record<
-    string,
-    Json
-  >;
+  const { op, path, from } = isJsonObject(operation) ? operation : {};
   const known = typeof op === 'string' && ['add', 'remove', 'replace', 'move', 'copy', 'test'].includes(op);
   if (!known) throw unprocessable(new Error(`Unexpected kind: ${op === undefined ? 'unknown' : String(op)}`));
   if (typeof path !== 'string' || (path !== '' && !path.startsWith('/'))) {

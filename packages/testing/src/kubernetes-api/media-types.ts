@@ -1,5 +1,5 @@
 import type { Json, KubernetesObject } from './object.ts';
-import type { ResourceType } from './resources.ts';
+import { apiVersionOf, type ResourceType } from './resources.ts';
 import { ApiStatusError, badRequest } from './status.ts';
 import { cellsOf, columnsOf } from './table.ts';
 
@@ -78,13 +78,12 @@ export function asMetadata(object: KubernetesObject): object {
 /** Values for the fields of a list that every list has. */
 export function asList(
   type: ResourceType,
-  apiVersion: string,
   objects: readonly KubernetesObject[],
   metadata: Record<string, Json>,
 ): object {
   return {
     kind: `${type.kind}List`,
-    apiVersion,
+    apiVersion: apiVersionOf(type),
     metadata,
     items: objects.map(({ kind: _, apiVersion: __, ...item }) => item),
   };
