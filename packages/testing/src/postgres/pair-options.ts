@@ -1,15 +1,14 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from '@externalname/core';
 import {
-  aBoolean,
   aFunction,
   aNumber,
   aSignal,
   aText,
   checkOptions,
-  either,
   listOf,
   objectOf,
+  oneOf,
   optional,
   optionsOf,
   recordOf,
@@ -86,7 +85,7 @@ function checkPairOptions(options: PostgresPairOptions): void {
     hostNames: both,
     addresses: both,
     port: optional(aNumber({ least: 1, most: 65_535, whole: true })),
-    synchronous: optional(either(aBoolean, aText)),
+    synchronous: optional(oneOf(true, false, 'on', 'remote_apply')),
     user: optional(aText),
     password: optional(aText),
     database: optional(aText),
@@ -126,15 +125,9 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
       );
     }
   }
-  if (![true, false, 'on', 'remote_apply'].includes(synchronous)) {
-    throw new InvalidArgumentError(
-      'synchronous',
-      `must be true, false, 'on' or 'remote_apply', got ${JSON.stringify(synchronous)}`,
-    );
-  }
-  for (const [argument, name] of [
-    ['user', user],
-    ['database', database],
+  for (const [argument, name, reserved] of [
+    ['user', user, ['postgres', replicationRole].includes(user) || user.startsWith('pg_')],
+    ['database', database, ['postgres', 'template0', 'template1'].includes(database)],
   ] as const) {
     const length = Buffer.byteLength(name);
     if (length < 1 || length > 63 || name.includes('\0')) {
@@ -143,18 +136,10 @@ export function pairSettings(options: PostgresPairOptions): PairSettings {
         `must be a name of 1 to 63 bytes without NUL, got ${JSON.stringify(name)}`,
       );
     }
-  }
-  if (['postgres', replicationRole].includes(user) || user.startsWith('pg_')) {
-    throw new InvalidArgumentError(
-      'user',
-      `must not be ${JSON.stringify(user)}, which is reserved: choose another name`,
-    );
-  }
-  if (['postgres', 'template0', 'template1'].includes(database)) {
-    throw new InvalidArgumentError(
-      'database',
-      `must not be ${JSON.stringify(database)}, which is reserved: choose another name`,
-    );
+    if (reserved) {
+      const problem = `must not be ${JSON.stringify(name)}, which is reserved: choose another name`;
+      throw new InvalidArgumentError(argument, problem);
+    }
   }
   for (const name of Object.keys(options.parameters ?? {})) {
     if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/i.test(name)) {
