@@ -1,4 +1,4 @@
-import { chown, mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCertificateAuthority } from '../certificates.ts';
 import { bindProblem, randomLoopbackAddress, randomServerPort } from '../network/loopback.ts';
@@ -79,15 +79,13 @@ async function startServers(
   signal: AbortSignal,
 ): Promise<void> {
   const { options, binaries, replicationPassword, folder } = resources;
-  const { identity } = binaries.account;
   const [primary, standby] = pair.servers;
   await Promise.all(
     pair.servers.map(async (server, index) => {
       const own = join(folder, `server-${index + 1}`);
-      await mkdir(own, { mode: 0o700 });
-      if (identity !== undefined) await chown(own, identity.uid, identity.gid);
+      await makeFolder(own, binaries);
       // Both begin as copies of one stopped server, so the second is a cold backup of the first.
-      await copyFolder(template, server.dataFolder, { owner: identity });
+      await copyFolder(template, server.dataFolder, { owner: binaries.account.identity });
       await writeServerFiles(resources, pair.servers, server);
       await server.writeOwn('authority.crt', resources.authority.certificate);
       await server.writeOwn('passwords', passwordFile(replicationPassword));

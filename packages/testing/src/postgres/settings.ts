@@ -125,9 +125,7 @@ export function quoted(value: string): string {
 
 /** A string in a statement. */
 export function literal(value: string): string {
-  return value.includes('\\')
-    ? `E'${value.replace(/\\/g, '\\\\').replace(/'/g, "''")}'`
-    : `'${value.replace(/'/g, "''")}'`;
+  return value.includes('\\') ? `E${quoted(value)}` : quoted(value);
 }
 
 /** A name in a statement. */
