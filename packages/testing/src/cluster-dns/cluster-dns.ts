@@ -5,15 +5,8 @@ import type { ClusterView } from './cluster-view.ts';
 import { answerFromCluster, type ClusterZoneSettings } from './cluster-zone.ts';
 import { DnsFaults } from './faults.ts';
 import { balance } from './load-balance.ts';
-import {
-  type DnsAnswer,
-  type DnsQuestion,
-  type DnsRecord,
-  emptyAnswer,
-  fullyQualified,
-  type Lookup,
-} from './message.ts';
-import type { OutsideNames } from './outside-names.ts';
+import { type DnsAnswer, type DnsQuestion, type DnsRecord, emptyAnswer, type Lookup } from './message.ts';
+import { asRecord, type OutsideNames } from './outside-names.ts';
 
 /** The parts of a {@link ClusterDns}. */
 export interface ClusterDnsParts {
@@ -68,8 +61,10 @@ export class ClusterDns {
       case 'truncated':
         if (context.transport === 'udp') return { ...emptyAnswer('NOERROR'), truncated: true };
         break;
-      case 'wrong':
-        return { ...emptyAnswer('NOERROR'), authoritative: true, answer: wrongRecords(fault.records, question) };
+      case 'wrong': {
+        const wrong = fault.records.map((record) => asRecord(record, question.name, 5));
+        return { ...emptyAnswer('NOERROR'), authoritative: true, answer: wrong };
+      }
     }
     return this.#withoutFaults(question, context);
   }
@@ -104,21 +99,6 @@ export class ClusterDns {
     await sleep(upstreamTimeoutMillis, { signal: context.signal, clock });
     return emptyAnswer('SERVFAIL');
   }
-}
-
-function wrongRecords(
-  records: readonly { type: string; data: string; name?: string | undefined; ttl?: number | undefined }[],
-  question: DnsQuestion,
-): DnsRecord[] {
-  return records.map((record) => {
-    const names = record.type === 'CNAME' || record.type === 'NS' || record.type === 'PTR';
-    return {
-      name: fullyQualified(record.name ?? question.name),
-      ttl: record.ttl ?? 5,
-      type: record.type,
-      data: names ? fullyQualified(record.data) : record.type === 'TXT' ? [record.data] : record.data,
-    } as DnsRecord;
-  });
 }
 
 /** Adds the SOA that says how long a denial may be kept (RFC 2308 section 3), in the name of the root. */

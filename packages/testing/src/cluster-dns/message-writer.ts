@@ -1,6 +1,5 @@
 import { parseAddress } from '@externalname/core/internal';
-import type { DnsRecord } from './message.ts';
-import { labelsOf } from './message.ts';
+import { type DnsRecord, labelsOf } from './message.ts';
 
 /**
  * Writes the parts of a DNS message, and writes a name that stands in it already as a pointer (RFC 1035 section 4.1.4).

@@ -81,6 +81,13 @@ export class OutsideNames {
       return;
     }
     const { records = [], rcode = 'NOERROR', truncated = false } = entry as HostRecords;
+    for (const { type, data } of records) {
+      if ((type !== 'A' && type !== 'AAAA') || isIP(data) === (type === 'A' ? 4 : 6)) continue;
+      throw new InvalidArgumentError(
+        `hosts[${JSON.stringify(owner)}]`,
+        `must be an address for a record of type ${type}, got ${JSON.stringify(data)}`,
+      );
+    }
     this.#entries.set(owner.toLowerCase(), {
       rcode,
       truncated,
@@ -129,19 +136,13 @@ export class OutsideNames {
   }
 }
 
-function asRecord(record: HostRecord, owner: string, defaultTtl: number): DnsRecord {
+/** A record of the options as it stands in an answer. Its owner is `owner`, unless it names another. */
+export function asRecord(record: HostRecord, owner: string, defaultTtl: number): DnsRecord {
   const { type, data } = record;
-  const argument = `hosts[${JSON.stringify(owner)}]`;
   const head = { name: fullyQualified(record.name ?? owner), ttl: record.ttl ?? defaultTtl };
   switch (type) {
     case 'A':
     case 'AAAA':
-      if (isIP(data) !== (type === 'A' ? 4 : 6)) {
-        throw new InvalidArgumentError(
-          argument,
-          `must be an address for a record of type ${type}, got ${JSON.stringify(data)}`,
-        );
-      }
       return { ...head, type, data };
     case 'TXT':
       return { ...head, type, data: [data] };
@@ -149,10 +150,5 @@ function asRecord(record: HostRecord, owner: string, defaultTtl: number): DnsRec
     case 'NS':
     case 'PTR':
       return { ...head, type, data: fullyQualified(data) };
-    default:
-      throw new InvalidArgumentError(
-        argument,
-        `must have records of type A, AAAA, CNAME, TXT, NS or PTR, got ${JSON.stringify(type)}`,
-      );
   }
 }

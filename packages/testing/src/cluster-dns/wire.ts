@@ -1,6 +1,5 @@
 import packet from 'dns-packet';
-import type { DnsAnswer, DnsQuestion, DnsRecord } from './message.ts';
-import { labelsOf } from './message.ts';
+import { type DnsAnswer, type DnsQuestion, type DnsRecord, labelsOf } from './message.ts';
 import { MessageWriter } from './message-writer.ts';
 
 /** A question as it came over the wire. */
@@ -20,13 +19,8 @@ export interface DnsRequest {
 
 /** Reads a message; undefined if the bytes are not a query. */
 export function decodeRequest(bytes: Buffer): DnsRequest | undefined {
-  let message: DecodedMessage;
-  try {
-    message = packet.decode(bytes) as unknown as DecodedMessage;
-  } catch {
-    return undefined;
-  }
-  if (message.flag_qr) return undefined;
+  const message = decoded(bytes);
+  if (message === undefined || message.flag_qr) return undefined;
   const [question] = message.questions;
   const edns = message.additionals.find((record) => record.type === 'OPT');
   return {
@@ -86,13 +80,8 @@ export function encodeRequest(id: number, question: DnsQuestion): Buffer {
 
 /** Reads another server's answer; records that this server cannot repeat are left out. */
 export function decodeAnswer(bytes: Buffer): { id: number; answer: DnsAnswer } | undefined {
-  let message: DecodedMessage;
-  try {
-    message = packet.decode(bytes) as unknown as DecodedMessage;
-  } catch {
-    return undefined;
-  }
-  if (!message.flag_qr) return undefined;
+  const message = decoded(bytes);
+  if (!message?.flag_qr) return undefined;
   return {
     id: message.id,
     answer: {
@@ -131,6 +120,14 @@ interface DecodedRecord {
   data: unknown;
   udpPayloadSize?: number;
   flag_do?: boolean;
+}
+
+function decoded(bytes: Buffer): DecodedMessage | undefined {
+  try {
+    return packet.decode(bytes) as unknown as DecodedMessage;
+  } catch {
+    return undefined;
+  }
 }
 
 function encode(request: DnsRequest, answer: DnsAnswer): Buffer {
