@@ -135,17 +135,13 @@ export class LocalCluster implements AsyncDisposable {
     }
   }
 
-  private constructor(parts: {
-    clusterDomain: string;
-    dnsServer: DnsServer;
-    apiServer: ApiServer;
-    view: StoredView;
-    dns: LocalDns;
-    api: LocalApi;
-    hosts: LocalHosts;
-    services: LocalServices;
-    objects: LocalObjects;
-  }) {
+  private constructor(
+    parts: Pick<LocalCluster, 'clusterDomain' | 'dns' | 'api' | 'hosts' | 'services' | 'objects'> & {
+      dnsServer: DnsServer;
+      apiServer: ApiServer;
+      view: StoredView;
+    },
+  ) {
     this.clusterDomain = parts.clusterDomain;
     this.dns = parts.dns;
     this.api = parts.api;
