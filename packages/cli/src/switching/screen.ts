@@ -68,7 +68,7 @@ export function writeRefusal(output: Output, { objections, report }: SwitchRefus
     .map(({ kind }) => kind)
     .filter((kind) => !['unexpected-target', 'nothing-to-roll-back'].includes(kind));
   if (kinds.length === objections.length) {
-    output.paragraph(`To do it all the same: --accept ${kinds.join(',')}`, { tone: 'faint' });
+    output.paragraph(`To do it all the same: --accept ${[...new Set(kinds)].join(',')}`, { tone: 'faint' });
   }
 }
 

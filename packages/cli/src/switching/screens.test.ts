@@ -11,6 +11,7 @@ import type { CommandContext } from '../command.ts';
 import { Interrupted } from '../exit-codes.ts';
 import type { switchingOptions } from './options.ts';
 import { type Perform, perform } from './perform.ts';
+import { writeRefusal } from './screen.ts';
 
 // What the command shows, with a switch that was not made: the same steps and probes each time. `vitest -u` writes the screens again.
 interface Script {
@@ -172,6 +173,16 @@ describe('the screens of switch', { timeout: 20_000 }, () => {
     const { text, code } = await played({ columns: 80, answer: 'y', ending: 'refused' });
     await expect((await shown(text, 80)).screen).toMatchFileSnapshot('screens/switch-80-refused.txt');
     expect(code).toBe(3);
+  });
+
+  it('of a refusal name each objection to accept once, if several probes failed', () => {
+    const { output, text } = recordedOutput(80);
+    const failed = ['resolves', 'tcp 5432'].map((probe) => ({
+      kind: 'probe-failed' as const,
+      message: `${probe} failed`,
+    }));
+    writeRefusal(output, new SwitchRefusedError({ ...report, result: 'not-switched' }, failed));
+    expect(text()).toMatch(/--accept probe-failed\s*$/m);
   });
 
   it('of a failure after the patch', async () => {
