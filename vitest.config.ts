@@ -24,7 +24,7 @@ const retry = Number(process.env['TEST_RETRIES'] ?? 0);
 export default defineConfig({
   test: {
     // The machine of a contributor may have two cores, and integration tests start PostgreSQL.
-    maxWorkers: 3,
+    maxWorkers: 4,
     projects: [
       {
         ...sources,

@@ -1,20 +1,20 @@
 // `pnpm test`: unit, integration and acceptance tests, and beside them those across network namespaces, which wait more than they
-// work: half of their files in each of two networks, because all files have the same addresses. What these say comes after the first
-// ones, in one piece. With arguments (`pnpm test targets`) only the first ones run, as vitest would with these.
+// work: a third of their files in each of three networks, because all files have the same addresses. What these say comes after the
+// first ones, in one piece. With arguments (`pnpm test targets`) only the first ones run, as vitest would with these.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 const words = process.argv.slice(2);
 const projects = ['unit*', 'integration', 'acceptance'].flatMap((project) => ['--project', project]);
 const acrossMachines = ['test/site/run.ts', 'vitest', 'run', '--config', 'vitest.site.config.ts'];
-const halves = words.length === 0 ? ['--shard=1/2', '--shard=2/2'] : [];
+const thirds = words.length === 0 ? [1, 2, 3].map((number) => `--shard=${number}/3`) : [];
 
 const [first, ...site] = await Promise.all([
   run('vitest', ['run', ...projects, ...words], 'inherit'),
-  ...halves.map((half) => run('tsx', [...acrossMachines, half], 'pipe')),
+  ...thirds.map((third) => run('tsx', [...acrossMachines, third], 'pipe')),
 ]);
 // A machine without namespaces says so once.
-for (const said of new Set(site.map((half) => half.said))) process.stdout.write(said);
+for (const said of new Set(site.map((third) => third.said))) process.stdout.write(said);
 process.exitCode = [first, ...site].find(({ code }) => code !== 0)?.code ?? 0;
 
 async function run(program: string, parameters: readonly string[], output: 'inherit' | 'pipe') {
