@@ -1,4 +1,13 @@
-import { aNumber, anObjectWith, aText, checkOptions, listOf, objectOf, optional } from '@externalname/core/internal';
+import {
+  aNumber,
+  anObjectWith,
+  aText,
+  checkOptions,
+  listOf,
+  objectOf,
+  optional,
+  type Shape,
+} from '@externalname/core/internal';
 import type { Pause, WriteLedger, WritesBegun } from './ledger.ts';
 import type { FailureOutcome } from './write.ts';
 
@@ -75,7 +84,7 @@ export function measureWrites(facts: WriteFacts): WriteMeasures {
     to: aNumber(),
     patchedAt: aNumber(),
     address: aText,
-    rows: anObjectWith('has'),
+    rows: countsById,
     earlier: optional(objectOf({ ids: objectOf({ lost: listOf(aNumber()), duplicated: listOf(aNumber()) }) })),
   });
   const { ledger, rows, address, patchedAt, workers, from, to } = facts;
@@ -101,6 +110,13 @@ export function measureWrites(facts: WriteFacts): WriteMeasures {
   };
 }
 
+/** As {@link countWrites} gives them. */
+const countsById: Shape = (argument, value) => {
+  anObjectWith('has', 'entries')(argument, value);
+  const entries = [...(value as ReadonlyMap<unknown, unknown>).entries()];
+  listOf(listOf(aNumber()))(`${argument}.entries()`, entries);
+};
+
 /** Ids whose acknowledgement was heard and that are not on the promoted server, ids of earlier switches included. */
 function lostIds({ ledger, to, rows, earlier }: WriteFacts): readonly number[] {
   const known = new Set(earlier?.ids.lost);
@@ -112,7 +128,7 @@ function lostIds({ ledger, to, rows, earlier }: WriteFacts): readonly number[] {
 
 function duplicatedIds({ rows, earlier }: WriteFacts): readonly number[] {
   const known = new Set(earlier?.ids.duplicated);
-  return [...rows].filter(([id, count]) => count > 1 && !known.has(id)).map(([id]) => id);
+  return [...rows.entries()].filter(([id, count]) => count > 1 && !known.has(id)).map(([id]) => id);
 }
 
 function countFailures({ failed }: WritesBegun, rows: ReadonlyMap<number, number>): readonly FailureCount[] {
