@@ -53,10 +53,13 @@ describe.each([50, 250])('a database that is %i ms away', (millis) => {
   });
 });
 
-describe.each([1, 10])('a line that loses %i %% of all packets', (percent) => {
+// TCP sends a lost packet again after 200 ms at the earliest, and a drain lasts 250 ms by default: a write that lost two would be cut.
+const drainTimeoutMillis = 30_000;
+
+describe.each([1, 10])('a line that loses %i percent of all packets', (percent) => {
   it('fails no write, also not in a planned switch', async () => {
     undo.push(await site.network.lose(percent));
-    await site.app.call('open', 'pool', site.poolOptions());
+    await site.app.call('open', 'pool', site.poolOptions({ drainTimeoutMillis }));
     await site.app.call('startWriting', 'pool');
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     await site.pair.switchover({ rejoin: false, onPromoted: ({ hostName }) => site.point(hostName) });
