@@ -82,7 +82,7 @@ export async function askNameserver(
   }
 }
 
-/** What went wrong with the first query of those that failed. */
+/** What went wrong with the first query that failed. */
 function queryFailure(cause: unknown): QueryFailure | undefined {
   if (cause instanceof DnsQueryError) return cause.failure;
   if (cause instanceof AggregateError) return cause.errors.map(queryFailure).find(Boolean);

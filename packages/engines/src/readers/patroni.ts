@@ -39,7 +39,7 @@ export interface PatroniKubernetesOptions {
   kubeConfig?: KubeConfigOption | undefined;
   /** `use_endpoints` of Patroni: operators set it. @defaultValue `configmaps` */
   objects?: 'configmaps' | 'endpoints' | undefined;
-  /** REST interfaces by member, if the Pods' own (`api_url`) cannot be reached from here. @defaultValue those that the Pods name */
+  /** REST interfaces by member, if the Pods' own (`api_url`) cannot be reached from here. @defaultValue the URLs that the Pods name */
   restApis?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -9,7 +9,7 @@ export interface PostgresInspection {
   readonly state: PostgresState;
   /** `17.2` */
   readonly version: string | undefined;
-  /** `max_connections`, without those that are reserved for superusers. */
+  /** `max_connections`, without the connections that are reserved for superusers. */
   readonly connectionLimit: number | undefined;
   /** Sessions of clients, this one included. */
   readonly connections: number | undefined;

@@ -54,7 +54,7 @@ export interface WriteMeasures {
   readonly outageMillis: number | null;
   /** The longest time without an acknowledgement. */
   readonly longestPause: Pause | undefined;
-  /** The failed writes, those that look alike together, most of them first. */
+  /** The failed writes, grouped by code and outcome, the largest group first. */
   readonly failures: readonly FailureCount[];
   /** Which writes were lost, and which are there more than once. */
   readonly ids: { readonly lost: readonly number[]; readonly duplicated: readonly number[] };
