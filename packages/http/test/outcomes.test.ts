@@ -3,9 +3,9 @@ import http2 from 'node:http2';
 import net, { type AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Dispatcher, request } from 'undici';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createDispatcher, type DispatcherOptions, type ServiceDispatcher } from '../src/index.ts';
+import { outcomeOf } from './support/outcome-of.ts';
 import { startWebscalerManual, type WebscalerManual } from './support/webscaler-manual.ts';
 
 let manual: WebscalerManual;
@@ -30,20 +30,6 @@ function dispatcherOf(more: Partial<DispatcherOptions> = {}): ServiceDispatcher 
   const dispatcher = createDispatcher({ ...manual.options(), allowHttp: true, ...more });
   ends.push(() => dispatcher.destroy());
   return dispatcher;
-}
-
-/** The body of the answer, or the error. */
-async function outcomeOf(
-  dispatcher: Dispatcher,
-  url: string,
-  options: { method: Dispatcher.HttpMethod; body?: string | Buffer | Readable | null; signal?: AbortSignal },
-): Promise<{ readonly answer?: string; readonly error?: Error & { code?: string; outcome?: string } }> {
-  try {
-    const { body } = await request(url, { dispatcher, ...options });
-    return { answer: await body.text() };
-  } catch (error) {
-    return { error: error as Error };
-  }
 }
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
