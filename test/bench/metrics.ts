@@ -1,14 +1,16 @@
 /**
- * What metrics cost: throughput of `pool.query('select 1')` on loopback, with ten connections, in processes that have a part of them on,
- * beside one that has nothing on. Each process is asked in turn for a slice; printed is the median of the ratios to `nothing` in the same
- * round: of the throughput, and (`cpu`) of the statements for a second of the process' own processor time, which says more on a busy
- * machine.
+ * What metrics cost: throughput of `pool.query('select 1')` on loopback, with ten connections, in a process that has a part of them on,
+ * beside one that has nothing on.
  *
- *   pnpm bench:metrics [--rounds=31] [--millis=300] [--json]
+ *   pnpm bench:metrics [--trials=9] [--rounds=5] [--millis=300] [--parts=all] [--callers=1,10,64] [--json]
  *
- * A process does not change while it is measured: what is turned on and off is compiled again each time. It runs the packages as they are
- * built, not their sources through a loader. `nothing, once more` is another process with nothing on: as far as it is from 1, the others
- * say nothing.
+ * The compiler of Node.js makes another program of the same source in each process, and two processes with nothing on differ by several
+ * hundredths. So each trial starts its processes anew: one for each part, one with nothing on, and one more of those, the control. They are
+ * asked in turn for a slice, forwards and backwards. A trial gives the ratio of what a part did in all its slices to what `nothing` did;
+ * printed are the median of the trials, and after `±` its standard error (from the quartiles): of the throughput, and (`cpu`) of the
+ * statements for a second of the process' own processor time, which says more on a busy machine.
+ *
+ * The packages run as they are built, not their sources through a loader.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -61,12 +63,20 @@ else await measure();
 async function compare(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '31' },
+      trials: { type: 'string', default: '9' },
+      rounds: { type: 'string', default: '5' },
       millis: { type: 'string', default: '300' },
+      parts: { type: 'string', default: Object.keys(parts).join() },
+      callers: { type: 'string', default: '1,10,64' },
       json: { type: 'boolean', default: false },
     },
   });
-  const millis = Number(values.millis);
+  const [trials, rounds, millis] = [values.trials, values.rounds, values.millis].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  const compared: readonly Part[] = ['nothing', 'control', ...named(values.parts)];
   await using scenario = await Scenario.start();
   const { port, user, password, database, ca } = scenario.pair;
   const options: PoolOptions = {
@@ -76,45 +86,97 @@ async function compare(): Promise<void> {
     dns: { nameservers: [scenario.cluster.nameserver] },
     ...{ port, user, password, database, ssl: { ca }, max: 10 },
   };
-  const processes = (Object.keys(parts) as Part[]).map((part) => ({ part, child: fork(import.meta.filename) }));
-  const report: Record<string, Record<string, number>> = {};
-  try {
-    for (const { part, child } of processes) await answered(child, { part, options } satisfies Setting);
-    for (const callers of [1, 10, 64]) {
-      const ratios = new Map<string, number[]>();
-      for (let round = -2; round < Number(values.rounds); round++) {
-        // Each is the first in turn.
-        const turn = Math.abs(round) % processes.length;
-        const slices = new Map<Part, Slice>();
-        for (const { part, child } of [...processes.slice(turn), ...processes.slice(0, turn)]) {
-          slices.set(part, (await answered(child, { callers, millis } satisfies Question)) as Slice);
-        }
-        const base = slices.get('nothing');
-        // The first rounds are for the compiler.
-        if (base === undefined || round < 0) continue;
-        for (const [part, { perSecond, perCpuSecond }] of slices) {
-          push(ratios, part, perSecond / base.perSecond);
-          push(ratios, `${part}, cpu`, perCpuSecond / base.perCpuSecond);
+  const ratios = new Map<string, number[]>();
+  for (let trial = 0; trial < trials; trial++) {
+    const processes = rotated(compared, trial).map((part) => ({ part, child: fork(import.meta.filename) }));
+    try {
+      for (const { part, child } of processes) await answered(child, { part, options } satisfies Setting);
+      for (const callers of values.callers.split(',').map(Number)) {
+        const sums = await slices(processes, { callers, millis }, rounds);
+        const base = sums.get('nothing');
+        for (const [part, { perSecond, perCpuSecond }] of sums) {
+          if (base === undefined || part === 'nothing') continue;
+          push(ratios, `${part} ${callers} at once`, perSecond / base.perSecond);
+          push(ratios, `${part} ${callers}, cpu`, perCpuSecond / base.perCpuSecond);
         }
       }
-      for (const part of Object.keys(parts) as Part[]) {
-        const ratio = (of: string) => Number(median(ratios.get(of) ?? []).toFixed(3));
-        const row = { [`${callers} at once`]: ratio(part), [`${callers}, cpu`]: ratio(`${part}, cpu`) };
-        if (part !== 'nothing') report[parts[part]] = { ...report[parts[part]], ...row };
-      }
+    } finally {
+      for (const { child } of processes) child.disconnect();
+      await Promise.all(processes.map(({ child }) => child.exitCode ?? once(child, 'exit')));
     }
-  } finally {
-    for (const { child } of processes) child.disconnect();
-    await Promise.all(processes.map(({ child }) => child.exitCode ?? once(child, 'exit')));
   }
+  const columns = values.callers.split(',').flatMap((callers) => [`${callers} at once`, `${callers}, cpu`]);
+  const report = compared.slice(1).map((part) => {
+    const cells = columns.map((column) => [column, middle(ratios.get(`${part} ${column}`) ?? [])] as const);
+    return [parts[part], Object.fromEntries(cells)] as const;
+  });
   const load = Number((loadavg()[0] ?? 0).toFixed(1));
-  if (values.json) console.log(JSON.stringify({ load, rounds: Number(values.rounds), millis, report }));
+  if (values.json) console.log(JSON.stringify({ load, trials, rounds, millis, report: Object.fromEntries(report) }));
   else {
     console.log(
-      `Node ${process.version}, ${cpus().length} cores, load ${load}; ${values.rounds} rounds of ${millis} ms`,
+      `Node ${process.version}, ${cpus().length} cores, load ${load}; ${trials} trials of ${2 * rounds} slices of ${millis} ms`,
     );
-    console.table(report);
+    const shown = ({ ratio, error }: Middle) => `${ratio.toFixed(3)} ±${error.toFixed(3)}`;
+    console.table(
+      Object.fromEntries(
+        report.map(([part, cells]) => [
+          part,
+          Object.fromEntries(Object.entries(cells).map(([column, cell]) => [column, shown(cell)])),
+        ]),
+      ),
+    );
   }
+}
+
+/** Asks each process in turn, forwards and backwards, and adds up what it did. */
+async function slices(
+  processes: readonly { readonly part: Part; readonly child: ChildProcess }[],
+  question: Question,
+  rounds: number,
+): Promise<ReadonlyMap<Part, Slice>> {
+  const sums = new Map<Part, Slice>();
+  for (let round = -2; round < rounds; round++) {
+    for (const { part, child } of [...processes, ...processes.toReversed()]) {
+      const { perSecond, perCpuSecond } = (await answered(child, question)) as Slice;
+      // The first rounds are for the compiler.
+      if (round < 0) continue;
+      const before = sums.get(part) ?? { perSecond: 0, perCpuSecond: 0 };
+      sums.set(part, {
+        perSecond: before.perSecond + perSecond,
+        perCpuSecond: before.perCpuSecond + perCpuSecond,
+      });
+    }
+  }
+  return sums;
+}
+
+function named(list: string): readonly Part[] {
+  return list
+    .split(',')
+    .map((name) => {
+      if (name in parts) return name as Part;
+      throw new Error(`--parts: there is no part ${name}; name some of ${Object.keys(parts).join(', ')}`);
+    })
+    .filter((part) => part !== 'nothing' && part !== 'control');
+}
+
+function rotated<T>(list: readonly T[], by: number): readonly T[] {
+  const turn = by % list.length;
+  return [...list.slice(turn), ...list.slice(0, turn)];
+}
+
+/** The middle of several ratios, and its standard error, from the quartiles. */
+interface Middle {
+  readonly ratio: number;
+  readonly error: number;
+}
+
+function middle(ratios: readonly number[]): Middle {
+  const sorted = ratios.toSorted((one, other) => one - other);
+  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] ?? Number.NaN;
+  // Of a normal distribution, the quartiles are 1.35 deviations apart, and the error of a median is 1.25 times that of a mean.
+  const error = ((at(0.75) - at(0.25)) / 1.35) * (1.25 / Math.sqrt(sorted.length));
+  return { ratio: Number(median(ratios).toFixed(3)), error: Number(error.toFixed(3)) };
 }
 
 async function answered(child: ChildProcess, message: Setting | Question): Promise<unknown> {
