@@ -1290,13 +1290,18 @@ class ScriptedRegistry {
 const idlePool = {
   status: () => ({ name: 'webscaler-db', serving: true, max: 10, waiting: 0, connections: [], readySessions: {} }),
 };
+const idleFollower = {
+  status: () => ({ service: 'webscaler-db', engineName: 'patroni demo', holdsLease: true, settled: true }),
+};
 const metricsOptions = {
   pools: [idlePool],
+  followers: [idleFollower],
   register: new ScriptedRegistry(),
   clusterDomain: 'cluster.local',
 } satisfies All<prometheus.MetricsOptions>;
 const telemetryOptions = {
   pools: [idlePool],
+  followers: [idleFollower],
   meterProvider: undefined,
   tracerProvider: undefined,
   metrics: true,
@@ -1384,6 +1389,7 @@ const enginesTable: Readonly<Record<string, Entry>> = {
         targets: memberTargets,
         service: 'webscaler-db',
         namespace: 'default',
+        clusterDomain: 'cluster.local',
         kubeConfig: new GivenKubeConfig(),
         client: () => new ScriptedPostgres(),
         writeStatement: 'select 1',
@@ -1495,6 +1501,7 @@ export const faces: Readonly<Record<string, Face>> = {
         args: () => [
           {
             pools: [idlePool],
+            followers: [idleFollower],
             temporality: 'delta',
             clusterDomain: 'cluster.local',
           } satisfies All<producer.MetricProducerOptions>,

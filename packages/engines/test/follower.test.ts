@@ -113,13 +113,30 @@ describe('a follower', () => {
     expect(switched).toMatchObject([{ from: secondary, to: primary }]);
   });
 
-  it('tells in a dry run what it would do, and changes nothing', async () => {
+  it('tells in a dry run what it would do, changes nothing, and takes no Lease from one that switches', async () => {
     await follow({ dryRun: true });
     promote();
     engine.lead('b');
     await until('the dry run', () => switched.length > 0);
     expect(switched).toMatchObject([{ dryRun: true, to: secondary }]);
     expect(await target()).toBe(primary);
+    expect(await leaseOf()).toBeUndefined();
+  });
+
+  it('is ready while the Service points to the leader or another replica holds the Lease, and not while a guard holds', async () => {
+    await follow();
+    expect(follower.status()).toMatchObject({
+      ready: true,
+      service: 'db.default.svc.cluster.local',
+      engineName: 'scripted',
+    });
+    expect(follower.status().engineHeardMillisAgo).toBeLessThan(10_000);
+    const holder = follower;
+    await follow({}, false);
+    await until('the other to wait', () => follower.status().hold?.reason === 'standby' && follower.status().ready);
+    engine.tell({ state: 'unknown', reason: 'paused', detail: 'patronictl resume' });
+    await until('the hold', () => holder.status().hold?.reason === 'paused');
+    expect(holder.status().ready).toBe(false);
   });
 
   it('needs no Lease if there is only one, and then writes none', async () => {
@@ -196,13 +213,18 @@ describe('a follower does not switch', () => {
 
   it.each([
     ['is a standby', { inRecovery: true }],
+    // The session is asked for the role itself: whatever stands before the server may hand out transaction ids.
+    ['is a standby', { inRecovery: true, assignsIds: true }],
     ['is read-only', { readOnly: true, inRecovery: false }],
-  ])('to a leader that %s, and takes no writes', async (_, change) => {
+    ['is read-only', { readOnly: true, inRecovery: false, assignsIds: true }],
+    ['is read-only', { inRecovery: false, assignsIds: false }],
+  ])('to a leader that %s, and takes no writes: %o', async (why, change) => {
     await follow();
     promote();
     Object.assign(server(secondary), change);
     engine.lead('b');
     await refused('not-writable');
+    expect(follower.status().hold?.detail).toContain(why);
   });
 
   it('to a leader whose server refuses connections', async () => {

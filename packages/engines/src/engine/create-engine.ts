@@ -82,6 +82,7 @@ class FollowedEngine implements HaEngine {
   readonly #listeners = new Map<(state: EngineState) => void, EngineState | undefined>();
   #life: { readonly controller: AbortController; readonly over: Promise<unknown> } | undefined;
   #known: EngineState | undefined;
+  #heardAt: number | undefined;
   /** Looks are numbered, because one that began earlier may be answered later. */
   #begun = 0;
   #learnedFrom = 0;
@@ -103,9 +104,14 @@ class FollowedEngine implements HaEngine {
     return this.#closed === undefined ? this.#known : undefined;
   }
 
+  get heardMillisAgo(): number | undefined {
+    return this.#heardAt === undefined ? undefined : this.#clock.now() - this.#heardAt;
+  }
+
   async read({ signal }: WaitOptions = {}): Promise<EngineState> {
     this.#begun += 1;
     const number = this.#begun;
+    const beganAt = this.#clock.now();
     const state = await this.#bounded('a look', signal, (bound) => this.#reader.read({ signal: bound })).catch(
       (error: unknown) => {
         this.#throwIfOver(signal);
@@ -113,6 +119,9 @@ class FollowedEngine implements HaEngine {
       },
     );
     this.#throwIfOver(signal);
+    // As old as the question: what happened after it may be missing in the answer.
+    if (state.state !== 'unknown' || state.reason !== 'unreachable')
+      this.#heardAt = Math.max(beganAt, this.#heardAt ?? 0);
     if (number > this.#learnedFrom) {
       this.#learnedFrom = number;
       this.#learn(state);

@@ -77,6 +77,8 @@ export interface HaEngine extends AsyncDisposable {
   readonly name: string;
   /** What it told last. Makes no request. Undefined before the first answer. */
   readonly known: EngineState | undefined;
+  /** How long ago it last gave an answer, in milliseconds. Undefined before the first one. An old answer means that a switch would go unseen. */
+  readonly heardMillisAgo: number | undefined;
   /** Asks past every cache. An engine that cannot be asked is `unknown`, not an error; rejects only for the signal and after `close()`. */
   read(options?: WaitOptions): Promise<EngineState>;
   /** Asks one member itself whether it leads. Undefined if this engine's members cannot be asked; the server's own SQL then has to do. */

@@ -25,6 +25,12 @@ import { type FollowEngineOptions, type FollowSettings, followSettings } from '.
 
 /** What a follower knows. */
 export interface FollowerStatus {
+  /** The Service's full name; a namespace that was not given is that of the kubeconfig, once it was read. */
+  readonly service: string;
+  /** The engine's name: `patroni demo`. */
+  readonly engineName: string;
+  /** How long ago the engine last gave an answer, in milliseconds; undefined before its first one. */
+  readonly engineHeardMillisAgo: number | undefined;
   /** What the engine told last; undefined before its first answer. */
   readonly engine: EngineState | undefined;
   /** Whether this replica may switch. Always true without a Lease. */
@@ -33,6 +39,11 @@ export interface FollowerStatus {
   readonly target: string | undefined;
   /** Whether the Service points to the engine's leader, and the leader was confirmed. */
   readonly settled: boolean;
+  /**
+   * Whether this replica does its work: the Service points to the leader, or another replica holds the Lease. What a readiness probe asks; not for a
+   * liveness probe, because a restart mends none of the reasons in `hold`.
+   */
+  readonly ready: boolean;
   /** Why it does not switch, if it should or would. */
   readonly hold: Hold | undefined;
   /** The leader that was confirmed last. */
@@ -81,7 +92,9 @@ class Follower implements EngineFollower {
   readonly #clock: Clock;
   readonly #source: TargetSource;
   readonly #lease: SwitchLease | undefined;
-  readonly #service: string;
+  readonly #reference: ReturnType<typeof pendingReference>;
+  /** Full, as soon as the namespace is known. */
+  #service: string;
   readonly #closing = new AbortController();
   readonly #endings: (() => void)[] = [];
   readonly #running: Promise<void>;
@@ -99,19 +112,21 @@ class Follower implements EngineFollower {
   #closed: Promise<void> | undefined;
 
   constructor(settings: FollowSettings, dependencies: { clock: Clock; random: () => number }) {
-    const { engine, service, namespace, kubeConfig, requestTimeoutMillis, signal } = settings;
+    const { engine, service, namespace, clusterDomain, kubeConfig, requestTimeoutMillis, signal } = settings;
     this.#settings = settings;
     this.#dependencies = dependencies;
     this.#clock = dependencies.clock;
     this.#toldAt = this.#clock.now();
     const api = new KubernetesApi(kubeConfig, this.#clock);
-    const reference = pendingReference({ service, namespace }, () => api.namespace());
+    const reference = pendingReference({ service, namespace, clusterDomain }, () => api.namespace());
+    this.#reference = reference;
     this.#service = reference.given.fullName;
-    this.#source = kubernetesSource({ service, namespace, kubeConfig, requestTimeoutMillis }, dependencies);
+    const place = { service, namespace, clusterDomain, kubeConfig };
+    this.#source = kubernetesSource({ ...place, requestTimeoutMillis }, dependencies);
     if (settings.lease !== undefined) {
       const name = settings.lease.name ?? `${reference.given.name}-follower`;
-      const place = async () => (await reference.complete()).namespace;
-      this.#lease = new SwitchLease(api, place, { ...settings.lease, name, requestTimeoutMillis }, this.#clock, () =>
+      const where = async () => (await reference.complete()).namespace;
+      this.#lease = new SwitchLease(api, where, { ...settings.lease, name, requestTimeoutMillis }, this.#clock, () =>
         this.#poke(),
       );
     }
@@ -130,11 +145,16 @@ class Follower implements EngineFollower {
   }
 
   status(): FollowerStatus {
+    const { engine } = this.#settings;
     return {
+      service: this.#service,
+      engineName: engine.name,
+      engineHeardMillisAgo: engine.heardMillisAgo,
       engine: this.#state,
       holdsLease: this.#mayNotSwitch() === undefined,
       target: this.#source.known?.externalName,
       settled: this.#settled,
+      ready: this.#settled || (this.#hold?.reason === 'standby' && Boolean(this.#lease?.holder)),
       hold: this.#hold,
       confirmed: this.#confirmed ?? this.#lease?.record,
       lastSwitch: this.#lastSwitch,
@@ -243,6 +263,7 @@ class Follower implements EngineFollower {
   async #readService(signal: AbortSignal): Promise<string | Hold> {
     try {
       const { externalName, stale } = await this.#source.current({ fresh: true, signal });
+      this.#service = (await this.#reference.complete()).fullName;
       if (stale) return { reason: 'service-unknown', detail: 'the Kubernetes API cannot say where the Service points' };
       if (this.#settings.allowedTargets.includes(externalName)) return externalName;
       const detail = `the Service points to ${printable(externalName, 300)}, which is not among targets: somebody else decides, so it stays`;
@@ -289,7 +310,7 @@ class Follower implements EngineFollower {
     confirmation: Confirmation & { confirmed: true },
     signal: AbortSignal,
   ): Promise<Hold | undefined> {
-    const { engine, service, namespace, kubeConfig, client, allowedTargets, dryRun } = this.#settings;
+    const { engine, service, namespace, clusterDomain, kubeConfig, client, allowedTargets, dryRun } = this.#settings;
     const { requestTimeoutMillis, probeTimeoutMillis, dnsServers } = this.#settings;
     const last: Probe = {
       name: 'engine',
@@ -309,6 +330,7 @@ class Follower implements EngineFollower {
         {
           service,
           namespace,
+          clusterDomain,
           kubeConfig,
           allowedTargets,
           expect,

@@ -44,13 +44,15 @@ export interface FollowEngineOptions extends WaitOptions {
   service: string;
   /** Completes a short name. @defaultValue that of the kubeconfig's context or of the pod, else `default` */
   namespace?: string | undefined;
+  /** The cluster's domain. @defaultValue the one in `service`, else that of resolv.conf, else `cluster.local` */
+  clusterDomain?: string | undefined;
   /** Where the API is, and how to log in. @defaultValue as kubectl */
   kubeConfig?: KubeConfigOption | undefined;
   /** Makes a client for a target, not connected yet, to see that it takes writes. Give it TLS, credentials and a `connectionTimeoutMillis`. */
   client: (host: string) => PostgresClientLike;
   /** A statement that must succeed at the new leader, a write to a table of your own for instance. @defaultValue none: it must assign a transaction id */
   writeStatement?: string | undefined;
-  /** The Lease that makes several replicas safe; `false` if there is only ever one. */
+  /** The Lease that makes several replicas safe; `false` if there is only ever one. A dry run takes none, because it must not keep out one that switches. */
   lease?: FollowerLeaseOptions | false | undefined;
   /** Whether to only tell what would be done. @defaultValue false */
   dryRun?: boolean | undefined;
@@ -72,6 +74,7 @@ export function followSettings(given: FollowEngineOptions) {
     targets: recordOf(aText),
     service: aText,
     namespace: optional(aText),
+    clusterDomain: optional(aText),
     kubeConfig: anything,
     client: aFunction,
     writeStatement: optional(aText),
@@ -109,7 +112,7 @@ export function followSettings(given: FollowEngineOptions) {
     targets,
     allowedTargets: [...new Set(targets.values())],
     lease:
-      options.lease === false
+      options.lease === false || options.dryRun === true
         ? undefined
         : {
             name,

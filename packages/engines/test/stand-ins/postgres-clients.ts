@@ -61,14 +61,19 @@ export interface ScriptedPostgres {
   readOnly: boolean;
   timeline: number;
   system: string;
+  /** Whether it has a transaction id. @defaultValue as PostgreSQL: if it is neither a standby nor read-only */
+  assignsIds?: boolean;
   /** Answers nothing. */
   isSilent?: boolean;
 }
 
 /** The answers to what the confirmation and `postgresProbe` ask. */
-export function answersOf({ inRecovery, readOnly, timeline, system }: ScriptedPostgres, query: string): Row[] {
+export function answersOf(
+  { inRecovery, readOnly, timeline, system, assignsIds = !inRecovery && !readOnly }: ScriptedPostgres,
+  query: string,
+): Row[] {
   if (query.includes('txid_current'))
-    return [{ in_recovery: inRecovery, read_only: readOnly, xid: inRecovery || readOnly ? null : '700' }];
+    return [{ in_recovery: inRecovery, read_only: readOnly, xid: assignsIds ? '700' : null }];
   if (query.includes('takes_writes')) {
     return [
       { takes_writes: !inRecovery && !readOnly, timeline: inRecovery ? null : timeline, system_identifier: system },
