@@ -118,6 +118,35 @@ export const alerts: readonly Alert[] = [
     description: '{{ $value }} callers at least have waited during the last five minutes, and their number grows.',
   },
   {
+    name: 'ExternalNameFollowerHolds',
+    runbook: 'follower-holds',
+    severity: 'critical',
+    lasts: '1m',
+    expr: `max by (external_service, engine, reason) (${select(metrics.followerHolding, { reason: '!="standby"' })}) > 0`,
+    summary: 'The Service {{ $labels.external_service }} does not follow {{ $labels.engine }}',
+    description:
+      'The guard {{ $labels.reason }} keeps its follower from switching. If the engine fails over now, the Service stays where it is.',
+  },
+  {
+    name: 'ExternalNameFollowerMissing',
+    runbook: 'follower-missing',
+    severity: 'critical',
+    lasts: '2m',
+    expr: `max by (external_service) (${name(metrics.followerLease)}) == 0`,
+    summary: 'No follower of {{ $labels.external_service }} may switch it',
+    description:
+      'None of the replicas that run holds the Lease. If the engine fails over now, the Service stays where it is.',
+  },
+  {
+    name: 'ExternalNameFollowerDeaf',
+    runbook: 'follower-deaf',
+    severity: 'critical',
+    lasts: '0m',
+    expr: `time() - max by (external_service, engine) (${name(metrics.followerHeard)}) > 60`,
+    summary: 'The follower of {{ $labels.external_service }} does not hear {{ $labels.engine }}',
+    description: 'The last answer of the engine came {{ $value | humanizeDuration }} ago. A failover would go unseen.',
+  },
+  {
     name: 'ExternalNameSwitchNotRehearsed',
     runbook: 'switch-not-rehearsed',
     severity: 'info',

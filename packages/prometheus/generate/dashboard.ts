@@ -44,6 +44,8 @@ const { target, targetSince, confirmed, offTarget, serving, instances, unconfirm
 const { switches, switchDuration, movesRefused, readySessions, drills, splitBrain } = metrics;
 const { operationDuration, retries, retriedOperations, connections, connectionsMax, waiters, waitDuration } = metrics;
 const { connectDuration, probes, served, dnsQueryDuration, dnsAnswers } = metrics;
+const { followerSwitches, followerSwitchDuration, followerHolding, followerSettled } = metrics;
+const { followerLease, followerLeader, followerHeard } = metrics;
 const { sourceDegradations, targetChanges, refusals, certificateExpiry } = metrics;
 
 /** Every row of the table is on it. */
@@ -69,6 +71,28 @@ const sections: Readonly<Record<string, readonly Plan[]>> = {
     graph('Ready sessions', readySessions, [now(readySessions, 'sum', ['pool', 'target'])]),
     age('Since the last rehearsal', drills, 'max', ['external_service', 'result']),
     age('Since a split brain was seen', splitBrain, 'max', ['external_service']),
+  ],
+  'Followers of an HA engine': [
+    {
+      ...graph('Leader that the engine names', followerLeader, [
+        now(followerLeader, 'max', ['external_service', 'engine', 'member']),
+      ]),
+      type: 'table',
+    },
+    graph('Guards that hold', followerHolding, [now(followerHolding, 'max', ['external_service', 'engine', 'reason'])]),
+    age('Age of the word of the engine', followerHeard, 'max', ['external_service', 'engine']),
+    graph('Switches to the leader of the engine', followerSwitches, [
+      by(followerSwitches, ['external_service', 'engine', 'result'], 'increase'),
+    ]),
+    graph(
+      'Time from the word of the engine to the end of the switch',
+      followerSwitchDuration,
+      quantiles(followerSwitchDuration, ['external_service']),
+    ),
+    graph('Followers that may switch, and that are settled', followerLease, [
+      now(followerLease, 'sum', ['external_service']),
+      { ...now(followerSettled, 'sum', ['external_service']), legend: '{{external_service}} settled' },
+    ]),
   ],
   'Calls and connections': [
     graph(

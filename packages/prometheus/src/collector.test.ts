@@ -3,7 +3,7 @@ import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Collection, collectMetrics } from './collector.ts';
 import { labelBounds, metrics } from './metrics.ts';
-import { type PoolStatusLike, pgChannels } from './payloads.ts';
+import { type FollowerStatusLike, followerChannels, type PoolStatusLike, pgChannels } from './payloads.ts';
 
 const status: PoolStatusLike = {
   name: 'webscaler-db',
@@ -102,6 +102,65 @@ describe('gauges', () => {
     const [seen = 0] = Object.values(await valuesOf(metrics.splitBrain.name));
     expect(Date.now() / 1_000 - seen).toBeLessThan(5);
     expect(await valuesOf(metrics.drills.name)).toEqual({ '{external_service="webscaler-db",result="passed"}': 1_000 });
+  });
+});
+
+describe('a follower', () => {
+  const following: FollowerStatusLike = {
+    service: 'webscaler-db',
+    engineName: 'patroni demo',
+    engineHeardMillisAgo: 3_000,
+    engine: { state: 'leader', member: 'db-1' },
+    holdsLease: true,
+    settled: true,
+    hold: undefined,
+  };
+  const follower = (overrides: Partial<FollowerStatusLike> = {}) => ({
+    status: () => ({ ...following, ...overrides }),
+  });
+  const labels = 'external_service="webscaler-db",engine="patroni demo"';
+
+  it('says who leads, whether it may switch, and how old the word of the engine is, until it is closed', async () => {
+    const remove = collection.addFollower(follower());
+    expect(await valuesOf(metrics.followerLeader.name)).toEqual({ [`{${labels},member="db-1"}`]: 1 });
+    expect(await valuesOf(metrics.followerSettled.name)).toEqual({ [`{${labels}}`]: 1 });
+    expect(await valuesOf(metrics.followerLease.name)).toEqual({ '{external_service="webscaler-db"}': 1 });
+    expect(await valuesOf(metrics.followerHolding.name)).toEqual({});
+    const [heard = 0] = Object.values(await valuesOf(metrics.followerHeard.name));
+    expect(Date.now() / 1_000 - heard).toBeCloseTo(3, 0);
+    remove();
+    expect(await valuesOf(metrics.followerLeader.name)).toEqual({});
+  });
+
+  it('names the guard that holds, and no leader that the engine does not name', async () => {
+    const hold = { reason: 'two-leaders' };
+    collection.addFollower(follower({ engine: { state: 'unknown' }, hold, settled: false, holdsLease: false }));
+    expect(await valuesOf(metrics.followerHolding.name)).toEqual({ [`{${labels},reason="two-leaders"}`]: 1 });
+    expect(await valuesOf(metrics.followerLeader.name)).toEqual({});
+    expect(await valuesOf(metrics.followerSettled.name)).toEqual({ [`{${labels}}`]: 0 });
+    expect(await valuesOf(metrics.followerLease.name)).toEqual({ '{external_service="webscaler-db"}': 0 });
+  });
+
+  it('counts switches by engine and outcome, from 0 on, and how long they took', async () => {
+    collection.addFollower(follower());
+    await register.metrics();
+    const of = { engine: 'patroni demo', service: 'webscaler-db' };
+    followerChannels.switched.publish(() => ({ ...of, elapsedMillis: 150, dryRun: false }));
+    followerChannels.switched.publish(() => ({ ...of, elapsedMillis: 90, dryRun: true }));
+    for (const reason of ['switch-refused', 'switch-failed', 'paused'])
+      followerChannels.held.publish(() => ({ ...of, reason }));
+    expect(await valuesOf(metrics.followerSwitches.name)).toEqual({
+      [`{${labels},result="switched"}`]: 1,
+      [`{${labels},result="refused"}`]: 1,
+      [`{${labels},result="failed"}`]: 1,
+      [`{${labels},result="dry-run"}`]: 1,
+    });
+    expect(await valuesOf(`${metrics.followerSwitchDuration.name}_sum`)).toEqual({ [`{${labels}}`]: 0.15 });
+  });
+
+  it('is refused if it has no status()', () => {
+    expect(() => collection.addFollower({} as never)).toThrow(/follower/);
+    expect(() => collectMetrics({ register: new Registry(), followers: [{}] as never })).toThrow(/followers/);
   });
 });
 

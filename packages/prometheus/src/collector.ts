@@ -3,13 +3,15 @@ import { anObjectWith, aText, checkOptions, listOf, optional } from '@externalna
 import { Counter, Gauge, register as globalRegister, Histogram, type Registry } from 'prom-client';
 import { type MetricRow, metrics } from './metrics.ts';
 import { Observer, resultOf } from './observer.ts';
-import type { PoolLike } from './payloads.ts';
+import type { FollowerLike, PoolLike } from './payloads.ts';
 import type { Cell } from './tally.ts';
 
 /** See {@link collectMetrics}. */
 export interface MetricsOptions {
   /** The pools whose gauges are read. More of them by {@link Collection.add}. @defaultValue none */
   pools?: readonly PoolLike[] | undefined;
+  /** The followers whose gauges are read. More of them by {@link Collection.addFollower}. @defaultValue none */
+  followers?: readonly FollowerLike[] | undefined;
   /** Where the metrics are registered. @defaultValue the default registry of `prom-client` */
   register?: Registry | undefined;
   /** Names within it are hops of the kind `service`, all others are targets. @defaultValue `cluster.local` */
@@ -24,13 +26,19 @@ export interface Collection extends Disposable {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what has no `status()`
    */
   add(pool: PoolLike): () => void;
+  /**
+   * Reads the gauges of another follower from now on. Returns the function that ends it: call it when the follower is closed.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for what has no `status()`
+   */
+  addFollower(follower: FollowerLike): () => void;
   /** Ends all subscriptions and takes the metrics out of the registry. Idempotent. */
   close(): void;
 }
 
 /**
  * Collects the metrics of all pools of this process for Prometheus. Counters and histograms come from diagnostics channels, whichever
- * pool tells; gauges come from `status()` of the pools that are given. To be called once for a registry.
+ * pool or follower tells; gauges come from `status()` of the pools and followers that are given. To be called once for a registry.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for options that cannot be used, and for a registry that has these
  * metrics already
@@ -47,10 +55,11 @@ export interface Collection extends Disposable {
 export function collectMetrics(options: MetricsOptions = {}): Collection {
   checkOptions(options, {
     pools: optional(listOf(anObjectWith('status'))),
+    followers: optional(listOf(anObjectWith('status'))),
     register: optional(anObjectWith('registerMetric', 'removeSingleMetric', 'getSingleMetric')),
     clusterDomain: optional(aText),
   });
-  const { pools = [], register = globalRegister, clusterDomain = 'cluster.local' } = options;
+  const { pools = [], followers = [], register = globalRegister, clusterDomain = 'cluster.local' } = options;
   for (const { name } of rows) {
     if (register.getSingleMetric(name) === undefined) continue;
     throw new InvalidArgumentError(
@@ -60,6 +69,7 @@ export function collectMetrics(options: MetricsOptions = {}): Collection {
   }
   const observer = new Observer({
     pools,
+    followers,
     clusterDomain,
     operations: {
       row: metrics.operationDuration,
@@ -83,7 +93,12 @@ export function collectMetrics(options: MetricsOptions = {}): Collection {
     observer.close();
     for (const { name } of rows) register.removeSingleMetric(name);
   };
-  return { add: (pool) => observer.add(pool), close, [Symbol.dispose]: close };
+  return {
+    add: (pool) => observer.add(pool),
+    addFollower: (follower) => observer.addFollower(follower),
+    close,
+    [Symbol.dispose]: close,
+  };
 }
 
 // The name is not that of the row: a registry of OpenMetrics takes `_total` away.

@@ -1,7 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import { type MetricRow, metrics, type ValuesOf } from './metrics.ts';
 import { Observer } from './observer.ts';
-import type { OperationPayload, PoolLike } from './payloads.ts';
+import type { FollowerLike, OperationPayload, PoolLike } from './payloads.ts';
 import type { Tally } from './tally.ts';
 
 /** What OpenTelemetry is told of a metric. */
@@ -23,9 +23,9 @@ export interface Counted extends Instrument {
   readonly tally: Tally;
 }
 
-/** Observes pools for OpenTelemetry: by the names, units and attributes of the semantic conventions where those have one. */
-export function observePools(pools: readonly PoolLike[], clusterDomain: string) {
-  const observer = new Observer({ pools, clusterDomain, operations: { row: callRow, values: factsOfCall } });
+/** Observes pools and followers for OpenTelemetry: by the names, units and attributes of the semantic conventions where those have one. */
+export function observePools(pools: readonly PoolLike[], followers: readonly FollowerLike[], clusterDomain: string) {
+  const observer = new Observer({ pools, followers, clusterDomain, operations: { row: callRow, values: factsOfCall } });
   const readable: Readable[] = [];
   const histograms: Counted[] = [];
   for (const row of rows) {

@@ -1,3 +1,3 @@
 export { type Collection, collectMetrics, type MetricsOptions } from './collector.ts';
 export { labelBounds, type MetricRow, metrics } from './metrics.ts';
-export type { PoolLike, PoolStatusLike } from './payloads.ts';
+export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';

@@ -9,15 +9,17 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import type { Collection } from './collector.ts';
 import { attributesOf, type Instrument, library, observePools } from './conventions.ts';
-import type { PoolLike } from './payloads.ts';
+import type { FollowerLike, PoolLike } from './payloads.ts';
 
 export type { Collection } from './collector.ts';
-export type { PoolLike, PoolStatusLike } from './payloads.ts';
+export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
 
 /** See {@link createMetricProducer}. */
 export interface MetricProducerOptions {
   /** The pools whose gauges are read. More of them by {@link Collection.add}. @defaultValue none */
   pools?: readonly PoolLike[] | undefined;
+  /** The followers whose gauges are read. More of them by {@link Collection.addFollower}. @defaultValue none */
+  followers?: readonly FollowerLike[] | undefined;
   /** What counters and histograms count from: the beginning, or the last collection, for one reader only. @defaultValue `cumulative` */
   temporality?: 'cumulative' | 'delta' | undefined;
   /** Names within it are hops of the kind `service`, all others are targets. @defaultValue `cluster.local` */
@@ -46,11 +48,12 @@ export interface ProducedMetrics extends Collection, MetricProducer {}
 export function createMetricProducer(options: MetricProducerOptions = {}): ProducedMetrics {
   checkOptions(options, {
     pools: optional(listOf(anObjectWith('status'))),
+    followers: optional(listOf(anObjectWith('status'))),
     temporality: optional(oneOf('cumulative', 'delta')),
     clusterDomain: optional(aText),
   });
-  const { pools = [], temporality = 'cumulative', clusterDomain = 'cluster.local' } = options;
-  const { observer, readable, histograms } = observePools(pools, clusterDomain);
+  const { pools = [], followers = [], temporality = 'cumulative', clusterDomain = 'cluster.local' } = options;
+  const { observer, readable, histograms } = observePools(pools, followers, clusterDomain);
   const isDelta = temporality === 'delta';
   const counted = isDelta ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE;
   let startTime = timeNow();
@@ -88,7 +91,13 @@ export function createMetricProducer(options: MetricProducerOptions = {}): Produ
     return { resourceMetrics: { resource, scopeMetrics: [{ scope: { name: library }, metrics: told }] }, errors: [] };
   };
   const close = () => observer.close();
-  return { add: (pool) => observer.add(pool), collect, close, [Symbol.dispose]: close };
+  return {
+    add: (pool) => observer.add(pool),
+    addFollower: (follower) => observer.addFollower(follower),
+    collect,
+    close,
+    [Symbol.dispose]: close,
+  };
 }
 
 function describe({ name, description, unit }: Instrument): MetricData['descriptor'] {

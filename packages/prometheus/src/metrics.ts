@@ -10,7 +10,7 @@ export interface MetricRow {
   readonly labels: readonly (keyof typeof labelBounds)[];
   /** What it says, in a sentence. */
   readonly help: string;
-  /** Where it comes from: a diagnostics channel, or `status()` of the pools. */
+  /** Where it comes from: a diagnostics channel, or `status()` of the pools and followers. */
   readonly source: string;
   /** Upper ends of the buckets of a histogram, in seconds. */
   readonly buckets?: readonly number[];
@@ -36,6 +36,8 @@ export const labelBounds = {
   role: { most: 4, values: '`primary`, `standby`, `read-only`, `unknown`' },
   state: { most: 4, values: '`idle`, `used`, `connecting`, `draining`' },
   operation: { most: 2, values: '`query`, `transaction`' },
+  engine: { most: 20, values: 'an HA engine: `patroni webscaler`' },
+  member: { most: 100, values: "a server, by the engine's own name for it" },
   server: { most: 100, values: 'a target, or the host of a plain pool (OpenTelemetry alone)' },
   status: { most: 100, values: 'a SQLSTATE (OpenTelemetry alone)' },
 } as const satisfies Record<string, { readonly most: number; readonly values: string }>;
@@ -196,6 +198,45 @@ export const metrics = {
   probes: counter('externalname_pool_liveness_probes_total', ['pool', 'result'], 'externalname:pg:probe', {
     otel: 'externalname.pool.liveness_probes',
     help: 'Silent servers that were asked for a sign of life, by result (alive, silent)',
+  }),
+  followerSwitches: counter(
+    'externalname_follower_switches_total',
+    ['external_service', 'engine', 'result'],
+    'externalname:follower:switched, externalname:follower:held',
+    {
+      otel: 'externalname.follower.switches',
+      help: 'Switches to the leader that the engine named, by result (switched, dry-run, refused, failed)',
+    },
+  ),
+  followerSwitchDuration: histogram(
+    'externalname_follower_switch_duration_seconds',
+    ['external_service', 'engine'],
+    poolBuckets,
+    {
+      otel: 'externalname.follower.switch.duration',
+      help: 'Time from the word of the engine to the end of the switch',
+      source: 'externalname:follower:switched',
+    },
+  ),
+  followerHolding: gauge('externalname_follower_holding', ['external_service', 'engine', 'reason'], 'sum', {
+    otel: 'externalname.follower.holding',
+    help: 'Followers that do not switch, by the guard that holds them (standby: another replica has the Lease)',
+  }),
+  followerSettled: gauge('externalname_follower_settled', ['external_service', 'engine'], 'sum', {
+    otel: 'externalname.follower.settled',
+    help: 'Followers whose Service points to the leader of the engine, as the leader itself confirmed',
+  }),
+  followerLease: gauge('externalname_follower_lease_held', ['external_service'], 'sum', {
+    otel: 'externalname.follower.lease_held',
+    help: 'Followers that may switch: those that hold the Lease, or need none',
+  }),
+  followerLeader: gauge('externalname_follower_leader_info', ['external_service', 'engine', 'member'], 'max', {
+    otel: 'externalname.follower.leader',
+    help: 'The leader that the engine names. Always 1',
+  }),
+  followerHeard: gauge('externalname_follower_engine_heard_timestamp_seconds', ['external_service', 'engine'], 'min', {
+    otel: 'externalname.follower.engine.heard',
+    help: 'When the engine last gave an answer. An old one means that a switch of the engine would go unseen',
   }),
 } as const satisfies Record<string, MetricRow>;
 

@@ -11,7 +11,15 @@ import {
 import { anObjectWith } from '@externalname/core/internal';
 import { isWithin } from '@externalname/core/names';
 import { type MetricRow, metrics, type ValuesOf } from './metrics.ts';
-import { type OperationPayload, type PoolLike, type PoolStatusLike, pgChannels } from './payloads.ts';
+import {
+  type FollowerLike,
+  type FollowerStatusLike,
+  followerChannels,
+  type OperationPayload,
+  type PoolLike,
+  type PoolStatusLike,
+  pgChannels,
+} from './payloads.ts';
 import { Bounds, Tally } from './tally.ts';
 import { tlsReason } from './tls-reason.ts';
 
@@ -24,6 +32,7 @@ export interface Reading {
 /** See {@link Observer}. */
 export interface ObserverOptions<Operations extends MetricRow> {
   readonly pools: readonly PoolLike[];
+  readonly followers: readonly FollowerLike[];
   readonly clusterDomain: string;
   /** What is told of a call: the row, and its values. */
   readonly operations: { readonly row: Operations; values(event: OperationPayload): ValuesOf<Operations> };
@@ -33,7 +42,7 @@ export interface ObserverOptions<Operations extends MetricRow> {
 type Put = <Row extends MetricRow>(row: Row, values: ValuesOf<Row>, value: number) => void;
 
 /**
- * Counts what the channels tell, and reads gauges from the pools. What is a state comes from `status()`, so that it is right
+ * Counts what the channels tell, and reads gauges from the pools and followers. What is a state comes from `status()`, so that it is right
  * whenever the observer came, and goes with its pool; what happens comes from channels.
  */
 export class Observer<Operations extends MetricRow = MetricRow> {
@@ -41,6 +50,7 @@ export class Observer<Operations extends MetricRow = MetricRow> {
   readonly tallies: ReadonlyMap<MetricRow, Tally>;
   readonly #bounds = new Bounds();
   readonly #pools = new Set<PoolLike>();
+  readonly #followers = new Set<FollowerLike>();
   readonly #clusterDomain: string;
   /** When certificates end, in seconds, by pool and target. */
   readonly #certificates = new Map<string, Map<string, number>>();
@@ -49,9 +59,10 @@ export class Observer<Operations extends MetricRow = MetricRow> {
   readonly #stops: readonly (() => void)[];
   #readings: ReadonlyMap<string, readonly Reading[]> | undefined;
 
-  constructor({ pools, clusterDomain, operations }: ObserverOptions<Operations>) {
+  constructor({ pools, followers, clusterDomain, operations }: ObserverOptions<Operations>) {
     this.#clusterDomain = clusterDomain;
     for (const pool of pools) this.add(pool);
+    for (const follower of followers) this.addFollower(follower);
     const tallies = new Map<MetricRow, Tally>();
     this.tallies = tallies;
     this.#stops = this.#listen(operations, (row) => {
@@ -70,6 +81,15 @@ export class Observer<Operations extends MetricRow = MetricRow> {
     };
   }
 
+  /** Reads a follower's gauges from now on, until the returned function is called. */
+  addFollower(follower: FollowerLike): () => void {
+    anObjectWith('status')('follower', follower);
+    this.#followers.add(follower);
+    return () => {
+      this.#followers.delete(follower);
+    };
+  }
+
   /** The values of a gauge now. All gauges that are asked for in one turn are of one look. */
   readings(row: MetricRow): readonly Reading[] {
     if (this.#readings === undefined) {
@@ -85,6 +105,7 @@ export class Observer<Operations extends MetricRow = MetricRow> {
   close(): void {
     for (const stop of this.#stops) stop();
     this.#pools.clear();
+    this.#followers.clear();
   }
 
   #listen(
@@ -106,6 +127,8 @@ export class Observer<Operations extends MetricRow = MetricRow> {
     const retriedCalls = tally(metrics.retriedOperations);
     const retries = tally(metrics.retries);
     const probes = tally(metrics.probes);
+    const followed = tally(metrics.followerSwitches);
+    const followedDurations = tally(metrics.followerSwitchDuration);
     return [
       dnsQueryChannel.subscribe(({ name, result, elapsedMillis }) =>
         dnsQueries.add([this.#hop(name), result], elapsedMillis / 1_000),
@@ -151,6 +174,14 @@ export class Observer<Operations extends MetricRow = MetricRow> {
       }),
       pgChannels.retried.subscribe(({ name, kind, outcome }) => retries.add([name, kind, outcome])),
       pgChannels.serverProbed.subscribe(({ name, alive }) => probes.add([name, alive ? 'alive' : 'silent'])),
+      followerChannels.switched.subscribe(({ service, engine, elapsedMillis, dryRun }) => {
+        followed.add([service, engine, dryRun ? 'dry-run' : 'switched']);
+        if (!dryRun) followedDurations.add([service, engine], elapsedMillis / 1_000);
+      }),
+      followerChannels.held.subscribe(({ service, engine, reason }) => {
+        const result = unswitched.get(reason);
+        if (result !== undefined) followed.add([service, engine, result]);
+      }),
     ];
   }
 
@@ -174,6 +205,12 @@ export class Observer<Operations extends MetricRow = MetricRow> {
       readStatus(status, set);
       this.tallies.get(metrics.refusals)?.begin([status.name, 'target', 'not-allowed']);
       if (status.target !== undefined) this.tallies.get(metrics.switches)?.begin([status.name, status.target.source]);
+    }
+    for (const follower of this.#followers) {
+      const status = follower.status();
+      readFollower(status, set);
+      for (const result of ['switched', ...unswitched.values()])
+        this.tallies.get(metrics.followerSwitches)?.begin([status.service, status.engineName, result]);
     }
     const names = new Set(statuses.map(({ name }) => this.#bounds.admit('pool', name)));
     for (const [pool, ends] of this.#certificates) {
@@ -214,6 +251,23 @@ function readStatus(status: PoolStatusLike, set: Put): void {
   if (status.targetMillis !== undefined) set(metrics.targetSince, [name, externalName], at(status.targetMillis));
   if (status.confirmedMillisAgo !== undefined) set(metrics.confirmed, [name, source], at(status.confirmedMillisAgo));
 }
+
+function readFollower(status: FollowerStatusLike, set: Put): void {
+  const { service, engineName, engine, engineHeardMillisAgo, holdsLease, settled, hold } = status;
+  set(metrics.followerLease, [service], holdsLease ? 1 : 0);
+  set(metrics.followerSettled, [service, engineName], settled ? 1 : 0);
+  if (hold !== undefined) set(metrics.followerHolding, [service, engineName, hold.reason], 1);
+  if (engine?.state === 'leader' && engine.member !== undefined)
+    set(metrics.followerLeader, [service, engineName, engine.member], 1);
+  if (engineHeardMillisAgo !== undefined)
+    set(metrics.followerHeard, [service, engineName], nowSeconds() - engineHeardMillisAgo / 1_000);
+}
+
+/** How a switch of a follower ended that changed nothing, by the reason of the hold. */
+const unswitched = new Map([
+  ['switch-refused', 'refused'],
+  ['switch-failed', 'failed'],
+]);
 
 /** How something ended: `ok`, or the kind of its failure. */
 export function resultOf({ error, kind = 'other' }: { readonly error?: unknown; readonly kind?: string }): string {

@@ -10,7 +10,7 @@ import {
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Collection, collectTelemetry } from './opentelemetry.ts';
-import { pgChannels } from './payloads.ts';
+import { followerChannels, pgChannels } from './payloads.ts';
 
 const finished = new InMemorySpanExporter();
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(finished)] });
@@ -65,6 +65,38 @@ function pool(name: string, idle: number) {
 }
 
 describe('metrics', () => {
+  it('of a follower have the same values as for Prometheus', async () => {
+    telemetry.addFollower({
+      status: () => ({
+        service: 'webscaler-db',
+        engineName: 'patroni demo',
+        engineHeardMillisAgo: 3_000,
+        engine: { state: 'leader', member: 'db-1' },
+        holdsLease: true,
+        settled: false,
+        hold: { reason: 'not-writable' },
+      }),
+    });
+    const of = { engine: 'patroni demo', service: 'webscaler-db' };
+    followerChannels.switched.publish(() => ({ ...of, elapsedMillis: 150, dryRun: false }));
+    const all = await exported();
+    const attributes = { 'externalname.external_service': 'webscaler-db', 'externalname.engine': 'patroni demo' };
+    const pointsOf = (name: string) => all[name]?.points.map((point) => [point.attributes, point.value]);
+    expect(pointsOf('externalname.follower.leader')).toEqual([[{ ...attributes, 'externalname.member': 'db-1' }, 1]]);
+    expect(pointsOf('externalname.follower.holding')).toEqual([
+      [{ ...attributes, 'externalname.reason': 'not-writable' }, 1],
+    ]);
+    expect(pointsOf('externalname.follower.lease_held')).toEqual([
+      [{ 'externalname.external_service': 'webscaler-db' }, 1],
+    ]);
+    expect(pointsOf('externalname.follower.switches')).toContainEqual([
+      { ...attributes, 'externalname.result': 'switched' },
+      1,
+    ]);
+    expect(all['externalname.follower.engine.heard']?.unit).toBe('s');
+    expect(all['externalname.follower.switch.duration']?.points[0]?.value).toMatchObject({ count: 1, sum: 0.15 });
+  });
+
   it('have the names, units and attributes of the semantic conventions, and add up over pools of one name', async () => {
     telemetry.add(pool('webscaler-db', 3));
     telemetry.add(pool('webscaler-db', 4));

@@ -11,16 +11,18 @@ import {
 } from '@opentelemetry/api';
 import type { Collection } from './collector.ts';
 import { attributesOf, errorType, library, observePools, poolName, postgresql } from './conventions.ts';
-import { type PoolLike, pgChannels } from './payloads.ts';
+import { type FollowerLike, type PoolLike, pgChannels } from './payloads.ts';
 import type { Cell } from './tally.ts';
 
 export type { Collection } from './collector.ts';
-export type { PoolLike, PoolStatusLike } from './payloads.ts';
+export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
 
 /** See {@link collectTelemetry}. */
 export interface TelemetryOptions {
   /** The pools whose gauges are read. More of them by {@link Collection.add}. @defaultValue none */
   pools?: readonly PoolLike[] | undefined;
+  /** The followers whose gauges are read. More of them by {@link Collection.addFollower}. @defaultValue none */
+  followers?: readonly FollowerLike[] | undefined;
   /** Where the metrics go. @defaultValue the global one */
   meterProvider?: MeterProvider | undefined;
   /** Where the spans go. @defaultValue the global one */
@@ -54,15 +56,20 @@ export interface TelemetryOptions {
 export function collectTelemetry(options: TelemetryOptions = {}): Collection {
   checkOptions(options, {
     pools: optional(listOf(anObjectWith('status'))),
+    followers: optional(listOf(anObjectWith('status'))),
     meterProvider: optional(anObjectWith('getMeter')),
     tracerProvider: optional(anObjectWith('getTracer')),
     metrics: optional(aBoolean),
     spans: optional(aBoolean),
     clusterDomain: optional(aText),
   });
-  const { pools = [], metrics = true, spans = true, clusterDomain = 'cluster.local' } = options;
+  const { pools = [], followers = [], metrics = true, spans = true, clusterDomain = 'cluster.local' } = options;
   const { meterProvider = otelMetrics.getMeterProvider(), tracerProvider = trace.getTracerProvider() } = options;
-  const { observer, readable, histograms } = observePools(metrics ? pools : [], clusterDomain);
+  const { observer, readable, histograms } = observePools(
+    metrics ? pools : [],
+    metrics ? followers : [],
+    clusterDomain,
+  );
   const stops = spans ? [...traceSteps(tracerProvider)] : [];
   if (metrics) {
     const meter = meterProvider.getMeter(library);
@@ -95,7 +102,12 @@ export function collectTelemetry(options: TelemetryOptions = {}): Collection {
     observer.close();
     for (const stop of stops.splice(0)) stop();
   };
-  return { add: (pool) => observer.add(pool), close, [Symbol.dispose]: close };
+  return {
+    add: (pool) => observer.add(pool),
+    addFollower: (follower) => observer.addFollower(follower),
+    close,
+    [Symbol.dispose]: close,
+  };
 }
 
 // Events tell of what is over: a span begins as long ago as it took.

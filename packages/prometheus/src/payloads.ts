@@ -34,6 +34,30 @@ export interface PoolLike {
   status(): PoolStatusLike;
 }
 
+/** What is read of a follower's `status()`. */
+export interface FollowerStatusLike {
+  /** The Service that it follows for. */
+  readonly service: string;
+  /** The engine's name. */
+  readonly engineName: string;
+  /** How old the engine's last answer is, in milliseconds. */
+  readonly engineHeardMillisAgo: number | undefined;
+  /** What the engine tells. */
+  readonly engine: { readonly state: string; readonly member?: string | undefined } | undefined;
+  /** Whether this replica may switch. */
+  readonly holdsLease: boolean;
+  /** Whether the Service points to the leader. */
+  readonly settled: boolean;
+  /** Why it does not switch. */
+  readonly hold: { readonly reason: string } | undefined;
+}
+
+/** What is measured: a follower of `@externalname/engines`, or whatever has such a `status()`. */
+export interface FollowerLike {
+  /** Asked at each collection. */
+  status(): FollowerStatusLike;
+}
+
 interface OfPool {
   readonly name: string;
 }
@@ -83,4 +107,17 @@ export const pgChannels = {
   waited: new EventChannel<Ended>('externalname:pg:wait'),
   serverProbed: new EventChannel<OfPool & { readonly alive: boolean }>('externalname:pg:probe'),
   stepTaken: new EventChannel<StepPayload>('externalname:pg:step'),
+};
+
+interface OfFollower {
+  readonly engine: string;
+  readonly service: string;
+}
+
+/** The channels of `@externalname/engines`, by name, as those of pg. */
+export const followerChannels = {
+  switched: new EventChannel<OfFollower & { readonly elapsedMillis: number; readonly dryRun: boolean }>(
+    'externalname:follower:switched',
+  ),
+  held: new EventChannel<OfFollower & { readonly reason: string }>('externalname:follower:held'),
 };
