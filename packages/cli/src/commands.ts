@@ -43,6 +43,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/history.ts')).historyCommand,
   },
   {
+    name: 'follow',
+    summary: 'Point a Service to the leader that an HA engine names, again and again',
+    load: async () => (await import('./commands/follow.ts')).followCommand,
+  },
+  {
     name: 'drill',
     summary: 'Rehearse a failover, and measure what happens to the writes',
     load: async () => (await import('./commands/drill.ts')).drillCommand,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { called } from '../test/called.ts';
 import { shown } from '../test/screen.ts';
 
-const names = ['watch', 'switch', 'rollback', 'history', 'drill', 'dev'];
+const names = ['watch', 'switch', 'follow', 'rollback', 'history', 'drill', 'dev'];
 const places = [80, 120].flatMap((columns) => names.map((name) => ({ name, columns })));
 
 describe('the help', () => {
