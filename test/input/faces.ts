@@ -625,6 +625,8 @@ const poolOptions = {
   liveness,
   listenHeartbeatMillis: 10,
   idleCheckMillis: 10,
+  plannedHoldMillis: 10,
+  warmUp: 2,
   retireOnAddressChange: 'idle',
   maxWaiting: 10,
   requireAuth: ['scram-sha-256'],
@@ -682,6 +684,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   ConnectionLostError: 'error',
   FailoverTimeoutError: 'error',
   PasswordRequiredError: 'error',
+  PauseEndedError: 'error',
   PeerSilentError: 'error',
   Pool: {
     args: () => [poolOptions, dependencies],
@@ -703,8 +706,10 @@ const pgTable: Readonly<Record<string, Entry>> = {
   operationEnded: 'constant',
   native: 'constant',
   outcomeOf: { args: () => [new Error('an error')], run: pg.outcomeOf },
+  paused: 'constant',
   pgModule: 'constant',
   recentEventsOf: { args: () => [new Error('an error')], run: pg.recentEventsOf },
+  resumed: 'constant',
   retried: 'constant',
   serviceNotFollowed: 'constant',
   stepTaken: 'constant',
@@ -747,6 +752,19 @@ const pgBeyond: Readonly<Record<string, Call>> = {
       }
     },
     stops: (error) => isStopped(error) || isUnreachable(error),
+    runs: 50,
+  },
+  'Pool.pause': {
+    args: () => [{ timeoutMillis: 10, signal: aborted }],
+    run: async (options) => {
+      const pool = plainPool();
+      try {
+        return await pool.pause(options);
+      } finally {
+        await pool.end();
+      }
+    },
+    stops: isStopped,
     runs: 50,
   },
   'Pool.drained': {

@@ -42,6 +42,7 @@ export {
   FirstAvailableTargetSource,
   NoEndpointError,
   NoTargetError,
+  type PlannedSwitch,
   type RaceOptions,
   type ResolveEndpointsOptions,
   raceEndpoints,

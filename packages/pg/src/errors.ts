@@ -173,6 +173,16 @@ export class TooManyWaitingError extends ExternalNameError {
 }
 
 /**
+ * `pool.pause()` gave up: work in progress took too long, or `pool.resume()` was called. Callers are served again. Code
+ * `ERR_EXTERNALNAME_PAUSE_ENDED`.
+ */
+export class PauseEndedError extends ExternalNameError {
+  constructor(where: string, reason: string) {
+    super('ERR_EXTERNALNAME_PAUSE_ENDED', `${where}: the pause ended because ${reason}, and callers are served again`);
+  }
+}
+
+/**
  * The server broke the protocol: a message was cut off, too long, of an unknown type, or out of order. The connection was closed,
  * and the message was not used. Code `ERR_EXTERNALNAME_PROTOCOL_VIOLATION`.
  */

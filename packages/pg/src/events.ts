@@ -126,6 +126,27 @@ export interface WaitEvent {
   readonly kind?: FailureKind;
 }
 
+/** Callers are held from now on. Channel `externalname:pg:pause`. */
+export interface PauseEvent {
+  /** The Service or host that the pool was made for. */
+  readonly name: string;
+  /** Why: `pool.pause()`, or a switch that the source of the target has announced. */
+  readonly cause: 'application' | 'planned-switch';
+}
+
+/** Callers are not held any more for that cause. Channel `externalname:pg:resume`. */
+export interface ResumeEvent extends PauseEvent {
+  /**
+   * `resumed`: by `pool.resume()`; `moved`: the pool has moved to another target; `given-up`: the source took the plan back; `expired`:
+   * after `plannedHoldMillis`; `failed`: work in progress did not finish in time; `ended`: by `pool.end()`.
+   */
+  readonly why: 'resumed' | 'moved' | 'given-up' | 'expired' | 'failed' | 'ended';
+  /** Since callers were first held, in milliseconds. */
+  readonly durationMillis: number;
+  /** Callers that were waiting for a connection. */
+  readonly waiting: number;
+}
+
 /** A server that went silent was probed. Channel `externalname:pg:probe`. */
 export interface ProbeEvent {
   /** The Service, as it was given. */
@@ -163,6 +184,10 @@ export const connected = new EventChannel<ConnectEvent>('externalname:pg:connect
 export const operationEnded = new EventChannel<OperationEvent>('externalname:pg:operation');
 /** A caller has got a connection, or gave up. See {@link WaitEvent}. */
 export const waited = new EventChannel<WaitEvent>('externalname:pg:wait');
+/** Callers are held. See {@link PauseEvent}. */
+export const paused = new EventChannel<PauseEvent>('externalname:pg:pause');
+/** Callers are served again. See {@link ResumeEvent}. */
+export const resumed = new EventChannel<ResumeEvent>('externalname:pg:resume');
 /** A silent server was probed. See {@link ProbeEvent}. */
 export const serverProbed = new EventChannel<ProbeEvent>('externalname:pg:probe');
 /** Work that did not run is retried. See {@link RetryEvent}. */

@@ -78,11 +78,22 @@ export interface PoolOptions
    */
   drainTimeoutMillis?: number | undefined;
   /**
+   * The longest time that callers are held for a switch that the source of the target has announced. Work in progress goes on. A
+   * plan that is neither carried out nor given up in that time is forgotten. 0 ignores plans. Milliseconds. @defaultValue 10000
+   */
+  plannedHoldMillis?: number | undefined;
+  /**
    * How many sessions the pool keeps ready at each other host of `allowedTargets` (exact names only, no patterns), whatever the
    * role of its server. A switch to that host then does not wait for TCP, TLS and authentication. They count towards neither `max`
    * nor `totalCount`, and each takes one of that server's `max_connections`. 0 to 100. @defaultValue 0
    */
   readySessions?: number | undefined;
+  /**
+   * How many connections are open at the new target before the pool moves there, within one second. The first one has proven the role of its
+   * server. If the old server is lost meanwhile, the pool moves at once. A switch that the source has announced opens as many as the pool
+   * has. 1 to 100. @defaultValue 1
+   */
+  warmUp?: number | undefined;
   /** After a switch: the time over which the connections after the first are spread. Milliseconds. @defaultValue 200 */
   reconnectSpreadMillis?: number | undefined;
   /**
@@ -153,7 +164,9 @@ export interface PoolSettings extends ServiceRouteSettings, RequiredMethods {
   readonly failoverTimeoutMillis: number;
   readonly connectionTimeoutMillis: number;
   readonly drainTimeoutMillis: number;
+  readonly plannedHoldMillis: number;
   readonly readySessions: number;
+  readonly warmUp: number;
   readonly reconnectSpreadMillis: number;
   readonly attemptTimeoutMillis: number;
   readonly endTimeoutMillis: number;
@@ -179,7 +192,9 @@ const ownNames = {
   targetSessionAttrs: true,
   failoverTimeoutMillis: true,
   drainTimeoutMillis: true,
+  plannedHoldMillis: true,
   readySessions: true,
+  warmUp: true,
   reconnectSpreadMillis: true,
   attemptTimeoutMillis: true,
   endTimeoutMillis: true,
@@ -243,7 +258,9 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     // A falsy value counts as not set, as in pg.
     connectionTimeoutMillis: timerMillis(Number(options.connectionTimeoutMillis || 0)),
     drainTimeoutMillis: Math.min(millis(options, 'drainTimeoutMillis', 250), longestTimerMillis),
-    readySessions: sessionCount(options.readySessions),
+    plannedHoldMillis: Math.min(millis(options, 'plannedHoldMillis', 10_000), longestTimerMillis),
+    readySessions: sessionCount('readySessions', options.readySessions, 0),
+    warmUp: sessionCount('warmUp', options.warmUp ?? 1, 1),
     reconnectSpreadMillis: millis(options, 'reconnectSpreadMillis', 200),
     attemptTimeoutMillis: millisSaid(said.attemptTimeoutMillis, 5_000),
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
@@ -388,8 +405,8 @@ function addressChange(value: unknown = 'idle'): PoolSettings['retireOnAddressCh
   );
 }
 
-function sessionCount(value: unknown = 0): number {
-  checkNumber('readySessions', value, { least: 0, most: mostReadySessions, whole: true });
+function sessionCount(name: string, value: unknown = 0, least: number): number {
+  checkNumber(name, value, { least, most: mostReadySessions, whole: true });
   return value;
 }
 

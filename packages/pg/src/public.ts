@@ -10,6 +10,7 @@ export {
   ConnectTimeoutError,
   FailoverTimeoutError,
   PasswordRequiredError,
+  PauseEndedError,
   PeerSilentError,
   ProtocolViolationError,
   ServerRoleError,
@@ -28,8 +29,12 @@ export {
   drained,
   type OperationEvent,
   operationEnded,
+  type PauseEvent,
   type ProbeEvent,
+  paused,
+  type ResumeEvent,
   type RetryEvent,
+  resumed,
   retried,
   type ServiceNotFollowedEvent,
   type SwitchEvent,
@@ -47,6 +52,7 @@ export type { PoolOptions } from './options.ts';
 export { type PgModule, pgModule } from './pg-module.ts';
 export * from './pg-names.ts';
 export type { ListenNotification, ListenOptions, Reconnection, Subscription } from './pool/listening.ts';
+export type { PauseCause, PauseOptions, PauseStatus } from './pool/pause.ts';
 export { Pool } from './pool/pool.ts';
 export type { ConnectionCount, PoolStatus } from './pool/pool-status.ts';
 export type { Repeatable } from './pool/query.ts';

@@ -3,7 +3,7 @@ import { backoffMillis } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import { abortable, sleep, withDeadline } from '../deadline.ts';
 import { ClosedError, DeadlineError } from '../errors.ts';
-import type { Target, TargetPolicy, TargetSource } from '../targets/index.ts';
+import type { PlannedSwitch, Target, TargetPolicy, TargetSource } from '../targets/index.ts';
 
 /**
  * What a failed attempt says about the target.
@@ -52,6 +52,8 @@ export interface FollowerHost {
   looked?(answer: { readonly target: string; readonly source: string } | { readonly error: unknown }): void;
   /** Called when the candidate was dropped, and the pool has not moved to it. */
   candidateDropped?(): void;
+  /** Called when the source announced a switch to a target that the policy allows, and with `undefined` when it gave the switch up. */
+  planned?(plan: PlannedSwitch | undefined): void;
 }
 
 /**
@@ -216,9 +218,33 @@ export class TargetFollower {
       this.#current = target;
       this.#currentSince = this.#clock.now();
       this.#host.move(target, undefined, 0);
-      this.#unsubscribe ??= this.#settings.source.subscribe((next) => this.#consider(next));
+      this.#unsubscribe ??= this.#subscribe();
     }
     return this.#current ?? target;
+  }
+
+  #subscribe(): () => void {
+    const { source } = this.#settings;
+    const ends = [
+      source.subscribe((next) => this.#consider(next)),
+      source.subscribePlanned?.((plan) => this.#considerPlan(plan)),
+    ];
+    return () => {
+      for (const end of ends) end?.();
+    };
+  }
+
+  #considerPlan(plan: PlannedSwitch | undefined): void {
+    const current = this.#current;
+    if (this.#closed || current === undefined || plan?.to === current.externalName) return;
+    try {
+      if (plan?.to !== undefined) this.#settings.policy.checkTarget({ ...current, externalName: plan.to });
+    } catch (error) {
+      // The pool would not move there, so it must not wait for the switch.
+      later(() => this.#host.refused({ ...current, externalName: plan?.to ?? '' }, error));
+      return;
+    }
+    later(() => this.#host.planned?.(plan));
   }
 
   #consider(target: Target): void {

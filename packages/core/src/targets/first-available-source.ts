@@ -7,7 +7,13 @@ import { ownOptions } from '../input.ts';
 import { aNumber, anObjectWith, checkOptions, listOf, optional } from '../shape.ts';
 import { NewestTruth } from './newest-truth.ts';
 import { TargetFeed } from './target-feed.ts';
-import { type CurrentOptions, checkCurrentOptions, type Target, type TargetSource } from './target-source.ts';
+import {
+  type CurrentOptions,
+  checkCurrentOptions,
+  type PlannedSwitch,
+  type Target,
+  type TargetSource,
+} from './target-source.ts';
 
 /** See {@link FirstAvailableTargetSource}. */
 export interface FirstAvailableOptions {
@@ -118,6 +124,14 @@ export class FirstAvailableTargetSource implements TargetSource {
     return () => {
       unsubscribe();
       if (!this.#feed.isFollowed) this.#stopFollowing();
+    };
+  }
+
+  /** See {@link TargetSource.subscribePlanned}: the plans of all sources. */
+  subscribePlanned(listener: (plan: PlannedSwitch | undefined) => void): () => void {
+    const ends = this.#sources.map((source) => source.subscribePlanned?.(listener));
+    return () => {
+      for (const end of ends) end?.();
     };
   }
 

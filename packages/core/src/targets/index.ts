@@ -27,4 +27,10 @@ export { SourceHealth } from './source-health.ts';
 export { StaticTargetSource } from './static-source.ts';
 export { isSameTarget, TargetFeed } from './target-feed.ts';
 export { type TargetOfChainOptions, targetOfChain } from './target-of-chain.ts';
-export { type CurrentOptions, checkCurrentOptions, type Target, type TargetSource } from './target-source.ts';
+export {
+  type CurrentOptions,
+  checkCurrentOptions,
+  type PlannedSwitch,
+  type Target,
+  type TargetSource,
+} from './target-source.ts';

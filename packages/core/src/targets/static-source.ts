@@ -2,8 +2,15 @@ import { isIP } from 'node:net';
 import { ClosedError } from '../errors.ts';
 import { checkText } from '../input.ts';
 import { canonicalName, parseHostName } from '../names/index.ts';
+import { aNumber, aText, checkOptions, optional } from '../shape.ts';
 import { TargetFeed } from './target-feed.ts';
-import { type CurrentOptions, checkCurrentOptions, type Target, type TargetSource } from './target-source.ts';
+import {
+  type CurrentOptions,
+  checkCurrentOptions,
+  type PlannedSwitch,
+  type Target,
+  type TargetSource,
+} from './target-source.ts';
 import { targetVersion } from './target-version.ts';
 
 /**
@@ -65,6 +72,27 @@ export class StaticTargetSource implements TargetSource {
     if (target.externalName === previous.externalName) return;
     this.#target = target;
     this.#feed.change(target.externalName, target, previous);
+  }
+
+  /** See {@link TargetSource.subscribePlanned}. */
+  subscribePlanned(listener: (plan: PlannedSwitch | undefined) => void): () => void {
+    if (this.#closed) throw new ClosedError('the target source');
+    return this.#feed.subscribePlanned(listener);
+  }
+
+  /**
+   * Announces a switch that {@link StaticTargetSource.set} will carry out, so that pools hold new work while you promote the new server;
+   * `undefined` gives it up.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a plan that cannot be used
+   * @throws ClosedError `ERR_EXTERNALNAME_CLOSED`
+   */
+  plan(plan: PlannedSwitch | undefined): void {
+    if (this.#closed) throw new ClosedError('the target source');
+    const millis = optional(aNumber({ least: 0, most: 2 ** 31 - 1, unit: 'milliseconds' }));
+    if (plan !== undefined) checkOptions(plan, { to: optional(aText), startsInMillis: millis, holdMillis: millis });
+    const to = plan?.to;
+    this.#feed.plan(plan && { ...plan, to: to === undefined ? undefined : staticTarget(to).externalName });
   }
 
   /** See {@link TargetSource.close}. */

@@ -1,6 +1,6 @@
 import { backgroundFailed, type TargetFacts, targetChanged } from '../events/index.ts';
 import { checkObject } from '../input.ts';
-import type { Target } from './target-source.ts';
+import type { PlannedSwitch, Target } from './target-source.ts';
 
 /** One subscriber. */
 interface Subscription {
@@ -19,6 +19,8 @@ interface Subscription {
  */
 export class TargetFeed {
   readonly #subscriptions = new Set<Subscription>();
+  readonly #planned = new Set<{ readonly listener: (plan: PlannedSwitch | undefined) => void }>();
+  #hasPlan = false;
 
   /** Whether there are subscribers. */
   get isFollowed(): boolean {
@@ -44,8 +46,28 @@ export class TargetFeed {
     }
   }
 
+  /** Adds a listener to planned switches. Returns the function that removes it. */
+  subscribePlanned(listener: (plan: PlannedSwitch | undefined) => void): () => void {
+    const entry = { listener };
+    this.#planned.add(entry);
+    return () => void this.#planned.delete(entry);
+  }
+
+  /** A switch is planned, or the plan was given up. */
+  plan(plan: PlannedSwitch | undefined): void {
+    if (plan === undefined && !this.#hasPlan) return;
+    this.#hasPlan = plan !== undefined;
+    for (const entry of this.#planned) {
+      queueMicrotask(() => {
+        if (this.#planned.has(entry)) deliver(entry.listener, plan);
+      });
+    }
+  }
+
   /** The source that follows `name` has another target: publishes `targetChanged`, and tells subscribers. */
   change(name: string, target: Target, previous: Target | undefined): void {
+    // The plan was carried out.
+    this.#hasPlan = false;
     targetChanged.publish(() => ({ ...factsOf(name, target), ...(previous && { previous: previous.externalName }) }));
     this.tell(target);
   }
@@ -53,6 +75,7 @@ export class TargetFeed {
   /** Removes all listeners. */
   clear(): void {
     this.#subscriptions.clear();
+    this.#planned.clear();
   }
 }
 
@@ -71,9 +94,9 @@ export function factsOf(name: string, { externalName, via, source, version }: Ta
   return { name, target: externalName, via, source, version };
 }
 
-function deliver(listener: (target: Target) => void, target: Target): void {
+function deliver<Told>(listener: (told: Told) => void, told: Told): void {
   try {
-    listener(target);
+    listener(told);
   } catch (error) {
     backgroundFailed.publish(() => ({ what: 'calling a listener for targets', error }));
   }

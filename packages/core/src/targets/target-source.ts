@@ -15,6 +15,16 @@ export interface Target {
   readonly stale: boolean;
 }
 
+/** A switch that is about to happen, as its source announces it. */
+export interface PlannedSwitch {
+  /** Where the Service is about to point. Undefined if the source does not know yet. */
+  readonly to?: string | undefined;
+  /** How soon the old server stops, in milliseconds. New work is held from then on. Undefined for at once. */
+  readonly startsInMillis?: number | undefined;
+  /** How long the switch takes at most from then on, in milliseconds. Undefined if the source does not know. */
+  readonly holdMillis?: number | undefined;
+}
+
 /** See {@link TargetSource.current}. */
 export interface CurrentOptions extends WaitOptions {
   /** Whether to bypass every cache and ask the source's authority. @defaultValue false */
@@ -45,6 +55,12 @@ export interface TargetSource extends AsyncDisposable {
   readonly confirmedMillisAgo?: number | undefined;
   /** Calls back when the target changes, but not if only its addresses do. Returns the function that ends it. */
   subscribe(listener: (target: Target) => void): () => void;
+  /**
+   * Calls back when a switch is planned, before the old server stops, and with `undefined` if the plan is given up. That it was carried
+   * out is told by `subscribe`. What uses the target can hold new work meanwhile, but never depends on being told: a plan that is neither
+   * carried out nor given up runs out. Returns the function that ends it. Optional: without it, no switch is announced.
+   */
+  subscribePlanned?(listener: (plan: PlannedSwitch | undefined) => void): () => void;
   /** Ends subscriptions, timers and queries. Idempotent. */
   close(): Promise<void>;
 }

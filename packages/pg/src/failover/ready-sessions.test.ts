@@ -164,3 +164,46 @@ describe('sessions that are kept ready', () => {
     expect(sessions.waitingAt(secondary)).toBe(0);
   });
 });
+
+describe('sessions for a move that is planned or under way', () => {
+  const tertiary = targetOf('tertiary-db.example.com');
+
+  it('are opened at a target that was not known before, and are there when that resolves', async () => {
+    const { sessions } = rig(0);
+    sessions.poolIsAt(primary);
+    await sessions.prepare(tertiary, 3);
+    expect([sessions.waitingAt(tertiary.externalName), sessions.counts()]).toEqual([
+      3,
+      { 'tertiary-db.example.com': 3 },
+    ]);
+  });
+
+  it('end when the plan is given up, except as many as are always kept', async () => {
+    const { sessions } = rig(1);
+    sessions.poolIsAt(primary);
+    await sessions.prepare(targetOf(secondary), 3);
+    await sessions.prepare(tertiary, 2);
+    await sessions.prepare(targetOf(secondary), 0);
+    await sessions.prepare(tertiary, 0);
+    expect([sessions.waitingAt(secondary), sessions.waitingAt(tertiary.externalName)]).toEqual([1, 0]);
+  });
+
+  it('are given out after the move, and not replaced', async () => {
+    const { sessions, log } = rig(0);
+    sessions.poolIsAt(primary);
+    await sessions.prepare(tertiary, 2);
+    sessions.poolIsAt(tertiary.externalName);
+    expect(await sessions.take(tertiary.externalName, never)).toBeDefined();
+    await settled();
+    expect([sessions.waitingAt(tertiary.externalName), log.length, sessions.counts()]).toEqual([1, 2, {}]);
+  });
+
+  it('are not waited for once each has failed', async () => {
+    const { sessions, servers } = rig(0);
+    sessions.poolIsAt(primary);
+    servers.open = false;
+    await sessions.prepare(tertiary, 2);
+    expect(sessions.waitingAt(tertiary.externalName)).toBe(0);
+    sessions.close();
+  });
+});

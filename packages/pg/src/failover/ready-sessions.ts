@@ -46,7 +46,7 @@ export class ReadySessions {
     setMaxListeners(0, this.#closing.signal);
     this.#dependencies = dependencies;
     for (const target of settings.targets) {
-      this.#rooms.set(target.externalName, { target, sessions: [], opening: 0, failures: 0, timer: undefined });
+      this.#rooms.set(target.externalName, roomAt(target, settings.count));
     }
   }
 
@@ -57,14 +57,29 @@ export class ReadySessions {
 
   /** How many sessions wait at each target, by its `externalName`. Empty if none are to be kept. */
   counts(): Readonly<Record<string, number>> {
-    if (this.#settings.count === 0) return {};
-    return Object.fromEntries([...this.#rooms].map(([externalName, { sessions }]) => [externalName, sessions.length]));
+    const kept = [...this.#rooms].filter(([, { wanted }]) => wanted > 0);
+    return Object.fromEntries(kept.map(([externalName, { sessions }]) => [externalName, sessions.length]));
+  }
+
+  /**
+   * Keeps at least that many sessions at a target that the pool is about to move to; 0 if it is not any more. Resolves when each of them is
+   * there or has failed once.
+   */
+  async prepare(target: Target, count: number): Promise<void> {
+    const { externalName } = target;
+    const room = this.#rooms.get(externalName) ?? roomAt(target, 0);
+    this.#rooms.set(externalName, room);
+    room.wanted = Math.max(count, this.#keptAt(room));
+    for (const session of room.sessions.slice(room.wanted)) session.end();
+    await Promise.all(this.#fill(room));
   }
 
   /** The pool is at that target: sessions are kept at all others. Sessions left there wait for their turn in {@link take}. */
   poolIsAt(externalName: string): void {
     if (this.#current === externalName || this.#closing.signal.aborted) return;
     this.#current = externalName;
+    const arrived = this.#rooms.get(externalName);
+    if (arrived !== undefined) arrived.wanted = this.#keptAt(arrived);
     for (const room of this.#rooms.values()) this.#fill(room);
   }
 
@@ -106,9 +121,9 @@ export class ReadySessions {
     return vetted;
   }
 
-  /** Ends that connection: the pool does not move. */
-  dropVetted(): void {
-    const vetted = this.takeVetted();
+  /** Ends that connection, or only `which`: the pool does not move. */
+  dropVetted(which = this.#vetted): void {
+    const vetted = this.#vetted === which ? this.takeVetted() : undefined;
     if (vetted !== undefined) this.#dependencies.close(vetted.client);
   }
 
@@ -122,13 +137,20 @@ export class ReadySessions {
     }
   }
 
-  #fill(room: WaitingRoom): void {
+  // How many are kept there without a plan.
+  #keptAt({ target }: WaitingRoom): number {
+    return this.#settings.targets.includes(target) ? this.#settings.count : 0;
+  }
+
+  // The attempts under way. They never reject.
+  #fill(room: WaitingRoom): readonly Promise<void>[] {
     room.timer?.cancel();
     room.timer = undefined;
-    if (this.#closing.signal.aborted || room.target.externalName === this.#current) return;
-    while (room.sessions.length + room.opening < this.#settings.count) {
+    const attempts: Promise<void>[] = [];
+    if (this.#closing.signal.aborted || room.target.externalName === this.#current) return attempts;
+    while (room.sessions.length + room.opening < room.wanted) {
       room.opening += 1;
-      inBackground(() => this.#open(room)).then(
+      const attempt = inBackground(() => this.#open(room)).then(
         () => {
           room.failures = 0;
         },
@@ -138,7 +160,9 @@ export class ReadySessions {
           this.#fillLater(room);
         },
       );
+      attempts.push(attempt);
     }
+    return attempts;
   }
 
   async #open(room: WaitingRoom): Promise<void> {
@@ -199,10 +223,16 @@ interface WaitingRoom {
   readonly target: Target;
   /** Oldest first. */
   readonly sessions: Session[];
+  /** How many are to be kept. */
+  wanted: number;
   opening: number;
   /** How many sessions in a row could not be opened. */
   failures: number;
   timer: Timer | undefined;
+}
+
+function roomAt(target: Target, wanted: number): WaitingRoom {
+  return { target, sessions: [], wanted, opening: 0, failures: 0, timer: undefined };
 }
 
 interface Session {

@@ -1,5 +1,13 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, ClosedError, type Endpoint, type Random, ResolutionError, type Target } from '@externalname/core';
+import {
+  type Clock,
+  ClosedError,
+  type Endpoint,
+  type PlannedSwitch,
+  type Random,
+  ResolutionError,
+  type Target,
+} from '@externalname/core';
 import { splitBrainSeen } from '@externalname/core/events';
 import { addressOf, describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
@@ -39,6 +47,8 @@ export interface ServiceHost extends FactoryHost {
   switched(to: SwitchedTarget): void;
   /** The pool was about to move to another target, but is not any more. */
   candidateDropped?(): void;
+  /** The source announced a switch, or gave it up. Returns how many sessions are to be opened at the new target meanwhile. */
+  planned?(plan: PlannedSwitch | undefined): number;
 }
 
 /** A switch, and what it begins with. */
@@ -71,6 +81,8 @@ export class ServiceConnections implements ConnectionFactory {
   #refusal: Refusal | undefined;
   #closed = false;
   readonly #outage: Outage;
+  /** Where a planned switch leads. */
+  #plannedTarget: Target | undefined;
 
   constructor(
     settings: PoolSettings,
@@ -134,6 +146,7 @@ export class ServiceConnections implements ConnectionFactory {
         },
         refused: (target, error) => this.#refused(target, error),
         candidateDropped: () => host.candidateDropped?.(),
+        planned: (plan) => this.#planned(plan),
         looked: (answer) => this.#recent.record({ event: 'source', ...answer }),
       },
       dependencies.clock,
@@ -416,6 +429,39 @@ export class ServiceConnections implements ConnectionFactory {
       throw signal.reason;
     }
     this.#ready.keepVetted(connection);
+    const { warmUp } = this.#settings;
+    // Without a server that serves meanwhile, there is nothing to wait for.
+    if (warmUp === 1 || !this.#health.serving) return;
+    // The pool moves when the time is up, and at once when its current server is lost.
+    const millis = longestWarmUpMillis;
+    await withDeadline(() => this.#ready.prepare(target, warmUp - 1), {
+      signal,
+      timeoutMillis: millis,
+      onTimeout: () => new ConnectTimeoutError(target.externalName, millis),
+      clock: this.#clock,
+      background: true,
+    }).catch(() => undefined);
+    if (!signal.aborted) return;
+    // Nothing is left of it if the pool has moved there.
+    this.#ready.dropVetted(connection);
+    if (this.target?.externalName !== target.externalName) this.#forgetPrepared(target);
+  }
+
+  // Sessions are opened at a standby before it is promoted, so that held callers do not wait for TCP, TLS and authentication.
+  #planned(plan: PlannedSwitch | undefined): void {
+    const left = this.#plannedTarget;
+    this.#plannedTarget = undefined;
+    const count = this.#host.planned?.(plan) ?? 0;
+    const { target } = this;
+    if (left !== undefined && left.externalName !== plan?.to) this.#forgetPrepared(left);
+    if (plan?.to === undefined || target === undefined || count === 0 || this.#closed) return;
+    const planned = { ...target, externalName: canonicalName(plan.to) };
+    this.#plannedTarget = planned;
+    this.#ready.prepare(planned, count).catch(() => undefined);
+  }
+
+  #forgetPrepared(target: Target): void {
+    this.#ready.prepare(target, 0).catch(() => undefined);
   }
 
   #move(target: Target, previous: Target | undefined, decisionMillis: number): void {
@@ -480,6 +526,9 @@ function beginEpoch(number: number): { readonly epoch: Epoch; readonly end: (rea
   setMaxListeners(0, controller.signal);
   return { epoch: { number, over: controller.signal }, end: (reason) => controller.abort(reason) };
 }
+
+// While the pool waits, its old server may acknowledge writes that are lost.
+const longestWarmUpMillis = 1_000;
 
 // With the jitter that pacing adds, at most three attempts a second.
 const outageIntervalMillis = 334;

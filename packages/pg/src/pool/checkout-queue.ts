@@ -30,6 +30,8 @@ export class CheckoutQueue {
   #requested = 0;
   /** Unanswered checkouts. */
   readonly #unanswered = new ArrivalOrder<Checkout>();
+  /** Set while checkouts are held: all of them wait, whatever permits are free. */
+  #whileHeld: (() => void) | undefined;
 
   constructor(max: number, serve: (checkout: Checkout, permit: Permit) => void) {
     this.#max = max;
@@ -51,14 +53,19 @@ export class CheckoutQueue {
     return this.#withoutPermit;
   }
 
-  /** Free permits. */
+  /** Free permits. None while checkouts are held. */
   get spare(): number {
-    return this.#max - this.#taken;
+    return this.#whileHeld === undefined ? this.#max - this.#taken : 0;
+  }
+
+  /** Whether no checkout has a permit. */
+  get isUnused(): boolean {
+    return this.#taken === 0;
   }
 
   /** Whether a permit is available at once. */
   get hasPermitAtHand(): boolean {
-    return this.#atHand.length > 0;
+    return this.#atHand.length > 0 && this.#whileHeld === undefined;
   }
 
   /** All unanswered checkouts, in the order in which they arrived. */
@@ -87,10 +94,21 @@ export class CheckoutQueue {
     this.#request();
   }
 
+  /** Lets every checkout wait that has no permit yet. Calls `returned` for each permit that comes back meanwhile. */
+  hold(returned: () => void): void {
+    this.#whileHeld = returned;
+  }
+
+  /** Serves held checkouts, in the order in which they arrived. */
+  resume(): void {
+    this.#whileHeld = undefined;
+    for (let count = Math.min(this.#waiting.size, this.#max); count > 0; count -= 1) this.#request();
+  }
+
   /** The first waiting checkout. It has a permit from now on: that of the connection that it gets. */
   next(): Checkout | undefined {
     const checkout = this.#waiting.first;
-    if (checkout?.turn === undefined) return undefined;
+    if (checkout?.turn === undefined || this.#whileHeld !== undefined) return undefined;
     this.#waiting.leave(checkout.turn);
     this.#withoutPermit -= 1;
     checkout.hasPermit = true;
@@ -100,12 +118,10 @@ export class CheckoutQueue {
   /** Takes back a permit. */
   release(permit: Permit): void {
     this.#taken -= 1;
-    if (this.#permits.pending === 0) {
-      this.#atHand.push(permit);
-      return;
-    }
     // It rejects only a permit that is not out, and each is released once.
-    this.#permits.release(permit).catch(() => undefined);
+    if (this.#permits.pending === 0) this.#atHand.push(permit);
+    else this.#permits.release(permit).catch(() => undefined);
+    this.#whileHeld?.();
   }
 
   /** Forgets a checkout that was answered. */
@@ -117,7 +133,7 @@ export class CheckoutQueue {
   }
 
   #request(): void {
-    if (this.#requested >= Math.min(this.#waiting.size, this.#max)) return;
+    if (this.#whileHeld !== undefined || this.#requested >= Math.min(this.#waiting.size, this.#max)) return;
     this.#requested += 1;
     const atHand = this.#atHand.pop();
     const acquired = atHand === undefined ? this.#permits.acquire() : Promise.resolve(atHand);

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@externalname/core';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import type { Liveness } from '../liveness/liveness.ts';
 import type { PoolSettings } from '../options.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
 import type { Connections } from './connections.ts';
@@ -16,6 +17,7 @@ export interface EndingParts {
   readonly connections: Connections<PooledConnection>;
   readonly queue: CheckoutQueue;
   readonly lending: Lending;
+  readonly liveness: Liveness | undefined;
 }
 
 /** The end of a pool: earlier callers are served, and everything is closed, by force when the time is up. */
@@ -64,6 +66,11 @@ export class Ending {
     this.#under = undefined;
     for (const timer of timers) timer.cancel();
     resolve();
+  }
+
+  /** Closes what connections were made with. */
+  async close(): Promise<void> {
+    await Promise.all([this.#parts.liveness?.close(), this.#parts.factory.close()]);
   }
 
   #failAll(): void {

@@ -13,12 +13,15 @@ import {
 } from '@externalname/core/internal';
 import * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
+import { roleFits } from '../connect/session-role.ts';
 import { isUsable, onEnd } from '../driver/client-internals.ts';
 import { closeClient, destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, PeerSilentError } from '../errors.ts';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import { repeat } from '../failures/retry.ts';
 import { tellRetry } from '../failures/told.ts';
+import type { PoolSettings } from '../options.ts';
 import type { RecentEvent } from '../recent-events.ts';
 
 /** What NOTIFY sent (PostgreSQL documentation, `NOTIFY`). */
@@ -73,6 +76,19 @@ export interface ListeningHost {
   suspect(reason: unknown): void;
   /** What was tried last on the way to a server. */
   recentEvents(): readonly RecentEvent[];
+}
+
+/** The host of a pool that connects by that factory. */
+export function listeningHostOf(settings: PoolSettings, factory: ConnectionFactory): ListeningHost {
+  const { name, connectionTimeoutMillis, failoverTimeoutMillis, targetSessionAttrs } = settings;
+  return {
+    name,
+    timeoutMillis: connectionTimeoutMillis || failoverTimeoutMillis,
+    connect: (request) => factory.connect(request),
+    fits: ({ roles }) => roleFits(targetSessionAttrs, roles.role) !== false,
+    suspect: (reason) => factory.suspect(reason),
+    recentEvents: () => factory.recentEvents,
+  };
 }
 
 /** See {@link Listening}. */

@@ -1,6 +1,7 @@
 import type { Target } from '@externalname/core';
 import type { FailureKind } from '../failure-kind.ts';
 import type { Connections } from './connections.ts';
+import type { PauseStatus } from './pause.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 
 /** What `pool.status()` returns. Contains no secrets. */
@@ -44,6 +45,8 @@ export interface PoolStatus {
   readonly waiting: number;
   /** Connections that are still in use and lead to earlier targets, or to addresses that have left the target's name. */
   readonly draining: number;
+  /** Why and for how long callers are held; `undefined` while they are served. */
+  readonly pause: PauseStatus | undefined;
   /** Sessions that are ready at each host that the Service may come to point at, by its name (the option `readySessions`). */
   readonly readySessions: Readonly<Record<string, number>>;
 }

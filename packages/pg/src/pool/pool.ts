@@ -4,15 +4,12 @@ import { aSignal, checkOptions, dependenciesOf, recordOutcome } from '@externaln
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
 import { clientOptions, demandsOf, hideSecrets } from '../client-options.ts';
-import { roleFits } from '../connect/session-role.ts';
-import { requestCancel, serverAddressOf } from '../driver/cancel-request.ts';
 import { destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, TooManyWaitingError } from '../errors.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { HostConnections } from '../failover/host-connections.ts';
 import { ServiceConnections, type SwitchedTarget } from '../failover/service-connections.ts';
 import { serviceDialer } from '../failover/service-dialer.ts';
-import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { attachRecentEvents } from '../recent-events.ts';
@@ -23,20 +20,22 @@ import { runTransaction } from '../transaction/transaction.ts';
 import { addressRetirement } from './address-retirement.ts';
 import { Checkout, type CheckoutHost, tellWait } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
+import { connectionHost } from './connection-host.ts';
 import { Connections } from './connections.ts';
 import { Ending } from './ending.ts';
 import { FailedAnswers } from './failed-answers.ts';
 import { Lending } from './lending.ts';
 import {
   Listening,
-  type ListeningHost,
   type ListenNotification,
   type ListenOptions,
+  listeningHostOf,
   type Subscription,
 } from './listening.ts';
-import { type PendingItem, type PgPool, pgPoolOf, poolEndedError, throwLater } from './pg-pool.ts';
+import { Pause, type PauseOptions } from './pause.ts';
+import { type PendingItem, pgPoolOf, poolEndedError } from './pg-pool.ts';
 import { countConnections, type PoolStatus } from './pool-status.ts';
-import type { ConnectionHost, PooledConnection } from './pooled-connection.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
 import { endpointsOfProcess } from './process-endpoints.ts';
 import { type Attempt, Queries, type Repeatable } from './query.ts';
@@ -79,7 +78,6 @@ export class Pool extends pg.Pool {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #factory: ConnectionFactory;
-  readonly #liveness: Liveness | undefined;
   readonly #connections: Connections<PooledConnection>;
   readonly #queue: CheckoutQueue;
   readonly #preparation: Preparation;
@@ -87,6 +85,7 @@ export class Pool extends pg.Pool {
   readonly #switching: Switching;
   readonly #queries: Queries;
   readonly #ending: Ending;
+  readonly #pause: Pause;
   readonly #checkoutHost: CheckoutHost;
   #listening: Listening | undefined;
   /** Set by `query()` for its `connect()`, which reads it in the same turn of the event loop. */
@@ -123,12 +122,13 @@ export class Pool extends pg.Pool {
           follows: (target) => addresses?.follow(target),
           switched: (to) => this.#switched(to),
           candidateDropped: () => this.#switching.check(),
+          planned: (plan): number => (this.#pause.planned(plan) ? this.#connections.total : 0),
         },
         { clock, random },
       );
     const factory = service ?? new HostConnections(settings, factoryHost, { clock, random });
     this.#factory = factory;
-    this.#liveness =
+    const liveness =
       service &&
       settings.liveness &&
       postgresLiveness(
@@ -152,8 +152,19 @@ export class Pool extends pg.Pool {
     const parts = { pool, settings, clock, random, factory, connections, queue, answers };
     const preparation = new Preparation({
       ...parts,
-      liveness: this.#liveness,
-      host: this.#connectionHost(pool, connections),
+      liveness,
+      host: connectionHost({
+        ...parts,
+        cutting: () => this.#ending.cutting,
+        drained: () => {
+          this.#switching.check();
+          this.#pause.check();
+        },
+        closed: () => {
+          this.#pause.check();
+          this.#checkEnd();
+        },
+      }),
       first: () => this.#switching.first,
       expire: (connection) => this.#lending.expire(connection),
     });
@@ -163,7 +174,9 @@ export class Pool extends pg.Pool {
     this.#preparation = preparation;
     this.#lending = lending;
     this.#switching = new Switching({ ...parts, preparation, lending });
-    this.#ending = new Ending({ ...parts, lending });
+    this.#ending = new Ending({ ...parts, lending, liveness });
+    const isQuiet = () => [...connections.open()].every((each) => !each.isBusy);
+    this.#pause = new Pause({ settings, clock, queue, isQuiet });
     this.#queries = new Queries({
       ...parts,
       once: (text, values, callback, attempt) => {
@@ -228,6 +241,7 @@ export class Pool extends pg.Pool {
       idle: this.idleCount,
       waiting: this.#queue.size,
       draining: this.#connections.drainingCount,
+      pause: this.#pause.status,
       readySessions: this.#factory.readySessions,
     };
   }
@@ -253,6 +267,35 @@ export class Pool extends pg.Pool {
   async drained(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkOptions(options, { signal: aSignal });
     return this.#switching.drained(options.signal);
+  }
+
+  /**
+   * Holds callers, and resolves when no work is in progress (PgBouncer's PAUSE): no connection is in use. Callers wait in the queue, within
+   * their own deadlines and `maxWaiting`, until `resume()`. Transactions that have begun finish; a caller that holds a client and asks for a second
+   * one waits, too. `listen()` goes on: its connection runs no statements of callers. Idle connections stay open.
+   *
+   * If work does not finish in time, or the signal fires, callers are served again, and the promise rejects. `end()` ends a pause.
+   *
+   * @throws PauseEndedError `ERR_EXTERNALNAME_PAUSE_ENDED` if work in progress took too long, or `resume()` was called; or the reason of `signal`
+   *
+   * @example
+   * ```ts
+   * await pool.pause({ timeoutMillis: 5_000 });
+   * try {
+   *   // Restart the database.
+   * } finally {
+   *   pool.resume();
+   * }
+   * ```
+   */
+  async pause(options: PauseOptions = {}): Promise<void> {
+    if (this.ending) throw poolEndedError();
+    return this.#pause.pause(options);
+  }
+
+  /** Serves held callers in the order in which they arrived, also those that are held for a planned switch. Does nothing if none are held. */
+  resume(): void {
+    this.#pause.resume();
   }
 
   /**
@@ -362,24 +405,12 @@ export class Pool extends pg.Pool {
     options?: ListenOptions,
   ): Promise<Subscription> {
     if (this.ending) return Promise.reject(poolEndedError());
-    this.#listening ??= new Listening(this.#listeningHost(), {
+    this.#listening ??= new Listening(listeningHostOf(this.#settings, this.#factory), {
       clock: this.#clock,
       random: this.#random,
       heartbeatMillis: this.#settings.listenHeartbeatMillis,
     });
     return this.#listening.listen(channel, handler, options);
-  }
-
-  #listeningHost(): ListeningHost {
-    const { name, connectionTimeoutMillis, failoverTimeoutMillis, targetSessionAttrs } = this.#settings;
-    return {
-      name,
-      timeoutMillis: connectionTimeoutMillis || failoverTimeoutMillis,
-      connect: (request) => this.#factory.connect(request),
-      fits: ({ roles }) => roleFits(targetSessionAttrs, roles.role) !== false,
-      suspect: (reason) => this.#factory.suspect(reason),
-      recentEvents: () => this.#factory.recentEvents,
-    };
   }
 
   /**
@@ -400,9 +431,10 @@ export class Pool extends pg.Pool {
     // Tracers hook pg's own end(), which sets `ending`. Only we know when everything is over.
     super.end(() => undefined);
     pool.ended = false;
+    this.#pause.close();
     const ended = this.#ending.begin(this.#settings.endTimeoutMillis);
     const over = Promise.all([ended, this.#listening?.close()])
-      .then(() => Promise.all([this.#liveness?.close(), this.#factory.close()]))
+      .then(() => this.#ending.close())
       .then(() => {
         pool.ended = true;
       });
@@ -492,51 +524,11 @@ export class Pool extends pg.Pool {
     );
   }
 
-  #connectionHost(pool: PgPool, connections: Connections<PooledConnection>): ConnectionHost {
-    return {
-      clock: this.#clock,
-      forget: (connection) => {
-        pool._clients = pool._clients.filter((other) => other !== connection.client);
-        return connections.drop(connection);
-      },
-      drained: () => this.#switching.check(),
-      releasePermit: (permit) => this.#queue.release(permit),
-      closed: (connection, announced) => {
-        connections.forget(connection);
-        if (announced) throwLater(() => pool.emit('remove', connection.client));
-        connection.releasePermit();
-        this.#checkEnd();
-      },
-      idleFailed: (connection, error) => {
-        if (connection.isOver) return;
-        (error as Error & { client?: unknown }).client = connection.client;
-        Object.defineProperty(error, 'client', { enumerable: false });
-        connection.ignoreIdleErrors();
-        connection.close();
-        if (this.listenerCount('error') > 0) this.emit('error', error, connection.client as pg.PoolClient);
-      },
-      cancelStatement: (connection) => this.#cancelStatement(connection),
-    };
-  }
-
-  // Never rejects. If a server does not accept the request in time, it is suspect.
-  async #cancelStatement(connection: PooledConnection): Promise<void> {
-    const { client, endpoint, epoch } = connection;
-    const wasCurrent = this.#connections.isCurrent(connection);
-    const signal = this.#ending.cutting;
-    try {
-      await requestCancel(client, endpoint ?? serverAddressOf(client), { clock: this.#clock, signal });
-    } catch (error) {
-      const isCurrent = wasCurrent && epoch === this.#connections.epoch;
-      if (this.#settings.follows && isCurrent && !signal.aborted) this.#factory.suspect(error);
-    }
-    destroyClient(client);
-  }
-
   #switched(to: SwitchedTarget): void {
     this.#switching.switchTo(to);
     this.#listening?.switched();
     this.#switching.check();
+    this.#pause.moved();
   }
 
   #checkEnd(): void {

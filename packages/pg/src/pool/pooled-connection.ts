@@ -109,6 +109,11 @@ export class PooledConnection {
     return this.#permit !== undefined;
   }
 
+  /** Whether its server may still be at work for a caller. */
+  get isBusy(): boolean {
+    return this.isOver ? this.#state === 'closing' && this.isAbandoned : this.#state !== 'idle';
+  }
+
   /** Whether it was given up with a statement in flight. */
   get isAbandoned(): boolean {
     return this.#cancelled !== undefined;
