@@ -13,7 +13,8 @@ const packages = {
   prometheus: ['core'],
   testing: ['core'],
   engines: ['core', 'kubernetes'],
-  cli: ['core', 'pg', 'kubernetes', 'http', 'prometheus', 'testing', 'engines'],
+  doctor: ['core', 'kubernetes'],
+  cli: ['core', 'pg', 'kubernetes', 'http', 'prometheus', 'testing', 'engines', 'doctor'],
 };
 
 // room of core -> the rooms that it may import
@@ -124,6 +125,16 @@ const enginesRooms = {
   source: ['engine', 'confirm', 'follow'],
 };
 
+// room of doctor -> the rooms that it may import
+const doctorRooms = {
+  names: [],
+  facts: ['names'],
+  findings: ['facts', 'names'],
+  symptoms: ['findings'],
+  diagnose: ['facts', 'findings', 'names'],
+  sights: ['names'],
+};
+
 const oneOf = (names) => `(${names.join('|')})`;
 
 const packageRules = Object.entries(packages).map(([name, below]) => ({
@@ -201,6 +212,14 @@ const enginesRoomRules = Object.entries(enginesRooms).map(([name, below]) => ({
   },
 }));
 
+const doctorRoomRules = Object.entries(doctorRooms).map(([name, below]) => ({
+  name: `doctor-room-${name}`,
+  comment: `doctor/${name} may import ${below.join(', ') || 'no other room'}.`,
+  severity: 'error',
+  from: { path: `^packages/doctor/src/${name}/`, pathNot: test },
+  to: { path: '^packages/doctor/src/', pathNot: `^packages/doctor/src/${oneOf([name, ...below])}/` },
+}));
+
 module.exports = {
   forbidden: [
     {
@@ -239,6 +258,7 @@ module.exports = {
     },
     ...kubernetesRoomRules,
     ...enginesRoomRules,
+    ...doctorRoomRules,
     {
       name: 'cli-ground-floor',
       comment: `${cliGround.join(', ')} of cli import nothing of the package but each other: commands use them.`,
@@ -354,6 +374,8 @@ module.exports = {
           '^packages/core/test/support/index\\.ts$',
           // What the real kubectl is asked is what the reader of core is asked.
           '^packages/core/test/manifest-values\\.ts$',
+          // What the screens of the command show is what the rules are tested with.
+          '^packages/doctor/test/healthy-facts\\.ts$',
         ],
       },
     },

@@ -122,7 +122,7 @@ describe('the code in the documentation runs, as in a pod', () => {
 function asInAPod({ code }: CodeBlock, here: { readonly folder: string; readonly port: number }): string {
   const pod = join(root, 'test/docs/pod');
   return code
-    .replace(/from '@externalname\/(core|pg)'/g, (_, name: string) => `from '${join(pod, `${name}.ts`)}'`)
+    .replace(/from '@externalname\/(core|doctor|pg)'/g, (_, name: string) => `from '${join(pod, `${name}.ts`)}'`)
     .replace("'webscaler-db.yaml'", `'${join(here.folder, 'webscaler-db.yaml')}'`)
     .replace(/\bport: 5432\b/g, `port: ${here.port}`);
 }

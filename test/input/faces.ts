@@ -9,6 +9,7 @@ import * as coreManifests from '../../packages/core/src/manifests.ts';
 import * as coreNames from '../../packages/core/src/names.ts';
 import * as coreTargets from '../../packages/core/src/targets.ts';
 import * as coreValidation from '../../packages/core/src/validation.ts';
+import * as doctor from '../../packages/doctor/src/index.ts';
 import * as engines from '../../packages/engines/src/index.ts';
 import * as httpAgent from '../../packages/http/src/agent.ts';
 import * as httpRoot from '../../packages/http/src/index.ts';
@@ -920,6 +921,33 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
     args: () => [{ client: () => ({}) }],
     run: kubernetes.postgresProbe,
   },
+  postgresClients: {
+    args: () => [
+      {
+        Client: GivenClient,
+        port: 5432,
+        user: 'app',
+        database: 'app',
+        password: 'secret',
+        ca: 'ca',
+        lookup: () => undefined,
+        connectionTimeoutMillis: 10,
+      } satisfies All<kubernetes.PostgresClientsOptions>,
+    ],
+    run: kubernetes.postgresClients,
+  },
+  postgresServiceProbes: {
+    args: () => [
+      {
+        port: 5432,
+        ca: 'ca',
+        lookup: () => undefined,
+        client: () => new GivenClient(),
+        tls: true,
+      } satisfies All<kubernetes.PostgresServiceProbesOptions>,
+    ],
+    run: kubernetes.postgresServiceProbes,
+  },
   resolvesProbe: { args: () => [{ lookup: () => undefined }], run: kubernetes.resolvesProbe },
   reviewAccess: {
     args: () => [
@@ -1495,6 +1523,117 @@ const enginesBeyond: Readonly<Record<string, Call>> = {
   },
 };
 
+const ownNameservers = {
+  nameservers: ['127.0.0.1:1'],
+  resolvConfPath: '/dev/null',
+} satisfies All<doctor.NameserverOptions>;
+const diagnoseOptions = {
+  ...ownNameservers,
+  service: 'webscaler-db',
+  namespace: 'default',
+  clusterDomain: 'cluster.local',
+  allowedTargets: ['*.example.com'],
+  allowedNetworks: ['203.0.113.0/24'],
+  protocol: 'postgres',
+  port: 5432,
+  path: '/',
+  ca: 'ca',
+  login: { user: 'app', database: 'app', password: 'secret' } satisfies All<doctor.PostgresLogin>,
+  role: 'primary',
+  timeoutMillis: 10,
+  program: 'externalname',
+  environment: {},
+  signal: aborted,
+};
+const traceOptions = {
+  ...ownNameservers,
+  name: 'webscaler-db',
+  namespace: 'default',
+  clusterDomain: 'cluster.local',
+  timeoutMillis: 10,
+  signal: aborted,
+} satisfies All<doctor.TraceNameOptions>;
+
+const doctorTable: Readonly<Record<string, Entry>> = {
+  findingCodes: 'constant',
+  describeAnswer: {
+    args: () => [
+      {
+        server: '127.0.0.1:53',
+        name: 'primary-db.example.com',
+        outcome: 'addresses',
+        failure: undefined,
+        detail: '',
+        chain: [{ target: 'primary-db.example.com', ttlSeconds: 5 }],
+        addresses: [{ address: '203.0.113.7', ttlSeconds: 5 }],
+        elapsedMillis: 1,
+      } satisfies All<doctor.NameAnswer>,
+    ],
+    run: doctor.describeAnswer,
+  },
+  diagnose: {
+    args: () => [{ ...diagnoseOptions, kubeConfig: new GivenKubeConfig() }],
+    run: doctor.diagnose,
+    stops: isStopped,
+    codes: refusals,
+    runs: 60,
+  },
+  explainError: {
+    args: () => ['curl: (60)', { program: 'externalname' } satisfies All<doctor.ExplainErrorOptions>],
+    run: doctor.explainError,
+  },
+  isCommand: { args: () => ['dig example.com'], run: doctor.isCommand },
+  measureName: {
+    args: () => [{ ...traceOptions, count: 1, pauseMillis: 0 } satisfies All<doctor.MeasureNameOptions>],
+    run: doctor.measureName,
+    stops: isStopped,
+    runs: 60,
+  },
+  traceName: { args: () => [traceOptions], run: doctor.traceName, stops: isStopped, runs: 60 },
+  watchName: {
+    args: () => [
+      { ...traceOptions, onAnswer: () => undefined, intervalMillis: 1 } satisfies All<doctor.WatchNameOptions>,
+    ],
+    run: doctor.watchName,
+    stops: isStopped,
+    runs: 60,
+  },
+  watchService: {
+    args: () => [
+      {
+        ...ownNameservers,
+        service: 'webscaler-db',
+        namespace: 'default',
+        clusterDomain: 'cluster.local',
+        kubeConfig: new GivenKubeConfig(),
+        onSight: () => undefined,
+        until: 'secondary-db.example.com',
+        intervalMillis: 50,
+        signal: aborted,
+      } satisfies All<doctor.WatchServiceOptions>,
+    ],
+    run: doctor.watchService,
+    stops: isStopped,
+    runs: 60,
+  },
+};
+
+/** Ways of a diagnosis that exclude each other. */
+const doctorBeyond: Readonly<Record<string, Call>> = {
+  'diagnose as kubectl': {
+    args: () => [
+      {
+        ...diagnoseOptions,
+        kubectl: { kubeconfig: '/nowhere/kubeconfig', context: 'staging' } satisfies All<doctor.KubectlOptions>,
+      },
+    ],
+    run: doctor.diagnose,
+    stops: isStopped,
+    codes: refusals,
+    runs: 60,
+  },
+};
+
 /** What each package exports, and how it is called. */
 export const faces: Readonly<Record<string, Face>> = {
   core: { exports: core, table: coreTable, beyond: coreBeyond },
@@ -1502,6 +1641,7 @@ export const faces: Readonly<Record<string, Face>> = {
   pg: { exports: ourOwn(pg), table: pgTable, beyond: pgBeyond },
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: kubernetesBeyond },
   engines: { exports: engines, table: enginesTable, beyond: enginesBeyond },
+  doctor: { exports: doctor, table: doctorTable, beyond: doctorBeyond },
   prometheus: {
     exports: { ...prometheus, ...drill, ...producer, ...telemetry },
     table: {

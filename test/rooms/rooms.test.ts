@@ -79,6 +79,13 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['engines-room-confirm', 'packages/engines/src/confirm/a.ts', `import { x } from '../readers/room.ts';`],
   ['engines-room-follow', 'packages/engines/src/follow/a.ts', `import { x } from '../readers/room.ts';`],
   ['engines-room-source', 'packages/engines/src/source/a.ts', `import { x } from '../http/room.ts';`],
+  ['floor-doctor', 'packages/doctor/src/a.ts', `import { x } from '@externalname/pg';`],
+  ['doctor-room-names', 'packages/doctor/src/names/a.ts', `import { x } from '../facts/room.ts';`],
+  ['doctor-room-facts', 'packages/doctor/src/facts/a.ts', `import { x } from '../findings/room.ts';`],
+  ['doctor-room-findings', 'packages/doctor/src/findings/a.ts', `import { x } from '../diagnose/room.ts';`],
+  ['doctor-room-symptoms', 'packages/doctor/src/symptoms/a.ts', `import { x } from '../facts/room.ts';`],
+  ['doctor-room-diagnose', 'packages/doctor/src/diagnose/a.ts', `import { x } from '../sights/room.ts';`],
+  ['doctor-room-sights', 'packages/doctor/src/sights/a.ts', `import { x } from '../findings/room.ts';`],
   ['generic-pool-in-one-place', 'packages/pg/src/pool/d.ts', `import { x } from 'generic-pool';`],
   ['p-retry-in-one-place', 'packages/pg/src/transaction/c.ts', `import { x } from 'p-retry';`],
   ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
@@ -172,13 +179,15 @@ async function plant(tree: string): Promise<void> {
   }
   await write('packages/cli/src/commands/a.ts', face);
   for (const room of ['engine', 'http', 'readers', 'follow']) await write(`packages/engines/src/${room}/room.ts`, face);
+  for (const room of ['facts', 'findings', 'diagnose', 'sights'])
+    await write(`packages/doctor/src/${room}/room.ts`, face);
   for (const name of ['pg', 'testing']) await write(`packages/${name}/src/helpers.ts`, face);
   await write('packages/testing/src/certificates.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
   for (const file of ['errors', 'clock', 'dns', 'manifests', 'internal', 'names/other-face']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
-  for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli', 'engines']) {
+  for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli', 'engines', 'doctor']) {
     if (name !== 'core') await write(`packages/${name}/src/index.ts`, face);
     await write(
       `packages/${name}/package.json`,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { type LookupFunction, Socket } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import { InvalidArgumentError } from '@externalname/core';
-import type { PostgresClientLike } from '@externalname/kubernetes';
+import { type PostgresClientLike, postgresClients } from '@externalname/kubernetes';
 import { number, text } from './command.ts';
 
 /** How to log in to the databases behind the Service. What is left out comes from the variables of libpq. */
@@ -48,55 +48,37 @@ export async function databaseAccess(
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new InvalidArgumentError('PGPORT', `must be a port, got ${JSON.stringify(environment['PGPORT'])}`);
   }
-  const file = choice.ca ?? (environment['PGSSLROOTCERT'] || undefined);
   const access = {
     port,
     user: choice.user ?? (environment['PGUSER'] || undefined),
     database: choice.database ?? (environment['PGDATABASE'] || undefined),
-    ca: file === undefined || file === 'system' ? undefined : await certificates(file),
+    ca: await certificates(choice.ca, environment),
     password: undefined,
   };
   return Object.defineProperty(access, 'password', { value: environment['PGPASSWORD'], enumerable: false });
 }
 
-/** A client of plain `pg` for one host, TLS verified in full, whose address `lookup` finds. */
+/** Makes clients of plain `pg`, which is loaded now. */
 export async function clientFactory(
   access: DatabaseAccess,
   lookup: LookupFunction | undefined,
-  connectionTimeoutMillis: number,
+  connectionTimeoutMillis?: number,
 ): Promise<(host: string) => PostgresClientLike> {
   const { default: pg } = await import('pg');
-  const { port, user, database, password, ca } = access;
-  return (host) =>
-    new pg.Client({
-      host,
-      port,
-      user,
-      database,
-      ...(password !== undefined && { password }),
-      ssl: { ca, rejectUnauthorized: true },
-      connectionTimeoutMillis,
-      application_name: 'externalname',
-      ...(lookup !== undefined && { stream: () => new LookupSocket(lookup) }),
-    });
+  return postgresClients({ Client: pg.Client, ...access, password: access.password, lookup, connectionTimeoutMillis });
 }
 
-/** A socket that finds the address of its host in its own way. */
-class LookupSocket extends Socket {
-  readonly #lookup: LookupFunction;
-
-  constructor(lookup: LookupFunction) {
-    super();
-    this.#lookup = lookup;
-  }
-
-  // `pg` calls this form only.
-  override connect(...[port, host]: unknown[]): this {
-    return super.connect({ port: Number(port), host: String(host), lookup: this.#lookup });
-  }
-}
-
-async function certificates(file: string): Promise<string> {
+/**
+ * The certificates to trust, PEM: of the option, else of `PGSSLROOTCERT`. Undefined for those of Node.js.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a file that cannot be read
+ */
+export async function certificates(
+  option: string | undefined,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<string | undefined> {
+  const file = option ?? (environment['PGSSLROOTCERT'] || undefined);
+  if (file === undefined || file === 'system') return undefined;
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {

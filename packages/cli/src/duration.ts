@@ -31,6 +31,11 @@ export function inWords(millis: number): string {
   return `${Math.round(millis / 60_000)} min`;
 }
 
+/** `2.5 ms`, `380 ms`: whole milliseconds, but for what takes less than ten. */
+export function shortMillis(millis: number): string {
+  return `${millis < 10 ? millis.toFixed(1) : Math.round(millis)} ms`;
+}
+
 function shortTime(millis: number): string {
   const [unit = 'ms', size = 1] =
     Object.entries(unitMillis).findLast(([, each]) => millis >= each && millis % each === 0) ?? [];

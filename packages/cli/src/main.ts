@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { isExternalNameError } from '@externalname/core';
+import { InvalidArgumentError, isExternalNameError } from '@externalname/core';
 import { Command as CommanderCommand, CommanderError, Option as CommanderOption } from 'commander';
-import { type Command, type CommandEntry, type CommandGroup, isGroup } from './command.ts';
+import { type Command, type CommandEntry, type CommandGroup, isGroup, longFlag } from './command.ts';
 import { commands } from './commands.ts';
 import { exitCodeOf, exitCodes, Interrupted } from './exit-codes.ts';
 import { Output, type OutputStream } from './output.ts';
@@ -104,7 +104,19 @@ async function runCommand(
   );
   const format = typeof options['output'] === 'string' ? options['output'] : undefined;
   const output = new Output({ stdout, stderr, environment, format });
-  return loaded.run({ arguments: args, options, output, stdin, environment, signal, programName });
+  try {
+    return await loaded.run({ arguments: args, options, output, stdin, environment, signal, programName });
+  } catch (error) {
+    throw byFlag(error, loaded);
+  }
+}
+
+/** The same error with the flag in place of the option's name in the functions, which have it as the key of the table. */
+function byFlag(error: unknown, { options }: Command): unknown {
+  if (!(error instanceof InvalidArgumentError) || !Object.hasOwn(options, error.argument)) return error;
+  const { flags = '' } = options[error.argument] ?? {};
+  const said = error.message.replace(`${error.argument}: `, '');
+  return new InvalidArgumentError(longFlag(flags), said, { cause: error });
 }
 
 function newProgram({ name, stdout, stderr }: Surroundings): CommanderCommand {

@@ -1,20 +1,26 @@
 import { readFile } from 'node:fs/promises';
+import type { Facts } from '@externalname/doctor';
 import { Terminal } from '@xterm/headless';
 import { describe, expect, it } from 'vitest';
+import {
+  answer,
+  certificate,
+  diagnosed,
+  endpoint,
+  facts,
+  failed,
+  fullName,
+  hop,
+  host,
+  tls,
+} from '../../doctor/test/healthy-facts.ts';
 import { called } from '../test/called.ts';
-import { answer, certificate, endpoint, facts, failed, fullName, hop, host, tls } from '../test/healthy-facts.ts';
 import { showAnswer, showMeasured } from './commands/resolve.ts';
-import type { Facts } from './doctor/facts.ts';
-import { judge } from './doctor/finding.ts';
 import { showPage } from './doctor/page.ts';
-import { rules } from './doctor/rules.ts';
 import { Output } from './output.ts';
 
 // What the commands show, of facts and measurements that never change. `vitest -u` writes the screens again; docs/guides/cli.md has some of them.
-const doctorOf = (changes: Partial<Facts>) => (output: Output) => {
-  const found = { ...facts, ...changes };
-  showPage(output, found, judge(found, rules));
-};
+const doctorOf = (changes: Partial<Facts>) => (output: Output) => showPage(output, diagnosed(changes));
 const service = answer({ name: fullName, chain: [hop()] });
 const dangling = { outcome: 'not-found' as const, detail: 'NXDOMAIN', addresses: [] };
 

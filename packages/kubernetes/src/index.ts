@@ -40,6 +40,13 @@ export {
   tlsProbe,
 } from './probes/network-probes.ts';
 export { type PostgresClientLike, type PostgresProbeOptions, postgresProbe } from './probes/postgres-probe.ts';
+export {
+  type PostgresClientClass,
+  type PostgresClientsOptions,
+  type PostgresServiceProbesOptions,
+  postgresClients,
+  postgresServiceProbes,
+} from './probes/postgres-service-probes.ts';
 export { judgePostgres, type Objection, type ObjectionKind, type PostgresState } from './probes/postgres-state.ts';
 export type { Probe, ProbeContext, ProbeFinding, ProbeResult } from './probes/probe.ts';
 export type { SwitchOptions, SwitchTargetOptions } from './switch/options.ts';

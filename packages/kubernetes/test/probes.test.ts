@@ -8,7 +8,9 @@ import {
   inspectPostgres,
   type PostgresState,
   type Probe,
+  postgresClients,
   postgresProbe,
+  postgresServiceProbes,
   resolvesProbe,
   tcpProbe,
   tlsProbe,
@@ -54,6 +56,27 @@ describe('a PostgreSQL probe', () => {
       authentication: 'scram-sha-256',
       encrypted: true,
     });
+  });
+
+  it('is one of those of a switch, which find hosts by their own lookup', async () => {
+    const { port, user, database, password, ca } = pair;
+    const found = ((host: string, options: { all?: boolean }, callback: (...answer: unknown[]) => void) => {
+      const { address } = pair.server(host);
+      if (options.all) callback(null, [{ address, family: 4 }]);
+      else callback(null, address, 4);
+    }) as unknown as typeof lookup;
+    const client = postgresClients({ Client, port, user, database, password, ca, lookup: found });
+    const { target, previous } = postgresServiceProbes({ port, ca, lookup: found, client });
+    expect([target, previous].map((probes) => probes.map(({ name }) => name))).toEqual([
+      ['resolves', `tcp ${port}`, `tls ${port}`, 'postgres'],
+      ['postgres'],
+    ]);
+    for (const probe of target) expect(await run(probe, 'secondary-db.example.com')).toMatchObject({ ok: true });
+    const without = [postgresServiceProbes({ port }), postgresServiceProbes({ port, client, tls: false })];
+    expect(without.map((probes) => [probes.target.length, probes.previous.length])).toEqual([
+      [3, 0],
+      [2, 0],
+    ]);
   });
 
   it('fails where the server is down, and sees the next timeline once the standby is promoted', async () => {

@@ -1,17 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { DnsResolver, InvalidArgumentError } from '@externalname/core';
-import { searchCandidates } from '@externalname/core/dns';
+import { InvalidArgumentError } from '@externalname/core';
 import { printable } from '@externalname/core/internal';
-import { canonicalName } from '@externalname/core/names';
+import type { MeasuredName, NameAnswer } from '@externalname/doctor';
 import { clusterOptions } from '../cluster.ts';
 import { command, flag, number } from '../command.ts';
-import type { NameAnswer } from '../doctor/facts.ts';
-import { describeAnswer, millis } from '../doctor/page.ts';
+import { shortMillis } from '../duration.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { askNameserver, findNameservers, type Nameservers, nameserverOptions } from '../nameservers.ts';
+import { nameserverOptions, nameserversOf } from '../nameservers.ts';
 import type { Output } from '../output.ts';
 import { outputOption } from '../output-option.ts';
-import { type Distribution, distribution } from '../percentiles.ts';
 
 /** What each DNS server says about a name, and how fast. */
 export const resolve = command({
@@ -46,91 +42,36 @@ export const resolve = command({
     { command: 'resolve webscaler-db.payments --watch', does: 'see a switch arrive in DNS' },
     { command: 'resolve webscaler-db --count 1000 -o json', does: 'measure before going live' },
   ],
-  async run({ arguments: [written = ''], options, output, signal }) {
-    const nameservers = await findNameservers(options);
-    const name = await fullName(written, options, nameservers);
-    const timeoutMillis = (options.timeout ?? 2) * 1_000;
-    const askAll = () =>
-      Promise.all(nameservers.servers.map((server) => askNameserver(server, name, { signal, timeoutMillis })));
-    const pauseMillis = (options.interval ?? (options.watch ? 1 : 0)) * 1_000;
+  async run({ arguments: [name = ''], options, output, signal }) {
+    const { describeAnswer, measureName, traceName, watchName } = await import('@externalname/doctor');
+    const { namespace, clusterDomain, count, timeout, interval } = options;
+    const timeoutMillis = timeout === undefined ? undefined : timeout * 1_000;
+    const asked = { name, namespace, clusterDomain, timeoutMillis, ...nameserversOf(options), signal };
+    const pauseMillis = interval === undefined ? undefined : interval * 1_000;
     if (options.watch) {
-      if (options.count !== undefined) throw new InvalidArgumentError('--count', 'cannot be used with --watch');
-      return watch(output, askAll, pauseMillis, signal);
+      if (count !== undefined) throw new InvalidArgumentError('--count', 'cannot be used with --watch');
+      return watchName({
+        ...asked,
+        intervalMillis: pauseMillis,
+        onAnswer: (answer) => {
+          const tone = answer.outcome === 'addresses' ? 'plain' : 'bad';
+          if (output.isText) output.line(output.style(tone, `${answer.at}  ${describeAnswer(answer)}`));
+          else output.item(answer);
+        },
+      });
     }
-    const answers = await output.progress(`asking ${nameservers.servers.length} DNS servers for ${name}`, askAll);
-    if (options.count !== undefined) {
-      const measured = await output.progress(`asking ${options.count} times`, () =>
-        measure({ answers, count: options.count ?? 1, pauseMillis, timeoutMillis, signal }),
-      );
+    if (count !== undefined) {
+      const work = () => measureName({ ...asked, count, pauseMillis });
+      const { measured } = await output.progress(`asking ${count} times for ${name}`, work);
       showMeasured(output, measured);
       return measured.every(({ failed }) => failed === 0) ? exitCodes.ok : exitCodes.failed;
     }
-    if (output.isText) for (const answer of answers) showAnswer(output, answer);
-    else output.data({ name, answers });
-    return answers.every(({ outcome }) => outcome === 'addresses') ? exitCodes.ok : exitCodes.failed;
+    const trace = await output.progress(`asking for ${name}`, () => traceName(asked));
+    if (output.isText) for (const answer of trace.answers) showAnswer(output, answer);
+    else output.data(trace);
+    return trace.answers.every(({ outcome }) => outcome === 'addresses') ? exitCodes.ok : exitCodes.failed;
   },
 });
-
-/** As a pod would complete it: a trailing dot means that it is complete, otherwise the first candidate that exists counts. */
-async function fullName(
-  written: string,
-  { namespace, clusterDomain }: { readonly namespace: string | undefined; readonly clusterDomain: string | undefined },
-  { from, servers, pod, namespace: podNamespace, clusterDomain: podDomain }: Nameservers,
-): Promise<string> {
-  if (written.endsWith('.')) return canonicalName(written);
-  const domain = clusterDomain ?? podDomain ?? 'cluster.local';
-  const own = namespace ?? podNamespace ?? 'default';
-  const searchDomains =
-    pod !== undefined && namespace === undefined
-      ? pod.searchDomains
-      : from === 'cluster'
-        ? [`${own}.svc.${domain}`, `svc.${domain}`, domain]
-        : [];
-  const resolver = new DnsResolver({
-    nameservers: [...servers],
-    searchDomains: [...searchDomains],
-    ndots: pod?.ndots ?? 5,
-    cache: false,
-    hostsPath: '/dev/null',
-  });
-  try {
-    return (await resolver.resolveHost(written)).name;
-  } catch {
-    // Of a name that has no address, the first candidate is shown: with its chain, or with NXDOMAIN.
-    return (
-      searchCandidates(written, { searchDomains, ndots: written.split('.').length > 2 ? 1 : 5 })[0] ??
-      canonicalName(written)
-    );
-  } finally {
-    await resolver.close();
-  }
-}
-
-async function watch(
-  output: Output,
-  askAll: () => Promise<readonly NameAnswer[]>,
-  pauseMillis: number,
-  signal: AbortSignal,
-): Promise<number> {
-  const last = new Map<string, string>();
-  for (;;) {
-    for (const answer of await askAll()) {
-      const { server, outcome, chain, addresses } = answer;
-      const said = JSON.stringify([
-        outcome,
-        chain.map(({ target }) => target),
-        addresses.map(({ address }) => address).sort(),
-      ]);
-      if (last.get(server) === said) continue;
-      last.set(server, said);
-      const at = new Date().toISOString();
-      if (output.isText)
-        output.line(output.style(outcome === 'addresses' ? 'plain' : 'bad', `${at}  ${describeAnswer(answer)}`));
-      else output.item({ at, ...answer });
-    }
-    await sleep(pauseMillis, undefined, { signal });
-  }
-}
 
 /** The chain of one server. In a pipe a record is one line; on a terminal, where long names do not fit beside each other, each name has a line. */
 export function showAnswer(
@@ -140,13 +81,14 @@ export function showAnswer(
   const last = chain.at(-1)?.target ?? name;
   const records = [
     ...chain.map(
-      (hop) => [hop.name, 'CNAME', `${hop.ttlSeconds} s`, millis(hop.elapsedMillis), printable(hop.target)] as const,
+      (hop) =>
+        [hop.name, 'CNAME', `${hop.ttlSeconds} s`, shortMillis(hop.elapsedMillis), printable(hop.target)] as const,
     ),
     ...addresses.map(({ address, family, ttlSeconds }) => {
       return [last, family === 4 ? 'A' : 'AAAA', `${ttlSeconds} s`, '', address] as const;
     }),
   ];
-  output.line(output.style('strong', `${server}  ${millis(elapsedMillis)}`));
+  output.line(output.style('strong', `${server}  ${shortMillis(elapsedMillis)}`));
   if (output.interactive) {
     for (const [owner, ...record] of records) {
       output.line(`  ${printable(owner)}`);
@@ -156,64 +98,8 @@ export function showAnswer(
   if (outcome !== 'addresses') output.line(`  ${output.style('bad', `${last}: ${detail}`)}`);
 }
 
-/** The answers of one server about one name of the chain. */
-export interface Measured {
-  readonly server: string;
-  readonly name: string;
-  readonly asked: number;
-  readonly failed: number;
-  /** Of the answers, in milliseconds. */
-  readonly millis: Distribution | undefined;
-  /** How often each failure came. */
-  readonly failures: Readonly<Record<string, number>>;
-}
-
-interface MeasureOptions {
-  readonly answers: readonly NameAnswer[];
-  readonly count: number;
-  readonly pauseMillis: number;
-  readonly timeoutMillis: number;
-  readonly signal: AbortSignal;
-}
-
-/** Asks each server for each name of the chain, one question at a time: the servers at the same time. */
-async function measure({
-  answers,
-  count,
-  pauseMillis,
-  timeoutMillis,
-  signal,
-}: MeasureOptions): Promise<readonly Measured[]> {
-  const longest = answers.reduce((one, other) => (other.chain.length > one.chain.length ? other : one));
-  const names = [longest.name, ...longest.chain.map(({ target }) => target)];
-  const perServer = await Promise.all(
-    answers.map(async ({ server }) => {
-      const found = names.map((name) => ({ name, times: [] as number[], failures: {} as Record<string, number> }));
-      for (let round = 0; round < count; round++) {
-        for (const { name, times, failures } of found) {
-          const { outcome, failure, elapsedMillis } = await askNameserver(server, name, { signal, timeoutMillis });
-          if (outcome === 'addresses') times.push(elapsedMillis);
-          else failures[failure ?? outcome] = (failures[failure ?? outcome] ?? 0) + 1;
-        }
-        if (pauseMillis > 0) await sleep(pauseMillis, undefined, { signal });
-      }
-      return found.map(
-        ({ name, times, failures }): Measured => ({
-          server,
-          name,
-          asked: count,
-          failed: count - times.length,
-          millis: distribution(times),
-          failures,
-        }),
-      );
-    }),
-  );
-  return perServer.flat();
-}
-
 /** Percentiles, a name of the chain at one server a line. */
-export function showMeasured(output: Output, measured: readonly Measured[]): void {
+export function showMeasured(output: Output, measured: readonly MeasuredName[]): void {
   if (!output.isText) {
     output.data({ measured });
     return;

@@ -1,15 +1,11 @@
-import { DnsResolver, InvalidArgumentError, parseServiceReference } from '@externalname/core';
-import { onAbort } from '@externalname/core/internal';
-import { parseHostName } from '@externalname/core/names';
-import { kubernetesSource } from '@externalname/kubernetes';
+import type { Sight, SightedSource } from '@externalname/doctor';
 import { chosenCluster, clusterOptions } from '../cluster.ts';
-import { choice, command, text, texts } from '../command.ts';
+import { choice, command, text } from '../command.ts';
 import { duration } from '../duration.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { Live } from '../live.ts';
-import { dnsSource, lookAtServer, lookAtSource } from '../watching/look.ts';
-import { type Sight, Sights } from '../watching/sights.ts';
-import { writeSight } from '../watching/write-sight.ts';
+import { nameserverOptions } from '../nameservers.ts';
+import type { Output } from '../output.ts';
 
 /** `watch`: what each source sees of a Service, as it changes. */
 export const watchCommand = command({
@@ -20,10 +16,7 @@ export const watchCommand = command({
     'Shows where the Service points by a watch of the Kubernetes API and by each DNS server, a line for each change, until Ctrl-C. On a ' +
     'terminal, the last lines show how each of them looks at the moment.',
   options: {
-    nameserver: texts(
-      '-s, --nameserver <address>',
-      'DNS server to ask, address[:port]; repeatable; default: those of resolv.conf',
-    ),
+    nameservers: nameserverOptions.nameservers,
     until: text('--until <host>', 'end as soon as all of them see this host'),
     for: duration('--for <time>', 'end after this time; with --until the exit status is then 1', {
       least: 1,
@@ -44,55 +37,65 @@ export const watchCommand = command({
     },
   ],
   async run({ arguments: [service = ''], options, output, environment, signal }) {
-    const cluster = await chosenCluster(options, environment);
-    const { kubeConfig, clusterDomain } = cluster;
-    const namespace = cluster.namespace ?? kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace;
-    const until = options.until === undefined ? undefined : parseHostName(options.until, '--until');
-    const servers = options.nameserver.length > 0 ? options.nameserver : await ownServers();
-    const { fullName } = parseServiceReference(service, { namespace, clusterDomain });
-    const sights = new Sights(['kubernetes', ...servers.map(dnsSource)]);
+    const { watchService } = await import('@externalname/doctor');
+    const { until, interval: intervalMillis, nameservers } = options;
     const live = new Live(output);
-    const ending = new AbortController();
-    let reached = false;
-    const see = (sight: Sight) => {
-      if (ending.signal.aborted) return;
-      if (sights.take(sight)) {
-        const tone = sight.error !== undefined || sight.stale === true ? 'bad' : 'plain';
-        if (output.isText) writeSight(output, live, sights.line(sight), tone);
-        else output.line(JSON.stringify(sight));
-      }
-      if (output.isText) live.rows(sights.rows(new Date()));
-      reached = until !== undefined && sights.all(until);
-      if (reached) ending.abort(new Ended());
-    };
-    const stop = onAbort(signal, () => ending.abort(signal.reason));
-    const timer = options.for === undefined ? undefined : setTimeout(() => ending.abort(new Ended()), options.for);
-    await using source = kubernetesSource({ service, namespace, clusterDomain, kubeConfig });
-    const looking = { see, everyMillis: options.interval ?? 1_000, signal: ending.signal };
+    const timeIsUp = new AbortController();
+    const timer = options.for === undefined ? undefined : setTimeout(() => timeIsUp.abort(), options.for);
     try {
-      signal.throwIfAborted();
-      await Promise.all([
-        lookAtSource(source, looking),
-        ...servers.map((server) => lookAtServer(server, fullName, looking)),
-      ]);
+      await watchService({
+        service,
+        ...(await chosenCluster(options, environment)),
+        nameservers: nameservers.length > 0 ? nameservers : undefined,
+        ...{ until, intervalMillis },
+        onSight: (sight, differs, sources) => {
+          if (differs && !output.isText) output.line(JSON.stringify(sight));
+          if (output.isText) writeSight(output, live, { sight, differs, sources, at: new Date() });
+        },
+        signal: AbortSignal.any([signal, timeIsUp.signal]),
+      });
+      return exitCodes.ok;
     } catch (error) {
-      if (!(error instanceof Ended)) throw error;
+      if (!timeIsUp.signal.aborted || signal.aborted) throw error;
+      return until === undefined ? exitCodes.ok : exitCodes.failed;
     } finally {
       clearTimeout(timer);
-      stop();
-      ending.abort(new Ended());
       live.end();
     }
-    return until === undefined || reached ? exitCodes.ok : exitCodes.failed;
   },
 });
 
-async function ownServers(): Promise<readonly string[]> {
-  await using resolver = new DnsResolver();
-  const servers = resolver.nameservers;
-  if (servers.length > 0) return servers;
-  throw new InvalidArgumentError('--nameserver', 'must be given, because resolv.conf names no DNS server');
+/** What is shown of a look: a line if it differs, and below it a row for each source. */
+export interface ShownSight {
+  readonly sight: Sight;
+  readonly differs: boolean;
+  readonly sources: readonly SightedSource[];
+  readonly at: Date;
 }
 
-/** The watch is over because it was asked to end there. */
-class Ended extends Error {}
+/** Writes the line of a sight that differs, wrapped on a terminal, above the rows that are kept. */
+export function writeSight(output: Output, live: Live, { sight, differs, sources, at }: ShownSight): void {
+  const width = Math.max(...sources.map(({ source }) => source.length));
+  if (differs) {
+    const { source, target, addresses = [], stale = false, error = '' } = sight;
+    const doubt = stale ? 'not confirmed at the moment' : '';
+    const facts = [nameOf(sight), addresses.join(', '), doubt, target === undefined ? '' : error];
+    const first = `${sight.at.toISOString().slice(11, 23)}  ${source.padEnd(width)}  `;
+    const tone = stale || error !== '' ? 'bad' : 'plain';
+    live.line(() => output.paragraph(facts.filter(Boolean).join('  '), { indent: first.length, first, tone }));
+  }
+  live.rows(sources.map((source) => `${source.source.padEnd(width)}  ${lookOf(source, at)}`));
+}
+
+/** How a source looks at the moment, and for how long it has. */
+function lookOf({ sight, since }: SightedSource, at: Date): string {
+  if (sight === undefined || since === undefined) return 'nothing yet';
+  const seconds = Math.max(0, Math.round((at.getTime() - since.getTime()) / 1_000));
+  const { elapsedMillis, ttlSeconds = '?' } = sight;
+  const answer = elapsedMillis === undefined ? '' : `  TTL ${ttlSeconds} s, ${Math.round(elapsedMillis)} ms`;
+  return `${nameOf(sight)}  for ${seconds} s${answer}`;
+}
+
+function nameOf({ target, error }: Sight): string {
+  return target ?? error ?? 'nothing';
+}

@@ -6,11 +6,9 @@ import {
   inspectService,
   kubernetesSource,
   type PostgresClientLike,
-  postgresProbe,
+  postgresServiceProbes,
   type SwitchOptions,
   switchTarget,
-  tcpProbe,
-  tlsProbe,
 } from '@externalname/kubernetes';
 import type { PoolOptions } from '@externalname/pg';
 import type { Cluster } from '../cluster.ts';
@@ -83,7 +81,7 @@ export async function clusterPlace(options: ClusterPlaceOptions): Promise<Place>
       found.cluster === undefined ? 'a cluster' : `${found.cluster.server} (context ${found.cluster.context})`;
     const table = `externalname_drill_${randomBytes(4).toString('hex')}`;
     if (!(await options.confirm({ service: name, where, from, to, table }))) throw new NotConfirmed(name);
-    const clients = await clientFactory(access, resolver && createLookup(resolver), connectMillis);
+    const clients = await clientFactory(access, resolver && createLookup(resolver));
     const databases = new Databases(clients, signal);
     const [first, second] = [await databases.look(from), await databases.look(to)];
     const copies = first.system === undefined || second.system === undefined || first.system === second.system;
@@ -242,7 +240,6 @@ class ClusterPlace implements Place {
     const { service, allowed, access } = this.#options;
     const { port, ca } = access;
     const lookup = this.#parts.resolver && createLookup(this.#parts.resolver);
-    const postgres = postgresProbe({ client: this.#parts.databases.client });
     return {
       service,
       namespace: this.service.split('/')[0],
@@ -250,10 +247,7 @@ class ClusterPlace implements Place {
       kubeConfig,
       allowedTargets: allowed,
       reason: 'externalname drill',
-      probes: {
-        target: [tcpProbe({ port, lookup }), tlsProbe({ port, lookup, ca, protocol: 'postgres' }), postgres],
-        previous: [postgres],
-      },
+      probes: postgresServiceProbes({ port, ca, lookup, client: this.#parts.databases.client }),
       dnsServers: false,
     } as const;
   }
@@ -324,5 +318,4 @@ class Databases {
   }
 }
 
-const connectMillis = 4_000;
 const closeMillis = 10_000;

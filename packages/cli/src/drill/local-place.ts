@@ -1,7 +1,7 @@
 import { createLookup, DnsResolver } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import { externalNameService } from '@externalname/core/manifests';
-import { kubernetesSource, postgresProbe, switchTarget, tcpProbe, tlsProbe } from '@externalname/kubernetes';
+import { kubernetesSource, postgresServiceProbes, switchTarget } from '@externalname/kubernetes';
 import type { PoolOptions } from '@externalname/pg';
 import type { LocalCluster, PostgresPair, PostgresServer } from '@externalname/testing';
 import { clientFactory } from '../database.ts';
@@ -126,9 +126,7 @@ class LocalPlace implements Place {
     });
     const { port, user, password, database, ca } = this.#pair;
     const lookup = createLookup(this.#resolver);
-    const postgres = postgresProbe({
-      client: await clientFactory({ port, user, password, database, ca }, lookup, connectMillis),
-    });
+    const client = await clientFactory({ port, user, password, database, ca }, lookup);
     await switchTarget({
       service,
       namespace,
@@ -138,10 +136,7 @@ class LocalPlace implements Place {
       expect: from.host,
       to: to.host,
       reason: 'externalname drill',
-      probes: {
-        target: [tcpProbe({ port, lookup }), tlsProbe({ port, lookup, ca, protocol: 'postgres' }), postgres],
-        previous: [postgres],
-      },
+      probes: postgresServiceProbes({ port, ca, lookup, client }),
       dnsServers: false,
       onProgress: ({ step, state }) => {
         if (step === 'patch' && state === 'running') sent();
@@ -188,4 +183,3 @@ class LocalPlace implements Place {
 
 const service = 'webscaler-db';
 const namespace = 'default';
-const connectMillis = 4_000;

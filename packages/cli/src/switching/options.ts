@@ -1,12 +1,5 @@
 import { createLookup, DnsResolver, InvalidArgumentError } from '@externalname/core';
-import {
-  type Probe,
-  postgresProbe,
-  resolvesProbe,
-  type SwitchOptions,
-  tcpProbe,
-  tlsProbe,
-} from '@externalname/kubernetes';
+import { postgresServiceProbes, type SwitchOptions } from '@externalname/kubernetes';
 import { chosenCluster, clusterOptions } from '../cluster.ts';
 import { type CommandContext, flag, type OptionValues, text, texts } from '../command.ts';
 import { clientFactory, databaseAccess, databaseOptions } from '../database.ts';
@@ -97,14 +90,11 @@ async function probesOf(
   options: OptionValues<typeof switchingOptions>,
   environment: Context['environment'],
   resolver: DnsResolver | undefined,
-): Promise<{ target: readonly Probe[]; previous: readonly Probe[] }> {
+): Promise<NonNullable<SwitchOptions['probes']>> {
   const access = await databaseAccess(options, environment);
   const lookup = resolver && createLookup(resolver);
   const { port, ca } = access;
-  const network: Probe[] = [resolvesProbe({ lookup }), tcpProbe({ port, lookup })];
-  if (options.noTls) return { target: network, previous: [] };
-  network.push(tlsProbe({ port, lookup, ca, protocol: 'postgres' }));
-  if (options.noPostgres) return { target: network, previous: [] };
+  if (options.noTls || options.noPostgres) return postgresServiceProbes({ port, ca, lookup, tls: !options.noTls });
   if (access.user === undefined) {
     throw new InvalidArgumentError(
       '--user',
@@ -112,8 +102,7 @@ async function probesOf(
         'Without that question: --no-postgres',
     );
   }
-  const postgres = postgresProbe({ client: await clientFactory(access, lookup, connectMillis) });
-  return { target: [...network, postgres], previous: [postgres] };
+  return postgresServiceProbes({ port, ca, lookup, client: await clientFactory(access, lookup) });
 }
 
 function bytes(written: string | undefined): number | undefined {
@@ -143,4 +132,3 @@ const acceptable: readonly Objection[] = [
   'lag',
   'previous-not-allowed',
 ];
-const connectMillis = 4_000;
