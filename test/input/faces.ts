@@ -444,6 +444,19 @@ const coreTable: Readonly<Record<string, Entry>> = {
     args: () => ['webscaler-db', { searchDomains: ['default.svc.cluster.local'], ndots: 5 }],
     run: core.searchCandidates,
   },
+  serviceEntry: {
+    args: () => [
+      {
+        ...named,
+        targets: ['*.example.com'],
+        ports: [{ port: 5432, protocol: 'TCP' }],
+        networks: ['203.0.113.0/24'],
+        exportTo: ['.'],
+      },
+    ],
+    run: core.serviceEntry,
+    codes: manifest,
+  },
   serviceFor: {
     args: () => [{ ...named, ...checks, targets: ['primary-db.example.com'], ports: [{ port: 5432 }], headless: true }],
     run: core.serviceFor,

@@ -18,7 +18,7 @@ const openPlaces: readonly (readonly [why: string, places: RegExp])[] = [
   ],
   [
     'a Kubernetes object, which the API server and validate() judge',
-    /(0|1|services\.0)\.(metadata|spec)$|services\.0$|^core: (?!\w+NetworkPolicy).*ports\.0$|^core: (migrate\w+ 0|serviceIssues [01]|to(Json|Yaml) 0)$/,
+    /(0|1|services\.0)\.(metadata|spec)$|services\.0$|^core: (?!\w+NetworkPolicy|serviceEntry).*ports\.0$|^core: (migrate\w+ 0|serviceIssues [01]|to(Json|Yaml) 0)$/,
   ],
   [
     'a value that these packages make, and may get more fields',

@@ -32,6 +32,7 @@ export type { ManifestName } from './manifests/object-name.ts';
 export { type ClientPodOptions, clientPod } from './manifests/pod.ts';
 export { type RoleSubject, type ServiceRoleOptions, serviceReaderRole, serviceSwitcherRole } from './manifests/rbac.ts';
 export { type ExternalNameServiceOptions, externalNameService } from './manifests/service.ts';
+export { type ServiceEntryOptions, type ServiceEntryPort, serviceEntry } from './manifests/service-entry.ts';
 export {
   type JsonPatchOperation,
   patchContentTypes,
@@ -64,6 +65,7 @@ export {
   parseManifests,
   type RoleBindingManifest,
   type RoleManifest,
+  type ServiceEntryManifest,
   type ServiceManifest,
   type ServicePort,
   type ServiceSpec,

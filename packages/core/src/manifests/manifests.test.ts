@@ -10,6 +10,7 @@ import {
   externalNameService,
   migrateFromExternalName,
   migrateToExternalName,
+  serviceEntry,
   serviceFor,
   serviceReaderRole,
   serviceSwitcherRole,
@@ -544,6 +545,50 @@ describe('policies for egress', () => {
   });
 });
 
+describe('a ServiceEntry for Istio', () => {
+  const options = {
+    name: 'webscaler-db',
+    targets: ['primary-db.example.com', 'Secondary-DB.example.com.'],
+    ports: [{ port: 5432, protocol: 'TCP' as const }],
+    networks: ['203.0.113.0/24', '2001:db8::7'],
+  };
+
+  it('names every target, so that a switch needs no change in the mesh', () => {
+    expect(serviceEntry(options)).toEqual({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'ServiceEntry',
+      metadata: { name: 'webscaler-db' },
+      spec: {
+        hosts: ['primary-db.example.com', 'secondary-db.example.com'],
+        addresses: ['203.0.113.0/24', '2001:db8::7'],
+        ports: [{ number: 5432, name: 'tcp-5432', protocol: 'TCP' }],
+        location: 'MESH_EXTERNAL',
+        resolution: 'NONE',
+        exportTo: ['.'],
+      },
+    });
+  });
+
+  it('needs networks for TCP, as the sidecar would take every connection to the port for one to these hosts', () => {
+    expect(() => serviceEntry({ ...options, networks: undefined })).toThrow(invalid('networks'));
+    const tls = serviceEntry({ ...options, networks: undefined, ports: [{ port: 443, protocol: 'TLS' }] });
+    expect(tls.spec).not.toHaveProperty('addresses');
+    expect(tls.spec.ports).toEqual([{ number: 443, name: 'tls-443', protocol: 'TLS' }]);
+  });
+
+  it.each([
+    ['targets', { targets: [] }],
+    ['targets[0]', { targets: ['not a host'] }],
+    ['ports', { ports: [] }],
+    ['ports[0].port', { ports: [{ port: 0, protocol: 'TCP' as const }] }],
+    ['ports[1].port', { ports: [...options.ports, ...options.ports] }],
+    ['networks[0]', { networks: ['203.0.113.7/24'] }],
+    ['networks[0]', { networks: ['primary-db.example.com'] }],
+  ])('is refused with the place of the mistake: %s', (path, wrong) => {
+    expect(() => serviceEntry({ ...options, ...wrong })).toThrow(invalid(path));
+  });
+});
+
 describe('DNS settings for a wanted time to switch', () => {
   it.each([2, 5, 6, 10, 31, 60, 3600])('keep within %d s', (timeToSwitchSeconds) => {
     const settings = dnsCacheSettings({ timeToSwitchSeconds });
@@ -604,6 +649,7 @@ describe('whatever the builders make', () => {
       ...targetAdmissionPolicy({ name, namespace, service: name, allowedTargets: hosts }),
       egressNetworkPolicy({ name, namespace, podLabels: labels, networks: ['203.0.113.0/24'], ports: [{ port }] }),
       ciliumNetworkPolicy({ name, namespace, podLabels: labels, services: [], targets: hosts, ports: [{ port }] }),
+      serviceEntry({ name, namespace, labels, targets: hosts, ports: [{ port, protocol: 'TLS' }] }),
     ];
   });
 

@@ -20,6 +20,7 @@ export type {
   PodManifest,
   RoleBindingManifest,
   RoleManifest,
+  ServiceEntryManifest,
   ServiceManifest,
   ServicePort,
   ServiceSpec,

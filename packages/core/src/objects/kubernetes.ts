@@ -89,3 +89,20 @@ export interface CiliumEgressRule {
     rules?: { dns: ({ matchName: string } | { matchPattern: string })[] };
   }[];
 }
+
+/** `networking.istio.io/v1` ServiceEntry, the part that the builder writes. Source: Istio documentation, "Service Entry". */
+export interface ServiceEntryManifest extends KubernetesObject {
+  /** Group and version of the custom resource. */
+  apiVersion: 'networking.istio.io/v1';
+  /** Kind of the custom resource. */
+  kind: 'ServiceEntry';
+  /** Which hosts outside of the mesh may be reached, and by which ports. */
+  spec: {
+    hosts: string[];
+    addresses?: string[];
+    ports: { number: number; name: string; protocol: 'TCP' | 'TLS' }[];
+    location: 'MESH_EXTERNAL';
+    resolution: 'NONE';
+    exportTo: string[];
+  };
+}

@@ -104,6 +104,7 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
     { apiVersion: 'networking.k8s.io/v1', namespaced: true, name: subdomain1123Problems, check: checkNetworkPolicy },
   ],
   ['CiliumNetworkPolicy', { apiVersion: 'cilium.io/v2', namespaced: true, name: subdomain1123Problems }],
+  ['ServiceEntry', { apiVersion: 'networking.istio.io/v1', namespaced: true, name: subdomain1123Problems }],
   ['ConfigMap', { apiVersion: 'v1', namespaced: true, name: subdomain1123Problems }],
   ['ServiceAccount', { apiVersion: 'v1', namespaced: true, name: subdomain1123Problems }],
   ['Namespace', { apiVersion: 'v1', namespaced: false, name: label1123Problems }],
