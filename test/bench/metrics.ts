@@ -5,7 +5,7 @@
  *   pnpm bench:metrics [--trials=9] [--rounds=5] [--millis=300] [--parts=all] [--callers=1,10,64] [--json]
  *
  * The compiler of Node.js makes another program of the same source in each process, and two processes with nothing on differ by several
- * hundredths. So each trial starts its processes anew: one for each part, one with nothing on, and one more of those, the control. They are
+ * hundredths. so each trial starts new processes: one for each part, one with nothing on, and one more of those, the control. They are
  * asked in turn for a slice, forwards and backwards. A trial gives the ratio of what a part did in all its slices to what `nothing` did;
  * printed are the median of the trials, and after `±` its standard error (from the quartiles): of the throughput, and (`cpu`) of the
  * statements for a second of the process' own processor time, which says more on a busy machine.
