@@ -28,7 +28,7 @@ export function codeBlocks(languages: readonly string[]): readonly CodeBlock[] {
 
 function pages(): readonly string[] {
   const documents = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.md') && !path.startsWith('api/'))
+    .filter((path) => path.endsWith('.md') && !path.startsWith('api/') && !path.startsWith('site/'))
     .map((path) => join('docs', path));
   return [...readmes(), ...documents].sort();
 }

@@ -46,12 +46,13 @@ function problemsOf(blocks: readonly CodeBlock[]): readonly string[] {
 }
 
 function placeOf({ page }: CodeBlock, index: number): string {
-  return join(root, places[page] ?? 'test/docs', `shown-${index}.ts`);
+  const place = places.find(([pages]) => page.startsWith(pages))?.[1] ?? 'test/docs';
+  return join(root, place, `shown-${index}.ts`);
 }
 
 /** Where what a page imports is to be found, if not here. */
-const places: Readonly<Record<string, string>> = {
-  'docs/guides/libraries.md': 'test/compat',
-  'docs/guides/protocols.md': 'test/compat',
-  'docs/guides/local-cluster.md': 'examples/local-cluster/src',
-};
+const places: readonly (readonly [pages: string, place: string])[] = [
+  ['docs/libraries/', 'test/compat'],
+  ['docs/guides/protocols.md', 'test/compat'],
+  ['docs/guides/local-cluster.md', 'examples/local-cluster/src'],
+];

@@ -31,6 +31,19 @@ describe('docs/errors.md', () => {
   });
 });
 
+describe('the pages', () => {
+  it('name no code that nothing raises', () => {
+    const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((page) =>
+      /^(?!api\/|site\/).*\.md$/.test(page),
+    );
+    const unknown = pages.flatMap((page) => {
+      const named = readFileSync(join(root, 'docs', page), 'utf8').match(/ERR_EXTERNALNAME_[A-Z_]*[A-Z]\b/g) ?? [];
+      return named.filter((code) => !raised.has(code)).map((code) => `${page}: ${code}`);
+    });
+    expect(unknown).toEqual([]);
+  });
+});
+
 describe('error codes', () => {
   it('are written out in the sources, so that a search finds them', () => {
     // The one pattern is the type of all codes; a code put together at run time could not be looked up.

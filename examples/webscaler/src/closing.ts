@@ -172,7 +172,7 @@ const today =
   '--plain-pg';
 const next =
   "In your application, import { Pool } from '@externalname/pg' instead of 'pg': packages/pg/README.md says how. Your ORM or queue is " +
-  'in docs/guides/libraries.md, and what each figure means in docs/guides/demo.md.';
+  'in docs/libraries, and what each figure means in docs/guides/demo.md.';
 
 function millis(value: number | null): string {
   return value === null ? 'never' : `${value} ms`;

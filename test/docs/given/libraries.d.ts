@@ -1,4 +1,4 @@
-// What docs/guides/libraries.md takes as given, beside what every page does. Compiled as a file of test/compat, which has the libraries.
+// What the pages of docs/libraries take as given, beside what every page does. Compiled as a file of test/compat, which has the libraries.
 import type { PgTable } from 'drizzle-orm/pg-core';
 import type { TaskList } from 'graphile-worker';
 import type { Knex } from 'knex';

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import { defineConfig } from 'vitepress';
+import { withMermaid } from 'vitepress-plugin-mermaid';
+import { linksOfRepository } from './links.ts';
+import { assemblePages, repository } from './pages.ts';
+import { sidebar } from './sidebar.ts';
+
+const { repository: address } = JSON.parse(readFileSync(`${repository}/package.json`, 'utf8')) as {
+  repository?: { url: string };
+};
+
+/** The site: the documents of the repository where they lie, so that a page reads the same here, in a clone and on a code host. */
+export default withMermaid(
+  defineConfig({
+    title: 'externalname',
+    description:
+      'Kubernetes ExternalName Services that survive a switch: an SDK for Node.js, and a resilient PostgreSQL client',
+    lang: 'en',
+    srcDir: './dist/pages',
+    outDir: './dist/site',
+    cacheDir: './dist/cache',
+    cleanUrls: true,
+    lastUpdated: false,
+    markdown: {
+      // The text of errors, commands and types stands for itself: `{{ }}` of a template of ours is not one of Vue's.
+      attrs: { disable: true },
+      config: (markdown) => {
+        markdown.use(linksOfRepository, assemblePages(), address?.url);
+      },
+    },
+    themeConfig: {
+      nav: [
+        { text: 'Start', link: '/start' },
+        { text: 'Concepts', link: '/concepts' },
+        { text: 'Guides', link: '/guides/disaster-recovery', activeMatch: '/guides/' },
+        { text: 'Reference', link: '/packages/pg/', activeMatch: '/packages/|/errors|/events' },
+      ],
+      sidebar,
+      outline: [2, 3],
+      search: { provider: 'local' },
+      externalLinkIcon: true,
+    },
+    vite: { build: { chunkSizeWarningLimit: 2_000 } },
+  }),
+);

@@ -1,0 +1,81 @@
+import type { DefaultTheme } from 'vitepress';
+
+/** What is where on the site. Each page is named once. */
+export const sidebar: DefaultTheme.SidebarItem[] = [
+  group('Begin', {
+    '/start': 'Start: the first failover in five minutes',
+    '/concepts': 'Concepts',
+    '/guides/first-hour': 'The first hour',
+    '/guides/from-a-clone': 'From a clone',
+    '/guides/demo': 'The demo',
+  }),
+  group('Disaster recovery', {
+    '/guides/disaster-recovery': 'PostgreSQL, step by step',
+    '/guides/switch': 'A switch with care',
+    '/guides/kubernetes-source': 'A pushed switch',
+    '/guides/engines': 'Following an engine',
+    '/guides/drill': 'Rehearse a failover',
+    '/guides/production-checklist': 'Production checklist',
+    '/guides/troubleshooting': 'Troubleshooting by symptom',
+  }),
+  group('PostgreSQL', {
+    '/guides/coming-from-pg-pool': 'Coming from pg.Pool',
+    '/guides/pool': 'The pool',
+    '/guides/transactions': 'Transactions',
+    '/guides/listen': 'Notifications',
+    '/guides/client': 'A client',
+    '/guides/environment': 'Environment and connection string',
+    '/guides/fault-matrix': 'The fault matrix',
+  }),
+  group('ORMs, queues and instrumentation', {
+    '/libraries/': 'All libraries',
+    '/libraries/drizzle': 'Drizzle',
+    '/libraries/kysely': 'Kysely',
+    '/libraries/knex': 'Knex',
+    '/libraries/typeorm': 'TypeORM',
+    '/libraries/sequelize-6': 'Sequelize 6',
+    '/libraries/sequelize-7': 'Sequelize 7',
+    '/libraries/mikroorm': 'MikroORM',
+    '/libraries/prisma': 'Prisma',
+    '/libraries/pg-boss': 'pg-boss',
+    '/libraries/graphile-worker': 'graphile-worker',
+    '/libraries/connect-pg-simple': 'connect-pg-simple',
+    '/libraries/streams': 'Streams of rows',
+    '/libraries/opentelemetry': 'OpenTelemetry',
+    '/libraries/datadog': 'Datadog',
+  }),
+  group('Names, DNS and TLS', {
+    '/guides/targets': 'Targets',
+    '/guides/dns': 'DNS',
+    '/guides/tls-identity': 'TLS',
+    '/guides/http': 'HTTPS',
+    '/guides/protocols': 'Other protocols',
+  }),
+  group('Manifests and security', {
+    '/guides/security': 'Security',
+    '/guides/manifests': 'Manifests',
+    '/guides/validation': 'Validation',
+  }),
+  group('Operations', {
+    '/guides/cli': 'The command',
+    '/guides/monitoring': 'Monitoring',
+    '/guides/monitoring#alerts': 'Alerts and runbooks',
+    '/guides/local-cluster': 'A cluster for tests',
+    '/guides/postgres-pair': 'A PostgreSQL pair to fail over',
+    '/guides/off-loopback': 'Off loopback',
+  }),
+  group('Reference', {
+    '/packages/pg/#options': 'Options of the pool',
+    '/errors': 'Errors',
+    '/events': 'Events',
+    '/guides/monitoring#metrics': 'Metrics',
+    '/decisions/': 'Decisions',
+    '/guides/architecture-pg': 'How pg is built',
+    '/changelog': 'Changelog',
+  }),
+];
+
+function group(text: string, pages: Readonly<Record<string, string>>): DefaultTheme.SidebarItem {
+  const items = Object.entries(pages).map(([link, title]) => ({ text: title, link }));
+  return { text, collapsed: text !== 'Begin' && text !== 'Disaster recovery', items };
+}
