@@ -25,7 +25,7 @@ const rooms = {
   events: ['names'],
   identity: ['names', 'addresses'],
   validation: ['objects', 'names', 'addresses'],
-  manifests: ['validation', 'objects', 'names'],
+  manifests: ['validation', 'objects', 'names', 'addresses'],
   dns: ['names', 'events'],
   targets: ['names', 'dns', 'events', 'addresses'],
   connect: ['targets', 'dns', 'identity', 'events', 'names'],
