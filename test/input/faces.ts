@@ -189,6 +189,17 @@ const connectOptions = {
 const tlsOptions = { minVersion: 'TLSv1.3' };
 const connectCodes = [...refusals, 'ERR_EXTERNALNAME_DEADLINE', 'ERR_EXTERNALNAME_CONNECT_TIMEOUT'];
 
+const outlierDetection = {
+  intervalMillis: 10,
+  baseEjectionMillis: 10,
+  longestEjectionMillis: 20,
+  maxEjectionPercent: 50,
+  failurePercent: 50,
+  minimumRequests: 10,
+  latencyFactor: 3,
+  leastLatencyMillis: 10,
+};
+
 const coreTable: Readonly<Record<string, Entry>> = {
   ConnectTimeoutError: 'error',
   FailoverTimeoutError: 'error',
@@ -211,7 +222,16 @@ const coreTable: Readonly<Record<string, Entry>> = {
   AddressRefusedError: 'error',
   AllowListRequiredError: 'error',
   Balancer: {
-    args: () => [{ balancing: 'ordered', failureMemoryMillis: 10 }, dependencies],
+    args: () => [
+      {
+        balancing: 'ordered',
+        failureMemoryMillis: 10,
+        weightOf: () => 1,
+        slowStartMillis: 10,
+        outlierDetection,
+      },
+      dependencies,
+    ],
     run: (...args) => new core.Balancer(...(args as [])),
   },
   ClosedError: 'error',
@@ -579,6 +599,17 @@ const coreBeyond: Readonly<Record<string, Call>> = {
       return balancer.order(endpoints);
     },
   },
+  'Balancer.pick, shares, setWeight, requested, connectionsTo, status, subscribe': {
+    args: () => [[endpoint], endpoint, 1, () => undefined],
+    run: (endpoints, one, weight, listener) => {
+      const balancer = new core.Balancer({ balancing: 'round-robin', outlierDetection: {} });
+      balancer.subscribe(listener)();
+      balancer.setWeight(one, weight);
+      balancer.requested(one)('answered');
+      balancer.connectionsTo(one);
+      return [balancer.pick(endpoints), balancer.shares(endpoints), balancer.status()];
+    },
+  },
   'ServiceBalancer.failed, succeeded': {
     args: () => ['webscaler-db'],
     run: (name) => {
@@ -645,6 +676,9 @@ const poolOptions = {
   maxWaiting: 10,
   requireAuth: ['scram-sha-256'],
   channelBinding: 'prefer',
+  balancing: 'round-robin',
+  outlierDetection,
+  slowStartMillis: 10,
   host: 'webscaler-db',
   port: 5432,
   user: 'app',
@@ -685,7 +719,7 @@ const poolOptions = {
   enableChannelBinding: true,
   Promise,
 } satisfies All<pg.PoolOptions>;
-const { service: _, allowedTargets: __, source: ___, ...plainOptions } = poolOptions;
+const { service: _, allowedTargets: __, source: ___, balancing: ____, ...plainOptions } = poolOptions;
 const endPool = (pool: { end(): unknown }) => pool.end();
 
 const pgTable: Readonly<Record<string, Entry>> = {
@@ -714,6 +748,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   TransactionRolledBackError: 'error',
   UnknownBackendError: 'error',
   classifyFailure: { args: () => [new Error('an error'), 'connected'], run: pg.classifyFailure },
+  addressEjected: 'constant',
   connected: 'constant',
   addressesLeft: 'constant',
   drained: 'constant',

@@ -48,6 +48,20 @@ export interface AddressesLeftEvent {
   readonly inUse: number;
 }
 
+/** An address of a balanced pool gets no work any more, or gets it again. Channel `externalname:pg:address-ejected`. */
+export interface AddressEjectedEvent {
+  /** The Service or host that the pool was made for. */
+  readonly name: string;
+  /** The name that has the address. */
+  readonly target: string;
+  /** `address:port` */
+  readonly address: string;
+  /** Why it gets no work: it could not be used, its queries failed, or it was slow. `undefined` if it gets work again. */
+  readonly ejected: 'unreachable' | 'errors' | 'latency' | undefined;
+  /** For how long at most, in milliseconds; `undefined` for `unreachable`, which ends when a connection succeeds. */
+  readonly forMillis: number | undefined;
+}
+
 /** A target is not followed, or not yet. Channel `externalname:pg:target-refused`. */
 export interface TargetRefusedEvent {
   /** The Service, as it was given. */
@@ -176,6 +190,8 @@ export const switched = new EventChannel<SwitchEvent>('externalname:pg:switch');
 export const drained = new EventChannel<DrainedEvent>('externalname:pg:drained');
 /** Connections led to addresses that have left the target's name. See {@link AddressesLeftEvent}. */
 export const addressesLeft = new EventChannel<AddressesLeftEvent>('externalname:pg:addresses-left');
+/** An address of a balanced pool gets no work any more, or gets it again. See {@link AddressEjectedEvent}. */
+export const addressEjected = new EventChannel<AddressEjectedEvent>('externalname:pg:address-ejected');
 /** A target is not followed, or not yet. See {@link TargetRefusedEvent}. */
 export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
 /** A connection was made or could not be made. See {@link ConnectEvent}. */

@@ -25,6 +25,7 @@ import type { TargetSessionAttrs } from './connect/session-role.ts';
 import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 import { maskSecrets } from './secrets.ts';
+import { type BalancingOptions, balancingSettings, type MakeBalancer } from './settings/balancing.ts';
 import { hostOf, parametersOf } from './settings/connection-string.ts';
 import { type Said, saidInCode, saidToLibpq } from './settings/libpq.ts';
 import { warnOfMistyped } from './settings/mistyped.ts';
@@ -40,7 +41,8 @@ import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts'
  */
 export interface PoolOptions
   extends pg.PoolConfig,
-    Pick<ServiceOptions, 'allowedTargets' | 'namespace' | 'clusterDomain' | 'source'> {
+    Pick<ServiceOptions, 'allowedTargets' | 'namespace' | 'clusterDomain' | 'source'>,
+    BalancingOptions {
   /**
    * The ExternalName Service to connect through: `webscaler-db`, `webscaler-db.default`, or a longer form of the same.
    * May be left out if the host names the Service and there is an allow-list.
@@ -176,6 +178,8 @@ export interface PoolSettings extends ServiceRouteSettings, RequiredMethods {
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
   readonly channelBinding: 'disable' | 'prefer' | 'require';
+  /** `undefined` for `ordered`. */
+  readonly makeBalancer: MakeBalancer | undefined;
   /** Secrets that must never be shown, as far as they are known from the start. Not enumerable. */
   readonly secrets: readonly string[];
 }
@@ -205,6 +209,9 @@ const ownNames = {
   maxWaiting: true,
   requireAuth: true,
   channelBinding: true,
+  balancing: true,
+  outlierDetection: true,
+  slowStartMillis: true,
 } satisfies Record<Exclude<keyof PoolOptions, keyof pg.PoolConfig>, true>;
 
 /**
@@ -271,6 +278,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
     ...requiredMethods(said.requireAuth.value, said.requireAuth.argument),
     channelBinding: oneOf(said.channelBinding, bindings, follows ? 'prefer' : 'disable'),
+    makeBalancer: balancingSettings(options, follows),
   };
   if (settings.channelBinding === 'require' && settings.tls === 'off') {
     throw new InvalidArgumentError('channelBinding', 'require needs TLS: without it there is no channel to bind to');

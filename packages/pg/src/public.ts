@@ -21,7 +21,9 @@ export {
   UnknownBackendError,
 } from './errors.ts';
 export {
+  type AddressEjectedEvent,
   type AddressesLeftEvent,
+  addressEjected,
   addressesLeft,
   type ConnectEvent,
   connected,
@@ -57,5 +59,6 @@ export { Pool } from './pool/pool.ts';
 export type { ConnectionCount, PoolStatus } from './pool/pool-status.ts';
 export type { Repeatable } from './pool/query.ts';
 export { type RecentEvent, recentEventsOf, type StepEvent, stepTaken } from './recent-events.ts';
+export type { BalancingOptions } from './settings/balancing.ts';
 export type { Transaction } from './transaction/scope.ts';
 export type { IsolationLevel, TransactionOptions } from './transaction/settings.ts';

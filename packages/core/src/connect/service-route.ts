@@ -74,7 +74,8 @@ export interface ServiceRoute {
 
 /**
  * Puts together resolver, source, policy and balancer for one Service. Its only I/O is to read resolv.conf and the service account's
- * namespace. All routes of this process with the same `dns` share resolver and source. Each has its own policy and balancer.
+ * namespace. All routes of this process with the same `dns` share resolver and source. Each has its own policy and balancer: the
+ * given one, or one that keeps the order of DNS.
  *
  * @throws AllowListRequiredError `ERR_EXTERNALNAME_ALLOW_LIST_REQUIRED` if there is no allow-list
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for an entry or a name that cannot be read
@@ -83,18 +84,18 @@ export interface ServiceRoute {
  */
 export function serviceRoute(
   settings: ServiceRouteSettings,
-  dependencies: { clock: Clock; random: Random },
+  dependencies: { clock: Clock; random: Random; balancer?: Balancer | undefined },
 ): ServiceRoute {
   const { service, host, allowedTargets, allowedNetworks } = settings;
   const policy = createTargetPolicy({ service, host, allowedTargets, allowedNetworks });
-  const dns = sharedDns(settings.dns, dependencies);
+  const { clock, random, balancer = new Balancer({}, { clock, random }) } = dependencies;
+  const dns = sharedDns(settings.dns, { clock, random });
   const found = discoverClusterContext({ searchDomains: dns.searchDomains });
   const context = {
     namespace: settings.namespace ?? found.namespace,
     clusterDomain: settings.clusterDomain ?? found.clusterDomain,
   };
   const source = settings.source ?? dnsSource(settings, policy, dns, context);
-  const balancer = new Balancer({}, dependencies);
 
   return {
     source,
@@ -111,7 +112,7 @@ export function serviceRoute(
     },
     async race(endpoints, attempt, signal) {
       const discard = (socket: Socket) => void socket.destroy();
-      const { endpoint, result } = await raceEndpoints(endpoints, attempt, { signal, discard }, dependencies);
+      const { endpoint, result } = await raceEndpoints(endpoints, attempt, { signal, discard }, { clock, random });
       return { endpoint, socket: result };
     },
     report: (endpoint, failed) => {

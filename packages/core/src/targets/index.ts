@@ -1,8 +1,16 @@
 export type { AddressUser } from './address-watch.ts';
-export { Balancer, type BalancerOptions, type Balancing } from './balancer.ts';
+export {
+  Balancer,
+  type BalancerChange,
+  type BalancerOptions,
+  type Balancing,
+  type EndpointStatus,
+  type RequestResult,
+} from './balancer.ts';
 export { DnsTargetSource, type DnsTargetSourceOptions } from './dns-source.ts';
 export type { Endpoint } from './endpoint.ts';
 export { type FirstAvailableOptions, FirstAvailableTargetSource, NoTargetError } from './first-available-source.ts';
+export type { EjectionReason, OutlierDetectionOptions } from './outlier-detection.ts';
 export { createTargetPolicy, looksLikeAddress, type TargetPolicy, type TargetPolicyOptions } from './policy.ts';
 export {
   type EndpointFailure,

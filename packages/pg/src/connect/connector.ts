@@ -58,6 +58,8 @@ export interface ConnectOptions {
   /** Whether to look up the addresses past the cache. */
   readonly fresh?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** The only address to try. */
+  readonly at?: Endpoint | undefined;
   /** Makes the client of each attempt. */
   readonly createClient?: (() => pg.Client) | undefined;
 }
@@ -76,6 +78,8 @@ export interface Dialer {
   tls(target: Target, client: pg.Client): object | false;
   /** Called for each address that did or did not work, for the balancer. */
   report(endpoint: Endpoint, failed: boolean): void;
+  /** Called for each address that serves, but was not preferred. */
+  passedOver?(endpoint: Endpoint): void;
 }
 
 /**
@@ -99,7 +103,7 @@ export class Connector {
    * is raised unchanged.
    */
   async connect(target: Target, options: ConnectOptions): Promise<OpenConnection> {
-    const endpoints = await this.#resolve(target, options);
+    const endpoints = options.at === undefined ? await this.#resolve(target, options) : [options.at];
     const errors: unknown[] = [];
     const passedOver: Endpoint[] = [];
     const connection =
@@ -151,6 +155,7 @@ export class Connector {
         if (isOnlyOne || isPreferred(connection.roles.role, wanted.targetSessionAttrs)) return connection;
         closeClient(client, this.#settings.clock);
         passedOver.push(endpoint);
+        this.#dialer.passedOver?.(endpoint);
       } catch (error) {
         const millis = dialMillis + started();
         socket.destroy();

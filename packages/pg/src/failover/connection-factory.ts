@@ -1,5 +1,6 @@
-import type { Clock, Target } from '@externalname/core';
+import type { Clock, Endpoint, Target } from '@externalname/core';
 import { addressOf } from '@externalname/core/internal';
+import type { EndpointStatus } from '@externalname/core/targets';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, certificateExpiry } from '../connect/authentication.ts';
 import type { OpenConnection } from '../connect/connector.ts';
@@ -74,8 +75,11 @@ export interface ConnectionFactory {
   connect(request: ConnectionRequest): Promise<MadeConnection>;
   /** As `connect`, but asks before each attempt whether it is still `needed`. `undefined` if it is not. */
   connectIfNeeded(request: ConnectionRequest, needed: () => boolean): Promise<MadeConnection | undefined>;
-  /** Something went wrong that makes the server suspect: no idle connection is trusted. `reason` is the error that says so. */
-  suspect(reason?: unknown): void;
+  /**
+   * Something went wrong that makes the server suspect: no idle connection is trusted. `reason` is the error that says so. If the pool
+   * balances, and others than the address where it happened serve, only that address is.
+   */
+  suspect(reason?: unknown, endpoint?: Endpoint): void;
   /** The server was heard from, and has the wanted role. */
   confirmed(): void;
   /** Ends everything in progress. Idempotent. */
@@ -89,6 +93,8 @@ export interface ConnectionFactory {
   readonly servedAt: number | undefined;
   /** Whether the last attempt to connect failed and none has succeeded since. */
   readonly inOutage: boolean;
+  /** The addresses of the target, if the pool balances. */
+  readonly addresses: readonly EndpointStatus[];
   readonly target: Target | undefined;
   readonly candidate: Target | undefined;
   /** When it became the target, in `now()` milliseconds. */

@@ -31,6 +31,7 @@ export class HostConnections implements ConnectionFactory {
   readonly targetSince = undefined;
   readonly confirmedMillisAgo = undefined;
   readonly refusal = undefined;
+  readonly addresses = [];
   readonly readySessions = {};
   readonly #settings: PoolSettings;
   readonly #host: FactoryHost;

@@ -11,6 +11,7 @@ import {
 import { splitBrainSeen } from '@externalname/core/events';
 import { addressOf, describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
+import type { EndpointStatus } from '@externalname/core/targets';
 import type * as pg from 'pg';
 import { Connector, type OpenConnection } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
@@ -45,6 +46,8 @@ export interface ServiceHost extends FactoryHost {
   follows?(target: Target): void;
   /** The Service points elsewhere from now on. */
   switched(to: SwitchedTarget): void;
+  /** An address was lost, while others serve. */
+  addressLost?(endpoint: Endpoint): void;
   /** The pool was about to move to another target, but is not any more. */
   candidateDropped?(): void;
   /** The source announced a switch, or gave it up. Returns how many sessions are to be opened at the new target meanwhile. */
@@ -153,6 +156,10 @@ export class ServiceConnections implements ConnectionFactory {
     );
   }
 
+  get addresses(): readonly EndpointStatus[] {
+    return this.#dialer.balancer?.status() ?? [];
+  }
+
   get target(): Target | undefined {
     return this.#follower.target;
   }
@@ -216,8 +223,14 @@ export class ServiceConnections implements ConnectionFactory {
   }
 
   /** Looks up where the Service points, past every cache. */
-  suspect(reason?: unknown): void {
+  suspect(reason?: unknown, endpoint?: Endpoint): void {
     if (this.#closed) return;
+    if (endpoint !== undefined && this.#othersServe(endpoint)) {
+      this.#recent.record({ event: 'lost', ...placeOf(endpoint), error: reason });
+      this.#dialer.report(endpoint, true);
+      this.#host.addressLost?.(endpoint);
+      return;
+    }
     if (reason !== undefined) {
       this.#recent.record({ event: 'lost', ...(this.target && { target: this.target.externalName }), error: reason });
     }
@@ -229,6 +242,28 @@ export class ServiceConnections implements ConnectionFactory {
 
   confirmed(): void {
     this.#health.confirmed();
+  }
+
+  /**
+   * Opens a connection to one address of the current target, for no caller. `undefined` if the Service points elsewhere by then.
+   *
+   * @throws why there is no connection
+   */
+  async connectAt(endpoint: Endpoint, signal: AbortSignal): Promise<MadeConnection | undefined> {
+    const { epoch } = this.#epoch;
+    const { target } = this.#follower;
+    if (target === undefined || endpoint.target.externalName !== target.externalName) return undefined;
+    const report = beginAttempt(this.#settings.name, target.externalName, this.#clock);
+    try {
+      const connection = await this.#connector.connect(target, { signal, at: endpoint });
+      report({ made: connection });
+      if (!epoch.over.aborted) return { ...connection, epoch };
+      closeClient(connection.client, this.#clock);
+      return undefined;
+    } catch (error) {
+      report({ error });
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -344,6 +379,12 @@ export class ServiceConnections implements ConnectionFactory {
       report({ error });
       throw error;
     }
+  }
+
+  #othersServe({ address, port }: Endpoint): boolean {
+    return this.addresses.some(
+      (each) => each.connections > 0 && each.share > 0 && !(each.address === address && each.port === port),
+    );
   }
 
   #worthAnother(error: unknown, failure: Failure): boolean {
@@ -504,6 +545,10 @@ export class ServiceConnections implements ConnectionFactory {
     this.#recent.record({ event: 'refuse', target: target.externalName, ...from, error });
     targetNotFollowed.publish(() => ({ name: this.#settings.name, target: target.externalName, stays, error, kind }));
   }
+}
+
+function placeOf(endpoint: Endpoint) {
+  return { target: endpoint.target.externalName, address: addressOf(endpoint) };
 }
 
 /** The hosts that the Service may come to point at, as far as the allow-list names them. */

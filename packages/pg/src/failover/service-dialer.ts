@@ -1,4 +1,4 @@
-import { type Clock, type Random, type Target, tlsIdentity } from '@externalname/core';
+import { type Balancer, type Clock, type Endpoint, type Random, type Target, tlsIdentity } from '@externalname/core';
 import { type ServiceRoute, SharedSecureContext, serviceRoute } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { Dialer } from '../connect/connector.ts';
@@ -7,7 +7,10 @@ import type { PoolSettings } from '../options.ts';
 import { copyOfTls } from '../settings/tls.ts';
 
 /** How a pool gets from the given name to servers: core's sockets, and TLS as `pg` needs it. */
-export interface ServiceDialer extends Omit<ServiceRoute, 'endpoints'>, Dialer {}
+export interface ServiceDialer extends Omit<ServiceRoute, 'endpoints'>, Dialer {
+  /** Decides about shares, if the pool balances. */
+  readonly balancer: Balancer | undefined;
+}
 
 /**
  * Puts together the route of a pool that follows a Service.
@@ -17,10 +20,27 @@ export interface ServiceDialer extends Omit<ServiceRoute, 'endpoints'>, Dialer {
  */
 export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clock; random: Random }): ServiceDialer {
   const secureContext = new SharedSecureContext();
+  const balancer = settings.makeBalancer?.(dependencies);
+  const route = serviceRoute(settings, { ...dependencies, balancer });
   return {
-    ...serviceRoute(settings, dependencies),
+    ...route,
+    balancer,
+    ...(balancer !== undefined && {
+      endpoints: async (target, options) => neediestFirst(balancer, await route.endpoints(target, options)),
+      passedOver: (endpoint) => balancer.failed(endpoint),
+    }),
     tls: (target, client) => tlsOptions(settings, target, client, secureContext),
   };
+}
+
+// Of those with a share, the one with the fewest connections relative to it; among equals, as the balancer has it.
+function neediestFirst(balancer: Balancer, endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const shares = balancer.shares(endpoints);
+  const rows = endpoints.map((endpoint, index) => {
+    const share = shares[index] ?? 0;
+    return { endpoint, load: share === 0 ? Number.MAX_VALUE : (balancer.connectionsTo(endpoint) + 1) / share };
+  });
+  return rows.sort((one, other) => one.load - other.load).map(({ endpoint }) => endpoint);
 }
 
 function tlsOptions(

@@ -88,6 +88,13 @@ export class CheckoutQueue {
     return permit;
   }
 
+  /** Takes a permit for the pool itself, if callers need none: `undefined` if not. It goes back by {@link release}. */
+  async reserve(): Promise<Permit | undefined> {
+    if (this.#withoutPermit > 0 || this.#requested >= this.spare) return undefined;
+    this.#taken += 1;
+    return this.#atHand.pop() ?? (await this.#permits.acquire());
+  }
+
   /** Queues a checkout. */
   wait(checkout: Checkout): void {
     checkout.turn = this.#waiting.add(checkout);

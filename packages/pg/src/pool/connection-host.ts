@@ -64,7 +64,7 @@ async function cancelStatement(parts: ConnectionHostParts, connection: PooledCon
     await requestCancel(client, endpoint ?? serverAddressOf(client), { clock, signal });
   } catch (error) {
     const isCurrent = wasCurrent && epoch === connections.epoch;
-    if (settings.follows && isCurrent && !signal.aborted) factory.suspect(error);
+    if (settings.follows && isCurrent && !signal.aborted) factory.suspect(error, endpoint);
   }
   destroyClient(client);
 }

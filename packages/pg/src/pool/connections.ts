@@ -29,6 +29,7 @@ export interface LeftBehind<Connection> {
  */
 export class Connections<Connection extends EpochMember> {
   readonly #max: number;
+  readonly #choose: ((idle: readonly Connection[]) => Connection | undefined) | undefined;
   #epoch: Epoch;
   /** Every connection that is not closed yet. */
   readonly #open = new Set<Connection>();
@@ -39,8 +40,10 @@ export class Connections<Connection extends EpochMember> {
   // In the order in which they began to drain.
   readonly #draining = new Set<Connection>();
 
-  constructor(max: number, epoch: Epoch) {
+  /** @param choose chooses among the idle ones. Left out: the one that was used last */
+  constructor(max: number, epoch: Epoch, choose?: (idle: readonly Connection[]) => Connection | undefined) {
     this.#max = max;
+    this.#choose = choose;
     this.#epoch = epoch;
   }
 
@@ -69,7 +72,7 @@ export class Connections<Connection extends EpochMember> {
 
   /** The idle connection that is handed out next. */
   get nextIdle(): Connection | undefined {
-    return this.#idle[this.#idle.length - 1];
+    return this.#choose === undefined ? this.#idle[this.#idle.length - 1] : this.#choose(this.#idle);
   }
 
   isCurrent(connection: Connection): boolean {
@@ -88,9 +91,11 @@ export class Connections<Connection extends EpochMember> {
     return true;
   }
 
-  /** Takes the idle connection that was used last. */
-  borrow(): Connection | undefined {
-    return this.#idle.pop();
+  /** Takes an idle connection: the one that was chosen, or is chosen now. */
+  borrow(chosen?: Connection): Connection | undefined {
+    if (this.#choose === undefined) return this.#idle.pop();
+    const next = chosen ?? this.nextIdle;
+    return next !== undefined && this.borrowThis(next) ? next : this.#idle.pop();
   }
 
   /** Takes a particular idle connection. `false` if it is not idle. */

@@ -8,6 +8,7 @@ import { warnOfHeld } from './held-clients.ts';
 import type { Lending } from './lending.ts';
 import { poolEndedError } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
+import type { Spread } from './spread.ts';
 
 /** What {@link Ending} needs. */
 export interface EndingParts {
@@ -18,6 +19,7 @@ export interface EndingParts {
   readonly queue: CheckoutQueue;
   readonly lending: Lending;
   readonly liveness: Liveness | undefined;
+  readonly spread: Spread | undefined;
 }
 
 /** The end of a pool: earlier callers are served, and everything is closed, by force when the time is up. */
@@ -38,6 +40,7 @@ export class Ending {
 
   /** Begins the end. Resolves when no connection is open or being opened. */
   begin(timeoutMillis: number): Promise<void> {
+    this.#parts.spread?.close();
     const ended = new Promise<void>((resolve) => {
       const { clock, settings, connections } = this.#parts;
       const warning = () => warnOfHeld(settings.name, connections.open(), timeoutMillis);

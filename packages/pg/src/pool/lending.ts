@@ -15,6 +15,7 @@ import { rememberTaker } from './held-clients.ts';
 import { type PgPool, type Release, removeLastErrorListener, throwLater } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { Preparation } from './preparation.ts';
+import type { Spread } from './spread.ts';
 
 /** What {@link Lending} needs. */
 export interface LendingParts {
@@ -26,6 +27,7 @@ export interface LendingParts {
   readonly queue: CheckoutQueue;
   readonly preparation: Preparation;
   readonly answers: FailedAnswers;
+  readonly spread: Spread | undefined;
 }
 
 /** Hands connections out and takes them back: to the next waiting caller, to the idle ones, or to their end. */
@@ -54,11 +56,12 @@ export class Lending {
   /** Lends a connection, with its own permit or that of the checkout. */
   handOut(connection: PooledConnection, checkout: Checkout, permit: Permit | undefined, isNew: boolean): void {
     const { client } = connection;
-    const { pool } = this.#parts;
+    const { pool, spread } = this.#parts;
     const { verify } = pool.options;
     if (isNew) throwLater(() => pool.emit('connect', client));
     throwLater(() => pool.emit('acquire', client));
     connection.lend(checkout.borrower, permit);
+    spread?.lent(connection);
     rememberTaker(client, checkout.takenAt);
     const release = this.#releaseOnce(connection, checkout.borrower);
     (client as pg.PoolClient).release = release;
@@ -96,7 +99,7 @@ export class Lending {
     const { client } = connection;
     const { idleTimeoutMillis, allowExitOnIdle, min } = pool.options;
     if (!preparation.roleFits(connection)) {
-      factory.suspect(preparation.roleError(connection));
+      factory.suspect(preparation.roleError(connection), connection.endpoint);
       connection.close();
       return;
     }
@@ -190,7 +193,7 @@ export class Lending {
   // What its caller says about a lost connection may still say something about the server.
   #takeBackLost(connection: PooledConnection, error: Error | boolean | undefined): void {
     if (error instanceof Error && classifyFailure(error, 'connected').condemnsServer)
-      this.#parts.factory.suspect(error);
+      this.#parts.factory.suspect(error, connection.endpoint);
     connection.close();
   }
 
@@ -200,11 +203,16 @@ export class Lending {
     const { maxUses } = pool.options;
     const fromQuery = connection.borrower === 'query';
     const failure = error instanceof Error ? classifyFailure(error, 'connected') : undefined;
+    if (connection.endRequest !== undefined) {
+      // How long the application holds a client says nothing about the server.
+      const isFailed = failure?.condemnsServer === true;
+      connection.endRequest(isFailed ? 'failed' : fromQuery ? 'answered' : 'unjudged');
+    }
     if (error instanceof Error && failure?.kind === 'read-only' && this.#mayJudge(connection)) {
       this.#judgeReadOnly(connection, error, uses);
       return;
     }
-    if (failure?.condemnsServer) factory.suspect(error);
+    if (failure?.condemnsServer) factory.suspect(error, connection.endpoint);
     // An ordinary SQL error costs `pg.Pool` the connection; here only if the application asks for it.
     const isInOrder = failure?.keepConnection === true || isForgotten(error);
     const isUnwanted = Boolean(error) && !(fromQuery && isInOrder && !halfSent);
@@ -248,7 +256,7 @@ export class Lending {
         markFinal(error);
         this.#takeBack(connection, undefined, uses, false);
       } else {
-        factory.suspect(error);
+        factory.suspect(error, connection.endpoint);
         connection.close();
       }
     });

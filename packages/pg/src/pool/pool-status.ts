@@ -1,4 +1,5 @@
 import type { Target } from '@externalname/core';
+import type { EndpointStatus } from '@externalname/core/targets';
 import type { FailureKind } from '../failure-kind.ts';
 import type { Connections } from './connections.ts';
 import type { PauseStatus } from './pause.ts';
@@ -37,6 +38,11 @@ export interface PoolStatus {
   readonly max: number;
   /** How many connections there are, by the role of their server and by state. Combinations without a connection are left out. */
   readonly connections: readonly ConnectionCount[];
+  /**
+   * The addresses of the current target, with what each has and gets. Empty before the first connection, and without `balancing` (also
+   * for `ordered`).
+   */
+  readonly addresses: readonly EndpointStatus[];
   /** Connections to the current target. */
   readonly total: number;
   /** Idle connections. */

@@ -18,6 +18,7 @@ import type { Transaction } from '../transaction/scope.ts';
 import type { TransactionOptions } from '../transaction/settings.ts';
 import { runTransaction } from '../transaction/transaction.ts';
 import { addressRetirement } from './address-retirement.ts';
+import { type AdoptionParts, adoptIdle } from './adoption.ts';
 import { Checkout, type CheckoutHost, tellWait } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
 import { connectionHost } from './connection-host.ts';
@@ -39,6 +40,7 @@ import type { PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
 import { endpointsOfProcess } from './process-endpoints.ts';
 import { type Attempt, Queries, type Repeatable } from './query.ts';
+import { spreadOf } from './spread.ts';
 import { Switching } from './switching.ts';
 
 /**
@@ -123,6 +125,7 @@ export class Pool extends pg.Pool {
           switched: (to) => this.#switched(to),
           candidateDropped: () => this.#switching.check(),
           planned: (plan): number => (this.#pause.planned(plan) ? this.#connections.total : 0),
+          addressLost: (endpoint) => spread?.lost(endpoint),
         },
         { clock, random },
       );
@@ -145,11 +148,18 @@ export class Pool extends pg.Pool {
         connectMonitor: (endpoint, signal, create) => service.connectMonitor(endpoint, signal, create),
       });
     }
-    const connections = new Connections<PooledConnection>(pool.options.max, factory.epoch);
+    const { max } = pool.options;
+    const queue = new CheckoutQueue(max, (checkout, permit) => this.#serve(checkout, permit));
+    const spread = spreadOf({
+      ...{ settings, clock, dialer, service, queue, max },
+      connections: () => this.#connections,
+      making: () => this.#preparation.making,
+      adopt: (made) => adoptIdle(adoption, made),
+    });
+    const connections = new Connections(max, factory.epoch, spread?.choice);
     const addresses = addressRetirement({ settings, dialer, connections, listening: () => this.#listening });
-    const queue = new CheckoutQueue(pool.options.max, (checkout, permit) => this.#serve(checkout, permit));
     const answers = new FailedAnswers(clock);
-    const parts = { pool, settings, clock, random, factory, connections, queue, answers };
+    const parts = { pool, settings, clock, random, factory, connections, queue, answers, spread };
     const preparation = new Preparation({
       ...parts,
       liveness,
@@ -173,7 +183,8 @@ export class Pool extends pg.Pool {
     this.#queue = queue;
     this.#preparation = preparation;
     this.#lending = lending;
-    this.#switching = new Switching({ ...parts, preparation, lending });
+    const adoption: AdoptionParts = { ...parts, preparation, lending };
+    this.#switching = new Switching({ ...adoption, factory });
     this.#ending = new Ending({ ...parts, lending, liveness });
     const isQuiet = () => [...connections.open()].every((each) => !each.isBusy);
     this.#pause = new Pause({ settings, clock, queue, isQuiet });
@@ -237,6 +248,7 @@ export class Pool extends pg.Pool {
       confirmedMillisAgo,
       max: pgPoolOf(this).options.max,
       connections: countConnections(this.#connections, this.#preparation.making),
+      addresses: this.#factory.addresses,
       total: this.totalCount,
       idle: this.idleCount,
       waiting: this.#queue.size,

@@ -68,6 +68,9 @@ export class PooledConnection {
   provenAt: number;
   /** Ends the watch of its server's liveness. */
   stopLiveness: (() => void) | undefined;
+  /** Set if the pool balances: ends the count of what is lent, and of the connection. */
+  endRequest: ((result: 'answered' | 'failed' | 'unjudged') => void) | undefined;
+  uncount: (() => void) | undefined;
   readonly #host: ConnectionHost;
   // A string, not an object per state: lending a connection must not allocate.
   #state: ConnectionState = 'preparing';
@@ -218,6 +221,8 @@ export class PooledConnection {
     this.#lifetimeTimer?.cancel();
     this.#retirement?.stop();
     this.stopLiveness?.();
+    this.endRequest?.('unjudged');
+    this.uncount?.();
     const end = () =>
       closeClient(this.client, this.#host.clock, () => {
         this.#state = 'closed';

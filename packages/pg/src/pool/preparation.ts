@@ -15,6 +15,7 @@ import type { Checkout } from './checkout.ts';
 import type { Connections } from './connections.ts';
 import type { PgPool } from './pg-pool.ts';
 import { type ConnectionHost, PooledConnection } from './pooled-connection.ts';
+import type { Spread } from './spread.ts';
 
 /** What {@link Preparation} needs. */
 export interface PreparationParts {
@@ -25,6 +26,7 @@ export interface PreparationParts {
   readonly connections: Connections<PooledConnection>;
   readonly liveness: Liveness | undefined;
   readonly host: ConnectionHost;
+  readonly spread: Spread | undefined;
   /** The preparation of the first connection of the current epoch: no other one is opened meanwhile. */
   first(): Promise<void> | undefined;
   /** The lifetime of an announced connection is over. */
@@ -64,7 +66,7 @@ export class Preparation {
   /** The quick path: an idle connection that nothing speaks against. */
   borrowProven(): PooledConnection | undefined {
     const { nextIdle } = this.#parts.connections;
-    return nextIdle === undefined || this.#mustProve(nextIdle) ? undefined : this.#borrow();
+    return nextIdle === undefined || this.#mustProve(nextIdle) ? undefined : this.#borrow(nextIdle);
   }
 
   /**
@@ -103,7 +105,7 @@ export class Preparation {
       connection.close();
       if (lost !== undefined && made.epoch === connections.epoch) {
         checkout.request.lastError = lost.error;
-        factory.suspect(lost.error);
+        factory.suspect(lost.error, connection.endpoint);
         await sleep(lostHookPauseMillis, { signal: checkout.request.signal, clock });
       }
     }
@@ -111,12 +113,13 @@ export class Preparation {
 
   /** Adds a connection to the pool. */
   adopt(made: MadeConnection): PooledConnection {
-    const { pool, settings, factory, liveness, host } = this.#parts;
+    const { pool, settings, factory, liveness, host, spread } = this.#parts;
     const connection = new PooledConnection(made, host);
     const { client, endpoint } = connection;
     pool._clients.push(client);
+    spread?.added(connection);
     client.on('error', (error) => {
-      if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error);
+      if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error, endpoint);
     });
     onEnd(client, () => this.#ended(connection));
     recordStatementOutcomes(client);
@@ -173,8 +176,8 @@ export class Preparation {
     return undefined;
   }
 
-  #borrow(): PooledConnection | undefined {
-    const connection = this.#parts.connections.borrow();
+  #borrow(chosen?: PooledConnection): PooledConnection | undefined {
+    const connection = this.#parts.connections.borrow(chosen);
     if (connection === undefined) return undefined;
     connection.take();
     // While it is idle, `allowExitOnIdle` lets the process end; while it is used, it must not.

@@ -1,27 +1,15 @@
-import type { Clock } from '@externalname/core';
-import { onAbort, withDeadline } from '@externalname/core/internal';
+import { onAbort } from '@externalname/core/internal';
 import { hasWork } from '../driver/client-internals.ts';
-import { ConnectTimeoutError, TargetRetiredError } from '../errors.ts';
+import { TargetRetiredError } from '../errors.ts';
 import { drained, switched } from '../events.ts';
 import type { ConnectionFactory, MadeConnection } from '../failover/connection-factory.ts';
 import type { SwitchedTarget } from '../failover/service-connections.ts';
 import { classifyFailure } from '../failures/classify.ts';
-import type { PoolSettings } from '../options.ts';
-import type { Connections } from './connections.ts';
-import type { Lending } from './lending.ts';
-import { type PgPool, throwLater } from './pg-pool.ts';
-import type { PooledConnection } from './pooled-connection.ts';
-import type { Preparation } from './preparation.ts';
+import { type AdoptionParts, adoptIdle } from './adoption.ts';
 
 /** What {@link Switching} needs. */
-export interface SwitchingParts {
-  readonly pool: PgPool;
-  readonly settings: PoolSettings;
-  readonly clock: Clock;
+export interface SwitchingParts extends AdoptionParts {
   readonly factory: ConnectionFactory;
-  readonly connections: Connections<PooledConnection>;
-  readonly preparation: Preparation;
-  readonly lending: Lending;
 }
 
 /**
@@ -117,31 +105,14 @@ export class Switching {
   }
 
   #prepareFirst(made: MadeConnection): void {
-    const { pool, settings, clock, factory, connections, preparation, lending } = this.#parts;
-    const { attemptTimeoutMillis, name } = settings;
-    const connection = preparation.adopt(made);
-    connections.add(connection);
-    connection.hearIdleErrors();
-    const first = withDeadline(() => preparation.runHook(connection), {
-      timeoutMillis: attemptTimeoutMillis,
-      onTimeout: () => new ConnectTimeoutError(name, attemptTimeoutMillis),
-      clock,
-    }).then(
-      () => {
-        if (this.#first === first) this.#first = undefined;
-        if (!connections.isCurrent(connection) || lending.isOver) {
-          connection.close();
-          return;
-        }
-        throwLater(() => pool.emit('connect', connection.client));
-        lending.makeIdle(connection);
-      },
-      (error: Error) => {
-        if (this.#first === first) this.#first = undefined;
-        connection.close('broken');
-        if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error);
-      },
-    );
+    const { factory } = this.#parts;
+    const over = () => {
+      if (this.#first === first) this.#first = undefined;
+    };
+    const first = adoptIdle(this.#parts, made).then(over, (error: unknown) => {
+      over();
+      if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error, made.endpoint);
+    });
     this.#first = first;
   }
 }

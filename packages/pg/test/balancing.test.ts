@@ -1,0 +1,200 @@
+import type { Resolver } from '@externalname/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { addressEjected, Pool, type PoolOptions } from '../src/index.ts';
+import {
+  errorResponse,
+  type FakePostgres,
+  type FakeSession,
+  obliging,
+  startFakePostgres,
+} from './support/fake-postgres.ts';
+
+const servers = new Map<string, FakePostgres>();
+let port: number | undefined;
+
+afterEach(async () => {
+  await Promise.all([...servers.values()].map((server) => server[Symbol.asyncDispose]()));
+  servers.clear();
+  port = undefined;
+});
+
+/** Several servers on one port, each with an address of its own. Counts the statements of each. */
+function world() {
+  const counts: Record<string, number> = {};
+  const refusing = new Set<string>();
+  const listed: string[] = [];
+  const script = (address: string) => {
+    const serve = obliging((text) => {
+      if (text !== '') counts[address] = (counts[address] ?? 0) + 1;
+      return undefined;
+    });
+    return (session: FakeSession) => {
+      if (!refusing.has(address)) return serve(session);
+      session.send(errorResponse('57P03', 'FATAL'));
+      session.socket.end();
+    };
+  };
+  const up = async (address: string) => {
+    refusing.delete(address);
+    if (!listed.includes(address)) listed.push(address);
+    if (servers.has(address)) return;
+    const server = await startFakePostgres({ address, port, script: script(address) });
+    port = server.port;
+    servers.set(address, server);
+  };
+  const down = async (address: string) => {
+    refusing.add(address);
+    for (const { socket } of servers.get(address)?.sessions ?? []) socket.destroy();
+  };
+  const options = (overrides: PoolOptions): PoolOptions => {
+    const [first] = servers.values();
+    if (first === undefined) throw new Error('no server');
+    return first.options({ dns: namesOf(listed), retireOnAddressChange: false, ...overrides });
+  };
+  const open = () =>
+    Object.fromEntries([...servers].map(([address, { sessions }]) => [address, sessions.filter(isOpen).length]));
+  const run = async (pool: Pool, queries: number, workers = 1) => {
+    for (const address of Object.keys(counts)) counts[address] = 0;
+    let left = queries;
+    const work = async () => {
+      while (left-- > 0) await pool.query({ text: 'select 1', idempotent: true });
+    };
+    await Promise.all(Array.from({ length: workers }, work));
+    return { ...counts };
+  };
+  return { up, down, options, open, run };
+}
+
+const isOpen = ({ socket }: FakeSession) => !socket.destroyed && !socket.readableEnded;
+
+function namesOf(addresses: readonly string[]): Resolver {
+  return {
+    resolve: async (name) => ({
+      name,
+      chain: [],
+      canonicalName: name,
+      addresses: addresses.map((address) => ({ address, family: 4, ttlSeconds: 1 })),
+      expiresAt: Number.POSITIVE_INFINITY,
+      stale: false,
+    }),
+    close: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+const three = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
+
+async function withThree(overrides: PoolOptions) {
+  const { options, ...rest } = world();
+  for (const address of three) await rest.up(address);
+  const pool = new Pool(options({ max: 6, slowStartMillis: 0, ...overrides }));
+  return { pool, ...rest };
+}
+
+/** Runs queries until what they lead to is as wanted. */
+async function settles(pool: Pool, isSettled: () => boolean) {
+  await expect
+    .poll(
+      async () => {
+        await pool.query('select 1');
+        return isSettled();
+      },
+      { interval: 5, timeout: 10_000 },
+    )
+    .toBe(true);
+}
+
+describe('a pool for a name with several addresses', () => {
+  it('uses one connection, the last one, if nothing is said', async () => {
+    const { pool, run, open } = await withThree({});
+    await using _ = pool;
+    expect(await run(pool, 30)).toEqual({ '127.0.0.1': 30 });
+    expect(open()).toEqual({ '127.0.0.1': 1, '127.0.0.2': 0, '127.0.0.3': 0 });
+    expect(pool.status().addresses).toEqual([]);
+  });
+
+  it.each(['round-robin', 'least-connections'] as const)(
+    '%s shares queries equally, one after the other',
+    async (balancing) => {
+      const { pool, run, open } = await withThree({ balancing });
+      await using _ = pool;
+      await settles(pool, () => Object.values(open()).every((count) => count > 0));
+      const counts = await run(pool, 300);
+      for (const address of three) expect(counts[address]).toBeGreaterThanOrEqual(99);
+    },
+  );
+
+  it.each(['random', 'round-robin', 'least-connections'] as const)(
+    '%s shares queries of many callers',
+    async (balancing) => {
+      const { pool, run, open } = await withThree({ balancing });
+      await using _ = pool;
+      await run(pool, 100, 6);
+      await settles(pool, () => Object.values(open()).every((count) => count === 2));
+      const counts = await run(pool, 3_000, 4);
+      for (const address of three)
+        expect(Math.abs((counts[address] ?? 0) - 1_000)).toBeLessThan(balancing === 'random' ? 150 : 50);
+    },
+  );
+
+  it('never has more than max connections', async () => {
+    const { pool, run, open } = await withThree({ balancing: 'round-robin', max: 4 });
+    await using _ = pool;
+    await run(pool, 300, 12);
+    const total = Object.values(open()).reduce((sum, count) => sum + count, 0);
+    expect(total).toBeLessThanOrEqual(4);
+    expect(pool.totalCount).toBeLessThanOrEqual(4);
+  });
+
+  it('leaves an address that is lost at once, and shares again when it is back', async () => {
+    const { pool, run, open, down, up } = await withThree({ balancing: 'round-robin' });
+    await using _ = pool;
+    const told: (string | undefined)[] = [];
+    using __ = { [Symbol.dispose]: addressEjected.subscribe(({ ejected }) => told.push(ejected)) };
+    await settles(pool, () => Object.values(open()).every((count) => count > 0));
+    await down('127.0.0.2');
+    const without = await run(pool, 300, 3);
+    expect(without['127.0.0.2']).toBe(0);
+    expect(pool.status()).toMatchObject({ serving: true });
+    expect(pool.status().addresses).toContainEqual(
+      expect.objectContaining({ address: '127.0.0.2', share: 0, ejected: 'unreachable' }),
+    );
+    await up('127.0.0.2');
+    await settles(pool, () => (open()['127.0.0.2'] ?? 0) > 0);
+    const again = await run(pool, 300);
+    for (const address of three) expect(again[address]).toBeGreaterThanOrEqual(95);
+    expect(told).toEqual(['unreachable', undefined]);
+  });
+
+  it('gives an address that joins the name its share, from the connections of the others', async () => {
+    const { options, up, run, open } = world();
+    await up('127.0.0.1');
+    await up('127.0.0.2');
+    await using pool = new Pool(options({ balancing: 'least-connections', max: 6, slowStartMillis: 0 }));
+    await run(pool, 100, 6);
+    await up('127.0.0.3');
+    await settles(pool, () => Object.values(open()).every((count) => count === 2));
+    expect(Object.keys(open())).toEqual(three);
+  });
+
+  it.each<[string, PoolOptions, string]>([
+    ['an unknown strategy', { balancing: 'fastest' as 'random' }, 'balancing'],
+    ['a slow start below 0', { balancing: 'random', slowStartMillis: -1 }, 'slowStartMillis'],
+    [
+      'a percentage above 100',
+      { outlierDetection: { maxEjectionPercent: 101 } },
+      'outlierDetection.maxEjectionPercent',
+    ],
+    [
+      'a longest ejection below the first',
+      { outlierDetection: { baseEjectionMillis: 10, longestEjectionMillis: 9 } },
+      'outlierDetection.longestEjectionMillis',
+    ],
+    ['a plain host', { host: 'db.example.com', balancing: 'random' }, 'balancing'],
+  ])('is refused before anything is opened: %s', (_, overrides, argument) => {
+    const service = overrides.host === undefined ? { service: 'webscaler-db', allowedTargets: 'any' as const } : {};
+    expect(() => new Pool({ ...service, ...overrides })).toThrow(
+      expect.objectContaining({ code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT', argument }),
+    );
+  });
+});
