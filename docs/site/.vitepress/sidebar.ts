@@ -64,6 +64,17 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     '/guides/postgres-pair': 'A PostgreSQL pair to fail over',
     '/guides/off-loopback': 'Off loopback',
   }),
+  group('Examples', {
+    '/examples/webscaler/': 'Disaster recovery',
+    '/examples/hybrid/': 'A database on the premises',
+    '/examples/httpbin/': 'HTTPS: httpbin',
+    '/examples/service/': 'A service with health and metrics',
+    '/examples/switch/': 'A switch, with care',
+    '/examples/transactions/': 'Transactions through a failover',
+    '/examples/dns/': 'The two hops of a Service',
+    '/examples/local-cluster/': 'A failover in a test',
+    '/examples/manifests/': 'Manifests',
+  }),
   group('Reference', {
     '/packages/pg/#options': 'Options of the pool',
     '/errors': 'Errors',
