@@ -67,6 +67,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
   group('Examples', {
     '/examples/webscaler/': 'Disaster recovery',
     '/examples/hybrid/': 'A database on the premises',
+    '/examples/migration/': 'From ClusterIP to ExternalName and back',
     '/examples/httpbin/': 'HTTPS: httpbin',
     '/examples/service/': 'A service with health and metrics',
     '/examples/switch/': 'A switch, with care',
