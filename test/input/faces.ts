@@ -860,6 +860,7 @@ const switchOptions = {
   waitForPromotionMillis: 0,
   onProgress: () => undefined,
   dryRun: true,
+  skip: ['dry-run', 'watch'],
   dnsServers: ['127.0.0.1:1'],
   propagationTimeoutMillis: 10,
   requestTimeoutMillis: 100,

@@ -120,6 +120,21 @@ describe('a switch', () => {
     expect(writes).toEqual(['dry-run', 'patch']);
   });
 
+  it('leaves out the steps that its caller does not need, and sends its patch with the same guard', async () => {
+    const report = await switchTarget(options({ skip: ['dry-run', 'watch'] }));
+    expect(states({ report })).toMatchObject({ 'dry-run': 'skipped', patch: 'done', event: 'done', watch: 'skipped' });
+    expect(api.requests).not.toContain('dry-run');
+    expect(api.requests.some((request) => request.startsWith('watch'))).toBe(false);
+    api.put('tertiary-db.example.com');
+    const expected = { to: 'primary-db.example.com', expect: 'secondary-db.example.com' };
+    await expect(switchTarget(options({ ...expected, skip: ['dry-run'] }))).rejects.toThrow('unexpected-target');
+  });
+
+  it('asks the server in a dry run, whatever is to be left out', async () => {
+    expect((await switchTarget(options({ dryRun: true, skip: ['dry-run'] }))).result).toBe('dry-run');
+    expect(api.requests).toContain('dry-run');
+  });
+
   it('changes nothing where the Service already points there', async () => {
     const report = await switchTarget(options({ to: 'primary-db.example.com', expect: 'tertiary-db.example.com' }));
     expect(report.result).toBe('unchanged');

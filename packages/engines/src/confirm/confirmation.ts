@@ -1,4 +1,5 @@
-import { abortable, printable } from '@externalname/core/internal';
+import type { Clock } from '@externalname/core';
+import { abortable, printable, sleep } from '@externalname/core/internal';
 import type { PostgresClientLike, PostgresState } from '@externalname/kubernetes';
 import type { HaEngine } from '../engine/engine.ts';
 
@@ -39,6 +40,9 @@ export interface ConfirmationRequest {
   readonly writeStatement: string | undefined;
   /** The last leader that was confirmed. */
   readonly last: LeaderRecord | undefined;
+  /** How long a standby is asked again and again in one session, because its promotion is a matter of a moment. @defaultValue 0 */
+  readonly promotionMillis?: number | undefined;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
@@ -48,7 +52,10 @@ export interface ConfirmationRequest {
  */
 export async function confirmLeader(request: ConfirmationRequest): Promise<Confirmation> {
   const { engine, member, last, signal } = request;
-  const [word, server] = await Promise.all([engine.ask(member, { signal }), writableSession(request)]);
+  const [first, server] = await Promise.all([engine.ask(member, { signal }), writableSession(request)]);
+  // The word may be from before the end of the promotion, which the session has waited for.
+  const isOld = first?.leads === false && typeof server === 'object';
+  const word = isOld ? await engine.ask(member, { signal }) : first;
   if (word?.leads === false) return { confirmed: false, problem: 'not-leading', detail: word.detail };
   if (typeof server === 'string') return { confirmed: false, problem: 'not-writable', detail: server };
   const record: LeaderRecord = {
@@ -83,6 +90,8 @@ async function writableSession({
   client: make,
   host,
   writeStatement,
+  promotionMillis = 0,
+  clock,
   signal,
 }: ConfirmationRequest): Promise<PostgresState | string | undefined> {
   if (make === undefined) return undefined;
@@ -93,7 +102,13 @@ async function writableSession({
     await abortable(client.connect(), signal);
     const ask = async (text: string) =>
       (await abortable((client as PostgresClientLike).query(text), signal)).rows[0] ?? {};
-    const { in_recovery: inRecovery, read_only: readOnly, xid } = await ask(takesWrites);
+    const endsAt = clock.now() + promotionMillis;
+    let role = await ask(takesWrites);
+    while (role['in_recovery'] === true && clock.now() < endsAt) {
+      await sleep(promotionPollMillis, { signal, clock });
+      role = await ask(takesWrites);
+    }
+    const { in_recovery: inRecovery, read_only: readOnly, xid } = role;
     if (inRecovery === true) return `${host} is a standby, which takes no writes`;
     if (readOnly === true || typeof xid !== 'string') return `${host} is read-only (default_transaction_read_only)`;
     const { timeline, system_identifier: system } = await ask(identity).catch((): Record<string, unknown> => {
@@ -126,3 +141,6 @@ const takesWrites = `select pg_is_in_recovery() as in_recovery, current_setting(
 // Source: PostgreSQL documentation, "System Administration Functions". The name of the log's current file begins with the timeline.
 const identity = `select ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline,
   (select system_identifier::text from pg_control_system()) as system_identifier`;
+
+// A round trip each: less than what a new session costs.
+const promotionPollMillis = 10;

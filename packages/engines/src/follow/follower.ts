@@ -6,7 +6,7 @@ import {
   isExternalNameError,
   type TargetSource,
 } from '@externalname/core';
-import { dependenciesOf, inBackground, printable, sleep, withDeadline } from '@externalname/core/internal';
+import { abortable, dependenciesOf, inBackground, printable, sleep, withDeadline } from '@externalname/core/internal';
 import {
   kubernetesSource,
   type Probe,
@@ -17,7 +17,7 @@ import {
 } from '@externalname/kubernetes';
 import { KubernetesApi, pendingReference } from '@externalname/kubernetes/internal';
 import { type Confirmation, confirmLeader, type LeaderRecord } from '../confirm/confirmation.ts';
-import type { EngineState, LeaderState } from '../engine/engine.ts';
+import type { EngineState } from '../engine/engine.ts';
 import { followerHeld, followerSwitched } from '../events.ts';
 import type { Hold, HoldReason } from './hold.ts';
 import { SwitchLease } from './lease.ts';
@@ -109,6 +109,8 @@ class Follower implements EngineFollower {
   #lastSwitch: SwitchReport | undefined;
   #changed = true;
   #wake = () => {};
+  /** Ends a confirmation whose member the engine does not name any more. */
+  #compare = () => {};
   #closed: Promise<void> | undefined;
 
   constructor(settings: FollowSettings, dependencies: { clock: Clock; random: () => number }) {
@@ -181,8 +183,10 @@ class Follower implements EngineFollower {
   }
 
   #hear(state: EngineState): void {
+    // More about the same leader is not another word.
+    if (state.state !== 'leader' || !this.#isNamed(state.member)) this.#toldAt = this.#clock.now();
     this.#state = state;
-    this.#toldAt = this.#clock.now();
+    this.#compare();
     this.#poke();
   }
 
@@ -240,7 +244,7 @@ class Follower implements EngineFollower {
       };
     }
     if (this.#confirmed?.member === state.member) {
-      const pointsTo = await this.#readService(signal);
+      const pointsTo = await this.#readService(signal, { fresh: true });
       if (typeof pointsTo === 'object') return pointsTo;
       if (pointsTo === host) {
         this.#settled = true;
@@ -249,20 +253,21 @@ class Follower implements EngineFollower {
     }
     const term = this.#lease?.term;
     const bound = term === undefined ? signal : AbortSignal.any([signal, term]);
-    const [pointsTo, confirmation] = await Promise.all([this.#readService(bound), this.#confirm(state, host, bound)]);
+    const pointsTo = await this.#readService(bound, { fresh: false });
     if (typeof pointsTo === 'object') return pointsTo;
+    if (pointsTo !== host) return this.#switch(state.member, pointsTo, host, bound);
+    const confirmation = await this.#confirm(state.member, host, bound);
     if (confirmation === undefined) return this.#overtaken();
     if (!confirmation.confirmed) return { reason: confirmation.problem, detail: confirmation.detail };
-    const refusal = pointsTo === host ? undefined : await this.#switch(state, pointsTo, host, confirmation, bound);
-    if (refusal !== undefined) return refusal;
-    if (!this.#settings.dryRun || pointsTo === host) this.#remember(confirmation.record);
-    this.#settled = pointsTo === host || !this.#settings.dryRun;
+    this.#remember(confirmation.record);
+    this.#settled = true;
     return undefined;
   }
 
-  async #readService(signal: AbortSignal): Promise<string | Hold> {
+  /** @param fresh whether what the watch saw last is not enough */
+  async #readService(signal: AbortSignal, { fresh }: { readonly fresh: boolean }): Promise<string | Hold> {
     try {
-      const { externalName, stale } = await this.#source.current({ fresh: true, signal });
+      const { externalName, stale } = await this.#source.current({ fresh, signal });
       this.#service = (await this.#reference.complete()).fullName;
       if (stale) return { reason: 'service-unknown', detail: 'the Kubernetes API cannot say where the Service points' };
       if (this.#settings.allowedTargets.includes(externalName)) return externalName;
@@ -278,51 +283,82 @@ class Follower implements EngineFollower {
    * Asks the leader itself until it says yes. A promotion takes a moment after the engine named the leader. Undefined as soon as the engine tells
    * something else.
    */
-  async #confirm(state: LeaderState, host: string, signal: AbortSignal): Promise<Confirmation | undefined> {
+  async #confirm(member: string, host: string, signal: AbortSignal): Promise<Confirmation | undefined> {
     const { engine, client, writeStatement, probeTimeoutMillis: timeoutMillis } = this.#settings;
-    const endsAt = this.#clock.now() + patienceMillis;
-    for (;;) {
-      const last = this.#confirmed ?? this.#lease?.record;
-      const request = { engine, member: state.member, host, client, writeStatement, last };
+    const clock = this.#clock;
+    const endsAt = clock.now() + patienceMillis;
+    const overtaken = new AbortController();
+    this.#compare = () => {
+      if (!this.#isNamed(member)) overtaken.abort();
+    };
+    this.#compare();
+    const attempt = { engine, member, host, client, writeStatement, promotionMillis: timeoutMillis / 2, clock };
+    while (!overtaken.signal.aborted) {
+      const request = { ...attempt, last: this.#confirmed ?? this.#lease?.record };
       const confirmation = await withDeadline((bound) => confirmLeader({ ...request, signal: bound }), {
-        signal,
+        signal: AbortSignal.any([signal, overtaken.signal]),
         timeoutMillis,
-        clock: this.#clock,
+        clock,
         onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
       }).catch((error: unknown): Confirmation => {
         signal.throwIfAborted();
         return { confirmed: false, problem: 'not-writable', detail: messageOf(error) };
       });
-      if (this.#state !== state) return undefined;
+      if (overtaken.signal.aborted) return undefined;
       if (confirmation.confirmed) return confirmation;
       this.#report({ reason: confirmation.problem, detail: confirmation.detail }, graceMillis);
-      if (this.#clock.now() >= endsAt) return confirmation;
+      if (clock.now() >= endsAt) return confirmation;
       // Often at first, because a promotion is a matter of a moment, and each attempt costs a connection.
-      const isFresh = this.#clock.now() - this.#toldAt < graceMillis;
-      await sleep(isFresh ? shortPauseMillis : longPauseMillis, { signal, clock: this.#clock });
+      const isFresh = clock.now() - this.#toldAt < graceMillis;
+      await sleep(isFresh ? shortPauseMillis : longPauseMillis, { signal, clock });
     }
+    return undefined;
   }
 
-  async #switch(
-    state: LeaderState,
-    expect: string,
-    to: string,
-    confirmation: Confirmation & { confirmed: true },
-    signal: AbortSignal,
-  ): Promise<Hold | undefined> {
+  /**
+   * Begins as soon as the engine names the leader, and confirms it in the probes of the switch: what else a switch has to read is read while the leader
+   * is still being promoted, and between the last probe and the patch there is nothing.
+   */
+  async #switch(member: string, expect: string, to: string, signal: AbortSignal): Promise<Hold | undefined> {
     const { engine, service, namespace, clusterDomain, kubeConfig, client, allowedTargets, dryRun } = this.#settings;
     const { requestTimeoutMillis, probeTimeoutMillis, dnsServers } = this.#settings;
-    const last: Probe = {
+    let confirmation: Confirmation | undefined;
+    let isConfirmed = (_: boolean) => {};
+    const confirmed = new Promise<boolean>((resolve) => {
+      isConfirmed = resolve;
+    });
+    const leader: Probe = {
       name: 'engine',
-      // Right before the patch: the engine still names this leader, and the Lease is still held, by the word of their servers.
-      run: async (_host, context) => {
+      run: async (host, context) => {
+        try {
+          confirmation = await this.#confirm(member, host, context.signal);
+        } finally {
+          isConfirmed(confirmation?.confirmed === true);
+        }
+        if (confirmation?.confirmed !== true)
+          return { ok: false, detail: confirmation?.detail ?? 'the engine tells something else now' };
+        // Right before the patch: the engine still names this leader, and the Lease is still held, by the word of their servers.
         const [now] = await Promise.all([
           engine.read({ signal: context.signal }),
           this.#lease?.confirm(context.signal),
         ]);
-        const isSame = now.state === 'leader' && now.member === state.member;
+        const isSame = now.state === 'leader' && now.member === member;
         const { server } = confirmation;
         return { ok: isSame, detail: describe(now), ...(server !== undefined && { postgres: server }) };
+      },
+    };
+    const fence = postgresProbe({ client });
+    const previous: Probe = {
+      name: fence.name,
+      run: async (host, context) => {
+        if (!(await abortable(confirmed, context.signal)))
+          throw new Error('not asked, because the leader is not confirmed');
+        return withDeadline((bound) => fence.run(host, { signal: bound }), {
+          signal: context.signal,
+          timeoutMillis: probeTimeoutMillis,
+          clock: this.#clock,
+          onTimeout: () => new DeadlineError(`the answer of ${host}`, probeTimeoutMillis),
+        });
       },
     };
     try {
@@ -336,25 +372,38 @@ class Follower implements EngineFollower {
           expect,
           to,
           by: this.#by,
-          reason: printable(`${engine.name} names ${state.member}`, 900),
-          probes: { target: [last], previous: [postgresProbe({ client })] },
-          probeTimeoutMillis,
+          reason: printable(`${engine.name} names ${member}`, 900),
+          probes: { target: [leader], previous: [previous] },
+          // Each part has its own.
+          probeTimeoutMillis: 600_000,
           requestTimeoutMillis,
           propagationTimeoutMillis: dnsServers === false ? 2_000 : 90_000,
           dnsServers,
           dryRun,
+          skip: ['dry-run', 'watch'],
           signal,
         },
         this.#dependencies,
       );
+      if (confirmation?.confirmed !== true)
+        return {
+          reason: 'service-unknown',
+          detail: `the Service was pointed to ${to} in this moment: it is read again`,
+        };
+      const { record } = confirmation;
       this.#lastSwitch = report;
-      followerSwitched.publish(() => this.#switched(report, confirmation.record));
+      followerSwitched.publish(() => this.#switched(report, record));
+      this.#settled = !dryRun;
+      if (!dryRun) this.#remember(record);
       return undefined;
     } catch (error) {
       this.#closing.signal.throwIfAborted();
-      if (error instanceof SwitchRefusedError) return { reason: 'switch-refused', detail: messageOf(error) };
       const lost = this.#mayNotSwitch();
-      return lost ?? { reason: 'switch-failed', detail: messageOf(error) };
+      if (lost !== undefined) return lost;
+      if (!(error instanceof SwitchRefusedError)) return { reason: 'switch-failed', detail: messageOf(error) };
+      if (!this.#isNamed(member)) return this.#overtaken();
+      if (confirmation?.confirmed === false) return { reason: confirmation.problem, detail: confirmation.detail };
+      return { reason: 'switch-refused', detail: messageOf(error) };
     }
   }
 
@@ -393,6 +442,11 @@ class Follower implements EngineFollower {
     const { member, timeline = last?.timeline, systemIdentifier = last?.systemIdentifier } = record;
     this.#confirmed = { member, timeline, systemIdentifier };
     this.#lease?.keep(this.#confirmed);
+  }
+
+  /** Whether the engine names this member now. What else it tells may have changed. */
+  #isNamed(member: string): boolean {
+    return this.#state?.state === 'leader' && this.#state.member === member;
   }
 
   #overtaken(): Hold | undefined {

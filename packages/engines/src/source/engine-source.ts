@@ -186,7 +186,7 @@ class EngineTargetSource implements TargetSource {
     if (host === undefined)
       return this.#doubt('member-not-allowed', `${state.member} leads, and targets has no name for it`);
     for (let pause = shortestPauseMillis; ; pause = Math.min(pause * 1.5, longestPauseMillis)) {
-      const confirmation = await this.#confirm(state, host);
+      const confirmation = await this.#confirm(state, host, mayWait);
       if (this.#closing.signal.aborted || this.#considered !== state) return;
       if (confirmation.confirmed) return this.#become(host, confirmation.record);
       this.#doubt(confirmation.problem, confirmation.detail);
@@ -196,13 +196,16 @@ class EngineTargetSource implements TargetSource {
     }
   }
 
-  #confirm(state: LeaderState, host: string): Promise<Confirmation> {
+  #confirm(state: LeaderState, host: string, mayWait: boolean): Promise<Confirmation> {
     const { engine, client, probeTimeoutMillis: timeoutMillis = 1_000 } = this.#settings;
-    const request = { engine, member: state.member, host, client, writeStatement: undefined, last: this.#record };
+    const clock = this.#clock;
+    const promotionMillis = mayWait ? timeoutMillis / 2 : 0;
+    const who = { engine, member: state.member, host, client, writeStatement: undefined, last: this.#record };
+    const request = { ...who, promotionMillis, clock };
     return withDeadline((signal) => confirmLeader({ ...request, signal }), {
       signal: this.#closing.signal,
       timeoutMillis,
-      clock: this.#clock,
+      clock,
       onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
     }).catch((error: unknown): Confirmation => {
       this.#closing.signal.throwIfAborted();

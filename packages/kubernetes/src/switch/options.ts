@@ -68,6 +68,11 @@ export interface SwitchOptions extends WaitOptions {
   /** Whether to stop before the Service is changed. @defaultValue false */
   dryRun?: boolean | undefined;
   /**
+   * Steps to leave out, because they take time between the probes and the patch: `dry-run` asks the API server whether it would accept the patch, which
+   * is guarded all the same; `watch` waits until a watch shows the new name. For programs that follow an engine. @defaultValue none
+   */
+  skip?: readonly ('dry-run' | 'watch')[] | undefined;
+  /**
    * DNS servers that must answer with the new name, each by its own address (`10.96.0.10`, `127.0.0.1:5353`). The cluster's DNS
    * has one virtual address for several pods; list the pods to ask each of them. `false` waits for none.
    * @defaultValue the servers of resolv.conf in a pod, else none
@@ -99,6 +104,7 @@ export interface SwitchSettings {
   readonly waitForPromotionMillis: number;
   readonly onProgress: ((progress: SwitchProgress) => void) | undefined;
   readonly dryRun: boolean;
+  readonly skip: ReadonlySet<string>;
   readonly dnsServers: readonly string[] | false | undefined;
   readonly propagationTimeoutMillis: number;
   readonly requestTimeoutMillis: number;
@@ -129,6 +135,7 @@ export function switchSettings<Options extends SwitchOptions>(
     waitForPromotionMillis: whole(0, 3_600_000),
     onProgress: optional(aFunction),
     dryRun: optional(aBoolean),
+    skip: optional(listOf(oneOf('dry-run', 'watch'))),
     dnsServers: optional(either(oneOf(false), listOf(aText))),
     kubeConfig: anything,
     allowedTargets: anything,
@@ -152,6 +159,7 @@ export function switchSettings<Options extends SwitchOptions>(
     waitForPromotionMillis: options.waitForPromotionMillis ?? 0,
     onProgress: options.onProgress,
     dryRun: options.dryRun ?? false,
+    skip: new Set(options.skip ?? []),
     dnsServers: options.dnsServers,
     propagationTimeoutMillis: options.propagationTimeoutMillis ?? 90_000,
     requestTimeoutMillis: options.requestTimeoutMillis ?? 10_000,

@@ -152,17 +152,22 @@ class Switch {
       at: facts.at,
       reason: this.#settings.reason,
     };
-    await this.#dryRun(reference, service, record);
-    if (this.#settings.dryRun) {
+    const { skip, dryRun } = this.#settings;
+    if (dryRun || !skip.has('dry-run')) await this.#dryRun(reference, service, record);
+    else this.#log.skip(['dry-run'], leftOut);
+    if (dryRun) {
       facts.result = 'dry-run';
       this.#log.skip(['patch', 'event', 'watch', 'dns'], 'a dry run changes nothing');
       return this.#log.report();
     }
-    await using watch = await waitForWatch(await this.#api.config(), this.#options, this.#settings, to);
+    await using watch = skip.has('watch')
+      ? undefined
+      : await waitForWatch(await this.#api.config(), this.#options, this.#settings, to);
     await this.#patch(reference, service, record);
-    watch.start();
+    watch?.start();
     await this.#writeEvent(reference, service, record);
-    await this.#seeInWatch(watch);
+    if (watch === undefined) this.#log.skip(['watch'], leftOut);
+    else await this.#seeInWatch(watch);
     await this.#seeInDns(reference, to);
     return this.#log.report();
   }
@@ -435,6 +440,7 @@ function mayBePromoted(refused: readonly Objection[]): boolean {
 }
 
 const promotionPollMillis = 500;
+const leftOut = 'left out, as `skip` says';
 
 /** Whether the error may come from the `test` operations of the patch. */
 function mayBeGuard(error: unknown): boolean {
