@@ -29,7 +29,10 @@ const openPlaces: readonly (readonly [why: string, places: RegExp])[] = [
     /^core: (discoverClusterContext 0|searchCandidates 1|(parseServiceReference|serviceReference) 1)$/,
   ],
   ['an address, all of whose fields are required', /^testing: FaultProxy 0\.target$/],
-  ["an object with methods, of a class of the caller's", /(probes\.\w+|pools)\.0$|\.authority$|^pg: .* 0\.types$/],
+  [
+    "an object with methods, of a class of the caller's",
+    /(probes\.\w+|pools|followers)\.0$|\.authority$|^pg: .* 0\.types$/,
+  ],
   ["tls.connect's options, passed on by pg", /^pg: .* 0\.ssl$/],
   [
     'pg and frameworks have options of their own there: a name like one of ours gives a warning',

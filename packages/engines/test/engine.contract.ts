@@ -15,11 +15,11 @@ export interface EngineHarness {
   recover(): void | Promise<void>;
   /** People take over. Left out if this engine has no such thing. */
   pause?(): void | Promise<void>;
-  /** Two members lead. Left out if this engine cannot say so. */
+  /** Two members lead. Left out if this engine cannot say so, or cannot be brought to it. */
   split?(): void | Promise<void>;
   /** A planned switch from `a` to `b` begins. Left out if this engine cannot tell. */
   release?(): void | Promise<void>;
-  /** What it says is too old. Left out if it has no age. */
+  /** What it says is too old. Left out if it has no age, or would take too long to grow old. */
   age?(): void | Promise<void>;
   /** How many connections are open. Left out if none are counted. */
   connections?(): number;
@@ -41,6 +41,7 @@ export const engineContract: readonly EnginePromise[] = [
     assert.equal(nameOf(state), 'a');
     assert.deepEqual(engine.known, state);
     assert.notEqual(engine.name, '');
+    assert.ok((engine.heardMillisAgo ?? Number.NaN) < 60_000);
   }),
   kept('names another leader when it is asked', undefined, async (harness) => {
     await harness.engine.read();
@@ -53,9 +54,13 @@ export const engineContract: readonly EnginePromise[] = [
     async (harness) => {
       let isInside = true;
       const told: string[] = [];
+      let last: EngineState | undefined;
       const end = harness.engine.subscribe((state) => {
         assert.equal(isInside, false);
-        if (state.state === 'leader') told.push(state.member);
+        assert.notDeepEqual(state, last);
+        last = state;
+        // A real engine tells the timeline of a new leader a moment after its name.
+        if (state.state === 'leader' && told.at(-1) !== state.member) told.push(state.member);
       });
       isInside = false;
       await until('the first leader', () => told.length === 1);
@@ -88,7 +93,10 @@ export const engineContract: readonly EnginePromise[] = [
     harness.engine.subscribe((state) => told.push(state));
     await until('the first leader', () => told.length === 1);
     await harness.fail();
+    const heardAt = performance.now() - (harness.engine.heardMillisAgo ?? Number.NaN);
     assert.equal(reasonOf(await harness.engine.read()), 'unreachable');
+    // A look that gave no answer is not a word of the engine.
+    assert.ok(performance.now() - (harness.engine.heardMillisAgo ?? Number.NaN) - heardAt < 20);
     await until('the failure', () => reasonOf(told.at(-1)) === 'unreachable');
     await harness.recover();
     await until('the leader again', () => nameOf(told.at(-1)) === 'a');

@@ -93,10 +93,8 @@ export class PatroniCluster {
   async pause(isPaused: boolean): Promise<void> {
     await this.#send('a', 'PATCH', 'config', { pause: isPaused ? true : null });
     await until('the pause', async () => {
-      const states = await Promise.all(
-        (['a', 'b'] as const).map(async (name) => (await fetch(`${this.nodes[name].rest}/patroni`)).json()),
-      );
-      return states.every((state) => ((state as { pause?: boolean }).pause === true) === isPaused);
+      const states = await Promise.all((['a', 'b'] as const).map((name) => this.says(name)));
+      return states.every(({ pause = false }) => pause === isPaused);
     });
   }
 
@@ -113,6 +111,29 @@ export class PatroniCluster {
       // Its process is gone.
     }
     await this.#programs.get(name)?.kill();
+  }
+
+  /** Stops a program where it is, or lets it go on: it holds its connections, and answers nothing. */
+  freeze(what: 'a' | 'b' | 'etcd', isFrozen: boolean): void {
+    this.#programs.get(what)?.signal(isFrozen ? 'SIGSTOP' : 'SIGCONT');
+  }
+
+  /** What a member says of itself. */
+  async says(name: 'a' | 'b'): Promise<{ state?: string; role?: string; pause?: boolean }> {
+    const response = await fetch(`${this.nodes[name].rest}/patroni`, { signal: AbortSignal.timeout(2_000) });
+    return (await response.json()) as Awaited<ReturnType<PatroniCluster['says']>>;
+  }
+
+  /** A key below the scope in etcd; undefined if it is not there. */
+  async stored(key: string): Promise<string | undefined> {
+    const body = JSON.stringify({ key: Buffer.from(`/service/demo/${key}`).toString('base64') });
+    const response = await fetch(`${this.etcd}/v3/kv/range`, {
+      method: 'POST',
+      body,
+      signal: AbortSignal.timeout(2_000),
+    });
+    const { kvs = [] } = (await response.json()) as { kvs?: { value?: string }[] };
+    return kvs[0] && Buffer.from(kvs[0].value ?? '', 'base64').toString();
   }
 
   async stop(): Promise<void> {

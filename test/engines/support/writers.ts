@@ -45,26 +45,30 @@ export class Writers {
     });
   }
 
-  /** The longest that a write is under way, in milliseconds. */
-  get oldestMillis(): number {
-    return Math.max(0, ...[...this.#pending.values()].map((startedAt) => performance.now() - startedAt));
-  }
-
   async stop(): Promise<void> {
     this.#isStopped = true;
     await Promise.all(this.#running);
   }
 
-  /** What of the acknowledged writes is not there, and what is there twice. */
-  async judge(): Promise<{ acknowledged: number; failed: number; lost: number; twice: number }> {
+  /**
+   * What of the writes that are acknowledged by now is not there, and what is there twice. Hung are those that are under way now and not over within
+   * five seconds.
+   */
+  async judge(): Promise<{ acknowledged: number; failed: number; lost: number; twice: number; hung: number }> {
+    const acknowledged = [...this.acknowledged];
+    const underWay = [...this.#pending.keys()];
     const { rows } = await this.pool.query<{ id: number; times: number }>(
       'select id, count(*)::int as times from writes group by id',
     );
     const times = new Map(rows.map((row) => [row.id, row.times]));
+    const stillThere = () => underWay.filter((id) => this.#pending.has(id)).length;
+    for (let waits = 0; waits < 50 && stillThere() > 0; waits += 1)
+      await new Promise((resolve) => setTimeout(resolve, 100));
     return {
-      acknowledged: this.acknowledged.length,
+      acknowledged: acknowledged.length,
       failed: this.failed.length,
-      lost: this.acknowledged.filter(({ id }) => !times.has(id)).length,
+      hung: stillThere(),
+      lost: acknowledged.filter(({ id }) => !times.has(id)).length,
       twice: [...times.values()].filter((count) => count > 1).length,
     };
   }
