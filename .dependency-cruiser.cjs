@@ -14,7 +14,8 @@ const packages = {
   testing: ['core'],
   engines: ['core', 'kubernetes'],
   doctor: ['core', 'kubernetes'],
-  cli: ['core', 'pg', 'kubernetes', 'http', 'prometheus', 'testing', 'engines', 'doctor'],
+  drill: ['core', 'kubernetes', 'pg', 'testing'],
+  cli: ['core', 'pg', 'kubernetes', 'http', 'prometheus', 'testing', 'engines', 'doctor', 'drill'],
 };
 
 // room of core -> the rooms that it may import
@@ -135,6 +136,15 @@ const doctorRooms = {
   sights: ['names'],
 };
 
+// room of drill -> the rooms that it may import
+const drillRooms = {
+  places: [],
+  rehearsal: ['places'],
+  result: ['rehearsal', 'places'],
+  reports: ['result'],
+  drill: ['reports', 'result', 'rehearsal', 'places'],
+};
+
 const oneOf = (names) => `(${names.join('|')})`;
 
 const packageRules = Object.entries(packages).map(([name, below]) => ({
@@ -220,6 +230,14 @@ const doctorRoomRules = Object.entries(doctorRooms).map(([name, below]) => ({
   to: { path: '^packages/doctor/src/', pathNot: `^packages/doctor/src/${oneOf([name, ...below])}/` },
 }));
 
+const drillRoomRules = Object.entries(drillRooms).map(([name, below]) => ({
+  name: `drill-room-${name}`,
+  comment: `drill/${name} may import ${below.join(', ') || 'no other room'}, and errors.`,
+  severity: 'error',
+  from: { path: `^packages/drill/src/${name}/`, pathNot: test },
+  to: { path: '^packages/drill/src/', pathNot: `^packages/drill/src/(${oneOf([name, ...below])}/|errors\\.ts$)` },
+}));
+
 module.exports = {
   forbidden: [
     {
@@ -259,6 +277,7 @@ module.exports = {
     ...kubernetesRoomRules,
     ...enginesRoomRules,
     ...doctorRoomRules,
+    ...drillRoomRules,
     {
       name: 'cli-ground-floor',
       comment: `${cliGround.join(', ')} of cli import nothing of the package but each other: commands use them.`,
@@ -269,10 +288,10 @@ module.exports = {
     {
       name: 'cli-loads-testing-late',
       comment:
-        '@externalname/testing is an optional peer of cli: import() it, from testing-package.ts alone, where it is asked for.',
+        '@externalname/testing and drill are optional peers of cli: import() them, from optional-packages.ts alone, where they are asked for.',
       severity: 'error',
-      from: { path: '^packages/cli/src/', pathNot: [test, '^packages/cli/src/testing-package\\.ts$'] },
-      to: { path: '^packages/testing/', dependencyTypesNot: ['type-only'] },
+      from: { path: '^packages/cli/src/', pathNot: [test, '^packages/cli/src/optional-packages\\.ts$'] },
+      to: { path: '^packages/(testing|drill)/', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'commander-in-one-place',
@@ -378,6 +397,7 @@ module.exports = {
           '^packages/core/test/manifest-values\\.ts$',
           // What the screens of the command show is what the rules are tested with.
           '^packages/doctor/test/healthy-facts\\.ts$',
+          '^packages/drill/test/scripted-drill\\.ts$',
         ],
       },
     },

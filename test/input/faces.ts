@@ -10,12 +10,13 @@ import * as coreNames from '../../packages/core/src/names.ts';
 import * as coreTargets from '../../packages/core/src/targets.ts';
 import * as coreValidation from '../../packages/core/src/validation.ts';
 import * as doctor from '../../packages/doctor/src/index.ts';
+import * as drill from '../../packages/drill/src/index.ts';
 import * as engines from '../../packages/engines/src/index.ts';
 import * as httpAgent from '../../packages/http/src/agent.ts';
 import * as httpRoot from '../../packages/http/src/index.ts';
 import * as kubernetes from '../../packages/kubernetes/src/index.ts';
 import * as pg from '../../packages/pg/src/index.ts';
-import * as drill from '../../packages/prometheus/src/drill.ts';
+import * as prometheusDrill from '../../packages/prometheus/src/drill.ts';
 import * as prometheus from '../../packages/prometheus/src/index.ts';
 import * as producer from '../../packages/prometheus/src/metric-producer.ts';
 import * as telemetry from '../../packages/prometheus/src/opentelemetry.ts';
@@ -1683,6 +1684,67 @@ const doctorBeyond: Readonly<Record<string, Call>> = {
   },
 };
 
+const drillTable: Readonly<Record<string, Entry>> = {
+  DrillNotConfirmedError: 'error',
+  DrillUnfinishedError: 'error',
+  runDrill: {
+    args: () => [
+      {
+        kind: 'planned',
+        canary: {
+          service: 'canary-db',
+          namespace: 'drill',
+          clusterDomain: 'cluster.local',
+          kubeConfig: new GivenKubeConfig(),
+          to: 'secondary-db.example.com',
+          allowedTargets: ['*.example.com'],
+          allowedNetworks: ['203.0.113.0/24'],
+          connection: {
+            port: 5432,
+            user: 'app',
+            database: 'app',
+            password: 'secret',
+            ca: 'ca',
+          } satisfies All<drill.CanaryConnection>,
+          accept: ['lag'],
+          nameservers: ['127.0.0.1:1'],
+          crashCommand: 'false',
+          promoteCommand: 'false',
+          waitForPromotionMillis: 0,
+          confirm: () => false,
+        } satisfies All<drill.CanaryOptions>,
+        workers: 1,
+        connections: 1,
+        pauseMillis: 0,
+        settleMillis: 0,
+        recoveryMillis: 0,
+        decisionMillis: 0,
+        follow: 'dns',
+        ttlSeconds: 0,
+        thresholds: {
+          lost: 0,
+          twice: 0,
+          hung: 0,
+          failed: 0,
+          pauseMillis: 0,
+          firstWriteMillis: 0,
+          allMovedMillis: 0,
+        } satisfies All<drill.DrillThresholds>,
+        makePool: () => undefined,
+        onEvent: () => undefined,
+        onStatus: () => undefined,
+        signal: aborted,
+      } satisfies All<drill.DrillOptions>,
+    ],
+    // Without options a drill begins, which takes half a minute and has tests of its own.
+    run: (options = {}) =>
+      drill.runDrill(typeof options === 'object' && options !== null ? { signal: aborted, ...options } : options),
+    stops: isStopped,
+    codes: kubernetesCodes,
+    runs: 60,
+  },
+};
+
 /** What each package exports, and how it is called. */
 export const faces: Readonly<Record<string, Face>> = {
   core: { exports: core, table: coreTable, beyond: coreBeyond },
@@ -1691,8 +1753,9 @@ export const faces: Readonly<Record<string, Face>> = {
   kubernetes: { exports: kubernetes, table: kubernetesTable, beyond: kubernetesBeyond },
   engines: { exports: engines, table: enginesTable, beyond: enginesBeyond },
   doctor: { exports: doctor, table: doctorTable, beyond: doctorBeyond },
+  drill: { exports: drill, table: drillTable, beyond: {} },
   prometheus: {
-    exports: { ...prometheus, ...drill, ...producer, ...telemetry },
+    exports: { ...prometheus, ...prometheusDrill, ...producer, ...telemetry },
     table: {
       collectMetrics: {
         args: () => [metricsOptions],
@@ -1723,9 +1786,9 @@ export const faces: Readonly<Record<string, Face>> = {
             name: 'webscaler-db',
             passed: true,
             at: new Date(),
-          } satisfies All<drill.DrillRecord>,
+          } satisfies All<prometheusDrill.DrillRecord>,
         ],
-        run: drill.writeDrill,
+        run: prometheusDrill.writeDrill,
       },
       labelBounds: 'constant',
       metrics: 'constant',

@@ -86,6 +86,12 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['doctor-room-symptoms', 'packages/doctor/src/symptoms/a.ts', `import { x } from '../facts/room.ts';`],
   ['doctor-room-diagnose', 'packages/doctor/src/diagnose/a.ts', `import { x } from '../sights/room.ts';`],
   ['doctor-room-sights', 'packages/doctor/src/sights/a.ts', `import { x } from '../findings/room.ts';`],
+  ['floor-drill', 'packages/drill/src/a.ts', `import { x } from '@externalname/cli';`],
+  ['drill-room-places', 'packages/drill/src/places/a.ts', `import { x } from '../rehearsal/room.ts';`],
+  ['drill-room-rehearsal', 'packages/drill/src/rehearsal/a.ts', `import { x } from '../result/room.ts';`],
+  ['drill-room-result', 'packages/drill/src/result/a.ts', `import { x } from '../reports/room.ts';`],
+  ['drill-room-reports', 'packages/drill/src/reports/a.ts', `import { x } from '../rehearsal/room.ts';`],
+  ['drill-room-drill', 'packages/drill/src/drill/a.ts', `import { x } from '../other/room.ts';`],
   ['generic-pool-in-one-place', 'packages/pg/src/pool/d.ts', `import { x } from 'generic-pool';`],
   ['p-retry-in-one-place', 'packages/pg/src/transaction/c.ts', `import { x } from 'p-retry';`],
   ['no-circle', 'packages/pg/src/circle.ts', `import type { Y } from './circle-back.ts'; export interface X { y: Y }`],
@@ -181,13 +187,15 @@ async function plant(tree: string): Promise<void> {
   for (const room of ['engine', 'http', 'readers', 'follow']) await write(`packages/engines/src/${room}/room.ts`, face);
   for (const room of ['facts', 'findings', 'diagnose', 'sights'])
     await write(`packages/doctor/src/${room}/room.ts`, face);
+  for (const room of ['rehearsal', 'result', 'reports', 'other'])
+    await write(`packages/drill/src/${room}/room.ts`, face);
   for (const name of ['pg', 'testing']) await write(`packages/${name}/src/helpers.ts`, face);
   await write('packages/testing/src/certificates.ts', face);
   for (const file of ['api/a', 'watch/a', 'probes/b']) await write(`packages/kubernetes/src/${file}.ts`, face);
   for (const file of ['errors', 'clock', 'dns', 'manifests', 'internal', 'names/other-face']) {
     await write(`packages/core/src/${file}.ts`, face);
   }
-  for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli', 'engines', 'doctor']) {
+  for (const name of ['core', 'pg', 'kubernetes', 'testing', 'cli', 'engines', 'doctor', 'drill']) {
     if (name !== 'core') await write(`packages/${name}/src/index.ts`, face);
     await write(
       `packages/${name}/package.json`,

@@ -113,8 +113,11 @@ async function runCommand(
 
 /** The same error with the flag in place of the option's name in the functions, which have it as the key of the table. */
 function byFlag(error: unknown, { options }: Command): unknown {
-  if (!(error instanceof InvalidArgumentError) || !Object.hasOwn(options, error.argument)) return error;
-  const { flags = '' } = options[error.argument] ?? {};
+  if (!(error instanceof InvalidArgumentError)) return error;
+  // Of options in options, the name of the inner one: `canary.to`.
+  const [name = ''] = /[^.]+$/.exec(error.argument) ?? [];
+  if (!Object.hasOwn(options, name)) return error;
+  const { flags = '' } = options[name] ?? {};
   const said = error.message.replace(`${error.argument}: `, '');
   return new InvalidArgumentError(longFlag(flags), said, { cause: error });
 }

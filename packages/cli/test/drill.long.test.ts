@@ -5,13 +5,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type DrillEvent, drillFinished } from '@externalname/core/events';
 import { externalNameService } from '@externalname/core/manifests';
-import type { PoolOptions } from '@externalname/pg';
+import type { DrillResult } from '@externalname/drill';
 import { LocalCluster, PostgresPair } from '@externalname/testing';
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Command } from '../src/command.ts';
-import { drillCommand, drillWith } from '../src/commands/drill.ts';
-import type { DrillResult } from '../src/drill/result.ts';
+import { drillCommand } from '../src/commands/drill.ts';
 import { commandContext } from './command-context.ts';
 
 /** Short, for tests: all that a drill waits for. */
@@ -20,15 +17,13 @@ const short = { ttl: '1', settle: '300ms', decision: '100ms', workers: '6', conn
 async function drill(
   options: Record<string, string | readonly string[]>,
   how: {
-    command?: Command;
     stdin?: Readable & { isTTY?: boolean };
     signal?: AbortSignal;
     environment?: Record<string, string>;
   } = {},
 ) {
-  const { command = drillCommand, ...rest } = how;
-  const { context, text } = commandContext(command, { ...short, output: 'json', ...options }, rest);
-  const code = await command.run(context);
+  const { context, text } = commandContext(drillCommand, { ...short, output: 'json', ...options }, how);
+  const code = await drillCommand.run(context);
   const { stdout, stderr } = text();
   return { code, stdout, stderr, result: () => JSON.parse(stdout) as DrillResult };
 }
@@ -77,45 +72,6 @@ describe('a drill on this machine', () => {
     const { code, stdout } = await drill({ kind: 'planned', maxFirstWrite: '1ms', output: 'junit' });
     expect(code).toBe(1);
     expect(stdout).toContain('<failure message=');
-  });
-
-  it('fails with a pool that does not move', async () => {
-    // What the drill is for: a defect that keeps the pool at the server that it first connected to.
-    let address = '';
-    const stays = drillWith(({ port, user, password, database, ssl, max }: PoolOptions) => {
-      const pool = new pg.Pool({
-        host: address,
-        port,
-        user,
-        password,
-        database,
-        ssl: { ...(ssl as object), servername: 'primary-db.example.com' },
-        max,
-      });
-      pool.on('connect', (client) => client.on('error', () => undefined));
-      return pool;
-    });
-    const pair = watchedPair();
-    pair.started.then(
-      ({ servers }) => {
-        address = servers[0].address;
-      },
-      () => undefined,
-    );
-    try {
-      const { code, result } = await drill({ kind: 'planned', recovery: '2s' }, { command: stays });
-      expect(code).toBe(1);
-      const failed = result().checks.filter(({ passed }) => !passed);
-      expect(failed).toContainEqual({
-        stage: 'planned switch',
-        name: 'every worker on secondary-db.example.com after the patch',
-        limit: 'any time',
-        found: 'never',
-        passed: false,
-      });
-    } finally {
-      pair.restore();
-    }
   });
 
   it('leaves nothing behind after Ctrl-C', async () => {

@@ -1,6 +1,6 @@
 import { command, list, number, text } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { testingPackage } from '../testing-package.ts';
+import { testingPackage } from '../optional-packages.ts';
 
 const port = { least: 0, most: 65_535, whole: true };
 const options = {
@@ -26,7 +26,7 @@ export const devCommand = command({
     },
   ],
   async run({ options: given, output, programName, signal }) {
-    const { runLocalCluster } = await testingPackage('dev');
+    const { runLocalCluster } = await testingPackage();
     const args = Object.entries(options).flatMap(([key, { flags }]) => {
       const value = given[key as keyof typeof options];
       const values = value === undefined ? [] : Array.isArray(value) ? value : [value];

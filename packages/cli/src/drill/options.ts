@@ -1,9 +1,9 @@
+import type { DrillThresholds } from '@externalname/drill';
 import { clusterOptions } from '../cluster.ts';
 import { choice, flag, number, text, texts } from '../command.ts';
 import { databaseOptions } from '../database.ts';
 import { duration } from '../duration.ts';
 import { allowedTargetsOption } from '../switching/allowed-targets.ts';
-import type { Thresholds } from './result.ts';
 
 const count = { least: 0, most: 1_000_000_000, whole: true };
 const aTime = { least: 0, most: 3_600_000 };
@@ -89,13 +89,13 @@ export function thresholdsOf(given: {
   readonly maxPause: number | undefined;
   readonly maxFirstWrite: number | undefined;
   readonly maxAllMoved: number | undefined;
-}): Thresholds {
+}): DrillThresholds {
   return {
-    lost: given.maxLost ?? 0,
-    twice: given.maxTwice ?? 0,
-    hung: given.maxHung ?? 0,
+    lost: given.maxLost,
+    twice: given.maxTwice,
+    hung: given.maxHung,
     failed: given.maxFailed,
-    pauseMillis: given.maxPause ?? 30_000,
+    pauseMillis: given.maxPause,
     firstWriteMillis: given.maxFirstWrite,
     allMovedMillis: given.maxAllMoved,
   };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { type Script, scriptedEvents, scriptedResult } from '../../../drill/test/scripted-drill.ts';
 import { recordedOutput, shown } from '../../test/screen.ts';
-import { type Script, scriptedEvents, scriptedResult, scriptedServers } from '../../test/scripted-drill.ts';
 import { Live } from '../live.ts';
 import { statusRow, writeEvent, writeResult } from './screen.ts';
 
@@ -12,14 +12,14 @@ async function played(
 ): Promise<string> {
   const { output, text } = recordedOutput(columns);
   const live = new Live(output);
-  const { result, drawn, ledger } = await scriptedResult({ ...script, width: columns ?? 80 });
+  const { report, status } = scriptedResult(script);
   for (const event of scriptedEvents.filter(({ at }) => at <= until)) {
-    if (event.at > 2) live.rows([statusRow(ledger, scriptedServers, event.at, event.at * 1_000)]);
+    if (event.at > 2) live.rows([statusRow(status(event.at))]);
     writeEvent(output, live, event);
   }
   if (until < Number.POSITIVE_INFINITY) return text();
   live.end();
-  writeResult(output, result, drawn);
+  writeResult(output, report);
   return text();
 }
 

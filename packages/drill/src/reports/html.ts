@@ -1,7 +1,7 @@
-import { inWords } from '../duration.ts';
-import { failuresInWords, figures } from './figures.ts';
+import { failuresInWords, figures } from '../result/figures.ts';
+import type { DrillCheck, DrillResult } from '../result/result.ts';
+import { inWords } from '../result/words.ts';
 import { htmlPlot } from './html-plot.ts';
-import type { DrillCheck, DrillResult } from './result.ts';
 import { escaped } from './xml.ts';
 
 /** The result as one page that needs nothing else: no script, no font, no picture from elsewhere. */

@@ -1,9 +1,11 @@
 import * as testing from '@externalname/testing';
-import { drawnPlot } from '../src/drill/drawn-plot.ts';
-import type { DrillServer } from '../src/drill/place.ts';
-import type { Rehearsal, RehearsedStage } from '../src/drill/rehearsal.ts';
-import { type DrillResult, resultOf } from '../src/drill/result.ts';
-import type { ToldEvent } from '../src/drill/telling.ts';
+import type { DrillServer } from '../src/places/place.ts';
+import type { Rehearsal, RehearsedStage } from '../src/rehearsal/rehearsal.ts';
+import { type DrillStatus, statusOf } from '../src/rehearsal/status.ts';
+import type { DrillEvent } from '../src/rehearsal/telling.ts';
+import { type DrillReport, reportOf } from '../src/reports/report.ts';
+import { plotOf } from '../src/result/plot.ts';
+import { type DrillResult, resultOf } from '../src/result/result.ts';
 
 /** How the script differs. */
 export interface Script {
@@ -11,15 +13,15 @@ export interface Script {
   readonly lost?: number;
   /** The pool does not move: nothing is written after the crash. */
   readonly stuck?: boolean;
-  readonly width?: number;
 }
 
 /** A drill that was not played: the same writes, figures and events each time, as a real one has them. */
-export async function scriptedResult({ lost = 0, stuck = false, width = 80 }: Script = {}): Promise<{
+export function scriptedResult({ lost = 0, stuck = false }: Script = {}): {
+  readonly report: DrillReport;
   readonly result: DrillResult;
-  readonly drawn: readonly string[];
-  readonly ledger: testing.WriteLedger;
-}> {
+  /** How the workers do at a second of the drill. */
+  readonly status: (seconds: number) => DrillStatus;
+} {
   const ledger = new testing.WriteLedger();
   ledger.enter({ settled: writesOf(stuck), underWay: stuck ? hanging : [] }, 30_000);
   ledger.close();
@@ -46,7 +48,7 @@ export async function scriptedResult({ lost = 0, stuck = false, width = 80 }: Sc
   ];
   const rehearsal: Rehearsal = { ledger, stages, writingFrom: 2_060, stoppedAt: 18_300 };
   const told = { marks, seconds: (at: number) => at / 1_000 };
-  const { plot, drawn } = drawnPlot(testing, rehearsal, { servers: scriptedServers }, told, width);
+  const { plot, draw } = plotOf(rehearsal, { servers: scriptedServers }, told);
   const result = resultOf({
     rehearsal,
     settings: {
@@ -73,7 +75,8 @@ export async function scriptedResult({ lost = 0, stuck = false, width = 80 }: Sc
     marks,
     plot,
   });
-  return { result, drawn, ledger };
+  const status = (seconds: number) => statusOf(ledger, scriptedServers, seconds, seconds * 1_000);
+  return { report: reportOf(result, draw), result, status };
 }
 
 const first: DrillServer = { host: 'primary-db.example.com', address: '127.64.0.1' };
@@ -88,7 +91,7 @@ const marks = [
 ];
 
 /** What is told of it. */
-export const scriptedEvents: readonly ToldEvent[] = (
+export const scriptedEvents: readonly DrillEvent[] = (
   [
     [0, 'operator', 'starting two PostgreSQL servers: a primary, and a standby that every commit waits for', 'strong'],
     [0.9, 'servers', 'primary: primary-db.example.com, 127.64.0.1 port 20432'],

@@ -1,10 +1,10 @@
 import type { FailureCount, WriteMeasures, WriteRates } from '@externalname/testing';
-import { inWords } from '../duration.ts';
-import type { DrillKind } from './place.ts';
-import type { Rehearsal, RehearsalSettings, RehearsedStage } from './rehearsal.ts';
-import type { ToldEvent } from './telling.ts';
+import type { DrillKind } from '../places/place.ts';
+import type { Rehearsal, RehearsalSettings, RehearsedStage, StageName } from '../rehearsal/rehearsal.ts';
+import type { DrillEvent } from '../rehearsal/telling.ts';
+import { inWords } from './words.ts';
 
-/** What `-o json` and `drill.json` hold. docs/guides/drill.md describes it. */
+/** What a drill has found: what `-o json` of the command and `drill.json` hold. */
 export interface DrillResult {
   /** Whether every check passed. */
   readonly passed: boolean;
@@ -12,41 +12,61 @@ export interface DrillResult {
   readonly service: string;
   /** Where it was rehearsed. */
   readonly where: string;
+  /** How the first server was left. */
   readonly kind: DrillKind;
   /** RFC 3339, UTC. */
   readonly startedAt: string;
+  /** From the start to the end of the writes. Milliseconds. */
   readonly durationMillis: number;
+  /** How many wrote at the same time. */
   readonly workers: number;
+  /** `max` of the pool. */
   readonly connections: number;
+  /** TTL of the Service in DNS; 0 if the pool was told by the Kubernetes API. */
   readonly ttlSeconds: number;
+  /** What the drill had to keep within. */
   readonly checks: readonly DrillCheck[];
+  /** The two switches: there, and back. */
   readonly stages: readonly DrillStage[];
   /** All that happened, in seconds since the start. */
-  readonly events: readonly ToldEvent[];
+  readonly events: readonly DrillEvent[];
   /** The moments that plots mark, in seconds since the start. */
   readonly marks: readonly { readonly name: string; readonly at: number }[];
+  /** Writes a second. */
   readonly plot: DrillPlot;
 }
 
 /** One switch of a drill. */
 export interface DrillStage extends Pick<WriteMeasures, 'writes'> {
-  readonly name: RehearsedStage['name'];
+  /** Which of the two it is. */
+  readonly name: StageName;
+  /** The host that was left. */
   readonly from: string;
+  /** The host that took over. */
   readonly to: string;
+  /** From the patch to the first write there. Milliseconds; `null`: never. */
   readonly patchToFirstWriteMillis: number | null;
+  /** From the patch until every worker wrote there. Milliseconds; `null`: never. */
   readonly patchToAllWorkersMillis: number | null;
+  /** From the last write before to the first after. Milliseconds; `null`: never. */
   readonly outageMillis: number | null;
   /** The longest time without an acknowledgement; in seconds since the start. */
   readonly longestPause: { readonly millis: number; readonly from: number; readonly to: number } | null;
+  /** What failed, by code and outcome. */
   readonly failures: readonly FailureCount[];
 }
 
 /** One threshold, and whether the drill kept within it. */
 export interface DrillCheck {
-  readonly stage: RehearsedStage['name'];
+  /** In which of the two switches. */
+  readonly stage: StageName;
+  /** What was looked at: `acknowledged writes lost` */
   readonly name: string;
+  /** What was allowed: `at most 0` */
   readonly limit: string;
+  /** What was found. */
   readonly found: string;
+  /** Whether the one is within the other. */
   readonly passed: boolean;
 }
 
@@ -77,7 +97,7 @@ export interface ResultParts {
   readonly startedAt: Date;
   /** The moment at which the drill began, of the clock of the rehearsal. */
   readonly zero: number;
-  readonly events: readonly ToldEvent[];
+  readonly events: readonly DrillEvent[];
   readonly marks: DrillResult['marks'];
   readonly plot: DrillPlot;
 }

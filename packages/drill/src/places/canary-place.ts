@@ -1,91 +1,127 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createLookup, createTargetPolicy, DnsResolver, InvalidArgumentError } from '@externalname/core';
-import { abortable, printable } from '@externalname/core/internal';
+import { printable } from '@externalname/core/internal';
 import {
   inspectService,
+  type KubeConfigOption,
   kubernetesSource,
-  type PostgresClientLike,
+  loadKubeConfig,
+  postgresClients,
   postgresServiceProbes,
   type SwitchOptions,
   switchTarget,
 } from '@externalname/kubernetes';
 import type { PoolOptions } from '@externalname/pg';
-import type { Cluster } from '../cluster.ts';
-import { clientFactory, type DatabaseAccess } from '../database.ts';
-import type { Testing } from '../testing-package.ts';
+import { countWrites, createWriteTable } from '@externalname/testing';
+import pg from 'pg';
+import { DrillNotConfirmedError } from '../errors.ts';
+import { Databases, type LookedAt } from './databases.ts';
 import type { DrillKind, DrillServer, Move, Place, Telling } from './place.ts';
 
-/** See {@link clusterPlace}. */
-export interface ClusterPlaceOptions {
-  readonly service: string;
-  readonly cluster: Cluster;
+/** A canary Service of a real cluster, with databases of its own. */
+export interface CanaryOptions {
+  /** The Service: `canary-db`, or with its namespace: `canary-db.drill`. It is switched, and so is everything that uses it. */
+  service: string;
+  /** Completes a short name. @defaultValue that of the kubeconfig's context or of the pod, else `default` */
+  namespace?: string | undefined;
+  /** The cluster's domain. @defaultValue the one in `service`, else that of the pod, else `cluster.local` */
+  clusterDomain?: string | undefined;
+  /** Where the API is, and how to log in. @defaultValue as kubectl */
+  kubeConfig?: KubeConfigOption | undefined;
   /** The host that is switched to, and from which is switched back. */
-  readonly to: string;
-  readonly allowed: readonly string[] | 'any';
-  /** Networks that the pool may connect to; empty for its own default. */
-  readonly allowedNetworks: readonly string[];
-  readonly accept: SwitchOptions['accept'];
-  readonly access: DatabaseAccess;
-  /** DNS servers for the names of the databases, and for the pool if it is not told by the API. */
-  readonly nameservers: readonly string[];
-  readonly push: boolean;
-  readonly ttlSeconds: number;
-  /** Shell commands that crash a server, and that have the other one take over. */
-  readonly crashCommand: string | undefined;
-  readonly promoteCommand: string | undefined;
-  readonly waitForPromotionMillis: number;
-  readonly telling: Telling;
-  readonly testing: Testing;
-  /** Asked before anything is written, with what is to happen. */
-  readonly confirm: (plan: ClusterPlan) => Promise<boolean>;
-  readonly signal: AbortSignal;
+  to: string;
+  /** The hosts that the Service may point to: both of them. A drill logs in there. */
+  allowedTargets: readonly string[] | 'any';
+  /** Networks that the databases are in, or `any`. @defaultValue all but loopback, link-local and metadata addresses */
+  allowedNetworks?: readonly string[] | 'any' | undefined;
+  /** How the application logs in to both databases. */
+  connection: CanaryConnection;
+  /** Objections of the probes to ignore. @defaultValue none */
+  accept?: SwitchOptions['accept'];
+  /** DNS servers for the names of the databases, and for a pool that follows DNS. @defaultValue those of resolv.conf */
+  nameservers?: readonly string[] | undefined;
+  /** Shell command that crashes the server `$EXTERNALNAME_FROM`; its output goes to stderr. @defaultValue nothing is crashed */
+  crashCommand?: string | undefined;
+  /** Shell command that has `$EXTERNALNAME_TO` take over; its output goes to stderr. @defaultValue both take writes already */
+  promoteCommand?: string | undefined;
+  /** How long that may take. Milliseconds, 0 to 3600000. @defaultValue 60000 */
+  waitForPromotionMillis?: number | undefined;
+  /** Asked before anything is written, with what is to happen: `false` ends the drill. */
+  confirm: (plan: CanaryPlan) => boolean | Promise<boolean>;
+}
+
+/** How an application logs in to PostgreSQL, over TLS. */
+export interface CanaryConnection {
+  /** 1 to 65535. @defaultValue 5432 */
+  port?: number | undefined;
+  /** The role. @defaultValue `PGUSER`, as `pg` reads it */
+  user?: string | undefined;
+  /** The database. @defaultValue `PGDATABASE`, as `pg` reads it */
+  database?: string | undefined;
+  /** Of the role. @defaultValue `PGPASSWORD`, else `~/.pgpass`, as `pg` reads them */
+  password?: string | undefined;
+  /** PEM certificates to trust. @defaultValue the ones that Node.js trusts */
+  ca?: string | undefined;
 }
 
 /** What a drill in a cluster is going to do. */
-export interface ClusterPlan {
+export interface CanaryPlan {
   /** `namespace/name` */
   readonly service: string;
+  /** Address of the API server, and the context. */
   readonly where: string;
+  /** Where the Service points now. */
   readonly from: string;
+  /** Where it will be switched to. */
   readonly to: string;
+  /** The table that is made for the drill, and removed in the end. */
   readonly table: string;
 }
 
-/** The drill was not confirmed. Nothing was done. */
-export class NotConfirmed extends Error {}
+/** See {@link canaryPlace}. */
+export interface CanaryPlaceOptions extends CanaryOptions {
+  /** The pool is told of a switch by a watch, and not by DNS. */
+  readonly push: boolean;
+  readonly ttlSeconds: number;
+  readonly telling: Telling;
+  readonly signal: AbortSignal | undefined;
+}
 
 /**
  * A canary Service of a real cluster, with its own databases. Only this Service is changed; it must be confirmed before, and points to where
  * it pointed in the end, however that comes.
  */
-export async function clusterPlace(options: ClusterPlaceOptions): Promise<Place> {
-  const { service, cluster, to, access, nameservers, signal } = options;
+export async function canaryPlace(given: CanaryPlaceOptions): Promise<Place> {
+  const { service, namespace, clusterDomain, to, connection, nameservers = [], signal } = given;
+  // Once, so that what was read is what is written, even if the current-context changes meanwhile.
+  const kubeConfig =
+    typeof given.kubeConfig === 'object' ? given.kubeConfig : await loadKubeConfig({ file: given.kubeConfig });
+  const options = { ...given, kubeConfig };
   const resolver = nameservers.length === 0 ? undefined : new DnsResolver({ nameservers });
   try {
-    const found = await inspectService({ service, ...cluster, signal });
+    const found = await inspectService({ service, namespace, clusterDomain, kubeConfig, signal });
     const { reference, target: from } = found;
     const name = `${reference.namespace}/${reference.name}`;
-    if (from === undefined) throw new InvalidArgumentError('--service', `${name} is not of type ExternalName`);
-    if (from === to)
-      throw new InvalidArgumentError('--to', `must be the other target: ${name} points to ${to} already`);
-    if (
-      !createTargetPolicy({ service, allowedTargets: options.allowed }).allows({ externalName: from, via: [service] })
-    ) {
+    if (from === undefined) throw new InvalidArgumentError('service', `${name} is not of type ExternalName`);
+    if (from === to) throw new InvalidArgumentError('to', `must be the other target: ${name} points to ${to} already`);
+    const policy = createTargetPolicy({ service, allowedTargets: options.allowedTargets });
+    if (!policy.allows({ externalName: from, via: [service] })) {
       throw new InvalidArgumentError(
-        '--allowed-targets',
+        'allowedTargets',
         `must have ${printable(from, 300)}, where ${name} points now: a drill logs in there. Find out first whether it should`,
       );
     }
     const where =
       found.cluster === undefined ? 'a cluster' : `${found.cluster.server} (context ${found.cluster.context})`;
     const table = `externalname_drill_${randomBytes(4).toString('hex')}`;
-    if (!(await options.confirm({ service: name, where, from, to, table }))) throw new NotConfirmed(name);
-    const clients = await clientFactory(access, resolver && createLookup(resolver));
-    const databases = new Databases(clients, signal);
+    if (!(await options.confirm({ service: name, where, from, to, table }))) throw new DrillNotConfirmedError(name);
+    const lookup = resolver && createLookup(resolver);
+    const { port = 5_432 } = connection;
+    const databases = new Databases(postgresClients({ Client: pg.Client, ...connection, port, lookup }), signal);
     const [first, second] = [await databases.look(from), await databases.look(to)];
     const copies = first.system === undefined || second.system === undefined || first.system === second.system;
-    return new ClusterPlace(options, { name, where, table, first, second, copies, databases, resolver });
+    return new CanaryPlace(options, { name, where, table, first, second, copies, databases, resolver });
   } catch (error) {
     await resolver?.close();
     throw error;
@@ -96,28 +132,28 @@ interface Parts {
   readonly name: string;
   readonly where: string;
   readonly table: string;
-  readonly first: Looked;
-  readonly second: Looked;
+  readonly first: LookedAt;
+  readonly second: LookedAt;
   /** Whether one server has the rows of the other. */
   readonly copies: boolean;
   readonly databases: Databases;
   readonly resolver: DnsResolver | undefined;
 }
 
-class ClusterPlace implements Place {
+class CanaryPlace implements Place {
   readonly service: string;
   readonly where: string;
   readonly table: string;
   readonly servers: readonly [DrillServer, DrillServer];
   readonly ttlSeconds: number;
   readonly poolOptions: PoolOptions;
-  readonly #options: ClusterPlaceOptions;
+  readonly #options: CanaryPlaceOptions;
   readonly #parts: Parts;
   readonly #source: ReturnType<typeof kubernetesSource> | undefined;
   #pointsTo: string;
   #madeTables: string[] = [];
 
-  constructor(options: ClusterPlaceOptions, parts: Parts) {
+  constructor(options: CanaryPlaceOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
     this.service = parts.name;
@@ -126,17 +162,24 @@ class ClusterPlace implements Place {
     this.servers = [parts.first, parts.second];
     this.#pointsTo = parts.first.host;
     this.ttlSeconds = options.push ? 0 : options.ttlSeconds;
-    const { service, cluster, nameservers, access, allowed, allowedNetworks } = options;
-    const { clusterDomain, kubeConfig } = cluster;
+    const {
+      service,
+      clusterDomain,
+      kubeConfig,
+      nameservers = [],
+      connection,
+      allowedTargets,
+      allowedNetworks,
+    } = options;
     const namespace = parts.name.split('/')[0];
     this.#source = options.push ? kubernetesSource({ service, namespace, clusterDomain, kubeConfig }) : undefined;
-    const { port, user, password, database, ca } = access;
+    const { port = 5_432, user, password, database, ca } = connection;
     this.poolOptions = {
       service,
       namespace,
       clusterDomain,
-      allowedTargets: allowed,
-      ...(allowedNetworks.length > 0 && { allowedNetworks: allowedNetworks.includes('any') ? 'any' : allowedNetworks }),
+      allowedTargets,
+      ...(allowedNetworks !== undefined && { allowedNetworks }),
       ...(nameservers.length > 0 && { dns: { nameservers } }),
       ...(this.#source !== undefined && { source: this.#source }),
       port,
@@ -149,10 +192,10 @@ class ClusterPlace implements Place {
 
   async begin(): Promise<void> {
     const { first, second, copies, databases } = this.#parts;
-    const { testing, telling } = this.#options;
+    const { telling } = this.#options;
     for (const { host } of copies ? [first] : [first, second]) {
       this.#madeTables.push(host);
-      await testing.createWriteTable((text) => databases.run(host, text), { table: this.table });
+      await createWriteTable((text) => databases.run(host, text), { table: this.table });
       telling.event('operator', `create table ${this.table} on ${host}`);
     }
   }
@@ -167,12 +210,12 @@ class ClusterPlace implements Place {
   }
 
   async patch({ from, to }: Move, sent: () => void): Promise<void> {
-    const { telling, cluster, signal, waitForPromotionMillis, accept } = this.#options;
+    const { telling, signal, waitForPromotionMillis = 60_000, accept } = this.#options;
     telling.event('operator', `SWITCH: ${this.service} from ${from.host} to ${to.host}, guarded by probes`, {
       tone: 'strong',
     });
     await switchTarget({
-      ...(await this.#switching(cluster)),
+      ...this.#switching(),
       expect: from.host,
       to: to.host,
       waitForPromotionMillis,
@@ -202,12 +245,12 @@ class ClusterPlace implements Place {
   /** Puts back what the drill changed, even after Ctrl-C: within a deadline of its own. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { first, databases, resolver } = this.#parts;
-    const { telling, cluster } = this.#options;
+    const { telling } = this.#options;
     try {
       if (this.#pointsTo !== first.host) {
         telling.event('operator', `${this.service} is switched back to ${first.host}`, { tone: 'warning', part: true });
         await switchTarget({
-          ...(await this.#switching(cluster)),
+          ...this.#switching(),
           probes: {},
           propagationTimeoutMillis: closeMillis,
           to: first.host,
@@ -232,20 +275,19 @@ class ClusterPlace implements Place {
   }
 
   async #count(host: string): Promise<ReadonlyMap<number, number>> {
-    const { testing } = this.#options;
-    return testing.countWrites((text) => this.#parts.databases.run(host, text), { table: this.table });
+    return countWrites((text) => this.#parts.databases.run(host, text), { table: this.table });
   }
 
-  async #switching({ kubeConfig, clusterDomain }: Cluster) {
-    const { service, allowed, access } = this.#options;
-    const { port, ca } = access;
+  #switching() {
+    const { service, clusterDomain, kubeConfig, allowedTargets, connection } = this.#options;
+    const { port = 5_432, ca } = connection;
     const lookup = this.#parts.resolver && createLookup(this.#parts.resolver);
     return {
       service,
       namespace: this.service.split('/')[0],
       clusterDomain,
       kubeConfig,
-      allowedTargets: allowed,
+      allowedTargets,
       reason: 'externalname drill',
       probes: postgresServiceProbes({ port, ca, lookup, client: this.#parts.databases.client }),
       dnsServers: false,
@@ -275,46 +317,6 @@ class ClusterPlace implements Place {
         'command',
         `must end with status 0, and ${JSON.stringify(command)} ended with ${code}`,
       );
-  }
-}
-
-interface Looked extends DrillServer {
-  /** PostgreSQL's system identifier: copies of each other have the same. */
-  readonly system: string | undefined;
-}
-
-/** The two databases, as the application logs in to them. */
-class Databases {
-  readonly client: (host: string) => PostgresClientLike;
-  readonly #signal: AbortSignal;
-
-  constructor(client: (host: string) => PostgresClientLike, signal: AbortSignal) {
-    this.client = client;
-    this.#signal = signal;
-  }
-
-  /** Runs one statement in a connection of its own. */
-  async run(host: string, text: string, signal: AbortSignal = this.#signal): Promise<Record<string, unknown>[]> {
-    const client = this.client(host);
-    client.on('error', () => undefined);
-    try {
-      await abortable(client.connect(), signal);
-      return (await abortable(client.query(text), signal)).rows;
-    } finally {
-      client.end().catch(() => undefined);
-    }
-  }
-
-  async look(host: string): Promise<Looked> {
-    const [row] = await this.run(host, 'select host(inet_server_addr()) as address');
-    const [system] = await this.run(host, 'select system_identifier::text as system from pg_control_system()').catch(
-      () => [],
-    );
-    return {
-      host,
-      address: String(row?.['address']),
-      system: system === undefined ? undefined : String(system['system']),
-    };
   }
 }
 

@@ -1,6 +1,5 @@
 import type { PoolOptions } from '@externalname/pg';
 import type pg from 'pg';
-import type { Tone } from '../output.ts';
 
 /** One of the two servers of a drill. */
 export interface DrillServer {
@@ -19,9 +18,12 @@ export interface Move {
 /** How the first server is left. */
 export type DrillKind = 'crash' | 'planned';
 
+/** How an event is meant. */
+export type DrillTone = 'good' | 'bad' | 'warning' | 'faint' | 'strong' | 'plain';
+
 /** What happens in a drill, as it happens. */
 export interface Telling {
-  event(who: string, text: string, how?: { readonly tone?: Tone; readonly part?: boolean }): void;
+  event(who: string, text: string, how?: { readonly tone?: DrillTone; readonly part?: boolean }): void;
   /** A moment that plots mark. */
   mark(name: string): void;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { scriptedResult } from '../../test/scripted-drill.ts';
-import type { RehearsedStage } from './rehearsal.ts';
+import type { RehearsedStage } from '../rehearsal/rehearsal.ts';
 import { checksOf, type Thresholds } from './result.ts';
 
 const thresholds: Thresholds = {
@@ -85,8 +85,8 @@ describe('the checks of a drill', () => {
 });
 
 describe('the result of a drill', () => {
-  it('passes if all checks of both switches do', async () => {
-    const { result } = await scriptedResult();
+  it('passes if all checks of both switches do', () => {
+    const { result } = scriptedResult();
     expect(result).toMatchObject({
       passed: true,
       service: 'default/webscaler-db',
@@ -97,11 +97,11 @@ describe('the result of a drill', () => {
       'crash: primary-db.example.com -> secondary-db.example.com',
       'switch back: secondary-db.example.com -> primary-db.example.com',
     ]);
-    expect((await scriptedResult({ lost: 3 })).result.passed).toBe(false);
+    expect(scriptedResult({ lost: 3 }).result.passed).toBe(false);
   });
 
-  it('has moments in seconds since the start, and says nothing that is undefined in JSON', async () => {
-    const { result } = await scriptedResult();
+  it('has moments in seconds since the start, and says nothing that is undefined in JSON', () => {
+    const { result } = scriptedResult();
     expect(result.stages[0]?.longestPause).toEqual({ millis: 1_482, from: 8.018, to: 9.5 });
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
   });

@@ -1,6 +1,6 @@
-import { inWords } from '../duration.ts';
-import { failuresInWords, figures } from './figures.ts';
-import type { DrillResult } from './result.ts';
+import { failuresInWords, figures } from '../result/figures.ts';
+import type { DrillResult } from '../result/result.ts';
+import { inWords } from '../result/words.ts';
 
 /** The result as Markdown: for a pull request, or the summary of a CI job. `plot` is drawn with characters. */
 export function markdownReport(result: DrillResult, plot: readonly string[]): string {

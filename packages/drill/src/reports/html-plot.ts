@@ -1,4 +1,4 @@
-import type { DrillResult } from './result.ts';
+import type { DrillResult } from '../result/result.ts';
 import { escaped } from './xml.ts';
 
 /**

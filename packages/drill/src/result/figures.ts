@@ -1,5 +1,5 @@
-import { inWords } from '../duration.ts';
 import type { DrillStage } from './result.ts';
+import { inWords } from './words.ts';
 
 /** The figures of a switch, as every report has them: a name, and the value in words. */
 export const figures: readonly (readonly [name: string, of: (stage: DrillStage) => string])[] = [

@@ -1,4 +1,4 @@
-import type { DrillCheck, DrillResult } from './result.ts';
+import type { DrillCheck, DrillResult } from '../result/result.ts';
 import { escaped } from './xml.ts';
 
 /**

@@ -2,11 +2,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { htmlReport } from '../src/drill/report-html.ts';
 import { Browser, chromium } from './browser.ts';
 import { type Script, scriptedResult } from './scripted-drill.ts';
 
-// The page in a real browser: `DRILL_PICTURES=folder npx vitest run --project long packages/cli/test/drill-page.long.test.ts` keeps the
+// The page in a real browser: `DRILL_PICTURES=folder npx vitest run --project long packages/drill/test/drill-page.long.test.ts` keeps the
 // pictures, to be looked at after a change of the page.
 const missing = chromium === undefined ? ' (skipped: no Chromium here; apt-get install chromium)' : '';
 
@@ -36,7 +35,7 @@ describe.skipIf(chromium === undefined)(`the page of a drill in a browser${missi
     'fits $width pixels, $scheme, asks for nothing, and can be read ($script.name)',
     async ({ script, width, scheme }) => {
       const file = join(folder, `${script.name}.html`);
-      await writeFile(file, htmlReport((await scriptedResult(script)).result));
+      await writeFile(file, scriptedResult(script).report.toHtml());
       const seen = await browser.look(file, { width, scheme }, contrasts);
       await writeFile(join(pictures, `drill-${script.name}-${width}-${scheme}.png`), seen.picture);
       expect(seen.scrollWidth).toBe(width);

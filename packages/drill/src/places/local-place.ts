@@ -1,11 +1,10 @@
 import { createLookup, DnsResolver } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import { externalNameService } from '@externalname/core/manifests';
-import { kubernetesSource, postgresServiceProbes, switchTarget } from '@externalname/kubernetes';
+import { kubernetesSource, postgresClients, postgresServiceProbes, switchTarget } from '@externalname/kubernetes';
 import type { PoolOptions } from '@externalname/pg';
-import type { LocalCluster, PostgresPair, PostgresServer } from '@externalname/testing';
-import { clientFactory } from '../database.ts';
-import type { Testing } from '../testing-package.ts';
+import { countWrites, createWriteTable, LocalCluster, PostgresPair, type PostgresServer } from '@externalname/testing';
+import pg from 'pg';
 import type { DrillKind, DrillServer, Move, Place, Telling } from './place.ts';
 
 /** See {@link localPlace}. */
@@ -16,21 +15,20 @@ export interface LocalPlaceOptions {
   /** From the crash until the standby is promoted: the time that an operator takes to decide. Milliseconds. */
   readonly decisionMillis: number;
   readonly telling: Telling;
-  readonly testing: Testing;
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Two real PostgreSQL servers and a cluster, on this machine. Nothing of them is left when it is closed. */
 export async function localPlace(options: LocalPlaceOptions): Promise<Place> {
-  const { testing, telling, signal, ttlSeconds } = options;
+  const { telling, signal, ttlSeconds } = options;
   telling.event('operator', 'starting two PostgreSQL servers: a primary, and a standby that every commit waits for', {
     tone: 'strong',
   });
-  const pair = await testing.PostgresPair.start({ signal });
+  const pair = await PostgresPair.start({ signal });
   let cluster: LocalCluster | undefined;
   try {
     const [primary, standby] = pair.servers;
-    cluster = await testing.LocalCluster.start({
+    cluster = await LocalCluster.start({
       ttlSeconds,
       services: [externalNameService({ name: service, namespace, externalName: primary.hostName })],
       hosts: pair.hosts,
@@ -88,9 +86,8 @@ class LocalPlace implements Place {
   }
 
   async begin(): Promise<void> {
-    const { testing } = this.#options;
     const { primary, database, user } = this.#pair;
-    await testing.createWriteTable((text) => primary.query(text, [], { database }), { table: this.table, owner: user });
+    await createWriteTable((text) => primary.query(text, [], { database }), { table: this.table, owner: user });
   }
 
   async takeOver(kind: DrillKind, { from, to }: Move): Promise<void> {
@@ -126,7 +123,7 @@ class LocalPlace implements Place {
     });
     const { port, user, password, database, ca } = this.#pair;
     const lookup = createLookup(this.#resolver);
-    const client = await clientFactory({ port, user, password, database, ca }, lookup);
+    const client = postgresClients({ Client: pg.Client, port, user, password, database, ca, lookup });
     await switchTarget({
       service,
       namespace,
@@ -156,10 +153,9 @@ class LocalPlace implements Place {
   }
 
   async rows({ to }: Move): Promise<ReadonlyMap<number, number>> {
-    const { testing } = this.#options;
     const server = this.#pair.server(to.host);
     const { database } = this.#pair;
-    return testing.countWrites((text) => server.query(text, [], { database }), { table: this.table });
+    return countWrites((text) => server.query(text, [], { database }), { table: this.table });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,8 @@
 import { DeadlineError } from '@externalname/core';
 import { sleep } from '@externalname/core/internal';
 import { outcomeOf } from '@externalname/pg';
-import type { WriteLedger, WriteLoad, WriteMeasures } from '@externalname/testing';
-import type { Testing } from '../testing-package.ts';
-import type { DrillKind, DrillServer, MakePool, Move, Place, Telling } from './place.ts';
+import { measureWrites, WriteLedger, WriteLoad, type WriteMeasures } from '@externalname/testing';
+import type { DrillKind, DrillServer, MakePool, Move, Place, Telling } from '../places/place.ts';
 
 /** How a drill is played. Times are in milliseconds. */
 export interface RehearsalSettings {
@@ -17,9 +16,12 @@ export interface RehearsalSettings {
   readonly recoveryMillis: number;
 }
 
+/** The two switches of a drill: there, by a crash or planned, and back. */
+export type StageName = 'crash' | 'planned switch' | 'switch back';
+
 /** The writes before, during and after one switch. */
 export interface RehearsedStage {
-  readonly name: 'crash' | 'planned switch' | 'switch back';
+  readonly name: StageName;
   readonly move: Move;
   /** When the patch was sent: of {@link Rehearsal.now}, as all moments. */
   readonly patchedAt: number;
@@ -47,10 +49,9 @@ export interface RehearsalParts {
   readonly settings: RehearsalSettings;
   readonly telling: Telling;
   readonly makePool: MakePool;
-  readonly testing: Testing;
   /** Called with what is known after each report of the workers. */
   readonly onReport: (ledger: WriteLedger) => void;
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -59,13 +60,13 @@ export interface RehearsalParts {
  * @throws DeadlineError `ERR_EXTERNALNAME_DEADLINE` if the workers cannot even write at the start
  */
 export async function rehearse(parts: RehearsalParts): Promise<Rehearsal> {
-  const { place, settings, makePool, testing } = parts;
+  const { place, settings, makePool } = parts;
   await place.begin();
   const pool = makePool({ ...place.poolOptions, max: settings.connections, application_name: 'externalname-drill' });
   // An error of an idle connection of a plain pool would end the process.
   pool.on('error', () => undefined);
   const text = `insert into ${place.table} (id, worker) values ($1, $2) returning host(inet_server_addr()) as address`;
-  const load = new testing.WriteLoad({
+  const load = new WriteLoad({
     workers: settings.workers,
     pauseMillis: settings.pauseMillis,
     outcomeOf,
@@ -75,7 +76,7 @@ export async function rehearse(parts: RehearsalParts): Promise<Rehearsal> {
       return rows[0]?.address ?? '';
     },
   });
-  const scene = new Scene(parts, load, new testing.WriteLedger({ hungAfterMillis }));
+  const scene = new Scene(parts, load, new WriteLedger({ hungAfterMillis }));
   try {
     return await scene.play();
   } finally {
@@ -172,9 +173,9 @@ class Scene {
     span: { readonly from: number; readonly to: number },
     earlier?: { readonly measures: WriteMeasures },
   ) {
-    const { place, settings, testing } = this.#parts;
+    const { place, settings } = this.#parts;
     await this.#until(() => !this.#ledger.underWay.some(({ beganAt }) => beganAt < span.to), hungAfterMillis);
-    const measures = testing.measureWrites({
+    const measures = measureWrites({
       ...span,
       ledger: this.#ledger,
       workers: settings.workers,

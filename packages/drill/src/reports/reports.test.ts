@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scriptedResult } from '../../test/scripted-drill.ts';
+import type { DrillResult } from '../result/result.ts';
+import { htmlReport } from './html.ts';
 import { ticksOf } from './html-plot.ts';
-import { htmlReport } from './report-html.ts';
-import { junitReport } from './report-junit.ts';
-import { markdownReport } from './report-markdown.ts';
-import { writeReports } from './reports.ts';
-import type { DrillResult } from './result.ts';
+import { junitReport } from './junit.ts';
+import { markdownReport } from './markdown.ts';
 
 const attack = `"><script>alert(1)</script>|&'\u0000`;
 const attacked = (result: DrillResult): DrillResult => ({
@@ -28,20 +27,20 @@ const attacked = (result: DrillResult): DrillResult => ({
 
 describe('the page of a drill', () => {
   it('needs nothing from elsewhere, and runs nothing', async () => {
-    const page = htmlReport((await scriptedResult()).result);
+    const page = htmlReport(scriptedResult().result);
     expect(page).not.toMatch(/<script|<link|<img|<iframe|\bsrc=|\bhref=|url\(|@import|\son\w+=/i);
     expect(page).toContain("default-src 'none'");
   });
 
   it('writes what servers said as text, whatever it is', async () => {
-    const page = htmlReport(attacked((await scriptedResult()).result));
+    const page = htmlReport(attacked(scriptedResult().result));
     expect(page).not.toContain('<script');
     expect(page).not.toContain('\u0000');
     expect(page).toContain('&lt;script&gt;');
   });
 
   it('has the verdict, the figures, a bar for each column with writes, the marks and the longest pauses', async () => {
-    const { result } = await scriptedResult({ lost: 3 });
+    const { result } = scriptedResult({ lost: 3 });
     const page = htmlReport(result);
     expect(page).toContain('<p class="verdict bad">Failed</p>');
     expect(page).toContain('<li class="bad"><b>3</b><span>lost</span></li>');
@@ -57,7 +56,7 @@ describe('the page of a drill', () => {
   });
 
   it('puts numbers of marks that are close on different levels, and has few ticks', async () => {
-    const page = htmlReport((await scriptedResult()).result);
+    const page = htmlReport(scriptedResult().result);
     expect([...page.matchAll(/number level-(\d)/g)].map(([, level]) => level)).toEqual(['0', '0', '0', '1']);
     for (const span of [3, 18, 60, 600, 9_000]) expect(ticksOf(2, span).length).toBeLessThanOrEqual(7);
     expect(ticksOf(2, 16.5)).toEqual([5, 10, 15]);
@@ -66,13 +65,13 @@ describe('the page of a drill', () => {
 
 describe('the Markdown of a drill', () => {
   it('is the same each time', async () => {
-    const { result, drawn } = await scriptedResult({ lost: 3 });
-    await expect(markdownReport(result, drawn)).toMatchFileSnapshot('reports/drill.md');
+    const { report } = scriptedResult({ lost: 3 });
+    await expect(report.toMarkdown()).toMatchFileSnapshot('written/drill.md');
   });
 
   it('keeps what servers said within its cell', async () => {
-    const { result, drawn } = await scriptedResult();
-    const text = markdownReport(attacked(result), drawn);
+    const { result, report } = scriptedResult();
+    const text = markdownReport(attacked(result), report.plot());
     expect(text).not.toContain('<script>');
     expect(text).toContain('\\<script\\>');
     expect(text).toContain('\\|&');
@@ -81,12 +80,11 @@ describe('the Markdown of a drill', () => {
 
 describe('the JUnit XML of a drill', () => {
   it('is the same each time', async () => {
-    const { result } = await scriptedResult({ lost: 3 });
-    await expect(junitReport(result)).toMatchFileSnapshot('reports/drill.xml');
+    await expect(scriptedResult({ lost: 3 }).report.toJUnit()).toMatchFileSnapshot('written/drill.xml');
   });
 
   it('writes what servers said as text', async () => {
-    const text = junitReport(attacked((await scriptedResult()).result));
+    const text = junitReport(attacked(scriptedResult().result));
     expect(text).not.toContain('<script');
     expect(text).not.toContain('\u0000');
   });
@@ -96,11 +94,11 @@ describe('the reports in a folder', () => {
   it('are four, and the JSON is the result', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'externalname-drill-'));
     try {
-      const { result, drawn } = await scriptedResult();
+      const { result, report } = scriptedResult();
       const target = join(folder, 'made/when/needed');
-      expect(await writeReports(target, result, drawn)).toEqual(['drill.html', 'drill.md', 'drill.json', 'drill.xml']);
+      expect(await report.write(target)).toEqual(['drill.html', 'drill.md', 'drill.json', 'drill.xml']);
       expect(JSON.parse(await readFile(join(target, 'drill.json'), 'utf8'))).toEqual(result);
-      expect(await readFile(join(target, 'drill.html'), 'utf8')).toBe(htmlReport(result));
+      expect(await readFile(join(target, 'drill.html'), 'utf8')).toBe(report.toHtml());
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -1,0 +1,10 @@
+export type { DrillOptions, DrillThresholds } from './drill/options.ts';
+export { runDrill } from './drill/run-drill.ts';
+export { DrillNotConfirmedError, DrillUnfinishedError } from './errors.ts';
+export type { CanaryConnection, CanaryOptions, CanaryPlan } from './places/canary-place.ts';
+export type { DrillKind, DrillTone, MakePool } from './places/place.ts';
+export type { StageName } from './rehearsal/rehearsal.ts';
+export type { DrillStatus } from './rehearsal/status.ts';
+export type { DrillEvent } from './rehearsal/telling.ts';
+export type { DrillReport } from './reports/report.ts';
+export type { DrillCheck, DrillPlot, DrillResult, DrillStage } from './result/result.ts';
