@@ -75,7 +75,8 @@ const pgRooms = {
   transaction: ['connect', 'driver', 'failures'],
   failover: ['liveness', 'connect', 'driver', 'failures', 'settings'],
   client: ['failover', 'liveness', 'connect', 'driver', 'failures'],
-  pool: ['client', 'failover', 'liveness', 'transaction', 'connect', 'driver', 'failures'],
+  reader: ['connect', 'settings'],
+  pool: ['reader', 'client', 'failover', 'liveness', 'transaction', 'connect', 'driver', 'failures'],
 };
 
 // The files beside the rooms of pg that every room may import. They import nothing but each other.
@@ -85,7 +86,7 @@ const pgGround = ['errors', 'events', 'failure-kind', 'recent-events', 'secrets'
 const pgOptions = {
   files: ['options', 'client-options'],
   below: ['settings', 'connect', 'liveness', 'driver'],
-  above: ['failover', 'client', 'pool'],
+  above: ['failover', 'client', 'reader', 'pool'],
 };
 
 // room of testing -> the rooms that it may import

@@ -220,6 +220,7 @@ const coreTable: Readonly<Record<string, Entry>> = {
   },
   serviceSwitched: 'constant',
   targetNotFollowed: 'constant',
+  tokenAwaited: 'constant',
   AddressRefusedError: 'error',
   AllowListRequiredError: 'error',
   Balancer: {
@@ -673,6 +674,18 @@ const poolOptions = {
   idleCheckMillis: 10,
   plannedHoldMillis: 10,
   warmUp: 2,
+  reader: {
+    service: 'webscaler-db-ro',
+    source: new core.StaticTargetSource('primary-db.example.com'),
+    allowedTargets: ['*.example.com'],
+    max: 2,
+    balancing: 'round-robin',
+    fallback: true,
+    maxLagBytes: 0,
+    maxLagMillis: 1_000,
+    lagCheckMillis: 1_000,
+    catchUpMillis: 0,
+  } satisfies All<pg.ReaderOptions>,
   retireOnAddressChange: 'idle',
   maxWaiting: 10,
   requireAuth: ['scram-sha-256'],
@@ -732,6 +745,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   ConnectTimeoutError: 'error',
   ConnectionLostError: 'error',
   FailoverTimeoutError: 'error',
+  NotReplayedError: 'error',
   PasswordRequiredError: 'error',
   PauseEndedError: 'error',
   PeerSilentError: 'error',
@@ -742,6 +756,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
     codes: refusals,
   },
   ProtocolViolationError: 'error',
+  ReplicaLagError: 'error',
   ServerRoleError: 'error',
   TargetRetiredError: 'error',
   TooManyWaitingError: 'error',
@@ -759,6 +774,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   paused: 'constant',
   pgModule: 'constant',
   recentEventsOf: { args: () => [new Error('an error')], run: pg.recentEventsOf },
+  replicaChanged: 'constant',
   resumed: 'constant',
   retried: 'constant',
   serviceNotFollowed: 'constant',
@@ -778,7 +794,7 @@ const pgBeyond: Readonly<Record<string, Call>> = {
   'Pool.transaction': {
     args: () => [
       async () => undefined,
-      { isolationLevel: 'serializable', readOnly: true, deferrable: true, signal: aborted },
+      { isolationLevel: 'serializable', readOnly: true, deferrable: true, after: '1-0/3000148', signal: aborted },
     ],
     run: async (...args) => {
       const pool = plainPool();

@@ -39,6 +39,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['pg-room-driver', 'packages/pg/src/driver/b.ts', `import type { X } from '../connect/a.ts';`],
   ['pg-room-connect', 'packages/pg/src/connect/b.ts', `import { x } from '../options.ts';`],
   ['pg-room-liveness', 'packages/pg/src/liveness/b.ts', `import { x } from '../failover/a.ts';`],
+  ['pg-room-reader', 'packages/pg/src/reader/a.ts', `import { x } from '../pool/a.ts';`],
   ['pg-room-transaction', 'packages/pg/src/transaction/b.ts', `import { x } from '../pool/a.ts';`],
   ['pg-room-failover', 'packages/pg/src/failover/b.ts', `import { x } from '../client/a.ts';`],
   ['pg-room-client', 'packages/pg/src/client/b.ts', `import { x } from '../pool/a.ts';`],

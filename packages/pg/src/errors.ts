@@ -173,6 +173,44 @@ export class TooManyWaitingError extends ExternalNameError {
 }
 
 /**
+ * A standby lags behind its primary by more than the option `reader` allows, and gets no reads. Code `ERR_EXTERNALNAME_REPLICA_LAG`.
+ */
+export class ReplicaLagError extends ExternalNameError {
+  /** Nothing ran, so a retry is safe. */
+  override readonly outcome = 'not-executed';
+
+  constructor(
+    where: string,
+    lagBytes: number,
+    lagMillis: number,
+    { maxLagBytes, maxLagMillis }: { readonly maxLagBytes: number; readonly maxLagMillis: number },
+  ) {
+    const limits = [
+      ...(Number.isFinite(maxLagBytes) ? [`${maxLagBytes} bytes`] : []),
+      ...(Number.isFinite(maxLagMillis) ? [`${maxLagMillis} ms`] : []),
+    ];
+    super(
+      'ERR_EXTERNALNAME_REPLICA_LAG',
+      `${where} lags ${lagBytes} bytes and ${Math.round(lagMillis)} ms behind its primary, but reader allows ${limits.join(' and ')}`,
+    );
+  }
+}
+
+/** No server has replayed the token of a read in time. Code `ERR_EXTERNALNAME_NOT_REPLAYED`. */
+export class NotReplayedError extends ExternalNameError {
+  /** Nothing ran, so a retry is safe. */
+  override readonly outcome = 'not-executed';
+
+  constructor(where: string, timeoutMillis: number) {
+    super(
+      'ERR_EXTERNALNAME_NOT_REPLAYED',
+      `${where}: no server has replayed the token of this read within ${Math.round(timeoutMillis)} ms. Read without the token if older ` +
+        'rows will do, or let the primary serve it (reader.fallback)',
+    );
+  }
+}
+
+/**
  * `pool.pause()` gave up: work in progress took too long, or `pool.resume()` was called. Callers are served again. Code
  * `ERR_EXTERNALNAME_PAUSE_ENDED`.
  */

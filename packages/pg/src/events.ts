@@ -161,6 +161,32 @@ export interface ResumeEvent extends PauseEvent {
   readonly waiting: number;
 }
 
+/** A standby lags more than a reader allows, or does not any more. Channel `externalname:pg:replica`. */
+export interface ReplicaEvent {
+  /** The Service or host that the reader was made for. */
+  readonly name: string;
+  /** The name that has the address. */
+  readonly target: string;
+  /** `address:port` */
+  readonly address: string;
+  /** Whether it gets no reads from now on. */
+  readonly lagging: boolean;
+  /** How many bytes of the primary's write-ahead log it has not replayed; `undefined` if the primary has not said where it is. */
+  readonly lagBytes: number | undefined;
+  /** How old its data is at least, in milliseconds. */
+  readonly lagMillis: number;
+}
+
+/** A read with a token had to wait for a server that has replayed it. Channel `externalname:pg:token-wait`. */
+export interface TokenWaitEvent {
+  /** The Service or host that the pool was made for. */
+  readonly name: string;
+  /** Which server has it: one of the pool itself (`standby`), or the primary that a reader falls back to. */
+  readonly server: 'standby' | 'primary';
+  /** How long that took, in milliseconds. */
+  readonly durationMillis: number;
+}
+
 /** A server that went silent was probed. Channel `externalname:pg:probe`. */
 export interface ProbeEvent {
   /** The Service, as it was given. */
@@ -204,6 +230,10 @@ export const waited = new EventChannel<WaitEvent>('externalname:pg:wait');
 export const paused = new EventChannel<PauseEvent>('externalname:pg:pause');
 /** Callers are served again. See {@link ResumeEvent}. */
 export const resumed = new EventChannel<ResumeEvent>('externalname:pg:resume');
+/** A standby lags too much, or does not any more. See {@link ReplicaEvent}. */
+export const replicaChanged = new EventChannel<ReplicaEvent>('externalname:pg:replica');
+/** A read with a token had to wait. See {@link TokenWaitEvent}. */
+export const tokenAwaited = new EventChannel<TokenWaitEvent>('externalname:pg:token-wait');
 /** A silent server was probed. See {@link ProbeEvent}. */
 export const serverProbed = new EventChannel<ProbeEvent>('externalname:pg:probe');
 /** Work that did not run is retried. See {@link RetryEvent}. */

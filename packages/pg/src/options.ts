@@ -30,6 +30,7 @@ import { hostOf, parametersOf } from './settings/connection-string.ts';
 import { type Said, saidInCode, saidToLibpq } from './settings/libpq.ts';
 import { warnOfMistyped } from './settings/mistyped.ts';
 import { checkOptionsOfPg, checkPort } from './settings/options-of-pg.ts';
+import { type ReaderOptions, type ReaderSettings, readerSettings } from './settings/reader.ts';
 import { mayBeService } from './settings/service-name.ts';
 import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts';
 
@@ -133,6 +134,8 @@ export interface PoolOptions
    * @defaultValue `'idle'`
    */
   retireOnAddressChange?: 'idle' | 'all' | false | undefined;
+  /** Where and how `pool.reader` reads. @defaultValue the standbys among the addresses of the target, and the primary while there are none */
+  reader?: ReaderOptions | undefined;
   /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
   maxWaiting?: number | undefined;
   /**
@@ -175,6 +178,7 @@ export interface PoolSettings extends ServiceRouteSettings, RequiredMethods {
   readonly idleCheckMillis: number;
   readonly retireOnAddressChange: 'idle' | 'all' | false;
   readonly maxWaiting: number;
+  readonly reader: ReaderSettings;
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
   readonly channelBinding: 'disable' | 'prefer' | 'require';
@@ -207,6 +211,7 @@ const ownNames = {
   idleCheckMillis: true,
   retireOnAddressChange: true,
   maxWaiting: true,
+  reader: true,
   requireAuth: true,
   channelBinding: true,
   balancing: true,
@@ -273,6 +278,7 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
     idleCheckMillis: millis(options, 'idleCheckMillis', follows ? 10_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
+    reader: readerSettings(options.reader),
     retireOnAddressChange: addressChange(options.retireOnAddressChange),
     liveness: follows ? liveness : undefined,
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),

@@ -9,10 +9,12 @@ export {
   ConnectionLostError,
   ConnectTimeoutError,
   FailoverTimeoutError,
+  NotReplayedError,
   PasswordRequiredError,
   PauseEndedError,
   PeerSilentError,
   ProtocolViolationError,
+  ReplicaLagError,
   ServerRoleError,
   TargetRetiredError,
   TooManyWaitingError,
@@ -34,8 +36,10 @@ export {
   type PauseEvent,
   type ProbeEvent,
   paused,
+  type ReplicaEvent,
   type ResumeEvent,
   type RetryEvent,
+  replicaChanged,
   resumed,
   retried,
   type ServiceNotFollowedEvent,
@@ -44,7 +48,9 @@ export {
   serviceNotFollowed,
   switched,
   type TargetRefusedEvent,
+  type TokenWaitEvent,
   targetNotFollowed,
+  tokenAwaited,
   type WaitEvent,
   waited,
 } from './events.ts';
@@ -58,7 +64,10 @@ export type { PauseCause, PauseOptions, PauseStatus } from './pool/pause.ts';
 export { Pool } from './pool/pool.ts';
 export type { ConnectionCount, PoolStatus } from './pool/pool-status.ts';
 export type { Repeatable } from './pool/query.ts';
+export type { TokenReads } from './reader/read-after.ts';
+export type { ReplicaStatus } from './reader/replicas.ts';
 export { type RecentEvent, recentEventsOf, type StepEvent, stepTaken } from './recent-events.ts';
 export type { BalancingOptions } from './settings/balancing.ts';
+export type { ReaderOptions } from './settings/reader.ts';
 export type { Transaction } from './transaction/scope.ts';
 export type { IsolationLevel, TransactionOptions } from './transaction/settings.ts';

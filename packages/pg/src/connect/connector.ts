@@ -49,6 +49,8 @@ export interface ConnectorSettings {
   readonly scramKeys: ScramKeyCache;
   /** Records what is tried, and how it goes. */
   readonly recent: RecentEvents;
+  /** Rejects with the reason if a server whose role fits is not to be used. */
+  readonly accept?: ((connection: OpenConnection) => Promise<void>) | undefined;
   /** The clock that deadlines run on. */
   readonly clock: Clock;
 }
@@ -262,7 +264,12 @@ export class Connector {
       );
     }
     try {
-      await withDeadline(() => checkRole(client, roles, where, wanted), {
+      const accept = wanted === this.#settings.wanted ? this.#settings.accept : undefined;
+      const check = async () => {
+        await checkRole(client, roles, where, wanted);
+        await accept?.({ client, endpoint, roles });
+      };
+      await withDeadline(check, {
         signal,
         clock,
         timeoutMillis: attemptTimeoutMillis,

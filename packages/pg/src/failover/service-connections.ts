@@ -44,6 +44,8 @@ import type { ServiceDialer } from './service-dialer.ts';
 export interface ServiceHost extends FactoryHost {
   /** Called for each target that becomes current, including the first; before `switched`. */
   follows?(target: Target): void;
+  /** Rejects with the reason if a server whose role fits is not to be used. */
+  readonly accept?: ((connection: OpenConnection) => Promise<void>) | undefined;
   /** The Service points elsewhere from now on. */
   switched(to: SwitchedTarget): void;
   /** An address was lost, while others serve. */
@@ -112,6 +114,7 @@ export class ServiceConnections implements ConnectionFactory {
         createClient: () => host.createClient(),
         name: settings.name,
         wanted: settings,
+        accept: host.accept,
         attemptTimeoutMillis: settings.attemptTimeoutMillis,
         demands: (client, where) => host.demands(client, where),
         scramKeys: new ScramKeyCache(),

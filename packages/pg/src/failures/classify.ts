@@ -135,6 +135,8 @@ const ours: Record<string, FailureKind | undefined> = {
   ERR_EXTERNALNAME_CLEARTEXT_REFUSED: 'policy',
   ERR_EXTERNALNAME_PROTOCOL_VIOLATION: 'protocol',
   ERR_EXTERNALNAME_SERVER_ROLE: 'wrong-role',
+  ERR_EXTERNALNAME_REPLICA_LAG: 'wrong-role',
+  ERR_EXTERNALNAME_NOT_REPLAYED: 'deadline',
   ERR_EXTERNALNAME_TARGET_RETIRED: 'not-queryable',
   ERR_EXTERNALNAME_CONNECT_TIMEOUT: 'unreachable',
   ERR_EXTERNALNAME_CONNECTION_LOST: 'unreachable',

@@ -111,7 +111,7 @@ export class Lending {
     connection.provenAt = clock.now();
     factory.confirmed();
     // As in pg-pool, directly to the caller that has waited longest: this costs neither a round through the queue nor a timer.
-    if (connection.hasPermit) {
+    if (connection.hasPermit && !preparation.isDue(connection)) {
       const waiting = queue.next();
       if (waiting !== undefined) {
         this.handOut(connection, waiting, undefined, false);

@@ -18,6 +18,7 @@ export interface PgPool extends NodeJS.EventEmitter {
     readonly onConnect?: (client: pg.Client) => void | Promise<void>;
     readonly verify?: (client: pg.Client, done: (error?: Error) => void) => void;
   };
+  readonly totalCount: number;
   ending: boolean;
   ended: boolean;
   _clients: pg.Client[];

@@ -1,8 +1,13 @@
-import type { Target } from '@externalname/core';
+import type { Clock, Target } from '@externalname/core';
 import type { EndpointStatus } from '@externalname/core/targets';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import type { FailureKind } from '../failure-kind.ts';
+import type { PoolSettings } from '../options.ts';
+import type { TokenReads } from '../reader/read-after.ts';
+import type { ReplicaStatus } from '../reader/replicas.ts';
 import type { Connections } from './connections.ts';
 import type { PauseStatus } from './pause.ts';
+import type { PgPool } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 
 /** What `pool.status()` returns. Contains no secrets. */
@@ -53,6 +58,12 @@ export interface PoolStatus {
   readonly draining: number;
   /** Why and for how long callers are held; `undefined` while they are served. */
   readonly pause: PauseStatus | undefined;
+  /** Of a reader: the standbys that it has checked, if their lag is limited. */
+  readonly replicas: readonly ReplicaStatus[];
+  /** How reads with a token were served. */
+  readonly tokenReads: TokenReads;
+  /** The status of `pool.reader`, if it was used. */
+  readonly reader: PoolStatus | undefined;
   /** Sessions that are ready at each host that the Service may come to point at, by its name (the option `readySessions`). */
   readonly readySessions: Readonly<Record<string, number>>;
 }
@@ -70,10 +81,42 @@ export interface ConnectionCount {
   readonly count: number;
 }
 
-export function countConnections(
-  connections: Connections<PooledConnection>,
-  connecting: number,
-): readonly ConnectionCount[] {
+/** What is known of a pool and its connections, without what its parts know of themselves. */
+export function poolStatus(
+  pool: PgPool,
+  { settings, clock, factory, connections }: StatusParts,
+  making: number,
+): Omit<PoolStatus, 'waiting' | 'pause' | 'replicas' | 'tokenReads' | 'reader'> {
+  const { target, targetSince, confirmedMillisAgo, candidate, refusal, serving, servedAt } = factory;
+  const now = clock.now();
+  return {
+    name: settings.name,
+    target,
+    candidate,
+    refusal,
+    epoch: connections.epoch.number,
+    serving: serving && !pool.ending,
+    servedMillisAgo: servedAt === undefined ? undefined : now - servedAt,
+    targetMillis: targetSince === undefined ? undefined : now - targetSince,
+    confirmedMillisAgo,
+    max: pool.options.max,
+    connections: countConnections(connections, making),
+    addresses: factory.addresses,
+    total: pool.totalCount,
+    idle: connections.idleCount,
+    draining: connections.drainingCount,
+    readySessions: factory.readySessions,
+  };
+}
+
+interface StatusParts {
+  readonly settings: PoolSettings;
+  readonly clock: Clock;
+  readonly factory: ConnectionFactory;
+  readonly connections: Connections<PooledConnection>;
+}
+
+function countConnections(connections: Connections<PooledConnection>, connecting: number): readonly ConnectionCount[] {
   const counts = new Map<string, { role: ConnectionCount['role']; state: ConnectionCount['state']; count: number }>();
   const count = (role: ConnectionCount['role'], state: ConnectionCount['state'], more = 1) => {
     const known = counts.get(`${role} ${state}`);

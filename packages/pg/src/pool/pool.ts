@@ -1,17 +1,19 @@
-import { type Clock, type Dependencies, isExternalNameError, type Random } from '@externalname/core';
-import { aSignal, checkOptions, dependenciesOf, recordOutcome } from '@externalname/core/internal';
+import { type Dependencies, isExternalNameError } from '@externalname/core';
+import { aSignal, checkOptions, dependenciesOf } from '@externalname/core/internal';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
 import { clientOptions, demandsOf, hideSecrets } from '../client-options.ts';
-import { destroyClient } from '../driver/closing.ts';
-import { FailoverTimeoutError, TooManyWaitingError } from '../errors.ts';
+import { positionOf } from '../connect/wal-position.ts';
+import { TooManyWaitingError } from '../errors.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { HostConnections } from '../failover/host-connections.ts';
 import { ServiceConnections, type SwitchedTarget } from '../failover/service-connections.ts';
 import { serviceDialer } from '../failover/service-dialer.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
+import { readerLinkOf } from '../reader/reader-link.ts';
+import { endpointsOf, Reading, withPrimary } from '../reader/reading.ts';
 import { attachRecentEvents } from '../recent-events.ts';
 import type { TransactionHost } from '../transaction/rollback.ts';
 import type { Transaction } from '../transaction/scope.ts';
@@ -21,6 +23,7 @@ import { addressRetirement } from './address-retirement.ts';
 import { type AdoptionParts, adoptIdle } from './adoption.ts';
 import { Checkout, type CheckoutHost, tellWait } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
+import { checkoutTimeout } from './checkout-timeout.ts';
 import { connectionHost } from './connection-host.ts';
 import { Connections } from './connections.ts';
 import { Ending } from './ending.ts';
@@ -35,13 +38,14 @@ import {
 } from './listening.ts';
 import { Pause, type PauseOptions } from './pause.ts';
 import { type PendingItem, pgPoolOf, poolEndedError } from './pg-pool.ts';
-import { countConnections, type PoolStatus } from './pool-status.ts';
+import { type PoolStatus, poolStatus } from './pool-status.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
 import { endpointsOfProcess } from './process-endpoints.ts';
 import { type Attempt, Queries, type Repeatable } from './query.ts';
 import { spreadOf } from './spread.ts';
 import { Switching } from './switching.ts';
+import { type TransactionHostParts, transactionHost } from './transaction-host.ts';
 
 /**
  * A `pg.Pool` that connects through a Kubernetes ExternalName Service and follows it.
@@ -77,8 +81,7 @@ export class Pool extends pg.Pool {
     config?: string | pg.ClientConfig,
   ) => pg.Client;
   readonly #settings: PoolSettings;
-  readonly #clock: Clock;
-  readonly #random: Random;
+  readonly #parts: Omit<TransactionHostParts, 'connect'>;
   readonly #factory: ConnectionFactory;
   readonly #connections: Connections<PooledConnection>;
   readonly #queue: CheckoutQueue;
@@ -89,6 +92,7 @@ export class Pool extends pg.Pool {
   readonly #ending: Ending;
   readonly #pause: Pause;
   readonly #checkoutHost: CheckoutHost;
+  readonly #reading: Reading<PoolStatus, Pool>;
   #listening: Listening | undefined;
   /** Set by `query()` for its `connect()`, which reads it in the same turn of the event loop. */
   #origin: Origin | undefined;
@@ -97,19 +101,32 @@ export class Pool extends pg.Pool {
     const settings = poolSettings(options);
     const { clock, random } = dependenciesOf(dependencies);
     // Before the superclass, so that a mistake is reported before anything exists.
-    const dialer = settings.follows ? serviceDialer(settings, { clock, random }) : undefined;
+    const link = readerLinkOf(options);
+    const ownDialer = settings.follows ? serviceDialer(settings, { clock, random }) : undefined;
+    const dialer = ownDialer && withPrimary(ownDialer, link);
     super(clientOptions(options, settings));
     const pool = pgPoolOf(this);
     hideSecrets(pool.options);
     this.#settings = settings;
-    this.#clock = clock;
-    this.#random = random;
     // Before `pool.Client` becomes one of ours.
     const PooledClient = pool.Client;
     const createClient = () => {
       pool.log('connecting new client');
       return new PooledClient(pool.options);
     };
+    const reading = new Reading<PoolStatus, Pool>({
+      options,
+      settings,
+      clock,
+      link,
+      passedOver: ownDialer?.passedOver,
+      endpoints: dialer && ((signal) => endpointsOf(dialer, this.#factory.target, signal)),
+      connect: (wait) => this.#connectAs(wait),
+      query: (config) => this.query(config),
+      make: (given) => new Pool(given, dependencies),
+    });
+    this.#reading = reading;
+    const { replicas } = reading;
     const factoryHost = {
       createClient,
       demands: (client: pg.Client, where: string) => demandsOf(settings, client, where),
@@ -121,6 +138,7 @@ export class Pool extends pg.Pool {
         dialer,
         {
           ...factoryHost,
+          accept: replicas && ((connection) => replicas.accept(connection)),
           follows: (target) => addresses?.follow(target),
           switched: (to) => this.#switched(to),
           candidateDropped: () => this.#switching.check(),
@@ -151,7 +169,7 @@ export class Pool extends pg.Pool {
     const { max } = pool.options;
     const queue = new CheckoutQueue(max, (checkout, permit) => this.#serve(checkout, permit));
     const spread = spreadOf({
-      ...{ settings, clock, dialer, service, queue, max },
+      ...{ settings, clock, dialer: ownDialer, service, queue, max },
       connections: () => this.#connections,
       making: () => this.#preparation.making,
       adopt: (made) => adoptIdle(adoption, made),
@@ -160,6 +178,7 @@ export class Pool extends pg.Pool {
     const addresses = addressRetirement({ settings, dialer, connections, listening: () => this.#listening });
     const answers = new FailedAnswers(clock);
     const parts = { pool, settings, clock, random, factory, connections, queue, answers, spread };
+    this.#parts = parts;
     const preparation = new Preparation({
       ...parts,
       liveness,
@@ -175,6 +194,7 @@ export class Pool extends pg.Pool {
           this.#checkEnd();
         },
       }),
+      replicas,
       first: () => this.#switching.first,
       expire: (connection) => this.#lending.expire(connection),
     });
@@ -199,6 +219,9 @@ export class Pool extends pg.Pool {
           this.#origin = undefined;
         }
       },
+      onceAfter: (token, text, values, attempt) =>
+        reading.after.query(token, text, values, { borrower: 'query', budgetMillis: attempt?.budgetMillis }),
+      isReader: link !== undefined,
     });
     this.#checkoutHost = {
       name: settings.name,
@@ -207,7 +230,7 @@ export class Pool extends pg.Pool {
         queue.leave(checkout);
         if (pool.ending) this.#checkEnd();
       },
-      timeoutError: (checkout, timeoutMillis) => this.#timeoutError(checkout, timeoutMillis),
+      timeoutError: (checkout, timeoutMillis) => checkoutTimeout(checkout, timeoutMillis, settings, factory),
     };
   }
 
@@ -234,28 +257,10 @@ export class Pool extends pg.Pool {
 
   /** Where the pool points and how it is doing, for a health endpoint. Makes no request, and contains no secrets. */
   status(): PoolStatus {
-    const { target, targetSince, confirmedMillisAgo, candidate, refusal, serving, servedAt } = this.#factory;
-    const now = this.#clock.now();
-    return {
-      name: this.#settings.name,
-      target,
-      candidate,
-      refusal,
-      epoch: this.#connections.epoch.number,
-      serving: serving && !this.ending,
-      servedMillisAgo: servedAt === undefined ? undefined : now - servedAt,
-      targetMillis: targetSince === undefined ? undefined : now - targetSince,
-      confirmedMillisAgo,
-      max: pgPoolOf(this).options.max,
-      connections: countConnections(this.#connections, this.#preparation.making),
-      addresses: this.#factory.addresses,
-      total: this.totalCount,
-      idle: this.idleCount,
-      waiting: this.#queue.size,
-      draining: this.#connections.drainingCount,
-      pause: this.#pause.status,
-      readySessions: this.#factory.readySessions,
-    };
+    const waiting = this.#queue.size;
+    const { making } = this.#preparation;
+    const more = { pause: this.#pause.status, ...this.#reading.status() };
+    return { ...poolStatus(pgPoolOf(this), this.#parts, making), ...more, waiting };
   }
 
   /**
@@ -374,24 +379,43 @@ export class Pool extends pg.Pool {
    * ```
    */
   transaction<T>(work: (tx: Transaction) => T | Promise<T>, options?: TransactionOptions): Promise<T> {
-    const { name, failoverTimeoutMillis } = this.#settings;
-    const connect: TransactionHost['connect'] = ({ budgetMillis, signal }) => {
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      this.#origin = { borrower: 'transaction', budgetMillis, signal };
-      try {
-        return this.connect();
-      } finally {
-        this.#origin = undefined;
-      }
+    const connect: TransactionHost['connect'] = async (wait) => {
+      wait.signal?.throwIfAborted();
+      const as = { borrower: 'transaction', ...wait } as const;
+      if (options?.after === undefined) return this.#connectAs(as);
+      return (await this.#reading.after.connect(positionOf(options.after), as)).client;
     };
-    const abandon: TransactionHost['abandon'] = (client, error) => {
-      const connection = [...this.#connections.open()].find((each) => each.client === client);
-      if (connection === undefined) destroyClient(client, error);
-      else connection.abandon(error);
-    };
-    const host = { name, failoverTimeoutMillis, clock: this.#clock, random: this.#random, connect, abandon };
-    const target = () => this.#factory.target?.externalName;
-    return runTransaction({ ...host, target, recentEvents: () => this.#factory.recentEvents }, work, options);
+    const chosen = this.#reading.isReader ? { ...options, readOnly: true } : options;
+    return runTransaction(transactionHost({ ...this.#parts, connect }), work, chosen);
+  }
+
+  /**
+   * A pool for reads, made at first use: standbys by preference, the primary while there are none (the option `reader`). It has its own
+   * connections, its sessions write nothing, and it retries what failed, because a read may run twice. `end()` ends it, too.
+   *
+   * A standby may be behind: give a read the token of the write that it must see.
+   *
+   * @example
+   * ```ts
+   * await pool.query('insert into orders (customer) values ($1)', [customer]);
+   * const after = await pool.currentToken();
+   * const { rows } = await pool.reader.query({ text: 'select * from orders where customer = $1', values: [customer], after });
+   * ```
+   */
+  get reader(): Pool {
+    if (this.#reading.isReader) return this;
+    if (this.ending && !this.#reading.hasReader) throw poolEndedError();
+    return this.#reading.reader;
+  }
+
+  /**
+   * A token for everything that was committed before this call: the position of the primary in its write-ahead log. A read with
+   * `after: token`, on `pool.reader` or in another process, runs on a server that has replayed it. Costs one round trip.
+   *
+   * @throws FailoverTimeoutError `ERR_EXTERNALNAME_FAILOVER_TIMEOUT`, as `query()` does
+   */
+  currentToken(): Promise<string> {
+    return this.#reading.currentToken();
   }
 
   /**
@@ -418,8 +442,8 @@ export class Pool extends pg.Pool {
   ): Promise<Subscription> {
     if (this.ending) return Promise.reject(poolEndedError());
     this.#listening ??= new Listening(listeningHostOf(this.#settings, this.#factory), {
-      clock: this.#clock,
-      random: this.#random,
+      clock: this.#parts.clock,
+      random: this.#parts.random,
       heartbeatMillis: this.#settings.listenHeartbeatMillis,
     });
     return this.#listening.listen(channel, handler, options);
@@ -445,7 +469,7 @@ export class Pool extends pg.Pool {
     pool.ended = false;
     this.#pause.close();
     const ended = this.#ending.begin(this.#settings.endTimeoutMillis);
-    const over = Promise.all([ended, this.#listening?.close()])
+    const over = Promise.all([ended, this.#listening?.close(), this.#reading.close()])
       .then(() => this.#ending.close())
       .then(() => {
         pool.ended = true;
@@ -504,6 +528,15 @@ export class Pool extends pg.Pool {
 
   // ---- Between the parts
 
+  #connectAs(origin: Origin): Promise<pg.PoolClient> {
+    this.#origin = origin;
+    try {
+      return this.connect();
+    } finally {
+      this.#origin = undefined;
+    }
+  }
+
   #wait(checkout: Checkout, timeoutMillis: number): void {
     checkout.beginToWait();
     if (Number.isFinite(timeoutMillis)) checkout.expireAfter(timeoutMillis);
@@ -552,21 +585,6 @@ export class Pool extends pg.Pool {
     const { withoutPermit, spare } = this.#queue;
     const starting = Math.max(0, Math.min(withoutPermit, spare) - this.#connections.idleCount);
     return this.#connections.total + this.#preparation.making + starting;
-  }
-
-  #timeoutError({ hasPermit, lastError }: Checkout, timeoutMillis: number): Error {
-    const { connectionTimeoutMillis, name, follows } = this.#settings;
-    const { recentEvents } = this.#factory;
-    if (hasPermit && lastError !== undefined && connectionTimeoutMillis === 0) {
-      return new FailoverTimeoutError(name, timeoutMillis, { cause: lastError, recentEvents });
-    }
-    const text = hasPermit
-      ? 'Connection terminated due to connection timeout'
-      : 'timeout exceeded when trying to connect';
-    const error = new Error(text, lastError === undefined ? undefined : { cause: lastError });
-    recordOutcome(error, 'not-executed');
-    if (follows) attachRecentEvents(error, recentEvents);
-    return error;
   }
 }
 

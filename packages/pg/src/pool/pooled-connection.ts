@@ -66,6 +66,8 @@ export class PooledConnection {
   isExpired = false;
   /** When something last arrived from the server on it, in `now()` milliseconds. */
   provenAt: number;
+  /** When a reader last checked its server's lag and role, in `now()` milliseconds. */
+  checkedAt: number;
   /** Ends the watch of its server's liveness. */
   stopLiveness: (() => void) | undefined;
   /** Set if the pool balances: ends the count of what is lent, and of the connection. */
@@ -91,6 +93,7 @@ export class PooledConnection {
     this.epoch = made.epoch;
     this.#host = host;
     this.provenAt = host.clock.now();
+    this.checkedAt = this.provenAt;
     this.#whileIdle = (error) => host.idleFailed(this, error);
   }
 

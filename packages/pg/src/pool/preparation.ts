@@ -1,4 +1,4 @@
-import type { Clock } from '@externalname/core';
+import type { Clock, Random } from '@externalname/core';
 import { abortable, describeEndpoint, sleep, withDeadline } from '@externalname/core/internal';
 import { describeRole, roleFits } from '../connect/session-role.ts';
 import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
@@ -11,6 +11,7 @@ import { classifyFailure, isDatabaseError } from '../failures/classify.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { monitoredClient } from '../liveness/monitored-client.ts';
 import type { PoolSettings } from '../options.ts';
+import type { Replicas } from '../reader/replicas.ts';
 import type { Checkout } from './checkout.ts';
 import type { Connections } from './connections.ts';
 import type { PgPool } from './pg-pool.ts';
@@ -22,11 +23,14 @@ export interface PreparationParts {
   readonly pool: PgPool;
   readonly settings: PoolSettings;
   readonly clock: Clock;
+  readonly random: Random;
   readonly factory: ConnectionFactory;
   readonly connections: Connections<PooledConnection>;
   readonly liveness: Liveness | undefined;
   readonly host: ConnectionHost;
   readonly spread: Spread | undefined;
+  /** Checks the connections of a reader. */
+  readonly replicas: Replicas | undefined;
   /** The preparation of the first connection of the current epoch: no other one is opened meanwhile. */
   first(): Promise<void> | undefined;
   /** The lifetime of an announced connection is over. */
@@ -135,7 +139,7 @@ export class Preparation {
    * @throws what the hook throws
    */
   async runHook(connection: PooledConnection): Promise<{ readonly error: unknown } | undefined> {
-    const { pool, settings, expire } = this.#parts;
+    const { pool, settings, random, expire } = this.#parts;
     const { onConnect, maxLifetimeSeconds } = pool.options;
     const { client } = connection;
     try {
@@ -149,8 +153,17 @@ export class Preparation {
       if (lost && settings.follows && settings.failoverTimeoutMillis > 0 && !pool.ending) return { error };
       throw error;
     }
-    if (maxLifetimeSeconds > 0) connection.expireAfter(maxLifetimeSeconds * 1_000, () => expire(connection));
+    if (maxLifetimeSeconds > 0) {
+      // Connections that were opened together, as after a switch, must not all end together.
+      const share = settings.follows ? 1 - longestJitter * random() : 1;
+      connection.expireAfter(maxLifetimeSeconds * 1_000 * share, () => expire(connection));
+    }
     return undefined;
+  }
+
+  /** Whether a reader must check its server before it is handed out again. */
+  isDue(connection: PooledConnection): boolean {
+    return this.#parts.replicas?.isDue(connection) === true;
   }
 
   /** Whether its server still has the wanted role, as far as it has said. */
@@ -186,7 +199,9 @@ export class Preparation {
   }
 
   #mustProve(connection: PooledConnection): boolean {
-    return connection.provenAt < this.#parts.factory.suspectedAt || this.#wasLongIdle(connection);
+    return (
+      connection.provenAt < this.#parts.factory.suspectedAt || this.#wasLongIdle(connection) || this.isDue(connection)
+    );
   }
 
   #wasLongIdle(connection: PooledConnection): boolean {
@@ -196,9 +211,14 @@ export class Preparation {
 
   // One empty statement: a live server answers it, with its role if that has changed.
   async #prove(connection: PooledConnection): Promise<boolean> {
-    const { factory, connections, clock, settings } = this.#parts;
+    const { factory, connections, clock, settings, replicas } = this.#parts;
+    let isPreferred = true;
+    const ask = async () => {
+      if (replicas === undefined) await connection.client.query('');
+      else isPreferred = await replicas.check(connection);
+    };
     try {
-      await withDeadline(() => connection.client.query(''), {
+      await withDeadline(ask, {
         timeoutMillis: proofTimeoutMillis,
         onTimeout: () => new ConnectTimeoutError(settings.name, proofTimeoutMillis),
         clock,
@@ -207,7 +227,7 @@ export class Preparation {
       connection.close('broken');
       return false;
     }
-    if (!this.roleFits(connection) || !connections.isCurrent(connection)) {
+    if (!isPreferred || !this.roleFits(connection) || !connections.isCurrent(connection)) {
       connection.close();
       return false;
     }
@@ -236,6 +256,8 @@ export class Preparation {
     connection.close();
   }
 }
+
+const longestJitter = 0.1;
 
 // A server that loses its connections as fast as it accepts them must not be asked faster than one that accepts none.
 const lostHookPauseMillis = 334;

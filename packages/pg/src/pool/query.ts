@@ -1,6 +1,7 @@
 import type { Clock, Random } from '@externalname/core';
 import { abortable, recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
+import { positionOf, type WalPosition } from '../connect/wal-position.ts';
 import {
   callbackAmong,
   callbackOfObject,
@@ -28,6 +29,10 @@ export interface Repeatable {
    * @defaultValue false
    */
   idempotent?: boolean | undefined;
+  /**
+   * The token of a write, from `pool.currentToken()`: the query runs on a server that has it. See `docs/guides/replicas.md`.
+   */
+  after?: string | undefined;
 }
 
 /** One of the attempts of a query. */
@@ -48,6 +53,10 @@ export interface QueriesParts {
   readonly answers: FailedAnswers;
   /** Runs the query once, as `pg-pool` does. Without an attempt for the first time. */
   once(text: unknown, values: unknown, callback: unknown, attempt: Attempt | undefined): unknown;
+  /** Runs the query once, on a server that has replayed the token. */
+  onceAfter(token: WalPosition, text: unknown, values: unknown, attempt: Attempt | undefined): Promise<unknown>;
+  /** Whether all queries may run twice, because their sessions write nothing. */
+  readonly isReader: boolean;
 }
 
 /** `pool.query()`: a query runs once, and is retried while its failures say that it certainly did not run. */
@@ -89,11 +98,21 @@ export class Queries {
   }
 
   query(text: unknown, values: unknown, callback: unknown): unknown {
-    const { clock, once } = this.#parts;
+    const { clock } = this.#parts;
+    let once: Once = this.#parts.once;
     // `pg` would take a connection first and leave a listener on it.
     if (text === null || text === undefined) return refuseQuery([text, values, callback], nullQueryError());
     if (typeof text === 'function') return once(text, values, callback, undefined);
     if (isSubmitted(text)) return this.#submit(text, values, callback);
+    if (typeof text === 'object' && (text as Repeatable).after !== undefined) {
+      const { onceAfter } = this.#parts;
+      try {
+        const token = positionOf((text as Repeatable).after);
+        once = (...[asked, parameters, , attempt]) => onceAfter(token, asked, parameters, attempt);
+      } catch (error) {
+        return refuseQuery([text, values, callback], error as Error);
+      }
+    }
     // pg-pool's own callback overrides a callback in a config.
     const done = callbackAmong(values, callback);
     const parameters = typeof values === 'function' ? undefined : values;
@@ -102,7 +121,7 @@ export class Queries {
     const result = tellOperation(
       this.#operation,
       () => once(text, parameters, undefined, undefined) as Promise<unknown>,
-      (error, attempts) => this.#again(error, text, parameters, startedAt, attempts),
+      (error, attempts) => this.#again(error, text, parameters, startedAt, attempts, once),
       startedAt,
     );
     return done === undefined ? result : replyByCallback(done, result, undefined);
@@ -133,8 +152,9 @@ export class Queries {
     values: unknown,
     startedAt: number,
     attempts: Attempts | undefined,
+    once: Once,
   ): Promise<unknown> {
-    const { pool, settings, clock, random, factory, answers, once } = this.#parts;
+    const { pool, settings, clock, random, factory, answers, isReader } = this.#parts;
     const { name, failoverTimeoutMillis } = settings;
     const judge = (cause: unknown) => {
       // What the server says about the failed statement does not hold for what was committed before it.
@@ -143,10 +163,12 @@ export class Queries {
     judge(error);
     await answers.clientReturned(error);
     await answers.verdictOn(error);
-    const idempotent = isIdempotent(text);
+    const idempotent = isReader || isIdempotent(text);
     const failure = classifyFailure(error, 'connected');
     recordOutcome(error, failure.outcome);
-    const final = failoverTimeoutMillis === 0 || pool.ending || isFinal(error);
+    // A session that writes nothing is read-only by our own setting.
+    const isOwn = isReader && failure.kind === 'read-only';
+    const final = failoverTimeoutMillis === 0 || pool.ending || isOwn || isFinal(error);
     if (final || !mayRetry(failure, idempotent)) throw error;
     const attempt = (budgetMillis: number) =>
       (once(text, values, undefined, { budgetMillis }) as Promise<unknown>).catch(async (cause: unknown) => {
@@ -167,6 +189,8 @@ export class Queries {
     });
   }
 }
+
+type Once = QueriesParts['once'];
 
 // If the server was heard from this recently, it need not be asked again.
 const freshProofMillis = 1_000;

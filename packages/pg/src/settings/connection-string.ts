@@ -30,6 +30,13 @@ export function withoutParameters(connectionString: string, names: readonly stri
   return `${before}${rest === '' ? '' : '?'}${rest}${behind}`;
 }
 
+/** The connection string with another host. */
+export function withHost(connectionString: string, host: string): string {
+  const rest = withoutParameters(connectionString, ['host']);
+  // Without an authority, the option `host` counts.
+  return rest.replace(/^([a-z]+:\/\/(?:[^@/?#]*@)?)(?:\[[^\]]*\]|[^:/?#]*)/i, (_, before: string) => before + host);
+}
+
 // With the question mark, because one at the start is not taken as part of the first name.
 const searchOf = (query: string) => new URLSearchParams(`?${query}`);
 

@@ -9,6 +9,7 @@ import {
   optional,
   optionsOf,
 } from '@externalname/core/internal';
+import { positionOf } from '../connect/wal-position.ts';
 import { type MarkerTable, markerTable } from './commit-outcome.ts';
 
 /** The isolation levels of PostgreSQL (documentation, 13.2). */
@@ -36,6 +37,10 @@ export interface TransactionOptions {
    * the promise rejects with the signal's reason; after that, it rejects with {@link CommitOutcomeUnknownError}.
    */
   signal?: AbortSignal | undefined;
+  /**
+   * The token of a write, from `pool.currentToken()`: the transaction runs on a server that has it. See `docs/guides/replicas.md`.
+   */
+  after?: string | undefined;
   /**
    * A table in which the transaction leaves a row, so that its outcome can be proven on another server too, after a
    * switch. Costs nothing if the transaction wrote nothing. See `docs/guides/transactions.md` for the table.
@@ -71,6 +76,7 @@ export function transactionSettings(options: TransactionOptions): TransactionSet
     commitMarker: optional(optionsOf<NonNullable<TransactionOptions['commitMarker']>>({ table: aText })),
     retries: optional(either(oneOf(Number.POSITIVE_INFINITY), aNumber({ least: 0, whole: true }))),
     signal: aSignal,
+    after: optional((argument, value) => void positionOf(value, argument)),
   });
   const { isolationLevel, readOnly, deferrable, retries, signal, commitMarker, commitProof } = options;
   const words = ['BEGIN'];

@@ -1,0 +1,34 @@
+import type { Clock, Random } from '@externalname/core';
+import { destroyClient } from '../driver/closing.ts';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import type { PoolSettings } from '../options.ts';
+import type { TransactionHost } from '../transaction/rollback.ts';
+import type { Connections } from './connections.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+
+/** What {@link transactionHost} needs. */
+export interface TransactionHostParts {
+  readonly settings: PoolSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly factory: ConnectionFactory;
+  readonly connections: Connections<PooledConnection>;
+  readonly connect: TransactionHost['connect'];
+}
+
+/** What the transactions of a pool need from it. */
+export function transactionHost({ settings, factory, connections, ...parts }: TransactionHostParts): TransactionHost {
+  const { name, failoverTimeoutMillis } = settings;
+  return {
+    ...parts,
+    name,
+    failoverTimeoutMillis,
+    abandon: (client, error) => {
+      const connection = [...connections.open()].find((each) => each.client === client);
+      if (connection === undefined) destroyClient(client, error);
+      else connection.abandon(error);
+    },
+    target: () => factory.target?.externalName,
+    recentEvents: () => factory.recentEvents,
+  };
+}
