@@ -68,6 +68,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     '/examples/webscaler/': 'Disaster recovery',
     '/examples/hybrid/': 'A database on the premises',
     '/examples/migration/': 'From ClusterIP to ExternalName and back',
+    '/examples/configuration-centralisation/': 'Ten applications, one Service, one patch',
     '/examples/httpbin/': 'HTTPS: httpbin',
     '/examples/service/': 'A service with health and metrics',
     '/examples/switch/': 'A switch, with care',
