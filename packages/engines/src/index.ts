@@ -35,10 +35,7 @@ export {
   type PatroniKubernetesOptions,
   patroniEngine,
 } from './readers/patroni.ts';
-export {
-  type ListeningClientLike,
-  type PgAutoFailoverEngineOptions,
-  pgAutoFailoverEngine,
-} from './readers/pg-auto-failover.ts';
+export { type PgAutoFailoverEngineOptions, pgAutoFailoverEngine } from './readers/pg-auto-failover.ts';
+export type { ListeningClientLike } from './readers/pg-auto-failover-reader.ts';
 export { type SqlEngineOptions, sqlEngine } from './readers/sql.ts';
 export { type EngineSourceOptions, engineSource } from './source/engine-source.ts';

@@ -1,5 +1,5 @@
-import type { Clock } from '@externalname/core';
-import { abortable, printable, sleep } from '@externalname/core/internal';
+import { type Clock, DeadlineError } from '@externalname/core';
+import { abortable, printable, sleep, withDeadline } from '@externalname/core/internal';
 import type { PostgresClientLike, PostgresState } from '@externalname/kubernetes';
 import type { HaEngine } from '../engine/engine.ts';
 
@@ -40,17 +40,59 @@ export interface ConfirmationRequest {
   readonly writeStatement: string | undefined;
   /** The last leader that was confirmed. */
   readonly last: LeaderRecord | undefined;
-  /** How long a standby is asked again and again in one session, because its promotion is a matter of a moment. @defaultValue 0 */
-  readonly promotionMillis?: number | undefined;
+  /** Longest time for one attempt. Half of it, a standby is asked again in the same session: its promotion is a matter of a moment. */
+  readonly timeoutMillis: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+}
+
+/** See {@link untilConfirmed}. */
+export interface Patience {
+  /** How long a leader that says no is asked again. 0 asks once. */
+  readonly patienceMillis: number;
+  /** Fires when the engine names another. */
+  readonly overtaken: AbortSignal;
+  /** Called after each attempt that failed. */
+  readonly onProblem: (problem: Confirmation & { readonly confirmed: false }) => void;
+}
+
+/**
+ * Asks the leader until it says yes. A promotion takes a moment after the engine named the leader. Undefined if the engine names another meanwhile.
+ * Rejects for the signal alone.
+ */
+export async function untilConfirmed(
+  request: ConfirmationRequest,
+  { patienceMillis, overtaken, onProblem }: Patience,
+): Promise<Confirmation | undefined> {
+  const { host, timeoutMillis, clock, signal } = request;
+  const startedAt = clock.now();
+  const either = AbortSignal.any([signal, overtaken]);
+  for (;;) {
+    const confirmation = await withDeadline((bound) => confirmLeader({ ...request, signal: bound }), {
+      signal: either,
+      timeoutMillis,
+      clock,
+      onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
+    }).catch((error: unknown): Confirmation => {
+      signal.throwIfAborted();
+      return { confirmed: false, problem: 'not-writable', detail: textOf(error) };
+    });
+    if (overtaken.aborted) return undefined;
+    if (confirmation.confirmed) return confirmation;
+    onProblem(confirmation);
+    const elapsedMillis = clock.now() - startedAt;
+    if (elapsedMillis >= patienceMillis) return confirmation;
+    // Often at first; later less, because each attempt costs a connection.
+    await sleep(elapsedMillis < 2_000 ? 25 : 250, { signal: either, clock }).catch(() => signal.throwIfAborted());
+    if (overtaken.aborted) return undefined;
+  }
 }
 
 /**
  * Asks the leader itself, whom the engine only names: by its own word, and by a session that takes writes. Lists of members lag behind and show the dead
  * as alive; this is what a switch is decided on.
  */
-export async function confirmLeader(request: ConfirmationRequest): Promise<Confirmation> {
+async function confirmLeader(request: ConfirmationRequest): Promise<Confirmation> {
   const { engine, member, last, signal } = request;
   const [first, server] = await Promise.all([engine.ask(member, { signal }), writableSession(request)]);
   // The word may be from before the end of the promotion, which the session has waited for.
@@ -68,10 +110,7 @@ export async function confirmLeader(request: ConfirmationRequest): Promise<Confi
 }
 
 /** What speaks against a leader after the last one. What is not known on both sides is not compared. */
-export function compare(
-  now: LeaderRecord,
-  last: LeaderRecord | undefined,
-): (Confirmation & { confirmed: false }) | undefined {
+function compare(now: LeaderRecord, last: LeaderRecord | undefined): (Confirmation & { confirmed: false }) | undefined {
   const [system, lastSystem] = [now.systemIdentifier, last?.systemIdentifier];
   if (system !== undefined && lastSystem !== undefined && system !== lastSystem) {
     const detail = `${now.member} is not a copy of ${last?.member}: its system identifier is ${system}, the other's ${lastSystem}`;
@@ -90,7 +129,7 @@ async function writableSession({
   client: make,
   host,
   writeStatement,
-  promotionMillis = 0,
+  timeoutMillis,
   clock,
   signal,
 }: ConfirmationRequest): Promise<PostgresState | string | undefined> {
@@ -102,7 +141,7 @@ async function writableSession({
     await abortable(client.connect(), signal);
     const ask = async (text: string) =>
       (await abortable((client as PostgresClientLike).query(text), signal)).rows[0] ?? {};
-    const endsAt = clock.now() + promotionMillis;
+    const endsAt = clock.now() + timeoutMillis / 2;
     let role = await ask(takesWrites);
     while (role['in_recovery'] === true && clock.now() < endsAt) {
       await sleep(promotionPollMillis, { signal, clock });
@@ -127,11 +166,15 @@ async function writableSession({
     };
   } catch (error) {
     signal.throwIfAborted();
-    return `${host}: ${printable(error instanceof Error ? error.message : String(error), 500)}`;
+    return `${host}: ${printable(textOf(error), 500)}`;
   } finally {
     // Not awaited: a server that is gone never answers.
     client?.end().catch(() => undefined);
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 // A server that can assign a transaction id writes its log. A standby cannot, whatever a proxy in front of it says.

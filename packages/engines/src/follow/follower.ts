@@ -1,25 +1,12 @@
-import {
-  type Clock,
-  ClosedError,
-  DeadlineError,
-  type Dependencies,
-  isExternalNameError,
-  type TargetSource,
-} from '@externalname/core';
-import { abortable, dependenciesOf, inBackground, printable, sleep, withDeadline } from '@externalname/core/internal';
-import {
-  kubernetesSource,
-  type Probe,
-  postgresProbe,
-  SwitchRefusedError,
-  type SwitchReport,
-  switchTarget,
-} from '@externalname/kubernetes';
+import { type Clock, ClosedError, type Dependencies, type TargetSource } from '@externalname/core';
+import { dependenciesOf, inBackground, printable, sleep } from '@externalname/core/internal';
+import { kubernetesSource, type SwitchReport } from '@externalname/kubernetes';
 import { KubernetesApi, pendingReference } from '@externalname/kubernetes/internal';
-import { type Confirmation, confirmLeader, type LeaderRecord } from '../confirm/confirmation.ts';
+import { type Confirmation, type LeaderRecord, untilConfirmed } from '../confirm/confirmation.ts';
 import type { EngineState } from '../engine/engine.ts';
 import { followerHeld, followerSwitched } from '../events.ts';
-import type { Hold, HoldReason } from './hold.ts';
+import { describe, type Hold, type HoldReason, messageOf } from './hold.ts';
+import { switchToLeader } from './leader-switch.ts';
 import { SwitchLease } from './lease.ts';
 import { type FollowEngineOptions, type FollowSettings, followSettings } from './options.ts';
 
@@ -279,131 +266,39 @@ class Follower implements EngineFollower {
     }
   }
 
-  /**
-   * Asks the leader itself until it says yes. A promotion takes a moment after the engine named the leader. Undefined as soon as the engine tells
-   * something else.
-   */
-  async #confirm(member: string, host: string, signal: AbortSignal): Promise<Confirmation | undefined> {
+  #confirm(member: string, host: string, signal: AbortSignal): Promise<Confirmation | undefined> {
     const { engine, client, writeStatement, probeTimeoutMillis: timeoutMillis } = this.#settings;
-    const clock = this.#clock;
-    const endsAt = clock.now() + patienceMillis;
     const overtaken = new AbortController();
     this.#compare = () => {
       if (!this.#isNamed(member)) overtaken.abort();
     };
     this.#compare();
-    const attempt = { engine, member, host, client, writeStatement, promotionMillis: timeoutMillis / 2, clock };
-    while (!overtaken.signal.aborted) {
-      const request = { ...attempt, last: this.#confirmed ?? this.#lease?.record };
-      const confirmation = await withDeadline((bound) => confirmLeader({ ...request, signal: bound }), {
-        signal: AbortSignal.any([signal, overtaken.signal]),
-        timeoutMillis,
-        clock,
-        onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
-      }).catch((error: unknown): Confirmation => {
-        signal.throwIfAborted();
-        return { confirmed: false, problem: 'not-writable', detail: messageOf(error) };
-      });
-      if (overtaken.signal.aborted) return undefined;
-      if (confirmation.confirmed) return confirmation;
-      this.#report({ reason: confirmation.problem, detail: confirmation.detail }, graceMillis);
-      if (clock.now() >= endsAt) return confirmation;
-      // Often at first, because a promotion is a matter of a moment, and each attempt costs a connection.
-      const isFresh = clock.now() - this.#toldAt < graceMillis;
-      await sleep(isFresh ? shortPauseMillis : longPauseMillis, { signal, clock });
-    }
-    return undefined;
+    const last = this.#confirmed ?? this.#lease?.record;
+    return untilConfirmed(
+      { engine, member, host, client, writeStatement, last, timeoutMillis, clock: this.#clock, signal },
+      {
+        patienceMillis,
+        overtaken: overtaken.signal,
+        onProblem: ({ problem: reason, detail }) => this.#report({ reason, detail }, graceMillis),
+      },
+    );
   }
 
-  /**
-   * Begins as soon as the engine names the leader, and confirms it in the probes of the switch: what else a switch has to read is read while the leader
-   * is still being promoted, and between the last probe and the patch there is nothing.
-   */
-  async #switch(member: string, expect: string, to: string, signal: AbortSignal): Promise<Hold | undefined> {
-    const { engine, service, namespace, clusterDomain, kubeConfig, client, allowedTargets, dryRun } = this.#settings;
-    const { requestTimeoutMillis, probeTimeoutMillis, dnsServers } = this.#settings;
-    let confirmation: Confirmation | undefined;
-    let isConfirmed = (_: boolean) => {};
-    const confirmed = new Promise<boolean>((resolve) => {
-      isConfirmed = resolve;
-    });
-    const leader: Probe = {
-      name: 'engine',
-      run: async (host, context) => {
-        try {
-          confirmation = await this.#confirm(member, host, context.signal);
-        } finally {
-          isConfirmed(confirmation?.confirmed === true);
-        }
-        if (confirmation?.confirmed !== true)
-          return { ok: false, detail: confirmation?.detail ?? 'the engine tells something else now' };
-        // Right before the patch: the engine still names this leader, and the Lease is still held, by the word of their servers.
-        const [now] = await Promise.all([
-          engine.read({ signal: context.signal }),
-          this.#lease?.confirm(context.signal),
-        ]);
-        const isSame = now.state === 'leader' && now.member === member;
-        const { server } = confirmation;
-        return { ok: isSame, detail: describe(now), ...(server !== undefined && { postgres: server }) };
-      },
-    };
-    const fence = postgresProbe({ client });
-    const previous: Probe = {
-      name: fence.name,
-      run: async (host, context) => {
-        if (!(await abortable(confirmed, context.signal)))
-          throw new Error('not asked, because the leader is not confirmed');
-        return withDeadline((bound) => fence.run(host, { signal: bound }), {
-          signal: context.signal,
-          timeoutMillis: probeTimeoutMillis,
-          clock: this.#clock,
-          onTimeout: () => new DeadlineError(`the answer of ${host}`, probeTimeoutMillis),
-        });
-      },
-    };
+  async #switch(member: string, from: string, to: string, signal: AbortSignal): Promise<Hold | undefined> {
+    const settings = this.#settings;
+    const confirm = (bound: AbortSignal) => this.#confirm(member, to, bound);
+    const given = { settings, lease: this.#lease, member, from, to, by: this.#by, confirm, signal };
     try {
-      const report = await switchTarget(
-        {
-          service,
-          namespace,
-          clusterDomain,
-          kubeConfig,
-          allowedTargets,
-          expect,
-          to,
-          by: this.#by,
-          reason: printable(`${engine.name} names ${member}`, 900),
-          probes: { target: [leader], previous: [previous] },
-          // Each part has its own.
-          probeTimeoutMillis: 600_000,
-          requestTimeoutMillis,
-          propagationTimeoutMillis: dnsServers === false ? 2_000 : 90_000,
-          dnsServers,
-          dryRun,
-          skip: ['dry-run', 'watch'],
-          signal,
-        },
-        this.#dependencies,
-      );
-      if (confirmation?.confirmed !== true)
-        return {
-          reason: 'service-unknown',
-          detail: `the Service was pointed to ${to} in this moment: it is read again`,
-        };
-      const { record } = confirmation;
-      this.#lastSwitch = report;
-      followerSwitched.publish(() => this.#switched(report, record));
-      this.#settled = !dryRun;
-      if (!dryRun) this.#remember(record);
+      const done = await switchToLeader(given, this.#dependencies);
+      if ('reason' in done) return this.#isNamed(member) ? done : this.#overtaken();
+      this.#lastSwitch = done.report;
+      followerSwitched.publish(() => this.#switched(done.report, done.record));
+      this.#settled = !settings.dryRun;
+      if (!settings.dryRun) this.#remember(done.record);
       return undefined;
     } catch (error) {
       this.#closing.signal.throwIfAborted();
-      const lost = this.#mayNotSwitch();
-      if (lost !== undefined) return lost;
-      if (!(error instanceof SwitchRefusedError)) return { reason: 'switch-failed', detail: messageOf(error) };
-      if (!this.#isNamed(member)) return this.#overtaken();
-      if (confirmation?.confirmed === false) return { reason: confirmation.problem, detail: confirmation.detail };
-      return { reason: 'switch-refused', detail: messageOf(error) };
+      return this.#mayNotSwitch() ?? { reason: 'switch-failed', detail: messageOf(error) };
     }
   }
 
@@ -479,12 +374,6 @@ function objectionTo(state: EngineState): Hold | undefined {
   return undefined;
 }
 
-function describe(state: EngineState): string {
-  if (state.state === 'leader') return `the engine names ${state.member}`;
-  if (state.state === 'unknown') return `the engine does not know (${state.reason}): ${state.detail}`;
-  return `${state.member ?? 'the leader'} steps down${state.to === undefined ? '' : ` for ${state.to}`}`;
-}
-
 /** Whether looking again may help although nothing was told. */
 function isRetried({ reason }: Hold): boolean {
   return [
@@ -498,15 +387,8 @@ function isRetried({ reason }: Hold): boolean {
   ].includes(reason);
 }
 
-function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return printable(isExternalNameError(error) ? `${text} (${error.code})` : text, 1_000);
-}
-
 // A promotion is over within a second or two; a leader that takes longer is asked again after a pause.
 const patienceMillis = 10_000;
-const shortPauseMillis = 25;
-const longPauseMillis = 250;
 /** A leader that was just named is not confirmed for a moment, as a rule: no event for that, either. */
 const graceMillis = 2_000;
 const retryMillis = 500;

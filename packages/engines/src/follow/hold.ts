@@ -1,5 +1,7 @@
+import { isExternalNameError } from '@externalname/core';
+import { printable } from '@externalname/core/internal';
 import type { ConfirmationProblem } from '../confirm/confirmation.ts';
-import type { UnknownReason } from '../engine/engine.ts';
+import type { EngineState, UnknownReason } from '../engine/engine.ts';
 
 /** Why a follower does not switch. */
 export type HoldReason =
@@ -26,4 +28,17 @@ export interface Hold {
   readonly reason: HoldReason;
   /** The reason in words. */
   readonly detail: string;
+}
+
+/** What the engine tells, in the words of a hold. */
+export function describe(state: EngineState): string {
+  if (state.state === 'leader') return `the engine names ${state.member}`;
+  if (state.state === 'unknown') return `the engine does not know (${state.reason}): ${state.detail}`;
+  return `${state.member ?? 'the leader'} steps down${state.to === undefined ? '' : ` for ${state.to}`}`;
+}
+
+/** What failed, in one line. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return printable(isExternalNameError(error) ? `${text} (${error.code})` : text, 1_000);
 }

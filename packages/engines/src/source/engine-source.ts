@@ -2,7 +2,6 @@ import {
   type Clock,
   ClosedError,
   type CurrentOptions,
-  DeadlineError,
   type Dependencies,
   type Target,
   type TargetSource,
@@ -20,13 +19,11 @@ import {
   ownOptions,
   recordOf,
   SourceHealth,
-  sleep,
   TargetFeed,
-  withDeadline,
 } from '@externalname/core/internal';
 import type { PostgresClientLike } from '@externalname/kubernetes';
-import { type Confirmation, confirmLeader, type LeaderRecord } from '../confirm/confirmation.ts';
-import type { EngineState, HaEngine, LeaderState } from '../engine/engine.ts';
+import { type LeaderRecord, untilConfirmed } from '../confirm/confirmation.ts';
+import type { EngineState, HaEngine } from '../engine/engine.ts';
 import { EngineUnknownError } from '../errors.ts';
 import { anEngine, targetsOf } from '../follow/options.ts';
 
@@ -85,8 +82,8 @@ class EngineTargetSource implements TargetSource {
   #confirmedAt: number | undefined;
   #version = 0;
   #following: { readonly end: () => void; readonly first: Promise<void> } | undefined;
-  /** The newest state whose leader is being confirmed. */
-  #considered: EngineState | undefined;
+  /** Ends the confirmation of a leader when something newer is known. */
+  #overtake = new AbortController();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(settings: Settings, clock: Clock) {
@@ -159,7 +156,7 @@ class EngineTargetSource implements TargetSource {
   #leave(): void {
     this.#following?.end();
     this.#following = undefined;
-    this.#considered = undefined;
+    this.#overtake.abort();
   }
 
   async #ask(signal: AbortSignal | undefined): Promise<void> {
@@ -171,50 +168,34 @@ class EngineTargetSource implements TargetSource {
 
   /** Takes over what the engine says, one state after the other. */
   #consider(state: EngineState, mayWait: boolean): Promise<void> {
-    this.#considered = state;
+    this.#overtake.abort();
+    const overtake = new AbortController();
+    this.#overtake = overtake;
+    const { signal } = overtake;
     const turn = this.#turn
       .catch(() => undefined)
-      .then(() => (this.#considered === state ? this.#adopt(state, mayWait) : undefined));
+      .then(() => (signal.aborted ? undefined : this.#adopt(state, mayWait, signal)));
     this.#turn = turn;
     return turn;
   }
 
-  async #adopt(state: EngineState, mayWait: boolean): Promise<void> {
+  async #adopt(state: EngineState, mayWait: boolean, overtaken: AbortSignal): Promise<void> {
     if (state.state === 'unknown') return this.#doubt(state.reason, state.detail);
     if (state.state === 'releasing') return this.#doubt('releasing', `${state.member ?? 'the leader'} steps down`);
     const host = this.#settings.targets.get(state.member);
     if (host === undefined)
       return this.#doubt('member-not-allowed', `${state.member} leads, and targets has no name for it`);
-    for (let pause = shortestPauseMillis; ; pause = Math.min(pause * 1.5, longestPauseMillis)) {
-      const confirmation = await this.#confirm(state, host, mayWait);
-      if (this.#closing.signal.aborted || this.#considered !== state) return;
-      if (confirmation.confirmed) return this.#become(host, confirmation.record);
-      this.#doubt(confirmation.problem, confirmation.detail);
-      if (!mayWait || this.#following === undefined) return;
-      await sleep(pause, { signal: this.#closing.signal, clock: this.#clock });
-      if (this.#considered !== state) return;
-    }
-  }
-
-  #confirm(state: LeaderState, host: string, mayWait: boolean): Promise<Confirmation> {
     const { engine, client, probeTimeoutMillis: timeoutMillis = 1_000 } = this.#settings;
-    const clock = this.#clock;
-    const promotionMillis = mayWait ? timeoutMillis / 2 : 0;
     const who = { engine, member: state.member, host, client, writeStatement: undefined, last: this.#record };
-    const request = { ...who, promotionMillis, clock };
-    return withDeadline((signal) => confirmLeader({ ...request, signal }), {
-      signal: this.#closing.signal,
-      timeoutMillis,
-      clock,
-      onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
-    }).catch((error: unknown): Confirmation => {
-      this.#closing.signal.throwIfAborted();
-      return {
-        confirmed: false,
-        problem: 'not-writable',
-        detail: error instanceof Error ? error.message : String(error),
-      };
-    });
+    const confirmation = await untilConfirmed(
+      { ...who, timeoutMillis, clock: this.#clock, signal: this.#closing.signal },
+      {
+        patienceMillis: mayWait ? Number.POSITIVE_INFINITY : 0,
+        overtaken,
+        onProblem: ({ problem, detail }) => this.#doubt(problem, detail),
+      },
+    );
+    if (confirmation?.confirmed === true) this.#become(host, confirmation.record);
   }
 
   #become(externalName: string, record: LeaderRecord): void {
@@ -246,6 +227,3 @@ class EngineTargetSource implements TargetSource {
     this.#health.degraded(this.#name, this.#target, this.#problem);
   }
 }
-
-const shortestPauseMillis = 20;
-const longestPauseMillis = 100;
