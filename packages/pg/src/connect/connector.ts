@@ -80,6 +80,8 @@ export interface Dialer {
   tls(target: Target, client: pg.Client): object | false;
   /** Called for each address that did or did not work, for the balancer. */
   report(endpoint: Endpoint, failed: boolean): void;
+  /** Called for an address whose connections were lost. */
+  lost?(endpoint: Endpoint): void;
   /** Called for each address that serves, but was not preferred. */
   passedOver?(endpoint: Endpoint): void;
 }

@@ -234,6 +234,7 @@ export class ServiceConnections implements ConnectionFactory {
       this.#host.addressLost?.(endpoint);
       return;
     }
+    if (endpoint !== undefined) this.#dialer.lost?.(endpoint);
     if (reason !== undefined) {
       this.#recent.record({ event: 'lost', ...(this.target && { target: this.target.externalName }), error: reason });
     }

@@ -12,8 +12,9 @@ import { ServiceConnections, type SwitchedTarget } from '../failover/service-con
 import { serviceDialer } from '../failover/service-dialer.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
+import { endpointsOf, readerDialer } from '../reader/reader-dialer.ts';
 import { readerLinkOf } from '../reader/reader-link.ts';
-import { endpointsOf, Reading, withPrimary } from '../reader/reading.ts';
+import { Reading } from '../reader/reading.ts';
 import { attachRecentEvents } from '../recent-events.ts';
 import type { TransactionHost } from '../transaction/rollback.ts';
 import type { Transaction } from '../transaction/scope.ts';
@@ -103,7 +104,7 @@ export class Pool extends pg.Pool {
     // Before the superclass, so that a mistake is reported before anything exists.
     const link = readerLinkOf(options);
     const ownDialer = settings.follows ? serviceDialer(settings, { clock, random }) : undefined;
-    const dialer = ownDialer && withPrimary(ownDialer, link);
+    const dialer = ownDialer && readerDialer(ownDialer, link, clock);
     super(clientOptions(options, settings));
     const pool = pgPoolOf(this);
     hideSecrets(pool.options);
@@ -257,10 +258,8 @@ export class Pool extends pg.Pool {
 
   /** Where the pool points and how it is doing, for a health endpoint. Makes no request, and contains no secrets. */
   status(): PoolStatus {
-    const waiting = this.#queue.size;
-    const { making } = this.#preparation;
-    const more = { pause: this.#pause.status, ...this.#reading.status() };
-    return { ...poolStatus(pgPoolOf(this), this.#parts, making), ...more, waiting };
+    const status = poolStatus(pgPoolOf(this), this.#parts, this.#preparation.making);
+    return { ...status, waiting: this.#queue.size, pause: this.#pause.status, ...this.#reading.status() };
   }
 
   /**

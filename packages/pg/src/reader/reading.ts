@@ -1,5 +1,5 @@
-import { type Clock, DeadlineError, type Endpoint, type Target } from '@externalname/core';
-import { type ServiceRoute, withDeadline } from '@externalname/core/internal';
+import { type Clock, DeadlineError, type Endpoint } from '@externalname/core';
+import { withDeadline } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { readPosition, type ServerPosition, tokenOf } from '../connect/wal-position.ts';
 import type { PoolOptions, PoolSettings } from '../options.ts';
@@ -104,43 +104,6 @@ export class Reading<Status, Reader extends ReaderPool<Status>> {
       currentToken: () => this.currentToken(),
     };
   }
-}
-
-/** The addresses where a pool points, checked against its policy. */
-export async function endpointsOf(
-  dialer: Pick<ServiceRoute, 'source' | 'policy'> & Finder,
-  known: Target | undefined,
-  signal: AbortSignal | undefined,
-): Promise<readonly Endpoint[]> {
-  const target = known ?? (await dialer.source.current({ signal }));
-  dialer.policy.checkTarget(target);
-  return await dialer.endpoints(target, { signal });
-}
-
-/** The addresses of a reader's own target, and behind them those of the primary, if it may serve reads. */
-export function withPrimary<Dialer extends Finder>(dialer: Dialer, link: ReaderLink | undefined): Dialer {
-  const more = link?.primaryEndpoints;
-  if (more === undefined) return dialer;
-  return {
-    ...dialer,
-    async endpoints(target, options) {
-      const [own, primary] = await Promise.allSettled([dialer.endpoints(target, options), more(options.signal)]);
-      const behind = primary.status === 'fulfilled' ? primary.value : [];
-      if (own.status === 'rejected' && behind.length === 0) throw own.reason;
-      const before = own.status === 'fulfilled' ? own.value : [];
-      const isNew = ({ address }: Endpoint) => !before.some((each) => each.address === address);
-      return [...before, ...behind.filter(isNew)];
-    },
-  };
-}
-
-interface Finder {
-  endpoints(target: Target, options: Find): Promise<readonly Endpoint[]>;
-}
-
-interface Find {
-  readonly fresh?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 // Longer than a round trip between regions. Without an answer, the last known position counts.
