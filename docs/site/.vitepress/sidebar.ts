@@ -70,6 +70,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     '/examples/migration/': 'From ClusterIP to ExternalName and back',
     '/examples/configuration-centralisation/': 'Ten applications, one Service, one patch',
     '/examples/httpbin/': 'HTTPS: httpbin',
+    '/examples/own-wrapper/': 'Your own wrapper on core: Redis',
     '/examples/service/': 'A service with health and metrics',
     '/examples/switch/': 'A switch, with care',
     '/examples/transactions/': 'Transactions through a failover',
