@@ -1,46 +1,26 @@
-import { LocalCluster } from '@externalname/testing';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import {
   type EngineFollower,
   type FollowEngineOptions,
   type FollowerHeldEvent,
   type FollowerSwitchedEvent,
-  followEngine,
   followerHeld,
   followerSwitched,
 } from '../src/index.ts';
 import { until } from './engine.contract.ts';
-import { answersOf, ScriptedClients, type ScriptedPostgres } from './stand-ins/postgres-clients.ts';
-import { ScriptedEngine } from './stand-ins/scripted-engine.ts';
+import { FollowedService, pause, primary, secondary } from './stand-ins/followed-service.ts';
+import { answersOf, ScriptedClients } from './stand-ins/postgres-clients.ts';
+import type { ScriptedEngine } from './stand-ins/scripted-engine.ts';
 
-const [primary, secondary] = ['primary-db.example.com', 'secondary-db.example.com'];
-
-let cluster: LocalCluster;
-let kubeConfig: string;
-let servers: Record<string, ScriptedPostgres>;
-let clients: ScriptedClients;
+let db: FollowedService;
 let engine: ScriptedEngine;
 let held: FollowerHeldEvent[];
 let switched: FollowerSwitchedEvent[];
 let follower: EngineFollower;
 
 beforeEach(async () => {
-  cluster = await LocalCluster.start({
-    services: [
-      { metadata: { name: 'db', namespace: 'default' }, spec: { type: 'ExternalName', externalName: primary } },
-    ],
-  });
-  kubeConfig = await cluster.writeKubeconfig();
-  servers = {
-    [primary]: { inRecovery: false, readOnly: false, timeline: 1, system: '7' },
-    [secondary]: { inRecovery: true, readOnly: false, timeline: 1, system: '7' },
-  };
-  clients = new ScriptedClients((host, query) => {
-    const server = servers[host];
-    if (server === undefined) throw new Error(`no server at ${host}`);
-    return answersOf(server, query);
-  });
-  engine = new ScriptedEngine('a');
+  db = await FollowedService.start();
+  engine = db.engine;
   held = [];
   switched = [];
   const ends = [
@@ -52,17 +32,12 @@ beforeEach(async () => {
   });
 });
 
-afterEach(async () => {
-  await engine.engine.close();
-  await cluster.close();
-});
-
 describe('a follower', () => {
   it('switches the Service to the leader that the engine names and that confirms it', async () => {
     await follow();
-    promote();
+    db.promote();
     engine.lead('b');
-    await until('the switch', async () => (await target()) === secondary);
+    await until('the switch', async () => (await db.target()) === secondary);
     await until('its end', () => follower.status().settled);
     expect(follower.status()).toMatchObject({
       holdsLease: true,
@@ -73,7 +48,7 @@ describe('a follower', () => {
     });
     expect(switched).toMatchObject([{ from: primary, to: secondary, member: 'b', timeline: 2, dryRun: false }]);
     await follower.close();
-    expect(clients.open).toBe(0);
+    expect(db.clients.open).toBe(0);
   });
 
   it('follows one switch after the other, back and forth', async () => {
@@ -83,9 +58,9 @@ describe('a follower', () => {
       [primary, 'a'],
       [secondary, 'b'],
     ] as const) {
-      promote(to);
+      db.promote(to);
       engine.lead(member);
-      await until(`the switch to ${to}`, async () => (await target()) === to && follower.status().settled);
+      await until(`the switch to ${to}`, async () => (await db.target()) === to && follower.status().settled);
     }
     expect(switched.map(({ to }) => to)).toEqual([secondary, primary, secondary]);
   });
@@ -95,32 +70,32 @@ describe('a follower', () => {
     engine.lead('b');
     await until('a look', () => follower.status().hold?.reason === 'not-writable');
     await pause(100);
-    expect(await target()).toBe(primary);
-    promote();
-    await until('the switch', async () => (await target()) === secondary);
+    expect(await db.target()).toBe(primary);
+    db.promote();
+    await until('the switch', async () => (await db.target()) === secondary);
     expect(held).toEqual([]);
   });
 
   it('brings back a Service that was pointed to another member by hand', async () => {
     await follow();
     await until('the leader', () => follower.status().settled);
-    servers[secondary] = { ...server(secondary), inRecovery: true };
-    await cluster.services.patch('default', 'db', [{ op: 'replace', path: '/spec/externalName', value: secondary }]);
+    db.server(secondary).inRecovery = true;
+    await db.point(secondary);
     await until(
       'the switch back',
-      async () => (await target()) === primary && follower.status().settled && switched.length > 0,
+      async () => (await db.target()) === primary && follower.status().settled && switched.length > 0,
     );
     expect(switched).toMatchObject([{ from: secondary, to: primary }]);
   });
 
   it('tells in a dry run what it would do, changes nothing, and takes no Lease from one that switches', async () => {
     await follow({ dryRun: true });
-    promote();
+    db.promote();
     engine.lead('b');
     await until('the dry run', () => switched.length > 0);
     expect(switched).toMatchObject([{ dryRun: true, to: secondary }]);
-    expect(await target()).toBe(primary);
-    expect(await leaseOf()).toBeUndefined();
+    expect(await db.target()).toBe(primary);
+    expect(await db.lease()).toBeUndefined();
   });
 
   it('is ready while the Service points to the leader or another replica holds the Lease, and not while a guard holds', async () => {
@@ -141,10 +116,10 @@ describe('a follower', () => {
 
   it('needs no Lease if there is only one, and then writes none', async () => {
     await follow({ lease: false });
-    promote();
+    db.promote();
     engine.lead('b');
-    await until('the switch', async () => (await target()) === secondary && follower.status().settled);
-    expect(await leaseOf()).toBeUndefined();
+    await until('the switch', async () => (await db.target()) === secondary && follower.status().settled);
+    expect(await db.lease()).toBeUndefined();
   });
 
   it('does nothing after it was closed, or its signal fired', async () => {
@@ -152,11 +127,11 @@ describe('a follower', () => {
     await follow({ signal: controller.signal });
     controller.abort();
     await follower.close();
-    promote();
+    db.promote();
     engine.lead('b');
     await pause(100);
-    expect(await target()).toBe(primary);
-    expect(await leaseOf()).toMatchObject({ holderIdentity: '' });
+    expect(await db.target()).toBe(primary);
+    expect((await db.lease())?.spec).toMatchObject({ holderIdentity: '' });
   });
 });
 
@@ -171,16 +146,16 @@ describe('a follower does not switch', () => {
     ['releasing', { state: 'releasing', member: 'a', to: 'b' }],
   ] as const)('while the engine says %s', async (reason, state) => {
     await follow();
-    promote();
+    db.promote();
     engine.tell(state);
     await refused(reason);
     engine.lead('b');
-    await until('the switch after it', async () => (await target()) === secondary);
+    await until('the switch after it', async () => (await db.target()) === secondary);
   });
 
   it('while the engine gives no answer', async () => {
     await follow();
-    promote();
+    db.promote();
     engine.isDown = true;
     engine.tell({ state: 'leader', member: 'b' });
     await refused('unreachable');
@@ -188,7 +163,7 @@ describe('a follower does not switch', () => {
 
   it('to a leader that was pushed, but that the engine does not name when it is asked (a stale API)', async () => {
     await follow();
-    promote();
+    db.promote();
     // The look that the push causes is answered from a cache; the look before the patch by the engine.
     engine.next.push({ state: 'leader', member: 'b' });
     engine.tell({ state: 'leader', member: 'a' });
@@ -197,18 +172,18 @@ describe('a follower does not switch', () => {
       'the engine to be heard',
       () => follower.status().engine?.state === 'leader' && follower.status().settled,
     );
-    expect(await target()).toBe(primary);
+    expect(await db.target()).toBe(primary);
     expect(switched).toEqual([]);
   });
 
   it('to a member that says itself that it does not lead', async () => {
     await follow();
-    promote();
+    db.promote();
     engine.words.set('b', { leads: false, detail: 'b: it says that it is replica, running' });
     engine.lead('b');
     await refused('not-leading');
     engine.words.delete('b');
-    await until('the switch after it', async () => (await target()) === secondary);
+    await until('the switch after it', async () => (await db.target()) === secondary);
   });
 
   it.each([
@@ -220,8 +195,8 @@ describe('a follower does not switch', () => {
     ['is read-only', { inRecovery: false, assignsIds: false }],
   ])('to a leader that %s, and takes no writes: %o', async (why, change) => {
     await follow();
-    promote();
-    Object.assign(server(secondary), change);
+    db.promote();
+    Object.assign(db.server(secondary), change);
     engine.lead('b');
     await refused('not-writable');
     expect(follower.status().hold?.detail).toContain(why);
@@ -229,8 +204,8 @@ describe('a follower does not switch', () => {
 
   it('to a leader whose server refuses connections', async () => {
     await follow();
-    promote();
-    clients.down.add(secondary);
+    db.promote();
+    db.clients.down.add(secondary);
     engine.lead('b');
     await refused('not-writable');
   });
@@ -239,42 +214,42 @@ describe('a follower does not switch', () => {
     const failing = new ScriptedClients((host, query) => {
       if (query === 'insert into heartbeat default values')
         throw new Error('could not extend file: No space left on device');
-      return answersOf(server(host), query);
+      return answersOf(db.server(host), query);
     });
     await follow({ client: failing.client, writeStatement: 'insert into heartbeat default values' }, false);
-    promote();
+    db.promote();
     engine.lead('b');
     await refused('not-writable');
     expect(follower.status().hold?.detail).toContain('No space left');
   });
 
   it('to a leader on a lower timeline than the last one', async () => {
-    server(primary).timeline = 5;
+    db.server(primary).timeline = 5;
     await follow();
-    promote(secondary, 4);
+    db.promote(secondary, 4);
     engine.lead('b');
     await refused('older-timeline');
   });
 
   it('to a leader that is not a copy of the last one', async () => {
     await follow();
-    promote();
-    server(secondary).system = '8';
+    db.promote();
+    db.server(secondary).system = '8';
     engine.lead('b');
     await refused('different-system');
   });
 
   it('to a member without a name in targets', async () => {
     await follow();
-    promote();
+    db.promote();
     engine.lead('c');
     await refused('member-not-allowed');
   });
 
   it('while the old target still takes writes', async () => {
     await follow();
-    promote();
-    Object.assign(server(primary), { inRecovery: false });
+    db.promote();
+    Object.assign(db.server(primary), { inRecovery: false });
     engine.lead('b');
     await refused('switch-refused');
     expect(held).toMatchObject([
@@ -284,77 +259,33 @@ describe('a follower does not switch', () => {
 
   it('a Service that somebody pointed elsewhere', async () => {
     await follow();
-    await cluster.services.patch('default', 'db', [
-      { op: 'replace', path: '/spec/externalName', value: 'other.example.com' },
-    ]);
-    promote();
+    await db.point('other.example.com');
+    db.promote();
     engine.lead('b');
     await until('the hold', () => follower.status().hold?.reason === 'service-elsewhere');
-    expect(await target()).toBe('other.example.com');
+    expect(await db.target()).toBe('other.example.com');
   });
 
   it('while the Kubernetes API gives no answer', async () => {
     await follow({ requestTimeoutMillis: 200 });
-    promote();
-    cluster.api.fault({ kind: 'refusing' });
+    db.promote();
+    db.cluster.api.fault({ kind: 'refusing' });
     engine.lead('b');
     await until('the hold', () => held.some(({ reason }) => ['service-unknown', 'standby'].includes(reason)));
-    cluster.api.heal();
-    await until('the switch after it', async () => (await target()) === secondary);
+    db.cluster.api.heal();
+    await until('the switch after it', async () => (await db.target()) === secondary);
   });
 });
 
-async function follow(options: Partial<FollowEngineOptions> = {}, settles = true): Promise<EngineFollower> {
-  follower = followEngine({
-    engine: engine.engine,
-    service: 'db',
-    namespace: 'default',
-    kubeConfig,
-    targets: { a: primary, b: secondary },
-    client: clients.client,
-    ...options,
-  });
-  const made = follower;
-  onTestFinished(() => made.close());
+async function follow(options: Partial<FollowEngineOptions> = {}, settles = true): Promise<void> {
+  follower = db.follow(options);
   if (settles) await until('the first leader', () => follower.status().settled);
-  return follower;
-}
-
-/** Makes one server the primary, on the next timeline, and the other its standby. */
-function promote(
-  host = secondary,
-  timeline = Math.max(...Object.values(servers).map((each) => each.timeline)) + 1,
-): void {
-  for (const [name, each] of Object.entries(servers)) each.inRecovery = name !== host;
-  server(host).timeline = timeline;
-}
-
-function server(host: string): ScriptedPostgres {
-  const found = servers[host];
-  if (found === undefined) throw new Error(`no server at ${host}`);
-  return found;
-}
-
-async function target(): Promise<unknown> {
-  const { spec } = (await cluster.services.get('default', 'db')) as { spec?: { externalName?: unknown } };
-  return spec?.externalName;
-}
-
-async function leaseOf(): Promise<unknown> {
-  const lease = await cluster.objects
-    .get('coordination.k8s.io/v1', 'Lease', 'default', 'db-follower')
-    .catch(() => undefined);
-  return (lease as { spec?: unknown } | undefined)?.spec;
 }
 
 /** The follower holds for that reason, and the Service stays. */
 async function refused(reason: FollowerHeldEvent['reason']): Promise<void> {
   await until(`the hold ${reason}`, () => follower.status().hold?.reason === reason);
   await pause(100);
-  expect(await target()).toBe(primary);
+  expect(await db.target()).toBe(primary);
   expect(switched).toEqual([]);
-}
-
-function pause(millis: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, millis));
 }

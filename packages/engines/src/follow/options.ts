@@ -2,17 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createTargetPolicy, InvalidArgumentError, type WaitOptions } from '@externalname/core';
 import {
-  aBoolean,
   aFunction,
   aNumber,
   anObjectWith,
-  anything,
-  aSignal,
   aText,
   checkOptions,
   either,
   isPrintable,
-  listOf,
   oneOf,
   optional,
   optionsOf,
@@ -21,7 +17,7 @@ import {
 } from '@externalname/core/internal';
 import { parseHostName } from '@externalname/core/names';
 import type { KubeConfigOption, PostgresClientLike } from '@externalname/kubernetes';
-import { checkKubeConfig } from '@externalname/kubernetes/internal';
+import { checkKubeConfig, switchShapes } from '@externalname/kubernetes/internal';
 import type { HaEngine } from '../engine/engine.ts';
 
 /** The Lease of a follower's replicas. */
@@ -69,13 +65,13 @@ export type FollowSettings = ReturnType<typeof followSettings>;
 
 /** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, before any I/O */
 export function followSettings(given: FollowEngineOptions) {
+  const { service, namespace, clusterDomain, kubeConfig, dryRun, dnsServers, requestTimeoutMillis, signal } =
+    switchShapes;
+  const passedOn = { service, namespace, clusterDomain, kubeConfig, dryRun, dnsServers, requestTimeoutMillis, signal };
   checkOptions(given, {
+    ...passedOn,
     engine: anEngine,
     targets: recordOf(aText),
-    service: aText,
-    namespace: optional(aText),
-    clusterDomain: optional(aText),
-    kubeConfig: anything,
     client: aFunction,
     writeStatement: optional(aText),
     lease: optional(
@@ -88,11 +84,7 @@ export function followSettings(given: FollowEngineOptions) {
         }),
       ),
     ),
-    dryRun: optional(aBoolean),
-    requestTimeoutMillis: optional(aNumber({ least: 100, most: 60_000 })),
     probeTimeoutMillis: optional(aNumber({ least: 10, most: 60_000 })),
-    dnsServers: optional(either(oneOf(false), listOf(aText))),
-    signal: aSignal,
   });
   const options = ownOptions(given);
   checkKubeConfig(options.kubeConfig);

@@ -123,29 +123,7 @@ export function switchSettings<Options extends SwitchOptions>(
   dependencies: Dependencies,
   others: Shapes<Omit<NoInfer<Options>, keyof SwitchOptions>>,
 ): SwitchSettings {
-  const probes = optional(listOf(anObjectWith('run')));
-  const shapes: Shapes<SwitchOptions> = {
-    service: aText,
-    namespace: optional(aText),
-    clusterDomain: optional(aText),
-    reason: optional(aText),
-    by: optional(aText),
-    probes: optional(optionsOf<NonNullable<SwitchOptions['probes']>>({ target: probes, previous: probes })),
-    accept: optional(listOf(aText)),
-    waitForPromotionMillis: whole(0, 3_600_000),
-    onProgress: optional(aFunction),
-    dryRun: optional(aBoolean),
-    skip: optional(listOf(oneOf('dry-run', 'watch'))),
-    dnsServers: optional(either(oneOf(false), listOf(aText))),
-    kubeConfig: anything,
-    allowedTargets: anything,
-    probeTimeoutMillis: whole(1, 600_000),
-    maxLagBytes: whole(0, Number.MAX_SAFE_INTEGER),
-    propagationTimeoutMillis: whole(1, 3_600_000),
-    requestTimeoutMillis: whole(100, 60_000),
-    signal: aSignal,
-  };
-  checkOptions<object>(options, { ...shapes, ...others });
+  checkOptions<object>(options, { ...switchShapes, ...others });
   checkKubeConfig(options.kubeConfig);
   policyOf(options);
   return {
@@ -206,3 +184,27 @@ function shortText(text: string | undefined, argument: string): string | undefin
 }
 
 const whole = (least: number, most: number) => optional(aNumber({ least, most, whole: true }));
+const probes = optional(listOf(anObjectWith('run')));
+
+/** The check of each option of {@link SwitchOptions}, for functions that pass some of them on. */
+export const switchShapes = {
+  service: aText,
+  namespace: optional(aText),
+  clusterDomain: optional(aText),
+  reason: optional(aText),
+  by: optional(aText),
+  probes: optional(optionsOf<NonNullable<SwitchOptions['probes']>>({ target: probes, previous: probes })),
+  accept: optional(listOf(aText)),
+  waitForPromotionMillis: whole(0, 3_600_000),
+  onProgress: optional(aFunction),
+  dryRun: optional(aBoolean),
+  skip: optional(listOf(oneOf('dry-run', 'watch'))),
+  dnsServers: optional(either(oneOf(false), listOf(aText))),
+  kubeConfig: anything,
+  allowedTargets: anything,
+  probeTimeoutMillis: whole(1, 600_000),
+  maxLagBytes: whole(0, Number.MAX_SAFE_INTEGER),
+  propagationTimeoutMillis: whole(1, 3_600_000),
+  requestTimeoutMillis: whole(100, 60_000),
+  signal: aSignal,
+} satisfies Shapes<SwitchOptions>;
