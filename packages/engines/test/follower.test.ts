@@ -76,6 +76,37 @@ describe('a follower', () => {
     expect(held).toEqual([]);
   });
 
+  it('asks a standby again in one session, and does not open another for each look', async () => {
+    await follow({ probeTimeoutMillis: 20_000 });
+    engine.lead('b');
+    await until('a session', () => db.clients.opened.includes(secondary));
+    await pause(100);
+    db.promote();
+    await until('the switch', async () => (await db.target()) === secondary);
+    expect(db.clients.opened.filter((host) => host === secondary)).toHaveLength(1);
+  });
+
+  it('turns from a leader that is still being promoted as soon as the engine names another', async () => {
+    await follow({ probeTimeoutMillis: 60_000 });
+    engine.lead('b');
+    await until('a session', () => db.clients.opened.includes(secondary));
+    engine.lead('a');
+    await until('the leader', () => follower.status().settled);
+    expect(await db.target()).toBe(primary);
+    expect(switched).toEqual([]);
+  });
+
+  it('waits for an old target that is silent while the new one is promoted, and not once more after it', async () => {
+    await follow({ probeTimeoutMillis: 2_000 });
+    db.clients.gate = (host) => (host === primary ? new Promise(() => {}) : undefined);
+    const before = db.clients.opened.length;
+    engine.lead('b');
+    await until('the look', () => db.clients.opened.slice(before).includes(primary));
+    db.promote();
+    await until('the switch', async () => (await db.target()) === secondary);
+    expect(db.clients.opened.slice(before).filter((host) => host === primary)).toHaveLength(1);
+  });
+
   it('brings back a Service that was pointed to another member by hand', async () => {
     await follow();
     await until('the leader', () => follower.status().settled);

@@ -76,7 +76,7 @@ export async function switchToLeader(
   }
 }
 
-/** The probe of the leader, which takes as long as its promotion, and that of the old target, which is asked after it. */
+/** The probe of the leader, which takes as long as its promotion, and that of the old target, whose answer counts after it. */
 function probesOf(
   { settings, lease, member, confirm }: LeaderSwitch,
   told: { confirmation?: Confirmation | undefined },
@@ -110,13 +110,22 @@ function probesOf(
   const previous: Probe = {
     name: fence.name,
     run: async (host, { signal }) => {
-      if (!(await abortable(confirmed, signal))) throw new Error('not asked: the leader is not confirmed');
-      return withDeadline((bound) => fence.run(host, { signal: bound }), {
-        signal,
-        timeoutMillis,
-        clock,
-        onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
+      const look = () =>
+        withDeadline((bound) => fence.run(host, { signal: bound }), {
+          signal,
+          timeoutMillis,
+          clock,
+          onTimeout: () => new DeadlineError(`the answer of ${host}`, timeoutMillis),
+        });
+      // One that is gone without a word takes all the time of a look, so that begins while the new one is still being promoted.
+      let isOver = false;
+      const early = look().finally(() => {
+        isOver = true;
       });
+      early.catch(() => undefined);
+      if (!(await abortable(confirmed, signal))) throw new Error('not asked: the leader is not confirmed');
+      if (!isOver) await early;
+      return look();
     },
   };
   return [leader, previous];

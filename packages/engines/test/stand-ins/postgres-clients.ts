@@ -12,6 +12,8 @@ export class ScriptedClients {
   /** Hosts that refuse connections. */
   readonly down = new Set<string>();
   open = 0;
+  /** The hosts of all sessions, in the order in which they were opened. */
+  readonly opened: string[] = [];
 
   constructor(answer: (host: string, query: string) => Row[]) {
     this.#answer = answer;
@@ -27,6 +29,7 @@ export class ScriptedClients {
         check();
         isOpen = true;
         this.open += 1;
+        this.opened.push(host);
       },
       query: async (text) => {
         check();
