@@ -275,7 +275,14 @@ const coreTable: Readonly<Record<string, Entry>> = {
   ServiceBalancer: {
     args: () => [
       [{ name: 'webscaler-db', priority: 0, weight: 1 }],
-      { comeBackAfterMillis: 10, longestComeBackMillis: 20 },
+      {
+        balancing: 'random',
+        comeBackAfterMillis: 10,
+        longestComeBackMillis: 20,
+        stableMillis: 10,
+        slowStartMillis: 10,
+        outlierDetection,
+      },
       dependencies,
     ],
     run: (...args) => new core.ServiceBalancer(...(args as [never])).order(),
@@ -612,6 +619,16 @@ const coreBeyond: Readonly<Record<string, Call>> = {
       return [balancer.pick(endpoints), balancer.shares(endpoints), balancer.status()];
     },
   },
+  'ServiceBalancer.probed, isSetAside, requested, subscribe': {
+    args: () => ['webscaler-db', () => undefined],
+    run: (name, listener) => {
+      const balancer = new core.ServiceBalancer([{ name: 'webscaler-db' }], { stableMillis: 10 });
+      balancer.subscribe(listener)();
+      balancer.requested(name)('answered');
+      balancer.probed(name);
+      return [balancer.isSetAside(name), balancer.toProbe(), balancer.status()];
+    },
+  },
   'ServiceBalancer.failed, succeeded': {
     args: () => ['webscaler-db'],
     run: (name) => {
@@ -734,11 +751,27 @@ const poolOptions = {
   Promise,
 } satisfies All<pg.PoolOptions>;
 const { service: _, allowedTargets: __, source: ___, balancing: ____, ...plainOptions } = poolOptions;
+const balancedOptions = {
+  services: [{ name: 'reads', service: 'webscaler-db', weight: 1, priority: 0 }],
+  name: 'reads',
+  failbackAfterMillis: 10,
+  tryNextAfterMillis: 10,
+  allowedTargets: ['*.example.com'],
+  dns: resolverOptions,
+  failoverTimeoutMillis: 10,
+  ssl: false,
+};
 const endPool = (pool: { end(): unknown }) => pool.end();
 
 const pgTable: Readonly<Record<string, Entry>> = {
   AuthenticationRefusedError: 'error',
   Client: { args: () => [poolOptions], run: (options) => new pg.Client(options), codes: refusals },
+  BalancedPool: {
+    args: () => [balancedOptions, dependencies],
+    run: (...args) => new pg.BalancedPool(...(args as [never])),
+    end: endPool,
+    codes: refusals,
+  },
   CleartextRefusedError: 'error',
   CommitOutcomeUnknownError: 'error',
   ConnectError: 'error',
@@ -765,6 +798,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   UnknownBackendError: 'error',
   classifyFailure: { args: () => [new Error('an error'), 'connected'], run: pg.classifyFailure },
   addressEjected: 'constant',
+  serviceEjected: 'constant',
   connected: 'constant',
   addressesLeft: 'constant',
   drained: 'constant',

@@ -36,7 +36,7 @@ const openPlaces: readonly (readonly [why: string, places: RegExp])[] = [
   ["tls.connect's options, passed on by pg", /^pg: .* 0\.ssl$/],
   [
     'pg and frameworks have options of their own there: a name like one of ours gives a warning',
-    /^pg: (Pool|Client)(, .*)? 0$/,
+    /^pg: (Pool|Client|BalancedPool)(, .*)? 0(\.services\.0)?$/,
   ],
   ['what is wrong is returned as an issue', /^core: (validate 1|serviceIssues 2)$/],
 ];

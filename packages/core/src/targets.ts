@@ -1,6 +1,7 @@
 export {
   type AddressRefusal,
   type BalancedService,
+  type BalancedServiceStatus,
   type BalancerChange,
   type Balancing,
   type EjectionReason,

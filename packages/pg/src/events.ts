@@ -62,6 +62,16 @@ export interface AddressEjectedEvent {
   readonly forMillis: number | undefined;
 }
 
+/** A Service of a balanced pool gets no work any more, or gets it again. Channel `externalname:pg:service-ejected`. */
+export interface ServiceEjectedEvent {
+  /** The balanced pool, as it is called. */
+  readonly name: string;
+  /** The Service, as it is called in the pool. */
+  readonly service: string;
+  /** Why it gets no work: it could not be used, its queries failed, or it was slow. `undefined` if it gets work again. */
+  readonly ejected: 'unreachable' | 'errors' | 'latency' | undefined;
+}
+
 /** A target is not followed, or not yet. Channel `externalname:pg:target-refused`. */
 export interface TargetRefusedEvent {
   /** The Service, as it was given. */
@@ -218,6 +228,8 @@ export const drained = new EventChannel<DrainedEvent>('externalname:pg:drained')
 export const addressesLeft = new EventChannel<AddressesLeftEvent>('externalname:pg:addresses-left');
 /** An address of a balanced pool gets no work any more, or gets it again. See {@link AddressEjectedEvent}. */
 export const addressEjected = new EventChannel<AddressEjectedEvent>('externalname:pg:address-ejected');
+/** A Service of a balanced pool gets no work any more, or gets it again. See {@link ServiceEjectedEvent}. */
+export const serviceEjected = new EventChannel<ServiceEjectedEvent>('externalname:pg:service-ejected');
 /** A target is not followed, or not yet. See {@link TargetRefusedEvent}. */
 export const targetNotFollowed = new EventChannel<TargetRefusedEvent>('externalname:pg:target-refused');
 /** A connection was made or could not be made. See {@link ConnectEvent}. */

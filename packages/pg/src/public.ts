@@ -42,9 +42,11 @@ export {
   replicaChanged,
   resumed,
   retried,
+  type ServiceEjectedEvent,
   type ServiceNotFollowedEvent,
   type SwitchEvent,
   serverProbed,
+  serviceEjected,
   serviceNotFollowed,
   switched,
   type TargetRefusedEvent,
@@ -59,6 +61,8 @@ export type { LivenessOptions } from './liveness/liveness.ts';
 export type { PoolOptions } from './options.ts';
 export { type PgModule, pgModule } from './pg-module.ts';
 export * from './pg-names.ts';
+export { BalancedPool, type BalancedPoolStatus } from './pool/balanced-pool.ts';
+export type { BalancedPoolOptions, PooledService } from './pool/balanced-settings.ts';
 export type { ListenNotification, ListenOptions, Reconnection, Subscription } from './pool/listening.ts';
 export type { PauseCause, PauseOptions, PauseStatus } from './pool/pause.ts';
 export { Pool } from './pool/pool.ts';

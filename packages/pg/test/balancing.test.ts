@@ -1,91 +1,13 @@
-import type { Resolver } from '@externalname/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { addressEjected, Pool, type PoolOptions } from '../src/index.ts';
-import {
-  errorResponse,
-  type FakePostgres,
-  type FakeSession,
-  obliging,
-  startFakePostgres,
-} from './support/fake-postgres.ts';
+import { closeServers, severalServers } from './support/several-servers.ts';
 
-const servers = new Map<string, FakePostgres>();
-let port: number | undefined;
-
-afterEach(async () => {
-  await Promise.all([...servers.values()].map((server) => server[Symbol.asyncDispose]()));
-  servers.clear();
-  port = undefined;
-});
-
-/** Several servers on one port, each with an address of its own. Counts the statements of each. */
-function world() {
-  const counts: Record<string, number> = {};
-  const refusing = new Set<string>();
-  const listed: string[] = [];
-  const script = (address: string) => {
-    const serve = obliging((text) => {
-      if (text !== '') counts[address] = (counts[address] ?? 0) + 1;
-      return undefined;
-    });
-    return (session: FakeSession) => {
-      if (!refusing.has(address)) return serve(session);
-      session.send(errorResponse('57P03', 'FATAL'));
-      session.socket.end();
-    };
-  };
-  const up = async (address: string) => {
-    refusing.delete(address);
-    if (!listed.includes(address)) listed.push(address);
-    if (servers.has(address)) return;
-    const server = await startFakePostgres({ address, port, script: script(address) });
-    port = server.port;
-    servers.set(address, server);
-  };
-  const down = async (address: string) => {
-    refusing.add(address);
-    for (const { socket } of servers.get(address)?.sessions ?? []) socket.destroy();
-  };
-  const options = (overrides: PoolOptions): PoolOptions => {
-    const [first] = servers.values();
-    if (first === undefined) throw new Error('no server');
-    return first.options({ dns: namesOf(listed), retireOnAddressChange: false, ...overrides });
-  };
-  const open = () =>
-    Object.fromEntries([...servers].map(([address, { sessions }]) => [address, sessions.filter(isOpen).length]));
-  const run = async (pool: Pool, queries: number, workers = 1) => {
-    for (const address of Object.keys(counts)) counts[address] = 0;
-    let left = queries;
-    const work = async () => {
-      while (left-- > 0) await pool.query({ text: 'select 1', idempotent: true });
-    };
-    await Promise.all(Array.from({ length: workers }, work));
-    return { ...counts };
-  };
-  return { up, down, options, open, run };
-}
-
-const isOpen = ({ socket }: FakeSession) => !socket.destroyed && !socket.readableEnded;
-
-function namesOf(addresses: readonly string[]): Resolver {
-  return {
-    resolve: async (name) => ({
-      name,
-      chain: [],
-      canonicalName: name,
-      addresses: addresses.map((address) => ({ address, family: 4, ttlSeconds: 1 })),
-      expiresAt: Number.POSITIVE_INFINITY,
-      stale: false,
-    }),
-    close: async () => undefined,
-    [Symbol.asyncDispose]: async () => undefined,
-  };
-}
+afterEach(closeServers);
 
 const three = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
 
 async function withThree(overrides: PoolOptions) {
-  const { options, ...rest } = world();
+  const { options, ...rest } = severalServers();
   for (const address of three) await rest.up(address);
   const pool = new Pool(options({ max: 6, slowStartMillis: 0, ...overrides }));
   return { pool, ...rest };
@@ -167,7 +89,7 @@ describe('a pool for a name with several addresses', () => {
   });
 
   it('gives an address that joins the name its share, from the connections of the others', async () => {
-    const { options, up, run, open } = world();
+    const { options, up, run, open } = severalServers();
     await up('127.0.0.1');
     await up('127.0.0.2');
     await using pool = new Pool(options({ balancing: 'least-connections', max: 6, slowStartMillis: 0 }));

@@ -29,7 +29,12 @@ export {
   TargetRefusedError,
 } from './refusals.ts';
 export { type ResolveEndpointsOptions, resolveEndpoints } from './resolve-endpoints.ts';
-export { type BalancedService, ServiceBalancer, type ServiceBalancerOptions } from './service-balancer.ts';
+export {
+  type BalancedService,
+  type BalancedServiceStatus,
+  ServiceBalancer,
+  type ServiceBalancerOptions,
+} from './service-balancer.ts';
 export { type SharedDns, shareDns, sharedDnsCount } from './shared-dns.ts';
 export { SourceHealth } from './source-health.ts';
 export { StaticTargetSource } from './static-source.ts';

@@ -183,3 +183,98 @@ describe('a Service that failed', () => {
     expect(first()).toBe('webscaler-db');
   });
 });
+
+describe('with a stable time, a Service that failed', () => {
+  const stable = { comeBackAfterMillis: 1_000, stableMillis: 8_000 };
+
+  it('is tried by no caller, and looked at after its pause', async () => {
+    const { clock, balancer, first } = world([preferred, standIn], stable);
+    balancer.failed('webscaler-db');
+    await clock.advance(999);
+    expect(balancer.toProbe()).toEqual([]);
+    await clock.advance(1);
+    expect([balancer.toProbe(), balancer.toProbe(), first()]).toEqual([['webscaler-db'], [], 'webscaler-db-dr']);
+  });
+
+  it('returns when every look has found it working for that long', async () => {
+    const { clock, balancer, first } = world([preferred, standIn], stable);
+    balancer.failed('webscaler-db');
+    await clock.advance(1_000);
+    for (let millis = 0; millis < 8_000; millis += 2_000) {
+      expect(balancer.toProbe()).toEqual(['webscaler-db']);
+      balancer.probed('webscaler-db');
+      expect(first()).toBe('webscaler-db-dr');
+      await clock.advance(2_000);
+    }
+    balancer.probed('webscaler-db');
+    expect(first()).toBe('webscaler-db');
+    expect(balancer.toProbe()).toEqual([]);
+  });
+
+  it('begins again when it fails meanwhile', async () => {
+    const { clock, balancer, first } = world([preferred, standIn], stable);
+    balancer.failed('webscaler-db');
+    await clock.advance(1_000);
+    balancer.probed('webscaler-db');
+    await clock.advance(7_000);
+    balancer.failed('webscaler-db');
+    await clock.advance(2_000);
+    balancer.probed('webscaler-db');
+    expect([first(), balancer.status()[0]?.setAside]).toEqual(['webscaler-db-dr', true]);
+  });
+
+  it('is not looked at if it comes back by hand', async () => {
+    const { clock, balancer, first } = world([preferred, standIn], { ...stable, comeBackAfterMillis: 'by-hand' });
+    balancer.failed('webscaler-db');
+    await clock.advance(24 * 3_600_000);
+    expect(balancer.toProbe()).toEqual([]);
+    balancer.probed('webscaler-db');
+    await clock.advance(24 * 3_600_000);
+    balancer.probed('webscaler-db');
+    expect(first()).toBe('webscaler-db-dr');
+    balancer.succeeded('webscaler-db');
+    expect(first()).toBe('webscaler-db');
+  });
+
+  it('starts slowly when it returns', async () => {
+    const { clock, balancer } = world([{ name: 'a' }, { name: 'b' }], { ...stable, slowStartMillis: 10_000 });
+    const share = () => balancer.status()[0]?.share;
+    balancer.failed('a');
+    await clock.advance(1_000);
+    balancer.succeeded('a');
+    expect(share()).toBeCloseTo(0.1 / 1.1);
+    await clock.advance(10_000);
+    expect(share()).toBeCloseTo(0.5);
+  });
+});
+
+describe('several Services of one priority', () => {
+  it.each(['round-robin', 'least-connections'] as const)('share requests exactly by weight (%s)', (balancing) => {
+    const { first } = world([{ name: 'big', weight: 3 }, { name: 'small' }], { balancing });
+    const firsts = Array.from({ length: 400 }, first);
+    expect(firsts.filter((name) => name === 'big')).toHaveLength(300);
+  });
+
+  it('are left for the next priority while they are outliers', async () => {
+    const { clock, balancer, first } = world([preferred, standIn], { outlierDetection: {} });
+    const told: unknown[] = [];
+    balancer.subscribe((...change) => told.push(change));
+    first();
+    for (let time = 0; time < 20; time++) balancer.requested('webscaler-db')('failed');
+    await clock.advance(10_000);
+    expect(first()).toBe('webscaler-db-dr');
+    expect(balancer.order()).toEqual(['webscaler-db-dr', 'webscaler-db']);
+    expect(balancer.status()[0]).toMatchObject({
+      name: 'webscaler-db',
+      ejected: 'errors',
+      failed: 20,
+      setAside: false,
+    });
+    await clock.advance(30_000);
+    expect(first()).toBe('webscaler-db');
+    expect(told).toEqual([
+      ['webscaler-db', 'errors'],
+      ['webscaler-db', undefined],
+    ]);
+  });
+});

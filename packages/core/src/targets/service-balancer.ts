@@ -1,8 +1,12 @@
-import type { Clock, Random } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { type Dependencies, dependenciesOf } from '../dependencies.ts';
 import { InvalidArgumentError } from '../errors.ts';
-import { describeValue, ownOptions } from '../input.ts';
-import { aNumber, aText, checkOptions, either, listOf, oneOf, optional, optionsOf } from '../shape.ts';
+import { checkFunction, describeValue, ownOptions } from '../input.ts';
+import { aNumber, anything, aText, checkOptions, either, listOf, oneOf, optional, optionsOf } from '../shape.ts';
+import { Balancer, type Balancing, type EndpointStatus, type RequestResult } from './balancer.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { EjectionReason, OutlierDetectionOptions } from './outlier-detection.ts';
+import type { Target } from './target-source.ts';
 
 /** One of several Services (or sources, or hosts) that can do the same work. */
 export interface BalancedService {
@@ -16,6 +20,8 @@ export interface BalancedService {
 
 /** See {@link ServiceBalancer}. */
 export interface ServiceBalancerOptions {
+  /** Which of several Services with the same priority comes first; shares are by weight. @defaultValue 'random' */
+  balancing?: Balancing | undefined;
   /**
    * When a failed Service is preferred again.
    *
@@ -29,6 +35,25 @@ export interface ServiceBalancerOptions {
   comeBackAfterMillis?: number | 'by-hand' | undefined;
   /** Milliseconds. @defaultValue 300000, or `comeBackAfterMillis` if that is more */
   longestComeBackMillis?: number | undefined;
+  /**
+   * How long a failed Service must have worked again before it returns to its place. With a time above 0 no caller tries it:
+   * {@link ServiceBalancer.toProbe} says when to look at it. Milliseconds. @defaultValue 0
+   */
+  stableMillis?: number | undefined;
+  /** How long a Service that returns takes to get its full share; see `Balancer`. Milliseconds. @defaultValue 0 */
+  slowStartMillis?: number | undefined;
+  /** Ejects Services whose requests fail or are slow, as reported by {@link ServiceBalancer.requested}. @defaultValue false */
+  outlierDetection?: OutlierDetectionOptions | false | undefined;
+}
+
+/** What a {@link ServiceBalancer} knows about a Service. */
+export interface BalancedServiceStatus extends Omit<EndpointStatus, 'address' | 'port' | 'connections'> {
+  /** The Service. */
+  readonly name: string;
+  /** Its priority. */
+  readonly priority: number;
+  /** Whether it failed and waits to come back, although it may work again already. */
+  readonly setAside: boolean;
 }
 
 /**
@@ -45,7 +70,10 @@ export class ServiceBalancer {
   readonly #services: readonly Settings[];
   readonly #comeBackAfterMillis: number;
   readonly #longestComeBackMillis: number;
-  readonly #dependencies: { readonly clock: Clock; readonly random: Random };
+  readonly #stableMillis: number;
+  readonly #clock: Clock;
+  /** Services as endpoints: strategy, weights, slow start and outliers are the same for both. */
+  readonly #balancer: Balancer;
   /** The services that failed last time. */
   readonly #setAside = new Map<string, SetAside>();
 
@@ -57,8 +85,13 @@ export class ServiceBalancer {
   ) {
     listOf(aService)('services', services);
     checkOptions(given, {
+      // Checked by the class that takes them.
+      balancing: anything,
       comeBackAfterMillis: optional(either(oneOf('by-hand'), aNumber({ least: 0 }))),
       longestComeBackMillis: optional(aNumber({ least: 0 })),
+      stableMillis: optional(aNumber({ least: 0 })),
+      slowStartMillis: anything,
+      outlierDetection: anything,
     });
     const options = ownOptions(given);
     const { comeBackAfterMillis = defaultComeBackMillis } = options;
@@ -67,10 +100,27 @@ export class ServiceBalancer {
     if (!(longest >= after)) {
       throw new InvalidArgumentError('longestComeBackMillis', `${longest} is less than comeBackAfterMillis`);
     }
-    this.#services = settingsOf(services);
+    const { clock, random } = dependenciesOf(dependencies);
+    const { balancing = 'random', slowStartMillis, outlierDetection } = options;
+    const all = settingsOf(services);
+    this.#services = all;
     this.#comeBackAfterMillis = after;
     this.#longestComeBackMillis = longest;
-    this.#dependencies = dependenciesOf(dependencies);
+    this.#stableMillis = options.stableMillis ?? 0;
+    this.#clock = clock;
+    this.#balancer = new Balancer(
+      {
+        balancing,
+        slowStartMillis,
+        outlierDetection,
+        // A weight of 0 keeps a very small chance, as the RFC demands.
+        weightOf: ({ address }) => Math.max(all.find(({ name }) => name === address)?.weight ?? 1, smallestWeight),
+        failureMemoryMillis: Number.POSITIVE_INFINITY,
+      },
+      { clock, random },
+    );
+    // Otherwise each would be new when it is first used.
+    this.#balancer.order(all.map(({ endpoint }) => endpoint));
   }
 
   /**
@@ -78,14 +128,14 @@ export class ServiceBalancer {
    * call. Other callers do not get it first until its outcome is reported.
    */
   order(): readonly string[] {
-    const { clock, random } = this.#dependencies;
-    const now = clock.now();
+    const now = this.#clock.now();
     const inTheirPlace: Settings[] = [];
+    const ejected: Settings[] = [];
     const last: SetAside[] = [];
     for (const service of this.#services) {
       const aside = this.#setAside.get(service.name);
       if (aside === undefined) inTheirPlace.push(service);
-      else if (now < aside.until) last.push(aside);
+      else if (now < aside.until || this.#stableMillis > 0) last.push(aside);
       else {
         inTheirPlace.push(service);
         // If the caller never reports the outcome, the next caller tries it after the same time.
@@ -94,74 +144,132 @@ export class ServiceBalancer {
     }
     // The one that failed longest ago is most likely to be back.
     last.sort((one, other) => one.failedAt - other.failedAt);
-    return [...byPriorityAndWeight(inTheirPlace, random), ...last.map((aside) => aside.name)];
+    const names: string[] = [];
+    for (const priority of new Set(inTheirPlace.map((service) => service.priority))) {
+      const equals = inTheirPlace.filter((service) => service.priority === priority);
+      const endpoints = equals.map(({ endpoint }) => endpoint);
+      const shares = this.#balancer.shares(endpoints);
+      const chosen = this.#balancer.pick(endpoints);
+      const usable = equals.filter((_, index) => shares[index] !== 0);
+      for (const { endpoint, name } of usable) if (endpoint === chosen) names.push(name);
+      for (const { endpoint, name } of usable) if (endpoint !== chosen) names.push(name);
+      ejected.push(...equals.filter((_, index) => shares[index] === 0));
+    }
+    return [...names, ...ejected.map(({ name }) => name), ...last.map(({ name }) => name)];
   }
 
   /** Reports that the Service could not do the work. It now comes last. */
   failed(name: string): void {
-    const aside = this.#setAside.get(this.#known(name));
-    const now = this.#dependencies.clock.now();
+    const { endpoint } = this.#known(name);
+    const aside = this.#setAside.get(name);
+    const now = this.#clock.now();
     // Many callers see one failure. Only a failed retry makes the pause longer.
     const again = aside !== undefined && now >= aside.failedAt + aside.pauseMillis;
     const doubled = again ? Math.min(aside.pauseMillis * 2, this.#longestComeBackMillis) : aside?.pauseMillis;
     const pauseMillis = doubled ?? this.#comeBackAfterMillis;
-    this.#setAside.set(name, { name, failedAt: now, pauseMillis, until: now + pauseMillis });
+    this.#setAside.set(name, { name, failedAt: now, pauseMillis, until: now + pauseMillis, worksSince: undefined });
+    // Without a stable time, callers try it: it must have its share then.
+    if (this.#stableMillis > 0) this.#balancer.failed(endpoint);
   }
 
   /** Reports that the Service did the work. It returns to its place. Operators also call this to bring it back by hand. */
   succeeded(name: string): void {
-    this.#setAside.delete(this.#known(name));
+    const { endpoint } = this.#known(name);
+    this.#setAside.delete(name);
+    this.#balancer.succeeded(endpoint);
   }
 
-  #known(name: string): string {
-    if (this.#services.some((service) => service.name === name)) return name;
+  /**
+   * With `stableMillis`: the failed services to look at now, for no caller. Report each result by {@link probed}. A service is named
+   * again when it is time for the next look.
+   */
+  toProbe(): readonly string[] {
+    const now = this.#clock.now();
+    const due = [...this.#setAside.values()].filter(({ until }) => this.#stableMillis > 0 && now >= until);
+    for (const aside of due)
+      this.#setAside.set(aside.name, { ...aside, until: now + this.#stableMillis / looksUntilStable });
+    return due.map(({ name }) => name);
+  }
+
+  /** Reports that a set aside Service was seen to work, for no caller. It returns when it has worked for `stableMillis`. */
+  probed(name: string): void {
+    this.#known(name);
+    const aside = this.#setAside.get(name);
+    if (aside === undefined) return;
+    const now = this.#clock.now();
+    const { worksSince = now } = aside;
+    const until = Number.isFinite(aside.pauseMillis) ? now + this.#stableMillis / looksUntilStable : aside.until;
+    if (Number.isFinite(aside.pauseMillis) && now - worksSince >= this.#stableMillis) this.succeeded(name);
+    else this.#setAside.set(name, { ...aside, worksSince, until });
+  }
+
+  /** Whether it failed and waits to come back. */
+  isSetAside(name: string): boolean {
+    return this.#setAside.has(name);
+  }
+
+  /** Counts a request until the returned function is called with its result; see `Balancer.requested()`. */
+  requested(name: string): (result: RequestResult) => void {
+    return this.#balancer.requested(this.#known(name).endpoint);
+  }
+
+  /** What is known about each Service. */
+  status(): readonly BalancedServiceStatus[] {
+    const known = this.#balancer.status();
+    return this.#services.flatMap(({ name, priority, weight }) =>
+      known
+        .filter(({ address }) => address === name)
+        .map(({ address: _, port: __, connections: ___, ...rest }) => {
+          return { ...rest, name, priority, weight, setAside: this.#setAside.has(name) };
+        }),
+    );
+  }
+
+  /**
+   * Calls `listener` with the name of each Service that gets no requests any more, and why, or that gets them again (`undefined`).
+   * Returns the function that ends it.
+   */
+  subscribe(listener: (name: string, ejected: EjectionReason | undefined) => void): () => void {
+    checkFunction('listener', listener);
+    return this.#balancer.subscribe(({ endpoint, ejected }) => listener(endpoint.address, ejected));
+  }
+
+  #known(name: string): Settings {
+    const found = this.#services.find((service) => service.name === name);
+    if (found !== undefined) return found;
     throw new InvalidArgumentError('name', `must be one of the services, got ${describeValue(name)}`);
   }
 }
 
-type Settings = { readonly [K in keyof BalancedService]-?: NonNullable<BalancedService[K]> };
+interface Settings {
+  readonly name: string;
+  readonly priority: number;
+  readonly weight: number;
+  readonly endpoint: Endpoint;
+}
 
 interface SetAside {
   readonly name: string;
   readonly failedAt: number;
   readonly pauseMillis: number;
-  /** When the Service may be tried first again. */
+  /** When the Service may be tried first, or looked at, again. */
   readonly until: number;
+  /** Since when every look has found that it works. */
+  readonly worksSince: number | undefined;
 }
 
 function settingsOf(services: readonly BalancedService[]): readonly Settings[] {
   if (services.length === 0) throw new InvalidArgumentError('services', 'must name at least one Service');
   const names = new Set(services.map((service) => service.name));
   if (names.size < services.length) throw new InvalidArgumentError('services', 'two have the same name');
-  return services.map(({ name, priority = 0, weight = 1 }) => ({ name, priority, weight }));
+  return services
+    .map(({ name, priority = 0, weight = 1 }) => ({ name, priority, weight, endpoint: asEndpoint(name) }))
+    .sort((one, other) => one.priority - other.priority);
 }
 
-/** RFC 2782: the lowest priority first. Equals are drawn one by one, with chances by their weights. */
-function byPriorityAndWeight(services: readonly Settings[], random: Random): readonly string[] {
-  const rest = [...services].sort((one, other) => one.priority - other.priority);
-  const names: string[] = [];
-  for (let [first] = rest; first !== undefined; [first] = rest) {
-    const priority = first.priority;
-    const equals = rest.filter((service) => service.priority === priority);
-    const chosen = drawn(equals, random);
-    rest.splice(rest.indexOf(chosen), 1);
-    names.push(chosen.name);
-  }
-  return names;
-}
-
-function drawn(services: readonly Settings[], random: Random): Settings {
-  // A weight of 0 keeps a very small chance, as the RFC demands.
-  const weights = services.map((service) => Math.max(service.weight, smallestWeight));
-  let point = random() * weights.reduce((sum, weight) => sum + weight, 0);
-  const index = weights.findIndex((weight) => {
-    point -= weight;
-    return point < 0;
-  });
-  const [last] = services.slice(-1);
-  const chosen = services[index] ?? last;
-  if (chosen === undefined) throw new Error('nothing to draw from');
-  return chosen;
+function asEndpoint(name: string): Endpoint {
+  const target: Target = { externalName: name, via: [], version: '', source: 'static', stale: false };
+  return { target, address: name, family: 4, port: 0 };
 }
 
 const aShare = aNumber({ least: 0, most: 65_535, whole: true });
@@ -170,3 +278,5 @@ const aService = optionsOf<BalancedService>({ name: aText, priority: optional(aS
 const defaultComeBackMillis = 30_000;
 const defaultLongestComeBackMillis = 300_000;
 const smallestWeight = 0.001;
+/** A Service that returns after a stable time is looked at this often meanwhile. */
+const looksUntilStable = 4;

@@ -6,10 +6,6 @@ import type { Clock, Timer } from '@externalname/core';
  */
 export class FailedAnswers {
   readonly #clock: Clock;
-  /** Errors of queries whose client is about to be idle again. */
-  readonly #returning = new WeakMap<Error, Promise<void>>();
-  /** Errors that say that a server is read-only, until that is verified. */
-  readonly #judged = new WeakMap<Error, Promise<void>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -17,12 +13,12 @@ export class FailedAnswers {
 
   /** The client of the failed query is idle again, or gone, when `returned` resolves. */
   clientReturns(error: Error, returned: Promise<void>): void {
-    this.#returning.set(error, returned);
+    returning.set(error, returned);
   }
 
   /** When `verdict` resolves, it is known who caused the read-only answer. */
   isJudged(error: Error, verdict: Promise<void>): void {
-    this.#judged.set(error, verdict);
+    verdicts.set(error, verdict);
   }
 
   /**
@@ -30,7 +26,7 @@ export class FailedAnswers {
    * between would get a new connection, because this one is not idle yet.
    */
   async clientReturned(error: unknown): Promise<void> {
-    const returned = error instanceof Error ? this.#returning.get(error) : undefined;
+    const returned = error instanceof Error ? returning.get(error) : undefined;
     if (returned === undefined) return;
     let timer: Timer | undefined;
     const timeout = new Promise<void>((resolve) => {
@@ -41,9 +37,15 @@ export class FailedAnswers {
   }
 
   verdictOn(error: unknown): Promise<void> | undefined {
-    return error instanceof Error ? this.#judged.get(error) : undefined;
+    return error instanceof Error ? verdicts.get(error) : undefined;
   }
 }
+
+// Shared by all pools, because a balanced pool judges the errors of its members.
+/** Errors of queries whose client is about to be idle again. */
+const returning = new WeakMap<Error, Promise<void>>();
+/** Errors that say that a server is read-only, until that is verified. */
+const verdicts = new WeakMap<Error, Promise<void>>();
 
 /** No retry helps after this error: every useful attempt was made, or the caller caused it. */
 export function markFinal(error: unknown): void {

@@ -37,13 +37,14 @@ import {
   listeningHostOf,
   type Subscription,
 } from './listening.ts';
+import type { Member, Origin, QueryOnce } from './member.ts';
 import { Pause, type PauseOptions } from './pause.ts';
 import { type PendingItem, pgPoolOf, poolEndedError } from './pg-pool.ts';
 import { type PoolStatus, poolStatus } from './pool-status.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
 import { endpointsOfProcess } from './process-endpoints.ts';
-import { type Attempt, Queries, type Repeatable } from './query.ts';
+import { Queries, type Repeatable } from './query.ts';
 import { spreadOf } from './spread.ts';
 import { Switching } from './switching.ts';
 import { type TransactionHostParts, transactionHost } from './transaction-host.ts';
@@ -494,9 +495,14 @@ export class Pool extends pg.Pool {
     return false;
   }
 
+  /** What a `BalancedPool` needs of its members. @internal */
+  _asMember(): Member {
+    const { abandon } = transactionHost({ ...this.#parts, connect: () => this.connect() });
+    return { factory: this.#factory, abandon, enter: (item, origin) => this.newClient(item, origin) };
+  }
+
   /** Queues a caller of `connect()`. @internal */
-  newClient(item: PendingItem): void {
-    const origin = this.#origin;
+  newClient(item: PendingItem, origin: Origin | undefined = this.#origin): void {
     this.#origin = undefined;
     const { maxWaiting, connectionTimeoutMillis, failoverTimeoutMillis } = this.#settings;
     const queue = this.#queue;
@@ -587,13 +593,4 @@ export class Pool extends pg.Pool {
   }
 }
 
-/** How `query()` and `transaction()` mark the `connect()` that they make. */
-interface Origin extends Attempt {
-  readonly borrower: 'query' | 'transaction';
-  /** Ends the wait for a connection. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 const firstAttempt: Origin = Object.freeze({ borrower: 'query', budgetMillis: undefined });
-
-type QueryOnce = (this: Pool, text: unknown, values: unknown, callback: unknown) => unknown;

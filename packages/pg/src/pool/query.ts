@@ -46,10 +46,10 @@ export interface Attempt {
 /** What {@link Queries} works with. */
 export interface QueriesParts {
   readonly pool: PgPool;
-  readonly settings: PoolSettings;
+  readonly settings: Pick<PoolSettings, 'name' | 'failoverTimeoutMillis'>;
   readonly clock: Clock;
   readonly random: Random;
-  readonly factory: ConnectionFactory;
+  readonly factory: Pick<ConnectionFactory, 'target' | 'serving' | 'servedAt' | 'recentEvents'>;
   readonly answers: FailedAnswers;
   /** Runs the query once, as `pg-pool` does. Without an attempt for the first time. */
   once(text: unknown, values: unknown, callback: unknown, attempt: Attempt | undefined): unknown;

@@ -1,0 +1,24 @@
+import type * as pg from 'pg';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import type { Borrower } from './checkout.ts';
+import type { PendingItem } from './pg-pool.ts';
+import type { Attempt } from './query.ts';
+
+/** How `query()` and `transaction()` mark the `connect()` that they make. */
+export interface Origin extends Attempt {
+  readonly borrower: Borrower;
+  /** Ends the wait for a connection. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A pool as one of several. */
+export interface Member {
+  readonly factory: ConnectionFactory;
+  /** Queues a caller. */
+  enter(item: PendingItem, origin: Origin): void;
+  /** See `TransactionHost`. */
+  abandon(client: pg.PoolClient, error: Error): void;
+}
+
+/** How pg-pool runs a query. */
+export type QueryOnce = (this: pg.Pool, text: unknown, values: unknown, callback: unknown) => unknown;
