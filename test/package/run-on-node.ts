@@ -1,8 +1,11 @@
-// Runs what is here on another runtime, taken from the npm registry into a cache folder: `pnpm test:node 24` the unit tests, a
-// failover, and who is served by a dispatcher, on that version of Node, `pnpm test:node bun` and `pnpm test:node deno` the failover, as vitest runs on Node alone.
+// Runs what is here on another runtime, taken from the npm registry into a cache folder: `pnpm test:node 24` the unit tests, who is
+// served by a dispatcher, and a failover with this workspace's `pg`, the oldest and the newest, on that version of Node, `pnpm test:node bun` and `pnpm test:node deno` the failover, as vitest runs on Node alone.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { npmInstall } from './npm.ts';
+import { supported } from './supported.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const [wanted = '', ...rest] = process.argv.slice(2);
@@ -72,13 +75,7 @@ if (runtime === undefined) {
 
 function fetchBinary({ name, version, binary }: Runtime, carrier: string): string {
   const cache = join(root, 'node_modules/.cache/externalname', name);
-  mkdirSync(cache, { recursive: true });
-  const npm = ['install', '--prefix', cache, '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
-  execFileSync('npm', [...npm, `${carrier}@${version}`], {
-    cwd: cache,
-    stdio: 'inherit',
-    env: withoutPnpmSettings(),
-  });
+  npmInstall(cache, `${carrier}@${version}`);
   return join(cache, 'node_modules', carrier, binary);
 }
 
@@ -87,7 +84,7 @@ function testOn({ name, flags }: Runtime, binary: string, more: readonly string[
   if (name.startsWith('node-')) {
     console.log(`unit tests on ${name} (${version})`);
     const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-    const code = run(binary, [vitest, 'run', '--project', 'unit', ...more]);
+    const code = run(binary, [vitest, 'run', '--project', 'unit*', ...more]);
     if (code !== 0 || more.length > 0) return code;
   }
   if (name.startsWith('node-')) {
@@ -96,16 +93,30 @@ function testOn({ name, flags }: Runtime, binary: string, more: readonly string[
     if (code !== 0) return code;
   }
   console.log(`a failover on ${name} (${version})`);
-  return run(binary, [...flags, 'test/acceptance/other-runtime.ts']);
+  const code = run(binary, [...flags, 'test/acceptance/other-runtime.ts']);
+  return name.startsWith('node-') && code === 0 ? testWithOtherPg(binary, flags) : code;
 }
 
-function run(binary: string, parameters: readonly string[]): number {
-  const { status, error } = spawnSync(binary, parameters, { cwd: root, stdio: 'inherit' });
+function testWithOtherPg(binary: string, flags: readonly string[]): number {
+  for (const wanted of [supported.oldestPg, 'latest']) {
+    const cache = join(root, 'node_modules/.cache/externalname', `pg-${wanted}`);
+    npmInstall(cache, `pg@${wanted}`);
+    const { version } = JSON.parse(readFileSync(join(cache, 'node_modules/pg/package.json'), 'utf8')) as {
+      version: string;
+    };
+    console.log(`a failover with pg ${version}`);
+    const otherPg = ['--import', pathToFileURL(join(root, 'test/package/other-pg.mjs')).href];
+    const code = run(binary, [...flags, ...otherPg, 'test/acceptance/other-runtime.ts'], {
+      EXTERNALNAME_TEST_PG: cache,
+    });
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+function run(binary: string, parameters: readonly string[], environment: Record<string, string> = {}): number {
+  const env = { ...process.env, ...environment };
+  const { status, error } = spawnSync(binary, parameters, { cwd: root, stdio: 'inherit', env });
   if (error) throw error;
   return status ?? 1;
-}
-
-// The pnpm that runs this script hands its own settings down, which npm does not know.
-function withoutPnpmSettings(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm|pnpm)_/i.test(name)));
 }

@@ -9,6 +9,9 @@ const { repository: address } = JSON.parse(readFileSync(`${repository}/package.j
   repository?: { url: string };
 };
 
+// Before the site looks for its pages.
+const documents = assemblePages();
+
 /** The site: the documents of the repository where they lie, so that a page reads the same here, in a clone and on a code host. */
 export default withMermaid(
   defineConfig({
@@ -22,10 +25,11 @@ export default withMermaid(
     cleanUrls: true,
     lastUpdated: false,
     markdown: {
+      theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
       // The text of errors, commands and types stands for itself: `{{ }}` of a template of ours is not one of Vue's.
       attrs: { disable: true },
       config: (markdown) => {
-        markdown.use(linksOfRepository, assemblePages(), address?.url);
+        markdown.use(linksOfRepository, documents, address?.url);
       },
     },
     themeConfig: {

@@ -7,6 +7,8 @@ export const repository: string = resolve(import.meta.dirname, '../../..');
 /** The folder that the site is built from: copies of the documents, because what lies outside of it would find no Vue. */
 export const pagesFolder: string = resolve(import.meta.dirname, '../dist/pages');
 
+const apiFolder: string = resolve(import.meta.dirname, '../dist/api');
+
 /** Copies the documents of the repository to where they are on the site. Returns the document of each page. */
 export function assemblePages(): ReadonlyMap<string, string> {
   rmSync(pagesFolder, { recursive: true, force: true });
@@ -17,6 +19,8 @@ export function assemblePages(): ReadonlyMap<string, string> {
     mkdirSync(dirname(join(pagesFolder, page)), { recursive: true });
     cpSync(join(repository, document), join(pagesFolder, page));
   }
+  // What TypeDoc has made, if it has run.
+  if (existsSync(apiFolder)) cpSync(apiFolder, join(pagesFolder, 'api'), { recursive: true });
   return documents;
 }
 
@@ -40,7 +44,8 @@ export function pageOf(document: string): string {
 }
 
 const isHome = (document: string) => document === 'docs/site/index.md';
-const isGuide = (document: string) => document.startsWith('docs/') && !document.startsWith('docs/site/');
+// The reports of API Extractor are for those who change a face.
+const isGuide = (document: string) => /^docs\/(?!site\/|api\/)/.test(document);
 const isReadme = (document: string) => /^(packages|examples)\/[^/]+\/README\.md$/.test(document);
 
 function documentsOfRepository(): readonly string[] {

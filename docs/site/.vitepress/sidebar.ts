@@ -8,6 +8,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     '/guides/first-hour': 'The first hour',
     '/guides/from-a-clone': 'From a clone',
     '/guides/demo': 'The demo',
+    '/comparison': 'Comparison with the alternatives',
   }),
   group('Disaster recovery', {
     '/guides/disaster-recovery': 'PostgreSQL, step by step',
@@ -80,9 +81,11 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
   }),
   group('Reference', {
     '/packages/pg/#options': 'Options of the pool',
+    '/support': 'Support',
     '/errors': 'Errors',
     '/events': 'Events',
     '/guides/monitoring#metrics': 'Metrics',
+    '/api/': 'API',
     '/decisions/': 'Decisions',
     '/guides/architecture-pg': 'How pg is built',
     '/changelog': 'Changelog',
@@ -91,5 +94,6 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
 
 function group(text: string, pages: Readonly<Record<string, string>>): DefaultTheme.SidebarItem {
   const items = Object.entries(pages).map(([link, title]) => ({ text: title, link }));
-  return { text, collapsed: text !== 'Begin' && text !== 'Disaster recovery', items };
+  // Not to be collapsed: the theme would put one button into another, which a screen reader cannot use.
+  return { text, items };
 }

@@ -4,6 +4,7 @@ import Cursor from 'pg-cursor';
 import QueryStream from 'pg-query-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Pool } from '../src/index.ts';
+import { itSince } from './support/postgres-version.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
@@ -318,7 +319,8 @@ describe('on purpose, it does otherwise than pg.Pool in that', () => {
     await pool.end();
   });
 
-  it('a client released inside an open transaction is not lent again', async () => {
+  // For `pg_current_xact_id_if_assigned()`.
+  itSince(13)('a client released inside an open transaction is not lent again', async () => {
     const pool = new Pool(webscaler.plainOptions({ max: 1 }));
     const client = await pool.connect();
     await client.query('begin');

@@ -12,6 +12,7 @@ import {
   scramRequest,
   startFakePostgres,
 } from './support/fake-postgres.ts';
+import { describeSince } from './support/postgres-version.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
 /** How often this process has derived a key from a password, in any place. */
@@ -34,7 +35,8 @@ async function fill(pool: pg.Pool, count: number) {
   for (const client of clients) client.release();
 }
 
-describe('connections to real servers', () => {
+// `scram_iterations` came with 16.
+describeSince(16)('connections to real servers', () => {
   let webscaler: Webscaler;
 
   beforeAll(async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createCertificateAuthority } from '@externalname/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Client, Pool, type PoolOptions } from '../src/index.ts';
+import { testedMajor } from './support/postgres-version.ts';
 import { collectWarnings } from './support/process-warnings.ts';
 import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
@@ -68,7 +69,7 @@ describe('words for TLS in the connection string, beside ssl', () => {
     ['sslrootcert=FOLDER/ca.pem', () => undefined],
     ['sslmode=require&uselibpqcompat=true', given],
     ['sslmode=require&uselibpqcompat=true', () => undefined],
-    ['sslnegotiation=direct', given],
+    ...(testedMajor >= 17 ? [['sslnegotiation=direct', given] as [string, () => Ssl]] : []),
     ['application_name=worker', given],
   ])('%s is added to it, and the connection is verified', async (words, ssl) => {
     expect(await usesTls(optionsWith(words, ssl()))).toBe(true);
@@ -148,7 +149,8 @@ describe('certificates that files hold', () => {
   });
 
   it('serve a client that is made of the options of the pool, whose words are then gone', async () => {
-    for (const words of ['sslrootcert=FOLDER/ca.pem', 'sslmode=require&uselibpqcompat=true', 'sslnegotiation=direct']) {
+    const direct = testedMajor >= 17 ? ['sslnegotiation=direct'] : [];
+    for (const words of ['sslrootcert=FOLDER/ca.pem', 'sslmode=require&uselibpqcompat=true', ...direct]) {
       const pool = new Pool(optionsWith(words, { ca: webscaler.pair.ca }));
       const client = new pool.Client(pool.options);
       await client.connect();

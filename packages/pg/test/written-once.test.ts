@@ -2,6 +2,7 @@ import { FaultProxy, type ProxiedConnection } from '@externalname/testing';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { outcomeOf, type Pool, type PoolOptions, retried, type Transaction } from '../src/index.ts';
+import { describeSince, itSince } from './support/postgres-version.ts';
 import { rejectionOf } from './support/rejection.ts';
 import { startWebscaler, type Webscaler } from './support/webscaler.ts';
 
@@ -98,15 +99,18 @@ describe('a statement that commits a part of its work and then fails', () => {
     client.release();
   });
 
-  it('that a timeout of the server ends is not retried, and leaves no index behind without an error', async () => {
-    const pool = webscaler.pool({ options: '-c transaction_timeout=700' });
-    const create = 'create index concurrently if not exists slow on numbers (slowly(n))';
-    const error = await rejectionOf(pool.query(create));
-    expect(error).toMatchObject({ code: '25P04' });
-    expect(outcomeOf(error)).toBe('unknown');
-    expect(repeats).toBe(0);
-    await onServer('drop index if exists slow');
-  });
+  itSince(17)(
+    'that a timeout of the server ends is not retried, and leaves no index behind without an error',
+    async () => {
+      const pool = webscaler.pool({ options: '-c transaction_timeout=700' });
+      const create = 'create index concurrently if not exists slow on numbers (slowly(n))';
+      const error = await rejectionOf(pool.query(create));
+      expect(error).toMatchObject({ code: '25P04' });
+      expect(outcomeOf(error)).toBe('unknown');
+      expect(repeats).toBe(0);
+      await onServer('drop index if exists slow');
+    },
+  );
 });
 
 describe('a code of the server that SQL raises as an ERROR', () => {
@@ -159,7 +163,7 @@ describe('a code of the server that SQL raises as an ERROR', () => {
   });
 });
 
-describe('25P04, the timeout of a transaction', () => {
+describeSince(17)('25P04, the timeout of a transaction', () => {
   it('is not a reason to retry the statement: it would take as long', async () => {
     const pool = webscaler.pool({ options: '-c transaction_timeout=200' });
     const error = await rejectionOf(pool.query('select pg_sleep(2)'));
@@ -169,7 +173,8 @@ describe('25P04, the timeout of a transaction', () => {
   });
 });
 
-describe('a transaction whose COMMIT writes', () => {
+// The proof of a COMMIT needs `pg_current_xact_id()`.
+describeSince(13)('a transaction whose COMMIT writes', () => {
   it.each<[string, (tx: Transaction) => Promise<unknown>]>([
     [
       'by a cursor WITH HOLD over a function that inserts',

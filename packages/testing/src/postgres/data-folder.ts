@@ -8,8 +8,9 @@ import { preparedFolder } from './prepared-folder.ts';
 /** A data folder as `initdb` makes it, kept for the next pair. It contains no passwords and accepts no connections. */
 export function preparedDataFolder(binaries: PostgresBinaries): Promise<string> {
   const { identity, name } = binaries.account;
+  const parameters = initdbArguments(binaries);
   const digest = createHash('sha256')
-    .update(JSON.stringify([initdbArguments, binaries.postgres, name]))
+    .update(JSON.stringify([parameters, binaries.postgres, name]))
     .digest('hex')
     .slice(0, 12);
   return preparedFolder({
@@ -21,7 +22,7 @@ export function preparedDataFolder(binaries: PostgresBinaries): Promise<string> 
         const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' };
         execFile(
           binaries.initdb,
-          [...initdbArguments, '-D', folder],
+          [...parameters, '-D', folder],
           { ...identity, cwd: '/', env },
           (cause, stdout, stderr) => {
             if (cause === null) resolve();
@@ -36,12 +37,14 @@ export function preparedDataFolder(binaries: PostgresBinaries): Promise<string> 
   });
 }
 
-const initdbArguments = [
-  '--username=postgres',
-  '--auth=reject',
-  '--encoding=UTF8',
-  '--locale=C',
-  '--no-sync',
-  '--no-instructions',
-  '--wal-segsize=4',
-];
+function initdbArguments({ majorVersion }: PostgresBinaries): readonly string[] {
+  return [
+    '--username=postgres',
+    '--auth=reject',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--no-sync',
+    ...(majorVersion >= 14 ? ['--no-instructions'] : []),
+    '--wal-segsize=4',
+  ];
+}

@@ -367,8 +367,9 @@ export class PostgresServer {
   administrate<T>(work: (run: RunStatement) => Promise<T>, options: AdministrationOptions = {}): Promise<T> {
     if (this.isFrozen())
       return Promise.reject(this.#error('frozen', 'the server is frozen and cannot answer: thaw() it first'));
-    const { folder, hostName, port } = this.#settings;
-    return administrate({ hostName, port, socketFolder: folder }, work, options);
+    const { folder, hostName, port, binaries } = this.#settings;
+    const { majorVersion } = binaries;
+    return administrate({ hostName, port, socketFolder: folder, majorVersion }, work, options);
   }
 
   /** Writes the certificate that the server uses after its next reload. @internal */

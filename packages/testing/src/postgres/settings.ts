@@ -41,7 +41,8 @@ export function postgresqlConf(files: ServerFiles): string {
     wal_level: 'replica',
     max_wal_senders: '10',
     max_replication_slots: '10',
-    wal_keep_size: '64MB',
+    // Segments have 4 MB; see `initdbArguments`.
+    ...(files.majorVersion >= 13 ? { wal_keep_size: '64MB' } : { wal_keep_segments: '16' }),
     hot_standby: 'on',
     hot_standby_feedback: 'on',
     wal_receiver_status_interval: '1s',

@@ -17,13 +17,14 @@ export async function rebuildStandby(
 ): Promise<void> {
   const forever = { signal, timeoutMillis: Number.POSITIVE_INFINITY };
   const slot = slotOf(servers, server);
+  const backup = resources.binaries.majorVersion >= 15 ? backupSince15 : backupBefore15;
   let copying: Promise<void> | undefined;
   try {
     await primary.administrate(async (run) => {
       await run('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [slot]);
       // From here on the primary keeps the log that the copy will request.
       await run('select pg_create_physical_replication_slot($1, true)', [slot]);
-      await run('select pg_backup_start($1, true)', [`rejoin of ${server.hostName}`]);
+      await run(backup.begin, [`rejoin of ${server.hostName}`]);
       copying = copyFolder(primary.dataFolder, server.dataFolder, {
         owner: resources.binaries.account.identity,
         live: true,
@@ -33,7 +34,7 @@ export async function rebuildStandby(
       });
       await copying;
       signal.throwIfAborted();
-      const [end] = await run<{ labelfile: string }>('select labelfile from pg_backup_stop(false)');
+      const [end] = await run<{ labelfile: string }>(backup.end);
       await server.writeOwn('data/backup_label', end?.labelfile ?? '');
     }, forever);
   } finally {
@@ -69,5 +70,15 @@ export async function joinInStep(
   }, forever);
   await standby.waitForReplay(await primary.position(forever), forever);
 }
+
+// Both are fast, and not exclusive.
+const backupSince15 = {
+  begin: 'select pg_backup_start($1, true)',
+  end: 'select labelfile from pg_backup_stop(false)',
+};
+const backupBefore15 = {
+  begin: 'select pg_start_backup($1, true, false)',
+  end: 'select labelfile from pg_stop_backup(false, false)',
+};
 
 const pollMillis = 5;
