@@ -52,6 +52,7 @@ function placeOf({ page }: CodeBlock, index: number): string {
 
 /** Where what a page imports is to be found, if not here. */
 const places: readonly (readonly [pages: string, place: string])[] = [
+  ['docs/libraries/nestjs.md', 'test/compat/nestjs'],
   ['docs/libraries/', 'test/compat'],
   ['docs/guides/protocols.md', 'test/compat'],
   ['docs/guides/local-cluster.md', 'examples/local-cluster/src'],

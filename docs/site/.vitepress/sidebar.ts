@@ -44,6 +44,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     '/libraries/streams': 'Streams of rows',
     '/libraries/opentelemetry': 'OpenTelemetry',
     '/libraries/datadog': 'Datadog',
+    '/libraries/nestjs': 'NestJS',
   }),
   group('Names, DNS and TLS', {
     '/guides/targets': 'Targets',

@@ -1,6 +1,6 @@
 import { Pool } from '@externalname/pg';
 import { LocalCluster, PostgresPair } from '@externalname/testing';
-import { createService } from './service.ts';
+import { endOfProcess, serve } from './serve.ts';
 
 await using pair = await PostgresPair.start();
 await using cluster = await LocalCluster.start({
@@ -13,7 +13,7 @@ await using cluster = await LocalCluster.start({
     },
   ],
 });
-await using pool = new Pool({
+const pool = new Pool({
   service: 'webscaler-db',
   allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
   allowedNetworks: ['127.0.0.0/8'],
@@ -25,9 +25,13 @@ await using pool = new Pool({
   ssl: { ca: pair.ca },
   readySessions: 1,
 });
-const app = createService(pool);
-console.log(`Listens on ${await app.listen({ port: Number(process.env['PORT'] ?? 8080) })}. Ctrl-C ends it.`);
-await new Promise((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+const signal = endOfProcess();
+signal.addEventListener('abort', () => {
+  console.log('/readyz says 503 from now on. Requests are answered for 2 seconds, and then the process ends.');
 });
-await app.close();
+const onListening = (url: string) => console.log(`Listens on ${url}. Ctrl-C ends it.`);
+await serve(
+  pool,
+  { host: '127.0.0.1', port: Number(process.env['PORT'] ?? 8080), noticeMillis: 2000, onListening },
+  signal,
+);

@@ -3,12 +3,22 @@ import { collectMetrics } from '@externalname/prometheus';
 import fastify, { type FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 
+/** See {@link createService}. */
+export interface ServiceOptions {
+  /** Whether the process is about to end, so that it shall get no more requests. @defaultValue never */
+  readonly isEnding?: () => boolean;
+}
+
 /** A service over one pool: `/work` uses it, and the other three are for those who run it. */
-export function createService(pool: Pool): FastifyInstance {
+export function createService(pool: Pool, { isEnding = () => false }: ServiceOptions = {}): FastifyInstance {
   const app = fastify();
   const register = new Registry();
   const metrics = collectMetrics({ pools: [pool], register });
   app.addHook('onClose', () => metrics.close());
+  // A connection that is kept alive would hold up the end, for as long as `keepAliveTimeout` of Fastify: 72 seconds.
+  app.addHook('onSend', async (_request, reply) => {
+    if (isEnding()) reply.header('connection', 'close');
+  });
 
   app.get('/work', async () => {
     const { rows } = await pool.query<{ address: string }>('select host(inet_server_addr()) as address');
@@ -20,6 +30,7 @@ export function createService(pool: Pool): FastifyInstance {
 
   // A verified connection to an allowed target in the wanted role has answered within the last second.
   app.get('/readyz', async (_request, reply) => {
+    if (isEnding()) return reply.code(503).send({ ready: false, reason: 'the process is ending' });
     try {
       await pool.ready({ signal: AbortSignal.timeout(readyTimeoutMillis) });
     } catch (error) {
