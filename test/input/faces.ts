@@ -909,6 +909,7 @@ const switchOptions = {
   maxLagBytes: 0,
   accept: ['lag'],
   waitForPromotionMillis: 0,
+  announceMillis: 0,
   onProgress: () => undefined,
   dryRun: true,
   skip: ['dry-run', 'watch'],

@@ -48,6 +48,29 @@ describe('a source of an engine', () => {
     expect(source.known).toMatchObject({ externalName: names[1], stale: false, source: 'engine' });
   });
 
+  it('announces the switch when its leader steps down, and takes it back when that one goes on to lead', async () => {
+    const scripted = new ScriptedEngine('primary');
+    const source = open(scripted);
+    const told: string[] = [];
+    const plans: unknown[] = [];
+    source.subscribe(({ externalName }) => told.push(externalName));
+    source.subscribePlanned?.((plan) => plans.push(plan));
+    await source.current();
+    scripted.state = { state: 'releasing', member: 'primary', to: 'secondary' };
+    await source.current({ fresh: true });
+    await until('the plan', () => plans.length === 1);
+    scripted.state = { state: 'leader', member: 'primary' };
+    await source.current({ fresh: true });
+    await until('the end of the plan', () => plans.length === 2);
+    scripted.state = { state: 'releasing', member: 'primary' };
+    await source.current({ fresh: true });
+    scripted.state = { state: 'releasing', member: 'primary', to: 'a member without a target' };
+    await source.current({ fresh: true });
+    scripted.lead('secondary');
+    await until('the new target', () => told.length > 1);
+    expect(plans).toEqual([{ to: names[1] }, undefined, { to: undefined }]);
+  });
+
   it.each([
     ['takes no writes', { inRecovery: true }, 'not-writable'],
     ['is on a lower timeline', { timeline: 1 }, 'older-timeline'],

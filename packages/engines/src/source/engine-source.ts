@@ -3,6 +3,7 @@ import {
   ClosedError,
   type CurrentOptions,
   type Dependencies,
+  type PlannedSwitch,
   type Target,
   type TargetSource,
 } from '@externalname/core';
@@ -23,7 +24,7 @@ import {
 } from '@externalname/core/internal';
 import type { PostgresClientLike } from '@externalname/kubernetes';
 import { type LeaderRecord, untilConfirmed } from '../confirm/confirmation.ts';
-import type { EngineState, HaEngine } from '../engine/engine.ts';
+import type { EngineState, HaEngine, ReleasingState } from '../engine/engine.ts';
 import { EngineUnknownError } from '../errors.ts';
 import { anEngine, targetsOf } from '../follow/options.ts';
 
@@ -41,7 +42,8 @@ export interface EngineSourceOptions {
 
 /**
  * Feeds a pool straight from an engine, with no Service between: the target is the external name of the leader, once the leader itself has confirmed it.
- * In doubt the last target stays, marked `stale`.
+ * In doubt the last target stays, marked `stale`. When the engine says that its leader steps down, the switch is announced, so that pools
+ * hold new work meanwhile.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`, before any I/O
  *
@@ -123,6 +125,11 @@ class EngineTargetSource implements TargetSource {
     };
   }
 
+  subscribePlanned(listener: (plan: PlannedSwitch | undefined) => void): () => void {
+    this.#throwIfClosed();
+    return this.#feed.subscribePlanned(listener);
+  }
+
   async close(): Promise<void> {
     this.#feed.clear();
     this.#closing.abort(new ClosedError('the target source'));
@@ -181,7 +188,7 @@ class EngineTargetSource implements TargetSource {
 
   async #adopt(state: EngineState, mayWait: boolean, overtaken: AbortSignal): Promise<void> {
     if (state.state === 'unknown') return this.#doubt(state.reason, state.detail);
-    if (state.state === 'releasing') return this.#doubt('releasing', `${state.member ?? 'the leader'} steps down`);
+    if (state.state === 'releasing') return this.#announce(state);
     const host = this.#settings.targets.get(state.member);
     if (host === undefined)
       return this.#doubt('member-not-allowed', `${state.member} leads, and targets has no name for it`);
@@ -198,6 +205,15 @@ class EngineTargetSource implements TargetSource {
     if (confirmation?.confirmed === true) this.#become(host, confirmation.record);
   }
 
+  // Pools hold new work while the leader steps down, but not for a member that they would not follow.
+  #announce({ member, to }: ReleasingState): void {
+    const { targets } = this.#settings;
+    const isOurs = member === undefined || targets.get(member) === this.#target?.externalName;
+    const host = to === undefined ? undefined : targets.get(to);
+    if (this.#target !== undefined && isOurs && (to === undefined || host !== undefined)) this.#feed.plan({ to: host });
+    this.#doubt('releasing', `${member ?? 'the leader'} steps down`);
+  }
+
   #become(externalName: string, record: LeaderRecord): void {
     const { timeline = this.#record?.timeline, systemIdentifier = this.#record?.systemIdentifier } = record;
     this.#record = { member: record.member, timeline, systemIdentifier };
@@ -205,6 +221,7 @@ class EngineTargetSource implements TargetSource {
     this.#confirmedAt = this.#clock.now();
     const previous = this.#target;
     if (previous?.externalName === externalName) {
+      this.#feed.plan(undefined);
       this.#health.confirmed(this.#name, previous);
       return;
     }

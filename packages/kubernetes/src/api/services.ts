@@ -3,6 +3,7 @@ import { type AccessAttempt, KubernetesUnavailableError } from './errors.ts';
 import { isText, record } from './json.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { attemptOn, isObjectAt, isVersion, type ObjectSnapshot, objectPath, type ResourceKind } from './objects.ts';
+import { plannedAnnotation } from './planned-switch.ts';
 
 /** The part of a Service that is read. */
 export interface ServiceSnapshot extends ObjectSnapshot {
@@ -10,6 +11,8 @@ export interface ServiceSnapshot extends ObjectSnapshot {
   readonly type: string;
   /** As stored, or undefined if it has none. */
   readonly externalName: string | undefined;
+  /** What is announced in its annotation, as written. */
+  readonly planned: string | undefined;
 }
 
 /**
@@ -18,7 +21,8 @@ export interface ServiceSnapshot extends ObjectSnapshot {
  */
 export function readService(object: unknown): ServiceSnapshot | undefined {
   const { kind, metadata, spec } = record(object);
-  const { name, namespace, resourceVersion } = record(metadata);
+  const { name, namespace, resourceVersion, annotations } = record(metadata);
+  const planned = record(annotations)[plannedAnnotation];
   const { type, externalName } = record(spec);
   // The items of a list have no kind.
   if (!isVersion(resourceVersion) || (kind !== undefined && kind !== 'Service')) return undefined;
@@ -29,6 +33,7 @@ export function readService(object: unknown): ServiceSnapshot | undefined {
     // The server fills in the type; an object without one is a ClusterIP Service.
     type: isText(type) ? type : 'ClusterIP',
     externalName: isText(externalName) ? externalName : undefined,
+    planned: isText(planned) ? planned : undefined,
   };
 }
 

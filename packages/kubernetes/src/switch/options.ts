@@ -63,6 +63,12 @@ export interface SwitchOptions extends WaitOptions {
    * again and again. Milliseconds, 0 to 3600000. @defaultValue 0: a standby is refused at once
    */
   waitForPromotionMillis?: number | undefined;
+  /**
+   * How long pools that watch the Service (`kubernetesSource()`) hold new work for this switch, at most: from the announcement, which is
+   * written before the probes, until the Service points to the new target. Announce it if you wait for a promotion. Milliseconds, 0 to
+   * 60000. @defaultValue 0: the switch is not announced
+   */
+  announceMillis?: number | undefined;
   /** Called as a step begins, while it waits, and when it is over. What it throws does not stop the switch. @defaultValue none */
   onProgress?: ((progress: SwitchProgress) => void) | undefined;
   /** Whether to stop before the Service is changed. @defaultValue false */
@@ -102,6 +108,7 @@ export interface SwitchSettings {
   readonly maxLagBytes: number;
   readonly accept: ReadonlySet<ObjectionKind>;
   readonly waitForPromotionMillis: number;
+  readonly announceMillis: number;
   readonly onProgress: ((progress: SwitchProgress) => void) | undefined;
   readonly dryRun: boolean;
   readonly skip: ReadonlySet<string>;
@@ -135,6 +142,7 @@ export function switchSettings<Options extends SwitchOptions>(
     maxLagBytes: options.maxLagBytes ?? 0,
     accept: new Set(options.accept ?? []),
     waitForPromotionMillis: options.waitForPromotionMillis ?? 0,
+    announceMillis: options.announceMillis ?? 0,
     onProgress: options.onProgress,
     dryRun: options.dryRun ?? false,
     skip: new Set(options.skip ?? []),
@@ -196,6 +204,7 @@ export const switchShapes = {
   probes: optional(optionsOf<NonNullable<SwitchOptions['probes']>>({ target: probes, previous: probes })),
   accept: optional(listOf(aText)),
   waitForPromotionMillis: whole(0, 3_600_000),
+  announceMillis: whole(0, 60_000),
   onProgress: optional(aFunction),
   dryRun: optional(aBoolean),
   skip: optional(listOf(oneOf('dry-run', 'watch'))),

@@ -1,4 +1,5 @@
 import { type JsonPatchOperation, switchJsonPatch } from '@externalname/core/manifests';
+import { plannedAnnotation } from '../api/planned-switch.ts';
 import type { ServiceToSwitch } from './service-object.ts';
 
 /** What is written about a switch into the Service's annotations. */
@@ -27,6 +28,27 @@ export const switchAnnotations = {
   reason: 'switch.externalname/reason',
 } as const;
 
+/** The patch that announces a switch, or with `undefined`, takes that back. It fails if the Service was switched meanwhile. */
+export function planPatch(service: ServiceToSwitch, planned: string | undefined): JsonPatchOperation[] {
+  const { uid, externalName, annotations, resourceVersion } = service;
+  const path = '/metadata/annotations';
+  const pointer = `${path}/${plannedAnnotation.replace('/', '~1')}`;
+  const guards: JsonPatchOperation[] = [
+    { op: 'test', path: '/metadata/uid', value: uid },
+    { op: 'test', path: '/spec/externalName', value: externalName },
+  ];
+  if (planned === undefined) {
+    return [...guards, { op: 'test', path: pointer, value: service.planned }, { op: 'remove', path: pointer }];
+  }
+  if (annotations !== undefined) return [...guards, { op: 'add', path: pointer, value: planned }];
+  const value = { [plannedAnnotation]: planned };
+  return [
+    { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
+    ...guards,
+    { op: 'add', path, value },
+  ];
+}
+
 /**
  * The patch of a switch. It fails as a whole unless the Service is still the one that was read and still points
  * to the same name, so it does not overwrite a switch that somebody else made in between.
@@ -44,7 +66,10 @@ export function switchPatch(
       clusterDomain,
       onlyIf: { uid, externalName, ...(current === undefined && { resourceVersion }) },
       // The reason of an earlier switch does not belong to this one.
-      annotations: { set: { [switchAnnotations.reason]: null, ...annotationsOf(record) }, current },
+      annotations: {
+        set: { [switchAnnotations.reason]: null, [plannedAnnotation]: null, ...annotationsOf(record) },
+        current,
+      },
     }),
   ];
 }

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { type Dependencies, type ServiceReference, TargetRefusedError } from '@externalname/core';
 import { splitBrainSeen } from '@externalname/core/events';
 import { anything, ownOptions, printable, sleep } from '@externalname/core/internal';
-import { patchContentTypes } from '@externalname/core/manifests';
+import { type JsonPatchOperation, patchContentTypes } from '@externalname/core/manifests';
 import { canonicalName, parseHostName } from '@externalname/core/names';
 import { KubernetesRefusedError, KubernetesUnavailableError } from '../api/errors.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
+import { writePlan } from '../api/planned-switch.ts';
 import { podDns } from '../api/pod-dns.ts';
 import { pendingReference } from '../api/reference.ts';
 import { attemptTo, getService, servicePath } from '../api/services.ts';
@@ -26,7 +27,7 @@ import { SwitchFailedError, SwitchRefusedError, type SwitchReport } from './repo
 import { fieldManager, gitOpsOwners, readServiceToSwitch, type ServiceToSwitch } from './service-object.ts';
 import { switchEvent } from './switch-event.ts';
 import { SwitchLog } from './switch-log.ts';
-import { readSwitchRecord, type SwitchRecord, switchAnnotations, switchPatch } from './switch-patch.ts';
+import { planPatch, readSwitchRecord, type SwitchRecord, switchAnnotations, switchPatch } from './switch-patch.ts';
 import { type WatchPropagation, waitForWatch } from './watch-propagation.ts';
 
 /**
@@ -142,6 +143,45 @@ class Switch {
         `${owner} manages this Service and will put ${from} back: change the name in its source too, or have it ignore spec.externalName`,
       );
     }
+    const announced = await this.#announce(reference, service, to);
+    try {
+      return await this.#carryOut(reference, announced ?? service, to, from);
+    } catch (error) {
+      if (announced !== undefined) await this.#takeBack(reference, announced);
+      throw error;
+    }
+  }
+
+  /** Tells pools that watch the Service. They can do without, so a failure is a warning. */
+  async #announce(
+    reference: ServiceReference,
+    service: ServiceToSwitch,
+    to: string,
+  ): Promise<ServiceToSwitch | undefined> {
+    const { announceMillis, dryRun } = this.#settings;
+    if (announceMillis === 0 || dryRun) return undefined;
+    try {
+      const plan = planPatch(service, writePlan(to, announceMillis, this.#log.facts.id));
+      return readServiceToSwitch(await this.#sendOperations(reference, plan, false));
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      this.#log.facts.warnings.push(`the switch was not announced: ${error instanceof Error ? error.message : error}`);
+      return undefined;
+    }
+  }
+
+  /** If it fails, the announcement runs out by itself. Guarded, so that it changes nothing if the Service was switched. */
+  async #takeBack(reference: ServiceReference, announced: ServiceToSwitch): Promise<void> {
+    await this.#sendOperations(reference, planPatch(announced, undefined), false).catch(() => undefined);
+  }
+
+  async #carryOut(
+    reference: ServiceReference,
+    service: ServiceToSwitch,
+    to: string,
+    from: string,
+  ): Promise<SwitchReport> {
+    const { facts } = this.#log;
     await this.#probe(to, from);
     facts.by = this.#settings.by ?? (await this.#userName());
     const record: SwitchRecord = {
@@ -338,13 +378,17 @@ class Switch {
     dryRun: boolean,
   ): Promise<unknown> {
     this.#signal?.throwIfAborted();
+    return this.#sendOperations(reference, switchPatch(service, record, reference.clusterDomain), dryRun);
+  }
+
+  #sendOperations(reference: ServiceReference, body: JsonPatchOperation[], dryRun: boolean): Promise<unknown> {
     return this.#api.json({
       attempt: attemptTo('patch', reference),
       path: servicePath(reference, reference.name),
       method: 'PATCH',
       contentType: patchContentTypes.json,
       query: { fieldManager, fieldValidation: 'Strict', ...(dryRun && { dryRun: 'All' }) },
-      body: switchPatch(service, record, reference.clusterDomain),
+      body,
       timeoutMillis: this.#settings.requestTimeoutMillis,
       // A patch that was sent is not given up: its answer says whether the Service was switched, and comes or is late within a deadline.
       signal: dryRun ? this.#signal : undefined,

@@ -4,6 +4,7 @@ import {
   type Dependencies,
   DnsTargetSource,
   InvalidArgumentError,
+  type PlannedSwitch,
   type Resolver,
   type ServiceReference,
   type Target,
@@ -28,6 +29,7 @@ import { canonicalName, isWithin } from '@externalname/core/names';
 import { KubernetesUnavailableError, ServiceNotFoundError } from '../api/errors.ts';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
 import { KubernetesApi } from '../api/kubernetes-api.ts';
+import { readPlan } from '../api/planned-switch.ts';
 import { type PendingReference, pendingReference } from '../api/reference.ts';
 import { getService, readService } from '../api/services.ts';
 import { NotExternalNameError } from '../errors.ts';
@@ -70,6 +72,8 @@ export interface KubernetesSourceOptions {
  * Needs `get`, `list` and `watch` on that one Service (`resourceNames` suffices). All sources of a process for the same
  * Service and configuration share one watch. While the API is unreachable, the source keeps the last target, marked `stale`;
  * combine it with DNS in a `FirstAvailableTargetSource` to follow switches meanwhile.
+ *
+ * A switch that {@link switchTarget} announces (`announceMillis`) reaches pools before the Service changes.
  *
  * If the Service points to another Service in the cluster, `resolver` follows the chain to the first name outside, at the pace of
  * DNS: a switch of the second Service is not pushed.
@@ -166,6 +170,11 @@ class KubernetesTargetSource implements TargetSource {
       end();
       if (!this.#feed.isFollowed) this.#leave();
     };
+  }
+
+  subscribePlanned(listener: (plan: PlannedSwitch | undefined) => void): () => void {
+    this.#open();
+    return this.#feed.subscribePlanned(listener);
   }
 
   async close(): Promise<void> {
@@ -285,8 +294,15 @@ class KubernetesTargetSource implements TargetSource {
     // The watch and single requests both lead here, and one of them may be behind the other.
     if (!reset && learned.version !== undefined && isOlder(version, learned.version)) return;
     const said = this.#read(reference, service, learned.said);
-    this.#state = { ...state, learned: { ...learned, version, said } };
-    if (said === learned.said) return;
+    const planned = service?.planned;
+    this.#state = { ...state, learned: { ...learned, version, said, planned } };
+    // One that was there before is old: who announced it may be gone.
+    const isNews = learned.version !== undefined && planned !== learned.planned;
+    if (isNews && planned !== undefined) this.#feed.plan(readPlan(planned));
+    if (said === learned.said) {
+      if (isNews && planned === undefined) this.#feed.plan(undefined);
+      return;
+    }
     this.#drop(learned.said);
     if (said.kind === 'hop' && state.state === 'following') this.#followHop(said);
     if (said.kind !== 'host') return;
@@ -405,6 +421,8 @@ interface Learned {
   readonly version: string | undefined;
   /** What that answer says. */
   readonly said: Said;
+  /** What that answer announces. */
+  readonly planned?: string | undefined;
   /** When a request for the Service was answered last. */
   readonly askedAt: number | undefined;
   /** The last good target. It stays while the Service does not name one. */
