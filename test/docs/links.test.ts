@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sidebar } from '../../docs/site/.vitepress/sidebar.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = pagesBelow(root).map((file) => relative(root, file));
@@ -27,6 +28,29 @@ describe('the documentation', () => {
     const directory = join(root, 'docs', folder);
     const written = existsSync(directory) ? readdirSync(directory).filter((file) => file !== 'README.md') : [];
     expect(written.filter((file) => !listed.has(join(directory, file)))).toEqual([]);
+  });
+});
+
+describe('the sidebar of the site', () => {
+  const links = sidebar.flatMap(({ items }) => items.map(({ link }) => link.split('#')[0]));
+  const files = (folder: string) =>
+    pages.filter((page) => page.startsWith(`${folder}/`) && !page.endsWith('README.md'));
+
+  it.each(['docs/guides', 'docs/libraries'])('names every page of %s', (folder) => {
+    const expected = files(folder).map((page) => page.replace(/^docs|\.md$/g, ''));
+    expect(expected.filter((link) => !links.includes(link))).toEqual([]);
+  });
+
+  it('names every example', () => {
+    const expected = pages
+      .filter((page) => /^examples\/[^/]+\/README\.md$/.test(page))
+      .map((page) => `/${dirname(page)}/`);
+    expect(expected.filter((link) => !links.includes(link))).toEqual([]);
+  });
+
+  it('names no page twice', () => {
+    const counted = sidebar.flatMap(({ items }) => items.map(({ link }) => link));
+    expect(counted.filter((link, index) => counted.indexOf(link) !== index)).toEqual([]);
   });
 });
 

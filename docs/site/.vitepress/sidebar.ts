@@ -1,7 +1,11 @@
-import type { DefaultTheme } from 'vitepress';
+/** A group of pages, as VitePress takes it. Without its types, because tests read this where it is not installed. */
+interface SidebarGroup {
+  readonly text: string;
+  readonly items: { readonly text: string; readonly link: string }[];
+}
 
 /** What is where on the site. Each page is named once. */
-export const sidebar: DefaultTheme.SidebarItem[] = [
+export const sidebar: SidebarGroup[] = [
   group('Begin', {
     '/start': 'Start: the first failover in five minutes',
     '/concepts': 'Concepts',
@@ -23,6 +27,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
     '/guides/coming-from-pg-pool': 'Coming from pg.Pool',
     '/guides/pool': 'The pool',
     '/guides/transactions': 'Transactions',
+    '/guides/replicas': 'Replicas and read-your-writes',
     '/guides/listen': 'Notifications',
     '/guides/client': 'A client',
     '/guides/environment': 'Environment and connection string',
@@ -60,6 +65,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
   }),
   group('Operations', {
     '/guides/cli': 'The command',
+    '/guides/diagnosis': 'Diagnosis as a library',
     '/guides/monitoring': 'Monitoring',
     '/guides/monitoring#alerts': 'Alerts and runbooks',
     '/guides/local-cluster': 'A cluster for tests',
@@ -93,7 +99,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
   }),
 ];
 
-function group(text: string, pages: Readonly<Record<string, string>>): DefaultTheme.SidebarItem {
+function group(text: string, pages: Readonly<Record<string, string>>): SidebarGroup {
   const items = Object.entries(pages).map(([link, title]) => ({ text: title, link }));
   // Not to be collapsed: the theme would put one button into another, which a screen reader cannot use.
   return { text, items };

@@ -64,7 +64,7 @@ describe('a drill on this machine', () => {
   });
 });
 
-describe('a drill between two databases that are no copies of one another', () => {
+describe('a drill between two databases of which neither is a copy of the other', () => {
   let pairs: readonly PostgresPair[] = [];
   let cluster: LocalCluster;
   let cacheFolder: string;
