@@ -45,14 +45,17 @@ function problemsOf(blocks: readonly CodeBlock[]): readonly string[] {
   });
 }
 
-function placeOf({ page }: CodeBlock, index: number): string {
-  const place = places.find(([pages]) => page.startsWith(pages))?.[1] ?? 'test/docs';
+function placeOf({ page, code }: CodeBlock, index: number): string {
+  const place =
+    places.find(([pages, , mark = '']) => page.startsWith(pages) && code.includes(mark))?.[1] ?? 'test/docs';
   return join(root, place, `shown-${index}.ts`);
 }
 
-/** Where what a page imports is to be found, if not here. */
-const places: readonly (readonly [pages: string, place: string])[] = [
+/** Where what a page imports is to be found, if not here: for all its blocks, or for those with a text. */
+const places: readonly (readonly [pages: string, place: string, mark?: string])[] = [
   ['docs/libraries/nestjs.md', 'test/compat/nestjs'],
+  ['docs/libraries/nextjs.md', 'test/compat/next', "'./lib/"],
+  ['docs/libraries/nextjs.md', 'test/compat/next/app/shown'],
   ['docs/libraries/', 'test/compat'],
   ['docs/guides/protocols.md', 'test/compat'],
   ['docs/guides/local-cluster.md', 'examples/local-cluster/src'],

@@ -50,6 +50,7 @@ export const sidebar: SidebarGroup[] = [
     '/libraries/opentelemetry': 'OpenTelemetry',
     '/libraries/datadog': 'Datadog',
     '/libraries/nestjs': 'NestJS',
+    '/libraries/nextjs': 'Next.js',
   }),
   group('Names, DNS and TLS', {
     '/guides/targets': 'Targets',
