@@ -400,6 +400,14 @@ const coreTable: Readonly<Record<string, Entry>> = {
     codes: manifest,
   },
   formatIssue: { args: () => [issue], run: core.formatIssue },
+  githubAnnotations: { args: () => [[{ file: 'service.yaml', issues: [issue] }]], run: core.githubAnnotations },
+  sarifLog: {
+    args: () => [
+      [{ file: 'service.yaml', issues: [issue] }],
+      { tool: 'externalname' } satisfies All<coreValidation.SarifLogOptions>,
+    ],
+    run: core.sarifLog,
+  },
   hostNameProblem: { args: () => ['primary-db.example.com'], run: core.hostNameProblem },
   isExternalNameError: { args: () => [new Error('none of ours')], run: core.isExternalNameError },
   isSameTarget: { args: () => [wholeTarget, wholeTarget], run: core.isSameTarget },
@@ -1022,6 +1030,7 @@ const kubernetesTable: Readonly<Record<string, Entry>> = {
     args: () => [{ client: () => ({}) }],
     run: kubernetes.postgresProbe,
   },
+  objectionKinds: 'constant',
   postgresClients: {
     args: () => [
       {

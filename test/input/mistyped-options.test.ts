@@ -22,7 +22,7 @@ const openPlaces: readonly (readonly [why: string, places: RegExp])[] = [
   ],
   [
     'a value that these packages make, and may get more fields',
-    /^doctor: describeAnswer |^core: (Balancer\.(order|pick)|TargetPolicy\.|raceEndpoints 0|resolveEndpoints 0|isSameTarget|tlsIdentity|matchesTargetPattern|formatIssue|refused)|^kubernetes: (judgePostgres|inspectTls 0\.target)|^testing: measureWrites 0\.earlier/,
+    /^doctor: describeAnswer |^core: (Balancer\.(order|pick)|TargetPolicy\.|raceEndpoints 0|resolveEndpoints 0|isSameTarget|tlsIdentity|matchesTargetPattern|formatIssue|refused|sarifLog 0|githubAnnotations)|^kubernetes: (judgePostgres|inspectTls 0\.target)|^testing: measureWrites 0\.earlier/,
   ],
   [
     'what is known of the pod: a whole resolv.conf, or a context, may be passed',

@@ -148,6 +148,29 @@ export function choice<const Word extends string>(
   };
 }
 
+/** The option, with what becomes of its value. */
+export function mapped<Value, Result>(
+  option: Option<Value>,
+  map: (value: Value, flag: string) => Result,
+): Option<Result> {
+  return { ...option, read: (texts) => map(option.read(texts), longFlag(option.flags)) };
+}
+
+/** An option that may be given several times, each time with one or more of a few words: `--accept <objection,...>`. */
+export function words<const Word extends string>(
+  flags: string,
+  summary: string,
+  known: readonly Word[],
+): Option<readonly Word[]> {
+  return mapped({ ...texts(flags, summary), complete: known }, (written, flag) =>
+    written.map((each) => {
+      const word = known.find((one) => one === each);
+      if (word !== undefined) return word;
+      throw new InvalidArgumentError(flag, `must be ${known.join(', ')}, got ${JSON.stringify(each)}`);
+    }),
+  );
+}
+
 /** `--count` of `-c, --count <n>`. */
 export function longFlag(flags: string): string {
   return /--[\w-]+/.exec(flags)?.[0] ?? flags;

@@ -1,137 +1,86 @@
 import { InvalidArgumentError } from '@externalname/core';
 import type { EgressPort, RoleSubject } from '@externalname/core/manifests';
 import { clusterOptions } from './cluster.ts';
-import { type Argument, choice, list, text, texts } from './command.ts';
+import { list, mapped, type Option, text, texts } from './command.ts';
 
-/** The argument of most kinds. */
-export const name: Argument = { name: '<name>', summary: 'name of the object' };
+// Options of builders under the names that builders have for them, with the values that builders take: what is not given is undefined.
 
-/** What every kind takes. */
-export const common = {
+/** Name, labels and annotations of an object; its name is the argument. */
+export const meta = {
   namespace: text(
     '-n, --namespace <name>',
     'namespace to write into the manifest; default: none, so that kubectl -n decides',
   ),
-  labels: list('--label <key=value>', 'label of the object; repeatable'),
-  annotations: list('--annotation <key=value>', 'annotation of the object; repeatable'),
-  kubernetesVersion: text('--kubernetes-version <version>', 'version whose rules apply, 1.35'),
-  output: choice('-o, --output <format>', 'how the manifests are written; default: yaml', ['yaml', 'json']),
+  labels: given(pairs('--label <key=value>', 'label of the object; repeatable')),
+  annotations: given(pairs('--annotation <key=value>', 'annotation of the object; repeatable')),
 } as const;
-/** What builders check targets against. */
+
+/** The version whose rules apply. */
+export const version = { kubernetesVersion: text('--kubernetes-version <version>', 'version whose rules apply, 1.35') };
+
+/** What targets are checked against. */
 export const checks = {
-  allowedTargets: texts('--allowed-targets <hosts>', 'hosts that may be pointed to'),
+  allowedTargets: given(texts('--allowed-targets <hosts>', 'hosts that may be pointed to')),
   clusterDomain: clusterOptions.clusterDomain,
+  ...version,
 } as const;
-export const addresses = texts('--address <address>', 'IPv4 or IPv6 address; repeatable');
-export const targets = texts('--target <host>', 'host, or * and a domain for one label; repeatable');
-export const ports = texts('--port <port>', 'port of the target, 5432 or 53/UDP; repeatable');
-export const podLabels = list(
+
+/** Ports of the target. */
+export const ports = mapped(texts('--port <port>', 'port of the target, 5432 or 53/UDP; repeatable'), (written, flag) =>
+  written.map((each): EgressPort => {
+    const [, port, protocol] = /^(\d{1,5})(?:\/(TCP|UDP))?$/i.exec(each) ?? [];
+    if (port === undefined) throw refused(flag, 'a port, 5432 or 53/UDP', each);
+    return { port: Number(port), ...(protocol !== undefined && { protocol: protocol.toUpperCase() as 'TCP' | 'UDP' }) };
+  }),
+);
+
+/** The pods that a policy applies to. */
+export const podLabels = pairs(
   '--pod-label <key=value>',
   'label of the pods that it applies to; repeatable; default: all pods',
 );
+
+/** Who gets a role. */
 export const subjects = {
-  serviceAccounts: texts('--service-account <namespace:name>', 'account that gets the role; repeatable'),
+  serviceAccounts: mapped(
+    texts('--service-account <namespace:name>', 'account that gets the role; repeatable'),
+    (written, flag) =>
+      written.map((each): RoleSubject => {
+        const [namespace, name] = each.split(':');
+        if (!namespace || !name) throw refused(flag, '<namespace>:<name>', each);
+        return { kind: 'ServiceAccount', namespace, name };
+      }),
+  ),
   users: texts('--user <name>', 'user that gets the role; repeatable'),
   groups: texts('--group <name>', 'group that gets the role; repeatable'),
-  name: text('--name <name>', 'name of Role and RoleBinding; default: <service>-reader or <service>-switcher'),
 } as const;
 
-/** The values of {@link common}. */
-export interface CommonValues {
-  readonly namespace: string | undefined;
-  readonly labels: readonly string[];
-  readonly annotations: readonly string[];
-}
-
-/** Name, namespace, labels and annotations, as builders take them. */
-export function metaOf(named: string, { namespace, labels, annotations }: CommonValues) {
-  return {
-    name: named,
-    namespace,
-    ...(labels.length > 0 && { labels: pairsOf('--label', labels) }),
-    ...(annotations.length > 0 && { annotations: pairsOf('--annotation', annotations) }),
-  };
-}
-
-/** The version whose rules apply, if it was given. */
-export function versionOf({ kubernetesVersion }: { readonly kubernetesVersion: string | undefined }) {
-  return kubernetesVersion === undefined ? {} : { kubernetesVersion };
-}
-
-/** What targets are checked against, if it was given. */
-export function checksOf(options: {
-  readonly allowedTargets: readonly string[];
-  readonly clusterDomain: string | undefined;
-  readonly kubernetesVersion?: string | undefined;
-}) {
-  const { allowedTargets, clusterDomain, kubernetesVersion } = options;
-  return { ...(allowedTargets.length > 0 && { allowedTargets }), clusterDomain, kubernetesVersion };
-}
-
-/** The options of a role for one Service. */
-export function roleOf(
-  service: string,
-  options: CommonValues & {
-    readonly serviceAccounts: readonly string[];
-    readonly users: readonly string[];
-    readonly groups: readonly string[];
-    readonly name: string | undefined;
-  },
-) {
-  const accounts = options.serviceAccounts.map((written): RoleSubject => {
-    const [namespace, account] = written.split(':');
-    if (!namespace || !account)
-      throw new InvalidArgumentError('--service-account', `must be <namespace>:<name>, got ${JSON.stringify(written)}`);
-    return { kind: 'ServiceAccount', namespace, name: account };
-  });
-  const bound: RoleSubject[] = [
-    ...accounts,
-    ...options.users.map((user): RoleSubject => ({ kind: 'User', name: user })),
-    ...options.groups.map((group): RoleSubject => ({ kind: 'Group', name: group })),
-  ];
-  if (bound.length === 0)
-    throw new InvalidArgumentError('--service-account', 'name who gets the role: --service-account, --user or --group');
-  const { name: _, ...meta } = metaOf('', options);
-  return {
-    ...meta,
-    service,
-    namespace: required('--namespace', options.namespace),
-    subjects: bound,
-    ...(options.name !== undefined && { name: options.name }),
-  };
-}
-
-/** `5432`, `53/UDP` */
-export function portsOf(written: readonly string[]): EgressPort[] {
-  return written.map((each) => {
-    const [, port, protocol] = /^(\d{1,5})(?:\/(TCP|UDP))?$/i.exec(each) ?? [];
-    if (port === undefined)
-      throw new InvalidArgumentError('--port', `must be a port, 5432 or 53/UDP, got ${JSON.stringify(each)}`);
-    return { port: Number(port), ...(protocol !== undefined && { protocol: protocol.toUpperCase() as 'TCP' | 'UDP' }) };
-  });
-}
-
-/** `key=value`, each; the value may have further `=`. */
-export function pairsOf(option: string, written: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    written.map((each) => {
-      const at = each.indexOf('=');
-      if (at < 1) throw new InvalidArgumentError(option, `must be key=value, got ${JSON.stringify(each)}`);
-      return [each.slice(0, at), each.slice(at + 1)];
-    }),
+/** The option of the labels of pods, and of everything else that is written as `key=value`; the value may have further `=`. */
+export function pairs(flags: string, summary: string): Option<Readonly<Record<string, string>>> {
+  return mapped(list(flags, summary), (written, flag) =>
+    Object.fromEntries(
+      written.map((each) => {
+        const at = each.indexOf('=');
+        if (at < 1) throw refused(flag, 'key=value', each);
+        return [each.slice(0, at), each.slice(at + 1)];
+      }),
+    ),
   );
 }
 
-/** The value of an option that this kind cannot do without. */
-export function required<Value>(option: string, value: Value | undefined): Value {
-  if (value === undefined) throw new InvalidArgumentError(option, 'is required here');
-  return value;
+/** The option, which this kind cannot do without. */
+export function needed<Value>(option: Option<Value | undefined>): Option<Value> {
+  return mapped(option, (value, flag) => {
+    if (value === undefined) throw new InvalidArgumentError(flag, 'is required here');
+    return value;
+  });
 }
 
-/** One of a few words. */
-export function oneOf<const Word extends string>(option: string, written: string, words: readonly Word[]): Word {
-  const word = words.find((each) => each === written);
-  if (word === undefined)
-    throw new InvalidArgumentError(option, `must be ${words.join(', ')}, got ${JSON.stringify(written)}`);
-  return word;
+/** The option, undefined where nothing was given. */
+export function given<Value extends object>(option: Option<Value>): Option<Value | undefined> {
+  return { ...option, read: (texts) => (texts.length === 0 ? undefined : option.read(texts)) };
+}
+
+function refused(flag: string, wanted: string, written: string): InvalidArgumentError {
+  return new InvalidArgumentError(flag, `must be ${wanted}, got ${JSON.stringify(written)}`);
 }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { InvalidArgumentError } from '@externalname/core';
 
@@ -22,6 +23,20 @@ export async function textFrom(stdin: Readable, signal: AbortSignal): Promise<st
     throw error;
   }
   return Buffer.concat(parts).toString('utf8');
+}
+
+/**
+ * The text of a file; of stdin for `-`.
+ *
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` for a file that cannot be read
+ */
+export async function textOf(file: string, stdin: Readable, signal: AbortSignal): Promise<string> {
+  if (file === '-') return textFrom(stdin, signal);
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new InvalidArgumentError('file', `${file} cannot be read`, { cause });
+  }
 }
 
 /** kube-apiserver refuses a request body of more than 3 MiB. */

@@ -43,6 +43,7 @@ const calls: readonly (readonly [kind: string, args: string, kinds: readonly str
     'to-db --service webscaler-db.default.svc.cluster.local --target primary-db.example.com --port 5432',
     ['CiliumNetworkPolicy'],
   ],
+  ['service-entry', 'db-targets --target *.example.com --port 5432 --network 203.0.113.0/24', ['ServiceEntry']],
   [
     'deployment',
     'web --image registry.example.com/web:1 --allowed-targets primary-db.example.com --secret web-db --env LEVEL=info --ndots 2',

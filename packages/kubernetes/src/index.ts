@@ -47,7 +47,13 @@ export {
   postgresClients,
   postgresServiceProbes,
 } from './probes/postgres-service-probes.ts';
-export { judgePostgres, type Objection, type ObjectionKind, type PostgresState } from './probes/postgres-state.ts';
+export {
+  judgePostgres,
+  type Objection,
+  type ObjectionKind,
+  objectionKinds,
+  type PostgresState,
+} from './probes/postgres-state.ts';
 export type { Probe, ProbeContext, ProbeFinding, ProbeResult } from './probes/probe.ts';
 export type { SwitchOptions, SwitchTargetOptions } from './switch/options.ts';
 export { type PropagationOptions, waitForPropagation } from './switch/propagation.ts';

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError } from '@externalname/core';
 import {
   dnsCacheSettings,
@@ -10,11 +9,11 @@ import {
   toYaml,
 } from '@externalname/core/manifests';
 import { clusterOptions } from '../cluster.ts';
-import { choice, command, flag, list, number, text } from '../command.ts';
+import { choice, command, flag, mapped, number, text } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { checks, checksOf, pairsOf, ports, portsOf, required } from '../manifest-options.ts';
+import { checks, given, needed, pairs, ports } from '../manifest-options.ts';
 import type { Output } from '../output.ts';
-import { textFrom } from '../stdin.ts';
+import { textOf } from '../stdin.ts';
 
 /** The steps that change the type of a Service. */
 export const migration = command({
@@ -24,8 +23,8 @@ export const migration = command({
     to: text('--to <host>', 'host to point to'),
     clusterIp: flag('--cluster-ip', 'the other way: to a Service with a cluster IP'),
     headless: flag('--headless', 'the other way: to a headless Service'),
-    ports,
-    selector: list('--selector <key=value>', 'label of the pods behind it; repeatable'),
+    ports: given(mapped(ports, (all) => all.map(({ port }) => ({ port })))),
+    selector: given(pairs('--selector <key=value>', 'label of the pods behind it; repeatable')),
     output: choice('-o, --output <format>', 'how the plan is written', ['text', 'json', 'yaml']),
   },
   examples: [
@@ -39,22 +38,18 @@ export const migration = command({
     },
   ],
   async run({ arguments: [file = '-'], options, output, stdin, signal }) {
-    const [service] = parseManifests(file === '-' ? await textFrom(stdin, signal) : await fileText(file)).filter(
-      ({ kind }) => kind === 'Service',
-    );
+    const { to, clusterIp, headless, ports: wanted, selector, output: _, ...target } = options;
+    const [service] = parseManifests(await textOf(file, stdin, signal)).filter(({ kind }) => kind === 'Service');
     if (service === undefined) throw new InvalidArgumentError('file', 'has no Service');
     const current = service as ServiceManifest;
-    const back = options.clusterIp ? 'ClusterIP' : options.headless ? 'headless' : undefined;
-    if (back !== undefined && options.to !== undefined)
+    const back = clusterIp ? 'ClusterIP' : headless ? 'headless' : undefined;
+    if (back !== undefined && to !== undefined)
       throw new InvalidArgumentError('--to', 'cannot be used with --cluster-ip or --headless');
+    if (back === undefined && to === undefined) throw new InvalidArgumentError('--to', 'is required here');
     const plan =
       back === undefined
-        ? migrateToExternalName(current, { ...checksOf(options), externalName: required('--to', options.to) })
-        : migrateFromExternalName(current, {
-            to: back,
-            ...(options.ports.length > 0 && { ports: portsOf(options.ports).map(({ port }) => ({ port })) }),
-            ...(options.selector.length > 0 && { selector: pairsOf('--selector', options.selector) }),
-          });
+        ? migrateToExternalName(current, { ...target, externalName: to ?? '' })
+        : migrateFromExternalName(current, { to: back, ports: wanted, selector });
     if (output.isText) showPlan(output, plan);
     else output.data(plan);
     return exitCodes.ok;
@@ -64,11 +59,13 @@ export const migration = command({
 /** What a switch in so many seconds needs of the cluster's DNS. */
 export const dnsCache = command({
   options: {
-    seconds: number('--seconds <n>', 'longest time from the patch until every new lookup sees the new target', {
-      least: 2,
-      most: 3_600,
-      whole: true,
-    }),
+    seconds: needed(
+      number('--seconds <n>', 'longest time from the patch until every new lookup sees the new target', {
+        least: 2,
+        most: 3_600,
+        whole: true,
+      }),
+    ),
     clusterDomain: clusterOptions.clusterDomain,
     withoutNodeLocal: flag('--without-node-local', 'NodeLocal DNSCache does not run on the nodes'),
     clusterDns: text('--cluster-dns <address>', 'address of CoreDNS, for NodeLocal DNSCache'),
@@ -76,10 +73,9 @@ export const dnsCache = command({
   },
   examples: [{ command: 'create dns-cache --seconds 10', does: 'what a switch in ten seconds needs' }],
   async run({ options, output }) {
-    const timeToSwitchSeconds = required('--seconds', options.seconds);
-    const { clusterDomain, withoutNodeLocal, clusterDns } = options;
+    const { seconds, clusterDomain, withoutNodeLocal, clusterDns } = options;
     const settings = dnsCacheSettings({
-      timeToSwitchSeconds,
+      timeToSwitchSeconds: seconds,
       clusterDomain,
       nodeLocalDns: !withoutNodeLocal,
       clusterDnsAddress: clusterDns,
@@ -93,14 +89,6 @@ export const dnsCache = command({
     return exitCodes.ok;
   },
 });
-
-async function fileText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new InvalidArgumentError('file', `${file} cannot be read`, { cause });
-  }
-}
 
 function showPlan(output: Output, { from, to, steps, result }: MigrationPlan): void {
   output.line(output.style('strong', `From ${from} to ${to}`));

@@ -11,7 +11,6 @@ import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import { Live } from '../live.ts';
 import { drillPackage } from '../optional-packages.ts';
 import { allowedTargetsOf } from '../switching/allowed-targets.ts';
-import { acceptedObjections } from '../switching/options.ts';
 
 type Context = CommandContext<typeof drillOptions>;
 
@@ -91,7 +90,7 @@ async function canaryOf(context: Context): Promise<CanaryOptions | undefined> {
     connection: { ...access, password: access.password },
     allowedTargets: allowedTargetsOf(allowedTargets, environment, [to]),
     allowedNetworks: allowedNetworks.includes('any') ? 'any' : allowedNetworks.length > 0 ? allowedNetworks : undefined,
-    accept: acceptedObjections(options.accept),
+    accept: options.accept,
     nameservers: nameserver.length > 0 ? nameserver : undefined,
     waitForPromotionMillis: options.waitForPromotion,
     confirm: (plan) => confirmed(context, plan),

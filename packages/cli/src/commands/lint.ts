@@ -1,12 +1,18 @@
-import { readFile } from 'node:fs/promises';
-import { InvalidArgumentError } from '@externalname/core';
 import { printable } from '@externalname/core/internal';
-import { formatIssue, type Issue, refused, validate, validationRules } from '@externalname/core/validation';
+import {
+  type FileIssues,
+  formatIssue,
+  githubAnnotations,
+  type Issue,
+  refused,
+  sarifLog,
+  validate,
+} from '@externalname/core/validation';
 import { clusterOptions } from '../cluster.ts';
 import { choice, command, flag, text, texts } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
-import { textFrom } from '../stdin.ts';
+import { textOf } from '../stdin.ts';
 
 /** What the API server would refuse, and what it accepts although it cannot work. */
 export const lint = command({
@@ -35,41 +41,22 @@ export const lint = command({
   async run({ arguments: files, options, output, stdin, signal }) {
     const { allowedTargets, kubernetesVersion, clusterDomain, strict } = options;
     const settings = { kubernetesVersion, clusterDomain, ...(allowedTargets.length > 0 && { allowedTargets }) };
-    const linted: Linted[] = [];
+    const linted: FileIssues[] = [];
     for (const file of files) {
-      const manifest = file === '-' ? await textFrom(stdin, signal) : await textOf(file);
-      linted.push({ file: file === '-' ? '<stdin>' : file, issues: validate(manifest, settings) });
+      const issues = validate(await textOf(file, stdin, signal), settings);
+      linted.push({ file: file === '-' ? '<stdin>' : file, issues });
     }
-    write(output, linted);
+    if (output.isText) show(output, linted);
+    else if (output.format === 'sarif')
+      output.raw(`${JSON.stringify(sarifLog(linted, { tool: 'externalname lint' }), null, 2)}\n`);
+    else if (output.format === 'github') for (const line of githubAnnotations(linted)) output.line(line);
+    else output.data({ files: linted });
     const all = linted.flatMap(({ issues }) => issues);
     return refused(all) || (strict && all.length > 0) ? exitCodes.failed : exitCodes.ok;
   },
 });
 
-/** The issues of one file. */
-interface Linted {
-  readonly file: string;
-  readonly issues: readonly Issue[];
-}
-
-async function textOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new InvalidArgumentError('file', `${file} cannot be read`, { cause });
-  }
-}
-
-function write(output: Output, linted: readonly Linted[]): void {
-  const { format } = output;
-  if (format === 'text') show(output, linted);
-  else if (format === 'sarif') output.raw(`${JSON.stringify(sarif(linted), null, 2)}\n`);
-  else if (format === 'github') {
-    for (const { file, issues } of linted) for (const issue of issues) output.line(annotation(file, issue));
-  } else output.data({ files: linted });
-}
-
-function show(output: Output, linted: readonly Linted[]): void {
+function show(output: Output, linted: readonly FileIssues[]): void {
   for (const { file, issues } of linted) {
     for (const issue of issues) {
       output.paragraph(`${file}: ${printable(formatIssue(issue))}`, {
@@ -93,52 +80,4 @@ function show(output: Output, linted: readonly Linted[]): void {
 
 function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-/** A workflow command of GitHub Actions. Its data escapes `%` and line ends, its properties `:` and `,` as well. */
-function annotation(file: string, { severity, line = 1, path, message, hint, code }: Issue): string {
-  const data = (value: string) => value.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-  const property = (value: string) => data(value).replaceAll(':', '%3A').replaceAll(',', '%2C');
-  const where = path === '' ? '' : `${path}: `;
-  return `::${severity} file=${property(file)},line=${line},title=${property(code)}::${data(`${where}${message}. ${hint}`)}`;
-}
-
-/** Static Analysis Results Interchange Format 2.1.0 (OASIS), as far as code scanning reads it. */
-function sarif(linted: readonly Linted[]): object {
-  const codes = [...new Set(linted.flatMap(({ issues }) => issues.map(({ code }) => code)))].sort();
-  return {
-    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
-    version: '2.1.0',
-    runs: [
-      {
-        tool: {
-          driver: {
-            name: 'externalname lint',
-            rules: codes.map((id) => ({
-              id,
-              shortDescription: { text: id },
-              help: { text: validationRules[id].hint },
-              properties: { source: validationRules[id].source },
-            })),
-          },
-        },
-        results: linted.flatMap(({ file, issues }) =>
-          issues.map(({ code, severity, path, message, hint, line = 1 }) => ({
-            ruleId: code,
-            ruleIndex: codes.indexOf(code),
-            level: severity,
-            message: { text: `${path === '' ? '' : `${path}: `}${message}. ${hint}` },
-            locations: [
-              {
-                physicalLocation: {
-                  artifactLocation: { uri: file.replaceAll('\\', '/') },
-                  region: { startLine: line },
-                },
-              },
-            ],
-          })),
-        ),
-      },
-    ],
-  };
 }

@@ -1,6 +1,7 @@
 import type { DrillThresholds } from '@externalname/drill';
+import { objectionKinds } from '@externalname/kubernetes';
 import { clusterOptions } from '../cluster.ts';
-import { choice, flag, number, text, texts } from '../command.ts';
+import { choice, flag, number, text, texts, words } from '../command.ts';
 import { databaseOptions } from '../database.ts';
 import { duration } from '../duration.ts';
 import { allowedTargetsOption } from '../switching/allowed-targets.ts';
@@ -51,7 +52,7 @@ export const drillOptions = {
   to: text('--to <host>', 'with --service: the host to switch to, and back from'),
   allowedTargets: allowedTargetsOption,
   allowedNetworks: texts('--allowed-networks <cidrs>', 'with --service: networks that the databases are in, or any'),
-  accept: texts('--accept <objection,...>', 'with --service: objections of the probes to ignore'),
+  accept: words('--accept <objection,...>', 'with --service: objections of the probes to ignore', objectionKinds),
   crashCommand: text('--crash-command <command>', 'with --service: what crashes EXTERNALNAME_FROM, run by sh'),
   promoteCommand: text('--promote-command <command>', 'with --service: what has EXTERNALNAME_TO take over, run by sh'),
   waitForPromotion: duration(

@@ -1,7 +1,7 @@
 import { createLookup, DnsResolver, InvalidArgumentError } from '@externalname/core';
-import { postgresServiceProbes, type SwitchOptions } from '@externalname/kubernetes';
+import { objectionKinds, postgresServiceProbes, type SwitchOptions } from '@externalname/kubernetes';
 import { chosenCluster, clusterOptions } from '../cluster.ts';
-import { type CommandContext, flag, type OptionValues, text, texts } from '../command.ts';
+import { type CommandContext, flag, number, type OptionValues, text, texts, words } from '../command.ts';
 import { clientFactory, databaseAccess, databaseOptions } from '../database.ts';
 import { duration } from '../duration.ts';
 import { outputOption } from '../output-option.ts';
@@ -19,8 +19,16 @@ export const switchingOptions = {
     'wait that long for a new target that is still a standby; default: it is refused',
     { least: 0, most: 3_600_000 },
   ),
-  accept: texts('--accept <objection,...>', 'objections to ignore, by their names: the refusal shows them'),
-  maxLag: text('--max-lag <bytes>', 'how far the new target may be behind the old one; default: 0'),
+  accept: words(
+    '--accept <objection,...>',
+    'objections to ignore, by their names: the refusal shows them',
+    objectionKinds,
+  ),
+  maxLag: number('--max-lag <bytes>', 'how far the new target may be behind the old one; default: 0', {
+    least: 0,
+    most: 1e15,
+    whole: true,
+  }),
   noPostgres: flag('--no-postgres', 'do not log in to the databases: only resolve, connect and check the certificate'),
   noTls: flag('--no-tls', 'do not check the certificate, and do not log in'),
   ...databaseOptions,
@@ -69,8 +77,8 @@ export async function switchingOf(
         reason: options.reason,
         by: options.by,
         probes,
-        maxLagBytes: bytes(options.maxLag),
-        accept: acceptedObjections(options.accept),
+        maxLagBytes: options.maxLag,
+        accept: options.accept,
         waitForPromotionMillis: options.waitForPromotion ?? 0,
         dnsServers: options.dnsServer.length === 0 ? undefined : options.dnsServer,
         propagationTimeoutMillis: options.timeout,
@@ -104,31 +112,3 @@ async function probesOf(
   }
   return postgresServiceProbes({ port, ca, lookup, client: await clientFactory(access, lookup) });
 }
-
-function bytes(written: string | undefined): number | undefined {
-  if (written === undefined) return undefined;
-  if (/^\d{1,15}$/.test(written)) return Number(written);
-  throw new InvalidArgumentError('--max-lag', `must be a whole number of bytes, got ${JSON.stringify(written)}`);
-}
-
-type Objection = NonNullable<SwitchOptions['accept']>[number];
-
-// An unknown name would have no effect, and the switch be refused without a hint why.
-export function acceptedObjections(given: readonly string[]): readonly Objection[] {
-  return given.map((name) => {
-    const known = acceptable.find((each) => each === name);
-    if (known !== undefined) return known;
-    throw new InvalidArgumentError('--accept', `must be of ${acceptable.join(', ')}, got ${JSON.stringify(name)}`);
-  });
-}
-
-/** Every objection that can be accepted. */
-const acceptable: readonly Objection[] = [
-  'probe-failed',
-  'not-writable',
-  'split-brain',
-  'different-system',
-  'older-timeline',
-  'lag',
-  'previous-not-allowed',
-];

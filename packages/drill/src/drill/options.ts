@@ -14,6 +14,7 @@ import {
   ownOptions,
 } from '@externalname/core/internal';
 import { parseHostName } from '@externalname/core/names';
+import { objectionKinds } from '@externalname/kubernetes';
 import { checkKubeConfig } from '@externalname/kubernetes/internal';
 import { Pool } from '@externalname/pg';
 import type { CanaryConnection, CanaryOptions } from '../places/canary-place.ts';
@@ -158,7 +159,7 @@ const aCanary = optionsOf<CanaryOptions>({
     password: optional(aText),
     ca: optional(aText),
   }),
-  accept: optional(listOf(aText)),
+  accept: optional(listOf(oneOf(...objectionKinds))),
   nameservers: optional(listOf(aText)),
   crashCommand: optional(aText),
   promoteCommand: optional(aText),

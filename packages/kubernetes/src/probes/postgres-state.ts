@@ -34,22 +34,26 @@ export interface Objection {
   readonly message: string;
 }
 
-/** What `switchTarget()` refuses unless you accept it. */
-export type ObjectionKind =
+/** Everything that `switchTarget()` refuses unless you accept it. */
+export const objectionKinds = [
   /** A probe of the new target failed. */
-  | 'probe-failed'
+  'probe-failed',
   /** The new target refuses writes: it is a standby, or read-only. */
-  | 'not-writable'
+  'not-writable',
   /** The old target still accepts writes, and so does the new one, now or soon. */
-  | 'split-brain'
+  'split-brain',
   /** The two are not copies of each other. */
-  | 'different-system'
+  'different-system',
   /** The new target is on an older timeline than the old one. */
-  | 'older-timeline'
+  'older-timeline',
   /** The new target has not replayed everything that the old one wrote. */
-  | 'lag'
+  'lag',
   /** The old target is not on the allow-list, so it was not probed: a probe would send it credentials. */
-  | 'previous-not-allowed';
+  'previous-not-allowed',
+] as const;
+
+/** What `switchTarget()` refuses unless you accept it: one of {@link objectionKinds}. */
+export type ObjectionKind = (typeof objectionKinds)[number];
 
 /**
  * Compares the new target with the old one. Pure. An unknown value raises no objection; the caller has

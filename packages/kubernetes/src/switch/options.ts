@@ -27,7 +27,7 @@ import {
 } from '@externalname/core/internal';
 import { parseHostName } from '@externalname/core/names';
 import { checkKubeConfig, type KubeConfigOption } from '../api/kube-config.ts';
-import type { ObjectionKind } from '../probes/postgres-state.ts';
+import { type ObjectionKind, objectionKinds } from '../probes/postgres-state.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { SwitchProgress } from './report.ts';
 
@@ -202,7 +202,7 @@ export const switchShapes = {
   reason: optional(aText),
   by: optional(aText),
   probes: optional(optionsOf<NonNullable<SwitchOptions['probes']>>({ target: probes, previous: probes })),
-  accept: optional(listOf(aText)),
+  accept: optional(listOf(oneOf(...objectionKinds))),
   waitForPromotionMillis: whole(0, 3_600_000),
   announceMillis: whole(0, 60_000),
   onProgress: optional(aFunction),
