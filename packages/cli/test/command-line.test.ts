@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,25 +67,66 @@ describe('completion', () => {
     expect(stdout).toContain('externalname __complete');
   });
 
-  it('is what bash fills in', async () => {
+  /** A folder with the completion script of a shell, and a program in the place of ours, which says what it was asked. */
+  async function prepared(shell: string, answer: string): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), 'externalname-completion-'));
+    await writeFile(join(folder, '_externalname'), (await called(['completion', shell])).stdout);
+    const program = `#!/bin/sh\nprintf '%s\\n' "$*" >> "${folder}/asked"\nprintf '${answer}'\n`;
+    await writeFile(join(folder, 'externalname'), program, { mode: 0o755 });
+    return folder;
+  }
+
+  const inShell = (shell: string, args: readonly string[], folder: string) =>
+    new Promise<string>((resolve, reject) => {
+      const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}`, HOME: folder };
+      execFile(shell, args, { env, cwd: folder, timeout: 20_000 }, (error, out) =>
+        error === null ? resolve(out) : reject(error),
+      );
+    });
+
+  it('is what bash fills in', async () => {
+    const folder = await prepared('bash', 'webscaler-db\\nwebscaler-cache\\n:4\\n');
     try {
-      const { stdout: script } = await called(['completion', 'bash']);
-      await writeFile(join(folder, 'script'), script);
-      // In the place of the program, which says what it was asked.
-      const program = `#!/bin/sh\nprintf '%s\\n' "$*" >> "${folder}/asked"\nprintf 'webscaler-db\\nwebscaler-cache\\n:4\\n'\n`;
-      await writeFile(join(folder, 'externalname'), program, { mode: 0o755 });
-      const line = `source "${folder}/script"; COMP_WORDS=(externalname doctor web); COMP_CWORD=2; _externalname; echo "\${COMPREPLY[*]}"`;
-      const filled = await new Promise<string>((resolve, reject) => {
-        const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` };
-        execFile('bash', ['-c', line], { env }, (error, out) => (error === null ? resolve(out) : reject(error)));
-      });
-      expect(filled).toBe('webscaler-db webscaler-cache\n');
+      const line = `source "${folder}/_externalname"; COMP_WORDS=(externalname doctor web); COMP_CWORD=2; _externalname; echo "\${COMPREPLY[*]}"`;
+      expect(await inShell('bash', ['-c', line], folder)).toBe('webscaler-db webscaler-cache\n');
       expect(await readFile(join(folder, 'asked'), 'utf8')).toBe('__complete doctor web\n');
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   });
+
+  const zsh = ['/bin/zsh', '/usr/bin/zsh'].find((path) => existsSync(path));
+  /** What is typed in an interactive zsh, in a terminal of its own: completion is there in no other. */
+  const typedIn = (folder: string, typed: string) => `
+    zmodload zsh/zpty
+    zpty shell ${zsh} -f -i
+    zpty -w shell 'PS1=; fpath=(${folder} $fpath); autoload -Uz compinit; compinit -u -d ${folder}/dump; print REA""DY'
+    zpty -r shell seen '*READY*'
+    zpty -w -n shell $'${typed}\\t\\n'
+    zpty -w shell 'print DO""NE'
+    zpty -r shell seen '*DONE*'
+    print -r -- "$seen"
+  `;
+
+  it.skipIf(zsh === undefined).each([
+    ['a Service', 'doctor webscaler-d', 'webscaler-db\\n:4\\n', 'doctor webscaler-db'],
+    ['a file', 'lint serv', ':0\\n', 'lint service.yaml'],
+  ])(
+    `is what zsh fills in: %s${zsh === undefined ? ' (skipped: no zsh here)' : ''}`,
+    async (_, typed, answer, filled) => {
+      const folder = await prepared('zsh', answer);
+      try {
+        await writeFile(join(folder, 'service.yaml'), '');
+        const shown = await inShell(zsh ?? '', ['-f', '-c', typedIn(folder, `externalname ${typed}`)], folder);
+        const asked = (await readFile(join(folder, 'asked'), 'utf8')).trimEnd().split('\n');
+        expect(asked.map((line) => line.trimEnd())).toEqual([`__complete ${typed}`, filled]);
+        // zsh beeps where a completion says that it found nothing.
+        expect(shown).not.toContain('\u0007');
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  );
 
   it('refuses another shell', async () => {
     expect(await called(['completion', 'fish'])).toMatchObject({ code: 2, stderr: expect.stringContaining('"fish"') });

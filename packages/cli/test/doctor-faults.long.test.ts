@@ -1,5 +1,9 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import type { Socket } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { serviceReaderRole } from '@externalname/core/manifests';
 import { createCertificateAuthority, LocalCluster, PostgresPair } from '@externalname/testing';
@@ -238,6 +242,17 @@ const faults: readonly (readonly [fault: string, rule: string, planted: () => Pr
     },
   ],
   [
+    'an address that cannot be connected to',
+    'tcp-unreachable',
+    async () => {
+      // The broadcast address of loopback: the kernel refuses to connect to it, and nothing leaves this machine.
+      set.cluster.hosts.set(host, ['127.255.255.255']);
+      return atPort(5432);
+    },
+  ],
+  ['a port that swallows packets', 'tcp-silent', async () => atPort(await fullBacklog(), '--timeout', '1')],
+  ['a Service that is stored and not valid any more', 'service-invalid', () => stored({ externalName: 'Primary_db' })],
+  [
     'one of two addresses is dead',
     'tcp-some-dead',
     async () => {
@@ -292,6 +307,19 @@ const faults: readonly (readonly [fault: string, rule: string, planted: () => Pr
     'a certificate for the Service',
     'tls-name',
     async () => atPort(await set.tlsServer({ hostNames: ['webscaler-db', fullName] })),
+  ],
+  [
+    'a self-signed certificate',
+    'tls-self-signed',
+    async () => atPort(await set.tlsServer(await selfSigned(['-addext', `subjectAltName=DNS:${host}`]))),
+  ],
+  [
+    'a certificate with its host in the common name alone',
+    'tls-common-name',
+    async () => {
+      const { cert, key } = await selfSigned([]);
+      return atPort(await set.tlsServer({ cert, key }), '--ca', await set.file('common-name.pem', cert));
+    },
   ],
   [
     'a certificate without its issuer',
@@ -377,6 +405,57 @@ async function pointedTo(target: string): Promise<Diagnosis> {
   return set.diagnose();
 }
 
+/** A certificate that no authority has issued. */
+async function selfSigned(extensions: readonly string[]): Promise<{ readonly cert: string; readonly key: string }> {
+  const [key, cert] = [join(set.folder, 'own-key.pem'), join(set.folder, 'own.pem')];
+  const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30'];
+  execFileSync('openssl', [...kind, '-keyout', key, '-out', cert, '-subj', `/CN=${host}`, ...extensions], {
+    stdio: 'ignore',
+  });
+  return { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') };
+}
+
+/** A port whose program is stuck and whose queue of connections is full: the kernel drops what else comes, as a firewall does. */
+async function fullBacklog(): Promise<number> {
+  const stuck = `require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () {
+    require('node:fs').writeSync(1, String(this.address().port) + '\\n');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  })`;
+  const child = spawn(process.execPath, ['-e', stuck], { stdio: ['ignore', 'pipe', 'inherit'] });
+  opened.push({ close: () => child.kill('SIGKILL') });
+  const [text] = await once(child.stdout.setEncoding('utf8'), 'data');
+  const port = Number(text);
+  const sockets = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+  opened.push({ close: () => sockets.forEach((socket) => void socket.destroy()) });
+  // Two fit into the queue.
+  await expect.poll(() => sockets.filter(({ readyState }) => readyState === 'open').length).toBeGreaterThan(1);
+  return port;
+}
+
+/** An API server with a Service that was stored by an older version, whose rules were others: the real one refuses it today. */
+async function stored(spec: object): Promise<Diagnosis> {
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'webscaler-db', namespace: 'default', resourceVersion: '1', uid: 'one' },
+    spec: { type: 'ExternalName', ...spec },
+  };
+  const server = createHttpServer((request, response) => {
+    response.setHeader('content-type', 'application/json');
+    request.resume();
+    if (request.method === 'POST') response.writeHead(201).end(JSON.stringify({ status: { allowed: true } }));
+    else response.end(JSON.stringify(service));
+  });
+  const port = await set.listen(server);
+  const config = {
+    clusters: [{ name: 'old', cluster: { server: `http://127.0.0.1:${port}` } }],
+    users: [{ name: 'operator', user: {} }],
+    contexts: [{ name: 'old', context: { cluster: 'old', user: 'operator' } }],
+    'current-context': 'old',
+  };
+  return set.diagnose('--kubeconfig', await set.file('old.json', JSON.stringify(config)));
+}
+
 async function answering(status: number | undefined): Promise<Diagnosis> {
   return set.diagnose('--protocol', 'https', '--port', String(await set.httpsServer(status)));
 }
@@ -451,6 +530,25 @@ describe('with a PostgreSQL pair behind the target', () => {
           return await asked('primary');
         } finally {
           await pair.primary.query('alter role app connection limit -1');
+        }
+      },
+    ],
+    [
+      'a server that is shutting down',
+      'postgres-starting',
+      async () => {
+        // It waits for the last client, and takes no other.
+        const last = new pg.Client(pair.connection());
+        await last.connect();
+        const stopping = pair.primary.stop('smart');
+        try {
+          const refused = () => new pg.Client(pair.connection()).connect().catch(({ code }) => code);
+          await expect.poll(refused).toBe('57P03');
+          return await asked('primary');
+        } finally {
+          await last.end();
+          await stopping;
+          await pair.primary.start();
         }
       },
     ],

@@ -40,6 +40,34 @@ describe('the process of the command', () => {
     expect(code).toBe(status);
   });
 
+  it.each([
+    ['resolve', ['--timeout', '60']],
+    ['resolve', ['--count', '1000', '--timeout', '60']],
+    ['doctor', ['--allowed-targets', 'primary-db.example.com', '--timeout', '60']],
+    ['watch', []],
+  ] as const)('%s %j ends by Ctrl-C in the middle of a question that no DNS server answers', async (name, more) => {
+    cluster.dns.fault({ kind: 'silent' });
+    try {
+      const asked = cluster.queries().length;
+      const kubeconfig = name === 'resolve' ? [] : ['--kubeconfig', await cluster.writeKubeconfig()];
+      const child = begin(name, 'webscaler-db', '--nameserver', cluster.nameserver, ...kubeconfig, ...more);
+      const ended = once(child, 'exit');
+      let errors = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        errors += text;
+      });
+      await expect.poll(() => cluster.queries().length, { timeout: 20_000 }).toBeGreaterThan(asked);
+      child.kill('SIGINT');
+      // Long before the question would have been over.
+      const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      const [code, signal] = await ended;
+      clearTimeout(late);
+      expect({ code, signal, errors }).toEqual({ code: 130, signal: null, errors: '' });
+    } finally {
+      cluster.dns.heal();
+    }
+  });
+
   it('ends quietly if the reader of its output has read enough', async () => {
     const script = `"${process.execPath}" "${bin}" create --help | head -n 1; echo "status \${PIPESTATUS[0]}"`;
     const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((resolve) => {

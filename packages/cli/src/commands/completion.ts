@@ -46,7 +46,7 @@ _externalname() {
   candidates=("\${(@f)$(externalname __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   local directive="\${candidates[-1]}"
   candidates[-1]=()
-  compadd -a candidates
+  compadd -a candidates && return
   [[ "$directive" == ":0" ]] && _files
 }
 if [ "$funcstack[1]" = "_externalname" ]; then _externalname "$@"; else compdef _externalname externalname; fi
