@@ -148,7 +148,7 @@ export function choice<const Word extends string>(
   };
 }
 
-/** The option, with what becomes of its value. */
+/** The option, with its value changed. */
 export function mapped<Value, Result>(
   option: Option<Value>,
   map: (value: Value, flag: string) => Result,
