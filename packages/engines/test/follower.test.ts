@@ -8,7 +8,7 @@ import {
   followerSwitched,
 } from '../src/index.ts';
 import { until } from './engine.contract.ts';
-import { FollowedService, pause, primary, secondary } from './stand-ins/followed-service.ts';
+import { FollowedService, hurried, pause, primary, secondary } from './stand-ins/followed-service.ts';
 import { answersOf, ScriptedClients } from './stand-ins/postgres-clients.ts';
 import type { ScriptedEngine } from './stand-ins/scripted-engine.ts';
 
@@ -231,6 +231,19 @@ describe('a follower does not switch', () => {
     engine.lead('b');
     await refused('not-writable');
     expect(follower.status().hold?.detail).toContain(why);
+  });
+
+  it('to a leader that is still a standby when the patience for its promotion is over', async () => {
+    follower = db.follow({ lease: false }, { clock: hurried(20) });
+    await until('the first leader', () => follower.status().settled);
+    db.promote();
+    db.server(secondary).inRecovery = true;
+    engine.lead('b');
+    await refused('not-writable');
+    // A minute of the follower, which gives a promotion ten seconds.
+    await pause(3_000);
+    await refused('not-writable');
+    expect(held.map(({ reason }) => reason)).toEqual(['not-writable']);
   });
 
   it('to a leader whose server refuses connections', async () => {

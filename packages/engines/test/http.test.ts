@@ -133,6 +133,20 @@ describe('an interface that misbehaves', () => {
   });
 });
 
+it('names the member that holds the lock while it is promoted, which says itself that it does not lead yet', async () => {
+  const patroni = await started(new PatroniMembers());
+  const engine = patroniEngine({ scope: 'demo', members: patroni.urls });
+  closing.push(() => engine.close());
+  patroni.lead('b');
+  patroni.members.b.role = 'replica';
+  expect(await engine.read()).toMatchObject({ state: 'leader', member: 'b' });
+  expect(await engine.ask('b')).toMatchObject({ leads: false });
+  patroni.members.b.role = 'primary';
+  expect(await engine.ask('b')).toMatchObject({ leads: true });
+  patroni.members.b.state = 'crashed';
+  expect(await engine.read()).toMatchObject({ state: 'unknown', reason: 'unlocked' });
+});
+
 it('a member that is silent does not cost the word of the other', async () => {
   const [patroni, silent] = [await started(new PatroniMembers()), await new ScriptedServer(() => {}).start()];
   closing.push(() => silent.stop());

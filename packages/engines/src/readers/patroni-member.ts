@@ -14,6 +14,8 @@ export interface PatroniWord {
   /** Its name; undefined if the answer is not Patroni's. */
   readonly name: string | undefined;
   readonly scope: string | undefined;
+  /** It holds the leader lock, and its server runs. It may still be promoted. */
+  readonly holdsLock: boolean;
   /** It holds the leader lock, and its server is a primary. */
   readonly leads: boolean;
   /** `running`, `stopping`, ... */
@@ -46,10 +48,12 @@ export async function askPatroni(
   const said = record(body);
   const { name, scope } = record(said['patroni']);
   const [role, state, timeline, seen] = [said['role'], said['state'], said['timeline'], said['dcs_last_seen']];
+  const holdsLock = status === 200 && state === 'running';
   return {
     name: isText(name) ? name : undefined,
     scope: isText(scope) ? scope : undefined,
-    leads: status === 200 && (role === 'primary' || role === 'master') && state === 'running',
+    holdsLock,
+    leads: holdsLock && (role === 'primary' || role === 'master'),
     state: isText(state) ? state : 'unknown',
     role: isText(role) ? role : 'unknown',
     timeline: typeof timeline === 'number' ? timeline : undefined,

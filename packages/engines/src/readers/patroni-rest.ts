@@ -49,9 +49,10 @@ export class PatroniRestReader implements EngineReader {
       return unknown('doubt', `a member answers for the scope ${stranger.scope ?? '(none)'}, not for ${this.#scope}`);
     }
     if (words.some(({ isPaused }) => isPaused)) return unknown('paused', 'Patroni is paused: patronictl resume');
-    const [leader, other] = words.filter(({ leads }) => leads);
+    // The member that holds the lock is named, as by etcd, while it is still promoted: a switch that begins now has less to do after it.
+    const [leader, other] = words.filter(({ holdsLock }) => holdsLock);
     if (leader !== undefined && other !== undefined) {
-      return unknown('two-leaders', `${leader.name} and ${other.name} both say that they hold the lock as a primary`);
+      return unknown('two-leaders', `${leader.name} and ${other.name} both say that they hold the lock`);
     }
     if (leader?.name === undefined) return this.#withoutLeader(words);
     if ((leader.unseenMillis ?? 0) > this.#staleMillis) {
@@ -90,6 +91,6 @@ export class PatroniRestReader implements EngineReader {
     // In a planned switch, the old leader shuts its server down first, and still answers.
     if (last?.state === 'stopping' || last?.state === 'stopped') return { state: 'releasing', member: last.name };
     const roles = words.map(({ name, role, state }) => `${name}: ${role}, ${state}`).join('; ');
-    return unknown('unlocked', `no member holds the lock as a primary (${roles})`);
+    return unknown('unlocked', `no member with a running server holds the lock (${roles})`);
   }
 }

@@ -1,3 +1,4 @@
+import { type Clock, type Dependencies, systemClock } from '@externalname/core';
 import { LocalCluster } from '@externalname/testing';
 import { onTestFinished } from 'vitest';
 import { type EngineFollower, type FollowEngineOptions, followEngine } from '../../src/index.ts';
@@ -34,16 +35,19 @@ export class FollowedService {
     return made;
   }
 
-  follow(options: Partial<FollowEngineOptions> = {}): EngineFollower {
-    const follower = followEngine({
-      engine: this.engine.engine,
-      service: 'db',
-      namespace: 'default',
-      kubeConfig: this.kubeConfig,
-      targets: { a: primary, b: secondary },
-      client: this.clients.client,
-      ...options,
-    });
+  follow(options: Partial<FollowEngineOptions> = {}, dependencies: Dependencies = {}): EngineFollower {
+    const follower = followEngine(
+      {
+        engine: this.engine.engine,
+        service: 'db',
+        namespace: 'default',
+        kubeConfig: this.kubeConfig,
+        targets: { a: primary, b: secondary },
+        client: this.clients.client,
+        ...options,
+      },
+      dependencies,
+    );
     onTestFinished(() => follower.close());
     return follower;
   }
@@ -91,4 +95,13 @@ export interface StoredLease {
 
 export function pause(millis: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, millis));
+}
+
+/** A clock that runs so many times as fast as others, for what takes its time. */
+export function hurried(times: number): Clock {
+  return {
+    now: () => systemClock.now() * times,
+    date: () => new Date(),
+    schedule: (callback, delayMillis, options) => systemClock.schedule(callback, delayMillis / times, options),
+  };
 }
