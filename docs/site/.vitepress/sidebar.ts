@@ -53,6 +53,7 @@ export const sidebar: SidebarGroup[] = [
     '/libraries/nextjs': 'Next.js',
   }),
   group('Names, DNS and TLS', {
+    '/guides/balancing': 'Balancing',
     '/guides/targets': 'Targets',
     '/guides/dns': 'DNS',
     '/guides/tls-identity': 'TLS',
@@ -76,6 +77,7 @@ export const sidebar: SidebarGroup[] = [
   group('Examples', {
     '/examples/webscaler/': 'Disaster recovery',
     '/examples/hybrid/': 'A database on the premises',
+    '/examples/multi-cloud-reads/': 'Reads in two clouds',
     '/examples/migration/': 'From ClusterIP to ExternalName and back',
     '/examples/configuration-centralisation/': 'Ten applications, one Service, one patch',
     '/examples/httpbin/': 'HTTPS: httpbin',

@@ -1,0 +1,22 @@
+import { readFile } from 'node:fs/promises';
+import { toYaml } from '@externalname/core/manifests';
+import { expect, it } from 'vitest';
+import { manifests } from '../../examples/multi-cloud-reads/src/manifests.ts';
+import { tour } from '../../examples/multi-cloud-reads/src/tour.ts';
+
+it('the example of reads in two clouds: shared by weight, and none fails while one of them is away', async () => {
+  const { shared, killed, frozen, again } = await tour(() => undefined, { outageMillis: 8_000 });
+  for (const { byCloud } of [shared, again]) {
+    const [inA, inB] = byCloud;
+    expect(Math.abs(inA / (inA + inB) - 0.75)).toBeLessThan(0.05);
+  }
+  expect([shared, killed, frozen, again].map(({ failed }) => failed)).toEqual([0, 0, 0, 0]);
+  expect(killed.byCloud[0]).toBeGreaterThan(0);
+  expect(frozen.byCloud[1]).toBeGreaterThan(0);
+  for (const { p99Millis } of [killed, frozen]) expect(p99Millis).toBeLessThan(1_000);
+});
+
+it('its manifests are those that it runs with', async () => {
+  const file = new URL('../../examples/multi-cloud-reads/manifests.yaml', import.meta.url);
+  expect(await readFile(file, 'utf8')).toBe(toYaml(manifests()));
+});
