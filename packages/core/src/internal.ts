@@ -81,8 +81,10 @@ export {
 export {
   type AddressUser,
   checkCurrentOptions,
+  nextSpreadStep,
   type SharedDns,
   SourceHealth,
+  type SpreadRow,
   shareDns,
   TargetFeed,
 } from './targets/index.ts';

@@ -1,5 +1,5 @@
 import type { Balancer, Clock, Endpoint } from '@externalname/core';
-import { addressOf, inBackground } from '@externalname/core/internal';
+import { addressOf, inBackground, nextSpreadStep, type SpreadRow } from '@externalname/core/internal';
 import { isPreferred } from '../connect/session-role.ts';
 import { closeClient } from '../driver/closing.ts';
 import { addressEjected } from '../events.ts';
@@ -10,7 +10,6 @@ import type { PoolSettings } from '../options.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
 import type { Connections } from './connections.ts';
 import type { PooledConnection } from './pooled-connection.ts';
-import { nextSpreadStep, type SpreadRow } from './spread-plan.ts';
 
 /** What {@link Spread} needs. */
 export interface SpreadParts {

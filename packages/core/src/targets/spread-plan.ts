@@ -1,4 +1,8 @@
-/** An address, and what the pool has of it. */
+/**
+ * An address, and what a pool has of it.
+ *
+ * @internal
+ */
 export interface SpreadRow {
   /** Its share of the work, 0 to 1; 0 if it gets none. */
   readonly share: number;
@@ -8,7 +12,11 @@ export interface SpreadRow {
   readonly idle: number;
 }
 
-/** What brings the connections closer to the shares; indexes of rows. */
+/**
+ * What brings the connections closer to the shares; indexes of rows.
+ *
+ * @internal
+ */
 export interface SpreadStep {
   /** The address that gives up a connection first; `undefined` if there is room. */
   readonly from: number | undefined;
@@ -21,6 +29,7 @@ export interface SpreadStep {
  * one that is most above its share. Every address with a share gets at least one. Pure.
  *
  * @param room how many more connections the pool may have
+ * @internal
  */
 export function nextSpreadStep(rows: readonly SpreadRow[], room: number): SpreadStep | undefined {
   if (!rows.some(({ share }) => share > 0)) return undefined;
