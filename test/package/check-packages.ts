@@ -57,6 +57,7 @@ async function main(): Promise<void> {
     await step('kubernetes alone, without its optional peer', () => withoutClientNode(work, packed));
     await step('the command in a clone', () => inFolder(root, 'in the clone'));
     for (const [manager, how] of applications) await step(`from a clone, ${how}`, () => fromClone(work, manager, how));
+    await step('from an empty folder to the first failover, as docs/start.md says', () => start(work));
     await step("the guide's failover test with vitest", () => rehearse(consumer, 'failover.test.ts'));
     await step("the guide's failover test with node:test", () => rehearse(consumer, 'failover.test.mjs'));
   } finally {
@@ -269,6 +270,27 @@ async function fromClone(work: string, manager: 'npm' | 'pnpm', how: string): Pr
   await run('node', ['--input-type=module', '-e', program], application);
   const usage = await run(join(application, 'node_modules/.bin/local-cluster'), ['--help'], application);
   if (!usage.startsWith('Usage: local-cluster')) fail(`local-cluster --help printed:\n${usage}`);
+}
+
+/** An empty folder, in which the page is followed to the letter: only the registry is a folder of tarballs. */
+async function start(work: string): Promise<void> {
+  const page = await readFile(join(root, 'docs/start.md'), 'utf8');
+  const [install, program, command] = [...page.matchAll(/^```(?:sh|js)\n([\s\S]*?)^```$/gm)].map(
+    ([, code = '']) => code,
+  );
+  const place = await mkdtemp(join(work, 'start-'));
+  await symlink(root, join(place, 'externalname'));
+  await symlink(join(work, 'tarballs'), join(place, 'externalname-tarballs'));
+  // The first line makes the folder. The others name packages that are on no registry yet: the page says so, and where the way is.
+  await run('sh', ['-e', '-c', install?.split('\n')[0] ?? ''], place);
+  const folder = join(place, 'first-failover');
+  await inFolder(folder, 'in the application, with npm');
+  const [, name = ''] =
+    /^\/\/ (\S+)\n/.exec(program ?? '') ?? fail('docs/start.md has no program that begins with its name');
+  await writeFile(join(folder, name), program ?? '');
+  const output = await run('sh', ['-e', '-c', command ?? ''], folder);
+  if (!/\n0 acknowledged orders lost, \d+ writes failed\n$/.test(output))
+    fail(`the failover was not survived:\n${output}`);
 }
 
 async function inFolder(folder: string, how: string): Promise<void> {
