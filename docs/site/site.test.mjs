@@ -81,7 +81,7 @@ describe('the site', () => {
     await page.goto(`${address}/concepts`);
     await page.waitForSelector('.mermaid svg');
     assert.equal(await page.locator('.mermaid svg').count(), 2);
-    assert.match(await page.locator('.mermaid svg').first().innerText(), /cluster DNS/);
+    assert.match(await page.locator('.mermaid svg').first().textContent(), /cluster DNS/);
     await page.close();
   });
 
@@ -96,7 +96,7 @@ describe('the site', () => {
     await page.waitForSelector('.VPLocalSearchBox .result');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => !location.pathname.endsWith('/concepts'));
-    assert.match(await page.locator('main').innerText(), /split.?brain/i);
+    assert.match(await page.locator('main').textContent(), /split.?brain/i);
     await page.close();
   });
 

@@ -89,6 +89,18 @@ export const sidebar: SidebarGroup[] = [
     '/examples/local-cluster/': 'A failover in a test',
     '/examples/manifests/': 'Manifests',
   }),
+  group('Packages', {
+    '/packages/pg/': '@externalname/pg',
+    '/packages/core/': '@externalname/core',
+    '/packages/kubernetes/': '@externalname/kubernetes',
+    '/packages/engines/': '@externalname/engines',
+    '/packages/http/': '@externalname/http',
+    '/packages/prometheus/': '@externalname/prometheus',
+    '/packages/doctor/': '@externalname/doctor',
+    '/packages/drill/': '@externalname/drill',
+    '/packages/cli/': '@externalname/cli',
+    '/packages/testing/': '@externalname/testing',
+  }),
   group('Reference', {
     '/packages/pg/#options': 'Options of the pool',
     '/support': 'Support',
