@@ -68,9 +68,13 @@ describe.skipIf(skipped !== undefined)('pg_auto_failover, its monitor and two no
     expect(between.length).toBeGreaterThan(0);
     expect(between.every(({ state }) => state !== 'leader')).toBe(true);
     expect(between[0]).toMatchObject({ state: 'releasing', member: 'a' });
+    // Both must have said so to the monitor: it does not fail over from a node that has not become the primary yet.
     await until(
       'the old primary to follow',
-      async () => (await nodes()).some((node) => node.name === 'a' && node.reported === 'secondary'),
+      async () => {
+        const reported = Object.fromEntries((await nodes()).map((node) => [node.name, node.reported]));
+        return reported['a'] === 'secondary' && reported['b'] === 'primary';
+      },
       90_000,
     );
 
