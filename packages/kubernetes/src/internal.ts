@@ -10,5 +10,5 @@ export { checkKubeConfig } from './api/kube-config.ts';
 export { KubernetesApi } from './api/kubernetes-api.ts';
 export { attemptOn, isVersion, type ObjectSnapshot, objectPath, type ResourceKind } from './api/objects.ts';
 export { pendingReference } from './api/reference.ts';
-export { switchShapes } from './switch/options.ts';
+export { switchShapes } from './switch/option-shapes.ts';
 export { ObjectWatch, type ObjectWatchListener, type WatchSettings } from './watch/object-watch.ts';

@@ -14,17 +14,11 @@ import { NotExternalNameError } from '../errors.ts';
 import { describeCluster } from '../kubeconfig/cluster-name.ts';
 import type { Objection, ObjectionKind } from '../probes/postgres-state.ts';
 import { runProbes } from '../probes/run-probes.ts';
-import {
-  allowedTarget,
-  isAllowed,
-  type SwitchOptions,
-  type SwitchSettings,
-  type SwitchTargetOptions,
-  switchSettings,
-} from './options.ts';
+import type { SwitchOptions, SwitchTargetOptions } from './options.ts';
 import { waitForPropagation } from './propagation.ts';
 import { SwitchFailedError, SwitchRefusedError, type SwitchReport } from './report.ts';
 import { fieldManager, gitOpsOwners, readServiceToSwitch, type ServiceToSwitch } from './service-object.ts';
+import { allowedTarget, isAllowed, type SwitchSettings, switchSettings } from './settings.ts';
 import { switchEvent } from './switch-event.ts';
 import { SwitchLog } from './switch-log.ts';
 import { planPatch, readSwitchRecord, type SwitchRecord, switchAnnotations, switchPatch } from './switch-patch.ts';

@@ -2,7 +2,8 @@ import { DeadlineError } from '@externalname/core';
 import { withDeadline } from '@externalname/core/internal';
 import type { KubeConfigLike } from '../kubeconfig/kube-config-like.ts';
 import { kubernetesSource } from '../watch/watch-source.ts';
-import type { SwitchOptions, SwitchSettings } from './options.ts';
+import type { SwitchOptions } from './options.ts';
+import type { SwitchSettings } from './settings.ts';
 
 /** A watch that is open before the patch is sent. */
 export interface WatchPropagation extends AsyncDisposable {
