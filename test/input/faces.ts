@@ -220,7 +220,6 @@ const coreTable: Readonly<Record<string, Entry>> = {
   },
   serviceSwitched: 'constant',
   targetNotFollowed: 'constant',
-  tokenAwaited: 'constant',
   AddressRefusedError: 'error',
   AllowListRequiredError: 'error',
   Balancer: {
@@ -821,6 +820,7 @@ const pgTable: Readonly<Record<string, Entry>> = {
   retried: 'constant',
   serviceNotFollowed: 'constant',
   stepTaken: 'constant',
+  tokenAwaited: 'constant',
   serverProbed: 'constant',
   switched: 'constant',
   waited: 'constant',

@@ -159,6 +159,7 @@ export class Balancer {
    * shared exactly by weight; `round-robin` and `least-connections` also make up for the times when only some could.
    */
   pick(endpoints: readonly Endpoint[]): Endpoint | undefined {
+    listOf(anEndpoint)('endpoints', endpoints);
     const now = this.#clock.now();
     this.#sweep(now);
     const usable = endpoints.filter((endpoint) => this.#weightNow(this.#standingOf(endpoint), now) > 0);
