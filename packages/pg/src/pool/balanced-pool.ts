@@ -13,8 +13,10 @@ import type { BalancedServiceStatus } from '@externalname/core/targets';
 import * as pg from 'pg';
 import { ConnectTimeoutError, FailoverTimeoutError, TooManyWaitingError } from '../errors.ts';
 import { serviceEjected } from '../events.ts';
+import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import { statementPauses } from '../failures/retry.ts';
+import type { RecentEvent } from '../recent-events.ts';
 import type { Transaction } from '../transaction/scope.ts';
 import type { TransactionOptions } from '../transaction/settings.ts';
 import { runTransaction } from '../transaction/transaction.ts';
@@ -97,7 +99,8 @@ export class BalancedPool extends pg.Pool {
     );
     for (const { pool: member } of members.values()) this.#repeatEvents(member);
     const name = this.#name;
-    const factories = () => [...this.#members.values()].map(({ factory }) => factory);
+    const factories = () => this.#factories();
+    const recentEvents = () => this.#recentEvents();
     this.#queries = new Queries({
       pool,
       settings: { name, failoverTimeoutMillis: settings.failoverTimeoutMillis },
@@ -112,7 +115,7 @@ export class BalancedPool extends pg.Pool {
           return Math.max(...factories().map(({ servedAt = Number.NEGATIVE_INFINITY }) => servedAt));
         },
         get recentEvents() {
-          return factories().flatMap(({ recentEvents }) => recentEvents);
+          return recentEvents();
         },
       },
       answers: new FailedAnswers(clock),
@@ -196,7 +199,7 @@ export class BalancedPool extends pg.Pool {
           for (const member of this.#members.values()) member.abandon(client, error);
         },
         target: () => undefined,
-        recentEvents: () => [...this.#members.values()].flatMap(({ factory }) => factory.recentEvents),
+        recentEvents: () => this.#recentEvents(),
       },
       work,
       options,
@@ -317,7 +320,7 @@ export class BalancedPool extends pg.Pool {
     if (!call.isWorthWaiting || failoverTimeoutMillis === 0) {
       refuse(call, cause ?? poolEndedError());
     } else if (this.#clock.now() + pauseMillis >= deadlineAt) {
-      const recentEvents = [...this.#members.values()].flatMap(({ factory }) => factory.recentEvents);
+      const recentEvents = this.#recentEvents();
       refuse(call, new FailoverTimeoutError(this.#name, budgetMillis ?? 0, { cause, recentEvents }));
     } else {
       call.tried.clear();
@@ -339,7 +342,7 @@ export class BalancedPool extends pg.Pool {
     item.callback(undefined, client, counted);
   }
 
-  // Looks at those that failed, for no caller.
+  // Tries the Services that failed, for no caller.
   #probe(): void {
     for (const name of this.#services.toProbe()) {
       const { pool } = this.#member(name);
@@ -355,6 +358,14 @@ export class BalancedPool extends pg.Pool {
         () => this.#services.failed(name),
       );
     }
+  }
+
+  #factories(): readonly ConnectionFactory[] {
+    return [...this.#members.values()].map(({ factory }) => factory);
+  }
+
+  #recentEvents(): readonly RecentEvent[] {
+    return this.#factories().flatMap(({ recentEvents }) => recentEvents);
   }
 
   #leavingOf(name: string): AbortController {

@@ -129,8 +129,7 @@ export class Spread {
   #rows(endpoints: readonly Endpoint[]): readonly SpreadRow[] {
     const shares = this.#parts.balancer.shares(endpoints);
     return endpoints.map((endpoint, index) => {
-      // A connection that is closed on its release is as good as gone.
-      const there = this.#current().filter((each) => isAt(each, endpoint) && !each.isExpired);
+      const there = this.#at(endpoint);
       const idle = there.filter(({ state }) => state === 'idle').length;
       return { share: shares[index] ?? 0, connections: there.length, idle };
     });
@@ -138,7 +137,7 @@ export class Spread {
 
   // Its oldest connection. Returns whether that is gone already.
   #giveUp(endpoint: Endpoint): boolean {
-    const there = this.#current().filter((each) => isAt(each, endpoint) && !each.isExpired);
+    const there = this.#at(endpoint);
     const idle = there.find(({ state }) => state === 'idle');
     const [first] = there;
     if (idle !== undefined) idle.close();
@@ -194,6 +193,11 @@ export class Spread {
     });
     const made = await service.connectAt(endpoint, this.#closing.signal);
     if (made !== undefined && this.#accepts(made)) closeClient(made.client, clock);
+  }
+
+  // A connection that is closed on its release is as good as gone.
+  #at(endpoint: Endpoint): readonly PooledConnection[] {
+    return this.#current().filter((each) => isAt(each, endpoint) && !each.isExpired);
   }
 
   #current(): readonly PooledConnection[] {
