@@ -256,9 +256,7 @@ const applications = [
 
 /** An application beside a clone and its tarballs, installed as the guide says, uses the library and the command. */
 async function fromClone(work: string, manager: 'npm' | 'pnpm', how: string): Promise<void> {
-  const place = await mkdtemp(join(work, 'beside-'));
-  await symlink(root, join(place, 'externalname'));
-  await symlink(join(work, 'tarballs'), join(place, 'externalname-tarballs'));
+  const place = await besideClone(work);
   const application = join(place, 'application');
   await mkdir(application);
   await writeFile(join(application, 'package.json'), '{ "private": true }');
@@ -278,9 +276,7 @@ async function start(work: string): Promise<void> {
   const [install, program, command] = [...page.matchAll(/^```(?:sh|js)\n([\s\S]*?)^```$/gm)].map(
     ([, code = '']) => code,
   );
-  const place = await mkdtemp(join(work, 'start-'));
-  await symlink(root, join(place, 'externalname'));
-  await symlink(join(work, 'tarballs'), join(place, 'externalname-tarballs'));
+  const place = await besideClone(work);
   // The first line makes the folder. The others name packages that are on no registry yet: the page says so, and where the way is.
   await run('sh', ['-e', '-c', install?.split('\n')[0] ?? ''], place);
   const folder = join(place, 'first-failover');
@@ -291,6 +287,14 @@ async function start(work: string): Promise<void> {
   const output = await run('sh', ['-e', '-c', command ?? ''], folder);
   if (!/\n0 acknowledged orders lost, \d+ writes failed\n$/.test(output))
     fail(`the failover was not survived:\n${output}`);
+}
+
+/** A new folder with a clone and its tarballs in it. */
+async function besideClone(work: string): Promise<string> {
+  const place = await mkdtemp(join(work, 'beside-'));
+  await symlink(root, join(place, 'externalname'));
+  await symlink(join(work, 'tarballs'), join(place, 'externalname-tarballs'));
+  return place;
 }
 
 async function inFolder(folder: string, how: string): Promise<void> {
