@@ -49,6 +49,7 @@ export async function tour(
     failbackAfterMillis: 2_000,
   });
   const places = [serverA.address, serverB.address];
+  for (const { service } of clouds) await returned(pool, service);
 
   print(`# Reads go to both clouds, ${a.weight} : ${b.weight}`);
   const shared = await told(
@@ -128,7 +129,7 @@ async function readWhile(pool: BalancedPool, places: readonly string[], event: (
   return { byCloud, failed, p99Millis: Math.round(millis[Math.floor(millis.length * 0.99)] ?? 0) };
 }
 
-/** Reads now and then until a Service has its whole share again. */
+/** Reads now and then until a Service has its whole share. */
 async function returned(pool: BalancedPool, service: string): Promise<void> {
   const deadline = performance.now() + 30_000;
   for (;;) {
@@ -136,7 +137,7 @@ async function returned(pool: BalancedPool, service: string): Promise<void> {
     const status = pool.status().services.find(({ name }) => name === service);
     const weights = clouds.reduce((sum, { weight }) => sum + weight, 0);
     if (status !== undefined && status.share > (status.weight / weights) * 0.99) return;
-    if (performance.now() > deadline) throw new Error(`${service} has not come back within 30 s`);
+    if (performance.now() > deadline) throw new Error(`${service} has not had its share within 30 s`);
     await pause(20);
   }
 }
