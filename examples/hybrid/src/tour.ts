@@ -94,6 +94,7 @@ async function cut(print: (line: string) => void, { pool, pair, line, trusted, c
   line.blackHole();
   print(`  ${at(began)} the line is cut, while 8 workers store orders`);
   await pause(Math.max(0, cutMillis - 400));
+  await silenceFound(pool);
   ledger.enter(load.report(), performance.now());
   const ready = pool.status().serving ? 'ready' : 'not ready';
   print(
@@ -130,6 +131,12 @@ async function cut(print: (line: string) => void, { pool, pair, line, trusted, c
   );
   for (const { failure } of ledger.failed) print(`  failed: ${failure.code}, outcome ${failure.outcome}`);
   return figures;
+}
+
+/** Until the pool has found out that nothing answers. */
+async function silenceFound(pool: Pool): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (pool.status().serving && performance.now() < deadline) await pause(20);
 }
 
 /** Polls what the workers were told, which is all that there is to ask. */

@@ -278,7 +278,7 @@ describe('servers that do not answer', () => {
   });
 
   it('are not waited for again by the next caller, and their first answer ends it', async () => {
-    const { server, resolver, clock } = await resolverOf(toPrimary, { timeoutMillis: 400 });
+    const { server, resolver, clock } = await resolverOf(toPrimary, { timeoutMillis: 1_000 });
     await resolver.resolve(service);
     server.script = () => undefined;
     clock.shiftMillis = 100_000;
@@ -286,7 +286,7 @@ describe('servers that do not answer', () => {
     clock.shiftMillis = 102_000;
     const begun = performance.now();
     expect((await resolver.resolve(service)).stale).toBe(true);
-    expect(performance.now() - begun).toBeLessThan(300);
+    expect(performance.now() - begun).toBeLessThan(900);
 
     server.script = toSecondary;
     clock.shiftMillis = 104_000;

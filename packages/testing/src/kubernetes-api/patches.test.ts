@@ -47,15 +47,16 @@ describe('a JSON patch', () => {
   });
 
   it('is refused if it nests ever deeper', () => {
-    const nesting = Array.from({ length: 5_000 }, (_, depth) => ({
+    const value = JSON.parse(`${'{"a":'.repeat(100)}{}${'}'.repeat(100)}`);
+    const nesting = Array.from({ length: 100 }, (_, times) => ({
       op: 'add',
-      path: '/a'.repeat(depth + 1),
-      value: {},
+      path: '/a'.repeat(100 * times + 1),
+      value,
     }));
     expect(() => applyJsonPatch({}, nesting)).toThrow(
       expect.objectContaining({ status: expect.objectContaining({ code: 400 }) }),
     );
-  }, 30_000);
+  });
 
   it('is refused if it moves an object into itself', () => {
     expect(() => applyJsonPatch({ a: { b: {} } }, [{ op: 'move', from: '/a', path: '/a/b/c' }])).toThrow();
