@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type EngineState, pgAutoFailoverEngine } from '@externalname/engines';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { account, missing, Program, pgAutoFailover, until } from './support/programs.ts';
+import { account, endAllOf, missing, Program, pgAutoFailover, until } from './support/programs.ts';
 
 const skipped = missing(['pg_auto_failover', pgAutoFailover]);
 const ports = { monitor: 25_999, a: 26_001, b: 26_002 } as const;
@@ -43,7 +43,8 @@ describe.skipIf(skipped !== undefined)('pg_auto_failover, its monitor and two no
   }, 240_000);
 
   afterAll(async () => {
-    for (const name of ['b', 'a', 'monitor'] as const) await kill(name);
+    for (const program of programs.values()) await program.kill();
+    await endAllOf(folder);
     await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   });
 

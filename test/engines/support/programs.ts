@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Folder that test/engines/install.mjs fills; undefined where `EXTERNALNAME_ENGINES` names none. */
@@ -83,6 +83,29 @@ export class Program {
   }
 
   readonly #killNow = () => this.signal('SIGKILL');
+}
+
+/** Ends whatever was started with that folder as its home, also what has left the process group of its {@link Program}. */
+export async function endAllOf(home: string): Promise<void> {
+  await until('its processes to end', () => {
+    const left = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && environmentOf(pid).includes(`HOME=${home}`));
+    for (const pid of left) {
+      try {
+        process.kill(Number(pid), 'SIGKILL');
+      } catch {
+        // It has just ended.
+      }
+    }
+    return left.length === 0;
+  });
+}
+
+function environmentOf(pid: string): string[] {
+  try {
+    return readFileSync(join('/proc', pid, 'environ'), 'utf8').split('\0');
+  } catch {
+    return [];
+  }
 }
 
 /** Resolves when it holds; fails with what it waited for. */
