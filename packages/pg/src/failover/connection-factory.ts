@@ -80,8 +80,8 @@ export interface ConnectionFactory {
    * balances, and others than the address where it happened serve, only that address is.
    */
   suspect(reason?: unknown, endpoint?: Endpoint): void;
-  /** The server was heard from, and has the wanted role. */
-  confirmed(): void;
+  /** The server was heard from, now or at that moment in `now()` milliseconds, and has the wanted role. */
+  confirmed(at?: number): void;
   /** Ends everything in progress. Idempotent. */
   close(): Promise<void>;
   /** When the server last became suspect, in `now()` milliseconds: connections that were idle before must be checked. */

@@ -110,8 +110,8 @@ export class HostConnections implements ConnectionFactory {
     this.#health.suspect();
   }
 
-  confirmed(): void {
-    this.#health.confirmed();
+  confirmed(at?: number): void {
+    this.#health.confirmed(at);
   }
 
   async close(): Promise<void> {

@@ -59,9 +59,9 @@ export class ServerHealth {
   }
 
   /** A connection was used, and its server has the wanted role. */
-  confirmed(): void {
+  confirmed(at = this.#clock.now()): void {
     this.#state = 'serving';
-    this.#servedAt = this.#clock.now();
+    this.#servedAt = at;
   }
 
   /** No connection could be made. */

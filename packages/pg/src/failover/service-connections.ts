@@ -244,8 +244,8 @@ export class ServiceConnections implements ConnectionFactory {
     this.#outage.begin();
   }
 
-  confirmed(): void {
-    this.#health.confirmed();
+  confirmed(at?: number): void {
+    this.#health.confirmed(at);
   }
 
   /**

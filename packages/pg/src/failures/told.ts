@@ -15,6 +15,11 @@ export interface Operation {
   readonly operation: 'query' | 'transaction';
   readonly clock: Clock;
   readonly target: () => string | undefined;
+  /**
+   * When the connection came back on which the call was answered in this turn, in `now()` milliseconds. Reading the clock costs as much
+   * as all else that is done to tell of a call.
+   */
+  readonly answeredAt?: (() => number) | undefined;
 }
 
 /**
@@ -28,18 +33,36 @@ export function tellOperation<T>(
   startedAt: number = operation.clock.now(),
 ): Promise<T> {
   if (!operationEnded.hasSubscribers) return again === undefined ? first(undefined) : first(undefined).catch(again);
-  const attempts: Attempts = { made: 1, failedAt: undefined };
-  const succeeded = (value: T) => {
-    operationEnded.publish(() => operationEvent(operation, attempts, startedAt, undefined));
-    return value;
-  };
-  return first(attempts).then(succeeded, (firstError: unknown) => {
-    const failed = (error: unknown) => {
-      operationEnded.publish(() => operationEvent(operation, attempts, startedAt, error));
-      throw error;
-    };
-    return again === undefined ? failed(firstError) : again(firstError, attempts).then(succeeded, failed);
-  });
+  // What is repeated by `again` needs no count before its first failure.
+  const attempts: Attempts | undefined = again === undefined ? { made: 1, failedAt: undefined } : undefined;
+  return first(attempts).then(
+    (value) => {
+      if (attempts === undefined) operationEnded.publish(() => answeredAtOnce(operation, startedAt));
+      else operationEnded.publish(() => operationEvent(operation, attempts, startedAt, undefined));
+      return value;
+    },
+    (firstError: unknown) => {
+      const made = attempts ?? { made: 1, failedAt: undefined };
+      const succeeded = (value: T) => {
+        operationEnded.publish(() => operationEvent(operation, made, startedAt, undefined));
+        return value;
+      };
+      const failed = (error: unknown) => {
+        operationEnded.publish(() => operationEvent(operation, made, startedAt, error));
+        throw error;
+      };
+      return again === undefined ? failed(firstError) : again(firstError, made).then(succeeded, failed);
+    },
+  );
+}
+
+// A small query that succeeds at once is the common case, and would pay for each spread.
+function answeredAtOnce({ name, operation, clock, target, answeredAt }: Operation, startedAt: number): OperationEvent {
+  const durationMillis = (answeredAt === undefined ? clock.now() : answeredAt()) - startedAt;
+  const at = target();
+  return at === undefined
+    ? { name, operation, durationMillis, attempts: 1 }
+    : { name, operation, durationMillis, attempts: 1, target: at };
 }
 
 function operationEvent(
@@ -49,16 +72,11 @@ function operationEvent(
   error: unknown,
 ): OperationEvent {
   const now = clock.now();
-  const durationMillis = now - startedAt;
   const at = target();
-  // A small query that succeeds at once is the common case, and would pay for each spread.
-  if (error === undefined && failedAt === undefined && at !== undefined) {
-    return { name, operation, durationMillis, attempts: made, target: at };
-  }
   return {
     name,
     operation,
-    durationMillis,
+    durationMillis: now - startedAt,
     attempts: made,
     ...(failedAt !== undefined && { retriedMillis: now - failedAt }),
     ...(at !== undefined && { target: at }),

@@ -71,9 +71,13 @@ export class Checkout {
     return this.#request?.lastError;
   }
 
-  /** It has to wait for a connection. */
-  beginToWait(): void {
-    if (waited.hasSubscribers) this.#waitsSince = this.#host.clock.now();
+  /**
+   * It has to wait for a connection.
+   *
+   * @param calledAt when the call came, in `now()` milliseconds, if that is known without a look at the clock
+   */
+  beginToWait(calledAt: number | undefined): void {
+    if (waited.hasSubscribers) this.#waitsSince = calledAt ?? this.#host.clock.now();
   }
 
   abandonOn(signal: AbortSignal): void {
@@ -84,9 +88,13 @@ export class Checkout {
     this.#timer = this.#host.clock.schedule(() => this.fail(this.#host.timeoutError(this, millis)), millis);
   }
 
-  /** Hands over a client. */
-  deliver(client: pg.PoolClient, release: Release): void {
-    if (!this.#answer()) return;
+  /**
+   * Hands over a client.
+   *
+   * @param at now, in `now()` milliseconds, if that is known without a look at the clock
+   */
+  deliver(client: pg.PoolClient, release: Release, at?: number): void {
+    if (!this.#answer(undefined, at)) return;
     throwLater(() => this.#item.callback(undefined, client, release));
   }
 
@@ -99,13 +107,13 @@ export class Checkout {
     throwLater(() => this.#item.callback(error, undefined, () => undefined));
   }
 
-  #answer(error?: unknown): boolean {
+  #answer(error?: unknown, at?: number): boolean {
     if (this.#isAnswered) return false;
     this.#isAnswered = true;
     this.#timer?.cancel();
     this.#stopAbandoning?.();
     const { name, clock } = this.#host;
-    if (this.#waitsSince !== undefined) tellWait(name, clock.now() - this.#waitsSince, error);
+    if (this.#waitsSince !== undefined) tellWait(name, (at ?? clock.now()) - this.#waitsSince, error);
     this.#host.answered(this);
     return true;
   }

@@ -32,6 +32,8 @@ export interface LendingParts {
 
 /** Hands connections out and takes them back: to the next waiting caller, to the idle ones, or to their end. */
 export class Lending {
+  /** When a connection last came back, in `now()` milliseconds. */
+  releasedAt = Number.NEGATIVE_INFINITY;
   readonly #parts: LendingParts;
 
   constructor(parts: LendingParts) {
@@ -53,8 +55,18 @@ export class Lending {
     return true;
   }
 
-  /** Lends a connection, with its own permit or that of the checkout. */
-  handOut(connection: PooledConnection, checkout: Checkout, permit: Permit | undefined, isNew: boolean): void {
+  /**
+   * Lends a connection, with its own permit or that of the checkout.
+   *
+   * @param at now, in `now()` milliseconds, if that is known without a look at the clock
+   */
+  handOut(
+    connection: PooledConnection,
+    checkout: Checkout,
+    permit: Permit | undefined,
+    isNew: boolean,
+    at?: number,
+  ): void {
     const { client } = connection;
     const { pool, spread } = this.#parts;
     const { verify } = pool.options;
@@ -66,7 +78,7 @@ export class Lending {
     const release = this.#releaseOnce(connection, checkout.borrower);
     (client as pg.PoolClient).release = release;
     if (connection.isVerified || !verify) {
-      this.#deliver(connection, checkout, release);
+      this.#deliver(connection, checkout, release, at);
       return;
     }
     let judged = false;
@@ -94,8 +106,8 @@ export class Lending {
   }
 
   /** Makes a ready connection idle, or gives it to the next waiting caller. */
-  makeIdle(connection: PooledConnection): void {
-    const { pool, clock, factory, connections, queue, preparation } = this.#parts;
+  makeIdle(connection: PooledConnection, at = this.#parts.clock.now()): void {
+    const { pool, factory, connections, queue, preparation } = this.#parts;
     const { client } = connection;
     const { idleTimeoutMillis, allowExitOnIdle, min } = pool.options;
     if (!preparation.roleFits(connection)) {
@@ -108,13 +120,13 @@ export class Lending {
       connection.close();
       return;
     }
-    connection.provenAt = clock.now();
-    factory.confirmed();
+    connection.provenAt = at;
+    factory.confirmed(at);
     // As in pg-pool, directly to the caller that has waited longest: this costs neither a round through the queue nor a timer.
     if (connection.hasPermit && !preparation.isDue(connection)) {
       const waiting = queue.next();
       if (waiting !== undefined) {
-        this.handOut(connection, waiting, undefined, false);
+        this.handOut(connection, waiting, undefined, false, at);
         return;
       }
     }
@@ -147,14 +159,14 @@ export class Lending {
     connection.close();
   };
 
-  #deliver(connection: PooledConnection, checkout: Checkout, release: Release): void {
+  #deliver(connection: PooledConnection, checkout: Checkout, release: Release, at?: number): void {
     // The caller's time was up while the connection was being opened: the pool keeps it.
     if (checkout.isAnswered) {
       throwLater(release);
       return;
     }
     connection.beginDelivery();
-    checkout.deliver(connection.client as pg.PoolClient, release);
+    checkout.deliver(connection.client as pg.PoolClient, release, at);
     connection.endDelivery();
     checkout.delivered?.(connection.client);
   }
@@ -173,6 +185,7 @@ export class Lending {
 
   #release(connection: PooledConnection, error: Error | boolean | undefined): void {
     const { client } = connection;
+    this.releasedAt = this.#parts.clock.now();
     // An error before the client was even handed over: `pg` threw on the statement, and may have sent half of it.
     const halfSent = connection.state === 'delivering' && connection.borrower === 'query' && error instanceof Error;
     if (halfSent) {
@@ -221,7 +234,7 @@ export class Lending {
     if (isUnwanted || this.isOver || !connection.isUsable || uses >= maxUses || connection.isExpired) {
       connection.close();
     } else if (isQuiet(client)) {
-      if (connections.isCurrent(connection)) this.makeIdle(connection);
+      if (connections.isCurrent(connection)) this.makeIdle(connection, this.releasedAt);
       else connection.close();
     } else {
       const returned = new Promise<void>((resolve) => {

@@ -223,6 +223,7 @@ export class Pool extends pg.Pool {
       },
       onceAfter: (token, text, values, attempt) =>
         reading.after.query(token, text, values, { borrower: 'query', budgetMillis: attempt?.budgetMillis }),
+      answeredAt: () => lending.releasedAt,
       isReader: link !== undefined,
     });
     this.#checkoutHost = {
@@ -520,14 +521,15 @@ export class Pool extends pg.Pool {
       limitMillis || Number.POSITIVE_INFINITY,
       origin?.budgetMillis ?? Number.POSITIVE_INFINITY,
     );
+    const calledAt = origin === firstAttempt ? this.#queries.calledAt : undefined;
     queue.enter(checkout);
     if (!queue.hasPermitAtHand || this.#connections.idleCount === 0) {
-      this.#wait(checkout, timeoutMillis);
+      this.#wait(checkout, timeoutMillis, calledAt);
       return;
     }
     // As in pg-pool, an idle client is handed out in the next tick, and the call needs neither a queue nor a timer.
     process.nextTick(() => {
-      if (!this.#lending.serveAtOnce(checkout)) this.#wait(checkout, timeoutMillis);
+      if (!this.#lending.serveAtOnce(checkout)) this.#wait(checkout, timeoutMillis, calledAt);
     });
   }
 
@@ -542,8 +544,8 @@ export class Pool extends pg.Pool {
     }
   }
 
-  #wait(checkout: Checkout, timeoutMillis: number): void {
-    checkout.beginToWait();
+  #wait(checkout: Checkout, timeoutMillis: number, calledAt: number | undefined): void {
+    checkout.beginToWait(calledAt);
     if (Number.isFinite(timeoutMillis)) checkout.expireAfter(timeoutMillis);
     this.#queue.wait(checkout);
   }

@@ -55,6 +55,8 @@ export interface QueriesParts {
   once(text: unknown, values: unknown, callback: unknown, attempt: Attempt | undefined): unknown;
   /** Runs the query once, on a server that has replayed the token. */
   onceAfter(token: WalPosition, text: unknown, values: unknown, attempt: Attempt | undefined): Promise<unknown>;
+  /** When a connection last came back, in `now()` milliseconds: for a query that was answered on it in this turn. */
+  readonly answeredAt?: (() => number) | undefined;
   /** Whether all queries may run twice, because their sessions write nothing. */
   readonly isReader: boolean;
 }
@@ -68,14 +70,18 @@ export class Queries {
 
   readonly #operation: Operation;
 
+  /** When `query()` was last called, in `now()` milliseconds: for the wait for a connection, which begins in the same turn. */
+  calledAt = Number.NEGATIVE_INFINITY;
+
   constructor(parts: QueriesParts) {
     this.#parts = parts;
-    const { settings, clock, factory } = parts;
+    const { settings, clock, factory, answeredAt } = parts;
     this.#operation = {
       name: settings.name,
       operation: 'query',
       clock,
       target: () => factory.target?.externalName,
+      answeredAt,
     };
   }
 
@@ -117,6 +123,7 @@ export class Queries {
     const done = callbackAmong(values, callback);
     const parameters = typeof values === 'function' ? undefined : values;
     const startedAt = clock.now();
+    this.calledAt = startedAt;
     // Few objects are made here, because most queries succeed and pay for each.
     const result = tellOperation(
       this.#operation,
