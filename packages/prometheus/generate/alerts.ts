@@ -1,4 +1,4 @@
-import { type MetricRow, metrics } from '../src/metrics.ts';
+import { type MetricRow, table as metrics } from '../src/metrics.ts';
 
 /** One alert. Its runbook is `docs/runbooks/<runbook>.md`. */
 export interface Alert {

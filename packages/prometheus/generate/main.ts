@@ -3,7 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { toYaml } from '@externalname/core/manifests';
-import { labelBounds, type MetricRow, metrics } from '../src/metrics.ts';
+import { labelBounds } from '../src/labels.ts';
+import { type MetricRow, metrics } from '../src/metrics.ts';
 import { alerts, ruleGroups } from './alerts.ts';
 import { dashboard } from './dashboard.ts';
 

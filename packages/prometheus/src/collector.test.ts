@@ -1,8 +1,10 @@
 import { drillFinished, splitBrainSeen, targetRefused } from '@externalname/core/events';
 import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Collection, collectMetrics } from './collector.ts';
-import { labelBounds, metrics } from './metrics.ts';
+import { collectMetrics } from './collector.ts';
+import { labelBounds } from './labels.ts';
+import { metrics } from './metrics.ts';
+import type { Collection } from './observer.ts';
 import { type FollowerStatusLike, followerChannels, type PoolStatusLike, pgChannels } from './payloads.ts';
 
 const status: PoolStatusLike = {
@@ -219,7 +221,7 @@ describe('what happens', () => {
 });
 
 describe('what a registry gets', () => {
-  const { name, help, labels, buckets } = metrics.operationDuration;
+  const { name, help, labels, buckets = [] } = metrics.operationDuration;
   const switches = metrics.switches;
 
   function happen() {

@@ -1,88 +1,65 @@
 import type { Attributes } from '@opentelemetry/api';
-import { type MetricRow, metrics, type ValuesOf } from './metrics.ts';
-import { Observer } from './observer.ts';
-import type { FollowerLike, OperationPayload, PoolLike } from './payloads.ts';
-import type { Tally } from './tally.ts';
+import { type Metric, table } from './metrics.ts';
+import type { Observer } from './observer.ts';
+import type { Cell } from './tally.ts';
 
-/** What OpenTelemetry is told of a metric. */
+/** A metric as OpenTelemetry knows it: a counter, a sum that goes up and down, a gauge, or a histogram. */
 export interface Instrument {
   readonly name: string;
   readonly description: string;
   readonly unit: string;
+  readonly kind: 'counter' | 'sum' | 'gauge' | 'histogram';
+  readonly row: Metric;
+  read(): readonly Point[];
 }
 
-/** A counter, a sum that goes up and down, or a gauge, whose values are there to be read. */
-export interface Readable extends Instrument {
-  readonly kind: 'counter' | 'sum' | 'gauge';
-  read(): Iterable<readonly [value: number, attributes: Attributes]>;
+/** One value of an instrument. */
+export interface Point {
+  readonly cell: Cell;
+  readonly value: number;
+  readonly attributes: Attributes;
 }
 
-/** A histogram. */
-export interface Counted extends Instrument {
-  readonly row: MetricRow;
-  readonly tally: Tally;
-}
-
-/** Observes pools and followers for OpenTelemetry: by the names, units and attributes of the semantic conventions where those have one. */
-export function observePools(pools: readonly PoolLike[], followers: readonly FollowerLike[], clusterDomain: string) {
-  const observer = new Observer({ pools, followers, clusterDomain, operations: { row: callRow, values: factsOfCall } });
-  const readable: Readable[] = [];
-  const histograms: Counted[] = [];
-  for (const row of rows) {
-    const instrument = { name: row.otel, description: row.help, unit: unitOf(row) };
-    const tally = observer.tallies.get(row);
-    if (tally === undefined) {
-      const kind = row.several === 'sum' ? 'sum' : 'gauge';
-      const read = () => observer.readings(row).map(({ labels, value }) => [value, attributesOf(row, labels)] as const);
-      readable.push({ ...instrument, kind, read });
-    } else if (row.kind === 'counter') {
-      const read = () => [...tally.cells()].map(({ labels, count }) => [count, attributesOf(row, labels)] as const);
-      readable.push({ ...instrument, kind: 'counter', read });
-    } else histograms.push({ ...instrument, row, tally });
-  }
-  readable.push({
+/** What an observer sees, by the names, units and attributes of the semantic conventions where those have one. */
+export function instrumentsOf(observer: Observer): readonly Instrument[] {
+  const pointsOf = (row: Metric) =>
+    observer.read(row).map((cell) => {
+      return { cell, value: row.kind === 'counter' ? cell.count : cell.sum, attributes: attributesOf(row, cell) };
+    });
+  const instruments = observer.rows.map((row): Instrument => {
+    const kind = row.kind === 'gauge' && row.several === 'sum' ? 'sum' : row.kind;
+    return { name: row.otel, description: row.help, unit: unitOf(row), kind, row, read: () => pointsOf(row) };
+  });
+  const { waitDuration } = table;
+  const timeouts: Instrument = {
     name: 'db.client.connection.timeouts',
     description: 'Callers whose time was up before they had a connection',
     unit: '{timeout}',
     kind: 'counter',
+    row: waitDuration,
     read: () =>
-      [...(observer.tallies.get(metrics.waitDuration)?.cells() ?? [])]
-        .filter(({ labels }) => labels['result'] === 'deadline')
-        .map(({ labels, count }) => [count, { [poolName]: labels['pool'] }] as const),
-  });
-  return { observer, readable, histograms };
+      pointsOf(waitDuration)
+        .filter(({ cell }) => cell.labels['result'] === 'deadline')
+        .map(({ cell }) => ({ cell, value: cell.count, attributes: { [poolName]: cell.labels['pool'] } })),
+  };
+  return [...instruments, timeouts];
 }
 
 /** The attributes that stand for the labels of a row. */
-export function attributesOf({ otel }: MetricRow, labels: Readonly<Record<string, string>>): Attributes {
+export function attributesOf({ otel }: Metric, { labels }: Cell): Attributes {
   const isConvention = otel.startsWith('db.');
-  const attributes: Attributes = otel === callRow.otel ? { ...postgresql } : {};
+  const attributes: Attributes = otel === table.operationDuration.otel ? { ...postgresql } : {};
   for (const [label, value] of Object.entries(labels)) {
     if (isConvention && label === 'result') {
-      if (value !== 'ok') attributes['error.type'] = value;
+      // What failed: a SQLSTATE, or the kind of failure.
+      if (value !== 'ok') attributes['error.type'] = labels['status'] || value;
     } else if (value !== '') attributes[conventions[label] ?? `externalname.${label}`] = value;
   }
   return attributes;
 }
 
-/** What failed: a SQLSTATE, or the kind of failure. */
-export function errorType({ error, kind = 'other' }: OperationPayload): string {
-  return sqlStateOf(error) ?? kind;
-}
-
-function factsOfCall(event: OperationPayload): ValuesOf<typeof callRow> {
-  const { name, operation, target = name, error } = event;
-  if (error === undefined) return [name, operation, 'ok', target, ''];
-  return [name, operation, errorType(event), target, sqlStateOf(error) ?? ''];
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown };
-  return typeof code === 'string' && typeof severity === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
-}
-
-function unitOf({ unit, otel }: MetricRow): string {
-  if (otel === 'db.client.connection.pending_requests') return '{request}';
+function unitOf({ unit, otel }: Metric): string {
+  if (otel === table.waiters.otel) return '{request}';
   if (otel.startsWith('db.client.connection.') && unit === 'short') return '{connection}';
   return unit === 'short' ? '1' : 's';
 }
@@ -97,9 +74,3 @@ const conventions: Readonly<Record<string, string>> = {
   server: 'server.address',
   status: 'db.response.status_code',
 };
-// The conventions want to know more of a call.
-const callRow = {
-  ...metrics.operationDuration,
-  labels: [...metrics.operationDuration.labels, 'server', 'status'],
-} as const;
-const rows: readonly MetricRow[] = Object.values({ ...metrics, operationDuration: callRow });

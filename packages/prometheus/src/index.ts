@@ -1,3 +1,5 @@
-export { type Collection, collectMetrics, type MetricsOptions } from './collector.ts';
-export { labelBounds, type MetricRow, metrics } from './metrics.ts';
+export { collectMetrics, type MetricsOptions } from './collector.ts';
+export { type LabelBound, labelBounds } from './labels.ts';
+export { type MetricRow, metrics } from './metrics.ts';
+export type { Collection, CollectionOptions } from './observer.ts';
 export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';

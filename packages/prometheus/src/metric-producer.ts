@@ -1,4 +1,4 @@
-import { anObjectWith, aText, checkOptions, listOf, oneOf, optional } from '@externalname/core/internal';
+import { checkOptions, oneOf, optional } from '@externalname/core/internal';
 import { type HrTime, ValueType } from '@opentelemetry/api';
 import {
   AggregationTemporality,
@@ -7,23 +7,16 @@ import {
   type MetricData,
   type MetricProducer,
 } from '@opentelemetry/sdk-metrics';
-import type { Collection } from './collector.ts';
-import { attributesOf, type Instrument, library, observePools } from './conventions.ts';
-import type { FollowerLike, PoolLike } from './payloads.ts';
+import { type Instrument, instrumentsOf, library } from './conventions.ts';
+import { type Collection, type CollectionOptions, collectionShapes, Observer } from './observer.ts';
 
-export type { Collection } from './collector.ts';
+export type { Collection, CollectionOptions } from './observer.ts';
 export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
 
 /** See {@link createMetricProducer}. */
-export interface MetricProducerOptions {
-  /** The pools whose gauges are read. More of them by {@link Collection.add}. @defaultValue none */
-  pools?: readonly PoolLike[] | undefined;
-  /** The followers whose gauges are read. More of them by {@link Collection.addFollower}. @defaultValue none */
-  followers?: readonly FollowerLike[] | undefined;
+export interface MetricProducerOptions extends CollectionOptions {
   /** What counters and histograms count from: the beginning, or the last collection, for one reader only. @defaultValue `cumulative` */
   temporality?: 'cumulative' | 'delta' | undefined;
-  /** Names within it are hops of the kind `service`, all others are targets. @defaultValue `cluster.local` */
-  clusterDomain?: string | undefined;
 }
 
 /** Metrics for the `metricProducers` of a `MetricReader`, until it is closed. */
@@ -46,62 +39,49 @@ export interface ProducedMetrics extends Collection, MetricProducer {}
  * ```
  */
 export function createMetricProducer(options: MetricProducerOptions = {}): ProducedMetrics {
-  checkOptions(options, {
-    pools: optional(listOf(anObjectWith('status'))),
-    followers: optional(listOf(anObjectWith('status'))),
-    temporality: optional(oneOf('cumulative', 'delta')),
-    clusterDomain: optional(aText),
-  });
-  const { pools = [], followers = [], temporality = 'cumulative', clusterDomain = 'cluster.local' } = options;
-  const { observer, readable, histograms } = observePools(pools, followers, clusterDomain);
-  const isDelta = temporality === 'delta';
-  const counted = isDelta ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE;
+  checkOptions(options, { ...collectionShapes, temporality: optional(oneOf('cumulative', 'delta')) });
+  const observer = new Observer(options, true);
+  const instruments = instrumentsOf(observer);
+  const isDelta = options.temporality === 'delta';
   let startTime = timeNow();
-
   const collect = async (): Promise<CollectionResult> => {
     const endTime = timeNow();
-    const at = { startTime, endTime };
-    const metrics: MetricData[] = [];
-    for (const { kind, read, ...instrument } of readable) {
-      const dataPoints = [...read()].map(([value, attributes]) => ({ ...at, attributes, value }));
-      const descriptor = describe(instrument);
-      // A sum that goes up and down is what it is, whatever counters count from.
-      const aggregationTemporality = kind === 'counter' ? counted : AggregationTemporality.CUMULATIVE;
-      if (kind === 'gauge') {
-        metrics.push({ descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.GAUGE });
-      } else {
-        const isMonotonic = kind === 'counter';
-        metrics.push({ descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.SUM, isMonotonic });
-      }
-    }
-    for (const { row, tally, ...instrument } of histograms) {
-      const dataPoints = [...tally.cells()].map(({ labels, count, sum, buckets }) => ({
-        ...at,
-        attributes: attributesOf(row, labels),
-        value: { count, sum, buckets: { boundaries: [...(row.buckets ?? [])], counts: [...buckets] } },
-      }));
-      const descriptor = describe(instrument);
-      metrics.push({ descriptor, dataPoints, aggregationTemporality: counted, dataPointType: DataPointType.HISTOGRAM });
-    }
+    const all = instruments.map((instrument) => dataOf(instrument, isDelta, { startTime, endTime }));
+    const metrics = all.filter(({ dataPoints }) => dataPoints.length > 0);
     if (isDelta) {
-      for (const tally of observer.tallies.values()) tally.clear();
+      for (const row of observer.rows) observer.clear(row);
       startTime = endTime;
     }
-    const told = metrics.filter(({ dataPoints }) => dataPoints.length > 0);
-    return { resourceMetrics: { resource, scopeMetrics: [{ scope: { name: library }, metrics: told }] }, errors: [] };
+    return { resourceMetrics: { resource, scopeMetrics: [{ scope: { name: library }, metrics }] }, errors: [] };
   };
-  const close = () => observer.close();
-  return {
-    add: (pool) => observer.add(pool),
-    addFollower: (follower) => observer.addFollower(follower),
-    collect,
-    close,
-    [Symbol.dispose]: close,
-  };
+  return Object.assign(observer, { collect });
 }
 
-function describe({ name, description, unit }: Instrument): MetricData['descriptor'] {
-  return { name, description, unit, valueType: ValueType.DOUBLE };
+function dataOf(
+  { kind, name, description, unit, row, read }: Instrument,
+  isDelta: boolean,
+  at: { readonly startTime: HrTime; readonly endTime: HrTime },
+): MetricData {
+  const descriptor = { name, description, unit, valueType: ValueType.DOUBLE };
+  const points = read();
+  // A sum that goes up and down is what it is, whatever counters count from.
+  const isCounted = kind === 'counter' || kind === 'histogram';
+  const aggregationTemporality =
+    isDelta && isCounted ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE;
+  if (kind === 'histogram') {
+    const dataPoints = points.map(({ attributes, cell: { count, sum, buckets: counts } }) => {
+      return {
+        ...at,
+        attributes,
+        value: { count, sum, buckets: { boundaries: [...(row.buckets ?? [])], counts: [...counts] } },
+      };
+    });
+    return { descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM };
+  }
+  const dataPoints = points.map(({ value, attributes }) => ({ ...at, attributes, value }));
+  if (kind === 'gauge') return { descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.GAUGE };
+  const isMonotonic = kind === 'counter';
+  return { descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.SUM, isMonotonic };
 }
 
 function timeNow(): HrTime {

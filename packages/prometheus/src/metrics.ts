@@ -1,3 +1,25 @@
+import {
+  addressRefused,
+  dnsAnswerChannel,
+  dnsQueryChannel,
+  drillFinished,
+  sourceDegraded,
+  splitBrainSeen,
+  targetChanged,
+  targetRefused,
+} from '@externalname/core/events';
+import { type Feed, from, type Labels, type Readings, type Tuple } from './feeds.ts';
+import type { LabelName } from './labels.ts';
+import {
+  type Ended,
+  type FollowerStatusLike,
+  followerChannels,
+  type OperationPayload,
+  type PoolStatusLike,
+  pgChannels,
+} from './payloads.ts';
+import { sqlStateOf, tlsReason } from './reasons.ts';
+
 /** One metric. The collector, the documentation, the dashboard and the alerts are all made of these rows. */
 export interface MetricRow {
   /** By the conventions of Prometheus: base units, `_total` for counters. */
@@ -7,7 +29,7 @@ export interface MetricRow {
   /** Of its values, as Grafana calls it. */
   readonly unit: 's' | 'short' | 'dateTimeFromNow';
   /** Names of its labels. */
-  readonly labels: readonly (keyof typeof labelBounds)[];
+  readonly labels: readonly LabelName[];
   /** What it says, in a sentence. */
   readonly help: string;
   /** Where it comes from: a diagnostics channel, or `status()` of the pools and followers. */
@@ -20,27 +42,17 @@ export interface MetricRow {
   readonly several?: 'sum' | 'min' | 'max';
 }
 
-/** Which values a label may have, and how many at most. What is beyond the bound is counted as `other`. */
-export const labelBounds = {
-  pool: { most: 100, values: 'the Service or host that the pool was made for' },
-  external_service: { most: 100, values: 'a Service, as who tells of it knows it: for sources its full name' },
-  target: { most: 100, values: 'a host that a Service stands for' },
-  source: { most: 4, values: '`dns`, `kubernetes`, `static`' },
-  hop: { most: 2, values: '`service`, `target`' },
-  from: { most: 3, values: '`cache`, `server`, `stale`' },
-  result: { most: 40, values: '`ok`, `alive`, ..., a code of DNS, or a kind of failure (`FailureKind`)' },
-  reason: { most: 40, values: 'a kind of failure, or why a check refused' },
-  check: { most: 4, values: '`target`, `address`, `tls`, `authentication`' },
-  outcome: { most: 2, values: '`not-executed`, `unknown`' },
-  phase: { most: 2, values: '`decide`, `drain`' },
-  role: { most: 4, values: '`primary`, `standby`, `read-only`, `unknown`' },
-  state: { most: 4, values: '`idle`, `used`, `connecting`, `draining`' },
-  operation: { most: 2, values: '`query`, `transaction`' },
-  engine: { most: 20, values: 'an HA engine: `patroni webscaler`' },
-  member: { most: 100, values: "a server, by the engine's own name for it" },
-  server: { most: 100, values: 'a target, or the host of a plain pool (OpenTelemetry alone)' },
-  status: { most: 100, values: 'a SQLSTATE (OpenTelemetry alone)' },
-} as const satisfies Record<string, { readonly most: number; readonly values: string }>;
+/** A row with what fills it. */
+export interface Metric extends MetricRow {
+  /** What happens and is counted; of a gauge, the last value. */
+  readonly feeds: readonly Feed[];
+  /** What is read of each pool. Of a counter, where it begins: one that begins with 1 has not increased for Prometheus. */
+  readonly pool: ((status: PoolStatusLike) => Readings) | undefined;
+  /** The same of each follower. */
+  readonly follower: ((status: FollowerStatusLike) => Readings) | undefined;
+  /** Labels that OpenTelemetry has in addition. */
+  readonly also: readonly LabelName[];
+}
 
 // From a local cache to the timeout of a resolver; from a switch in a data centre to one across regions.
 const dnsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -48,234 +60,318 @@ const poolBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 // The advice of the semantic conventions for `db.client.operation.duration`.
 const operationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 
-/** All metrics, by the name that code calls them. Times are in seconds, points in time in seconds since 1970. */
-export const metrics = {
-  dnsQueryDuration: histogram('externalname_dns_query_duration_seconds', ['hop', 'result'], dnsBuckets, {
-    otel: 'externalname.dns.query.duration',
+/**
+ * All metrics, by the name that code calls them. Times are in seconds, points in time in seconds since 1970. Each is called
+ * by a path: in Prometheus with the suffix of its kind, in OpenTelemetry as it is, or as the semantic conventions (`otel`) say.
+ */
+export const table = {
+  dnsQueryDuration: histogram('dns.query.duration', ['hop', 'result'], dnsBuckets, {
     help: 'Time for one query to one DNS server, by hop (service: a name in the cluster, target: one outside) and result',
-    source: 'externalname:dns:query',
+    feeds: [from(dnsQueryChannel, ({ name, result }, hopOf) => [hopOf(name), result], elapsed)],
   }),
-  dnsAnswers: counter('externalname_dns_answers_total', ['hop', 'from', 'result'], 'externalname:dns:answer', {
-    otel: 'externalname.dns.answers',
+  dnsAnswers: counter('dns.answers', ['hop', 'from', 'result'], {
     help: 'Answers of the resolver, from the cache, a server, or stale: an expired answer, as no server gave another',
+    feeds: [from(dnsAnswerChannel, (event, hopOf) => [hopOf(event.name), event.from, event.result])],
   }),
-  sourceDegradations: counter(
-    'externalname_source_degradations_total',
-    ['external_service', 'source'],
-    'externalname:targets:source-degraded',
-    {
-      otel: 'externalname.source.degradations',
-      help: 'How often a source (dns, kubernetes: the watch) could no longer confirm its target',
-    },
-  ),
-  targetChanges: counter(
-    'externalname_source_target_changes_total',
-    ['external_service', 'source'],
-    'externalname:targets:target-changed',
-    {
-      otel: 'externalname.source.target_changes',
-      help: 'How often a source named another target than before',
-    },
-  ),
-  refusals: counter(
-    'externalname_refusals_total',
-    ['pool', 'check', 'reason'],
-    'externalname:targets:target-refused, externalname:targets:address-refused, externalname:pg:connect',
-    {
-      otel: 'externalname.refusals',
-      help: 'Targets, addresses, TLS handshakes and logins that a check refused, by reason',
-    },
-  ),
-  splitBrain: gauge('externalname_split_brain_seen_timestamp_seconds', ['external_service'], 'max', {
-    otel: 'externalname.split_brain.seen',
+  sourceDegradations: counter('source.degradations', ['external_service', 'source'], {
+    help: 'How often a source (dns, kubernetes: the watch) could no longer confirm its target',
+    feeds: [from(sourceDegraded, ({ name, source }) => [name, source])],
+  }),
+  targetChanges: counter('source.target_changes', ['external_service', 'source'], {
+    help: 'How often a source named another target than before',
+    feeds: [from(targetChanged, ({ name, source, previous }) => (previous === undefined ? undefined : [name, source]))],
+  }),
+  refusals: counter('refusals', ['pool', 'check', 'reason'], {
+    help: 'Targets, addresses, TLS handshakes and logins that a check refused, by reason',
+    feeds: [
+      from(targetRefused, ({ name, code }) => {
+        return [name, 'target', code === 'ERR_EXTERNALNAME_TARGET_IS_ADDRESS' ? 'is-address' : 'not-allowed'];
+      }),
+      from(addressRefused, ({ name, reason }) => [name, 'address', reason]),
+      from(pgChannels.connected, ({ name, kind, error }) => {
+        if (kind === 'identity') return [name, 'tls', tlsReason(error)];
+        return kind === 'authentication' ? [name, 'authentication', 'refused'] : undefined;
+      }),
+    ],
+    pool: ({ name }) => [[0, name, 'target', 'not-allowed']],
+  }),
+  splitBrain: gauge('split_brain.seen', ['external_service'], 'max', {
     help: 'When servers of two targets were last seen to take writes at the same time',
-    source: 'externalname:targets:split-brain',
+    feeds: [from(splitBrainSeen, ({ name }) => [name], Date.now)],
   }),
-  drills: gauge('externalname_drill_finished_timestamp_seconds', ['external_service', 'result'], 'max', {
-    otel: 'externalname.drill.finished',
+  drills: gauge('drill.finished', ['external_service', 'result'], 'max', {
     help: 'When a rehearsal of a switch was last over, by result (passed, failed)',
-    source: 'externalname:drill:finished',
+    feeds: [
+      from(
+        drillFinished,
+        ({ name, passed }) => [name, passed ? 'passed' : 'failed'],
+        ({ at }) => at?.getTime() ?? Date.now(),
+      ),
+    ],
   }),
-  instances: gauge('externalname_pool_instances', ['pool'], 'sum', {
-    otel: 'externalname.pool.instances',
+  instances: gauge('pool.instances', ['pool'], 'sum', {
     help: 'Pools of this name in the process. The other sums over pools are to be compared with it',
+    pool: ({ name }) => [[1, name]],
   }),
-  serving: gauge('externalname_pool_serving', ['pool'], 'sum', {
-    otel: 'externalname.pool.serving',
+  serving: gauge('pool.serving', ['pool'], 'sum', {
     help: 'Pools of this name whose server served when it was last used, or was not used yet',
+    pool: ({ name, serving }) => [[serving ? 1 : 0, name]],
   }),
-  offTarget: gauge('externalname_pool_off_target', ['pool', 'target', 'reason'], 'sum', {
-    otel: 'externalname.pool.off_target',
+  offTarget: gauge('pool.off_target', ['pool', 'target', 'reason'], 'sum', {
     help: 'Pools of this name that are not on the target that the Service names, by that target and by why not (trying: not yet)',
+    pool: ({ name, refusal, candidate }) => {
+      const named = refusal?.target ?? candidate?.externalName;
+      return named === undefined ? [] : [[1, name, named, refusal?.kind ?? 'trying']];
+    },
   }),
-  unconfirmed: gauge('externalname_pool_source_unconfirmed', ['pool', 'source'], 'sum', {
-    otel: 'externalname.pool.source_unconfirmed',
+  unconfirmed: gauge('pool.source_unconfirmed', ['pool', 'source'], 'sum', {
     help: 'Pools of this name whose source cannot confirm the target now: a switch would go unseen',
+    pool: ({ name, target }) => (target === undefined ? [] : [[target.stale ? 1 : 0, name, target.source]]),
   }),
-  target: gauge('externalname_pool_target_info', ['pool', 'target', 'source'], 'max', {
-    otel: 'externalname.pool.target',
+  target: gauge('pool.target', ['pool', 'target', 'source'], 'max', {
     help: 'Where pools of this name point, and how they learned of it. Always 1',
+    pool: ({ name, target }) => (target === undefined ? [] : [[1, name, target.externalName, target.source]]),
+    suffix: '_info',
   }),
-  targetSince: gauge('externalname_pool_target_since_timestamp_seconds', ['pool', 'target'], 'max', {
-    otel: 'externalname.pool.target.since',
+  targetSince: gauge('pool.target.since', ['pool', 'target'], 'max', {
     help: 'Since when the pool has pointed at its target; of several pools, the one that came last',
+    pool: ({ name, target, targetMillis }) => ago(target && targetMillis, name, target?.externalName ?? ''),
   }),
-  confirmed: gauge('externalname_pool_target_confirmed_timestamp_seconds', ['pool', 'source'], 'min', {
-    otel: 'externalname.pool.target.confirmed',
+  confirmed: gauge('pool.target.confirmed', ['pool', 'source'], 'min', {
     help: 'When the authority (DNS, the Kubernetes API) last said where the Service points; of several pools, the oldest word',
+    pool: ({ name, target, confirmedMillisAgo }) => ago(target && confirmedMillisAgo, name, target?.source ?? ''),
   }),
-  served: gauge('externalname_pool_served_timestamp_seconds', ['pool'], 'max', {
-    otel: 'externalname.pool.served',
+  served: gauge('pool.served', ['pool'], 'max', {
     help: 'When the server of the current target was last heard from. Long ago in a pool that is not used',
+    pool: ({ name, servedMillisAgo }) => ago(servedMillisAgo, name),
   }),
-  switches: counter('externalname_pool_switches_total', ['pool', 'source'], 'externalname:pg:switch', {
-    otel: 'externalname.pool.switches',
+  switches: counter('pool.switches', ['pool', 'source'], {
     help: 'How often pools of this name moved to another target, by who told them (dns, kubernetes, static)',
+    feeds: [from(pgChannels.switched, ({ name, source }) => [name, source])],
+    pool: ({ name, target }) => (target === undefined ? [] : [[0, name, target.source]]),
   }),
-  switchDuration: histogram('externalname_pool_switch_duration_seconds', ['pool', 'phase'], poolBuckets, {
-    otel: 'externalname.pool.switch.duration',
+  switchDuration: histogram('pool.switch.duration', ['pool', 'phase'], poolBuckets, {
     help: 'Time to move: decide (from the word of the source to the move) and drain (until nothing is left on earlier targets)',
-    source: 'externalname:pg:switch, externalname:pg:drained',
+    feeds: [
+      from(
+        pgChannels.switched,
+        ({ name }) => [name, 'decide'],
+        ({ decisionMillis }) => decisionMillis,
+      ),
+      from(pgChannels.drained, ({ name }) => [name, 'drain'], duration),
+    ],
   }),
-  movesRefused: counter('externalname_pool_moves_refused_total', ['pool', 'reason'], 'externalname:pg:target-refused', {
-    otel: 'externalname.pool.moves_refused',
+  movesRefused: counter('pool.moves_refused', ['pool', 'reason'], {
     help: 'How often a pool did not follow a target, or not yet, by the kind of failure',
+    feeds: [from(pgChannels.targetNotFollowed, ({ name, kind }) => [name, kind])],
   }),
-  connections: gauge('externalname_pool_connections', ['pool', 'role', 'state'], 'sum', {
+  connections: gauge('pool.connections', ['pool', 'role', 'state'], 'sum', {
     otel: 'db.client.connection.count',
     help: 'Connections by role of the server (primary, standby, read-only, unknown) and state (idle, used, connecting, draining)',
+    pool: ({ name, connections }) => connections.map(({ role, state, count }) => [count, name, role, state]),
   }),
-  connectionsMax: gauge('externalname_pool_connections_max', ['pool'], 'sum', {
+  connectionsMax: gauge('pool.connections_max', ['pool'], 'sum', {
     otel: 'db.client.connection.max',
     help: 'The most connections to the current target that pools of this name may have, all together',
+    pool: ({ name, max }) => [[max, name]],
   }),
-  readySessions: gauge('externalname_pool_ready_sessions', ['pool', 'target'], 'sum', {
-    otel: 'externalname.pool.ready_sessions',
+  readySessions: gauge('pool.ready_sessions', ['pool', 'target'], 'sum', {
     help: 'Sessions that wait at a target that the Service may come to point at',
+    pool: ({ name, readySessions }) => Object.entries(readySessions).map(([host, count]) => [count, name, host]),
   }),
-  waiters: gauge('externalname_pool_waiters', ['pool'], 'sum', {
+  waiters: gauge('pool.waiters', ['pool'], 'sum', {
     otel: 'db.client.connection.pending_requests',
     help: 'Callers that wait for a connection now',
+    pool: ({ name, waiting }) => [[waiting, name]],
   }),
-  waitDuration: histogram('externalname_pool_wait_duration_seconds', ['pool', 'result'], poolBuckets, {
+  waitDuration: histogram('pool.wait_duration', ['pool', 'result'], poolBuckets, {
     otel: 'db.client.connection.wait_time',
     help: 'How long callers waited who found no connection at hand, by result (ok, or the kind of failure)',
-    source: 'externalname:pg:wait',
+    feeds: [from(pgChannels.waited, (event) => [event.name, resultOf(event)], duration, isLike)],
   }),
-  connectDuration: histogram('externalname_pool_connect_duration_seconds', ['pool', 'result'], poolBuckets, {
+  connectDuration: histogram('pool.connect_duration', ['pool', 'result'], poolBuckets, {
     otel: 'db.client.connection.create_time',
     help: 'Time to a session in the right role, or to its failure, all addresses of the target together',
-    source: 'externalname:pg:connect',
+    feeds: [from(pgChannels.connected, (event) => [event.name, resultOf(event)], duration)],
   }),
-  certificateExpiry: gauge('externalname_target_certificate_expiry_timestamp_seconds', ['pool', 'target'], 'min', {
-    otel: 'externalname.target.certificate.expiry',
+  certificateExpiry: gauge('target.certificate.expiry', ['pool', 'target'], 'min', {
     help: 'When the certificate ends that the target showed at the last connection',
-    source: 'externalname:pg:connect',
+    feeds: [
+      from(
+        pgChannels.connected,
+        ({ name, target, certificateExpiresAt }) => (certificateExpiresAt === undefined ? undefined : [name, target]),
+        ({ certificateExpiresAt }) => certificateExpiresAt?.getTime() ?? Number.NaN,
+      ),
+    ],
   }),
-  operationDuration: histogram(
-    'externalname_pool_operation_duration_seconds',
-    ['pool', 'operation', 'result'],
-    operationBuckets,
-    {
-      otel: 'db.client.operation.duration',
-      help: 'Time of a call (query, transaction) as its caller feels it: waits and retries included',
-      source: 'externalname:pg:operation',
-    },
-  ),
-  retries: counter('externalname_pool_retries_total', ['pool', 'reason', 'outcome'], 'externalname:pg:retry', {
-    otel: 'externalname.pool.retries',
+  operationDuration: histogram('pool.operation_duration', ['pool', 'operation', 'result'], operationBuckets, {
+    otel: 'db.client.operation.duration',
+    help: 'Time of a call (query, transaction) as its caller feels it: waits and retries included',
+    feeds: [
+      from(
+        pgChannels.operationEnded,
+        ({ name, operation, target = name, error, kind }) => [
+          name,
+          operation,
+          resultOf({ error, kind }),
+          target,
+          sqlStateOf(error) ?? '',
+        ],
+        duration,
+        isLike,
+      ),
+    ],
+    also: ['server', 'status'],
+  }),
+  retries: counter('pool.retries', ['pool', 'reason', 'outcome'], {
     help: 'Attempts that failed and were retried, by the kind of failure and by what is known of the attempt',
+    feeds: [from(pgChannels.retried, ({ name, kind, outcome }) => [name, kind, outcome])],
   }),
-  retriedOperations: counter(
-    'externalname_pool_retried_operations_total',
-    ['pool', 'operation', 'result'],
-    'externalname:pg:operation',
-    {
-      otel: 'externalname.pool.retried_operations',
-      help: 'Calls that were retried at least once, by how they ended (ok, or the kind of failure)',
-    },
-  ),
-  probes: counter('externalname_pool_liveness_probes_total', ['pool', 'result'], 'externalname:pg:probe', {
-    otel: 'externalname.pool.liveness_probes',
+  retriedOperations: counter('pool.retried_operations', ['pool', 'operation', 'result'], {
+    help: 'Calls that were retried at least once, by how they ended (ok, or the kind of failure)',
+    feeds: [
+      from(pgChannels.operationEnded, (event) =>
+        event.attempts > 1 ? [event.name, event.operation, resultOf(event)] : undefined,
+      ),
+    ],
+  }),
+  probes: counter('pool.liveness_probes', ['pool', 'result'], {
     help: 'Silent servers that were asked for a sign of life, by result (alive, silent)',
+    feeds: [from(pgChannels.serverProbed, ({ name, alive }) => [name, alive ? 'alive' : 'silent'])],
   }),
-  followerSwitches: counter(
-    'externalname_follower_switches_total',
-    ['external_service', 'engine', 'result'],
-    'externalname:follower:switched, externalname:follower:held',
-    {
-      otel: 'externalname.follower.switches',
-      help: 'Switches to the leader that the engine named, by result (switched, dry-run, refused, failed)',
-    },
-  ),
-  followerSwitchDuration: histogram(
-    'externalname_follower_switch_duration_seconds',
-    ['external_service', 'engine'],
-    poolBuckets,
-    {
-      otel: 'externalname.follower.switch.duration',
-      help: 'Time from the word of the engine to the end of the switch',
-      source: 'externalname:follower:switched',
-    },
-  ),
-  followerHolding: gauge('externalname_follower_holding', ['external_service', 'engine', 'reason'], 'sum', {
-    otel: 'externalname.follower.holding',
+  followerSwitches: counter('follower.switches', ['external_service', 'engine', 'result'], {
+    help: 'Switches to the leader that the engine named, by result (switched, dry-run, refused, failed)',
+    feeds: [
+      from(followerChannels.switched, ({ service, engine, dryRun }) => [
+        service,
+        engine,
+        dryRun ? 'dry-run' : 'switched',
+      ]),
+      from(followerChannels.held, ({ service, engine, reason }) => {
+        const result = unswitched.get(reason);
+        return result === undefined ? undefined : [service, engine, result];
+      }),
+    ],
+    follower: ({ service, engineName }) =>
+      ['switched', ...unswitched.values()].map((result) => [0, service, engineName, result]),
+  }),
+  followerSwitchDuration: histogram('follower.switch.duration', ['external_service', 'engine'], poolBuckets, {
+    help: 'Time from the word of the engine to the end of the switch',
+    feeds: [
+      from(
+        followerChannels.switched,
+        ({ service, engine, dryRun }) => (dryRun ? undefined : [service, engine]),
+        elapsed,
+      ),
+    ],
+  }),
+  followerHolding: gauge('follower.holding', ['external_service', 'engine', 'reason'], 'sum', {
     help: 'Followers that do not switch, by the guard that holds them (standby: another replica has the Lease)',
+    follower: ({ service, engineName, hold }) => (hold === undefined ? [] : [[1, service, engineName, hold.reason]]),
   }),
-  followerSettled: gauge('externalname_follower_settled', ['external_service', 'engine'], 'sum', {
-    otel: 'externalname.follower.settled',
+  followerSettled: gauge('follower.settled', ['external_service', 'engine'], 'sum', {
     help: 'Followers whose Service points to the leader of the engine, as the leader itself confirmed',
+    follower: ({ service, engineName, settled }) => [[settled ? 1 : 0, service, engineName]],
   }),
-  followerLease: gauge('externalname_follower_lease_held', ['external_service'], 'sum', {
-    otel: 'externalname.follower.lease_held',
+  followerLease: gauge('follower.lease_held', ['external_service'], 'sum', {
     help: 'Followers that may switch: those that hold the Lease, or need none',
+    follower: ({ service, holdsLease }) => [[holdsLease ? 1 : 0, service]],
   }),
-  followerLeader: gauge('externalname_follower_leader_info', ['external_service', 'engine', 'member'], 'max', {
-    otel: 'externalname.follower.leader',
+  followerLeader: gauge('follower.leader', ['external_service', 'engine', 'member'], 'max', {
     help: 'The leader that the engine names. Always 1',
+    follower: ({ service, engineName, engine }) =>
+      engine?.state === 'leader' && engine.member !== undefined ? [[1, service, engineName, engine.member]] : [],
+    suffix: '_info',
   }),
-  followerHeard: gauge('externalname_follower_engine_heard_timestamp_seconds', ['external_service', 'engine'], 'min', {
-    otel: 'externalname.follower.engine.heard',
+  followerHeard: gauge('follower.engine.heard', ['external_service', 'engine'], 'min', {
     help: 'When the engine last gave an answer. An old one means that a switch of the engine would go unseen',
+    follower: ({ service, engineName, engineHeardMillisAgo }) => ago(engineHeardMillisAgo, service, engineName),
   }),
-} as const satisfies Record<string, MetricRow>;
+} as const satisfies Record<string, Metric>;
 
-interface Texts {
-  readonly otel: string;
+/** All metrics, by the name that code calls them. Times are in seconds, points in time in seconds since 1970. */
+export const metrics: { readonly [Name in keyof typeof table]: MetricRow } = table;
+
+/** How something ended: `ok`, or the kind of its failure. */
+export function resultOf({
+  error,
+  kind = 'other',
+}: {
+  readonly error?: unknown;
+  readonly kind?: string | undefined;
+}): string {
+  return error === undefined ? 'ok' : kind;
+}
+
+function duration({ durationMillis }: Pick<Ended, 'durationMillis'>): number {
+  return durationMillis;
+}
+
+function elapsed({ elapsedMillis }: { readonly elapsedMillis: number }): number {
+  return elapsedMillis;
+}
+
+/** Of what comes with every statement, whether two that went well have the same labels. */
+function isLike(one: Partial<OperationPayload>, other: Partial<OperationPayload>): boolean {
+  return (
+    one.name === other.name &&
+    one.target === other.target &&
+    one.operation === other.operation &&
+    one.error === undefined &&
+    other.error === undefined
+  );
+}
+
+function ago<const Values extends readonly string[]>(millis: number | undefined, ...values: Values): Readings<Values> {
+  return millis === undefined ? [] : [[(Date.now() - millis) / 1_000, ...values]];
+}
+
+// How a switch of a follower ended that changed nothing, by the reason of the hold.
+const unswitched = new Map([
+  ['switch-refused', 'refused'],
+  ['switch-failed', 'failed'],
+]);
+
+/** What a row is made of in addition to its name and its labels. */
+interface Texts<Own extends Labels, Also extends Labels = readonly []> {
   readonly help: string;
-  readonly source: string;
+  /** Its name in the semantic conventions. */
+  readonly otel?: string;
+  readonly feeds?: readonly Feed<readonly [...Tuple<Own>, ...Tuple<Also>]>[];
+  readonly pool?: (status: PoolStatusLike) => Readings<Tuple<Own>>;
+  readonly follower?: (status: FollowerStatusLike) => Readings<Tuple<Own>>;
+  readonly also?: Also;
+  /** What the name in Prometheus ends in. */
+  readonly suffix?: string;
 }
 
-type Label = keyof typeof labelBounds;
-
-function counter<const Labels extends readonly Label[]>(
-  name: string,
-  labels: Labels,
-  source: string,
-  texts: Omit<Texts, 'source'>,
-) {
-  return { name, labels, kind: 'counter', unit: 'short', source, ...texts } as const;
+function counter<const Own extends Labels>(path: string, labels: Own, texts: Texts<Own>) {
+  return { ...rowOf(path, labels, { suffix: '_total', ...texts }), kind: 'counter', unit: 'short' } as const;
 }
 
-function gauge<const Labels extends readonly Label[]>(
-  name: string,
-  labels: Labels,
-  several: 'sum' | 'min' | 'max',
-  texts: Omit<Texts, 'source'> & Partial<Texts>,
-) {
-  const unit = name.endsWith('_timestamp_seconds') ? 'dateTimeFromNow' : 'short';
-  return { name, labels, kind: 'gauge', unit, several, source: 'status()', ...texts } as const;
+function gauge<const Own extends Labels>(path: string, labels: Own, several: 'sum' | 'min' | 'max', texts: Texts<Own>) {
+  const { suffix = several === 'sum' ? '' : '_timestamp_seconds' } = texts;
+  const unit = suffix === '_timestamp_seconds' ? 'dateTimeFromNow' : 'short';
+  return { ...rowOf(path, labels, { ...texts, suffix }), kind: 'gauge', unit, several } as const;
 }
 
-function histogram<const Labels extends readonly Label[]>(
-  name: string,
-  labels: Labels,
+function histogram<const Own extends Labels, const Also extends Labels = readonly []>(
+  path: string,
+  labels: Own,
   buckets: readonly number[],
-  texts: Texts,
+  texts: Texts<Own, Also>,
 ) {
-  return { name, labels, kind: 'histogram', unit: 's', buckets, ...texts } as const;
+  return { ...rowOf(path, labels, { suffix: '_seconds', ...texts }), kind: 'histogram', unit: 's', buckets } as const;
 }
 
-/** A value for each label of a row, in the order of its labels. */
-export type ValuesOf<Row extends MetricRow> = Strings<Row['labels']>;
-type Strings<Labels extends readonly unknown[]> = { readonly [Index in keyof Labels]: string };
+function rowOf<const Own extends Labels, const Also extends Labels>(
+  path: string,
+  labels: Own,
+  texts: Texts<Own, Also>,
+) {
+  const { help, feeds = [], pool, follower, also = [] } = texts as unknown as Texts<Labels>;
+  const { otel = `externalname.${path}`, suffix } = texts;
+  const name = `externalname_${path.replaceAll('.', '_')}${suffix}`;
+  const source = feeds.map(({ channel }) => (channel as { name: string }).name).join(', ') || 'status()';
+  return { name, otel, labels, help, feeds: feeds as readonly Feed[], pool, follower, also, source };
+}

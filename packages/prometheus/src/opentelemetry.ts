@@ -1,6 +1,7 @@
-import { aBoolean, anObjectWith, aText, checkOptions, listOf, optional } from '@externalname/core/internal';
+import { aBoolean, anObjectWith, checkOptions, optional } from '@externalname/core/internal';
 import {
   type Attributes,
+  type Meter,
   type MeterProvider,
   type ObservableResult,
   metrics as otelMetrics,
@@ -9,20 +10,17 @@ import {
   type TracerProvider,
   trace,
 } from '@opentelemetry/api';
-import type { Collection } from './collector.ts';
-import { attributesOf, errorType, library, observePools, poolName, postgresql } from './conventions.ts';
-import { type FollowerLike, type PoolLike, pgChannels } from './payloads.ts';
+import { attributesOf, type Instrument, instrumentsOf, library, poolName, postgresql } from './conventions.ts';
+import { type Collection, type CollectionOptions, collectionShapes, Observer } from './observer.ts';
+import { pgChannels } from './payloads.ts';
+import { sqlStateOf } from './reasons.ts';
 import type { Cell } from './tally.ts';
 
-export type { Collection } from './collector.ts';
+export type { Collection, CollectionOptions } from './observer.ts';
 export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
 
 /** See {@link collectTelemetry}. */
-export interface TelemetryOptions {
-  /** The pools whose gauges are read. More of them by {@link Collection.add}. @defaultValue none */
-  pools?: readonly PoolLike[] | undefined;
-  /** The followers whose gauges are read. More of them by {@link Collection.addFollower}. @defaultValue none */
-  followers?: readonly FollowerLike[] | undefined;
+export interface TelemetryOptions extends CollectionOptions {
   /** Where the metrics go. @defaultValue the global one */
   meterProvider?: MeterProvider | undefined;
   /** Where the spans go. @defaultValue the global one */
@@ -31,8 +29,6 @@ export interface TelemetryOptions {
   metrics?: boolean | undefined;
   /** Whether spans are made. @defaultValue true */
   spans?: boolean | undefined;
-  /** Names within it are hops of the kind `service`, all others are targets. @defaultValue `cluster.local` */
-  clusterDomain?: string | undefined;
 }
 
 /**
@@ -55,59 +51,48 @@ export interface TelemetryOptions {
  */
 export function collectTelemetry(options: TelemetryOptions = {}): Collection {
   checkOptions(options, {
-    pools: optional(listOf(anObjectWith('status'))),
-    followers: optional(listOf(anObjectWith('status'))),
+    ...collectionShapes,
     meterProvider: optional(anObjectWith('getMeter')),
     tracerProvider: optional(anObjectWith('getTracer')),
     metrics: optional(aBoolean),
     spans: optional(aBoolean),
-    clusterDomain: optional(aText),
   });
-  const { pools = [], followers = [], metrics = true, spans = true, clusterDomain = 'cluster.local' } = options;
+  const { metrics = true, spans = true } = options;
   const { meterProvider = otelMetrics.getMeterProvider(), tracerProvider = trace.getTracerProvider() } = options;
-  const { observer, readable, histograms } = observePools(
-    metrics ? pools : [],
-    metrics ? followers : [],
-    clusterDomain,
-  );
-  const stops = spans ? [...traceSteps(tracerProvider)] : [];
+  const observer = new Observer(options, true);
   if (metrics) {
     const meter = meterProvider.getMeter(library);
-    for (const { name, kind, read, ...settings } of readable) {
-      const instrument =
-        kind === 'counter'
-          ? meter.createObservableCounter(name, settings)
-          : kind === 'sum'
-            ? meter.createObservableUpDownCounter(name, settings)
-            : meter.createObservableGauge(name, settings);
-      const observe = (result: ObservableResult) => {
-        for (const [value, attributes] of read()) result.observe(value, attributes);
-      };
-      instrument.addCallback(observe);
-      stops.push(() => instrument.removeCallback(observe));
-    }
-    for (const { name, row, tally, ...settings } of histograms) {
-      // The API takes the values of a histogram one by one alone.
-      const advice = { explicitBucketBoundaries: [...(row.buckets ?? [])] };
-      const histogram = meter.createHistogram(name, { ...settings, advice });
-      const known = new WeakMap<Cell, Attributes>();
-      tally.heard = (cell, seconds) => {
-        const attributes = known.get(cell) ?? attributesOf(row, cell.labels);
-        known.set(cell, attributes);
-        histogram.record(seconds, attributes);
-      };
-    }
+    for (const instrument of instrumentsOf(observer)) observer.stops.push(send(instrument, meter, observer));
   } else observer.close();
-  const close = () => {
-    observer.close();
-    for (const stop of stops.splice(0)) stop();
+  if (spans) observer.stops.push(...traceSteps(tracerProvider));
+  return observer;
+}
+
+/** Has an instrument of the API read, or told. Returns the function that ends it. */
+function send({ name, kind, row, read, ...settings }: Instrument, meter: Meter, observer: Observer): () => void {
+  if (kind === 'histogram') {
+    // The API takes the values of a histogram one by one alone.
+    const advice = { explicitBucketBoundaries: [...(row.buckets ?? [])] };
+    const histogram = meter.createHistogram(name, { ...settings, advice });
+    const known = new WeakMap<Cell, Attributes>();
+    observer.hear(row, (cell, seconds) => {
+      const attributes = known.get(cell) ?? attributesOf(row, cell);
+      known.set(cell, attributes);
+      histogram.record(seconds, attributes);
+    });
+    return () => undefined;
+  }
+  const create = {
+    counter: 'createObservableCounter',
+    sum: 'createObservableUpDownCounter',
+    gauge: 'createObservableGauge',
+  } as const;
+  const instrument = meter[create[kind]](name, settings);
+  const observe = (result: ObservableResult) => {
+    for (const { value, attributes } of read()) result.observe(value, attributes);
   };
-  return {
-    add: (pool) => observer.add(pool),
-    addFollower: (follower) => observer.addFollower(follower),
-    close,
-    [Symbol.dispose]: close,
-  };
+  instrument.addCallback(observe);
+  return () => instrument.removeCallback(observe);
 }
 
 // Events tell of what is over: a span begins as long ago as it took.
@@ -146,10 +131,10 @@ function traceSteps(provider: TracerProvider): readonly (() => void)[] {
     }),
     pgChannels.drained.subscribe(({ name, durationMillis }) => span('drain', durationMillis, { [poolName]: name })),
     pgChannels.operationEnded.subscribe((event) => {
-      const { name, attempts, retriedMillis, target = name, operation, error } = event;
+      const { name, attempts, retriedMillis, target = name, operation, error, kind = 'other' } = event;
       if (retriedMillis === undefined) return;
       const attributes = { 'externalname.attempts': attempts, 'externalname.operation': operation };
-      const failure = error === undefined ? undefined : { type: errorType(event) };
+      const failure = error === undefined ? undefined : { type: sqlStateOf(error) ?? kind };
       span(
         'retry',
         retriedMillis,

@@ -62,7 +62,7 @@ interface OfPool {
   readonly name: string;
 }
 
-interface Ended extends OfPool {
+export interface Ended extends OfPool {
   readonly durationMillis: number;
   readonly error?: unknown;
   readonly kind?: string;

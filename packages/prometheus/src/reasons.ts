@@ -34,3 +34,9 @@ const byCode: ReadonlyMap<string, string> = new Map([
     'CERT_SIGNATURE_FAILURE',
   ].map((code) => [code, 'untrusted'] as const),
 ]);
+
+/** The SQLSTATE of an error of a server. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown };
+  return typeof code === 'string' && typeof severity === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}

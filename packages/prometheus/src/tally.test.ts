@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { labelBounds, metrics } from './metrics.ts';
-import { Bounds, Tally } from './tally.ts';
+import { Bounds, labelBounds } from './labels.ts';
+import { type MetricRow, metrics } from './metrics.ts';
+import { Tally } from './tally.ts';
+
+function tallyOf({ labels, buckets = [] }: MetricRow, bounds = new Bounds()) {
+  const tally = new Tally(labels, buckets, bounds);
+  const add = (values: readonly string[], amount?: number) => tally.add(tally.cell(values), amount);
+  return { add, cells: () => tally.cells(), clear: () => tally.clear() };
+}
 
 describe('a tally', () => {
   it('counts each value in the bucket whose end is not below it', () => {
-    const tally = new Tally(metrics.operationDuration, new Bounds());
+    const tally = tallyOf(metrics.operationDuration);
     for (const seconds of [0, 0.001, 0.0011, 10, 11]) tally.add(['webscaler-db', 'query', 'ok'], seconds);
     expect([...tally.cells()]).toEqual([
       {
@@ -17,7 +24,7 @@ describe('a tally', () => {
   });
 
   it('keeps apart what differs in one label', () => {
-    const tally = new Tally(metrics.retries, new Bounds());
+    const tally = tallyOf(metrics.retries);
     tally.add(['a', 'b', 'unknown']);
     tally.add(['b', 'a', 'unknown']);
     tally.add(['a', 'b', 'not-executed']);
@@ -26,7 +33,7 @@ describe('a tally', () => {
 
   it('counts what is beyond a bound as other, and keeps nothing of it', () => {
     const bounds = new Bounds();
-    const tally = new Tally(metrics.probes, bounds);
+    const tally = tallyOf(metrics.probes, bounds);
     for (let index = 0; index < 3 * labelBounds.pool.most; index++) tally.add([`pool-${index}`, 'alive']);
     const cells = [...tally.cells()];
     expect(cells).toHaveLength(labelBounds.pool.most + 1);
@@ -40,7 +47,7 @@ describe('a tally', () => {
   });
 
   it('begins again at 0 when it is cleared', () => {
-    const tally = new Tally(metrics.probes, new Bounds());
+    const tally = tallyOf(metrics.probes);
     tally.add(['webscaler-db', 'alive']);
     tally.clear();
     expect([...tally.cells()]).toEqual([]);

@@ -1,81 +1,69 @@
-import { labelBounds, type MetricRow, type ValuesOf } from './metrics.ts';
+import type { Bounds, LabelName } from './labels.ts';
 
 /** What was counted for one set of label values. */
 export interface Cell {
   readonly labels: Readonly<Record<string, string>>;
   count: number;
-  /** Of a histogram, in seconds. */
+  /** Of a histogram the sum, in seconds; of a gauge its value. */
   sum: number;
   /** Of a histogram: how many fell into each bucket, and at the end how many were beyond the last. */
   readonly buckets: number[];
 }
 
 /**
- * The counts of one row, in plain numbers. Exporters read them when they are asked. A pool with small statements counts tens of
+ * The counts of one metric, in plain numbers. Exporters read them when they are asked. A pool with small statements counts tens of
  * thousands a second, and to hash an object of labels for each is what would cost most.
  */
-export class Tally<Row extends MetricRow = MetricRow> {
-  readonly row: Row;
+export class Tally {
   /** Called for each that is counted, for exporters that take them one by one. */
   heard: ((cell: Cell, amount: number) => void) | undefined;
-  readonly #bounds: Bounds;
+  readonly #labels: readonly LabelName[];
   readonly #ends: readonly number[];
+  readonly #bounds: Bounds;
   readonly #cells = new Map<string, Cell>();
   #root: Branch = new Map();
-  /** Where the last one was: most often the next one is there, too. */
-  #last: { readonly values: readonly string[]; readonly cell: Cell } | undefined;
+  /** How often it was cleared. A cell is of use until then. */
+  era = 0;
 
-  constructor(row: Row, bounds: Bounds) {
-    this.row = row;
+  constructor(labels: readonly LabelName[], ends: readonly number[], bounds: Bounds) {
+    this.#labels = labels;
+    this.#ends = ends;
     this.#bounds = bounds;
-    this.#ends = row.buckets ?? [];
   }
 
   /** @param amount seconds, for a histogram */
-  add(values: ValuesOf<Row>, amount = 1): void {
-    const cell = this.#find(values as readonly string[]);
+  add(cell: Cell, amount = 1): void {
     cell.count += 1;
     cell.sum += amount;
     // Most fall into the first few.
     let bucket = 0;
-    while (amount > (this.#ends[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
+    while (bucket < this.#ends.length && amount > (this.#ends[bucket] as number)) bucket += 1;
     cell.buckets[bucket] = (cell.buckets[bucket] ?? 0) + 1;
     this.heard?.(cell, amount);
   }
 
-  /**
-   * Begins with 0, if nothing was counted yet. A counter that begins with 1 has not increased, as Prometheus sees it: the first switch
-   * of a process would go unseen.
-   */
-  begin(values: ValuesOf<Row>): void {
-    this.#find(values as readonly string[]);
+  /** The cell of these values, which begins with 0. */
+  cell(values: readonly string[]): Cell {
+    let at: Branch | Cell | undefined = this.#root;
+    for (let index = 0; index < this.#labels.length; index++) at = (at as Branch | undefined)?.get(values[index] ?? '');
+    return (at as Cell | undefined) ?? this.#grow(values);
   }
 
-  cells(): Iterable<Cell> {
-    return this.#cells.values();
+  cells(): Cell[] {
+    return [...this.#cells.values()];
   }
 
   clear(): void {
     this.#cells.clear();
     this.#root = new Map();
-    this.#last = undefined;
-  }
-
-  #find(values: readonly string[]): Cell {
-    if (this.#last !== undefined && isSame(this.#last.values, values)) return this.#last.cell;
-    let at: Branch | Cell | undefined = this.#root;
-    for (const value of values) at = (at as Branch | undefined)?.get(value);
-    const cell = (at as Cell | undefined) ?? this.#grow(values);
-    this.#last = { values, cell };
-    return cell;
+    this.era += 1;
   }
 
   #grow(values: readonly string[]): Cell {
-    const { labels } = this.row;
-    const admitted = values.map((value, index) => this.#bounds.admit(labels[index] as keyof typeof labelBounds, value));
+    const admitted = this.#labels.map((label, index) => this.#bounds.admit(label, values[index] ?? ''));
     const key = admitted.join('\n');
     const cell = this.#cells.get(key) ?? {
-      labels: Object.fromEntries(labels.map((label, index) => [label, admitted[index] ?? ''])),
+      labels: Object.fromEntries(this.#labels.map((label, index) => [label, admitted[index] ?? ''])),
       count: 0,
       sum: 0,
       buckets: [...this.#ends, 0].map(() => 0),
@@ -93,22 +81,4 @@ export class Tally<Row extends MetricRow = MetricRow> {
   }
 }
 
-function isSame(one: readonly string[], other: readonly string[]): boolean {
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
-  return true;
-}
-
 type Branch = Map<string, Branch | Cell>;
-
-/** The first values of a label that come keep their names, and all others share one. */
-export class Bounds {
-  readonly #known = new Map<keyof typeof labelBounds, Set<string>>();
-
-  admit(label: keyof typeof labelBounds, value: string): string {
-    const known = this.#known.get(label) ?? new Set<string>();
-    if (known.has(value)) return value;
-    if (known.size >= labelBounds[label].most) return 'other';
-    this.#known.set(label, known.add(value));
-    return value;
-  }
-}
