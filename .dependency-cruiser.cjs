@@ -30,6 +30,8 @@ const rooms = {
   dns: ['names', 'events'],
   targets: ['names', 'dns', 'events', 'addresses'],
   connect: ['targets', 'dns', 'identity', 'events', 'names'],
+  // What a pool of connections to a Service needs, whatever speaks on them.
+  pooling: ['connect', 'targets'],
 };
 
 // What a package is imported by: the files of src/ that its `exports` name, apart from those for the siblings.

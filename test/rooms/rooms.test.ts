@@ -19,6 +19,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['room-dns', 'packages/core/src/dns/a.ts', `import type { X } from '../targets/index.ts';`],
   ['room-identity', 'packages/core/src/identity/a.ts', `import { x } from '../events/index.ts';`],
   ['room-targets', 'packages/core/src/targets/a.ts', `import { x } from '../identity/index.ts';`],
+  ['room-pooling', 'packages/core/src/pooling/a.ts', `import { x } from '../dns/index.ts';`],
   ['room-validation', 'packages/core/src/validation/a.ts', `import { x } from '../dns/index.ts';`],
   ['room-manifests', 'packages/core/src/manifests/a.ts', `import { x } from '../targets/index.ts';`],
   ['known-room', 'packages/core/src/index.ts', `export { x } from './utils/index.ts';`],

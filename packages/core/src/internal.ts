@@ -58,6 +58,32 @@ export { searchedCluster } from './names/index.ts';
 export { numberOf } from './object-number.ts';
 export { editDistance } from './option-names.ts';
 export {
+  ArrivalOrder,
+  balancingSettings,
+  beginEpoch,
+  CatchUp,
+  ConnectionPacing,
+  Connections,
+  type Epoch,
+  FailedAddresses,
+  type LogPosition,
+  type MakeBalancer,
+  neediestFirst,
+  Outage,
+  Pause,
+  type Place,
+  type ReaderSettings,
+  ReadySessions,
+  Replicas,
+  type RoutedCall,
+  type RoutingSettings,
+  readerSettings,
+  routingSettings,
+  ServerHealth,
+  ServiceRouter,
+  Spread,
+} from './pooling/index.ts';
+export {
   aBoolean,
   aFunction,
   aNumber,
@@ -81,10 +107,8 @@ export {
 export {
   type AddressUser,
   checkCurrentOptions,
-  nextSpreadStep,
   type SharedDns,
   SourceHealth,
-  type SpreadRow,
   shareDns,
   TargetFeed,
 } from './targets/index.ts';

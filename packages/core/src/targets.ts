@@ -1,3 +1,13 @@
+export type {
+  BalancingOptions,
+  PauseCause,
+  PauseOptions,
+  PauseStatus,
+  ReaderOptions,
+  ReplicaStatus,
+  ServiceRoutingOptions,
+  TokenReads,
+} from './pooling/index.ts';
 export {
   type AddressRefusal,
   type BalancedService,

@@ -6,18 +6,23 @@ import {
   aNumber,
   anObjectWith,
   aResolverOption,
+  balancingSettings,
   checkMethods,
   checkNumber,
   checkText,
   checkTexts,
   describeValue,
   either,
+  type MakeBalancer,
   optional,
   optionsOf,
   ownOptions,
+  type ReaderSettings,
+  readerSettings,
   type ServiceRouteSettings,
 } from '@externalname/core/internal';
 import { canonicalName, parseHostName } from '@externalname/core/names';
+import type { BalancingOptions, ReaderOptions } from '@externalname/core/targets';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { type RequiredMethods, requiredMethods } from './connect/require-auth.ts';
@@ -25,12 +30,10 @@ import type { TargetSessionAttrs } from './connect/session-role.ts';
 import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 import { maskSecrets } from './secrets.ts';
-import { type BalancingOptions, balancingSettings, type MakeBalancer } from './settings/balancing.ts';
 import { hostOf, parametersOf } from './settings/connection-string.ts';
 import { type Said, saidInCode, saidToLibpq } from './settings/libpq.ts';
 import { warnOfMistyped } from './settings/mistyped.ts';
 import { checkOptionsOfPg, checkPort } from './settings/options-of-pg.ts';
-import { type ReaderOptions, type ReaderSettings, readerSettings } from './settings/reader.ts';
 import { mayBeService } from './settings/service-name.ts';
 import { type TlsMode, tlsOfService, warnOfIgnoredTls } from './settings/tls.ts';
 
@@ -284,8 +287,14 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     listenHeartbeatMillis: millisAboveZero(options, 'listenHeartbeatMillis', 3_000),
     ...requiredMethods(said.requireAuth.value, said.requireAuth.argument),
     channelBinding: oneOf(said.channelBinding, bindings, follows ? 'prefer' : 'disable'),
-    makeBalancer: balancingSettings(options, follows),
+    makeBalancer: balancingSettings(options),
   };
+  if (settings.makeBalancer !== undefined && !follows) {
+    throw new InvalidArgumentError(
+      'balancing',
+      `${options.balancing} needs a Service, or a host with \`allowedTargets\`: pg chooses the address of a plain host`,
+    );
+  }
   if (settings.channelBinding === 'require' && settings.tls === 'off') {
     throw new InvalidArgumentError('channelBinding', 'require needs TLS: without it there is no channel to bind to');
   }

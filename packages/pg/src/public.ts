@@ -1,3 +1,12 @@
+export type {
+  BalancingOptions,
+  PauseCause,
+  PauseOptions,
+  PauseStatus,
+  ReaderOptions,
+  ReplicaStatus,
+  TokenReads,
+} from '@externalname/core/targets';
 export { Client, type ClientOptions } from './client/client.ts';
 export type { AuthenticationMethod } from './connect/require-auth.ts';
 export type { SessionRole, TargetSessionAttrs } from './connect/session-role.ts';
@@ -64,14 +73,9 @@ export * from './pg-names.ts';
 export { BalancedPool, type BalancedPoolStatus } from './pool/balanced-pool.ts';
 export type { BalancedPoolOptions, PooledService } from './pool/balanced-settings.ts';
 export type { ListenNotification, ListenOptions, Reconnection, Subscription } from './pool/listening.ts';
-export type { PauseCause, PauseOptions, PauseStatus } from './pool/pause.ts';
 export { Pool } from './pool/pool.ts';
 export type { ConnectionCount, PoolStatus } from './pool/pool-status.ts';
 export type { Repeatable } from './pool/query.ts';
-export type { TokenReads } from './reader/read-after.ts';
-export type { ReplicaStatus } from './reader/replicas.ts';
 export { type RecentEvent, recentEventsOf, type StepEvent, stepTaken } from './recent-events.ts';
-export type { BalancingOptions } from './settings/balancing.ts';
-export type { ReaderOptions } from './settings/reader.ts';
 export type { Transaction } from './transaction/scope.ts';
 export type { IsolationLevel, TransactionOptions } from './transaction/settings.ts';

@@ -134,6 +134,45 @@ describe('requests', () => {
   });
 });
 
+describe('an endpoint that owes an answer', () => {
+  it('gets no further requests after half a second, until it gives one', async () => {
+    const { balancer, clock, counts, endpoints } = world({});
+    const answer = balancer.requested(endpoints[0] as Endpoint);
+    await clock.advance(500);
+    expect(counts(30)).toEqual([10, 10, 10]);
+    await clock.advance(1);
+    expect(balancer.isSilent(endpoints[0] as Endpoint)).toBe(true);
+    expect(counts(30)).toEqual([0, 15, 15]);
+    answer('answered');
+    expect(counts(30)).toEqual([10, 10, 10]);
+  });
+
+  it('is not silent while it answers others', async () => {
+    const { balancer, clock, endpoints } = world({});
+    const [first] = endpoints as [Endpoint];
+    balancer.requested(first);
+    for (let count = 0; count < 20; count++) {
+      await clock.advance(400);
+      balancer.requested(first)('answered');
+      expect(balancer.isSilent(first)).toBe(false);
+    }
+  });
+
+  it('is chosen nevertheless if all owe one', async () => {
+    const { balancer, clock, counts, endpoints } = world({});
+    for (const each of endpoints) balancer.requested(each);
+    await clock.advance(1_000);
+    expect(counts(30)).toEqual([10, 10, 10]);
+  });
+
+  it('owes none for work that is sent later', async () => {
+    const { balancer, clock, endpoints } = world({});
+    balancer.requested(endpoints[0] as Endpoint, false);
+    await clock.advance(60_000);
+    expect(balancer.isSilent(endpoints[0] as Endpoint)).toBe(false);
+  });
+});
+
 describe('an endpoint that joins, or comes back', () => {
   it('gets a tenth of its share at first, and all of it in the end', async () => {
     const { clock, balancer } = world({ slowStartMillis: 10_000 }, 2);

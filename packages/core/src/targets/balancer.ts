@@ -154,15 +154,17 @@ export class Balancer {
   }
 
   /**
-   * The one of `endpoints` that gets the next request; `undefined` for an empty list. For choosing among open connections. An ejected
-   * or failed one, or one with weight 0, is only chosen if there is no other. If all endpoints can be chosen each time, requests are
+   * The one of `endpoints` that gets the next request; `undefined` for an empty list. For choosing among open connections. An ejected,
+   * failed or silent one, or one with weight 0, is only chosen if there is no other. If all endpoints can be chosen each time, requests are
    * shared exactly by weight; `round-robin` and `least-connections` also make up for the times when only some could.
    */
   pick(endpoints: readonly Endpoint[]): Endpoint | undefined {
     listOf(anEndpoint)('endpoints', endpoints);
     const now = this.#clock.now();
     this.#sweep(now);
-    const usable = endpoints.filter((endpoint) => this.#weightNow(this.#standingOf(endpoint), now) > 0);
+    const weighty = endpoints.filter((endpoint) => this.#weightNow(this.#standingOf(endpoint), now) > 0);
+    const answering = weighty.filter((endpoint) => !this.#standingOf(endpoint).isSilent(now));
+    const usable = answering.length > 0 ? answering : weighty;
     const [first] = usable;
     if (first === undefined) return this.#leastBad(endpoints, now);
     if (this.#balancing === 'ordered') return first;
@@ -215,16 +217,21 @@ export class Balancer {
   /**
    * Counts a request until the returned function is called with its result. `failed` means that the endpoint is to blame; a request that says nothing
    * about it, or whose time does not, is `unjudged`. Calling it again does nothing.
+   *
+   * @param awaitsAnswer whether the endpoint owes an answer now; `false` for one that sends its work later, as a lent connection does
    */
-  requested(endpoint: Endpoint): (result: RequestResult) => void {
+  requested(endpoint: Endpoint, awaitsAnswer = true): (result: RequestResult) => void {
     const standing = this.#standingOf(endpoint);
     const startedAt = this.#clock.now();
     standing.inFlight += 1;
+    if (awaitsAnswer && standing.owed++ === 0) standing.heardAt = startedAt;
     let isOpen = true;
     return (result) => {
       if (!isOpen) return;
       isOpen = false;
       standing.inFlight -= 1;
+      if (awaitsAnswer) standing.owed -= 1;
+      if (result === 'answered') standing.heardAt = this.#clock.now();
       if (result === 'answered') standing.tookMillis(this.#clock.now() - startedAt);
       else if (result === 'failed') {
         standing.failed += 1;
@@ -252,6 +259,14 @@ export class Balancer {
     const weights = endpoints.map((endpoint) => this.#weightNow(this.#standingOf(endpoint), now));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     return weights.map((weight) => (total === 0 ? 0 : weight / total));
+  }
+
+  /**
+   * Whether it owes answers and has given none for half a second, whatever it owes: frozen, or busy with one slow request and nothing
+   * else. Others are preferred until it answers. Outlier detection needs many requests for that, and the end of an interval.
+   */
+  isSilent(endpoint: Endpoint): boolean {
+    return this.#standingOf(endpoint).isSilent(this.#clock.now());
   }
 
   /** How many connections are open to it. */
@@ -346,8 +361,12 @@ export class Balancer {
   #giveCredit(usable: readonly Endpoint[], now: number): void {
     const isBusy = this.#balancing === 'least-connections' ? 1 : 0;
     const standings = usable.map((endpoint) => this.#standingOf(endpoint));
-    for (const standing of this.#present)
-      if (standing.connections > 0 && !standings.includes(standing)) standings.push(standing);
+    for (const standing of this.#present) {
+      if (standing.connections === 0 || standings.includes(standing)) continue;
+      // A silent one does not get later what it misses now.
+      if (standing.isSilent(now)) standing.credit = 0;
+      else standings.push(standing);
+    }
     let total = 0;
     for (const standing of standings) {
       standing.due = this.#weightNow(standing, now) / (1 + isBusy * standing.inFlight);
@@ -411,6 +430,9 @@ class Standing {
   startedAt: number;
   connections = 0;
   inFlight = 0;
+  /** Answers that it owes, and when it last gave one, or began to owe one. */
+  owed = 0;
+  heardAt = 0;
   answered = 0;
   failed = 0;
   latencyMillis: number | undefined;
@@ -429,6 +451,10 @@ class Standing {
     this.key = key;
     this.weight = weight;
     this.startedAt = startedAt;
+  }
+
+  isSilent(now: number): boolean {
+    return this.owed > 0 && now - this.heardAt > longestSilenceMillis;
   }
 
   tookMillis(millis: number): void {
@@ -518,4 +544,5 @@ const slowestStart = 0.1;
 /** An endpoint that could not be chosen for long does not get all of that time back. */
 const mostCredit = 8;
 const latencySmoothing = 0.05;
+const longestSilenceMillis = 500;
 const rememberedGone = 64;

@@ -29,6 +29,7 @@ export {
   TargetRefusedError,
 } from './refusals.ts';
 export { type ResolveEndpointsOptions, resolveEndpoints } from './resolve-endpoints.ts';
+export { RetryPause } from './retry-pause.ts';
 export {
   type BalancedService,
   type BalancedServiceStatus,
@@ -37,7 +38,6 @@ export {
 } from './service-balancer.ts';
 export { type SharedDns, shareDns, sharedDnsCount } from './shared-dns.ts';
 export { SourceHealth } from './source-health.ts';
-export { nextSpreadStep, type SpreadRow } from './spread-plan.ts';
 export { StaticTargetSource } from './static-source.ts';
 export { isSameTarget, TargetFeed } from './target-feed.ts';
 export { type TargetOfChainOptions, targetOfChain } from './target-of-chain.ts';

@@ -6,6 +6,7 @@ import { aNumber, anything, aText, checkOptions, either, listOf, oneOf, optional
 import { Balancer, type Balancing, type EndpointStatus, type RequestResult } from './balancer.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EjectionReason, OutlierDetectionOptions } from './outlier-detection.ts';
+import { RetryPause } from './retry-pause.ts';
 import type { Target } from './target-source.ts';
 
 /** One of several Services (or sources, or hosts) that can do the same work. */
@@ -135,15 +136,15 @@ export class ServiceBalancer {
     for (const service of this.#services) {
       const aside = this.#setAside.get(service.name);
       if (aside === undefined) inTheirPlace.push(service);
-      else if (now < aside.until || this.#stableMillis > 0) last.push(aside);
+      else if (this.#stableMillis > 0 || !aside.pause.isOver(now)) last.push(aside);
       else {
         inTheirPlace.push(service);
         // If the caller never reports the outcome, the next caller tries it after the same time.
-        this.#setAside.set(service.name, { ...aside, until: now + aside.pauseMillis });
+        aside.pause.tried(now);
       }
     }
     // The one that failed longest ago is most likely to be back.
-    last.sort((one, other) => one.failedAt - other.failedAt);
+    last.sort((one, other) => one.pause.failedAt - other.pause.failedAt);
     const names: string[] = [];
     for (const priority of new Set(inTheirPlace.map((service) => service.priority))) {
       const equals = inTheirPlace.filter((service) => service.priority === priority);
@@ -163,11 +164,9 @@ export class ServiceBalancer {
     const { endpoint } = this.#known(name);
     const aside = this.#setAside.get(name);
     const now = this.#clock.now();
-    // Many callers see one failure. Only a failed retry makes the pause longer.
-    const again = aside !== undefined && now >= aside.failedAt + aside.pauseMillis;
-    const doubled = again ? Math.min(aside.pauseMillis * 2, this.#longestComeBackMillis) : aside?.pauseMillis;
-    const pauseMillis = doubled ?? this.#comeBackAfterMillis;
-    this.#setAside.set(name, { name, failedAt: now, pauseMillis, until: now + pauseMillis, worksSince: undefined });
+    const pause = aside?.pause ?? new RetryPause(now, this.#comeBackAfterMillis, this.#longestComeBackMillis);
+    if (aside !== undefined) pause.failed(now);
+    this.#setAside.set(name, { name, pause, worksSince: undefined });
     // Without a stable time, callers try it: it must have its share then.
     if (this.#stableMillis > 0) this.#balancer.failed(endpoint);
   }
@@ -185,9 +184,8 @@ export class ServiceBalancer {
    */
   toProbe(): readonly string[] {
     const now = this.#clock.now();
-    const due = [...this.#setAside.values()].filter(({ until }) => this.#stableMillis > 0 && now >= until);
-    for (const aside of due)
-      this.#setAside.set(aside.name, { ...aside, until: now + this.#stableMillis / looksUntilStable });
+    const due = [...this.#setAside.values()].filter(({ pause }) => this.#stableMillis > 0 && pause.isOver(now));
+    for (const { pause } of due) pause.tried(now, this.#stableMillis / looksUntilStable);
     return due.map(({ name }) => name);
   }
 
@@ -196,11 +194,12 @@ export class ServiceBalancer {
     this.#known(name);
     const aside = this.#setAside.get(name);
     if (aside === undefined) return;
+    // By hand: whether it works does not matter.
+    if (aside.pause.isEndless) return;
     const now = this.#clock.now();
-    const { worksSince = now } = aside;
-    const until = Number.isFinite(aside.pauseMillis) ? now + this.#stableMillis / looksUntilStable : aside.until;
-    if (Number.isFinite(aside.pauseMillis) && now - worksSince >= this.#stableMillis) this.succeeded(name);
-    else this.#setAside.set(name, { ...aside, worksSince, until });
+    aside.worksSince ??= now;
+    if (now - aside.worksSince >= this.#stableMillis) this.succeeded(name);
+    else aside.pause.tried(now, this.#stableMillis / looksUntilStable);
   }
 
   /** Whether it failed and waits to come back. */
@@ -209,8 +208,8 @@ export class ServiceBalancer {
   }
 
   /** Counts a request until the returned function is called with its result; see `Balancer.requested()`. */
-  requested(name: string): (result: RequestResult) => void {
-    return this.#balancer.requested(this.#known(name).endpoint);
+  requested(name: string, awaitsAnswer = true): (result: RequestResult) => void {
+    return this.#balancer.requested(this.#known(name).endpoint, awaitsAnswer);
   }
 
   /** What is known about each Service. */
@@ -250,12 +249,10 @@ interface Settings {
 
 interface SetAside {
   readonly name: string;
-  readonly failedAt: number;
-  readonly pauseMillis: number;
-  /** When the Service may be tried first, or looked at, again. */
-  readonly until: number;
+  /** Until it may be tried first, or looked at, again. */
+  readonly pause: RetryPause;
   /** Since when every look has found that it works. */
-  readonly worksSince: number | undefined;
+  worksSince: number | undefined;
 }
 
 function settingsOf(services: readonly BalancedService[]): readonly Settings[] {

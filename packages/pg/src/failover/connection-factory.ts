@@ -1,5 +1,5 @@
 import type { Clock, Endpoint, Target } from '@externalname/core';
-import { addressOf } from '@externalname/core/internal';
+import { addressOf, type Epoch } from '@externalname/core/internal';
 import type { EndpointStatus } from '@externalname/core/targets';
 import type * as pg from 'pg';
 import { type AuthenticationDemands, certificateExpiry } from '../connect/authentication.ts';
@@ -8,17 +8,6 @@ import { type ConnectEvent, connected } from '../events.ts';
 import type { FailureKind } from '../failure-kind.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import type { RecentEvent } from '../recent-events.ts';
-
-/**
- * The time in which a pool points at one target. The factory of its connections makes it, alone counts epochs, and attaches it
- * to each connection: a connection is current if it carries the current epoch.
- */
-export interface Epoch {
-  /** From 0. */
-  readonly number: number;
-  /** Fires when the epoch is over: connections that are being opened for it are pointless then. */
-  readonly over: AbortSignal;
-}
 
 /** A new connection, and the epoch that it was made in. */
 export interface MadeConnection extends OpenConnection {

@@ -1,4 +1,5 @@
 import type { Clock, Random } from '@externalname/core';
+import { type Epoch, ServerHealth } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { answerScramFrom, guardAuthentication } from '../connect/authentication.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
@@ -12,11 +13,9 @@ import {
   beginAttempt,
   type ConnectionFactory,
   type ConnectionRequest,
-  type Epoch,
   type FactoryHost,
   type MadeConnection,
 } from './connection-factory.ts';
-import { ServerHealth } from './server-health.ts';
 import { UnfollowedService } from './unfollowed-service.ts';
 
 /**

@@ -1,15 +1,26 @@
-import { setMaxListeners } from 'node:events';
 import {
   type Clock,
   ClosedError,
   type Endpoint,
+  isExternalNameError,
   type PlannedSwitch,
   type Random,
   ResolutionError,
   type Target,
 } from '@externalname/core';
 import { splitBrainSeen } from '@externalname/core/events';
-import { addressOf, describeEndpoint, TargetFollower, withDeadline } from '@externalname/core/internal';
+import {
+  addressOf,
+  beginEpoch,
+  ConnectionPacing,
+  describeEndpoint,
+  type Epoch,
+  Outage,
+  ReadySessions,
+  ServerHealth,
+  TargetFollower,
+  withDeadline,
+} from '@externalname/core/internal';
 import { canonicalName } from '@externalname/core/names';
 import type { EndpointStatus } from '@externalname/core/targets';
 import type * as pg from 'pg';
@@ -28,16 +39,11 @@ import {
   beginAttempt,
   type ConnectionFactory,
   type ConnectionRequest,
-  type Epoch,
   type FactoryHost,
   type MadeConnection,
   proofTimeoutMillis,
   type Refusal,
 } from './connection-factory.ts';
-import { Outage } from './outage.ts';
-import { ReadySessions } from './ready-sessions.ts';
-import { ConnectionPacing } from './reconnect-pacing.ts';
-import { ServerHealth } from './server-health.ts';
 import type { ServiceDialer } from './service-dialer.ts';
 
 /** What the factory of a Service's connections needs from its host. It is never called inside a call that the host makes. */
@@ -80,7 +86,7 @@ export class ServiceConnections implements ConnectionFactory {
   readonly #recent: RecentEvents;
   readonly #follower: TargetFollower;
   readonly #dialer: ServiceDialer;
-  readonly #ready: ReadySessions;
+  readonly #ready: ReadySessions<OpenConnection>;
   readonly #health: ServerHealth;
   #epoch = beginEpoch(0);
   #refusal: Refusal | undefined;
@@ -137,6 +143,7 @@ export class ServiceConnections implements ConnectionFactory {
         open: (target, signal) => this.#openReady(target, signal),
         prove: (connection, signal) => this.#proveReady(connection, signal),
         close: (client) => closeClient(client, this.#clock),
+        isEarly: (error) => isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE',
         clock: this.#clock,
       },
     );
@@ -567,13 +574,6 @@ function exactTargets({ allowedTargets, name }: PoolSettings): readonly Target[]
       source: 'static',
       stale: false,
     }));
-}
-
-function beginEpoch(number: number): { readonly epoch: Epoch; readonly end: (reason: Error) => void } {
-  const controller = new AbortController();
-  // Every connection that is being opened listens to it, and a pool may open many at once.
-  setMaxListeners(0, controller.signal);
-  return { epoch: { number, over: controller.signal }, end: (reason) => controller.abort(reason) };
 }
 
 // While the pool waits, its old server may acknowledge writes that are lost.

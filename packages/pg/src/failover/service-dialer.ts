@@ -1,5 +1,5 @@
-import { type Balancer, type Clock, type Endpoint, type Random, type Target, tlsIdentity } from '@externalname/core';
-import { type ServiceRoute, SharedSecureContext, serviceRoute } from '@externalname/core/internal';
+import { type Balancer, type Clock, type Random, type Target, tlsIdentity } from '@externalname/core';
+import { neediestFirst, type ServiceRoute, SharedSecureContext, serviceRoute } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { Dialer } from '../connect/connector.ts';
 import { tlsOptionsOf } from '../driver/client-internals.ts';
@@ -31,16 +31,6 @@ export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clo
     }),
     tls: (target, client) => tlsOptions(settings, target, client, secureContext),
   };
-}
-
-// Of those with a share, the one with the fewest connections relative to it; among equals, as the balancer has it.
-function neediestFirst(balancer: Balancer, endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  const shares = balancer.shares(endpoints);
-  const rows = endpoints.map((endpoint, index) => {
-    const share = shares[index] ?? 0;
-    return { endpoint, load: share === 0 ? Number.MAX_VALUE : (balancer.connectionsTo(endpoint) + 1) / share };
-  });
-  return rows.sort((one, other) => one.load - other.load).map(({ endpoint }) => endpoint);
 }
 
 function tlsOptions(

@@ -1,10 +1,9 @@
-import { type LeftAddresses, TargetAddresses } from '@externalname/core/internal';
+import { type Connections, type LeftAddresses, TargetAddresses } from '@externalname/core/internal';
 import { hasWork } from '../driver/client-internals.ts';
 import { TargetRetiredError } from '../errors.ts';
 import { addressesLeft } from '../events.ts';
 import type { ServiceDialer } from '../failover/service-dialer.ts';
 import type { PoolSettings } from '../options.ts';
-import type { Connections } from './connections.ts';
 import type { Listening } from './listening.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 

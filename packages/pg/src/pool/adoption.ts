@@ -1,9 +1,8 @@
 import type { Clock } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { type Connections, withDeadline } from '@externalname/core/internal';
 import { ConnectTimeoutError } from '../errors.ts';
 import type { MadeConnection } from '../failover/connection-factory.ts';
 import type { PoolSettings } from '../options.ts';
-import type { Connections } from './connections.ts';
 import type { Lending } from './lending.ts';
 import { type PgPool, throwLater } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';

@@ -1,26 +1,23 @@
-import { setMaxListeners } from 'node:events';
-import { type Clock, type Dependencies, InvalidArgumentError, type Random, ServiceBalancer } from '@externalname/core';
+import { type Clock, type Dependencies, InvalidArgumentError, type Random } from '@externalname/core';
 import {
   aSignal,
-  backoffMillis,
   checkOptions,
   dependenciesOf,
-  inBackground,
+  type RoutedCall,
   recordOutcome,
-  withDeadline,
+  ServiceRouter,
 } from '@externalname/core/internal';
 import type { BalancedServiceStatus } from '@externalname/core/targets';
 import * as pg from 'pg';
-import { ConnectTimeoutError, FailoverTimeoutError, TooManyWaitingError } from '../errors.ts';
+import { FailoverTimeoutError, TooManyWaitingError } from '../errors.ts';
 import { serviceEjected } from '../events.ts';
-import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import { statementPauses } from '../failures/retry.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { Transaction } from '../transaction/scope.ts';
 import type { TransactionOptions } from '../transaction/settings.ts';
 import { runTransaction } from '../transaction/transaction.ts';
-import { type BalancedPoolOptions, balancedSettings, type PooledService } from './balanced-settings.ts';
+import { type BalancedPoolOptions, type BalancedSettings, balancedSettings } from './balanced-settings.ts';
 import { FailedAnswers, markFinal } from './failed-answers.ts';
 import type { Origin, Member as PoolMember, QueryOnce } from './member.ts';
 import { type PendingItem, pgPoolOf, poolEndedError, type Release, throwLater } from './pg-pool.ts';
@@ -72,11 +69,9 @@ export class BalancedPool extends pg.Pool {
   readonly #settings: BalancedSettings;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #services: ServiceBalancer;
+  readonly #router: ServiceRouter<Lent>;
   readonly #members: ReadonlyMap<string, BalancedMember>;
   readonly #queries: Queries;
-  /** Fires when a Service is set aside. */
-  readonly #leaving = new Map<string, AbortController>();
   /** Set by `query()` and `transaction()` for their `connect()`, which reads it in the same turn of the event loop. */
   #origin: Origin | undefined;
 
@@ -93,17 +88,14 @@ export class BalancedPool extends pg.Pool {
     this.#clock = clock;
     this.#random = random;
     this.#members = members;
-    this.#services = servicesOf(settings, members, { clock, random });
-    this.#services.subscribe((service, ejected) =>
-      serviceEjected.publish(() => ({ name: this.#name, service, ejected })),
-    );
+    this.#router = this.#routerOver([...members.keys()]);
     for (const { pool: member } of members.values()) this.#repeatEvents(member);
     const name = this.#name;
     const factories = () => this.#factories();
     const recentEvents = () => this.#recentEvents();
     this.#queries = new Queries({
       pool,
-      settings: { name, failoverTimeoutMillis: settings.failoverTimeoutMillis },
+      settings: { name, failoverTimeoutMillis: settings.routing.failoverTimeoutMillis },
       clock,
       random,
       factory: {
@@ -152,7 +144,7 @@ export class BalancedPool extends pg.Pool {
 
   /** How the Services are doing, for a health endpoint. Makes no request, and contains no secrets. */
   status(): BalancedPoolStatus {
-    const services = this.#services.status().map((each) => ({ ...each, pool: this.#member(each.name).pool.status() }));
+    const services = this.#router.status().map((each) => ({ ...each, pool: this.#member(each.name).pool.status() }));
     return {
       name: this.#name,
       serving: services.some(({ pool }) => pool.serving) && !this.ending,
@@ -174,7 +166,7 @@ export class BalancedPool extends pg.Pool {
    * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` if there is no such Service
    */
   failback(name: string): void {
-    this.#services.succeeded(name);
+    this.#router.failback(name);
   }
 
   /** Resolves when a Service can serve; see {@link Pool.ready}. */
@@ -188,7 +180,7 @@ export class BalancedPool extends pg.Pool {
     return runTransaction(
       {
         name: this.#name,
-        failoverTimeoutMillis: this.#settings.failoverTimeoutMillis,
+        failoverTimeoutMillis: this.#settings.routing.failoverTimeoutMillis,
         clock: this.#clock,
         random: this.#random,
         connect: ({ budgetMillis, signal }) =>
@@ -231,13 +223,11 @@ export class BalancedPool extends pg.Pool {
 
   /** Passes a caller of `connect()` to one of the members. @internal */
   newClient(item: PendingItem): void {
-    const { failoverTimeoutMillis, shared } = this.#settings;
+    const { routing, shared } = this.#settings;
     const origin = this.#origin ?? { borrower: 'application', budgetMillis: undefined };
     this.#origin = undefined;
-    const { budgetMillis = Number(shared.connectionTimeoutMillis || failoverTimeoutMillis) || undefined } = origin;
-    const deadlineAt = budgetMillis === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + budgetMillis;
-    this.#probe();
-    this.#route({ item, origin, deadlineAt, budgetMillis, tried: new Set(), rounds: 0, isWorthWaiting: false });
+    const limitMillis = Number(shared.connectionTimeoutMillis || routing.failoverTimeoutMillis) || undefined;
+    this.#router.route(callOf(item, { ...origin, budgetMillis: origin.budgetMillis ?? limitMillis }));
   }
 
   // Runs a `connect()` that is marked.
@@ -250,133 +240,56 @@ export class BalancedPool extends pg.Pool {
     }
   }
 
-  // To the first choice; if that has no connection to give in time, to the next one.
-  #route(call: Call): void {
-    const { origin, deadlineAt, tried } = call;
-    const isOver = this.ending || origin.signal?.aborted;
-    const name = isOver ? undefined : this.#choose(tried);
-    if (name === undefined) {
-      if (isOver) refuse(call, this.ending ? poolEndedError() : origin.signal?.reason);
-      else this.#routeLater(call);
-      return;
-    }
-    tried.add(name);
-    const patienceMillis = this.#members.size > 1 ? this.#settings.tryNextAfterMillis * 2 ** call.rounds : deadlineAt;
-    const budgetMillis = Math.min(deadlineAt - this.#clock.now(), patienceMillis);
-    const next: PendingItem = {
-      callback: (error, client, release) => {
-        if (client === undefined) this.#failed(call, name, error);
-        else this.#deliver(call, name, client, release);
+  #routerOver(names: readonly string[]): ServiceRouter<Lent> {
+    const { services, routing } = this.#settings;
+    const rows = names.map((name, index) => ({
+      name,
+      weight: services[index]?.weight,
+      priority: services[index]?.priority,
+    }));
+    return new ServiceRouter<Lent>(
+      { ...routing, services: rows },
+      {
+        clock: this.#clock,
+        random: this.#random,
+        pauses: statementPauses,
+        member: (name) => {
+          const { pool, factory } = this.#member(name);
+          return {
+            serving: factory.serving,
+            ending: pool.ending,
+            prove: (signal) => pool.ready({ signal }),
+          };
+        },
+        ask: (name, call, wait, answer) => {
+          const callback: PendingItem['callback'] = (error, client, release) =>
+            answer(error, client && { client, release });
+          this.#member(name).enter({ callback }, { ...(call as Call).origin, ...wait });
+        },
+        judge: (name, error) => {
+          const { retryable, kind } = classifyFailure(error, 'connecting');
+          const { pool, factory } = this.#member(name);
+          const isLate = kind === 'deadline' && factory.serving && pool.waitingCount > 0;
+          if (error instanceof TooManyWaitingError || isLate) return 'busy';
+          return retryable || kind === 'deadline' ? 'outage' : 'caller';
+        },
+        timedOut: (budgetMillis, cause) =>
+          new FailoverTimeoutError(this.#name, budgetMillis ?? 0, { cause, recentEvents: this.#recentEvents() }),
+        ended: () => {
+          const isEnded = this.ending || [...this.#members.values()].every(({ pool }) => pool.ending);
+          return isEnded ? poolEndedError() : undefined;
+        },
+        changed: (service, ejected) => serviceEjected.publish(() => ({ name: this.#name, service, ejected })),
       },
-    };
-    const { signal: leaving } = this.#leavingOf(name);
-    this.#member(name).enter(next, {
-      ...origin,
-      signal: origin.signal === undefined ? leaving : AbortSignal.any([origin.signal, leaving]),
-      budgetMillis: Number.isFinite(budgetMillis) ? budgetMillis : undefined,
-    });
+    );
   }
 
-  // What the balancer says; of those set aside, one that serves, as far as it knows.
-  #choose(tried: ReadonlySet<string>): string | undefined {
-    const byHand = this.#settings.failbackAfterMillis === 'by-hand';
-    const names = this.#services.order().filter((name) => {
-      return !tried.has(name) && !this.#member(name).pool.ending && !(byHand && this.#services.isSetAside(name));
-    });
-    return names.find((name) => !this.#services.isSetAside(name) || this.#member(name).factory.serving) ?? names[0];
-  }
-
-  #failed(call: Call, name: string, error: unknown): void {
-    const { retryable, kind } = classifyFailure(error, 'connecting');
-    const { pool, factory } = this.#member(name);
-    const isBusy =
-      error instanceof TooManyWaitingError || (kind === 'deadline' && factory.serving && pool.waitingCount > 0);
-    const isLeft = error instanceof ServiceLeft;
-    const isOutage = retryable || kind === 'deadline';
-    if (isOutage && !isBusy && !isLeft && !call.origin.signal?.aborted) this.#setAside(name, error);
-    call.isWorthWaiting ||= isOutage || isBusy || isLeft;
-    call.lastError = isLeft ? error.cause : error;
-    this.#route(call);
-  }
-
-  #setAside(name: string, cause: unknown): void {
-    const byHand = this.#settings.failbackAfterMillis === 'by-hand';
-    const others = [...this.#members.keys()].filter((other) => other !== name && !this.#services.isSetAside(other));
-    // By hand, the last one stays: nothing else may be used instead.
-    if (byHand && others.length === 0) return;
-    this.#services.failed(name);
-    // Callers that wait there go on to the next one.
-    const leaving = this.#leavingOf(name);
-    this.#leaving.delete(name);
-    leaving.abort(new ServiceLeft(name, { cause }));
-  }
-
-  // All were tried.
-  #routeLater(call: Call): void {
-    const { budgetMillis, deadlineAt, lastError: cause } = call;
-    const { failoverTimeoutMillis } = this.#settings;
-    call.rounds += 1;
-    const pauseMillis = backoffMillis(call.rounds, statementPauses, this.#random);
-    if (!call.isWorthWaiting || failoverTimeoutMillis === 0) {
-      refuse(call, cause ?? poolEndedError());
-    } else if (this.#clock.now() + pauseMillis >= deadlineAt) {
-      const recentEvents = this.#recentEvents();
-      refuse(call, new FailoverTimeoutError(this.#name, budgetMillis ?? 0, { cause, recentEvents }));
-    } else {
-      call.tried.clear();
-      call.isWorthWaiting = false;
-      this.#clock.schedule(() => this.#route(call), pauseMillis);
-    }
-  }
-
-  #deliver({ item, origin }: Call, name: string, client: pg.PoolClient, release: Release): void {
-    if (this.#services.isSetAside(name)) this.#services.probed(name);
-    const end = this.#services.requested(name);
-    // How long the application holds a client says nothing about the server.
-    const answered = origin.borrower === 'query' ? 'answered' : 'unjudged';
-    const counted: Release = (error) => {
-      end(error instanceof Error && classifyFailure(error, 'connected').condemnsServer ? 'failed' : answered);
-      release(error);
-    };
-    client.release = counted;
-    item.callback(undefined, client, counted);
-  }
-
-  // Tries the Services that failed, for no caller.
-  #probe(): void {
-    for (const name of this.#services.toProbe()) {
-      const { pool } = this.#member(name);
-      const proof = () =>
-        withDeadline((signal) => pool.ready({ signal }), {
-          timeoutMillis: probeTimeoutMillis,
-          onTimeout: () => new ConnectTimeoutError(name, probeTimeoutMillis),
-          clock: this.#clock,
-          background: true,
-        });
-      inBackground(proof).then(
-        () => this.#services.probed(name),
-        () => this.#services.failed(name),
-      );
-    }
-  }
-
-  #factories(): readonly ConnectionFactory[] {
+  #factories(): readonly PoolMember['factory'][] {
     return [...this.#members.values()].map(({ factory }) => factory);
   }
 
   #recentEvents(): readonly RecentEvent[] {
     return this.#factories().flatMap(({ recentEvents }) => recentEvents);
-  }
-
-  #leavingOf(name: string): AbortController {
-    let leaving = this.#leaving.get(name);
-    if (leaving === undefined) {
-      leaving = new AbortController();
-      // Each caller listens to it while it waits.
-      setMaxListeners(0, leaving.signal);
-      this.#leaving.set(name, leaving);
-    }
-    return leaving;
   }
 
   #member(name: string): BalancedMember {
@@ -394,30 +307,42 @@ export class BalancedPool extends pg.Pool {
   }
 }
 
-/** Why a caller does not wait for that Service any longer. */
-class ServiceLeft extends Error {}
+/** A client of a member. */
+interface Lent {
+  readonly client: pg.PoolClient;
+  readonly release: Release;
+}
 
 /** A call of `connect()` on its way to a member. */
-interface Call {
-  readonly item: PendingItem;
+interface Call extends RoutedCall<Lent> {
   readonly origin: Origin;
-  readonly deadlineAt: number;
-  readonly budgetMillis: number | undefined;
-  /** The members that were tried in this round. */
-  readonly tried: Set<string>;
-  rounds: number;
-  /** Whether a failure of this round may pass. */
-  isWorthWaiting: boolean;
-  lastError?: unknown;
 }
 
-function refuse({ item }: Call, error: unknown): void {
-  recordOutcome(error, 'not-executed');
-  markFinal(error);
-  throwLater(() => item.callback(error, undefined, () => undefined));
+function callOf(item: PendingItem, origin: Origin): Call {
+  const { budgetMillis, signal } = origin;
+  return {
+    ...{ origin, budgetMillis, signal },
+    deliver: ({ client, release }, requested) => {
+      // How long the application holds a client says nothing about the server.
+      const isStatement = origin.borrower === 'query';
+      const end = requested(isStatement);
+      const counted: Release = (error) => {
+        const isFailed = error instanceof Error && classifyFailure(error, 'connected').condemnsServer;
+        const answered = isStatement ? 'answered' : 'unjudged';
+        end(isFailed ? 'failed' : answered);
+        release(error);
+      };
+      client.release = counted;
+      item.callback(undefined, client, counted);
+    },
+    refuse: (error) => {
+      recordOutcome(error, 'not-executed');
+      markFinal(error);
+      throwLater(() => item.callback(error, undefined, () => undefined));
+    },
+  };
 }
 
-type BalancedSettings = ReturnType<typeof balancedSettings>;
 type TimeAndChance = { readonly clock: Clock; readonly random: Random };
 type BalancedMember = PoolMember & { readonly pool: Pool };
 
@@ -453,30 +378,3 @@ function memberOf(options: object, place: string, own: object, dependencies: Tim
     throw new InvalidArgumentError(`${place}.${error.argument}`, message, { cause: error });
   }
 }
-
-function servicesOf(
-  { services, shared, failbackAfterMillis }: BalancedSettings,
-  members: ReadonlyMap<string, BalancedMember>,
-  dependencies: TimeAndChance,
-): ServiceBalancer {
-  const names = [...members.keys()];
-  const { balancing = 'round-robin', slowStartMillis = 10_000, outlierDetection = {} } = shared;
-  const byHand = failbackAfterMillis === 'by-hand';
-  const rows = services.map(({ weight, priority }: PooledService, index) => ({
-    name: names[index] ?? '',
-    weight,
-    priority,
-  }));
-  const options = {
-    balancing,
-    slowStartMillis,
-    outlierDetection,
-    stableMillis: byHand ? 1 : Math.max(1, failbackAfterMillis),
-  };
-  const comeBack = byHand
-    ? ({ comeBackAfterMillis: 'by-hand' } as const)
-    : { comeBackAfterMillis: 1_000, longestComeBackMillis: 30_000 };
-  return new ServiceBalancer(rows, { ...options, ...comeBack }, dependencies);
-}
-
-const probeTimeoutMillis = 1_000;

@@ -1,5 +1,5 @@
+import { ArrivalOrder } from '@externalname/core/internal';
 import { createPool, type Pool as GenericPool } from 'generic-pool';
-import { ArrivalOrder } from './arrival-order.ts';
 import type { Checkout } from './checkout.ts';
 
 /** The right to count towards `max`. A lent connection holds one. */

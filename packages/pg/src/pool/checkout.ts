@@ -1,10 +1,9 @@
 import type { Clock, Timer } from '@externalname/core';
-import { onAbort, recordOutcome } from '@externalname/core/internal';
+import { onAbort, type Place, recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { waited } from '../events.ts';
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
-import type { Place } from './arrival-order.ts';
 import { markFinal } from './failed-answers.ts';
 import { placeOfCall } from './held-clients.ts';
 import { type PendingItem, poolEndedError, type Release, throwLater } from './pg-pool.ts';

@@ -1,11 +1,11 @@
 import type { Clock } from '@externalname/core';
+import type { Connections } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { requestCancel, serverAddressOf } from '../driver/cancel-request.ts';
 import { destroyClient } from '../driver/closing.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import type { PoolSettings } from '../options.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
-import type { Connections } from './connections.ts';
 import { type PgPool, throwLater } from './pg-pool.ts';
 import type { ConnectionHost, PooledConnection } from './pooled-connection.ts';
 

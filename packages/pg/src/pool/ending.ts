@@ -1,14 +1,13 @@
 import type { Clock, Timer } from '@externalname/core';
+import type { Connections, Spread } from '@externalname/core/internal';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import type { PoolSettings } from '../options.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
-import type { Connections } from './connections.ts';
 import { warnOfHeld } from './held-clients.ts';
 import type { Lending } from './lending.ts';
 import { poolEndedError } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
-import type { Spread } from './spread.ts';
 
 /** What {@link Ending} needs. */
 export interface EndingParts {
@@ -19,7 +18,7 @@ export interface EndingParts {
   readonly queue: CheckoutQueue;
   readonly lending: Lending;
   readonly liveness: Liveness | undefined;
-  readonly spread: Spread | undefined;
+  readonly spread: Spread<PooledConnection> | undefined;
 }
 
 /** The end of a pool: earlier callers are served, and everything is closed, by force when the time is up. */

@@ -1,4 +1,5 @@
 import type { Clock } from '@externalname/core';
+import type { Connections, Spread } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { judgeReadOnlyAnswer } from '../connect/read-only-answer.ts';
 import { countUse, isInTransaction, isQuiet, keepProcess } from '../driver/client-internals.ts';
@@ -9,13 +10,11 @@ import { classifyFailure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import type { Borrower, Checkout } from './checkout.ts';
 import type { CheckoutQueue, Permit } from './checkout-queue.ts';
-import type { Connections } from './connections.ts';
 import { type FailedAnswers, markFinal } from './failed-answers.ts';
 import { rememberTaker } from './held-clients.ts';
 import { type PgPool, type Release, removeLastErrorListener, throwLater } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { Preparation } from './preparation.ts';
-import type { Spread } from './spread.ts';
 
 /** What {@link Lending} needs. */
 export interface LendingParts {
@@ -27,7 +26,7 @@ export interface LendingParts {
   readonly queue: CheckoutQueue;
   readonly preparation: Preparation;
   readonly answers: FailedAnswers;
-  readonly spread: Spread | undefined;
+  readonly spread: Spread<PooledConnection> | undefined;
 }
 
 /** Hands connections out and takes them back: to the next waiting caller, to the idle ones, or to their end. */
@@ -73,7 +72,7 @@ export class Lending {
     if (isNew) throwLater(() => pool.emit('connect', client));
     throwLater(() => pool.emit('acquire', client));
     connection.lend(checkout.borrower, permit);
-    spread?.lent(connection);
+    spread?.lent(connection, checkout.borrower === 'query');
     rememberTaker(client, checkout.takenAt);
     const release = this.#releaseOnce(connection, checkout.borrower);
     (client as pg.PoolClient).release = release;

@@ -1,5 +1,5 @@
 import type * as pg from 'pg';
-import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import type { RecentEvent } from '../recent-events.ts';
 import type { Borrower } from './checkout.ts';
 import type { PendingItem } from './pg-pool.ts';
 import type { Attempt } from './query.ts';
@@ -13,7 +13,11 @@ export interface Origin extends Attempt {
 
 /** A pool as one of several. */
 export interface Member {
-  readonly factory: ConnectionFactory;
+  readonly factory: {
+    readonly serving: boolean;
+    readonly servedAt: number | undefined;
+    readonly recentEvents: readonly RecentEvent[];
+  };
   /** Queues a caller. */
   enter(item: PendingItem, origin: Origin): void;
   /** See `TransactionHost`. */

@@ -1,178 +1,27 @@
-import type { Clock, PlannedSwitch, Timer } from '@externalname/core';
-import { aNumber, aSignal, checkOptions, optional, withDeadline } from '@externalname/core/internal';
+import type { Clock } from '@externalname/core';
+import { type Connections, Pause } from '@externalname/core/internal';
 import { PauseEndedError } from '../errors.ts';
 import { paused, resumed } from '../events.ts';
 import type { PoolSettings } from '../options.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
 import { poolEndedError } from './pg-pool.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
-/** See `pool.pause()`. */
-export interface PauseOptions {
-  /** How long work in progress may take to finish. Milliseconds, above 0. @defaultValue 30000 */
-  timeoutMillis?: number | undefined;
-  /** Ends the pause: callers are served again, and `pause()` rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
-}
-
-/** Why callers are held: `pool.pause()`, or a switch that the source of the target has announced. */
-export type PauseCause = 'application' | 'planned-switch';
-
-/** What `pool.status()` says while callers are held. */
-export interface PauseStatus {
-  /** Why they are held. */
-  readonly cause: PauseCause;
-  /** For how long, in milliseconds. */
-  readonly millis: number;
-  /** Whether no work is in progress any more. */
-  readonly quiet: boolean;
-}
-
-/** What {@link Pause} needs. */
-export interface PauseParts {
-  readonly settings: Pick<PoolSettings, 'name' | 'plannedHoldMillis'>;
+/** Holds the callers of a pool, and tells so. */
+export function pauseOf(parts: {
+  readonly settings: PoolSettings;
   readonly clock: Clock;
   readonly queue: CheckoutQueue;
-  /** Whether no connection is in use or closing with a statement. */
-  isQuiet(): boolean;
+  readonly connections: Connections<PooledConnection>;
+}): Pause {
+  const { clock, queue, connections } = parts;
+  const { name, plannedHoldMillis } = parts.settings;
+  return new Pause({
+    ...{ clock, queue, plannedHoldMillis },
+    isQuiet: () => [...connections.open()].every((each) => !each.isBusy),
+    endedEarly: (reason) => new PauseEndedError(name, reason),
+    poolEnded: poolEndedError,
+    paused: (cause) => paused.publish(() => ({ name, cause })),
+    resumed: (end) => resumed.publish(() => ({ name, ...end })),
+  });
 }
-
-/**
- * Holds callers in the queue while work in progress finishes: for `pool.pause()`, until `resume()`; and for a switch that the source
- * has announced, until the pool has moved, the plan is given up, or `plannedHoldMillis` are over, so that a lost release hangs no caller.
- */
-export class Pause {
-  readonly #parts: PauseParts;
-  #held: { readonly since: number; readonly causes: Set<PauseCause> } | undefined;
-  /** Calls of `pause()` that are in progress, and whether one has succeeded. */
-  #pausing = 0;
-  #isPaused = false;
-  #bound: Timer | undefined;
-  /** Those who wait until no work is in progress, or are told why that is pointless. */
-  readonly #waiters = new Set<(error?: Error) => void>();
-
-  constructor(parts: PauseParts) {
-    this.#parts = parts;
-  }
-
-  get status(): PauseStatus | undefined {
-    const { clock, queue, isQuiet } = this.#parts;
-    const [cause] = this.#held?.causes ?? [];
-    if (this.#held === undefined || cause === undefined) return undefined;
-    return { cause, millis: clock.now() - this.#held.since, quiet: queue.isUnused && isQuiet() };
-  }
-
-  /** See `pool.pause()`. */
-  async pause(options: PauseOptions): Promise<void> {
-    checkOptions(options, { timeoutMillis: optional(aNumber({ above: 0, unit: 'milliseconds' })), signal: aSignal });
-    const { timeoutMillis = defaultTimeoutMillis, signal } = options;
-    signal?.throwIfAborted();
-    const { settings, clock } = this.#parts;
-    this.#pausing += 1;
-    this.#hold('application');
-    try {
-      await withDeadline((inner) => this.#untilQuiet(inner), {
-        signal,
-        timeoutMillis,
-        clock,
-        onTimeout: () =>
-          new PauseEndedError(settings.name, `work in progress did not finish within ${timeoutMillis} ms`),
-      });
-      this.#isPaused = true;
-    } catch (error) {
-      // Another call of pause() may still want it.
-      if (this.#pausing === 1 && !this.#isPaused) this.#release('application', 'failed');
-      throw error;
-    } finally {
-      this.#pausing -= 1;
-    }
-  }
-
-  /** See `pool.resume()`. */
-  resume(): void {
-    this.#end('resumed', new PauseEndedError(this.#parts.settings.name, 'pool.resume() was called meanwhile'));
-  }
-
-  /** The source announced a switch, or gave it up. Whether callers are held for it. */
-  planned(plan: PlannedSwitch | undefined): boolean {
-    this.#bound?.cancel();
-    const { settings, clock } = this.#parts;
-    const { plannedHoldMillis } = settings;
-    const millis = Math.min(plan?.holdMillis ?? plannedHoldMillis, plannedHoldMillis);
-    if (plan === undefined || millis === 0) {
-      this.#release('planned-switch', 'given-up');
-      return false;
-    }
-    const begin = () => {
-      this.#hold('planned-switch');
-      this.#bound = clock.schedule(() => this.#release('planned-switch', 'expired'), millis, { background: true });
-    };
-    const { startsInMillis = 0 } = plan;
-    if (startsInMillis > 0) this.#bound = clock.schedule(begin, startsInMillis, { background: true });
-    else begin();
-    return true;
-  }
-
-  /** The pool has moved. */
-  moved(): void {
-    this.#bound?.cancel();
-    this.#release('planned-switch', 'moved');
-  }
-
-  /** The pool ends: callers that wait are served, or fail with it. */
-  close(): void {
-    this.#end('ended', poolEndedError());
-  }
-
-  /** Some work is over. */
-  check(): void {
-    if (this.#waiters.size === 0 || !this.#parts.queue.isUnused || !this.#parts.isQuiet()) return;
-    for (const tell of [...this.#waiters]) tell();
-  }
-
-  #hold(cause: PauseCause): void {
-    const { settings, clock, queue } = this.#parts;
-    if (this.#held === undefined) {
-      this.#held = { since: clock.now(), causes: new Set() };
-      queue.hold(() => this.check());
-    }
-    if (this.#held.causes.has(cause)) return;
-    this.#held.causes.add(cause);
-    paused.publish(() => ({ name: settings.name, cause }));
-  }
-
-  #release(cause: PauseCause, why: 'resumed' | 'moved' | 'given-up' | 'expired' | 'failed' | 'ended'): void {
-    const held = this.#held;
-    if (!held?.causes.delete(cause)) return;
-    const { settings, clock, queue } = this.#parts;
-    const waiting = queue.size;
-    const durationMillis = clock.now() - held.since;
-    if (cause === 'application') this.#isPaused = false;
-    if (held.causes.size === 0) {
-      this.#held = undefined;
-      queue.resume();
-    }
-    resumed.publish(() => ({ name: settings.name, cause, why, durationMillis, waiting }));
-  }
-
-  #end(why: 'resumed' | 'ended', error: Error): void {
-    this.#bound?.cancel();
-    for (const tell of [...this.#waiters]) tell(error);
-    this.#release('application', why);
-    this.#release('planned-switch', why);
-  }
-
-  #untilQuiet(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const tell = (error?: Error) => {
-        this.#waiters.delete(tell);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      this.#waiters.add(tell);
-      signal.addEventListener('abort', () => tell(signal.reason), { once: true });
-      this.check();
-    });
-  }
-}
-
-const defaultTimeoutMillis = 30_000;

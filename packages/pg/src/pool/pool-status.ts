@@ -1,12 +1,9 @@
 import type { Clock, Target } from '@externalname/core';
-import type { EndpointStatus } from '@externalname/core/targets';
+import type { Connections } from '@externalname/core/internal';
+import type { EndpointStatus, PauseStatus, ReplicaStatus, TokenReads } from '@externalname/core/targets';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import type { FailureKind } from '../failure-kind.ts';
 import type { PoolSettings } from '../options.ts';
-import type { TokenReads } from '../reader/read-after.ts';
-import type { ReplicaStatus } from '../reader/replicas.ts';
-import type { Connections } from './connections.ts';
-import type { PauseStatus } from './pause.ts';
 import type { PgPool } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 

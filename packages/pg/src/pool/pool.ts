@@ -1,5 +1,6 @@
 import { type Dependencies, isExternalNameError } from '@externalname/core';
-import { aSignal, checkOptions, dependenciesOf } from '@externalname/core/internal';
+import { aSignal, Connections, checkOptions, dependenciesOf, type Pause } from '@externalname/core/internal';
+import type { PauseOptions } from '@externalname/core/targets';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
@@ -26,7 +27,6 @@ import { Checkout, type CheckoutHost, tellWait } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
 import { checkoutTimeout } from './checkout-timeout.ts';
 import { connectionHost } from './connection-host.ts';
-import { Connections } from './connections.ts';
 import { Ending } from './ending.ts';
 import { FailedAnswers } from './failed-answers.ts';
 import { Lending } from './lending.ts';
@@ -38,7 +38,7 @@ import {
   type Subscription,
 } from './listening.ts';
 import type { Member, Origin, QueryOnce } from './member.ts';
-import { Pause, type PauseOptions } from './pause.ts';
+import { pauseOf } from './pause.ts';
 import { type PendingItem, pgPoolOf, poolEndedError } from './pg-pool.ts';
 import { type PoolStatus, poolStatus } from './pool-status.ts';
 import type { PooledConnection } from './pooled-connection.ts';
@@ -208,8 +208,7 @@ export class Pool extends pg.Pool {
     const adoption: AdoptionParts = { ...parts, preparation, lending };
     this.#switching = new Switching({ ...adoption, factory });
     this.#ending = new Ending({ ...parts, lending, liveness });
-    const isQuiet = () => [...connections.open()].every((each) => !each.isBusy);
-    this.#pause = new Pause({ settings, clock, queue, isQuiet });
+    this.#pause = pauseOf(parts);
     this.#queries = new Queries({
       ...parts,
       once: (text, values, callback, attempt) => {

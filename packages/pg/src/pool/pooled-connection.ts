@@ -1,10 +1,11 @@
 import type { Clock, Endpoint, Target, Timer } from '@externalname/core';
+import type { Epoch } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { RoleReports } from '../connect/session-role.ts';
 import { isUsable } from '../driver/client-internals.ts';
 import { closeClient, destroyClient, silenceClient } from '../driver/closing.ts';
 import { type Retirement, retireClient } from '../driver/retire.ts';
-import type { Epoch, MadeConnection } from '../failover/connection-factory.ts';
+import type { MadeConnection } from '../failover/connection-factory.ts';
 import type { Borrower } from './checkout.ts';
 import type { Permit } from './checkout-queue.ts';
 

@@ -1,5 +1,14 @@
 import type { Clock, Random } from '@externalname/core';
-import { abortable, describeEndpoint, sleep, withDeadline } from '@externalname/core/internal';
+import {
+  abortable,
+  type Connections,
+  describeEndpoint,
+  type Replicas,
+  type Spread,
+  sleep,
+  withDeadline,
+} from '@externalname/core/internal';
+import type { OpenConnection } from '../connect/connector.ts';
 import { describeRole, roleFits } from '../connect/session-role.ts';
 import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
@@ -11,12 +20,9 @@ import { classifyFailure, isDatabaseError } from '../failures/classify.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { monitoredClient } from '../liveness/monitored-client.ts';
 import type { PoolSettings } from '../options.ts';
-import type { Replicas } from '../reader/replicas.ts';
 import type { Checkout } from './checkout.ts';
-import type { Connections } from './connections.ts';
 import type { PgPool } from './pg-pool.ts';
 import { type ConnectionHost, PooledConnection } from './pooled-connection.ts';
-import type { Spread } from './spread.ts';
 
 /** What {@link Preparation} needs. */
 export interface PreparationParts {
@@ -28,9 +34,9 @@ export interface PreparationParts {
   readonly connections: Connections<PooledConnection>;
   readonly liveness: Liveness | undefined;
   readonly host: ConnectionHost;
-  readonly spread: Spread | undefined;
+  readonly spread: Spread<PooledConnection> | undefined;
   /** Checks the connections of a reader. */
-  readonly replicas: Replicas | undefined;
+  readonly replicas: Replicas<OpenConnection> | undefined;
   /** The preparation of the first connection of the current epoch: no other one is opened meanwhile. */
   first(): Promise<void> | undefined;
   /** The lifetime of an announced connection is over. */

@@ -1,11 +1,11 @@
 import type { Target } from '@externalname/core';
+import { Connections, type Epoch } from '@externalname/core/internal';
 import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
 import { FakeClient } from '../../test/support/fake-client.ts';
 import { RoleReports } from '../connect/session-role.ts';
 import { type DrainedEvent, drained, type SwitchEvent, switched } from '../events.ts';
-import type { Epoch, MadeConnection } from '../failover/connection-factory.ts';
-import { Connections } from './connections.ts';
+import type { MadeConnection } from '../failover/connection-factory.ts';
 import { PooledConnection } from './pooled-connection.ts';
 import { Switching } from './switching.ts';
 

@@ -1,9 +1,9 @@
 import type { Clock, Random } from '@externalname/core';
+import type { Connections } from '@externalname/core/internal';
 import { destroyClient } from '../driver/closing.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import type { PoolSettings } from '../options.ts';
 import type { TransactionHost } from '../transaction/rollback.ts';
-import type { Connections } from './connections.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 
 /** What {@link transactionHost} needs. */

@@ -1,5 +1,5 @@
 import type { Clock, Endpoint, Target } from '@externalname/core';
-import { addressOf, type ServiceRoute } from '@externalname/core/internal';
+import { FailedAddresses, type ServiceRoute } from '@externalname/core/internal';
 import type { Dialer } from '../connect/connector.ts';
 import type { ReaderLink } from './reader-link.ts';
 
@@ -10,22 +10,16 @@ import type { ReaderLink } from './reader-link.ts';
  */
 export function readerDialer<Own extends Dialer>(dialer: Own, link: ReaderLink | undefined, clock: Clock): Own {
   if (link === undefined) return dialer;
-  const failedAt = new Map<string, number>();
+  const addresses = new FailedAddresses(clock);
   const report = (endpoint: Endpoint, failed: boolean) => {
-    if (failed) failedAt.set(addressOf(endpoint), clock.now());
-    else failedAt.delete(addressOf(endpoint));
+    addresses.report(endpoint, failed);
     dialer.report(endpoint, failed);
   };
   return {
     ...dialer,
     report,
     lost: (endpoint) => report(endpoint, true),
-    async endpoints(target, options) {
-      const all = await allEndpoints(dialer, link, target, options);
-      const oldest = clock.now() - failureMemoryMillis;
-      const usable = all.filter((each) => (failedAt.get(addressOf(each)) ?? Number.NEGATIVE_INFINITY) < oldest);
-      return usable.length === 0 ? all : usable;
-    },
+    endpoints: async (target, options) => addresses.usable(await allEndpoints(dialer, link, target, options)),
   };
 }
 
@@ -56,5 +50,3 @@ export async function endpointsOf(
   dialer.policy.checkTarget(target);
   return await dialer.endpoints(target, { signal });
 }
-
-const failureMemoryMillis = 10_000;

@@ -1,9 +1,9 @@
 import type { Endpoint } from '@externalname/core';
+import type { ReaderSettings } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { ServerPosition } from '../connect/wal-position.ts';
 import type { PoolOptions, PoolSettings } from '../options.ts';
 import { parametersOf, withHost, withoutParameters } from '../settings/connection-string.ts';
-import type { ReaderSettings } from '../settings/reader.ts';
 
 /** What a reader has of the pool that it reads for. */
 export interface ReaderLink {

@@ -1,11 +1,13 @@
 import { type Clock, DeadlineError, type Endpoint } from '@externalname/core';
-import { withDeadline } from '@externalname/core/internal';
+import { type Replicas, withDeadline } from '@externalname/core/internal';
+import type { ReplicaStatus, TokenReads } from '@externalname/core/targets';
 import type * as pg from 'pg';
+import type { OpenConnection } from '../connect/connector.ts';
 import { readPosition, type ServerPosition, tokenOf } from '../connect/wal-position.ts';
 import type { PoolOptions, PoolSettings } from '../options.ts';
-import { ReadAfter, type TokenReads } from './read-after.ts';
+import { ReadAfter } from './read-after.ts';
 import { type ReaderLink, type ReaderWait, readerOptions } from './reader-link.ts';
-import { type ReplicaStatus, Replicas } from './replicas.ts';
+import { replicasOf } from './replicas.ts';
 
 /** What is needed of a pool that reads for another one. */
 interface ReaderPool<Status> {
@@ -34,7 +36,7 @@ export interface ReadingParts<Reader> {
 export class Reading<Status, Reader extends ReaderPool<Status>> {
   readonly #parts: ReadingParts<Reader>;
   readonly after: ReadAfter;
-  readonly replicas: Replicas | undefined;
+  readonly replicas: Replicas<OpenConnection> | undefined;
   #reader: Reader | undefined;
 
   constructor(parts: ReadingParts<Reader>) {
@@ -43,13 +45,7 @@ export class Reading<Status, Reader extends ReaderPool<Status>> {
     const { name, failoverTimeoutMillis } = settings;
     this.after = new ReadAfter({ name, failoverTimeoutMillis, clock, link, connect });
     if (link !== undefined && endpoints !== undefined) {
-      this.replicas = new Replicas({
-        name,
-        settings: link.settings,
-        clock,
-        position: () => link.position(),
-        passedOver,
-      });
+      this.replicas = replicasOf({ name, clock, link, passedOver });
     }
   }
 

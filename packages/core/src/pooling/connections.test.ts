@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Epoch } from '../failover/connection-factory.ts';
-import { Connections } from './connections.ts';
+import { Connections, type Epoch } from './connections.ts';
 
 interface Connection {
   readonly name: number;

@@ -1,5 +1,5 @@
-import type { Clock, Timer } from '@externalname/core';
-import { inBackground } from '@externalname/core/internal';
+import { inBackground } from '../background.ts';
+import type { Clock, Timer } from '../clock.ts';
 
 /** What {@link Outage} needs from outside. */
 export interface OutageParts {

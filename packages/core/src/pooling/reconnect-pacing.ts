@@ -1,5 +1,5 @@
-import type { Clock, Random } from '@externalname/core';
-import { onAbort, sleep } from '@externalname/core/internal';
+import type { Clock, Random } from '../clock.ts';
+import { onAbort, sleep } from '../deadline.ts';
 
 /** See {@link ConnectionPacing}. Times in milliseconds. */
 export interface PacingSettings {

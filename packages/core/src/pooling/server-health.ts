@@ -1,4 +1,4 @@
-import type { Clock } from '@externalname/core';
+import type { Clock } from '../clock.ts';
 
 /**
  * What is known about the server behind a pool.

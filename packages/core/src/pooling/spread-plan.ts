@@ -1,3 +1,5 @@
+import type { Balancer, Endpoint } from '../targets/index.ts';
+
 /**
  * An address, and what a pool has of it.
  *
@@ -42,6 +44,22 @@ export function nextSpreadStep(rows: readonly SpreadRow[], room: number): Spread
   // What is left at an address without work goes when it is idle, or the address would never be without connections.
   const useless = rows.findIndex(({ share, idle }) => share === 0 && idle > 0);
   return useless < 0 ? undefined : { from: useless, to: undefined };
+}
+
+/**
+ * Where a new connection is due: of the addresses with a share, first the one with the fewest connections relative to it; among equals,
+ * as they are given. A silent one comes after those, and before those without a share.
+ *
+ * @internal
+ */
+export function neediestFirst(balancer: Balancer, endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const shares = balancer.shares(endpoints);
+  const rows = endpoints.map((endpoint, index) => {
+    const share = shares[index] ?? 0;
+    const due = balancer.isSilent(endpoint) ? Number.MAX_SAFE_INTEGER : (balancer.connectionsTo(endpoint) + 1) / share;
+    return { endpoint, load: share === 0 ? Number.MAX_VALUE : due };
+  });
+  return rows.sort((one, other) => one.load - other.load).map(({ endpoint }) => endpoint);
 }
 
 // Sums of thirds are not exact.

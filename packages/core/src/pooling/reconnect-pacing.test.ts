@@ -1,5 +1,5 @@
-import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { ConnectionPacing } from './reconnect-pacing.ts';
 
 function setUp(random = () => 0.5) {

@@ -1,6 +1,6 @@
-import { Balancer, type Clock, InvalidArgumentError, type Random } from '@externalname/core';
-import { aNumber, oneOf, optional } from '@externalname/core/internal';
-import type { Balancing, OutlierDetectionOptions } from '@externalname/core/targets';
+import type { Clock, Random } from '../clock.ts';
+import { aNumber, oneOf, optional } from '../shape.ts';
+import { Balancer, type Balancing, type OutlierDetectionOptions } from '../targets/index.ts';
 
 /** How a pool spreads its work over the addresses of its target. */
 export interface BalancingOptions {
@@ -29,15 +29,16 @@ export interface BalancingOptions {
   slowStartMillis?: number | undefined;
 }
 
-/** Makes the balancer of a pool; `undefined` for `ordered`, which costs nothing. */
+/** Makes the balancer of a pool; `undefined` for `ordered`, which costs nothing. @internal */
 export type MakeBalancer = (dependencies: { clock: Clock; random: Random }) => Balancer;
 
 /**
  * Checks the options.
  *
  * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+ * @internal
  */
-export function balancingSettings(options: BalancingOptions, follows: boolean): MakeBalancer | undefined {
+export function balancingSettings(options: BalancingOptions): MakeBalancer | undefined {
   const { balancing = 'ordered', outlierDetection = {}, slowStartMillis = 10_000 } = options;
   oneOf('ordered', 'random', 'round-robin', 'least-connections')('balancing', balancing);
   optional(aNumber({ least: 0, unit: 'milliseconds' }))('slowStartMillis', slowStartMillis);
@@ -45,11 +46,5 @@ export function balancingSettings(options: BalancingOptions, follows: boolean): 
   // What it refuses is refused here, before anything exists.
   new Balancer(given);
   if (balancing === 'ordered') return undefined;
-  if (!follows) {
-    throw new InvalidArgumentError(
-      'balancing',
-      `${balancing} needs a Service, or a host with \`allowedTargets\`: pg chooses the address of a plain host`,
-    );
-  }
   return (dependencies) => new Balancer(given, dependencies);
 }

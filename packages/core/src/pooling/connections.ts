@@ -1,4 +1,22 @@
-import type { Epoch } from '../failover/connection-factory.ts';
+import { setMaxListeners } from 'node:events';
+
+/**
+ * The time in which a pool points at one target. The factory of its connections makes it, alone counts epochs, and attaches it
+ * to each connection: a connection is current if it carries the current epoch.
+ */
+export interface Epoch {
+  /** From 0. */
+  readonly number: number;
+  /** Fires when the epoch is over: connections that are being opened for it are pointless then. */
+  readonly over: AbortSignal;
+}
+
+export function beginEpoch(number: number): { readonly epoch: Epoch; readonly end: (reason: Error) => void } {
+  const controller = new AbortController();
+  // Every connection that is being opened listens to it, and a pool may open many at once.
+  setMaxListeners(0, controller.signal);
+  return { epoch: { number, over: controller.signal }, end: (reason) => controller.abort(reason) };
+}
 
 /** What {@link Connections} needs to know about a connection. */
 export interface EpochMember {

@@ -1,8 +1,13 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, isExternalNameError, type Target, type Timer } from '@externalname/core';
-import { backoffMillis, inBackground } from '@externalname/core/internal';
-import type * as pg from 'pg';
-import type { OpenConnection } from '../connect/connector.ts';
+import { inBackground } from '../background.ts';
+import { backoffMillis } from '../backoff.ts';
+import type { Clock, Timer } from '../clock.ts';
+import type { Target } from '../targets/index.ts';
+
+/** An open connection. Its client says when it has ended. */
+interface Open {
+  readonly client: Pick<NodeJS.EventEmitter, 'once' | 'removeListener'>;
+}
 
 /** See {@link ReadySessions}. */
 export interface ReadySessionsSettings {
@@ -13,13 +18,15 @@ export interface ReadySessionsSettings {
 }
 
 /** What {@link ReadySessions} needs from outside. */
-export interface ReadySessionsDependencies {
+export interface ReadySessionsDependencies<OpenConnection extends Open> {
   /** Opens a session to a target, whatever the role of its server. */
   readonly open: (target: Target, signal: AbortSignal) => Promise<OpenConnection>;
   /** Resolves if the server answers in this session, and has the wanted role. */
   readonly prove: (connection: OpenConnection, signal: AbortSignal) => Promise<void>;
   /** Ends a session. */
-  readonly close: (client: pg.Client) => void;
+  readonly close: (client: OpenConnection['client']) => void;
+  /** Whether `prove` failed because the server does not have the role yet. It answered: the session is as good as before. */
+  readonly isEarly: (error: unknown) => boolean;
   readonly clock: Clock;
 }
 
@@ -31,16 +38,16 @@ export interface ReadySessionsDependencies {
  * role and becomes one of the pool's. A session that ends is replaced after a pause. An old one is replaced too, because
  * the name of its target may lead to another address by then.
  */
-export class ReadySessions {
+export class ReadySessions<OpenConnection extends Open> {
   readonly #settings: ReadySessionsSettings;
-  readonly #dependencies: ReadySessionsDependencies;
-  readonly #rooms = new Map<string, WaitingRoom>();
+  readonly #dependencies: ReadySessionsDependencies<OpenConnection>;
+  readonly #rooms = new Map<string, WaitingRoom<OpenConnection>>();
   readonly #closing = new AbortController();
   /** Where the pool is: there it opens its own connections. */
   #current: string | undefined;
   #vetted: OpenConnection | undefined;
 
-  constructor(settings: ReadySessionsSettings, dependencies: ReadySessionsDependencies) {
+  constructor(settings: ReadySessionsSettings, dependencies: ReadySessionsDependencies<OpenConnection>) {
     this.#settings = settings;
     // Each session that is being opened listens to it.
     setMaxListeners(0, this.#closing.signal);
@@ -98,9 +105,8 @@ export class ReadySessions {
         session.leave();
         return session.connection;
       } catch (error) {
-        const hasOtherRole = isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE';
-        // It answered: the session is as good as before, but the server is not acceptable yet. While it was asked, no
-        // list contained it, so a pool that closed meanwhile has not ended it.
+        const hasOtherRole = this.#dependencies.isEarly(error);
+        // While it was asked, no list contained it, so a pool that closed meanwhile has not ended it.
         if (hasOtherRole && !this.#closing.signal.aborted) room.sessions.push(session);
         else session.end();
         if (hasOtherRole) throw error;
@@ -122,7 +128,7 @@ export class ReadySessions {
   }
 
   /** Ends that connection, or only `which`: the pool does not move. */
-  dropVetted(which = this.#vetted): void {
+  dropVetted(which: OpenConnection | undefined = this.#vetted): void {
     const vetted = this.#vetted === which ? this.takeVetted() : undefined;
     if (vetted !== undefined) this.#dependencies.close(vetted.client);
   }
@@ -138,12 +144,12 @@ export class ReadySessions {
   }
 
   // How many are kept there without a plan.
-  #keptAt({ target }: WaitingRoom): number {
+  #keptAt({ target }: WaitingRoom<OpenConnection>): number {
     return this.#settings.targets.includes(target) ? this.#settings.count : 0;
   }
 
   // The attempts under way. They never reject.
-  #fill(room: WaitingRoom): readonly Promise<void>[] {
+  #fill(room: WaitingRoom<OpenConnection>): readonly Promise<void>[] {
     room.timer?.cancel();
     room.timer = undefined;
     const attempts: Promise<void>[] = [];
@@ -165,7 +171,7 @@ export class ReadySessions {
     return attempts;
   }
 
-  async #open(room: WaitingRoom): Promise<void> {
+  async #open(room: WaitingRoom<OpenConnection>): Promise<void> {
     const { signal } = this.#closing;
     let connection: OpenConnection;
     try {
@@ -179,14 +185,14 @@ export class ReadySessions {
     else room.sessions.push(this.#session(room, connection));
   }
 
-  #session(room: WaitingRoom, connection: OpenConnection): Session {
+  #session(room: WaitingRoom<OpenConnection>, connection: OpenConnection): Session<OpenConnection> {
     const { clock, close } = this.#dependencies;
     const { client } = connection;
     const gone = () => {
       session.leave();
       this.#fillLater(room);
     };
-    const session: Session = {
+    const session: Session<OpenConnection> = {
       connection,
       leave: () => {
         lifetime.cancel();
@@ -211,7 +217,7 @@ export class ReadySessions {
     return session;
   }
 
-  #fillLater(room: WaitingRoom): void {
+  #fillLater(room: WaitingRoom<OpenConnection>): void {
     if (room.timer !== undefined || this.#closing.signal.aborted) return;
     const delayMillis = backoffMillis(room.failures, retryBounds);
     room.timer = this.#dependencies.clock.schedule(() => this.#fill(room), delayMillis, { background: true });
@@ -219,10 +225,10 @@ export class ReadySessions {
 }
 
 /** A target, and the sessions that wait there. */
-interface WaitingRoom {
+interface WaitingRoom<OpenConnection> {
   readonly target: Target;
   /** Oldest first. */
-  readonly sessions: Session[];
+  readonly sessions: Session<OpenConnection>[];
   /** How many are to be kept. */
   wanted: number;
   opening: number;
@@ -231,11 +237,11 @@ interface WaitingRoom {
   timer: Timer | undefined;
 }
 
-function roomAt(target: Target, wanted: number): WaitingRoom {
-  return { target, sessions: [], wanted, opening: 0, failures: 0, timer: undefined };
+function roomAt(target: Target, wanted: number) {
+  return { target, sessions: [], wanted, opening: 0, failures: 0, timer: undefined as Timer | undefined };
 }
 
-interface Session {
+interface Session<OpenConnection> {
   readonly connection: OpenConnection;
   /** The session does not belong to this object any more. */
   leave(): void;

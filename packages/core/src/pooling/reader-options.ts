@@ -1,20 +1,8 @@
-import type { TargetSource } from '@externalname/core';
-import {
-  aBoolean,
-  aNumber,
-  anObjectWith,
-  aText,
-  checkNumber,
-  either,
-  listOf,
-  oneOf,
-  optional,
-  optionsOf,
-  ownOptions,
-} from '@externalname/core/internal';
-import type { Balancing } from '@externalname/core/targets';
+import { checkNumber, ownOptions } from '../input.ts';
+import { aBoolean, aNumber, anObjectWith, aText, either, listOf, oneOf, optional, optionsOf } from '../shape.ts';
+import type { Balancing, TargetSource } from '../targets/index.ts';
 
-/** Where and how `pool.reader` reads. */
+/** Where and how the reader of a pool reads. */
 export interface ReaderOptions {
   /** The Service whose target has the standbys: `webscaler-db-ro`. @defaultValue that of the pool: the standbys among the addresses of its target */
   service?: string | undefined;
@@ -38,7 +26,7 @@ export interface ReaderOptions {
   catchUpMillis?: number | undefined;
 }
 
-/** Checked and complete. */
+/** Checked and complete. @internal */
 export interface ReaderSettings {
   readonly fallback: boolean;
   readonly maxLagBytes: number;
@@ -47,7 +35,10 @@ export interface ReaderSettings {
   readonly catchUpMillis: number;
 }
 
-/** @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option */
+/**
+ * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT` naming the option
+ * @internal
+ */
 export function readerSettings(given: ReaderOptions = {}): ReaderSettings {
   aReaderOption('reader', given);
   const options = ownOptions(given);
