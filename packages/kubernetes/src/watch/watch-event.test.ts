@@ -107,11 +107,11 @@ describe('a version', () => {
   });
 
   it('compares as fast as it is long', () => {
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     expect(isOlder('9'.repeat(7_000_000), `1${'0'.repeat(7_000_000)}`)).toBe(true);
     expect(isOlder('0007', '8')).toBe(true);
     expect(isOlder('00010', '9')).toBe(false);
-    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(process.cpuUsage(begun).user / 1_000).toBeLessThan(1_000);
   });
 
   it('of more digits than any server writes is none', () => {

@@ -92,7 +92,7 @@ describe('a statement that may have committed a part of its work when it fails',
   });
 
   it('is found in no time, whatever stands before it', () => {
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     mayCommitWithin(`${' '.repeat(50_000)}x`);
     mayCommitWithin('/* */'.repeat(10_000));
     mayCommitWithin(`${';'.repeat(20_000)}${' '.repeat(20_000)}`);
@@ -107,7 +107,7 @@ describe('a statement that may have committed a part of its work when it fails',
     mayCommitWithin(`select ${"E'\\".repeat(30_000)}`);
     mayCommitWithin('a'.repeat(200_000));
     mayCommitWithin(';a'.repeat(50_000));
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(1_000);
   });
 });
 
