@@ -15,22 +15,31 @@ interface Built {
 
 /**
  * A package, or one of its entries, as its build makes it, from the sources as they are now. A benchmark that runs the sources through a loader measures
- * the loader as well: tsx wraps each function that is made, to keep its name.
+ * the loader as well: tsx wraps each function that is made, to keep its name. All entries of a package are built at once, because they share modules.
  */
 export async function builtPackage<Name extends keyof Built>(entry: Name): Promise<Built[Name]> {
   const [name = '', file = 'index'] = entry.split('/');
+  const built = loaded.get(name) ?? load(name);
+  loaded.set(name, built);
+  return (await built)[file] as Built[Name];
+}
+
+async function load(name: string): Promise<Readonly<Record<string, unknown>>> {
   const folder = fileURLToPath(new URL(`../../packages/${name}`, import.meta.url));
+  const files = entries.filter((entry) => entry.split('/')[0] === name).map((entry) => entry.split('/')[1] ?? 'index');
   // In the package's folder, because what is not bundled must be found from there.
-  const outDir = join(folder, 'node_modules', '.bench', String(process.pid), file);
+  const outDir = join(folder, 'node_modules', '.bench', String(process.pid));
   await mkdir(outDir, { recursive: true });
   try {
     await build({
-      entry: [join(folder, `src/${file}.ts`)],
+      entry: files.map((file) => join(folder, `src/${file}.ts`)),
       outDir,
       format: 'cjs',
       target: 'node20',
       platform: 'node',
       shims: true,
+      splitting: true,
+      treeshake: true,
       config: false,
       silent: true,
       external: peers,
@@ -39,10 +48,19 @@ export async function builtPackage<Name extends keyof Built>(entry: Name): Promi
         options.conditions = ['@externalname/source'];
       },
     });
-    return createRequire(import.meta.url)(join(outDir, `${file}.cjs`)) as Built[Name];
+    const require = createRequire(import.meta.url);
+    return Object.fromEntries(files.map((file) => [file, require(join(outDir, `${file}.cjs`))]));
   } finally {
     await rm(outDir, { recursive: true, force: true });
   }
 }
 
+const loaded = new Map<string, Promise<Readonly<Record<string, unknown>>>>();
+const entries = [
+  'core',
+  'pg',
+  'prometheus',
+  'prometheus/metric-producer',
+  'prometheus/opentelemetry',
+] as const satisfies readonly (keyof Built)[];
 const peers = ['pg', 'prom-client', '@opentelemetry/api', '@opentelemetry/sdk-metrics'];

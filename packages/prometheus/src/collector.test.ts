@@ -294,6 +294,39 @@ describe('what a registry gets', () => {
   });
 });
 
+describe('several collections', () => {
+  const millis = (durationMillis: number) => ({
+    name: 'webscaler-db',
+    operation: 'query',
+    durationMillis,
+    attempts: 1,
+  });
+  const count = `${metrics.operationDuration.name}_count{pool="webscaler-db",operation="query",result="ok"}`;
+  const sum = `${metrics.operationDuration.name}_sum{pool="webscaler-db",operation="query",result="ok"}`;
+
+  it('each count from their own beginning, and one that is closed takes nothing from the others', async () => {
+    pgChannels.operationEnded.publish(() => millis(1_000));
+    const later = new Registry();
+    using other = collectMetrics({ register: later });
+    expect(await later.metrics()).not.toContain(count);
+    pgChannels.operationEnded.publish(() => millis(2_000));
+    expect(await register.metrics()).toContain(`${count} 2`);
+    const text = await later.metrics();
+    expect(text).toContain(`${count} 1`);
+    expect(text).toContain(`${sum} 2`);
+    expect(text).toContain(`_bucket{le="1",pool="webscaler-db",operation="query",result="ok"} 0`);
+    other.close();
+    pgChannels.operationEnded.publish(() => millis(4_000));
+    expect(await register.metrics()).toContain(`${sum} 7`);
+  });
+
+  it('add up what Prometheus does not keep apart: the target of a call', async () => {
+    for (const target of ['primary-db.example.com', 'secondary-db.example.com'])
+      pgChannels.operationEnded.publish(() => ({ ...millis(1_000), target }));
+    expect(await register.metrics()).toContain(`${count} 2`);
+  });
+});
+
 describe('labels', () => {
   it('are bounded: what comes beyond the bound is counted as other', async () => {
     for (let index = 0; index < labelBounds.pool.most + 50; index++) {

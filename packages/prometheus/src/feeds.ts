@@ -17,15 +17,15 @@ export interface Feed<Values extends readonly string[] = readonly string[], Even
   values(event: Event, hopOf: (name: string) => string): Values | undefined;
   /** What it adds to a histogram, or sets a gauge to. */
   readonly millis: ((event: Event) => number) | undefined;
-  /** Whether two events have the same labels, for what comes with every statement: to compare is cheaper than to look for them. */
-  readonly isLike: ((event: Event, other: Event) => boolean) | undefined;
+  /** Whether it comes with every statement, and its labels depend on `name`, `target`, `operation` and `error` alone. */
+  readonly isStatement: boolean;
 }
 
 export function from<const Values extends readonly string[], Event extends object>(
   channel: EventChannel<Event>,
   values: Feed<Values, Event>['values'],
   millis?: (event: Event) => number,
-  isLike?: (event: Event, other: Event) => boolean,
+  isStatement = false,
 ): Feed<Values> {
-  return { channel, values, millis, isLike } as unknown as Feed<Values>;
+  return { channel, values, millis, isStatement } as unknown as Feed<Values>;
 }

@@ -10,14 +10,7 @@ import {
 } from '@externalname/core/events';
 import { type Feed, from, type Labels, type Readings, type Tuple } from './feeds.ts';
 import type { LabelName } from './labels.ts';
-import {
-  type Ended,
-  type FollowerStatusLike,
-  followerChannels,
-  type OperationPayload,
-  type PoolStatusLike,
-  pgChannels,
-} from './payloads.ts';
+import { type Ended, type FollowerStatusLike, followerChannels, type PoolStatusLike, pgChannels } from './payloads.ts';
 import { sqlStateOf, tlsReason } from './reasons.ts';
 
 /** One metric. The collector, the documentation, the dashboard and the alerts are all made of these rows. */
@@ -187,7 +180,7 @@ export const table = {
   waitDuration: histogram('pool.wait_duration', ['pool', 'result'], poolBuckets, {
     otel: 'db.client.connection.wait_time',
     help: 'How long callers waited who found no connection at hand, by result (ok, or the kind of failure)',
-    feeds: [from(pgChannels.waited, (event) => [event.name, resultOf(event)], duration, isLike)],
+    feeds: [from(pgChannels.waited, (event) => [event.name, resultOf(event)], duration, true)],
   }),
   connectDuration: histogram('pool.connect_duration', ['pool', 'result'], poolBuckets, {
     otel: 'db.client.connection.create_time',
@@ -218,7 +211,7 @@ export const table = {
           sqlStateOf(error) ?? '',
         ],
         duration,
-        isLike,
+        true,
       ),
     ],
     also: ['server', 'status'],
@@ -309,17 +302,6 @@ function duration({ durationMillis }: Pick<Ended, 'durationMillis'>): number {
 
 function elapsed({ elapsedMillis }: { readonly elapsedMillis: number }): number {
   return elapsedMillis;
-}
-
-/** Of what comes with every statement, whether two that went well have the same labels. */
-function isLike(one: Partial<OperationPayload>, other: Partial<OperationPayload>): boolean {
-  return (
-    one.name === other.name &&
-    one.target === other.target &&
-    one.operation === other.operation &&
-    one.error === undefined &&
-    other.error === undefined
-  );
 }
 
 function ago<const Values extends readonly string[]>(millis: number | undefined, ...values: Values): Readings<Values> {

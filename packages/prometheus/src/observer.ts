@@ -1,7 +1,6 @@
 import { anObjectWith, aText, listOf, optional } from '@externalname/core/internal';
-import { isWithin } from '@externalname/core/names';
-import type { Feed } from './feeds.ts';
-import { Bounds } from './labels.ts';
+import { Counts } from './counts.ts';
+import type { Readings } from './feeds.ts';
 import { type Metric, table } from './metrics.ts';
 import type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
 import { type Cell, Tally } from './tally.ts';
@@ -42,20 +41,22 @@ export interface Collection extends Disposable {
 }
 
 /**
- * Counts what the channels tell, and reads gauges from the pools and followers. What is a state comes from `status()`, so that it is right
- * whenever the observer came, and goes with its pool; what happens comes from channels.
+ * What one exporter sees: what was counted since it began, and the gauges of its pools and followers. What is a state comes from
+ * `status()`, so that it is right whenever the observer came, and goes with its pool; what happens comes from channels.
  */
 export class Observer implements Collection {
   readonly rows: readonly Metric[] = Object.values(table);
   /** Called once, at the end. */
   readonly stops: (() => void)[] = [];
-  readonly #bounds = new Bounds();
-  readonly #tallies = new Map<Metric, Tally>();
+  readonly #counts: Counts;
+  readonly #isOpenTelemetry: boolean;
+  /** What was counted before, for others. */
+  readonly #before = new Map<Cell, Cell>();
+  /** What has begun with 0, because there is such a pool. */
+  readonly #begun = new Set<Cell>();
   readonly #pools = new Set<PoolLike>();
   readonly #followers = new Set<FollowerLike>();
-  #statuses:
-    | { readonly pools: readonly PoolStatusLike[]; readonly followers: readonly FollowerStatusLike[] }
-    | undefined;
+  #look: { readonly pools: readonly PoolStatusLike[]; readonly followers: readonly FollowerStatusLike[] } | undefined;
 
   /** @param isOpenTelemetry whether the labels that only OpenTelemetry has are wanted */
   constructor(
@@ -64,13 +65,10 @@ export class Observer implements Collection {
   ) {
     for (const pool of pools) this.add(pool);
     for (const follower of followers) this.addFollower(follower);
-    const hopOf = (name: string) => (isWithin(name, clusterDomain) ? 'service' : 'target');
-    for (const row of this.rows) {
-      const { labels, also, buckets = [], feeds } = row;
-      const tally = new Tally(isOpenTelemetry ? [...labels, ...also] : labels, buckets, this.#bounds);
-      this.#tallies.set(row, tally);
-      for (const feed of feeds) this.stops.push(subscribe(row, tally, feed, hopOf));
-    }
+    this.#isOpenTelemetry = isOpenTelemetry;
+    this.#counts = Counts.use(clusterDomain);
+    this.stops.push(() => this.#counts.leave());
+    for (const row of this.rows) this.clear(row);
   }
 
   add(pool: PoolLike): () => void {
@@ -87,33 +85,34 @@ export class Observer implements Collection {
 
   /** Calls back for each value of a histogram. */
   hear(row: Metric, heard: (cell: Cell, seconds: number) => void): void {
-    const tally = this.#tallies.get(row);
-    if (tally !== undefined) tally.heard = heard;
+    const tally = this.#counts.of(row);
+    tally.heard = [...tally.heard, heard];
+    this.stops.push(() => {
+      tally.heard = tally.heard.filter((each) => each !== heard);
+    });
   }
 
   /** Counts from 0 again. */
   clear(row: Metric): void {
-    if (row.kind !== 'gauge') this.#tallies.get(row)?.clear();
+    for (const cell of this.#counts.of(row).cells()) {
+      this.#before.set(cell, { ...cell, buckets: [...cell.buckets] });
+      this.#begun.delete(cell);
+    }
   }
 
   /** The values of a row now. What is asked for in one turn is of one look at the pools. */
   read(row: Metric): readonly Cell[] {
-    const tally = this.#tallies.get(row);
-    if (tally === undefined) return [];
-    const { pool, follower, feeds, kind, several = 'sum' } = row;
-    const { pools, followers } = this.#look();
-    // A state is as it is now, and nothing is left of what it was.
-    if (feeds.length === 0) tally.clear();
+    const { pool, follower, feeds, kind } = row;
+    const { pools, followers } = this.#lookNow();
     const readings = [...(pool ? pools.flatMap(pool) : []), ...(follower ? followers.flatMap(follower) : [])];
-    for (const [value, ...labels] of readings) {
-      const cell = tally.cell(labels);
-      if (kind !== 'gauge') continue;
-      cell.sum = cell.count === 0 ? value : together[several](cell.sum, value);
-      cell.count += 1;
-    }
-    if (kind !== 'gauge' || feeds.length === 0 || row.labels[0] !== 'pool') return tally.cells();
+    // A state is as it is now, and nothing is left of what it was.
+    if (feeds.length === 0) return this.#together(row, readings);
+    const tally = this.#counts.of(row);
+    for (const [, ...labels] of readings) this.#begun.add(tally.cell(labels));
+    if (kind !== 'gauge') return this.#since(row, tally.cells());
+    if (row.labels[0] !== 'pool') return tally.cells();
     // A pool that is gone has no certificate that anybody must renew for it.
-    const names = new Set(pools.map(({ name }) => this.#bounds.admit('pool', name)));
+    const names = new Set(pools.map(({ name }) => this.#counts.bounds.admit('pool', name)));
     return tally.cells().filter(({ labels }) => names.has(labels['pool'] ?? ''));
   }
 
@@ -127,36 +126,50 @@ export class Observer implements Collection {
     this.close();
   }
 
-  #look() {
-    if (this.#statuses === undefined) {
-      this.#statuses = {
+  #together({ labels, several = 'sum' }: Metric, readings: Readings): readonly Cell[] {
+    const tally = new Tally(labels, [], this.#counts.bounds);
+    for (const [value, ...values] of readings) {
+      const cell = tally.cell(values);
+      cell.sum = cell.count === 0 ? value : together[several](cell.sum, value);
+      cell.count += 1;
+    }
+    return tally.cells();
+  }
+
+  // Without what was there before; and without the labels that are not wanted, which makes some cells one.
+  #since({ labels, also, buckets }: Metric, cells: readonly Cell[]): readonly Cell[] {
+    const tally =
+      also.length === 0 || this.#isOpenTelemetry ? undefined : new Tally(labels, buckets ?? [], this.#counts.bounds);
+    const since: Cell[] = [];
+    for (const cell of cells) {
+      const before = this.#before.get(cell);
+      if (before !== undefined && before.count === cell.count && !this.#begun.has(cell)) continue;
+      const to = tally?.cell(labels.map((label) => cell.labels[label] ?? '')) ?? emptyCell(cell);
+      if (tally === undefined) since.push(to);
+      to.count += cell.count - (before?.count ?? 0);
+      to.sum += cell.sum - (before?.sum ?? 0);
+      for (const [index, count] of cell.buckets.entries())
+        to.buckets[index] = (to.buckets[index] ?? 0) + count - (before?.buckets[index] ?? 0);
+    }
+    return tally?.cells() ?? since;
+  }
+
+  #lookNow() {
+    if (this.#look === undefined) {
+      this.#look = {
         pools: [...this.#pools].map((pool) => pool.status()),
         followers: [...this.#followers].map((follower) => follower.status()),
       };
       queueMicrotask(() => {
-        this.#statuses = undefined;
+        this.#look = undefined;
       });
     }
-    return this.#statuses;
+    return this.#look;
   }
 }
 
-function subscribe(row: Metric, tally: Tally, feed: Feed, hopOf: (name: string) => string): () => void {
-  const { channel, values, millis, isLike } = feed as unknown as Feed<readonly string[], object>;
-  const isGauge = row.kind === 'gauge';
-  let last: { readonly event: object; readonly cell: Cell; readonly era: number } | undefined;
-  return channel.subscribe((event) => {
-    let cell = last?.cell;
-    if (cell === undefined || last?.era !== tally.era || !isLike?.(event, last.event)) {
-      const labels = values(event, hopOf);
-      if (labels === undefined) return;
-      cell = tally.cell(labels);
-      if (isLike !== undefined) last = { event, cell, era: tally.era };
-    }
-    const amount = millis === undefined ? 1 : millis(event) / 1_000;
-    if (!isGauge) tally.add(cell, amount);
-    else cell.sum = amount;
-  });
+function emptyCell({ labels }: Cell): Cell {
+  return { labels, count: 0, sum: 0, buckets: [] };
 }
 
 const together = {

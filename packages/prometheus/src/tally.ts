@@ -16,14 +16,12 @@ export interface Cell {
  */
 export class Tally {
   /** Called for each that is counted, for exporters that take them one by one. */
-  heard: ((cell: Cell, amount: number) => void) | undefined;
+  heard: readonly ((cell: Cell, amount: number) => void)[] = [];
   readonly #labels: readonly LabelName[];
   readonly #ends: readonly number[];
   readonly #bounds: Bounds;
   readonly #cells = new Map<string, Cell>();
-  #root: Branch = new Map();
-  /** How often it was cleared. A cell is of use until then. */
-  era = 0;
+  readonly #root: Branch = new Map();
 
   constructor(labels: readonly LabelName[], ends: readonly number[], bounds: Bounds) {
     this.#labels = labels;
@@ -39,7 +37,7 @@ export class Tally {
     let bucket = 0;
     while (bucket < this.#ends.length && amount > (this.#ends[bucket] as number)) bucket += 1;
     cell.buckets[bucket] = (cell.buckets[bucket] ?? 0) + 1;
-    this.heard?.(cell, amount);
+    if (this.heard.length > 0) for (const hear of this.heard) hear(cell, amount);
   }
 
   /** The cell of these values, which begins with 0. */
@@ -49,14 +47,8 @@ export class Tally {
     return (at as Cell | undefined) ?? this.#grow(values);
   }
 
-  cells(): Cell[] {
+  cells(): readonly Cell[] {
     return [...this.#cells.values()];
-  }
-
-  clear(): void {
-    this.#cells.clear();
-    this.#root = new Map();
-    this.era += 1;
   }
 
   #grow(values: readonly string[]): Cell {
