@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { Readable } from 'node:stream';
+import type { PlannedSwitch } from '@externalname/core';
 import { externalNameService } from '@externalname/core/manifests';
+import { kubernetesSource } from '@externalname/kubernetes';
 import { LocalCluster } from '@externalname/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { called } from './called.ts';
@@ -75,6 +77,19 @@ describe('switch, rollback and history in a pipe', () => {
     const { code, stdout } = await pipe([...toSecondary, '--dry-run', '-o', 'yaml', ...probing]);
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('result: dry-run') });
     expect(await target()).toBe('primary-db.example.com');
+  });
+
+  it('announce the switch to pools before they probe, if that is asked for', async () => {
+    await using source = kubernetesSource({ service: 'webscaler-db', kubeConfig: environment['KUBECONFIG'] });
+    const told: (string | PlannedSwitch | undefined)[] = [];
+    source.subscribePlanned?.((plan) => told.push(plan));
+    source.subscribe(({ externalName }) => told.push(externalName));
+    await source.current();
+    await expect.poll(() => told).toEqual(['primary-db.example.com']);
+    expect((await pipe([...toSecondary, '--announce', '2m', '--yes', ...probing])).stderr).toContain('--announce');
+    expect(await pipe([...toSecondary, '--announce', '1500ms', '--yes', ...probing])).toMatchObject({ code: 0 });
+    const plan = { to: 'secondary-db.example.com', holdMillis: 1_500 };
+    await expect.poll(() => told).toEqual(['primary-db.example.com', plan, 'secondary-db.example.com']);
   });
 
   it('do not log in to the databases unless they know as whom', async () => {

@@ -25,6 +25,10 @@ export const switchCommand = command({
       does: 'switch as soon as the standby is promoted, without a question',
     },
     {
+      command: 'switch webscaler-db --to secondary-db.example.com --wait-for-promotion 2m --announce 10s --yes',
+      does: 'the same, and pools with the Kubernetes source hold their work while the servers change roles',
+    },
+    {
       command: 'switch webscaler-db --to secondary-db.example.com --dry-run -o json',
       does: 'only see whether it would be refused',
     },

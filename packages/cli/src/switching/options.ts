@@ -19,6 +19,11 @@ export const switchingOptions = {
     'wait that long for a new target that is still a standby; default: it is refused',
     { least: 0, most: 3_600_000 },
   ),
+  announce: duration(
+    '--announce <time>',
+    'tell pools before the probes: they hold new work until the Service is switched, for at most that long; default: it is not announced',
+    { least: 0, most: 60_000 },
+  ),
   accept: words(
     '--accept <objection,...>',
     'objections to ignore, by their names: the refusal shows them',
@@ -80,6 +85,7 @@ export async function switchingOf(
         maxLagBytes: options.maxLag,
         accept: options.accept,
         waitForPromotionMillis: options.waitForPromotion ?? 0,
+        announceMillis: options.announce,
         dnsServers: options.dnsServer.length === 0 ? undefined : options.dnsServer,
         propagationTimeoutMillis: options.timeout,
         signal,
