@@ -146,6 +146,15 @@ describe('a pool over several Services', () => {
     await expect.poll(() => counts[two]).toBe(2);
   });
 
+  it('listens to none of them, and says how to listen to one', async () => {
+    const { pool } = await start([{}]);
+    await using _ = pool;
+    await expect(pool.listen()).rejects.toMatchObject({
+      code: 'ERR_EXTERNALNAME_INVALID_ARGUMENT',
+      message: expect.stringContaining('use service(name).listen()'),
+    });
+  });
+
   it('ends with all of its members', async () => {
     const { pool, run, open } = await start([{}, {}]);
     await run(pool, 10, 2);

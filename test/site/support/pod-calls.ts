@@ -53,7 +53,7 @@ export const podCalls = {
     const source = watch ? watchedSource(options.dns) : undefined;
     const pool = new Pool({ ...options, ...(source === undefined ? {} : { source }) });
     pool.on('error', () => undefined);
-    opened.set(id, { pool, source, writing: undefined });
+    opened.set(id, { pool, source, writing: undefined, reading: undefined });
   },
 
   async query(id: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
@@ -106,6 +106,33 @@ export const podCalls = {
     const { writing } = openedAs(id);
     if (writing === undefined) throw new Error(`nobody writes through ${id}`);
     return writing.stop();
+  },
+
+  /** Reads again and again with some workers until {@link stopReading}: a statement that may be retried. */
+  async startReading(id: string, { workers = 4, pauseMillis = 5 } = {}): Promise<void> {
+    const one = openedAs(id);
+    one.reading = { over: false, reads: 0, failures: [], done: Promise.resolve() };
+    const { reading, pool } = one;
+    const work = async () => {
+      while (!reading.over) {
+        await pool.query({ text: 'select 1', idempotent: true }).then(
+          () => {
+            reading.reads += 1;
+          },
+          (error: unknown) => reading.failures.push(String(error)),
+        );
+        await new Promise((resolve) => setTimeout(resolve, pauseMillis));
+      }
+    };
+    reading.done = Promise.all(Array.from({ length: workers }, work));
+  },
+
+  async stopReading(id: string): Promise<{ reads: number; failures: string[] }> {
+    const { reading } = openedAs(id);
+    if (reading === undefined) throw new Error(`no reads go through ${id}`);
+    reading.over = true;
+    await reading.done;
+    return { reads: reading.reads, failures: reading.failures };
   },
 
   async close(id: string): Promise<void> {
@@ -308,6 +335,7 @@ interface Opened {
   readonly pool: Pool;
   readonly source: TargetSource | undefined;
   writing: Writing | undefined;
+  reading: { over: boolean; reads: number; failures: string[]; done: Promise<unknown> } | undefined;
 }
 
 class Writing {

@@ -198,6 +198,16 @@ export class BalancedPool extends pg.Pool {
     );
   }
 
+  /**
+   * Refuses: a notification reaches the sessions of one server. Listen to that one, as `service(name)?.listen(...)`.
+   *
+   * @throws InvalidArgumentError `ERR_EXTERNALNAME_INVALID_ARGUMENT`
+   */
+  listen(): Promise<never> {
+    const error = new InvalidArgumentError('listen', 'notifications come from one server: use service(name).listen()');
+    return Promise.reject(error);
+  }
+
   /** Ends the pools of all Services; see {@link Pool.end}. */
   override end(): Promise<void>;
   /** The same, with a callback. */

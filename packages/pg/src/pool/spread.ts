@@ -33,11 +33,13 @@ export function spreadOf(parts: SpreadParts): Spread<PooledConnection> | undefin
   if (balancer === undefined || service === undefined) return undefined;
   const current = () => [...parts.connections().open()].filter((each) => parts.connections().isCurrent(each));
   // With `prefer-standby`, what is not preferred gets no share while something preferred is there.
-  const isWanted = ({ client, endpoint, roles }: MadeConnection) => {
-    if (isPreferred(roles.role, targetSessionAttrs)) return true;
-    if (!current().some((each) => isPreferred(each.roles.role, targetSessionAttrs))) return true;
-    if (endpoint !== undefined) balancer.failed(endpoint);
-    closeClient(client, clock);
+  const isWanted = (made: MadeConnection) => {
+    const isBest = ({ roles }: Pick<MadeConnection, 'roles'>) => isPreferred(roles.role, targetSessionAttrs);
+    const [all, isBetter] = [[...current(), made], isBest(made)];
+    const worse = all.some(isBest) ? all.filter((each) => !isBest(each)) : [];
+    for (const { endpoint } of worse) if (endpoint !== undefined) balancer.failed(endpoint);
+    if (isBetter || worse.length === 0) return true;
+    closeClient(made.client, clock);
     return false;
   };
   return new Spread({

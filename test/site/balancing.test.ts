@@ -1,0 +1,63 @@
+import { FaultProxy } from '@externalname/testing';
+import { afterEach, describe, expect, it } from 'vitest';
+import { site as places } from '../../examples/webscaler/src/network/network.ts';
+import { openTestSite, type TestSite } from './support/site.ts';
+
+const { primary, standby } = places.databases;
+const addresses = [primary.ipv4, primary.ipv6, standby.ipv6];
+
+const undo: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const one of undo.splice(0).reverse()) await one[Symbol.asyncDispose]();
+});
+
+/** A database with three addresses of both families: proxies give it those of IPv6. */
+async function openWithThree(): Promise<TestSite> {
+  const site = await openTestSite({ ttlSeconds: 1, hosts: { [primaryName]: addresses } });
+  undo.push(site);
+  const target = { host: primary.ipv4, port: 5432 };
+  for (const address of [primary.ipv6, standby.ipv6])
+    undo.push(await FaultProxy.start({ target, address, port: 5432 }));
+  return site;
+}
+
+const primaryName = 'primary-db.example.com';
+
+/** The share of each address, in hundredths. */
+async function shares({ app }: TestSite): Promise<Record<string, number>> {
+  const status = await app.call('status', 'pool');
+  return Object.fromEntries(
+    status.addresses.map(({ address, share }: { address: string; share: number }) => [
+      address,
+      Math.round(share * 100),
+    ]),
+  );
+}
+
+describe('a pool that balances over three addresses of both families', () => {
+  it.each([
+    ['an IPv6 address that swallows everything', `ip6 daddr ${standby.ipv6} drop`, standby.ipv6],
+    ['an IPv4 address that swallows everything', `ip daddr ${primary.ipv4} drop`, primary.ipv4],
+    ['an IPv6 address that resets', `ip6 daddr ${primary.ipv6} tcp dport 5432 reject with tcp reset`, primary.ipv6],
+  ])('fails no read because of %s, and shares again afterwards', async (_, rule, lost) => {
+    const site = await openWithThree();
+    const options = { balancing: 'round-robin', slowStartMillis: 500, max: 6 } as const;
+    await site.app.call('open', 'pool', site.poolOptions(options));
+    await site.app.call('startReading', 'pool');
+    const equal = Object.fromEntries(addresses.map((address) => [address, 33]));
+    await expect.poll(() => shares(site), { timeout: 15_000 }).toEqual(equal);
+
+    const mend = await site.network.forward(rule);
+    const others = Object.fromEntries(addresses.map((address) => [address, address === lost ? 0 : 50]));
+    await expect.poll(() => shares(site), { timeout: 30_000 }).toEqual(others);
+    await mend[Symbol.asyncDispose]();
+    await expect.poll(() => shares(site), { timeout: 30_000 }).toEqual(equal);
+
+    const { reads, failures } = await site.app.call('stopReading', 'pool');
+    expect(failures).toEqual([]);
+    expect(reads).toBeGreaterThan(100);
+    const { connections, addresses: known } = await site.app.call('status', 'pool');
+    expect(connections.some(({ role }: { role: string }) => role === 'standby')).toBe(false);
+    expect(known.every(({ ejected }: { ejected: unknown }) => ejected === undefined)).toBe(true);
+  });
+});
