@@ -46,6 +46,8 @@ const { operationDuration, retries, retriedOperations, connections, connectionsM
 const { connectDuration, probes, served, dnsQueryDuration, dnsAnswers } = metrics;
 const { followerSwitches, followerSwitchDuration, followerHolding, followerSettled } = metrics;
 const { followerLease, followerLeader, followerHeard } = metrics;
+const { heldCallers, pauseDuration, addressShare, ejections, readerConnections } = metrics;
+const { replicaLag, replicaLagBytes, replicaExclusions, tokenWaitDuration } = metrics;
 const { sourceDegradations, targetChanges, refusals, certificateExpiry } = metrics;
 
 /** Every row of the table is on it. */
@@ -115,6 +117,19 @@ const sections: Readonly<Record<string, readonly Plan[]>> = {
     graph('Time to connect', connectDuration, quantiles(connectDuration, ['result'])),
     graph('Liveness probes', probes, [by(probes, ['pool', 'result'])]),
     age('Since the server was heard from', served, 'max', ['pool']),
+  ],
+  'Several servers': [
+    graph('Share of each address', addressShare, [now(addressShare, 'max', ['pool', 'address'])], 'percentunit'),
+    graph('Addresses and Services that get no work any more', ejections, [
+      by(ejections, ['pool', 'reason'], 'increase'),
+    ]),
+    graph('Connections of readers', readerConnections, [now(readerConnections, 'sum', ['role', 'state'])]),
+    graph('Lag of standbys', replicaLag, [now(replicaLag, 'max', ['pool', 'address'])]),
+    graph('Lag of standbys in the log', replicaLagBytes, [now(replicaLagBytes, 'max', ['pool', 'address'])], 'bytes'),
+    graph('Standbys that were left for their lag', replicaExclusions, [by(replicaExclusions, ['pool'], 'increase')]),
+    graph('Time to wait for a token', tokenWaitDuration, quantiles(tokenWaitDuration, ['role'])),
+    graph('Callers that are held', heldCallers, [now(heldCallers, 'sum', ['pool', 'cause'])]),
+    graph('Time for which callers were held', pauseDuration, quantiles(pauseDuration, ['cause'])),
   ],
   'DNS, certificates, refusals': [
     graph('Time of a DNS query', dnsQueryDuration, quantiles(dnsQueryDuration, ['hop'])),

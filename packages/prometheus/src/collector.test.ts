@@ -88,6 +88,39 @@ describe('gauges', () => {
     });
   });
 
+  it('say what each address gets, how far standbys are behind, and who is held', async () => {
+    const addresses = [
+      { address: '10.0.0.1', port: 5432, share: 0.75 },
+      { address: '2001:db8::1', port: 5432, share: 0.25 },
+    ];
+    const replicas = [
+      { address: '10.0.1.1:5432', lagMillis: 1_500, lagBytes: 4_096 },
+      { address: '10.0.1.2:5432', lagMillis: 0, lagBytes: undefined },
+    ];
+    const connections = [{ role: 'standby', state: 'used', count: 2 }];
+    const reader = { ...status, name: 'webscaler-db-ro', replicas, connections };
+    collection.add(pool({ addresses, reader, pause: { cause: 'planned-switch' } }));
+    expect(await valuesOf(metrics.addressShare.name)).toEqual({
+      '{pool="webscaler-db",address="10.0.0.1:5432"}': 0.75,
+      '{pool="webscaler-db",address="[2001:db8::1]:5432"}': 0.25,
+    });
+    expect(await valuesOf(metrics.replicaLag.name)).toEqual({
+      '{pool="webscaler-db-ro",address="10.0.1.1:5432"}': 1.5,
+      '{pool="webscaler-db-ro",address="10.0.1.2:5432"}': 0,
+    });
+    expect(await valuesOf(metrics.replicaLagBytes.name)).toEqual({
+      '{pool="webscaler-db-ro",address="10.0.1.1:5432"}': 4_096,
+    });
+    expect(await valuesOf(metrics.readerConnections.name)).toEqual({
+      '{pool="webscaler-db-ro",role="standby",state="used"}': 2,
+    });
+    expect(await valuesOf(metrics.heldCallers.name)).toEqual({ '{pool="webscaler-db",cause="planned-switch"}': 2 });
+    expect(await valuesOf(metrics.ejections.name)).toMatchObject({
+      '{pool="webscaler-db",reason="unreachable"}': 0,
+    });
+    expect(await valuesOf(metrics.replicaExclusions.name)).toEqual({ '{pool="webscaler-db-ro"}': 0 });
+  });
+
   it('keep the certificate of a pool for as long as there is such a pool', async () => {
     const remove = collection.add(pool());
     const certificateExpiresAt = new Date('2027-01-01T00:00:00Z');
@@ -192,6 +225,26 @@ describe('what happens', () => {
     });
     expect(await valuesOf('externalname_refusals_total')).toEqual({
       '{pool="webscaler-db",check="target",reason="not-allowed"}': 1,
+    });
+  });
+
+  it('is counted of pauses, ejections, standbys that lag, and tokens', async () => {
+    const name = 'webscaler-db';
+    pgChannels.resumed.publish(() => ({ name, cause: 'application', why: 'resumed', durationMillis: 1_000 }));
+    for (const ejected of ['errors', undefined]) pgChannels.addressEjected.publish(() => ({ name, ejected }));
+    pgChannels.serviceEjected.publish(() => ({ name, ejected: 'unreachable' }));
+    for (const lagging of [true, false]) pgChannels.replicaChanged.publish(() => ({ name, lagging }));
+    pgChannels.tokenAwaited.publish(() => ({ name, server: 'primary', durationMillis: 250 }));
+    expect(await valuesOf(`${metrics.pauseDuration.name}_sum`)).toEqual({
+      '{pool="webscaler-db",cause="application",result="resumed"}': 1,
+    });
+    expect(await valuesOf(metrics.ejections.name)).toEqual({
+      '{pool="webscaler-db",reason="errors"}': 1,
+      '{pool="webscaler-db",reason="unreachable"}': 1,
+    });
+    expect(await valuesOf(metrics.replicaExclusions.name)).toEqual({ '{pool="webscaler-db"}': 1 });
+    expect(await valuesOf(`${metrics.tokenWaitDuration.name}_sum`)).toEqual({
+      '{pool="webscaler-db",role="primary"}': 0.25,
     });
   });
 

@@ -21,6 +21,8 @@ export const labelBounds = {
   phase: { most: 2, values: '`decide`, `drain`' },
   role: { most: 4, values: '`primary`, `standby`, `read-only`, `unknown`' },
   state: { most: 4, values: '`idle`, `used`, `connecting`, `draining`' },
+  address: { most: 100, values: '`address:port` of a server' },
+  cause: { most: 2, values: '`application`, `planned-switch`' },
   operation: { most: 2, values: '`query`, `transaction`' },
   engine: { most: 20, values: 'an HA engine: `patroni webscaler`' },
   member: { most: 100, values: "a server, by the engine's own name for it" },

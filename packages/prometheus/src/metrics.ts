@@ -232,6 +232,56 @@ export const table = {
     help: 'Silent servers that were asked for a sign of life, by result (alive, silent)',
     feeds: [from(pgChannels.serverProbed, ({ name, alive }) => [name, alive ? 'alive' : 'silent'])],
   }),
+  heldCallers: gauge('pool.held_callers', ['pool', 'cause'], 'sum', {
+    help: 'Callers that are held now, by why: pool.pause(), or a switch that was announced',
+    pool: ({ name, pause, waiting }) => (pause === undefined ? [] : [[waiting, name, pause.cause]]),
+  }),
+  pauseDuration: histogram('pool.pause.duration', ['pool', 'cause', 'result'], poolBuckets, {
+    help: 'How long callers were held, by why it ended (resumed, moved, given-up, expired, failed, ended)',
+    feeds: [from(pgChannels.resumed, ({ name, cause, why }) => [name, cause, why], duration)],
+  }),
+  addressShare: gauge('pool.address.share', ['pool', 'address'], 'max', {
+    help: 'Share of the work that an address gets, 0 to 1, of pools that balance, and of their readers',
+    suffix: '_ratio',
+    pool: (status) =>
+      withReader(status).flatMap(({ name, addresses = [] }) =>
+        addresses.map(({ address, port, share }) => [share, name, placeOf(address, port)] as const),
+      ),
+  }),
+  ejections: counter('pool.ejections', ['pool', 'reason'], {
+    help: 'How often an address, or a Service of a BalancedPool, got no work any more (unreachable, errors, latency)',
+    feeds: [from(pgChannels.addressEjected, ejectedOf), from(pgChannels.serviceEjected, ejectedOf)],
+    pool: ({ name, addresses = [] }) =>
+      addresses.length === 0 ? [] : ['unreachable', 'errors', 'latency'].map((reason) => [0, name, reason]),
+  }),
+  readerConnections: gauge('pool.reader.connections', ['pool', 'role', 'state'], 'sum', {
+    help: 'Connections of readers, by role of the server (primary: the fallback) and state',
+    pool: ({ reader }) =>
+      reader === undefined ? [] : reader.connections.map(({ role, state, count }) => [count, reader.name, role, state]),
+  }),
+  replicaLag: gauge('pool.replica.lag', ['pool', 'address'], 'max', {
+    help: 'How old the data of a standby is at least, as a reader saw it last, if its lag is limited',
+    suffix: '_seconds',
+    pool: ({ reader }) =>
+      (reader?.replicas ?? []).map((each) => [each.lagMillis / 1_000, reader?.name ?? '', each.address]),
+  }),
+  replicaLagBytes: gauge('pool.replica.lag_bytes', ['pool', 'address'], 'max', {
+    help: 'Bytes of the write-ahead log of the primary that a standby has not replayed, as a reader saw it last',
+    suffix: '',
+    pool: ({ reader }) =>
+      (reader?.replicas ?? []).flatMap(({ lagBytes, address }) =>
+        lagBytes === undefined ? [] : [[lagBytes, reader?.name ?? '', address] as const],
+      ),
+  }),
+  replicaExclusions: counter('pool.replica.exclusions', ['pool'], {
+    help: 'How often a standby got no reads any more, because it lagged more than the reader allows',
+    feeds: [from(pgChannels.replicaChanged, ({ name, lagging }) => (lagging ? [name] : undefined))],
+    pool: ({ reader }) => (reader === undefined ? [] : [[0, reader.name]]),
+  }),
+  tokenWaitDuration: histogram('pool.token_wait_duration', ['pool', 'role'], poolBuckets, {
+    help: 'How long reads with a token waited that found it on no server at once, by the server that had it (primary: the fallback)',
+    feeds: [from(pgChannels.tokenAwaited, ({ name, server }) => [name, server], duration)],
+  }),
   followerSwitches: counter('follower.switches', ['external_service', 'engine', 'result'], {
     help: 'Switches to the leader that the engine named, by result (switched, dry-run, refused, failed)',
     feeds: [
@@ -300,6 +350,18 @@ function duration({ durationMillis }: Pick<Ended, 'durationMillis'>): number {
   return durationMillis;
 }
 
+function withReader(status: PoolStatusLike): readonly PoolStatusLike[] {
+  return status.reader === undefined ? [status] : [status, status.reader];
+}
+
+function placeOf(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function ejectedOf({ name, ejected }: { readonly name: string; readonly ejected: string | undefined }) {
+  return ejected === undefined ? undefined : ([name, ejected] as const);
+}
+
 function elapsed({ elapsedMillis }: { readonly elapsedMillis: number }): number {
   return elapsedMillis;
 }
@@ -333,7 +395,7 @@ function counter<const Own extends Labels>(path: string, labels: Own, texts: Tex
 
 function gauge<const Own extends Labels>(path: string, labels: Own, several: 'sum' | 'min' | 'max', texts: Texts<Own>) {
   const { suffix = several === 'sum' ? '' : '_timestamp_seconds' } = texts;
-  const unit = suffix === '_timestamp_seconds' ? 'dateTimeFromNow' : 'short';
+  const unit = suffix === '_timestamp_seconds' ? 'dateTimeFromNow' : suffix === '_seconds' ? 's' : 'short';
   return { ...rowOf(path, labels, { ...texts, suffix }), kind: 'gauge', unit, several } as const;
 }
 

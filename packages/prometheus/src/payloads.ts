@@ -26,6 +26,18 @@ export interface PoolStatusLike {
   readonly connections: readonly { readonly role: string; readonly state: string; readonly count: number }[];
   /** Sessions that wait at each host. */
   readonly readySessions: Readonly<Record<string, number>>;
+  /** Why callers are held. */
+  readonly pause?: { readonly cause: string } | undefined;
+  /** What each address of the target gets, if the pool balances. */
+  readonly addresses?: readonly { readonly address: string; readonly port: number; readonly share: number }[];
+  /** Of a reader: the standbys, as it saw them last. */
+  readonly replicas?: readonly {
+    readonly address: string;
+    readonly lagMillis: number;
+    readonly lagBytes: number | undefined;
+  }[];
+  /** That of the pool that reads for it. */
+  readonly reader?: PoolStatusLike | undefined;
 }
 
 /** What is measured: a `Pool` of `@externalname/pg`, or whatever has such a `status()`. */
@@ -107,6 +119,19 @@ export const pgChannels = {
   waited: new EventChannel<Ended>('externalname:pg:wait'),
   serverProbed: new EventChannel<OfPool & { readonly alive: boolean }>('externalname:pg:probe'),
   stepTaken: new EventChannel<StepPayload>('externalname:pg:step'),
+  resumed: new EventChannel<OfPool & { readonly cause: string; readonly why: string; readonly durationMillis: number }>(
+    'externalname:pg:resume',
+  ),
+  addressEjected: new EventChannel<OfPool & { readonly ejected: string | undefined }>(
+    'externalname:pg:address-ejected',
+  ),
+  serviceEjected: new EventChannel<OfPool & { readonly ejected: string | undefined }>(
+    'externalname:pg:service-ejected',
+  ),
+  replicaChanged: new EventChannel<OfPool & { readonly lagging: boolean }>('externalname:pg:replica'),
+  tokenAwaited: new EventChannel<OfPool & { readonly server: string; readonly durationMillis: number }>(
+    'externalname:pg:token-wait',
+  ),
 };
 
 interface OfFollower {
