@@ -78,7 +78,8 @@ const pgRooms = {
   failover: ['liveness', 'connect', 'driver', 'failures', 'settings'],
   client: ['failover', 'liveness', 'connect', 'driver', 'failures'],
   reader: ['connect', 'settings'],
-  pool: ['reader', 'client', 'failover', 'liveness', 'transaction', 'connect', 'driver', 'failures'],
+  pipeline: ['driver', 'failures'],
+  pool: ['pipeline', 'reader', 'client', 'failover', 'liveness', 'transaction', 'connect', 'driver', 'failures'],
 };
 
 // The files beside the rooms of pg that every room may import. They import nothing but each other.

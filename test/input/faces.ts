@@ -712,6 +712,8 @@ const poolOptions = {
   } satisfies All<pg.ReaderOptions>,
   retireOnAddressChange: 'idle',
   maxWaiting: 10,
+  pipelining: 16,
+  statementCache: 100,
   requireAuth: ['scram-sha-256'],
   channelBinding: 'prefer',
   balancing: 'round-robin',

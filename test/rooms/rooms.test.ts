@@ -45,6 +45,7 @@ const offences: readonly (readonly [rule: string, file: string, source: string])
   ['pg-room-failover', 'packages/pg/src/failover/b.ts', `import { x } from '../client/a.ts';`],
   ['pg-room-client', 'packages/pg/src/client/b.ts', `import { x } from '../pool/a.ts';`],
   ['pg-room-pool', 'packages/pg/src/pool/b.ts', `import { x } from '../index.ts';`],
+  ['pg-room-pipeline', 'packages/pg/src/pipeline/a.ts', `import { x } from '../pool/a.ts';`],
   ['pg-known-room', 'packages/pg/src/pool/c.ts', `import { x } from '../helpers.ts';`],
   ['pg-ground-floor', 'packages/pg/src/errors.ts', `import { x } from './driver/a.ts';`],
   ['pg-options', 'packages/pg/src/options.ts', `import { x } from './pool/a.ts';`],

@@ -27,6 +27,7 @@ export const sidebar: SidebarGroup[] = [
     '/guides/coming-from-pg-pool': 'Coming from pg.Pool',
     '/guides/pool': 'The pool',
     '/guides/transactions': 'Transactions',
+    '/guides/pipelining': 'Pipelining and prepared statements',
     '/guides/replicas': 'Replicas and read-your-writes',
     '/guides/listen': 'Notifications',
     '/guides/client': 'A client',

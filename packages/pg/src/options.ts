@@ -27,7 +27,8 @@ import type { BalancingOptions, ReaderOptions } from '@externalname/core/targets
 import * as pg from 'pg';
 import { type RequiredMethods, requiredMethods } from './connect/require-auth.ts';
 import type { TargetSessionAttrs } from './connect/session-role.ts';
-import { passwordOf, tlsOptionsOf } from './driver/client-internals.ts';
+import { passwordOf, queryTimeoutOf, tlsOptionsOf } from './driver/client-internals.ts';
+import { canPipeline } from './driver/pipelining.ts';
 import type { LivenessOptions, LivenessSettings } from './liveness/liveness.ts';
 import { maskSecrets } from './secrets.ts';
 import { hostOf, parametersOf } from './settings/connection-string.ts';
@@ -142,6 +143,18 @@ export interface PoolOptions
   /** How many callers may wait for a connection; the next one is refused. @defaultValue 10000 for a Service, no limit for a plain host */
   maxWaiting?: number | undefined;
   /**
+   * How many statements of `pool.query()` may be in flight on one connection. When all connections are in use, a query is then sent behind
+   * those of other callers instead of waiting for a connection of its own. 0 turns it off. Only single plain statements share a connection, never
+   * transactions, clients of `connect()`, cursors, or text that may change what belongs to a session: see `docs/guides/pipelining.md`. Needs `pg` 8.23.
+   * 0 to 1000. @defaultValue 0
+   */
+  pipelining?: number | undefined;
+  /**
+   * How many statements of `pool.query()` the pool prepares on each connection, under names of its own: those that were asked for more than
+   * twice, the last used first. 0 turns it off. Behind a pooler it stays off by itself. 0 to 10000. @defaultValue 0
+   */
+  statementCache?: number | undefined;
+  /**
    * The authentication methods that are accepted (libpq's `require_auth`): `scram-sha-256`, `md5`, `password`, `none`, or the same
    * with `!` before each, which takes them out of the default. `gss`, `sspi` and `oauth` may be named too, as in libpq 18; `pg`
    * cannot answer them, so a server that asks for one is always refused.
@@ -181,6 +194,10 @@ export interface PoolSettings extends ServiceRouteSettings, RequiredMethods {
   readonly idleCheckMillis: number;
   readonly retireOnAddressChange: 'idle' | 'all' | false;
   readonly maxWaiting: number;
+  readonly pipelining: number;
+  readonly statementCache: number;
+  /** `query_timeout` of `pg`; 0 for none. */
+  readonly queryTimeoutMillis: number;
   readonly reader: ReaderSettings;
   readonly liveness: LivenessSettings | undefined;
   readonly listenHeartbeatMillis: number;
@@ -214,6 +231,8 @@ const ownNames = {
   idleCheckMillis: true,
   retireOnAddressChange: true,
   maxWaiting: true,
+  pipelining: true,
+  statementCache: true,
   reader: true,
   requireAuth: true,
   channelBinding: true,
@@ -281,6 +300,9 @@ export function poolSettings(given: PoolOptions | null, environment: NodeJS.Proc
     endTimeoutMillis: millis(options, 'endTimeoutMillis', follows ? 30_000 : Number.POSITIVE_INFINITY),
     idleCheckMillis: millis(options, 'idleCheckMillis', follows ? 10_000 : Number.POSITIVE_INFINITY),
     maxWaiting: millis(options, 'maxWaiting', follows ? 10_000 : Number.POSITIVE_INFINITY),
+    pipelining: pipelineDepth(options.pipelining, probe),
+    statementCache: statementCount(options.statementCache),
+    queryTimeoutMillis: Number(queryTimeoutOf(probe) || 0) || 0,
     reader: readerSettings(options.reader),
     retireOnAddressChange: addressChange(options.retireOnAddressChange),
     liveness: follows ? liveness : undefined,
@@ -434,6 +456,25 @@ function sessionCount(name: string, value: unknown = 0, least: number): number {
 }
 
 const mostReadySessions = 100;
+
+function pipelineDepth(value: unknown = 0, probe: pg.Client): number {
+  checkNumber('pipelining', value, { least: 0, most: deepestPipeline, whole: true });
+  if (value > 1 && !canPipeline(probe)) {
+    throw new InvalidArgumentError(
+      'pipelining',
+      'needs pg 8.23 or newer, and an older one is installed: npm install pg@8, or leave it out',
+    );
+  }
+  return value;
+}
+
+function statementCount(value: unknown = 0): number {
+  checkNumber('statementCache', value, { least: 0, most: mostStatements, whole: true });
+  return value;
+}
+
+const deepestPipeline = 1_000;
+const mostStatements = 10_000;
 
 function millisAboveZero(options: PoolOptions, name: NumberOption, defaultValue: number): number {
   const value = millis(options, name, defaultValue);

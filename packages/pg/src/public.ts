@@ -76,6 +76,7 @@ export type { ListenNotification, ListenOptions, Reconnection, Subscription } fr
 export { Pool } from './pool/pool.ts';
 export type { ConnectionCount, PoolStatus } from './pool/pool-status.ts';
 export type { Repeatable } from './pool/query.ts';
+export type { SharingStatus } from './pool/sharing.ts';
 export { type RecentEvent, recentEventsOf, type StepEvent, stepTaken } from './recent-events.ts';
 export type { Transaction } from './transaction/scope.ts';
 export type { IsolationLevel, TransactionOptions } from './transaction/settings.ts';

@@ -82,8 +82,17 @@ export class Spread<Connection extends SpreadConnection> {
 
   /** A connection is lent, for a statement that is sent at once or for what the application does with it. */
   lent(connection: Connection, awaitsAnswer: boolean): void {
-    const { endpoint } = connection;
-    if (endpoint !== undefined) connection.endRequest = this.#host.balancer.requested(endpoint, awaitsAnswer);
+    connection.endRequest = this.requested(connection, awaitsAnswer);
+  }
+
+  /** Something is asked of the server of a connection. Returns what is to be called when that is over. */
+  requested({ endpoint }: Connection, awaitsAnswer: boolean): SpreadConnection['endRequest'] {
+    const end = endpoint && this.#host.balancer.requested(endpoint, awaitsAnswer);
+    this.#moveIfDue();
+    return end;
+  }
+
+  #moveIfDue(): void {
     const now = this.#host.clock.now();
     if (this.#isMoving || now < this.#nextAt || this.#closing.signal.aborted) return;
     this.#isMoving = true;

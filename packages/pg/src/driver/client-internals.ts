@@ -18,7 +18,9 @@ interface ClientInternals {
   readonly processID?: number | null;
   readonly connection?: NodeJS.EventEmitter & {
     readonly parsedStatements?: Record<string, string | undefined>;
-    stream: { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
+    readonly submittedNamedStatements?: Record<string, string | undefined>;
+    stream: WritableEnd & { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
+    close?(message: { type: 'S'; name: string }): void;
     attachListeners(stream: ReadableEvents): unknown;
   };
   readonly password?: unknown;
@@ -26,9 +28,16 @@ interface ClientInternals {
   ref?(): void;
   unref?(): void;
   end(callback: () => void): void;
-  readonly connectionParameters?: { readonly query_timeout?: number | string | false };
+  readonly connectionParameters?: { query_timeout?: number | string | false };
+  pipeline?: boolean;
   _errorAllQueries?(this: unknown, error: Error): void;
   _poolUseCount?: number;
+}
+
+interface WritableEnd {
+  readonly writableNeedDrain?: boolean;
+  cork?(): void;
+  uncork?(): void;
 }
 
 interface QueuedStatement {

@@ -10,6 +10,7 @@ import {
   onErrorMessage,
   sendNext,
 } from './client-internals.ts';
+import { isPipelining } from './pipelining.ts';
 import { interceptQueries } from './query-forms.ts';
 
 /**
@@ -55,7 +56,9 @@ export function recoverPreparedStatements(client: pg.ClientBase): void {
     recordOutcome(error, 'not-executed');
     const attempt = (attempts.get(statement) ?? 0) + 1;
     attempts.set(statement, attempt);
-    const isOfNoUse = problem === 'taken' || (problem === 'stale' && closed.has(name));
+    // In a pipeline, others that were sent before it was closed repeat the error, too.
+    const isOfNoUse =
+      problem === 'taken' || (problem === 'stale' && closed.has(name) && (attempt > 1 || !isPipelining(client)));
     if (isOfNoUse) goWithoutName(name);
     if (problem === 'stale') closed.add(name);
     const again = canBeSentAgain(statement, text) && attempt <= mostRepeats;

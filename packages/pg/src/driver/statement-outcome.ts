@@ -1,6 +1,6 @@
 import { recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { classifyFailure, isNeverSent, isPoolerRefusal } from '../failures/classify.ts';
+import { classifyFailure, isLastWordOfServer, isNeverSent, isPoolerRefusal } from '../failures/classify.ts';
 import {
   activeStatement,
   hasSentWork,
@@ -22,8 +22,10 @@ import { mayCommitWithin } from './statement.ts';
  * seen: a value that cannot be written, a timeout of `pg` itself.
  */
 export function recordStatementOutcomes(client: pg.ClientBase): void {
+  let hasServerLeft = false;
   onErrorMessage(client, (error) => {
     const statement = activeStatement(client);
+    hasServerLeft ||= isLastWordOfServer(error);
     // It concerns no statement in particular: the failure of all says what was lost.
     if (statement === undefined) return;
     const inTransaction = isInTransaction(client);
@@ -44,7 +46,8 @@ export function recordStatementOutcomes(client: pg.ClientBase): void {
     // From its error on, before its end.
     refuse();
     // One error for all of them: queued statements cannot be told from sent ones by it.
-    if (hasSentWork(client)) recordOutcome(error, 'unknown');
+    // What was sent behind the statement that the server answered with its last word, it has not begun: it takes one after the other.
+    if (hasSentWork(client) && !hasServerLeft) recordOutcome(error, 'unknown');
     else if (hasWork(client)) recordOutcome(error, 'not-executed');
   });
   // A client whose connection is gone refuses every statement before it is sent.

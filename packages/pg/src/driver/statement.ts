@@ -37,6 +37,16 @@ export function textOf(query: unknown): string | undefined {
   return typeof cursor?.text === 'string' ? cursor.text : undefined;
 }
 
+/**
+ * All words of the one statement of a text, in lower case; strings and quoted names are left out. `undefined` if the text has several
+ * statements, or none, or can be read in two ways.
+ */
+export function wordsOfSingle(text: string): readonly string[] | undefined {
+  if (text.includes('\\')) return undefined;
+  const [only, ...others] = readStatements(text, false, Number.POSITIVE_INFINITY);
+  return others.length > 0 ? undefined : only?.words.filter((word) => word !== quotedText);
+}
+
 /** The words that a statement begins with, in lower case, and whether CONCURRENTLY is anywhere in it. */
 interface Statement {
   readonly words: readonly string[];
@@ -94,7 +104,7 @@ function everyReading(text: string): Statement[][] {
 }
 
 /** Splits a text as the server's lexer does. Source: `src/backend/parser/scan.l` of PostgreSQL. */
-function readStatements(text: string, backslashes: boolean): Statement[] {
+function readStatements(text: string, backslashes: boolean, longest = wordsKept): Statement[] {
   const statements: Statement[] = [];
   let words: string[] = [];
   let concurrently = false;
@@ -116,7 +126,7 @@ function readStatements(text: string, backslashes: boolean): Statement[] {
       index += 1;
     } else {
       const token = readToken(text, index, backslashes);
-      if (words.length < wordsKept) words.push(token.word);
+      if (words.length < longest) words.push(token.word);
       if (token.word === 'concurrently') concurrently = true;
       index = token.end;
     }

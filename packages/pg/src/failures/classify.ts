@@ -182,6 +182,16 @@ const sessionOver: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * Whether the process of a server that answers has said that it ends itself: it says nothing after that, and begins nothing. A pooler, which
+ * may have passed statements on already, does not say where in its source it raised an error. Of severities in other languages it says no.
+ */
+export function isLastWordOfServer(error: unknown): boolean {
+  return (
+    isDatabaseError(error) && error.severity === 'FATAL' && typeof error.routine === 'string' && error.routine !== ''
+  );
+}
+
+/**
  * What is wrong with the prepared statement of that name, if the error is about it: its plan is `stale`, the session has `lost` it,
  * or the name is `taken`. In each case nothing ran.
  */

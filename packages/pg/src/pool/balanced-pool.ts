@@ -112,6 +112,7 @@ export class BalancedPool extends pg.Pool {
       },
       answers: new FailedAnswers(clock),
       isReader: false,
+      isSharing: false,
       onceAfter: async () => {
         throw new InvalidArgumentError(
           'after',

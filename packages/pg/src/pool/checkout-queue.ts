@@ -26,6 +26,10 @@ export class CheckoutQueue {
   #withoutPermit = 0;
   /** Waiting checkouts, in the order in which they arrived. */
   readonly #waiting = new ArrivalOrder<Checkout>();
+  /** Unanswered checkouts that may share a connection. */
+  readonly #sharing = new ArrivalOrder<Checkout>();
+  /** Waiting checkouts that may not. */
+  #waitingAlone = 0;
   /** Permits that were requested for them, at most `max`. */
   #requested = 0;
   /** Unanswered checkouts. */
@@ -68,6 +72,26 @@ export class CheckoutQueue {
     return this.#atHand.length > 0 && this.#whileHeld === undefined;
   }
 
+  /** Whether a caller who comes now overtakes no other one. */
+  get isUncontended(): boolean {
+    return this.#withoutPermit === 0;
+  }
+
+  /** Whether checkouts are held. */
+  get isHeld(): boolean {
+    return this.#whileHeld !== undefined;
+  }
+
+  /** Waiting checkouts that need a connection of their own. */
+  get waitingAlone(): number {
+    return this.#waitingAlone;
+  }
+
+  /** Of the unanswered checkouts that may share a connection, the one that arrived first. None while checkouts are held. */
+  get firstSharing(): Checkout | undefined {
+    return this.#whileHeld === undefined ? this.#sharing.first : undefined;
+  }
+
   /** All unanswered checkouts, in the order in which they arrived. */
   unanswered(): Iterable<Checkout> {
     return this.#unanswered;
@@ -75,6 +99,7 @@ export class CheckoutQueue {
 
   enter(checkout: Checkout): void {
     checkout.place = this.#unanswered.add(checkout);
+    if (checkout.laneEntry?.mayShare === true) checkout.sharingPlace = this.#sharing.add(checkout);
     this.#withoutPermit += 1;
   }
 
@@ -88,6 +113,13 @@ export class CheckoutQueue {
     return permit;
   }
 
+  /** Takes a free permit, for a query that has not entered. Only if {@link isUncontended}. */
+  takeAhead(): Permit | undefined {
+    const permit = this.#atHand.pop();
+    if (permit !== undefined) this.#taken += 1;
+    return permit;
+  }
+
   /** Takes a permit for the pool itself, if callers need none: `undefined` if not. It goes back by {@link release}. */
   async reserve(): Promise<Permit | undefined> {
     if (this.#withoutPermit > 0 || this.#requested >= this.spare) return undefined;
@@ -98,6 +130,7 @@ export class CheckoutQueue {
   /** Queues a checkout. */
   wait(checkout: Checkout): void {
     checkout.turn = this.#waiting.add(checkout);
+    if (checkout.laneEntry?.mayShare !== true) this.#waitingAlone += 1;
     this.#request();
   }
 
@@ -116,7 +149,7 @@ export class CheckoutQueue {
   next(): Checkout | undefined {
     const checkout = this.#waiting.first;
     if (checkout?.turn === undefined || this.#whileHeld !== undefined) return undefined;
-    this.#waiting.leave(checkout.turn);
+    this.#leaveWaiting(checkout);
     this.#withoutPermit -= 1;
     checkout.hasPermit = true;
     return checkout;
@@ -134,9 +167,14 @@ export class CheckoutQueue {
   /** Forgets a checkout that was answered. */
   leave(checkout: Checkout): void {
     if (checkout.place !== undefined) this.#unanswered.leave(checkout.place);
+    if (checkout.sharingPlace !== undefined) this.#sharing.leave(checkout.sharingPlace);
     if (checkout.hasPermit) return;
-    if (checkout.turn !== undefined) this.#waiting.leave(checkout.turn);
+    this.#leaveWaiting(checkout);
     this.#withoutPermit -= 1;
+  }
+
+  #leaveWaiting({ turn, laneEntry }: Checkout): void {
+    if (turn !== undefined && this.#waiting.leave(turn) && laneEntry?.mayShare !== true) this.#waitingAlone -= 1;
   }
 
   #request(): void {

@@ -4,12 +4,20 @@ import type * as pg from 'pg';
 import { waited } from '../events.ts';
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
 import { classifyFailure } from '../failures/classify.ts';
+import type { QueryLane } from '../pipeline/lane-query.ts';
 import { markFinal } from './failed-answers.ts';
 import { placeOfCall } from './held-clients.ts';
 import { type PendingItem, poolEndedError, type Release, throwLater } from './pg-pool.ts';
 
 /** Who took a connection: `pool.query()`, `pool.transaction()`, or the application by `connect()`. */
 export type Borrower = 'query' | 'transaction' | 'application';
+
+/** A query that is sent on the lane of a connection. */
+export interface LaneEntry {
+  /** Whether others may be on the lane. */
+  readonly mayShare: boolean;
+  send(lane: QueryLane): void;
+}
 
 /** What all checkouts of a pool share. */
 export interface CheckoutHost {
@@ -31,8 +39,12 @@ export class Checkout {
   hasPermit = false;
   /** Called after its client was handed over. */
   delivered: ((client: pg.ClientBase) => void) | undefined;
+  /** Set if it is for a query that is sent on a lane. */
+  laneEntry: LaneEntry | undefined;
   /** Its place among all unanswered checkouts. */
   place: Place<Checkout> | undefined;
+  /** Its place among those that may share a connection. */
+  sharingPlace: Place<Checkout> | undefined;
   /** Its place among those that wait in the queue. */
   turn: Place<Checkout> | undefined;
   readonly #item: PendingItem;
@@ -95,6 +107,11 @@ export class Checkout {
   deliver(client: pg.PoolClient, release: Release, at?: number): void {
     if (!this.#answer(undefined, at)) return;
     throwLater(() => this.#item.callback(undefined, client, release));
+  }
+
+  /** Hands over a lane. */
+  deliverLane(lane: QueryLane): void {
+    if (this.#answer()) this.laneEntry?.send(lane);
   }
 
   fail(error: unknown): void {

@@ -25,6 +25,9 @@ export interface ConnectionHostParts {
   closed(): void;
 }
 
+/** What {@link requestCancelOf} needs. */
+export type CancelParts = Pick<ConnectionHostParts, 'settings' | 'clock' | 'factory' | 'connections' | 'cutting'>;
+
 /** What the pool does with its connections. */
 export function connectionHost(parts: ConnectionHostParts): ConnectionHost {
   const { pool, clock, connections, queue, drained, closed } = parts;
@@ -54,8 +57,14 @@ export function connectionHost(parts: ConnectionHostParts): ConnectionHost {
   };
 }
 
-// Never rejects. If a server does not accept the request in time, it is suspect.
+// Never rejects.
 async function cancelStatement(parts: ConnectionHostParts, connection: PooledConnection): Promise<void> {
+  await requestCancelOf(parts, connection);
+  destroyClient(connection.client);
+}
+
+/** Asks the server of a connection to end what it runs. Never rejects. If a server does not accept the request in time, it is suspect. */
+export async function requestCancelOf(parts: CancelParts, connection: PooledConnection): Promise<void> {
   const { settings, clock, factory, connections, cutting } = parts;
   const { client, endpoint, epoch } = connection;
   const wasCurrent = connections.isCurrent(connection);
@@ -66,5 +75,4 @@ async function cancelStatement(parts: ConnectionHostParts, connection: PooledCon
     const isCurrent = wasCurrent && epoch === connections.epoch;
     if (settings.follows && isCurrent && !signal.aborted) factory.suspect(error, endpoint);
   }
-  destroyClient(client);
 }

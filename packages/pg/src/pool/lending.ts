@@ -27,7 +27,16 @@ export interface LendingParts {
   readonly preparation: Preparation;
   readonly answers: FailedAnswers;
   readonly spread: Spread<PooledConnection> | undefined;
+  /** How queries share connections, if they do. */
+  sharing(): LaneBeginner | undefined;
 }
+
+/** What begins a lane on a connection that is lent, for a checkout that waits for one. */
+export interface LaneBeginner {
+  begin(connection: PooledConnection, checkout: Checkout): void;
+}
+
+type ReleasedWith = Error | boolean | null | undefined;
 
 /** Hands connections out and takes them back: to the next waiting caller, to the idle ones, or to their end. */
 export class Lending {
@@ -54,6 +63,27 @@ export class Lending {
     return true;
   }
 
+  /** Lends an idle connection for a lane, if there is one that nothing speaks against, and no caller waits for it. */
+  lendIdle(): PooledConnection | undefined {
+    const { pool, queue, preparation } = this.#parts;
+    if (!queue.isUncontended || !queue.hasPermitAtHand || pool.options.verify !== undefined) return undefined;
+    const connection = preparation.borrowProven();
+    if (connection === undefined) return undefined;
+    throwLater(() => pool.emit('acquire', connection.client));
+    connection.lend('query', queue.takeAhead());
+    return connection;
+  }
+
+  /**
+   * Takes back the connection of a lane that is empty.
+   *
+   * @param error that of its last query, or `true` if it is not to be used again
+   */
+  takeBackLane(connection: PooledConnection, error: Error | true | undefined): void {
+    // `null`, as the callback of a query gets it in `pg`.
+    throwLater(() => this.#release(connection, error ?? null));
+  }
+
   /**
    * Lends a connection, with its own permit or that of the checkout.
    *
@@ -72,7 +102,8 @@ export class Lending {
     if (isNew) throwLater(() => pool.emit('connect', client));
     throwLater(() => pool.emit('acquire', client));
     connection.lend(checkout.borrower, permit);
-    spread?.lent(connection, checkout.borrower === 'query');
+    // On a lane, each query counts.
+    if (checkout.laneEntry === undefined) spread?.lent(connection, checkout.borrower === 'query');
     rememberTaker(client, checkout.takenAt);
     const release = this.#releaseOnce(connection, checkout.borrower);
     (client as pg.PoolClient).release = release;
@@ -164,6 +195,11 @@ export class Lending {
       throwLater(release);
       return;
     }
+    const sharing = checkout.laneEntry && this.#parts.sharing();
+    if (sharing !== undefined) {
+      sharing.begin(connection, checkout);
+      return;
+    }
     connection.beginDelivery();
     checkout.deliver(connection.client as pg.PoolClient, release, at);
     connection.endDelivery();
@@ -182,7 +218,7 @@ export class Lending {
     };
   }
 
-  #release(connection: PooledConnection, error: Error | boolean | undefined): void {
+  #release(connection: PooledConnection, error: ReleasedWith): void {
     const { client } = connection;
     this.releasedAt = this.#parts.clock.now();
     // An error before the client was even handed over: `pg` threw on the statement, and may have sent half of it.
@@ -203,13 +239,13 @@ export class Lending {
   }
 
   // What its caller says about a lost connection may still say something about the server.
-  #takeBackLost(connection: PooledConnection, error: Error | boolean | undefined): void {
+  #takeBackLost(connection: PooledConnection, error: ReleasedWith): void {
     if (error instanceof Error && classifyFailure(error, 'connected').condemnsServer)
       this.#parts.factory.suspect(error, connection.endpoint);
     connection.close();
   }
 
-  #takeBack(connection: PooledConnection, error: Error | boolean | undefined, uses: number, halfSent: boolean): void {
+  #takeBack(connection: PooledConnection, error: ReleasedWith, uses: number, halfSent: boolean): void {
     const { pool, factory, connections, answers } = this.#parts;
     const { client } = connection;
     const { maxUses } = pool.options;

@@ -6,6 +6,7 @@ import type { FailureKind } from '../failure-kind.ts';
 import type { PoolSettings } from '../options.ts';
 import type { PgPool } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
+import type { SharingStatus } from './sharing.ts';
 
 /** What `pool.status()` returns. Contains no secrets. */
 export interface PoolStatus {
@@ -53,6 +54,8 @@ export interface PoolStatus {
   readonly waiting: number;
   /** Connections that are still in use and lead to earlier targets, or to addresses that have left the target's name. */
   readonly draining: number;
+  /** How queries share connections, and what the pool has prepared on them; `undefined` without `pipelining` and `statementCache`. */
+  readonly sharing: SharingStatus | undefined;
   /** Why and for how long callers are held; `undefined` while they are served. */
   readonly pause: PauseStatus | undefined;
   /** Of a reader: the standbys that it has checked, if their lag is limited. */
@@ -83,7 +86,7 @@ export function poolStatus(
   pool: PgPool,
   { settings, clock, factory, connections }: StatusParts,
   making: number,
-): Omit<PoolStatus, 'waiting' | 'pause' | 'replicas' | 'tokenReads' | 'reader'> {
+): Omit<PoolStatus, 'waiting' | 'sharing' | 'pause' | 'replicas' | 'tokenReads' | 'reader'> {
   const { target, targetSince, confirmedMillisAgo, candidate, refusal, serving, servedAt } = factory;
   const now = clock.now();
   return {

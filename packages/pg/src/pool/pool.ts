@@ -6,7 +6,6 @@ import * as pg from 'pg';
 import { controlClientOf } from '../client/pool-client.ts';
 import { clientOptions, demandsOf, hideSecrets } from '../client-options.ts';
 import { positionOf } from '../connect/wal-position.ts';
-import { TooManyWaitingError } from '../errors.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { HostConnections } from '../failover/host-connections.ts';
 import { ServiceConnections, type SwitchedTarget } from '../failover/service-connections.ts';
@@ -23,11 +22,12 @@ import type { TransactionOptions } from '../transaction/settings.ts';
 import { runTransaction } from '../transaction/transaction.ts';
 import { addressRetirement } from './address-retirement.ts';
 import { type AdoptionParts, adoptIdle } from './adoption.ts';
-import { Checkout, type CheckoutHost, tellWait } from './checkout.ts';
+import type { Checkout } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
 import { checkoutTimeout } from './checkout-timeout.ts';
 import { connectionHost } from './connection-host.ts';
 import { Ending } from './ending.ts';
+import { Entrance, firstAttempt } from './entrance.ts';
 import { FailedAnswers } from './failed-answers.ts';
 import { Lending } from './lending.ts';
 import {
@@ -45,6 +45,7 @@ import type { PooledConnection } from './pooled-connection.ts';
 import { Preparation } from './preparation.ts';
 import { endpointsOfProcess } from './process-endpoints.ts';
 import { Queries, type Repeatable } from './query.ts';
+import { type Sharing, sharingOf } from './sharing.ts';
 import { spreadOf } from './spread.ts';
 import { Switching } from './switching.ts';
 import { type TransactionHostParts, transactionHost } from './transaction-host.ts';
@@ -93,11 +94,11 @@ export class Pool extends pg.Pool {
   readonly #queries: Queries;
   readonly #ending: Ending;
   readonly #pause: Pause;
-  readonly #checkoutHost: CheckoutHost;
+  readonly #entrance: Entrance;
+  /** Set if queries share connections, or are prepared by the pool. */
+  readonly #sharing: Sharing | undefined;
   readonly #reading: Reading<PoolStatus, Pool>;
   #listening: Listening | undefined;
-  /** Set by `query()` for its `connect()`, which reads it in the same turn of the event loop. */
-  #origin: Origin | undefined;
 
   constructor(options: PoolOptions = {}, dependencies: Dependencies = {}) {
     const settings = poolSettings(options);
@@ -200,7 +201,7 @@ export class Pool extends pg.Pool {
       first: () => this.#switching.first,
       expire: (connection) => this.#lending.expire(connection),
     });
-    const lending = new Lending({ ...parts, preparation });
+    const lending = new Lending({ ...parts, preparation, sharing: () => this.#sharing });
     this.#connections = connections;
     this.#queue = queue;
     this.#preparation = preparation;
@@ -209,31 +210,46 @@ export class Pool extends pg.Pool {
     this.#switching = new Switching({ ...adoption, factory });
     this.#ending = new Ending({ ...parts, lending, liveness });
     this.#pause = pauseOf(parts);
+    const entrance = new Entrance({
+      ...{ settings, queue, connections, lending },
+      calledAt: () => this.#queries.calledAt,
+      sharing: () => this.#sharing,
+      host: {
+        name: settings.name,
+        clock,
+        answered: (checkout) => {
+          queue.leave(checkout);
+          if (pool.ending) this.#checkEnd();
+        },
+        timeoutError: (checkout, timeoutMillis) => checkoutTimeout(checkout, timeoutMillis, settings, factory),
+      },
+    });
+    this.#entrance = entrance;
+    const sharing = sharingOf({
+      ...{ ...parts, preparation, lending },
+      cutting: () => this.#ending.cutting,
+      enter: (entry, fail, budgetMillis) => entrance.enterLane(entry, fail, budgetMillis),
+    });
+    this.#sharing = sharing;
     this.#queries = new Queries({
       ...parts,
       once: (text, values, callback, attempt) => {
-        this.#origin = attempt === undefined ? firstAttempt : { borrower: 'query', ...attempt };
+        const shared = sharing?.query(text, values, attempt);
+        if (shared !== undefined) return shared;
+        entrance.mark(attempt === undefined ? firstAttempt : { borrower: 'query', ...attempt });
         try {
           // Looked up at each call, because tracers patch it.
           return (super.query as unknown as QueryOnce).call(this, text, values, callback);
         } finally {
-          this.#origin = undefined;
+          entrance.mark(undefined);
         }
       },
       onceAfter: (token, text, values, attempt) =>
         reading.after.query(token, text, values, { borrower: 'query', budgetMillis: attempt?.budgetMillis }),
       answeredAt: () => lending.releasedAt,
       isReader: link !== undefined,
+      isSharing: sharing !== undefined,
     });
-    this.#checkoutHost = {
-      name: settings.name,
-      clock,
-      answered: (checkout) => {
-        queue.leave(checkout);
-        if (pool.ending) this.#checkEnd();
-      },
-      timeoutError: (checkout, timeoutMillis) => checkoutTimeout(checkout, timeoutMillis, settings, factory),
-    };
   }
 
   static {
@@ -245,7 +261,7 @@ export class Pool extends pg.Pool {
       Object.defineProperty(Pool.prototype, name, {
         configurable: true,
         get(this: object) {
-          return #checkoutHost in this ? of(this as Pool) : 0;
+          return #entrance in this ? of(this as Pool) : 0;
         },
       });
     count('totalCount', (pool) => pool.#countTotal());
@@ -260,7 +276,8 @@ export class Pool extends pg.Pool {
   /** Where the pool points and how it is doing, for a health endpoint. Makes no request, and contains no secrets. */
   status(): PoolStatus {
     const status = poolStatus(pgPoolOf(this), this.#parts, this.#preparation.making);
-    return { ...status, waiting: this.#queue.size, pause: this.#pause.status, ...this.#reading.status() };
+    const sharing = this.#sharing?.status();
+    return { ...status, waiting: this.#queue.size, sharing, pause: this.#pause.status, ...this.#reading.status() };
   }
 
   /**
@@ -502,51 +519,19 @@ export class Pool extends pg.Pool {
   }
 
   /** Queues a caller of `connect()`. @internal */
-  newClient(item: PendingItem, origin: Origin | undefined = this.#origin): void {
-    this.#origin = undefined;
-    const { maxWaiting, connectionTimeoutMillis, failoverTimeoutMillis } = this.#settings;
-    const queue = this.#queue;
-    if (queue.withoutPermit + 1 - queue.spare > maxWaiting) {
-      const error = new TooManyWaitingError(maxWaiting);
-      tellWait(this.#settings.name, 0, error);
-      process.nextTick(() => item.callback(error, undefined, () => undefined));
-      return;
-    }
-    const checkout = new Checkout(item, origin?.borrower ?? 'application', this.#checkoutHost);
-    if (origin?.signal !== undefined) checkout.abandonOn(origin.signal);
-    checkout.delivered = origin?.delivered;
-    const limitMillis = connectionTimeoutMillis || failoverTimeoutMillis;
-    const timeoutMillis = Math.min(
-      limitMillis || Number.POSITIVE_INFINITY,
-      origin?.budgetMillis ?? Number.POSITIVE_INFINITY,
-    );
-    const calledAt = origin === firstAttempt ? this.#queries.calledAt : undefined;
-    queue.enter(checkout);
-    if (!queue.hasPermitAtHand || this.#connections.idleCount === 0) {
-      this.#wait(checkout, timeoutMillis, calledAt);
-      return;
-    }
-    // As in pg-pool, an idle client is handed out in the next tick, and the call needs neither a queue nor a timer.
-    process.nextTick(() => {
-      if (!this.#lending.serveAtOnce(checkout)) this.#wait(checkout, timeoutMillis, calledAt);
-    });
+  newClient(item: PendingItem, origin?: Origin | undefined): void {
+    this.#entrance.enter(item, origin);
   }
 
   // ---- Between the parts
 
   #connectAs(origin: Origin): Promise<pg.PoolClient> {
-    this.#origin = origin;
+    this.#entrance.mark(origin);
     try {
       return this.connect();
     } finally {
-      this.#origin = undefined;
+      this.#entrance.mark(undefined);
     }
-  }
-
-  #wait(checkout: Checkout, timeoutMillis: number, calledAt: number | undefined): void {
-    checkout.beginToWait(calledAt);
-    if (Number.isFinite(timeoutMillis)) checkout.expireAfter(timeoutMillis);
-    this.#queue.wait(checkout);
   }
 
   // A checkout got a permit.
@@ -593,5 +578,3 @@ export class Pool extends pg.Pool {
     return this.#connections.total + this.#preparation.making + starting;
   }
 }
-
-const firstAttempt: Origin = Object.freeze({ borrower: 'query', budgetMillis: undefined });

@@ -6,6 +6,7 @@ import { isUsable } from '../driver/client-internals.ts';
 import { closeClient, destroyClient, silenceClient } from '../driver/closing.ts';
 import { type Retirement, retireClient } from '../driver/retire.ts';
 import type { MadeConnection } from '../failover/connection-factory.ts';
+import type { Lane } from '../pipeline/lane.ts';
 import type { Borrower } from './checkout.ts';
 import type { Permit } from './checkout-queue.ts';
 
@@ -74,6 +75,8 @@ export class PooledConnection {
   /** Set if the pool balances: ends the count of what is lent, and of the connection. */
   endRequest: ((result: 'answered' | 'failed' | 'unjudged') => void) | undefined;
   uncount: (() => void) | undefined;
+  /** Its lane, once it has had one. */
+  lane: Lane<PooledConnection> | undefined;
   readonly #host: ConnectionHost;
   // A string, not an object per state: lending a connection must not allocate.
   #state: ConnectionState = 'preparing';

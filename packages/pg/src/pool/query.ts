@@ -57,6 +57,8 @@ export interface QueriesParts {
   onceAfter(token: WalPosition, text: unknown, values: unknown, attempt: Attempt | undefined): Promise<unknown>;
   /** When a connection last came back, in `now()` milliseconds: for a query that was answered on it in this turn. */
   readonly answeredAt?: (() => number) | undefined;
+  /** Whether queries may be run without `pg-pool`, which makes the stack of an error lead to the caller. */
+  readonly isSharing: boolean;
   /** Whether all queries may run twice, because their sessions write nothing. */
   readonly isReader: boolean;
 }
@@ -161,8 +163,9 @@ export class Queries {
     attempts: Attempts | undefined,
     once: Once,
   ): Promise<unknown> {
-    const { pool, settings, clock, random, factory, answers, isReader } = this.#parts;
+    const { pool, settings, clock, random, factory, answers, isReader, isSharing } = this.#parts;
     const { name, failoverTimeoutMillis } = settings;
+    if (isSharing && error instanceof Error) Error.captureStackTrace(error);
     const judge = (cause: unknown) => {
       // What the server says about the failed statement does not hold for what was committed before it.
       if (isDatabaseError(cause) && mayCommitWithin(text)) recordOutcome(cause, 'unknown');

@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { type Resolver, StaticTargetSource } from '@externalname/core';
 import type { PoolOptions } from '../../src/index.ts';
+import { sharingOfAll } from './sharing-of-all.ts';
 
 /** One connection to a {@link FakePostgres}, as its script sees it. */
 export interface FakeSession {
@@ -94,6 +95,7 @@ export async function startFakePostgres(options: FakeOptions): Promise<FakePostg
     sessions,
     received: () => received,
     options: (overrides = {}) => ({
+      ...sharingOfAll,
       allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
       allowedNetworks: ['127.0.0.0/8'],
       dns: everythingIsHere,

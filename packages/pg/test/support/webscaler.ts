@@ -7,6 +7,7 @@ import {
   type TargetRefusedEvent,
   targetNotFollowed,
 } from '../../src/index.ts';
+import { sharingOfAll } from './sharing-of-all.ts';
 
 /** The scenario's cluster and databases, and pools that are closed with them. */
 export interface Webscaler extends AsyncDisposable {
@@ -43,6 +44,7 @@ export async function startWebscaler(options: PostgresPairOptions = {}): Promise
     pair,
     cluster,
     options: (overrides = {}) => ({
+      ...sharingOfAll,
       service: 'webscaler-db',
       allowedTargets: ['primary-db.example.com', 'secondary-db.example.com'],
       allowedNetworks: ['127.0.0.0/8'],
@@ -55,6 +57,7 @@ export async function startWebscaler(options: PostgresPairOptions = {}): Promise
       ...overrides,
     }),
     plainOptions: (overrides = {}) => ({
+      ...sharingOfAll,
       host: pair.primary.address,
       port: pair.port,
       user: pair.user,

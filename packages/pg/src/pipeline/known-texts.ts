@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import { isShareableText } from './shareable.ts';
+
+/** What a pool knows about a text that it was asked for. */
+export class KnownText {
+  readonly text: string;
+  readonly isShareable: boolean;
+  /** How often it was asked for. */
+  uses = 0;
+  #runs = 0;
+  #slowRuns = 0;
+  #name: string | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+    this.isShareable = isShareableText(text);
+  }
+
+  /** The name of its prepared statement: that of no other text, in any process. `pg` leaves the types of parameters to the server, which takes them from the text. */
+  get name(): string {
+    this.#name ??= `externalname_${createHash('sha256').update(this.text).digest('base64url').slice(0, 32)}`;
+    return this.#name;
+  }
+
+  /** Whether others may wait behind it: it has run, and seldom was slow. */
+  get isQuick(): boolean {
+    return this.#runs > 0 && this.#slowRuns * mostRunsPerSlowOne <= this.#runs;
+  }
+
+  /** It has run. What happened long ago counts less and less. */
+  ran(wasSlow: boolean): void {
+    this.#runs += 1;
+    if (wasSlow) this.#slowRuns += 1;
+    if (this.#runs < rememberedRuns) return;
+    this.#runs /= 2;
+    this.#slowRuns = this.#slowRuns < 1 ? 0 : this.#slowRuns / 2;
+  }
+}
+
+/** The texts that a pool was asked for lately, so that each is read once. */
+export class KnownTexts {
+  readonly #most: number;
+  readonly #texts = new Map<string, KnownText>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  of(text: string): KnownText {
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    const made = new KnownText(text);
+    this.#texts.set(text, made);
+    if (this.#texts.size > this.#most) this.#forgetOldest();
+    return made;
+  }
+
+  // A text in use comes back with its next use. To note each use would cost every query.
+  #forgetOldest(): void {
+    for (const text of this.#texts.keys()) {
+      this.#texts.delete(text);
+      return;
+    }
+  }
+}
+
+// One slow run in 300: at the 99th percentile, callers must not notice what others ask for.
+const mostRunsPerSlowOne = 300;
+const rememberedRuns = 4_096;

@@ -1,0 +1,69 @@
+import type { Timer } from '@externalname/core';
+import { KnownText } from './known-texts.ts';
+import type { SharedConfig } from './shareable.ts';
+
+/** Where a query is sent. */
+export interface QueryLane {
+  send(query: LaneQuery): void;
+}
+
+/** One `pool.query()`, from the call to its answer. */
+export class LaneQuery {
+  readonly asked: string | SharedConfig;
+  readonly values: unknown;
+  readonly text: KnownText;
+  /** How often it was sent so far. */
+  attempts = 0;
+  /** The name that the pool gave it. */
+  name: string | undefined;
+  /** Whether it was the only one on its lane when it was sent. */
+  wasFirst = false;
+  sentAt = 0;
+  /** Whether it has its answer, or has failed. */
+  isOver = false;
+  /** Whether its caller was told, and does not wait for it any more. */
+  isTold = false;
+  /** Whether it kept others waiting for long. */
+  wasSlow = false;
+  /** Whether the server was asked to end it. */
+  isCancelled = false;
+  timer: Timer | undefined;
+  ended: ((result: 'answered' | 'failed' | 'unjudged') => void) | undefined;
+  readonly #resolve: (result: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(
+    asked: string | SharedConfig,
+    values: unknown,
+    text: KnownText,
+    resolve: (result: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.asked = asked;
+    this.values = values;
+    this.text = text;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Tells its caller. Only the first answer counts. */
+  tell(error: unknown, result?: unknown): void {
+    if (this.isTold) return;
+    this.isTold = true;
+    if (error) this.#reject(error);
+    else this.#resolve(result);
+  }
+
+  /** It is sent once more: nothing of it has run. */
+  again(): void {
+    this.isOver = false;
+    this.wasSlow = false;
+    this.timer = undefined;
+    this.ended = undefined;
+  }
+}
+
+/** A query of the pool's own, without a caller. */
+export function ownQuery(text: string, answer: (result: unknown) => void): LaneQuery {
+  return new LaneQuery(text, undefined, new KnownText(text), answer, () => answer(undefined));
+}

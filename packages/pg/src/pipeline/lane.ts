@@ -1,0 +1,270 @@
+import type * as pg from 'pg';
+import { onMessage, processIdOf } from '../driver/client-internals.ts';
+import {
+  type BeforeSharing,
+  beginSharing,
+  canPipeline,
+  closeWithNext,
+  endSharing,
+  holdWrites,
+  isBackedUp,
+} from '../driver/pipelining.ts';
+import { isForgotten } from '../driver/prepared-statements.ts';
+import { type LaneQuery, ownQuery } from './lane-query.ts';
+import { NamedStatements, withName } from './named-statements.ts';
+
+/** A connection as a lane sees it. */
+export interface LaneConnection {
+  readonly client: pg.Client;
+}
+
+/** What the lanes of a pool have in common. */
+export interface LaneHost<Connection extends LaneConnection> {
+  now(): number;
+  /** The longest queue of a lane. */
+  readonly depth: number;
+  /** How many statements a connection has prepared at most; 0 for none. */
+  readonly mostNames: number;
+  /** How often a query was sent under a name of the pool, and a name was given up. */
+  readonly counts: { named: number; closed: number };
+  /** How long a query may run, in milliseconds; 0 for as long as it takes. */
+  readonly queryTimeoutMillis: number;
+  /** The client was used once more. Whether it may be used again. */
+  mayUseAgain(connection: Connection): boolean;
+  /** A query is about to be sent. Returns what is to be called when it has ended. */
+  requested(connection: Connection): LaneQuery['ended'];
+  /** A query has got its answer, or failed. */
+  answered(lane: Lane<Connection>, query: LaneQuery, error: unknown, result: unknown): void;
+  /** `query_timeout` has passed for a query. */
+  timedOut(lane: Lane<Connection>, query: LaneQuery): void;
+  schedule(callback: () => void, millis: number): LaneQuery['timer'];
+}
+
+/**
+ * A connection that several `pool.query()` use at once: their statements are sent one behind the other, and each is answered, or fails, for
+ * itself. It lasts as long as its connection, and is in use from {@link open} to {@link close}.
+ */
+export class Lane<Connection extends LaneConnection> {
+  readonly connection: Connection;
+  /** Whether it takes no more queries, and is given back when it is empty. */
+  isLeaving = false;
+  /** Whether nothing came for so long that no query should wait behind its oldest one. */
+  isSlow = false;
+  /** Whether its connection is closed once it is empty. */
+  isUnwanted = false;
+  /** Whether the server was asked to end a query: the request may have reached the one behind it. */
+  wasCancelled = false;
+  /** Since when its oldest query has had the server for itself, as far as is known. In `now()` milliseconds. */
+  progressAt = 0;
+  /** When an answer last came. In `now()` milliseconds. */
+  heardAt = Number.NEGATIVE_INFINITY;
+  /** How many answers came, and how many had come at the last look. */
+  answers = 0;
+  seen = 0;
+  /** For how many looks in a row no answer came. */
+  stillLooks = 0;
+  readonly #host: LaneHost<Connection>;
+  // In the order in which they were sent.
+  readonly #sent: LaneQuery[] = [];
+  #before: BeforeSharing | undefined;
+  #isHolding = false;
+  readonly #statements: NamedStatements | undefined;
+  /** Whether the server itself answers, and not a pooler; `undefined` until it is known. */
+  #isDirect: boolean | undefined;
+  /** Names to be closed on the server. */
+  #toClose: string[] = [];
+
+  constructor(connection: Connection, host: LaneHost<Connection>) {
+    this.connection = connection;
+    this.#host = host;
+    if (host.mostNames === 0) return;
+    this.#statements = new NamedStatements(host.mostNames);
+    onMessage<{ readonly text: string }>(connection.client, 'commandComplete', ({ text }) => {
+      if (forgetting.has(text)) this.#toClose.push(...(this.#statements?.forgetAll() ?? []));
+    });
+  }
+
+  /** Whether it is in use. */
+  get isOpen(): boolean {
+    return this.#before !== undefined;
+  }
+
+  get size(): number {
+    return this.#sent.length;
+  }
+
+  /** The query that the server is at, as far as is known. */
+  get oldest(): LaneQuery | undefined {
+    return this.#sent[0];
+  }
+
+  /** How many statements are prepared. */
+  get names(): number {
+    return this.#statements?.size ?? 0;
+  }
+
+  /** Whether a pooler answers, behind which names are not used. `undefined` until it is known. */
+  get isPooled(): boolean | undefined {
+    return this.#isDirect === undefined ? undefined : !this.#isDirect;
+  }
+
+  /** Whether it has room for one more, as far as it knows itself. */
+  get hasRoom(): boolean {
+    return (
+      !this.isLeaving && !this.isSlow && this.#sent.length < this.#host.depth && !isBackedUp(this.connection.client)
+    );
+  }
+
+  /** Whether all callers of what is in flight were told, and none waits any longer. */
+  get isForNobody(): boolean {
+    return this.#sent.every((query) => query.isTold || query.text.uses === 0);
+  }
+
+  open(): void {
+    const { client } = this.connection;
+    const pipelined = this.#host.depth > 1 && canPipeline(client);
+    this.#before = beginSharing(client, pipelined);
+    this.isLeaving = !pipelined;
+    this.isSlow = false;
+    this.isUnwanted = false;
+    this.wasCancelled = false;
+    this.stillLooks = 0;
+    this.progressAt = this.#host.now();
+  }
+
+  close(): void {
+    if (this.#before !== undefined) endSharing(this.connection.client, this.#before);
+    this.#before = undefined;
+  }
+
+  send(query: LaneQuery): void {
+    const host = this.#host;
+    const { client } = this.connection;
+    query.attempts += 1;
+    query.wasFirst = this.#sent.length === 0;
+    if (query.wasFirst) {
+      this.progressAt = host.now();
+      this.stillLooks = 0;
+    } else if (!host.mayUseAgain(this.connection)) {
+      this.isLeaving = true;
+    }
+    this.#sent.push(query);
+    query.sentAt = host.now();
+    query.ended = host.requested(this.connection);
+    this.#holdWrites();
+    const asked = this.#named(query);
+    try {
+      client.query(asked as string, query.values as unknown[], (error, result) => this.#answer(query, error, result));
+    } catch (error) {
+      // It may be sent in part.
+      this.isLeaving = true;
+      this.isUnwanted = true;
+      this.#answer(query, error, undefined);
+      return;
+    }
+    this.#timeOldest();
+  }
+
+  // The time that a query waits behind its neighbours does not count.
+  #timeOldest(): void {
+    const host = this.#host;
+    const { oldest } = this;
+    if (host.queryTimeoutMillis === 0 || oldest === undefined || oldest.timer !== undefined) return;
+    oldest.timer = host.schedule(() => host.timedOut(this, oldest), host.queryTimeoutMillis);
+  }
+
+  /** Its connection is given up with what is in flight. Returns the queries, which get no answer. */
+  abandon(): readonly LaneQuery[] {
+    const queries = this.#sent.splice(0);
+    for (const query of queries) {
+      query.isOver = true;
+      query.timer?.cancel();
+    }
+    this.close();
+    return queries;
+  }
+
+  #answer(query: LaneQuery, error: unknown, result: unknown): void {
+    // `pg` answers some twice: a value that cannot be written, a statement on a connection that is given up.
+    if (query.isOver) return;
+    query.isOver = true;
+    query.timer?.cancel();
+    const now = this.#host.now();
+    this.progressAt = now;
+    this.heardAt = now;
+    this.answers += 1;
+    this.stillLooks = 0;
+    if (this.#sent[0] === query) this.#sent.shift();
+    else this.#sent.splice(this.#sent.indexOf(query), 1);
+    if (error && query.name !== undefined && isForgotten(error)) {
+      this.#toClose.push(...(this.#statements?.forget(query.name) ?? []));
+    }
+    this.#timeOldest();
+    this.#host.answered(this, query, error, result);
+  }
+
+  // ---- Writing
+
+  #holdWrites(): void {
+    if (this.#isHolding) return;
+    this.#isHolding = true;
+    const send = holdWrites(this.connection.client);
+    process.nextTick(() => {
+      this.#isHolding = false;
+      send();
+    });
+  }
+
+  #named(query: LaneQuery): LaneQuery['asked'] {
+    query.name = undefined;
+    if (this.#statements === undefined || query.text.uses === 0) return query.asked;
+    for (const name of this.#toClose.splice(0)) closeWithNext(this.connection.client, name);
+    const { asked, text } = query;
+    if (text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return asked;
+    // One message in the simple protocol, and few back. A name would cost more than reading such a text again.
+    if (text.text.length < shortestWithoutParameters && !hasParameters(query)) return asked;
+    if (this.#isDirect !== true || query.attempts > attemptsWithName) {
+      if (this.#isDirect === undefined) this.#askWhoAnswers();
+      return asked;
+    }
+    const { name, fallsOut } = this.#statements.use(text);
+    const { counts } = this.#host;
+    counts.named += 1;
+    if (fallsOut !== undefined) {
+      counts.closed += 1;
+      closeWithNext(this.connection.client, fallsOut);
+    }
+    query.name = name;
+    return withName(asked, name);
+  }
+
+  // Behind a pooler, the process that the client was told of is not the one that answers. Asked once, in its turn.
+  #askWhoAnswers(): void {
+    const { client } = this.connection;
+    const told = processIdOf(client);
+    this.#isDirect = false;
+    const ask = ownQuery('select pg_catalog.pg_backend_pid() as pid', (result) => {
+      const { rows } = (result ?? {}) as { rows?: readonly { readonly pid?: unknown }[] };
+      this.#isDirect = told !== undefined && rows?.[0]?.pid === told;
+    });
+    queueMicrotask(() => {
+      if (this.isOpen) this.send(ask);
+      else this.#isDirect = undefined;
+    });
+  }
+}
+
+function hasParameters({ asked, values }: LaneQuery): boolean {
+  const given = values ?? (typeof asked === 'string' ? undefined : asked.values);
+  return Array.isArray(given) && given.length > 0;
+}
+
+const shortestWithoutParameters = 100;
+
+// "After the second use": a text that comes twice may be a coincidence, and a name costs a message and memory in the server.
+const usesWithoutName = 2;
+// Then the name is not of use, for whatever reason.
+const attemptsWithName = 2;
+
+/** What these commands answer when they make a session forget prepared statements. */
+const forgetting: ReadonlySet<string> = new Set(['DISCARD ALL', 'DEALLOCATE', 'DEALLOCATE ALL']);

@@ -1,0 +1,135 @@
+import type { Clock, Timer } from '@externalname/core';
+import type { Lane, LaneConnection } from './lane.ts';
+import type { LaneQuery } from './lane-query.ts';
+
+/** What {@link Lanes} needs. */
+export interface LanesParts<Connection extends LaneConnection> {
+  readonly clock: Clock;
+  /** Whether a connection may take one more: it is current, of the wanted role, and nothing speaks against its server. */
+  fits(lane: Lane<Connection>): boolean;
+  /** Chooses among several, the best of which is the last; left out if the last is always chosen. */
+  readonly choice: ((connections: readonly Connection[]) => Connection | undefined) | undefined;
+  /** A server was heard from. */
+  heard(lane: Lane<Connection>): void;
+}
+
+/**
+ * The lanes of a pool that are in use, and which of them takes the next query: the one whose oldest query is youngest, so that none
+ * waits behind a slow one. A lane on which nothing was answered for long takes none until something is.
+ */
+export class Lanes<Connection extends LaneConnection> {
+  readonly #parts: LanesParts<Connection>;
+  readonly #lanes: Lane<Connection>[] = [];
+  #timer: Timer | undefined;
+  #isLooking = false;
+  /** What an answer takes if no other is ahead, at best, and lately. */
+  #quickestMillis = Number.NaN;
+
+  constructor(parts: LanesParts<Connection>) {
+    this.#parts = parts;
+  }
+
+  /** Those in use. */
+  all(): readonly Lane<Connection>[] {
+    return this.#lanes;
+  }
+
+  /** The lane for one more query; `undefined` if none has room. */
+  choose(): Lane<Connection> | undefined {
+    const { fits, choice } = this.#parts;
+    for (;;) {
+      const best = choice === undefined ? this.#youngest() : this.#chosen(choice);
+      if (best === undefined || fits(best)) return best;
+      // It is given back when it is empty, and looked at closely then.
+      best.isLeaving = true;
+    }
+  }
+
+  opened(lane: Lane<Connection>): void {
+    this.#lanes.push(lane);
+    this.#look();
+  }
+
+  closed(lane: Lane<Connection>): void {
+    const index = this.#lanes.indexOf(lane);
+    if (index >= 0) this.#lanes.splice(index, 1);
+  }
+
+  /** So many callers wait for a connection of their own: as many lanes take no more queries, and are given back when they are empty. */
+  reserve(count: number): void {
+    let missing = count;
+    for (const { isLeaving } of this.#lanes) if (isLeaving) missing -= 1;
+    for (; missing > 0; missing -= 1) {
+      let soonest: Lane<Connection> | undefined;
+      for (const lane of this.#lanes) {
+        if (lane.isLeaving || (soonest !== undefined && !isEmptySooner(lane, soonest))) continue;
+        soonest = lane;
+      }
+      if (soonest === undefined) return;
+      soonest.isLeaving = true;
+    }
+  }
+
+  /** A query was answered. */
+  answered(query: LaneQuery, now: number): void {
+    if (!query.wasFirst) return;
+    const took = now - query.sentAt;
+    if (took >= this.#quickestMillis) this.#quickestMillis += (took - this.#quickestMillis) * slowForgetting;
+    else this.#quickestMillis = took;
+  }
+
+  #youngest(): Lane<Connection> | undefined {
+    let youngest: Lane<Connection> | undefined;
+    for (const lane of this.#lanes) {
+      if ((youngest === undefined || lane.progressAt > youngest.progressAt) && lane.hasRoom) youngest = lane;
+    }
+    return youngest;
+  }
+
+  #chosen(choice: NonNullable<LanesParts<Connection>['choice']>): Lane<Connection> | undefined {
+    const withRoom = this.#lanes
+      .filter(({ hasRoom }) => hasRoom)
+      .sort((one, other) => one.progressAt - other.progressAt);
+    const connection = choice(withRoom.map((lane) => lane.connection));
+    return withRoom.find((lane) => lane.connection === connection);
+  }
+
+  // ---- Slow queries
+
+  #look(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    if (this.#timer === undefined) {
+      this.#timer = this.#parts.clock.schedule(() => this.#lookNow(), laneLookMillis, { background: true });
+    } else this.#timer.restart();
+  }
+
+  // Counted in looks as well as in time: while this process itself is busy, no look comes, and no query is called slow for it.
+  #lookNow(): void {
+    this.#isLooking = false;
+    const now = this.#parts.clock.now();
+    const slowAfter = slowestMillis + 2 * (Number.isNaN(this.#quickestMillis) ? slowestMillis : this.#quickestMillis);
+    for (const lane of this.#lanes) {
+      if (lane.answers !== lane.seen) {
+        lane.seen = lane.answers;
+        this.#parts.heard(lane);
+        continue;
+      }
+      lane.stillLooks += 1;
+      if (lane.isSlow || lane.stillLooks < 2 || now - lane.progressAt < slowAfter) continue;
+      lane.isSlow = true;
+      if (lane.oldest !== undefined) lane.oldest.wasSlow = true;
+    }
+    if (this.#lanes.length > 0) this.#look();
+  }
+}
+
+function isEmptySooner(one: Lane<LaneConnection>, other: Lane<LaneConnection>): boolean {
+  if (one.isSlow !== other.isSlow) return other.isSlow;
+  return one.size < other.size;
+}
+
+const laneLookMillis = 5;
+/** Beyond what the way to the server takes, twice. */
+const slowestMillis = 10;
+const slowForgetting = 1 / 1_000;

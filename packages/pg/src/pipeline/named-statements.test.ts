@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { KnownText, KnownTexts } from './known-texts.ts';
+import { NamedStatements, withName } from './named-statements.ts';
+
+describe('the names of a connection', () => {
+  it('are those of the texts, of which no two have the same, and fit into what PostgreSQL takes', () => {
+    const names = Array.from({ length: 1_000 }, (_, number) => new KnownText(`select ${number}`).name);
+    expect(new Set(names).size).toBe(1_000);
+    expect(new KnownText('select 1').name).toBe(new KnownText('select 1').name);
+    for (const name of names) expect(name.length).toBeLessThan(50);
+  });
+
+  it('are at most so many; the one used longest ago makes place; and never stand for two texts', () => {
+    const asked = fc.array(fc.oneof({ weight: 20, arbitrary: fc.nat(8) }, fc.constant('forget' as const)), {
+      maxLength: 200,
+    });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6 }), asked, (most, steps) => {
+        const statements = new NamedStatements(most);
+        const texts = Array.from({ length: 9 }, (_, number) => new KnownText(`select ${number}`));
+        // What the server has, and in which order it was used.
+        const server = new Map<string, string>();
+        for (const step of steps) {
+          const text = step === 'forget' ? undefined : texts[step];
+          if (text === undefined) {
+            expect([...statements.forgetAll()].sort()).toEqual([...server.keys()].sort());
+            server.clear();
+            continue;
+          }
+          const { name, fallsOut } = statements.use(text);
+          const before = server.get(name);
+          expect(before ?? text.text).toBe(text.text);
+          server.delete(name);
+          server.set(name, text.text);
+          const [oldest] = server.keys();
+          if (server.size > most) expect(fallsOut).toBe(oldest);
+          else expect(fallsOut).toBeUndefined();
+          if (fallsOut !== undefined) server.delete(fallsOut);
+          expect(statements.size).toBe(server.size);
+        }
+      }),
+    );
+  });
+
+  it('are new ones after the server has lost one of them', () => {
+    const statements = new NamedStatements(5);
+    const text = new KnownText('select 1');
+    const { name } = statements.use(text);
+    expect(statements.forget('another')).toEqual([]);
+    expect(statements.forget(name)).toEqual([name]);
+    expect(statements.use(text).name).not.toBe(name);
+    expect(statements.forget(name)).toEqual([]);
+  });
+
+  it('leave the rest of a config as it is', () => {
+    expect(withName('select 1', 'a')).toEqual({ text: 'select 1', name: 'a' });
+    const config = { text: 'select 1', values: [1], rowMode: 'array' };
+    expect(withName(config, 'a')).toEqual({ ...config, name: 'a' });
+    expect(config).not.toHaveProperty('name');
+  });
+});
+
+describe('what is known of texts', () => {
+  it('is quick once it has run, if fewer than one run in 300 were slow', () => {
+    const text = new KnownText('select 1');
+    expect(text.isQuick).toBe(false);
+    for (let run = 0; run < 1_000; run += 1) text.ran(false);
+    text.ran(true);
+    expect(text.isQuick).toBe(true);
+    for (let run = 0; run < 5; run += 1) text.ran(true);
+    expect(text.isQuick).toBe(false);
+    for (let run = 0; run < 20_000; run += 1) text.ran(false);
+    expect(text.isQuick).toBe(true);
+  });
+
+  it('is forgotten with the oldest texts', () => {
+    const texts = new KnownTexts(2);
+    const [one, two] = [texts.of('select 1'), texts.of('select 2')];
+    expect([texts.of('select 1'), texts.of('select 2')]).toEqual([one, two]);
+    texts.of('select 3');
+    expect(texts.of('select 1')).not.toBe(one);
+  });
+});

@@ -1,0 +1,146 @@
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Pool, type PoolOptions } from '../src/index.ts';
+import { pgbouncerPath, startPgBouncer } from './support/pgbouncer.ts';
+import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+
+let webscaler: Webscaler;
+
+beforeAll(async () => {
+  webscaler = await startWebscaler({ synchronous: false });
+  await using pool = new Pool(webscaler.options({ max: 1 }));
+  await pool.query('create table items (id int primary key, name text)');
+  await pool.query("insert into items select n, 'item ' || n from generate_series(0, 99) n");
+});
+
+afterEach(() => webscaler.endPools());
+
+afterAll(async () => {
+  await webscaler?.[Symbol.asyncDispose]();
+});
+
+const prepared = async (pool: Pool) =>
+  (
+    await pool.query<{ name: string; statement: string }>(
+      "select name, statement from pg_prepared_statements where name like 'externalname%' order by 1",
+    )
+  ).rows;
+const name = 'select name from items where id = $1';
+const read = async (pool: Pool, id: number, text = name) => {
+  const { rows } = await pool.query<{ name: string }>(text, [id]);
+  return rows[0]?.name;
+};
+
+describe.each<[string, PoolOptions]>([
+  ['on connections of their own', { statementCache: 3 }],
+  ['on shared connections', { statementCache: 3, pipelining: 8 }],
+])('statements %s', (_, options) => {
+  const start = () => webscaler.pool({ max: 1, ...options });
+
+  it('are prepared after the second use, by themselves', async () => {
+    const pool = start();
+    for (let id = 0; id < 2; id += 1) expect(await read(pool, id)).toBe(`item ${id}`);
+    expect(await prepared(pool)).toEqual([]);
+    for (let id = 0; id < 4; id += 1) expect(await read(pool, id)).toBe(`item ${id}`);
+    expect(await prepared(pool)).toMatchObject([{ statement: name }]);
+    expect(pool.status().sharing).toMatchObject({ prepared: 1, pooled: 0 });
+  });
+
+  it('are at most so many, also on the server', async () => {
+    const pool = start();
+    for (let round = 0; round < 4; round += 1) {
+      for (let number = 0; number < 8; number += 1) {
+        expect(await read(pool, number, `select name from items where id = $1 + ${number} - ${number}`)).toBe(
+          `item ${number}`,
+        );
+      }
+    }
+    expect(await prepared(pool)).toHaveLength(3);
+    expect(pool.status().sharing).toMatchObject({ prepared: 3 });
+    expect(pool.status().sharing?.closed).toBeGreaterThan(5);
+  });
+
+  it.each(['discard all', 'deallocate all'])('are forgotten with %s', async (text) => {
+    const pool = start();
+    for (let id = 0; id < 5; id += 1) await read(pool, id);
+    const client = await pool.connect();
+    await client.query(text);
+    client.release();
+    expect(await Promise.all([1, 2, 3, 4, 5].map((id) => read(pool, id)))).toEqual(
+      [1, 2, 3, 4, 5].map((id) => `item ${id}`),
+    );
+    expect(pool.totalCount).toBe(1);
+  });
+
+  it('that the server has lost without a word are sent again', async () => {
+    const pool = start();
+    for (let id = 0; id < 5; id += 1) await read(pool, id);
+    await pool.query("do $$ begin execute 'deallocate all'; end $$").catch(() => undefined);
+    const client = await pool.connect();
+    await client.query('begin; deallocate all; commit');
+    client.release();
+    expect(await Promise.all([1, 2, 3, 4, 5].map((id) => read(pool, id)))).toEqual(
+      [1, 2, 3, 4, 5].map((id) => `item ${id}`),
+    );
+  });
+
+  it('whose table has changed have the new columns', async () => {
+    const pool = start();
+    await pool.query('create table changing (a int)');
+    await pool.query('insert into changing values (1)');
+    const all = () => pool.query('select * from changing where a = $1', [1]);
+    for (let count = 0; count < 5; count += 1) await all();
+    await using other = new Pool(webscaler.options({ max: 1 }));
+    for (let column = 0; column < 5; column += 1) {
+      await other.query(`alter table changing add column b${column} int default ${column}`);
+      const results = await Promise.all(Array.from({ length: 12 }, all));
+      for (const { rows } of results) expect(Object.keys(rows[0])).toHaveLength(column + 2);
+    }
+    expect(pool.totalCount).toBe(1);
+    await pool.query('drop table changing');
+  });
+
+  it('that are wrong fail with their own error each time, and hold up nobody', async () => {
+    const pool = start();
+    const wrong = () => pool.query('select nothing from nowhere where id = $1', [1]).catch(({ code }) => code);
+    for (let round = 0; round < 3; round += 1) {
+      const answers = await Promise.all([wrong(), read(pool, 1), wrong(), read(pool, 2)]);
+      expect(answers).toEqual(['42P01', 'item 1', '42P01', 'item 2']);
+    }
+  });
+
+  it('of a transaction, or under a name of the application, are left alone', async () => {
+    const pool = start();
+    for (let id = 0; id < 5; id += 1) {
+      await pool.transaction((tx) => tx.query(name, [id]));
+      await pool.query({ name: 'mine', text: name, values: [id] });
+    }
+    expect(await prepared(pool)).toEqual([]);
+    const { rows } = await pool.query("select name from pg_prepared_statements where name = 'mine'");
+    expect(rows).toEqual([{ name: 'mine' }]);
+  });
+
+  it.skipIf(pgbouncerPath === undefined)('are not prepared behind a pooler', async () => {
+    const { pair } = webscaler;
+    await using pgbouncer = await startPgBouncer(pair, { default_pool_size: '3' });
+    const { user, password, database } = pair;
+    await using pool = new Pool({
+      host: '127.0.0.1',
+      port: pgbouncer.port,
+      user,
+      password,
+      database,
+      max: 4,
+      ...options,
+    });
+    for (let round = 0; round < 20; round += 1) {
+      const ids = Array.from({ length: 20 }, (_, id) => id);
+      expect(await Promise.all(ids.map((id) => read(pool, id)))).toEqual(ids.map((id) => `item ${id}`));
+    }
+    expect(pool.status().sharing).toMatchObject({ prepared: 0, named: 0 });
+    expect(pool.status().sharing?.pooled).toBeGreaterThan(0);
+    const direct = new pg.Client(webscaler.plainOptions());
+    await direct.connect();
+    await direct.end();
+  });
+});
