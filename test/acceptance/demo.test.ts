@@ -125,8 +125,9 @@ describe('the demo', () => {
     // Both servers have written, one after the other and the first one again.
     const [, primary = '', secondary = ''] =
       /^ {2}primary-db (.*)^ {2}secondary-db (.*)^ {2}failed /ms.exec(plot) ?? [];
-    expect(primary).toMatch(/│.*[▁-█]{4}.* {3}.*[▁-█]{4}/);
-    expect(secondary).toMatch(/│ {3}.*[▁-█]{4}/);
+    // How wide each part is, is a matter of how long the others took.
+    expect(primary).toMatch(/│.*[▁-█] {3,}.*[▁-█]/);
+    expect(secondary).toMatch(/│ {3,}.*[▁-█]/);
     expect(plot).toMatch(/ 1 crash .* 2 patch .* 3 switch back .* 4 patch /);
     expect(plot).toMatch(
       /^The verdict holds: nothing lost, nothing done twice, nothing hung\.\n\nToday .*\nNext .*\n$/m,
