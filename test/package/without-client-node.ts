@@ -89,7 +89,8 @@ if (error?.code !== 'ERR_EXTERNALNAME_KUBERNETES_CONFIG' || !/npm install @kuber
 server.close();
 `;
 
-async function sizeOf(folder: string): Promise<number> {
+/** The bytes of all files in a folder. */
+export async function sizeOf(folder: string): Promise<number> {
   const entries = await readdir(folder, { withFileTypes: true });
   const sizes = entries.map((entry) => {
     const path = join(folder, entry.name);
