@@ -13,7 +13,7 @@ describe('the table of what is supported', () => {
     expect(row('PostgreSQL')).toBe(supported.postgres.join(', '));
   });
 
-  it('names the versions of Node.js that the workflow tests, and the oldest that the packages take', () => {
+  it('names the versions of Node.js, and the oldest that the packages take', () => {
     const [oldest, ...later] = supported.node;
     expect(row('Node\\.js')).toBe([`${oldest} (from 20.19)`, ...later].join(', '));
     expect(manifest('.').engines.node).toBe('>=20.19');
@@ -22,6 +22,12 @@ describe('the table of what is supported', () => {
   it('names the oldest pg that the package takes', () => {
     expect(`>=${supported.oldestPg.replace(/\.0$/, '')} <9`).toBe(manifest('packages/pg').peerDependencies.pg);
     expect(row('`pg`')).toBe('8.16 to the newest 8');
+  });
+
+  it('names what the workflow runs', () => {
+    const workflow = readFileSync(join(root, '.github/workflows/ci.yml'), 'utf8');
+    expect(workflow).toContain(`postgres: [${supported.postgres.join(', ')}]`);
+    expect(workflow).toContain(`runtime: [${supported.node.join(', ')}, bun, deno]`);
   });
 
   it('names scripts that are there', () => {
