@@ -14,6 +14,13 @@ describe.each(examples)('the example %s', (name) => {
     expect(readme).toMatch(new RegExp(`pnpm (--filter @externalname-examples/${name} |--dir examples/${name} |demo)`));
   });
 
+  it('has manifests for a cluster, or says whose it takes', () => {
+    const readme = readFileSync(inExample(name, 'README.md'), 'utf8');
+    // One prints manifests, and one is a test.
+    const without = ['manifests', 'local-cluster'].includes(name);
+    expect(without || /\]\((?:\.\.\/[a-z-]+\/)?manifests\.yaml\)/.test(readme)).toBe(true);
+  });
+
   it('is named in the table of contents and on the site', () => {
     const contents = readFileSync(join(root, 'docs/README.md'), 'utf8');
     const sidebar = readFileSync(join(root, 'docs/site/.vitepress/sidebar.ts'), 'utf8');
