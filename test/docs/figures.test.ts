@@ -2,19 +2,28 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { benchmarks } from '../bench/figures/benchmarks.ts';
-import { readFigures } from '../bench/figures/figures-file.ts';
-import { pagesWithFigures, withFigures, withoutFigures } from '../bench/figures/pages.ts';
+import { drillSvg } from '../bench/figures/drill-plot.ts';
+import { drills } from '../bench/figures/drills.ts';
+import { pagesWithFigures, readMeasured, withFigures, withoutFigures } from '../bench/figures/pages.ts';
 import { middle, spread } from '../bench/figures/runs.ts';
 import { readmes, root } from './code-blocks.ts';
+
+const measured = readMeasured();
 
 describe('the figures in the documentation', () => {
   it.each(pagesWithFigures())('%s says what docs/figures.json has', (page) => {
     const text = readFileSync(join(root, page), 'utf8');
-    expect(text).toBe(withFigures(text, readFigures()));
+    expect(text).toBe(withFigures(page, text, measured));
+  });
+
+  it.each(Object.keys(drills))('draw the drill %s as its report has it', (name) => {
+    const drill = measured.drills[name];
+    expect(drill?.passed).toBe(true);
+    expect(readFileSync(join(root, `docs/drills/${name}.svg`), 'utf8')).toBe(drill && drillSvg(drill));
   });
 
   it('are those of the benchmarks that pnpm figures runs', () => {
-    expect(Object.keys(readFigures()).sort()).toEqual(benchmarks.map(({ name }) => name).sort());
+    expect(Object.keys(measured.figures).sort()).toEqual(benchmarks.map(({ name }) => name).sort());
   });
 
   it('are written into READMEs by pnpm figures, or it is known where they come from', () => {

@@ -15,6 +15,7 @@ export const blocks: Readonly<Record<string, (figures: Figures) => string>> = {
   scram,
   validation,
   dns,
+  http,
 };
 
 function overview(figures: Figures): string {
@@ -83,6 +84,11 @@ function overview(figures: Figures): string {
     [
       'loading the package in a new process, ours to `pg`: `require`, `import`',
       `${loaded("require('@externalname/pg')")}, ${loaded("import '@externalname/pg'")}`,
+      start.command,
+    ],
+    [
+      '`externalname --version` in a new process, compared with a bare `node -e 0`',
+      `${spread(start.values('externalname --version / times node -e 0'), ratio)} of its time`,
       start.command,
     ],
     [
@@ -263,6 +269,23 @@ function validation(figures: Figures): string {
   const runs = of(figures, 'validation');
   const took = (name: string) => ((middle(runs.values(`${name} / median µs`)) ?? Number.NaN) / 1000).toFixed(2);
   return `${took('an object that is right')} ms for a Service, ${took('YAML that is right')} ms with YAML to read (\`${runs.command}\`)`;
+}
+
+function http(figures: Figures): string {
+  const runs = of(figures, 'http');
+  const cell = (row: string, what: string) => spread(runs.values(`${row} / ${what}`), { digits: 3 });
+  return lines(
+    '',
+    '| | 1 request | 10 at once | 64 at once |',
+    '| --- | --: | --: | --: |',
+    ...Object.entries({ '': 'through `createDispatcher()`', ', undici against itself': 'two equal pools' }).map(
+      ([row, words]) =>
+        `| ${words} | ${[1, 10, 64].map((count) => cell(`${count} at once${row}`, 'ratio')).join(' | ')} |`,
+    ),
+    '',
+    `Throughput as a ratio to that of a bare \`Pool\`; the second row says how far to believe the first. ${runs.kind} of \`${runs.command}\`. ${runs.place}.`,
+    '',
+  );
 }
 
 function of(figures: Figures, name: string): Runs {

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { root } from './run.ts';
 
 /** What one benchmark measured, and where. */
@@ -23,15 +22,29 @@ export interface Measurement {
 /** `docs/figures.json`: by the benchmark's name, what it measured. */
 export type Figures = Readonly<Record<string, Measurement>>;
 
-const file = join(root, 'docs/figures.json');
+/** The folder whose pages have figures. */
+export const docs: string = join(root, 'docs');
 
-export function readFigures(): Figures {
-  return JSON.parse(readFileSync(file, 'utf8')) as Figures;
+export function readFigures(folder: string = docs): Figures {
+  return JSON.parse(readFileSync(join(folder, 'figures.json'), 'utf8')) as Figures;
 }
 
-export async function writeFigures(name: string, measurement: Measurement): Promise<void> {
-  const figures = { ...readFigures(), [name]: measurement };
+export async function writeFigures(folder: string, name: string, measurement: Measurement): Promise<void> {
+  const figures = { ...readFigures(folder), [name]: measurement };
   const sorted = Object.fromEntries(Object.entries(figures).sort(([one], [other]) => (one < other ? -1 : 1)));
-  writeFileSync(file, `${JSON.stringify(sorted, null, 2)}\n`);
-  await promisify(execFile)(join(root, 'node_modules/.bin/biome'), ['format', '--write', file], { cwd: root });
+  writeFileSync(join(folder, 'figures.json'), await formatted(sorted));
+}
+
+/** JSON as the repository has it. */
+export function formatted(value: object): Promise<string> {
+  return new Promise((done, failed) => {
+    const words = ['format', '--stdin-file-path=docs/figures.json'];
+    const child = execFile(
+      join(root, 'node_modules/.bin/biome'),
+      words,
+      { cwd: root, maxBuffer: 2 ** 26 },
+      (error, text) => (error === null ? done(text) : failed(error)),
+    );
+    child.stdin?.end(`${JSON.stringify(value, null, 2)}\n`);
+  });
 }

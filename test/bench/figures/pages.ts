@@ -1,17 +1,29 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
 import { blocks } from './blocks.ts';
-import type { Figures } from './figures-file.ts';
+import { drillBlock } from './drill-block.ts';
+import { type KeptDrill, readDrills } from './drills.ts';
+import { docs, type Figures, readFigures } from './figures-file.ts';
 import { root } from './run.ts';
 
-/** From `<!-- figures:NAME -->` to `<!-- /figures -->`; in a line of text or around lines. */
-const marked = /(<!-- figures:(\w+) -->)([\s\S]*?)(<!-- \/figures -->)/g;
+/** All that pages take their figures from. */
+export interface Measured {
+  readonly figures: Figures;
+  readonly drills: Readonly<Record<string, KeptDrill>>;
+}
+
+export function readMeasured(folder: string = docs): Measured {
+  return { figures: readFigures(folder), drills: readDrills(folder) };
+}
+
+/** From `<!-- figures:NAME -->` to `<!-- /figures -->`; in a line of text or around lines. `drill-NAME` is the plot of a drill. */
+const marked = /(<!-- figures:([\w-]+) -->)([\s\S]*?)(<!-- \/figures -->)/g;
 
 /** Pages, from the root of the repository, that have figures between markers. */
 export function pagesWithFigures(): readonly string[] {
   const written = ['docs', 'packages', 'examples'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.md') && !/(^|\/)node_modules\//.test(path))
+      .filter((path) => path.endsWith('.md') && !/(^|\/)(node_modules|dist)\//.test(path))
       .map((path) => join(folder, path)),
   );
   return ['README.md', ...written]
@@ -19,9 +31,14 @@ export function pagesWithFigures(): readonly string[] {
     .sort();
 }
 
-/** The text of a page with its figures as the file has them. */
-export function withFigures(text: string, figures: Figures): string {
+/** The text of a page, by its path from the root of the repository, with its figures as they were measured. */
+export function withFigures(page: string, text: string, { figures, drills }: Measured): string {
   return text.replace(marked, (_, begin: string, name: string, _old: string, end: string) => {
+    if (name.startsWith('drill-')) {
+      const drill = name.slice('drill-'.length);
+      const picture = posix.relative(posix.dirname(page), `docs/drills/${drill}.svg`);
+      return `${begin}${drillBlock(drills[drill], picture)}${end}`;
+    }
     const render = blocks[name];
     if (render === undefined) {
       throw new Error(`no block of figures is called '${name}': there are ${Object.keys(blocks).join(', ')}`);
@@ -35,13 +52,16 @@ export function withoutFigures(text: string): string {
   return text.replace(marked, '');
 }
 
-/** Writes the figures into all pages, and returns the pages that changed. */
-export function writePages(figures: Figures): readonly string[] {
+/** Writes the figures into all pages, or into copies of them in another folder, and returns the pages that changed. */
+export function writePages(measured: Measured, into: string = root): readonly string[] {
   return pagesWithFigures().filter((page) => {
-    const path = join(root, page);
-    const old = readFileSync(path, 'utf8');
-    const text = withFigures(old, figures);
-    if (text !== old) writeFileSync(path, text);
+    const old = readFileSync(join(root, page), 'utf8');
+    const text = withFigures(page, old, measured);
+    const target = join(into, page);
+    if (text !== old || into !== root) {
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, text);
+    }
     return text !== old;
   });
 }

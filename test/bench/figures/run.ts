@@ -8,9 +8,12 @@ import type { Benchmark, Report } from './benchmarks.ts';
 export const root = resolve(import.meta.dirname, '../../..');
 
 /** Runs a benchmark once, in a process of its own, and gives its figures by name. */
-export async function runOnce(benchmark: Benchmark): Promise<Record<string, number | null>> {
+export async function runOnce(
+  benchmark: Benchmark,
+  parameters: readonly string[] = benchmark.parameters,
+): Promise<Record<string, number | null>> {
   const [program = '', ...words] = scriptOf(benchmark.script).split(' ');
-  const child = spawn(program === 'node' ? process.execPath : program, [...words, ...benchmark.parameters, '--json'], {
+  const child = spawn(program === 'node' ? process.execPath : program, [...words, ...parameters, '--json'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
