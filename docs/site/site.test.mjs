@@ -129,6 +129,8 @@ const shown = [
   '/guides/troubleshooting',
   '/guides/fault-matrix',
   '/guides/cli',
+  '/guides/drill',
+  '/options',
   '/packages/pg/',
   '/api/@externalname/pg/',
 ];

@@ -37,7 +37,7 @@ export default withMermaid(
         { text: 'Start', link: '/start' },
         { text: 'Concepts', link: '/concepts' },
         { text: 'Guides', link: '/guides/disaster-recovery', activeMatch: '/guides/' },
-        { text: 'Reference', link: '/packages/pg/', activeMatch: '/packages/|/errors|/events' },
+        { text: 'Reference', link: '/options', activeMatch: '/packages/|/options|/errors|/events' },
       ],
       sidebar,
       outline: [2, 3],

@@ -8,6 +8,7 @@ export const repository: string = resolve(import.meta.dirname, '../../..');
 export const pagesFolder: string = resolve(import.meta.dirname, '../dist/pages');
 
 const apiFolder: string = resolve(import.meta.dirname, '../dist/api');
+const referenceFolder: string = resolve(import.meta.dirname, '../dist/reference');
 
 /** Copies the documents of the repository to where they are on the site. Returns the document of each page. */
 export function assemblePages(): ReadonlyMap<string, string> {
@@ -19,7 +20,12 @@ export function assemblePages(): ReadonlyMap<string, string> {
     mkdirSync(dirname(join(pagesFolder, page)), { recursive: true });
     cpSync(join(repository, document), join(pagesFolder, page));
   }
-  // What TypeDoc has made, if it has run.
+  const pictures = readdirSync(join(repository, 'docs'), { recursive: true, encoding: 'utf8' });
+  for (const picture of pictures.filter((path) => path.endsWith('.svg') && !/node_modules|^site\//.test(path))) {
+    cpSync(join(repository, 'docs', picture), join(pagesFolder, picture));
+  }
+  // What is made of the sources, if it was: pages of reference, and those of TypeDoc.
+  if (existsSync(referenceFolder)) cpSync(referenceFolder, pagesFolder, { recursive: true });
   if (existsSync(apiFolder)) cpSync(apiFolder, join(pagesFolder, 'api'), { recursive: true });
   return documents;
 }

@@ -103,6 +103,7 @@ export const sidebar: SidebarGroup[] = [
     '/packages/testing/': '@externalname/testing',
   }),
   group('Reference', {
+    '/options': 'Options in one table',
     '/packages/pg/#options': 'Options of the pool',
     '/support': 'Support',
     '/errors': 'Errors',

@@ -140,7 +140,7 @@ export interface WatchNameOptions extends TraceNameOptions {
   onAnswer: (answer: WatchedAnswer) => void;
   /** Pause between two questions. Milliseconds, 0 to 3600000. @defaultValue 1000 */
   intervalMillis?: number | undefined;
-  /** Ends it. */
+  /** Ends the watch. */
   signal: AbortSignal;
 }
 

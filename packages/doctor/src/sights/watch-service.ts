@@ -42,7 +42,7 @@ export interface WatchServiceOptions extends NameserverOptions, WaitOptions {
   until?: string | undefined;
   /** Pause between two questions to a DNS server. Milliseconds, 50 to 3600000. @defaultValue 1000 */
   intervalMillis?: number | undefined;
-  /** Ends it. */
+  /** Ends the watch. */
   signal: AbortSignal;
 }
 

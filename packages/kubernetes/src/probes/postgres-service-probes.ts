@@ -59,7 +59,7 @@ export interface PostgresClientsOptions {
   Client: PostgresClientClass;
   /** Port of the databases, 1 to 65535. */
   port: number;
-  /** The role. @defaultValue `PGUSER`, as `pg` reads it */
+  /** The role to log in with. @defaultValue `PGUSER`, as `pg` reads it */
   user?: string | undefined;
   /** The database. @defaultValue `PGDATABASE`, as `pg` reads it */
   database?: string | undefined;

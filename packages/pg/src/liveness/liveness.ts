@@ -8,10 +8,10 @@ import { Observation, type WatchedConnection } from './silence.ts';
 export interface LivenessOptions {
   /**
    * How long a statement may wait without any byte from its server before the server is probed, and asked about the
-   * statement. @defaultValue 1000
+   * statement. Milliseconds. @defaultValue 1000
    */
   afterMillis?: number | undefined;
-  /** How long a probe, or an answer, may take. @defaultValue 700 */
+  /** How long a probe, or an answer, may take. Milliseconds. @defaultValue 700 */
   intervalMillis?: number | undefined;
   /** How many probes in a row must fail. @defaultValue 2 */
   failures?: number | undefined;
