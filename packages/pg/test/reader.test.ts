@@ -2,6 +2,8 @@ import { StaticTargetSource } from '@externalname/core';
 import type { PostgresServer } from '@externalname/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
+  type OperationEvent,
+  operationEnded,
   Pool,
   type PoolOptions,
   type ReaderOptions,
@@ -181,6 +183,19 @@ describe('a read with a token', () => {
     expect(pool.status().reader?.tokenReads).toEqual({ total: 3, waited: 3, toPrimary: 3 });
     // The connection of the pool itself is none the worse.
     await pool.query(insert);
+  });
+
+  it('is told with all of its time, also if a connection of the primary served it', async () => {
+    const pool = poolWith({ catchUpMillis: 20 });
+    await pool.reader.query('select 1');
+    await pauseReplay(webscaler.pair.standby);
+    await pool.query(insert);
+    const after = await pool.currentToken();
+    const calls: OperationEvent[] = [];
+    const stop = operationEnded.subscribe((event) => calls.push(event));
+    await pool.reader.query({ text: 'select pg_sleep(0.2)', after });
+    stop();
+    expect(calls.map(({ durationMillis }) => durationMillis >= 190)).toEqual([true]);
   });
 
   it('is an error if no server has it in time', async () => {

@@ -72,6 +72,9 @@ export class Queries {
 
   readonly #operation: Operation;
 
+  /** Of a query with a token: another pool's connection may have served it. */
+  readonly #elsewhere: Operation;
+
   /** When `query()` was last called, in `now()` milliseconds: for the wait for a connection, which begins in the same turn. */
   calledAt = Number.NEGATIVE_INFINITY;
 
@@ -85,6 +88,7 @@ export class Queries {
       target: () => factory.target?.externalName,
       answeredAt,
     };
+    this.#elsewhere = { ...this.#operation, answeredAt: undefined };
   }
 
   /** See `pool.ready()`. */
@@ -128,7 +132,7 @@ export class Queries {
     this.calledAt = startedAt;
     // Few objects are made here, because most queries succeed and pay for each.
     const result = tellOperation(
-      this.#operation,
+      once === this.#parts.once ? this.#operation : this.#elsewhere,
       () => once(text, parameters, undefined, undefined) as Promise<unknown>,
       (error, attempts) => this.#again(error, text, parameters, startedAt, attempts, once),
       startedAt,
