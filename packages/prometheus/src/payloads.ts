@@ -70,79 +70,52 @@ export interface FollowerLike {
   status(): FollowerStatusLike;
 }
 
-interface OfPool {
-  readonly name: string;
-}
-
-export interface Ended extends OfPool {
-  readonly durationMillis: number;
-  readonly error?: unknown;
-  readonly kind?: string;
-}
-
-export interface OperationPayload extends Ended {
-  readonly operation: string;
-  readonly attempts: number;
-  readonly retriedMillis?: number;
-  readonly target?: string;
-}
-
-export interface SwitchPayload extends OfPool {
-  readonly from: string;
-  readonly to: string;
-  readonly source: string;
-  readonly decisionMillis: number;
-}
-
-export interface StepPayload extends OfPool {
-  readonly event: string;
-  readonly target?: string;
-  readonly address?: string;
-  readonly millis?: number;
-  readonly code?: string;
-  readonly message?: string;
-}
-
-type ConnectPayload = Ended & { readonly target: string; readonly certificateExpiresAt?: Date };
+/** How something ended. */
+export type Ended = Readonly<{ name: string; durationMillis: number; error?: unknown; kind?: string }>;
+/** A call is over. */
+export type OperationPayload = Ended &
+  Readonly<{ operation: string; attempts: number; retriedMillis?: number; target?: string }>;
 
 /**
  * The channels of `@externalname/pg`, by name: this package sits beside that one and imports nothing of it. `test/monitoring` checks
  * on real servers that these are the payloads of pg.
  */
 export const pgChannels = {
-  switched: new EventChannel<SwitchPayload>('externalname:pg:switch'),
-  drained: new EventChannel<Pick<Ended, 'name' | 'durationMillis'>>('externalname:pg:drained'),
-  targetNotFollowed: new EventChannel<OfPool & { readonly kind: string }>('externalname:pg:target-refused'),
-  connected: new EventChannel<ConnectPayload>('externalname:pg:connect'),
-  retried: new EventChannel<OfPool & { readonly kind: string; readonly outcome: string }>('externalname:pg:retry'),
-  operationEnded: new EventChannel<OperationPayload>('externalname:pg:operation'),
-  waited: new EventChannel<Ended>('externalname:pg:wait'),
-  serverProbed: new EventChannel<OfPool & { readonly alive: boolean }>('externalname:pg:probe'),
-  stepTaken: new EventChannel<StepPayload>('externalname:pg:step'),
-  resumed: new EventChannel<OfPool & { readonly cause: string; readonly why: string; readonly durationMillis: number }>(
-    'externalname:pg:resume',
-  ),
-  addressEjected: new EventChannel<OfPool & { readonly ejected: string | undefined }>(
-    'externalname:pg:address-ejected',
-  ),
-  serviceEjected: new EventChannel<OfPool & { readonly ejected: string | undefined }>(
-    'externalname:pg:service-ejected',
-  ),
-  replicaChanged: new EventChannel<OfPool & { readonly lagging: boolean }>('externalname:pg:replica'),
-  tokenAwaited: new EventChannel<OfPool & { readonly server: string; readonly durationMillis: number }>(
-    'externalname:pg:token-wait',
-  ),
+  switched: pg<{ from: string; to: string; source: string; decisionMillis: number }>('switch'),
+  drained: pg<{ durationMillis: number }>('drained'),
+  targetNotFollowed: pg<{ kind: string }>('target-refused'),
+  connected: pg<Ended & { target: string; certificateExpiresAt?: Date }>('connect'),
+  retried: pg<{ kind: string; outcome: string }>('retry'),
+  operationEnded: pg<OperationPayload>('operation'),
+  waited: pg<Ended>('wait'),
+  serverProbed: pg<{ alive: boolean }>('probe'),
+  stepTaken: pg<StepPayload>('step'),
+  resumed: pg<{ cause: string; why: string; durationMillis: number }>('resume'),
+  addressEjected: pg<{ ejected: string | undefined }>('address-ejected'),
+  serviceEjected: pg<{ ejected: string | undefined }>('service-ejected'),
+  replicaChanged: pg<{ lagging: boolean }>('replica'),
+  tokenAwaited: pg<{ server: string; durationMillis: number }>('token-wait'),
 };
-
-interface OfFollower {
-  readonly engine: string;
-  readonly service: string;
-}
 
 /** The channels of `@externalname/engines`, by name, as those of pg. */
 export const followerChannels = {
-  switched: new EventChannel<OfFollower & { readonly elapsedMillis: number; readonly dryRun: boolean }>(
-    'externalname:follower:switched',
-  ),
-  held: new EventChannel<OfFollower & { readonly reason: string }>('externalname:follower:held'),
+  switched: follower<{ elapsedMillis: number; dryRun: boolean }>('switched'),
+  held: follower<{ reason: string }>('held'),
 };
+
+type StepPayload = {
+  event: string;
+  target?: string;
+  address?: string;
+  millis?: number;
+  code?: string;
+  message?: string;
+};
+
+function pg<Payload extends object>(event: string) {
+  return new EventChannel<Readonly<Payload & { name: string }>>(`externalname:pg:${event}`);
+}
+
+function follower<Payload extends object>(event: string) {
+  return new EventChannel<Readonly<Payload & { engine: string; service: string }>>(`externalname:follower:${event}`);
+}
