@@ -41,7 +41,7 @@ describe('the dashboard', () => {
 
   it('has units that Grafana knows', () => {
     // Of the ids in `getValueFormats()` of @grafana/data 13.2.
-    const known = ['s', 'short', 'percentunit', 'ops', 'reqps'];
+    const known = ['s', 'short', 'percentunit', 'bytes', 'ops', 'reqps'];
     for (const { title, fieldConfig } of plots) expect(known, title).toContain(fieldConfig?.defaults.unit);
   });
 
