@@ -28,7 +28,7 @@ describe('the table of options', () => {
       /^export interface (\w+Options)\b[^{]*\{\n(?!\})/gm,
     ).filter((name) => !name.endsWith('ErrorOptions'));
     expect(shown.length).toBeGreaterThan(80);
-    expect(shown.filter((name) => !page.includes(`| \`${name}\` of `))).toEqual([]);
+    expect(shown.filter((name) => !page.includes(` | \`${name}\` of `))).toEqual([]);
   });
 
   it('has every option of the pool', () => {

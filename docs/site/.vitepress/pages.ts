@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
 /** The folder of the repository. */
@@ -18,7 +18,8 @@ export function assemblePages(): ReadonlyMap<string, string> {
     const page = pageOf(document);
     documents.set(page, document);
     mkdirSync(dirname(join(pagesFolder, page)), { recursive: true });
-    cpSync(join(repository, document), join(pagesFolder, page));
+    if (isHome(document)) writeFileSync(join(pagesFolder, page), aboveItsFolder(join(repository, document)));
+    else cpSync(join(repository, document), join(pagesFolder, page));
   }
   const pictures = readdirSync(join(repository, 'docs'), { recursive: true, encoding: 'utf8' });
   for (const picture of pictures.filter((path) => path.endsWith('.svg') && !/node_modules|^site\//.test(path))) {
@@ -28,6 +29,11 @@ export function assemblePages(): ReadonlyMap<string, string> {
   if (existsSync(referenceFolder)) cpSync(referenceFolder, pagesFolder, { recursive: true });
   if (existsSync(apiFolder)) cpSync(apiFolder, join(pagesFolder, 'api'), { recursive: true });
   return documents;
+}
+
+/** The home page is moved to where the documents lie, from a folder beside them. */
+function aboveItsFolder(file: string): string {
+  return readFileSync(file, 'utf8').replaceAll('](../', '](./');
 }
 
 /** Whether a document of the repository, by its path there, is a page of the site. */

@@ -37,27 +37,35 @@ export function allOptions(): readonly Option[] {
 
 /** The page, whole. */
 export function optionsPage(options: readonly Option[] = allOptions()): string {
-  const rows = options.map(({ of, name, type, required, defaultValue, about, package: from, ...option }, index) => {
-    const first = options[index - 1]?.of !== of || options[index - 1]?.package !== from;
-    const more = option.extends.length > 0 ? `, with those of ${option.extends.map(code).join(', ')}` : '';
+  const rows = options.map(({ of, name, type, required, defaultValue, about, package: from }) => {
     const cells = [
-      first ? `\`${of}\` of ${from}${more}` : '',
       `\`${name}\``,
+      `\`${of}\` of ${from}`,
       code(type),
       required ? 'required' : prose(defaultValue),
       prose(about),
     ];
     return `| ${cells.join(' | ')} |`;
   });
+  const combined = new Map(
+    options.filter((option) => option.extends.length > 0).map((option) => [option.of, option.extends]),
+  );
+  const more = [...combined].map(
+    ([of, those]) => `- \`${of}\`: ${those.map((each) => `\`${each.replaceAll(/\s+/g, ' ')}\``).join(', ')}`,
+  );
   return `# Options
 
-Every option of every package, with its unit and default, as the sources have it. What \`pg\` has by itself
-(\`user\`, \`max\`, \`ssl\`, ...) is in [its documentation](https://node-postgres.com/apis/pool). Environment variables:
-[environment](guides/environment.md). Options of the command: [the command](guides/cli.md), and \`--help\`.
+Every option of every package, with its unit and default, as the sources have it. What \`pg\` has by itself (\`user\`, \`max\`, \`ssl\`, ...) is in
+[its documentation](https://node-postgres.com/apis/pool). Environment variables: [environment](guides/environment.md). Options of the command:
+[the command](guides/cli.md), and \`--help\`.
 
-| of | option | type | default | what it is for |
+| option | of | type | default | what it is for |
 | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
+
+## What takes the options of others, too
+
+${more.join('\n')}
 `;
 }
 
