@@ -125,7 +125,7 @@ const sections: Readonly<Record<string, readonly Plan[]>> = {
     ]),
     graph('Connections of readers', readerConnections, [now(readerConnections, 'sum', ['role', 'state'])]),
     graph('Lag of standbys', replicaLag, [now(replicaLag, 'max', ['pool', 'address'])]),
-    graph('Lag of standbys in the log', replicaLagBytes, [now(replicaLagBytes, 'max', ['pool', 'address'])], 'bytes'),
+    graph('Lag of standbys in the log', replicaLagBytes, [now(replicaLagBytes, 'max', ['pool', 'address'])]),
     graph('Standbys that were left for their lag', replicaExclusions, [by(replicaExclusions, ['pool'], 'increase')]),
     graph('Time to wait for a token', tokenWaitDuration, quantiles(tokenWaitDuration, ['role'])),
     graph('Callers that are held', heldCallers, [now(heldCallers, 'sum', ['pool', 'cause'])]),

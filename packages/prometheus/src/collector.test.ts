@@ -401,6 +401,7 @@ describe('names', () => {
       expect(name).toMatch(/^externalname_[a-z_]+$/);
       expect(name.endsWith('_total')).toBe(kind === 'counter');
       if (unit === 's') expect(name).toMatch(/_seconds$/);
+      expect(unit === 'bytes').toBe(name.endsWith('_bytes'));
       if (unit === 'dateTimeFromNow') expect(name).toMatch(/_timestamp_seconds$/);
       expect(help).not.toMatch(/\.$/);
     }

@@ -61,6 +61,7 @@ export function attributesOf({ otel }: Metric, { labels }: Cell): Attributes {
 function unitOf({ unit, otel }: Metric): string {
   if (otel === table.waiters.otel) return '{request}';
   if (otel.startsWith('db.client.connection.') && unit === 'short') return '{connection}';
+  if (unit === 'bytes') return 'By';
   return unit === 'short' ? '1' : 's';
 }
 

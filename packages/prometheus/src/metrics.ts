@@ -20,7 +20,7 @@ export interface MetricRow {
   /** What kind of metric it is. */
   readonly kind: 'counter' | 'gauge' | 'histogram';
   /** Of its values, as Grafana calls it. */
-  readonly unit: 's' | 'short' | 'dateTimeFromNow';
+  readonly unit: 's' | 'bytes' | 'short' | 'dateTimeFromNow';
   /** Names of its labels. */
   readonly labels: readonly LabelName[];
   /** What it says, in a sentence. */
@@ -395,8 +395,7 @@ function counter<const Own extends Labels>(path: string, labels: Own, texts: Tex
 
 function gauge<const Own extends Labels>(path: string, labels: Own, several: 'sum' | 'min' | 'max', texts: Texts<Own>) {
   const { suffix = several === 'sum' ? '' : '_timestamp_seconds' } = texts;
-  const unit = suffix === '_timestamp_seconds' ? 'dateTimeFromNow' : suffix === '_seconds' ? 's' : 'short';
-  return { ...rowOf(path, labels, { ...texts, suffix }), kind: 'gauge', unit, several } as const;
+  return { ...rowOf(path, labels, { ...texts, suffix }), kind: 'gauge', unit: unitOf(path + suffix), several } as const;
 }
 
 function histogram<const Own extends Labels, const Also extends Labels = readonly []>(
@@ -406,6 +405,12 @@ function histogram<const Own extends Labels, const Also extends Labels = readonl
   texts: Texts<Own, Also>,
 ) {
   return { ...rowOf(path, labels, { suffix: '_seconds', ...texts }), kind: 'histogram', unit: 's', buckets } as const;
+}
+
+function unitOf(name: string): Metric['unit'] {
+  if (name.endsWith('_timestamp_seconds')) return 'dateTimeFromNow';
+  if (name.endsWith('_seconds')) return 's';
+  return name.endsWith('_bytes') ? 'bytes' : 'short';
 }
 
 function rowOf<const Own extends Labels, const Also extends Labels>(
