@@ -153,15 +153,21 @@ export class Lane<Connection extends LaneConnection> {
     query.ended = host.requested(this.connection);
     this.#holdWrites();
     const asked = this.#named(query);
+    let isSending = true;
+    const answer = (error: unknown, result?: unknown) => {
+      // A value that cannot be written: `pg` says so inside the call, and then waits for what it has sent instead.
+      if (isSending) process.nextTick(() => this.#answer(query, error, result));
+      else this.#answer(query, error, result);
+    };
     try {
-      client.query(asked as string, query.values as unknown[], (error, result) => this.#answer(query, error, result));
+      client.query(asked as string, query.values as unknown[], answer);
     } catch (error) {
       // It may be sent in part.
       this.isLeaving = true;
       this.isUnwanted = true;
-      this.#answer(query, error, undefined);
-      return;
+      answer(error);
     }
+    isSending = false;
     this.#timeOldest();
   }
 
