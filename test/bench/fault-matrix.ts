@@ -2,10 +2,12 @@
  * What happens to writes in each fault, on real servers under load: our pool compared with plain `pg.Pool`, in the same run.
  * Prints a table; `docs/guides/fault-matrix.md` keeps one and explains it.
  *
- *   pnpm bench:faults [--row=NAME ...] [--json]
+ *   pnpm bench:faults [--row=NAME ...] [--pipelining=DEPTH] [--json]
  *
  * Three clients at a time, each with 8 workers on a pool of 5: ours with its defaults; `pg` with what it needs to reach the
  * host (see `plainThroughService`); and `pg tuned`, with the timeouts that are usually advised.
+ *
+ * `--pipelining=16` lets ours pipeline and prepare.
  *
  * Exit status 1 if, in ours, a write was lost, done twice or hung, or was called not executed and is stored; or if a
  * row could not be run. Times never fail it.
@@ -18,7 +20,11 @@ import { type FaultRow, faultRows, type Stage } from './fault-rows.ts';
 import { type Account, WriteLoad } from './write-load.ts';
 
 const { values } = parseArgs({
-  options: { row: { type: 'string', multiple: true }, json: { type: 'boolean', default: false } },
+  options: {
+    row: { type: 'string', multiple: true },
+    pipelining: { type: 'string', default: '0' },
+    json: { type: 'boolean', default: false },
+  },
 });
 for (const name of values.row ?? []) {
   if (!faultRows.some((row) => row.name === name)) {
@@ -31,6 +37,9 @@ const chosen = faultRows.filter((row) => values.row === undefined || values.row.
 const tuning = { connectionTimeoutMillis: 3_000, query_timeout: 5_000, keepAlive: true, maxLifetimeSeconds: 30 };
 // Longer than the timeouts of `pg tuned`, and than ours needs to find a half-open connection.
 const recoveryMillis = 9_000;
+
+const pipelining = Number(values.pipelining);
+const sharing = pipelining > 0 ? { pipelining, statementCache: 100 } : {};
 
 interface Result {
   readonly row: string;
@@ -75,7 +84,7 @@ async function play(row: FaultRow): Promise<Result> {
   const size = { max: 5 };
   const { work = 'statement' } = row;
   const loads = [
-    new WriteLoad('ours', scenario.ours({ ...size, endTimeoutMillis: 1_000 }), work),
+    new WriteLoad('ours', scenario.ours({ ...size, ...sharing, endTimeoutMillis: 1_000 }), work),
     new WriteLoad('pg', scenario.plainThroughService(size), work),
     new WriteLoad('pg tuned', scenario.plainThroughService({ ...size, ...tuning }), work),
   ];

@@ -43,6 +43,8 @@ async function expectTheSame(scenario: Scenario, options: pg.PoolConfig = {}): P
   const expected = await trace(new pg.Pool(webscaler.plainOptions(options)), scenario);
   const actual = await trace(new Pool(webscaler.plainOptions(options)), scenario);
   expect(actual).toEqual(expected);
+  const shared = { ...webscaler.plainOptions(options), pipelining: 8, statementCache: 20 };
+  expect(await trace(new Pool(shared), scenario)).toEqual(expected);
   expect(expected.length).toBeGreaterThan(3);
 }
 

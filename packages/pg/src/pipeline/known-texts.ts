@@ -24,7 +24,8 @@ export class KnownText {
 
   /** Whether others may wait behind it: it has run, and seldom was slow. */
   get isQuick(): boolean {
-    return this.#runs > 0 && this.#slowRuns * mostRunsPerSlowOne <= this.#runs;
+    if (this.#slowRuns === 0) return this.#runs > 0;
+    return this.#runs >= runsBeforeForgiving && (this.#slowRuns - 1) * mostRunsPerSlowOne <= this.#runs;
   }
 
   /** It has run. What happened long ago counts less and less. */
@@ -66,4 +67,6 @@ export class KnownTexts {
 
 // One slow run in 300: at the 99th percentile, callers must not notice what others ask for.
 const mostRunsPerSlowOne = 300;
-const rememberedRuns = 4_096;
+const rememberedRuns = 1_024;
+// The first time, much is read from the disk. After so many other runs, one slow run counts no more.
+const runsBeforeForgiving = 30;

@@ -22,8 +22,8 @@ export class Lanes<Connection extends LaneConnection> {
   readonly #lanes: Lane<Connection>[] = [];
   #timer: Timer | undefined;
   #isLooking = false;
-  /** What an answer takes if no other is ahead, at best, and lately. */
-  #quickestMillis = Number.NaN;
+  /** What an answer takes if no other is ahead: as often more as less. */
+  #typicalMillis: number | undefined;
 
   constructor(parts: LanesParts<Connection>) {
     this.#parts = parts;
@@ -74,8 +74,8 @@ export class Lanes<Connection extends LaneConnection> {
   answered(query: LaneQuery, now: number): void {
     if (!query.wasFirst) return;
     const took = now - query.sentAt;
-    if (took >= this.#quickestMillis) this.#quickestMillis += (took - this.#quickestMillis) * slowForgetting;
-    else this.#quickestMillis = took;
+    if (this.#typicalMillis === undefined) this.#typicalMillis = took;
+    else this.#typicalMillis *= took > this.#typicalMillis ? 1 + learningStep : 1 - learningStep;
   }
 
   #youngest(): Lane<Connection> | undefined {
@@ -104,23 +104,30 @@ export class Lanes<Connection extends LaneConnection> {
     } else this.#timer.restart();
   }
 
-  // Counted in looks as well as in time: while this process itself is busy, no look comes, and no query is called slow for it.
+  // Slow is what takes several times as long as is typical, while others are answered: if nothing is, then the server, the way there, or this
+  // process is slow, and not the query. Counted in looks as well as in time, for the same reason.
   #lookNow(): void {
     this.#isLooking = false;
     const now = this.#parts.clock.now();
-    const slowAfter = slowestMillis + 2 * (Number.isNaN(this.#quickestMillis) ? slowestMillis : this.#quickestMillis);
+    const { length } = this.#lanes;
+    const still: Lane<Connection>[] = [];
     for (const lane of this.#lanes) {
-      if (lane.answers !== lane.seen) {
-        lane.seen = lane.answers;
-        this.#parts.heard(lane);
+      if (lane.answers === lane.seen) {
+        still.push(lane);
         continue;
       }
+      lane.seen = lane.answers;
+      this.#parts.heard(lane);
+    }
+    const slowAfter = this.#typicalMillis === undefined ? slowAtFirstMillis : slowestMillis + 4 * this.#typicalMillis;
+    const othersMove = still.length < length || length === 1;
+    for (const lane of othersMove ? still : []) {
       lane.stillLooks += 1;
       if (lane.isSlow || lane.stillLooks < 2 || now - lane.progressAt < slowAfter) continue;
       lane.isSlow = true;
       if (lane.oldest !== undefined) lane.oldest.wasSlow = true;
     }
-    if (this.#lanes.length > 0) this.#look();
+    if (length > 0) this.#look();
   }
 }
 
@@ -130,6 +137,7 @@ function isEmptySooner(one: Lane<LaneConnection>, other: Lane<LaneConnection>): 
 }
 
 const laneLookMillis = 5;
-/** Beyond what the way to the server takes, twice. */
+/** Beyond what is typical, four times. */
 const slowestMillis = 10;
-const slowForgetting = 1 / 1_000;
+const slowAtFirstMillis = 100;
+const learningStep = 0.02;
