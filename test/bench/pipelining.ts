@@ -15,9 +15,9 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { FaultProxy } from '@externalname/testing';
 import pg from 'pg';
-import { pgbouncerPath, startPgBouncer } from '../../packages/pg/test/support/pgbouncer.ts';
 import { builtPackage } from './built-package.ts';
 import { median, Scenario } from './compared-pools.ts';
+import { startPgBouncer } from './pgbouncer.ts';
 
 const { values } = parseArgs({
   options: {
@@ -88,7 +88,7 @@ async function main(): Promise<void> {
     ours('ours, pipelining', { pipelining: 16 });
     ours('ours, both', { pipelining: 16, statementCache: 100 });
     peers.push(...(await postgresJs(host, port, pair)));
-    const bouncer = delayMillis === 0 && pgbouncerPath !== undefined ? await bounced(pair) : undefined;
+    const bouncer = delayMillis === 0 ? await bounced(pair) : undefined;
     if (bouncer !== undefined) peers.push(bouncer.peer);
     try {
       for (const [name, statement] of Object.entries(statements)) {
@@ -144,11 +144,12 @@ async function postgresJs(host: string, port: number, pair: Pair): Promise<Peer[
 }
 
 // As it is used: each caller has a connection to the pooler, which has ten to the server.
-async function bounced(pair: Pair): Promise<{ peer: Peer; close(): PromiseLike<void> }> {
-  const bouncer = await startPgBouncer(pair, { default_pool_size: String(connections) });
+async function bounced(pair: Pair): Promise<{ peer: Peer; close(): Promise<void> } | undefined> {
+  const bouncer = await startPgBouncer(pair, connections);
+  if (bouncer === undefined) return undefined;
   const { user, password, database } = pair;
   const pool = new pg.Pool({ host: '127.0.0.1', port: bouncer.port, user, password, database, max: callers });
-  return { peer: ofPool('PgBouncer + pg.Pool', pool), close: () => bouncer[Symbol.asyncDispose]() };
+  return { peer: ofPool('PgBouncer + pg.Pool', pool), close: bouncer.close };
 }
 
 async function pgbench(name: string, host: string, port: number, pair: Pair): Promise<number | undefined> {

@@ -152,9 +152,9 @@ describe('many callers on few connections', () => {
           await sleep(round < 2 ? 500 : 10_000);
           if (round % 2 === 0) {
             await webscaler.pair.primary.kill();
-            await webscaler.pair.primary.start();
+            await webscaler.pair.primary.start({ timeoutMillis: 300_000 });
           } else {
-            await webscaler.pair.switchover();
+            await webscaler.pair.switchover({ timeoutMillis: 300_000 });
             await webscaler.point(webscaler.pair.primary.hostName);
           }
         }
