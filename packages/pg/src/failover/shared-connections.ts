@@ -1,5 +1,5 @@
 import { type Clock, type Endpoint, type Random, systemClock, systemRandom, type Target } from '@externalname/core';
-import { numberOf, TargetAddresses } from '@externalname/core/internal';
+import { numberOf, TargetAddresses, type WatchedConnection } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import { demandsOf } from '../client-options.ts';
 import type { OpenConnection } from '../connect/connector.ts';
@@ -7,7 +7,6 @@ import { closeClient } from '../driver/closing.ts';
 import { addressesLeft, switched } from '../events.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
-import type { WatchedConnection } from '../liveness/silence.ts';
 import type { PoolSettings } from '../options.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { ConnectionRequest } from './connection-factory.ts';

@@ -1,7 +1,6 @@
 import type { Clock } from '@externalname/core';
-import { backoffMillis, sleep, withDeadline } from '@externalname/core/internal';
+import { backoffMillis, type Observation, sleep, withDeadline } from '@externalname/core/internal';
 import type { Activities, MonitoringSession, ServerIdentity } from './monitoring-session.ts';
-import type { Observation } from './silence.ts';
 
 /** See {@link HalfOpenSearch}. Milliseconds. */
 export interface HalfOpenSettings {

@@ -1,8 +1,7 @@
 import type { Clock, Endpoint, Timer } from '@externalname/core';
-import { inBackground, sleep, withDeadline } from '@externalname/core/internal';
+import { inBackground, Observation, sleep, type WatchedConnection, withDeadline } from '@externalname/core/internal';
 import { HalfOpenSearch } from './half-open.ts';
 import type { MonitoringSession } from './monitoring-session.ts';
-import { Observation, type WatchedConnection } from './silence.ts';
 
 /** How a server that went silent is detected. Milliseconds. */
 export interface LivenessOptions {

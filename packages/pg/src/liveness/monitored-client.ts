@@ -1,5 +1,5 @@
 import type { Clock, Endpoint } from '@externalname/core';
-import { addressOf, describeEndpoint } from '@externalname/core/internal';
+import { addressOf, describeEndpoint, type WatchedConnection } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { OpenConnection } from '../connect/connector.ts';
 import { bytesRead, bytesWritten, hasWork, processIdOf } from '../driver/client-internals.ts';
@@ -8,7 +8,6 @@ import { PeerSilentError } from '../errors.ts';
 import { serverProbed } from '../events.ts';
 import { Liveness, type LivenessSettings } from './liveness.ts';
 import { monitoringSession, probePostgres } from './monitoring-session.ts';
-import type { WatchedConnection } from './silence.ts';
 
 /** Liveness of PostgreSQL servers. `connectMonitor` opens a session outside any pool; `name` is the Service's name in events. */
 export function postgresLiveness(

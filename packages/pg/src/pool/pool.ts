@@ -1,5 +1,13 @@
 import { type Dependencies, isExternalNameError } from '@externalname/core';
-import { aSignal, Connections, checkOptions, dependenciesOf, type Pause } from '@externalname/core/internal';
+import {
+  aSignal,
+  Connections,
+  checkOptions,
+  dependenciesOf,
+  endpointsOf,
+  type Pause,
+  readerRoute,
+} from '@externalname/core/internal';
 import type { PauseOptions } from '@externalname/core/targets';
 // As a namespace, for this name stands in the public types: users without esModuleInterop have no default import of pg.
 import * as pg from 'pg';
@@ -12,7 +20,6 @@ import { ServiceConnections, type SwitchedTarget } from '../failover/service-con
 import { serviceDialer } from '../failover/service-dialer.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
-import { endpointsOf, readerDialer } from '../reader/reader-dialer.ts';
 import { readerLinkOf } from '../reader/reader-link.ts';
 import { Reading } from '../reader/reading.ts';
 import { attachRecentEvents } from '../recent-events.ts';
@@ -106,7 +113,7 @@ export class Pool extends pg.Pool {
     // Before the superclass, so that a mistake is reported before anything exists.
     const link = readerLinkOf(options);
     const ownDialer = settings.follows ? serviceDialer(settings, { clock, random }) : undefined;
-    const dialer = ownDialer && readerDialer(ownDialer, link, clock);
+    const dialer = ownDialer && link ? readerRoute(ownDialer, link.primaryEndpoints, clock) : ownDialer;
     super(clientOptions(options, settings));
     const pool = pgPoolOf(this);
     hideSecrets(pool.options);
@@ -152,15 +159,9 @@ export class Pool extends pg.Pool {
       );
     const factory = service ?? new HostConnections(settings, factoryHost, { clock, random });
     this.#factory = factory;
+    const { liveness: limits, name } = settings;
     const liveness =
-      service &&
-      settings.liveness &&
-      postgresLiveness(
-        settings.liveness,
-        clock,
-        (endpoint, signal) => service.connectMonitor(endpoint, signal),
-        settings.name,
-      );
+      service && limits && postgresLiveness(limits, clock, (...at) => service.connectMonitor(...at), name);
     if (service !== undefined && (options as { Client?: unknown }).Client === undefined) {
       pool.Client = controlClientOf({
         settings,

@@ -1,4 +1,4 @@
-import type { Endpoint } from '@externalname/core';
+import type { Endpoint } from '../targets/index.ts';
 
 /** A connection as liveness sees it. */
 export interface WatchedConnection {
