@@ -16,6 +16,7 @@ it('a replica that is killed, frozen or late fails no read', async () => {
   const { pair } = webscaler;
   const source = new StaticTargetSource(pair.standby.hostName);
   const pool = webscaler.pool({ max: 8, reader: { source, max: 16, maxLagBytes: 100_000 } });
+  await pool.query('drop table if exists readings');
   await pool.query('create table readings (id int primary key, value text not null)');
   await pool.query("insert into readings select id, 'x' from generate_series(1, 1000) as id");
   const rows: object[] = [];
@@ -56,6 +57,8 @@ it('a replica that is killed, frozen or late fails no read', async () => {
     if (process.env['READ_LIMITS'] === '1') expect(p99).toBeLessThan(1_000);
     return byServer;
   };
+  const isAtStandby = async () => (await pool.reader.query('select pg_is_in_recovery() as standby')).rows[0].standby;
+  await expect.poll(isAtStandby, { timeout: 30_000 }).toBe(true);
   const healthy = await during('all well', () => sleep(4_000));
   expect(healthy.primary).toBe(0);
   const killed = await during('killed', async () => {
