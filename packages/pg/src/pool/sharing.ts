@@ -125,12 +125,12 @@ export class Sharing {
     });
   }
 
-  /** Begins a lane on a connection that was lent for a checkout. Others that wait get on it, too. */
+  /** Begins a lane on a connection that was lent for a checkout. Others that wait get on it, too, unless that overtakes who needs it alone. */
   begin(connection: PooledConnection, checkout: Checkout): void {
     const mayShare = checkout.laneEntry?.mayShare === true;
     checkout.deliverLane(this.#open(connection, mayShare));
-    this.#admit();
     this.#reserve();
+    this.#admit();
   }
 
   /** A checkout waits. */
