@@ -1,12 +1,3 @@
-export type {
-  BalancingOptions,
-  PauseCause,
-  PauseOptions,
-  PauseStatus,
-  ReaderOptions,
-  ReplicaStatus,
-  TokenReads,
-} from '@externalname/core/targets';
 export { Client, type ClientOptions } from './client/client.ts';
 export type { AuthenticationMethod } from './connect/require-auth.ts';
 export type { SessionRole, TargetSessionAttrs } from './connect/session-role.ts';
