@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
 // With client-node it would be 57 MB.
-const mostBytes = 2_000_000;
+const mostBytes = 2_200_000;
 
 /**
  * Resolves with the size of what was installed.
