@@ -10,11 +10,11 @@ let webscaler: Webscaler;
 
 beforeAll(async () => {
   webscaler = await startWebscaler();
-  await inDatabase('create table items (id int not null)');
+  await webscaler.inDatabase('create table items (id int not null)');
 });
 
 beforeEach(async () => {
-  await inDatabase('truncate items');
+  await webscaler.inDatabase('truncate items');
 });
 
 afterEach(async () => {
@@ -30,12 +30,6 @@ afterAll(async () => {
   await webscaler?.[Symbol.asyncDispose]();
 });
 
-/** Runs a statement in the application's database, beside the pool that is tested. */
-async function inDatabase(text: string): Promise<Record<string, unknown>[]> {
-  await using pool = new Pool(webscaler.options({ max: 1 }));
-  return (await pool.query<Record<string, unknown>>(text)).rows;
-}
-
 // A busy machine makes any query slow now and then, and then the pool does not share it, but here it has to.
 const withoutLooks: Clock = {
   ...systemClock,
@@ -50,7 +44,7 @@ const pipelined = (options: PoolOptions = {}, clock = withoutLooks): Pool => {
 };
 const numbers = (count: number) => Array.from({ length: count }, (_, number) => number);
 const insert = (pool: Pool, id: number) => pool.query('insert into items values ($1)', [id]);
-const stored = async () => (await inDatabase('select id from items order by id')).map(({ id }) => id);
+const stored = async () => (await webscaler.inDatabase('select id from items order by id')).map(({ id }) => id);
 const soon = { timeout: 10_000 };
 
 /** A connection with one statement that takes long, and as many behind it. */
@@ -59,7 +53,7 @@ async function behindSleeper(pool: Pool, seconds: number, work: readonly (() => 
   // Until a text has run, no query waits behind it.
   await sleep(0);
   await insert(pool, -1);
-  await inDatabase('truncate items');
+  await webscaler.inDatabase('truncate items');
   const sleeper = sleep(seconds);
   sleeper.catch(() => undefined);
   const behind = work.map((each) => each());
@@ -197,7 +191,7 @@ describe('what needs a connection of its own', () => {
     }
     over = true;
     await Promise.all(others);
-    expect(await inDatabase("select from pg_class where relname = 'mine'")).toEqual([]);
+    expect(await webscaler.inDatabase("select from pg_class where relname = 'mine'")).toEqual([]);
   });
 
   it('waits no longer than until one of the connections is empty', async () => {

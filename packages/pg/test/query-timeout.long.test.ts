@@ -17,11 +17,11 @@ let webscaler: Webscaler;
 
 beforeAll(async () => {
   webscaler = await startWebscaler();
-  await inDatabase('create table items (id int not null)');
+  await webscaler.inDatabase('create table items (id int not null)');
 });
 
 beforeEach(async () => {
-  await inDatabase('truncate items');
+  await webscaler.inDatabase('truncate items');
 });
 
 afterEach(async () => {
@@ -34,12 +34,6 @@ afterEach(async () => {
 afterAll(async () => {
   await webscaler?.[Symbol.asyncDispose]();
 });
-
-/** Runs a statement in the application's database, beside the pool that is tested. */
-async function inDatabase(text: string): Promise<Record<string, unknown>[]> {
-  await using pool = new Pool(webscaler.options({ max: 1 }));
-  return (await pool.query<Record<string, unknown>>(text)).rows;
-}
 
 /** A statement that never ends by itself, and how to ask a server which sessions run it or ran it last. */
 function endless() {
@@ -288,7 +282,7 @@ describe('a cursor, whose timeout pg does not clear with it', () => {
 
 describe('when query_timeout passes in transaction()', () => {
   const count = async () => {
-    const [row] = await inDatabase('select count(*)::int as count from items');
+    const [row] = await webscaler.inDatabase('select count(*)::int as count from items');
     return row?.['count'];
   };
 
@@ -331,10 +325,10 @@ describe('when query_timeout passes in transaction()', () => {
 
   it('a COMMIT that takes too long, and that the server gave up, is reported as rolled back', async () => {
     const { primary } = webscaler.pair;
-    await inDatabase(
+    await webscaler.inDatabase(
       "create function pause() returns trigger language plpgsql as 'begin perform pg_sleep(600); return null; end'",
     );
-    await inDatabase(
+    await webscaler.inDatabase(
       'create constraint trigger pause after insert on items deferrable initially deferred for each row execute function pause()',
     );
     try {
@@ -351,7 +345,7 @@ describe('when query_timeout passes in transaction()', () => {
       const busy = "select pid from pg_stat_activity where state = 'active' and query = 'COMMIT'";
       await expect.poll(() => primary.query(busy), soon).toEqual([]);
     } finally {
-      await inDatabase('drop function pause cascade');
+      await webscaler.inDatabase('drop function pause cascade');
     }
   });
 

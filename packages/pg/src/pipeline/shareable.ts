@@ -43,7 +43,14 @@ export function sharedConfigOf(asked: unknown, values: unknown): string | Shared
 const plainKeys: ReadonlySet<string> = new Set(['text', 'values', 'name', 'rowMode', 'types', 'idempotent']);
 
 const commands: ReadonlySet<string> = new Set([
-  ...['select', 'insert', 'update', 'delete', 'merge', 'values', 'table', 'with'],
+  'select',
+  'insert',
+  'update',
+  'delete',
+  'merge',
+  'values',
+  'table',
+  'with',
 ]);
 
 const temporary: ReadonlySet<string> = new Set(['temp', 'temporary', 'pg_temp']);

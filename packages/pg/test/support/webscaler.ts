@@ -18,6 +18,8 @@ export interface Webscaler extends AsyncDisposable {
   /** Options for the primary as a plain host, which `pg` takes as well. */
   plainOptions(overrides?: PoolOptions): PoolOptions;
   pool(overrides?: PoolOptions): Pool;
+  /** Runs a statement in the application's database, beside the pools that are tested. */
+  inDatabase(text: string): Promise<Record<string, unknown>[]>;
   /** The scenario's patch. */
   point(externalName: string): Promise<void>;
   /** Ends the pools made so far. */
@@ -70,6 +72,10 @@ export async function startWebscaler(options: PostgresPairOptions = {}): Promise
       const pool = new Pool(webscaler.options(overrides));
       pools.push(pool);
       return pool;
+    },
+    async inDatabase(text) {
+      await using pool = new Pool(webscaler.options({ max: 1 }));
+      return (await pool.query<Record<string, unknown>>(text)).rows;
     },
     async point(externalName) {
       await cluster.services.patch('default', 'webscaler-db', [
