@@ -260,6 +260,25 @@ describe('when the server is killed', () => {
   });
 });
 
+describe('when the connection is lost in the turn in which the queries come', () => {
+  it('those that have left are unknown, and the others, which have not, are made elsewhere, once', async () => {
+    const pool = pipelined({ max: 1 });
+    const clients: pg.PoolClient[] = [];
+    pool.on('acquire', (client) => clients.push(client));
+    await insert(pool, -1);
+    await webscaler.inDatabase('truncate items');
+    const failure = rejectionOf(insert(pool, 0));
+    const others = numbers(5).map((id) => insert(pool, 1 + id));
+    const [client] = clients as unknown as { connection: { stream: { destroy(error: Error): void } } }[];
+    client?.connection.stream.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
+    expect(await failure).toMatchObject({ code: 'ECONNRESET', outcome: 'unknown' });
+    await Promise.all(others);
+    expect((await webscaler.inDatabase('select id from items where id > 0 order by id')).map(({ id }) => id)).toEqual([
+      1, 2, 3, 4, 5,
+    ]);
+  });
+});
+
 describe('when the server falls silent', () => {
   it('what was sent is unknown, and the pool goes on when it is back', async () => {
     const pool = pipelined({ max: 1, liveness: { afterMillis: 300, intervalMillis: 200 } });

@@ -100,6 +100,60 @@ describe.each<[string, PoolOptions]>([
     await pool.query('drop table changing');
   });
 
+  it('are asked once what their rows look like', async () => {
+    const pool = start();
+    let descriptions = 0;
+    pool.on('connect', (client) => {
+      const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
+      connection.on('rowDescription', () => {
+        descriptions += 1;
+      });
+    });
+    for (let id = 0; id < 5; id += 1) await read(pool, id);
+    const before = descriptions;
+    expect(await Promise.all([1, 2, 3, 4, 5].map((id) => read(pool, id)))).toEqual(
+      [1, 2, 3, 4, 5].map((id) => `item ${id}`),
+    );
+    expect(descriptions).toBe(before);
+  });
+
+  it('answer like those that are not prepared: fields, rows as arrays, types, no rows, no columns', async () => {
+    const pool = start();
+    await using plain = new Pool(webscaler.options({ max: 1 }));
+    const shown = ({ command, rowCount, oid, fields, rows }: pg.QueryResult) => ({
+      command,
+      rowCount,
+      oid,
+      fields,
+      rows,
+    });
+    const types = { getTypeParser: () => (value: string) => `as ${value}` } as unknown as pg.CustomTypesConfig;
+    const asked: pg.QueryConfig[] = [
+      { text: 'select id, name from items where id = $1', values: [1] },
+      { text: 'select id, name from items where id = $1', values: [-1] },
+      { text: 'select id, name from items where id = $1', values: [2], rowMode: 'array' } as pg.QueryArrayConfig,
+      { text: 'select id, name from items where id = $1', values: [3], types },
+      { text: 'select null::int as a, now() is null as b, $1::jsonb as c', values: ['{"d": [1]}'] },
+      { text: 'select from items where id < $1', values: [3] },
+      { text: 'update items set name = name where id = $1', values: [-1] },
+      { text: 'update items set name = name where id = $1 returning id', values: [4] },
+    ];
+    for (let round = 0; round < 5; round += 1) {
+      for (const config of asked) expect(shown(await pool.query(config))).toEqual(shown(await plain.query(config)));
+    }
+  });
+
+  it('have fields that each caller may change', async () => {
+    const pool = start();
+    for (let id = 0; id < 6; id += 1) {
+      const { fields, rows } = await pool.query<{ name: string }>(name, [id]);
+      expect(rows).toEqual([{ name: `item ${id}` }]);
+      const [field] = fields;
+      if (field !== undefined) field.name = 'mine';
+      fields.length = 0;
+    }
+  });
+
   it('that are wrong fail with their own error each time, and hold up nobody', async () => {
     const pool = start();
     const wrong = () => pool.query('select nothing from nowhere where id = $1', [1]).catch(({ code }) => code);

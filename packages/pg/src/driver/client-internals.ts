@@ -16,13 +16,7 @@ interface ClientInternals {
   readonly readyForQuery?: boolean;
   readonly _txStatus?: string | null;
   readonly processID?: number | null;
-  readonly connection?: NodeJS.EventEmitter & {
-    readonly parsedStatements?: Record<string, string | undefined>;
-    readonly submittedNamedStatements?: Record<string, string | undefined>;
-    stream: WritableEnd & { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
-    close?(message: { type: 'S'; name: string }): void;
-    attachListeners(stream: ReadableEvents): unknown;
-  };
+  readonly connection?: InternalConnection;
   readonly password?: unknown;
   readonly ssl: boolean | object;
   ref?(): void;
@@ -34,10 +28,21 @@ interface ClientInternals {
   _poolUseCount?: number;
 }
 
+/** What `pg` knows about a connection but does not expose. */
+export interface InternalConnection extends NodeJS.EventEmitter {
+  readonly parsedStatements?: Record<string, string | undefined>;
+  readonly submittedNamedStatements?: Record<string, string | undefined>;
+  stream: WritableEnd & { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
+  close?(message: { type: 'S'; name: string }): void;
+  attachListeners(stream: ReadableEvents): unknown;
+  _send?(message: Buffer): unknown;
+  end?(): unknown;
+}
+
 interface WritableEnd {
+  readonly writable?: boolean;
   readonly writableNeedDrain?: boolean;
-  cork?(): void;
-  uncork?(): void;
+  write?(bytes: Buffer): unknown;
 }
 
 interface QueuedStatement {

@@ -1,5 +1,5 @@
 import type * as pg from 'pg';
-import { internalsOf } from './client-internals.ts';
+import { type InternalConnection, internalsOf } from './client-internals.ts';
 
 /** Whether a client can send statements before the earlier ones are answered: `pg` 8.23 and later. */
 export function canPipeline(client: pg.ClientBase): boolean {
@@ -43,11 +43,61 @@ export function isBackedUp(client: pg.ClientBase): boolean {
   return internalsOf(client).connection?.stream.writableNeedDrain === true;
 }
 
-/** Keeps what is written until the end of this turn, so that it leaves in one piece. */
-export function holdWrites(client: pg.ClientBase): () => void {
-  const stream = internalsOf(client).connection?.stream;
-  stream?.cork?.();
-  return () => stream?.uncork?.();
+/** What was held back together. */
+export interface HeldMessages {
+  /** Whether it has left for the server. */
+  readonly isSent: boolean;
+}
+
+/** What a client writes: held back, so that the statements of one turn of the event loop leave in one piece. */
+export class HeldWrites {
+  readonly #connection: InternalConnection | undefined;
+  #held: { isSent: boolean; readonly messages: Buffer[] } | undefined;
+
+  /** For the life of its connection. */
+  constructor(client: pg.ClientBase) {
+    const { connection } = internalsOf(client);
+    this.#connection = connection;
+    if (connection === undefined) return;
+    const { _send: send, end } = connection;
+    connection._send = (message) => {
+      if (this.#held === undefined) return send?.call(connection, message);
+      this.#held.messages.push(message);
+      return true;
+    };
+    connection.end = () => {
+      this.#sendNow();
+      return end?.call(connection);
+    };
+  }
+
+  /** What is held back now. */
+  get held(): HeldMessages | undefined {
+    return this.#held;
+  }
+
+  /** Holds back all until the end of this turn. */
+  hold(): void {
+    if (this.#held !== undefined) return;
+    this.#held = { isSent: false, messages: [] };
+    setImmediate(() => this.#sendNow());
+  }
+
+  #sendNow(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    const [first, ...others] = held?.messages ?? [];
+    const stream = this.#connection?.stream;
+    if (held === undefined || first === undefined || stream?.writable !== true) return;
+    held.isSent = true;
+    stream.write?.(others.length === 0 ? first : Buffer.concat([first, ...others]));
+  }
+}
+
+/** The connection of a client as statements see it, on which Describe is left out. */
+export function withoutDescribe(client: pg.ClientBase): object | undefined {
+  const { connection } = internalsOf(client);
+  return connection && Object.defineProperty(Object.create(connection), 'describe', { value: () => undefined });
 }
 
 /**

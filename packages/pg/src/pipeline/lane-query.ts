@@ -1,4 +1,5 @@
 import type { Timer } from '@externalname/core';
+import type { HeldMessages } from '../driver/pipelining.ts';
 import { KnownText } from './known-texts.ts';
 import type { SharedConfig } from './shareable.ts';
 
@@ -19,6 +20,8 @@ export class LaneQuery {
   /** Whether it was the only one on its lane when it was sent. */
   wasFirst = false;
   sentAt = 0;
+  /** What it leaves with, if it was held back. */
+  heldIn: HeldMessages | undefined;
   /** Whether it has its answer, or has failed. */
   isOver = false;
   /** Whether its caller was told, and does not wait for it any more. */

@@ -6,12 +6,14 @@ import {
   canPipeline,
   closeWithNext,
   endSharing,
-  holdWrites,
+  HeldWrites,
   isBackedUp,
+  withoutDescribe,
 } from '../driver/pipelining.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
 import { type LaneQuery, ownQuery } from './lane-query.ts';
-import { NamedStatements, withName } from './named-statements.ts';
+import { LaneStatement, type PreparedOn } from './lane-statement.ts';
+import { NamedStatements } from './named-statements.ts';
 
 /** A connection as a lane sees it. */
 export interface LaneConnection {
@@ -27,6 +29,8 @@ export interface LaneHost<Connection extends LaneConnection> {
   readonly mostNames: number;
   /** How often a query was sent under a name of the pool, and a name was given up. */
   readonly counts: { named: number; closed: number };
+  /** Whether queries are in flight on several lanes. */
+  isBusy(): boolean;
   /** How long a query may run, in milliseconds; 0 for as long as it takes. */
   readonly queryTimeoutMillis: number;
   /** The client was used once more. Whether it may be used again. */
@@ -67,17 +71,22 @@ export class Lane<Connection extends LaneConnection> {
   // In the order in which they were sent.
   readonly #sent: LaneQuery[] = [];
   #before: BeforeSharing | undefined;
-  #isHolding = false;
+  readonly #writes: HeldWrites;
   readonly #statements: NamedStatements | undefined;
   /** Whether the server itself answers, and not a pooler; `undefined` until it is known. */
   #isDirect: boolean | undefined;
+  #asked = 0;
+  readonly #prepared: PreparedOn | undefined;
   /** Names to be closed on the server. */
   #toClose: string[] = [];
 
   constructor(connection: Connection, host: LaneHost<Connection>) {
     this.connection = connection;
     this.#host = host;
-    if (host.mostNames === 0) return;
+    this.#writes = new HeldWrites(connection.client);
+    const undescribed = withoutDescribe(connection.client);
+    if (host.mostNames === 0 || undescribed === undefined) return;
+    this.#prepared = { fields: new Map(), withoutDescribe: undescribed };
     this.#statements = new NamedStatements(host.mostNames);
     onMessage<{ readonly text: string }>(connection.client, 'commandComplete', ({ text }) => {
       if (forgetting.has(text)) this.#toClose.push(...(this.#statements?.forgetAll() ?? []));
@@ -151,8 +160,11 @@ export class Lane<Connection extends LaneConnection> {
     this.#sent.push(query);
     query.sentAt = host.now();
     query.ended = host.requested(this.connection);
-    this.#holdWrites();
-    const asked = this.#named(query);
+    // A query alone is sent at once. Behind others, the server is not ready for it yet, and it leaves together with what comes until then.
+    if (!query.wasFirst || host.isBusy()) this.#writes.hold();
+    query.heldIn = this.#writes.held;
+    query.name = this.#nameFor(query);
+    const statement = new LaneStatement(query.asked, query.values, query.name, this.#prepared);
     let isSending = true;
     const answer = (error: unknown, result?: unknown) => {
       // A value that cannot be written: `pg` says so inside the call, and then waits for what it has sent instead.
@@ -160,7 +172,7 @@ export class Lane<Connection extends LaneConnection> {
       else this.#answer(query, error, result);
     };
     try {
-      client.query(asked as string, query.values as unknown[], answer);
+      client.query(statement as never, undefined as never, answer as never);
     } catch (error) {
       // It may be sent in part.
       this.isLeaving = true;
@@ -209,39 +221,32 @@ export class Lane<Connection extends LaneConnection> {
     this.#host.answered(this, query, error, result);
   }
 
-  // ---- Writing
+  // ---- Names
 
-  #holdWrites(): void {
-    if (this.#isHolding) return;
-    this.#isHolding = true;
-    const send = holdWrites(this.connection.client);
-    process.nextTick(() => {
-      this.#isHolding = false;
-      send();
-    });
-  }
-
-  #named(query: LaneQuery): LaneQuery['asked'] {
-    query.name = undefined;
-    if (this.#statements === undefined || query.text.uses === 0) return query.asked;
-    for (const name of this.#toClose.splice(0)) closeWithNext(this.connection.client, name);
+  #nameFor(query: LaneQuery): string | undefined {
     const { asked, text } = query;
-    if (text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return asked;
+    if (this.#statements === undefined || text.uses === 0) return undefined;
+    for (const name of this.#toClose.splice(0)) this.#closeWithNext(name);
+    if (text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return undefined;
     // One message in the simple protocol, and few back. A name would cost more than reading such a text again.
-    if (text.text.length < shortestWithoutParameters && !hasParameters(query)) return asked;
+    if (text.text.length < shortestWithoutParameters && !hasParameters(query)) return undefined;
     if (this.#isDirect !== true || query.attempts > attemptsWithName) {
       if (this.#isDirect === undefined) this.#askWhoAnswers();
-      return asked;
+      return undefined;
     }
     const { name, fallsOut } = this.#statements.use(text);
     const { counts } = this.#host;
     counts.named += 1;
     if (fallsOut !== undefined) {
       counts.closed += 1;
-      closeWithNext(this.connection.client, fallsOut);
+      this.#closeWithNext(fallsOut);
     }
-    query.name = name;
-    return withName(asked, name);
+    return name;
+  }
+
+  #closeWithNext(name: string): void {
+    this.#prepared?.fields.delete(name);
+    closeWithNext(this.connection.client, name);
   }
 
   // Behind a pooler, the process that the client was told of is not the one that answers. Asked once, in its turn.
@@ -249,9 +254,12 @@ export class Lane<Connection extends LaneConnection> {
     const { client } = this.connection;
     const told = processIdOf(client);
     this.#isDirect = false;
+    this.#asked += 1;
     const ask = ownQuery('select pg_catalog.pg_backend_pid() as pid', (result) => {
       const { rows } = (result ?? {}) as { rows?: readonly { readonly pid?: unknown }[] };
-      this.#isDirect = told !== undefined && rows?.[0]?.pid === told;
+      // It may be cancelled in the place of a neighbour.
+      if (rows === undefined && this.#asked < mostAsked) this.#isDirect = undefined;
+      else this.#isDirect = told !== undefined && rows?.[0]?.pid === told;
     });
     queueMicrotask(() => {
       if (this.isOpen) this.send(ask);
@@ -271,6 +279,8 @@ const shortestWithoutParameters = 100;
 const usesWithoutName = 2;
 // Then the name is not of use, for whatever reason.
 const attemptsWithName = 2;
+
+const mostAsked = 3;
 
 /** What these commands answer when they make a session forget prepared statements. */
 const forgetting: ReadonlySet<string> = new Set(['DISCARD ALL', 'DEALLOCATE', 'DEALLOCATE ALL']);

@@ -38,6 +38,7 @@ function setUp({ depth = 4, count = 3 } = {}) {
     now: () => clock.now(),
     depth,
     mostNames: 0,
+    isBusy: () => true,
     counts: { named: 0, closed: 0 },
     queryTimeoutMillis: 0,
     mayUseAgain: () => true,

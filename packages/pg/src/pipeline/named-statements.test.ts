@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KnownText, KnownTexts } from './known-texts.ts';
-import { NamedStatements, withName } from './named-statements.ts';
+import { NamedStatements } from './named-statements.ts';
 
 describe('the names of a connection', () => {
   it('are those of the texts, of which no two have the same, and fit into what PostgreSQL takes', () => {
@@ -51,13 +51,6 @@ describe('the names of a connection', () => {
     expect(statements.forget(name)).toEqual([name]);
     expect(statements.use(text).name).not.toBe(name);
     expect(statements.forget(name)).toEqual([]);
-  });
-
-  it('leave the rest of a config as it is', () => {
-    expect(withName('select 1', 'a')).toEqual({ text: 'select 1', name: 'a' });
-    const config = { text: 'select 1', values: [1], rowMode: 'array' };
-    expect(withName(config, 'a')).toEqual({ ...config, name: 'a' });
-    expect(config).not.toHaveProperty('name');
   });
 });
 

@@ -1,5 +1,4 @@
 import type { KnownText } from './known-texts.ts';
-import type { SharedConfig } from './shareable.ts';
 
 /**
  * Which texts a connection has prepared under names of the pool. The one that was used longest ago makes place for the next.
@@ -46,9 +45,4 @@ export class NamedStatements {
     if (names.length > 0) this.#generation += 1;
     return names;
   }
-}
-
-/** The same query under a name. */
-export function withName(asked: string | SharedConfig, name: string): SharedConfig {
-  return typeof asked === 'string' ? { text: asked, name } : { ...asked, name };
 }

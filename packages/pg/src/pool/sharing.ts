@@ -92,6 +92,7 @@ export class Sharing {
       depth: Math.max(1, pipelining),
       mostNames: statementCache,
       counts: this.#counts,
+      isBusy: () => this.#lanes.all().length > 1,
       queryTimeoutMillis,
       mayUseAgain: ({ client }) => countUse(client) + 1 < maxUses,
       requested: (connection) => spread?.requested(connection, true),
@@ -159,7 +160,8 @@ export class Sharing {
       }
     }
     // It is sent later, but in its caller's context.
-    const send = AsyncResource.bind((lane: QueryLane) => lane.send(query));
+    const context = new AsyncResource('externalname.query');
+    const send = (lane: QueryLane) => context.runInAsyncScope(lane.send, lane, query);
     this.#parts.enter({ mayShare, send }, (error) => query.tell(error), budgetMillis);
   }
 
@@ -209,7 +211,7 @@ export class Sharing {
     lane.isSlow = false;
     this.#lanes.answered(query, lane.heardAt);
     this.#parts.lending.releasedAt = lane.heardAt;
-    const error = given ? ownError(given) : undefined;
+    const error = given ? ownError(given, query.heldIn?.isSent === false) : undefined;
     const failure = error && classifyFailure(error, 'connected');
     query.ended?.(failure?.condemnsServer ? 'failed' : 'answered');
     if (lane.size === 0) this.#giveBack(lane, error, failure);
@@ -326,16 +328,22 @@ function newUnjudged(): Unjudged {
   return { errors: [], verdict, resolve };
 }
 
-/** When a connection is lost, `pg` fails all of its queries with one error. Each caller gets an error of its own, to keep and to mark. */
-function ownError(given: unknown): Error {
+/**
+ * When a connection is lost, `pg` fails all of its queries with one error. Each caller gets an error of its own, to keep and to mark. What was
+ * held back in this process has not run, whatever became of the rest.
+ */
+function ownError(given: unknown, isUnsent: boolean): Error {
   const error = given instanceof Error ? given : new Error(String(given));
-  if (!toldErrors.has(error)) {
+  if (!isUnsent && !toldErrors.has(error)) {
     toldErrors.add(error);
     return error;
   }
-  const { stack: _, ...own } = Object.getOwnPropertyDescriptors(error);
+  const { stack: _, outcome, ...own } = Object.getOwnPropertyDescriptors(error) as Record<string, PropertyDescriptor>;
+  if (outcome !== undefined && !isUnsent) own['outcome'] = outcome;
   const copy = new Error(error.message);
-  return Object.defineProperties(Object.setPrototypeOf(copy, Object.getPrototypeOf(error)), own);
+  Object.defineProperties(Object.setPrototypeOf(copy, Object.getPrototypeOf(error)), own);
+  if (isUnsent) recordOutcome(copy, 'not-executed');
+  return copy;
 }
 
 const toldErrors = new WeakSet<Error>();
