@@ -52,6 +52,8 @@ export class Lane<Connection extends LaneConnection> {
   readonly connection: Connection;
   /** Whether it takes no more queries, and is given back when it is empty. */
   isLeaving = false;
+  /** Whether it leaves for a caller who needs a connection of its own. */
+  isReserved = false;
   /** Whether nothing came for so long that no query should wait behind its oldest one. */
   isSlow = false;
   /** Whether its connection is closed once it is empty. */
@@ -134,6 +136,7 @@ export class Lane<Connection extends LaneConnection> {
     const pipelined = this.#host.depth > 1 && canPipeline(client);
     this.#before = beginSharing(client, pipelined);
     this.isLeaving = !pipelined;
+    this.isReserved = false;
     this.isSlow = false;
     this.isUnwanted = false;
     this.wasCancelled = false;

@@ -160,4 +160,15 @@ describe('callers that need a connection of their own', () => {
     lanes.reserve(9);
     expect(all.map(({ isLeaving }) => isLeaving)).toEqual([true, true, true]);
   });
+
+  it('get one that others use, whatever else leaves: that may take as long as it likes', () => {
+    const { lanes, all, send } = setUp();
+    for (const lane of all) send(lane);
+    const [first] = all;
+    if (first !== undefined) first.isLeaving = true;
+    lanes.reserve(1);
+    expect(all.map(({ isLeaving }) => isLeaving)).toEqual([true, true, false]);
+    lanes.reserve(1);
+    expect(all.map(({ isLeaving }) => isLeaving)).toEqual([true, true, false]);
+  });
 });

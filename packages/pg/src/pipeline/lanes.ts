@@ -55,10 +55,13 @@ export class Lanes<Connection extends LaneConnection> {
     if (index >= 0) this.#lanes.splice(index, 1);
   }
 
-  /** So many callers wait for a connection of their own: as many lanes take no more queries, and are given back when they are empty. */
+  /**
+   * So many callers wait for a connection of their own: as many lanes take no more queries, and are given back when they are empty. Lanes that
+   * leave for another reason do not count: a long query that nobody may wait behind would keep such a caller waiting, and let others overtake.
+   */
   reserve(count: number): void {
     let missing = count;
-    for (const { isLeaving } of this.#lanes) if (isLeaving) missing -= 1;
+    for (const { isReserved } of this.#lanes) if (isReserved) missing -= 1;
     for (; missing > 0; missing -= 1) {
       let soonest: Lane<Connection> | undefined;
       for (const lane of this.#lanes) {
@@ -66,6 +69,7 @@ export class Lanes<Connection extends LaneConnection> {
         soonest = lane;
       }
       if (soonest === undefined) return;
+      soonest.isReserved = true;
       soonest.isLeaving = true;
     }
   }
