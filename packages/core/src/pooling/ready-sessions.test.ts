@@ -13,8 +13,9 @@ class StillStandby extends Error {}
 function rig(count = 2) {
   const clock = new ManualClock();
   const log: string[] = [];
+  const asked: string[] = [];
   const clients: (EventEmitter & { name: string })[] = [];
-  const servers = { open: true, proves: async () => {} };
+  const servers = { open: true, isFit: false, suspectedAt: Number.NEGATIVE_INFINITY, proves: async () => {} };
   const sessions = new ReadySessions(
     { targets: [primary, secondary].map(targetOf), count },
     {
@@ -29,7 +30,12 @@ function rig(count = 2) {
         log.push(`open ${client.name}`);
         return { client };
       },
-      prove: () => servers.proves(),
+      prove: async ({ client }: { client: EventEmitter & { name: string } }) => {
+        asked.push(client.name);
+        await servers.proves();
+      },
+      isFit: () => servers.isFit,
+      suspectedAt: () => servers.suspectedAt,
       isEarly: (error) => error instanceof StillStandby,
       close: (client) => {
         log.push(`close ${client.name}`);
@@ -37,7 +43,7 @@ function rig(count = 2) {
       },
     },
   );
-  return { clock, log, clients, servers, sessions };
+  return { clock, log, asked, clients, servers, sessions };
 }
 
 function targetOf(externalName: string): Target {
@@ -202,5 +208,96 @@ describe('sessions for a move that is planned or under way', () => {
     await sessions.prepare(tertiary, 2);
     expect(sessions.waitingAt(tertiary.externalName)).toBe(0);
     sessions.close();
+  });
+});
+
+describe('the proof of a session', () => {
+  const both = [`${secondary} 1`, `${secondary} 2`];
+
+  it('is asked of all at once before a move, and then of no one who takes one within a second', async () => {
+    const { asked, clock, sessions } = rig();
+    sessions.poolIsAt(primary);
+    await settled();
+    sessions.proveAll(secondary);
+    const first = sessions.take(secondary, never);
+    expect(asked).toEqual(both);
+    await first;
+    await clock.advance(999);
+    expect(await sessions.take(secondary, never)).toBeDefined();
+    expect(asked).toEqual(both);
+  });
+
+  it('is asked again after a second, and when the server became suspect after it', async () => {
+    const { asked, clock, servers, sessions } = rig();
+    sessions.poolIsAt(primary);
+    await settled();
+    sessions.proveAll(secondary);
+    await settled();
+    servers.suspectedAt = clock.now();
+    await sessions.take(secondary, never);
+    servers.suspectedAt = Number.NEGATIVE_INFINITY;
+    await clock.advance(1_000);
+    await sessions.take(secondary, never);
+    expect(asked).toEqual([...both, ...both]);
+  });
+
+  it('is not asked of a session whose server said its role when it opened that, within the last second', async () => {
+    const { asked, clock, servers, sessions } = rig();
+    servers.isFit = true;
+    sessions.poolIsAt(primary);
+    await settled();
+    await sessions.take(secondary, never);
+    expect(asked).toEqual([]);
+    await clock.advance(1_000);
+    await sessions.take(secondary, never);
+    expect(asked).toEqual([`${secondary} 2`]);
+  });
+
+  it('leaves a session waiting whose server does not have the role yet, and ends one that does not answer', async () => {
+    const { log, servers, sessions } = rig();
+    sessions.poolIsAt(primary);
+    await settled();
+    let failure = new Error('no answer in time');
+    servers.proves = async () => {
+      const error = failure;
+      failure = new StillStandby('a standby in recovery');
+      throw error;
+    };
+    sessions.proveAll(secondary);
+    await settled();
+    expect(sessions.waitingAt(secondary)).toBe(1);
+    expect(log.slice(2)).toEqual([`close ${secondary} 1`]);
+  });
+
+  it('is asked of all once a second at most while the server does not have the role', async () => {
+    const { asked, clock, servers, sessions } = rig();
+    sessions.poolIsAt(primary);
+    await settled();
+    servers.proves = async () => {
+      throw new StillStandby('a standby in recovery');
+    };
+    sessions.proveAll(secondary);
+    await settled();
+    await clock.advance(999);
+    sessions.proveAll(secondary);
+    expect(asked).toEqual(both);
+    await clock.advance(1);
+    sessions.proveAll(secondary);
+    await settled();
+    expect(asked).toEqual([...both, ...both]);
+  });
+
+  it('replaces a session that does not answer, after a pause', async () => {
+    const { clock, servers, sessions } = rig(1);
+    sessions.poolIsAt(primary);
+    await settled();
+    servers.proves = async () => {
+      throw new Error('no answer in time');
+    };
+    sessions.proveAll(secondary);
+    await settled();
+    await clock.advance(5_000);
+    await settled();
+    expect(sessions.waitingAt(secondary)).toBe(1);
   });
 });

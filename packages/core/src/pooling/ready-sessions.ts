@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { inBackground } from '../background.ts';
 import { backoffMillis } from '../backoff.ts';
 import type { Clock, Timer } from '../clock.ts';
+import { abortable } from '../deadline.ts';
 import type { Target } from '../targets/index.ts';
 
 /** An open connection. Its client says when it has ended. */
@@ -23,6 +24,10 @@ export interface ReadySessionsDependencies<OpenConnection extends Open> {
   readonly open: (target: Target, signal: AbortSignal) => Promise<OpenConnection>;
   /** Resolves if the server answers in this session, and has the wanted role. */
   readonly prove: (connection: OpenConnection, signal: AbortSignal) => Promise<void>;
+  /** Whether the server said that it has the wanted role when it opened the session. */
+  readonly isFit: (connection: OpenConnection) => boolean;
+  /** When the server of the pool last became suspect, in `now()` milliseconds: no proof from before counts. */
+  readonly suspectedAt: () => number;
   /** Ends a session. */
   readonly close: (client: OpenConnection['client']) => void;
   /** Whether `prove` failed because the server does not have the role yet. It answered: the session is as good as before. */
@@ -91,7 +96,28 @@ export class ReadySessions<OpenConnection extends Open> {
   }
 
   /**
-   * A session at that target that was just checked; `undefined` if none is left.
+   * Asks all sessions at a target for their proof at once, because the pool is about to move there, and each caller needs one: a caller who
+   * takes one then waits for no round trip of its own. A session that does not answer is replaced. A server that does not have the role yet
+   * is asked so once a second at most.
+   */
+  proveAll(externalName: string): void {
+    const room = this.#rooms.get(externalName);
+    const { clock, isEarly } = this.#dependencies;
+    if (room === undefined || clock.now() - room.earlyAt < proofMillis) return;
+    for (const session of room.sessions) {
+      this.#proofOf(session).catch((error: unknown) => {
+        if (isEarly(error)) {
+          room.earlyAt = clock.now();
+        } else if (room.sessions.includes(session)) {
+          session.end();
+          this.#fillLater(room);
+        }
+      });
+    }
+  }
+
+  /**
+   * A session at that target that was just checked, or was opened or checked within the last second; `undefined` if none is left.
    *
    * @throws why the server there is not acceptable. Its session keeps waiting.
    */
@@ -101,7 +127,7 @@ export class ReadySessions<OpenConnection extends Open> {
       const session = room?.sessions.shift();
       if (room === undefined || session === undefined) return undefined;
       try {
-        await this.#dependencies.prove(session.connection, signal);
+        if (!this.#isProven(session)) await abortable(this.#proofOf(session), signal);
         session.leave();
         return session.connection;
       } catch (error) {
@@ -141,6 +167,24 @@ export class ReadySessions<OpenConnection extends Open> {
       room.timer?.cancel();
       for (const session of room.sessions.splice(0)) session.end();
     }
+  }
+
+  #isProven({ provenAt }: Session<OpenConnection>): boolean {
+    const { clock, suspectedAt } = this.#dependencies;
+    return clock.now() - provenAt < proofMillis && provenAt > suspectedAt();
+  }
+
+  // One at a time for each session.
+  #proofOf(session: Session<OpenConnection>): Promise<void> {
+    const { clock, prove } = this.#dependencies;
+    session.proof ??= prove(session.connection, this.#closing.signal)
+      .then(() => {
+        session.provenAt = clock.now();
+      })
+      .finally(() => {
+        session.proof = undefined;
+      });
+    return session.proof;
   }
 
   // How many are kept there without a plan.
@@ -186,7 +230,7 @@ export class ReadySessions<OpenConnection extends Open> {
   }
 
   #session(room: WaitingRoom<OpenConnection>, connection: OpenConnection): Session<OpenConnection> {
-    const { clock, close } = this.#dependencies;
+    const { clock, close, isFit } = this.#dependencies;
     const { client } = connection;
     const gone = () => {
       session.leave();
@@ -194,6 +238,8 @@ export class ReadySessions<OpenConnection extends Open> {
     };
     const session: Session<OpenConnection> = {
       connection,
+      provenAt: isFit(connection) ? clock.now() : Number.NEGATIVE_INFINITY,
+      proof: undefined,
       leave: () => {
         lifetime.cancel();
         client.removeListener('end', gone);
@@ -232,17 +278,24 @@ interface WaitingRoom<OpenConnection> {
   /** How many are to be kept. */
   wanted: number;
   opening: number;
+  /** When its server last said that it does not have the wanted role yet, in `now()` milliseconds. */
+  earlyAt: number;
   /** How many sessions in a row could not be opened. */
   failures: number;
   timer: Timer | undefined;
 }
 
 function roomAt(target: Target, wanted: number) {
-  return { target, sessions: [], wanted, opening: 0, failures: 0, timer: undefined as Timer | undefined };
+  const earlyAt = Number.NEGATIVE_INFINITY;
+  return { target, sessions: [], wanted, opening: 0, earlyAt, failures: 0, timer: undefined as Timer | undefined };
 }
 
 interface Session<OpenConnection> {
   readonly connection: OpenConnection;
+  /** When its server last said that it has the wanted role, in `now()` milliseconds. */
+  provenAt: number;
+  /** While it is asked. */
+  proof: Promise<void> | undefined;
   /** The session does not belong to this object any more. */
   leave(): void;
   end(): void;
@@ -250,3 +303,6 @@ interface Session<OpenConnection> {
 
 const retryBounds = { shortestMillis: 5_000, longestMillis: 300_000 };
 const lifetimeMillis = 600_000;
+
+// A move and the callers who waited for it take less.
+const proofMillis = 1_000;

@@ -93,6 +93,8 @@ export interface ConnectionFactory {
   readonly refusal: Refusal | undefined;
   /** Sessions that are ready at each host that the Service may come to point at, by its name. */
   readonly readySessions: Readonly<Record<string, number>>;
+  /** Whether a session waits at the current target that a caller may have at once. */
+  readonly hasReadySession: boolean;
   /** What was done and met last on the way to a server. */
   readonly recentEvents: readonly RecentEvent[];
 }

@@ -25,6 +25,7 @@ import { UnfollowedService } from './unfollowed-service.ts';
 export class HostConnections implements ConnectionFactory {
   readonly epoch: Epoch = { number: 0, over: new AbortController().signal };
   readonly inOutage = false;
+  readonly hasReadySession = false;
   readonly target = undefined;
   readonly candidate = undefined;
   readonly targetSince = undefined;

@@ -26,7 +26,7 @@ import type { EndpointStatus } from '@externalname/core/targets';
 import type * as pg from 'pg';
 import { Connector, type OpenConnection } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
-import { checkRole } from '../connect/session-role.ts';
+import { checkRole, roleFits } from '../connect/session-role.ts';
 import { closeClient } from '../driver/closing.ts';
 import { ConnectError, ConnectTimeoutError } from '../errors.ts';
 import { targetNotFollowed } from '../events.ts';
@@ -142,6 +142,8 @@ export class ServiceConnections implements ConnectionFactory {
       {
         open: (target, signal) => this.#openReady(target, signal),
         prove: (connection, signal) => this.#proveReady(connection, signal),
+        isFit: ({ roles }) => roleFits(settings.targetSessionAttrs, roles.role) === true,
+        suspectedAt: () => this.#health.suspectedAt,
         close: (client) => closeClient(client, this.#clock),
         isEarly: (error) => isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE',
         clock: this.#clock,
@@ -208,6 +210,12 @@ export class ServiceConnections implements ConnectionFactory {
 
   get readySessions(): Readonly<Record<string, number>> {
     return this.#ready.counts();
+  }
+
+  // In an outage it takes turns like any other attempt, or a server that does not have the role yet would be asked as fast as it answers.
+  get hasReadySession(): boolean {
+    const { target } = this.#follower;
+    return target !== undefined && !this.#pacing.inOutage && this.#ready.waitingAt(target.externalName) > 0;
   }
 
   get suspectedAt(): number {
@@ -405,11 +413,9 @@ export class ServiceConnections implements ConnectionFactory {
     return !(error instanceof ResolutionError) || error.failure === 'unavailable';
   }
 
-  // A ready session needs no turn, because its server has accepted it already. `undefined` if none is usable: in an outage it takes turns
-  // like any other attempt, or a server that does not have the role yet would be asked as fast as it answers.
+  // A ready session needs no turn, because its server has accepted it already. `undefined` if none is usable.
   async #adoptReady({ externalName }: Target, request: ConnectionRequest): Promise<MadeConnection | undefined> {
-    const isOfUse = request.createClient === undefined && !this.#pacing.inOutage;
-    if (!isOfUse || this.#ready.waitingAt(externalName) === 0) return undefined;
+    if (request.createClient !== undefined || !this.hasReadySession) return undefined;
     const { epoch } = this.#epoch;
     let connection: OpenConnection | undefined;
     try {
@@ -475,6 +481,7 @@ export class ServiceConnections implements ConnectionFactory {
 
   async #vet(target: Target, signal: AbortSignal): Promise<void> {
     this.#ready.dropVetted();
+    this.#ready.proveAll(target.externalName);
     const connection = await this.#connectTo(target, signal);
     if (signal.aborted) {
       closeClient(connection.client, this.#clock);
@@ -486,7 +493,9 @@ export class ServiceConnections implements ConnectionFactory {
     if (warmUp === 1 || !this.#health.serving) return;
     // The pool moves when the time is up, and at once when its current server is lost.
     const millis = longestWarmUpMillis;
-    await withDeadline(() => this.#ready.prepare(target, warmUp - 1), {
+    // Those that were opened for a switch that was announced stay, even if they are more.
+    const count = Math.max(warmUp - 1, this.#ready.waitingAt(target.externalName));
+    await withDeadline(() => this.#ready.prepare(target, count), {
       signal,
       timeoutMillis: millis,
       onTimeout: () => new ConnectTimeoutError(target.externalName, millis),

@@ -37,7 +37,7 @@ export interface PreparationParts {
   readonly spread: Spread<PooledConnection> | undefined;
   /** Checks the connections of a reader. */
   readonly replicas: Replicas<OpenConnection> | undefined;
-  /** The preparation of the first connection of the current epoch: no other one is opened meanwhile. */
+  /** The preparation of the first connection of the current epoch: no other one is opened meanwhile, but ready sessions are taken. */
   first(): Promise<void> | undefined;
   /** The lifetime of an announced connection is over. */
   expire(connection: PooledConnection): void;
@@ -95,14 +95,17 @@ export class Preparation {
 
   async #provide(checkout: Checkout): Promise<Provided> {
     const { factory, connections, clock, first } = this.#parts;
+    let mayTakeReady = true;
     for (;;) {
       const idle = await this.#borrowLiving();
       if (idle !== undefined) return { connection: idle, isNew: false };
       const beginning = first();
-      if (beginning !== undefined) {
+      if (beginning !== undefined && !(mayTakeReady && this.#hasReady())) {
         await abortable(beginning, checkout.request.signal);
         continue;
       }
+      // One that cannot be used is not asked again and again while the first connection is prepared.
+      mayTakeReady = false;
       const made = await this.#make(checkout);
       if (made === undefined) continue;
       const connection = this.adopt(made);
@@ -240,6 +243,13 @@ export class Preparation {
     connection.provenAt = clock.now();
     factory.confirmed();
     return true;
+  }
+
+  // While the hook runs on the first connection, it can run on others, too. Without a hook, the first one is prepared at once.
+  #hasReady(): boolean {
+    const { factory, connections, pool } = this.#parts;
+    const { onConnect, max } = pool.options;
+    return onConnect !== undefined && factory.hasReadySession && connections.total + this.#making < max;
   }
 
   async #make(checkout: Checkout): Promise<MadeConnection | undefined> {

@@ -72,11 +72,21 @@ function setUp({ max = 2, hook = async (): Promise<void> => undefined } = {}) {
 }
 
 describe('a switch', () => {
-  it('closes what is idle at once, and lets what is in use go on for the drain time, to the millisecond', async () => {
-    const { clock, add, switchTo, connections } = setUp();
-    const [idle, lent] = [add('idle'), add('lent')];
+  it('lends nothing that is idle any more, and closes it when callers have had their turn', async () => {
+    const { add, switchTo, connections } = setUp();
+    const { connection } = add('idle');
     switchTo(secondary);
-    expect([idle.connection.state, lent.connection.state]).toEqual(['closing', 'lent']);
+    expect([connections.total, connections.idleCount, connections.borrow()]).toEqual([0, 0, undefined]);
+    expect(connection.state).toBe('idle');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(connection.state).toBe('closed');
+  });
+
+  it('lets what is in use go on for the drain time, to the millisecond', async () => {
+    const { clock, add, switchTo, connections } = setUp();
+    const lent = add('lent');
+    switchTo(secondary);
+    expect(lent.connection.state).toBe('lent');
     expect([connections.total, connections.drainingCount]).toEqual([0, 1]);
     await clock.advance(249);
     expect(lent.connection.state).toBe('lent');

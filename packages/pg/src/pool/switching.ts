@@ -48,7 +48,11 @@ export class Switching {
       decisionMillis,
     }));
     if (first !== undefined) this.#prepareFirst(first);
-    for (const connection of idle) connection.close();
+    // After the callers who were held for the switch have sent what they want: a goodbye wakes a process of the server that is left.
+    if (idle.length > 0)
+      setImmediate(() => {
+        for (const connection of idle) connection.close();
+      });
     for (const connection of draining) connection.retire(previous, settings.drainTimeoutMillis);
     for (const connection of cut) {
       const left = connection.endpoint?.target ?? previous;
