@@ -1,4 +1,5 @@
-import { type MetricRow, table as metrics } from '../src/metrics.ts';
+import { table as metrics } from '../src/metrics.ts';
+import type { MetricRow } from '../src/rows.ts';
 
 /** One alert. Its runbook is `docs/runbooks/<runbook>.md`. */
 export interface Alert {

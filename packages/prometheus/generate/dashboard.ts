@@ -21,7 +21,8 @@ import {
 import type { Options as StatOptions } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
 import type { Options as TableOptions } from '@grafana/schema/dist/esm/raw/composable/table/panelcfg/x/TablePanelCfg_types.gen';
 import type { Options as GraphOptions } from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
-import { type MetricRow, table as metrics } from '../src/metrics.ts';
+import { table as metrics } from '../src/metrics.ts';
+import type { MetricRow } from '../src/rows.ts';
 import { select } from './alerts.ts';
 
 /** One panel, before it has a place. */

@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { toYaml } from '@externalname/core/manifests';
 import { labelBounds } from '../src/labels.ts';
-import { type MetricRow, metrics } from '../src/metrics.ts';
+import { metrics } from '../src/metrics.ts';
+import type { MetricRow } from '../src/rows.ts';
 import { alerts, ruleGroups } from './alerts.ts';
 import { dashboard } from './dashboard.ts';
 

@@ -1,8 +1,9 @@
 import { InvalidArgumentError } from '@externalname/core';
 import { anObjectWith, checkOptions, optional } from '@externalname/core/internal';
-import { Counter, Gauge, register as globalRegister, Histogram, type Registry } from 'prom-client';
-import type { Metric } from './metrics.ts';
+import { register as globalRegister, type Metric as PrometheusMetric, type Registry } from 'prom-client';
+import { rows } from './metrics.ts';
 import { type Collection, type CollectionOptions, collectionShapes, Observer } from './observer.ts';
+import type { Metric } from './rows.ts';
 import type { Cell } from './tally.ts';
 
 /** See {@link collectMetrics}. */
@@ -32,7 +33,7 @@ export function collectMetrics(options: MetricsOptions = {}): Collection {
   checkOptions(options, { ...collectionShapes, register });
   const { register: registry = globalRegister } = options;
   const observer = new Observer(options, false);
-  const taken = observer.rows.find(({ name }) => registry.getSingleMetric(name) !== undefined);
+  const taken = rows.find(({ name }) => registry.getSingleMetric(name) !== undefined);
   if (taken !== undefined) {
     observer.close();
     throw new InvalidArgumentError(
@@ -40,36 +41,29 @@ export function collectMetrics(options: MetricsOptions = {}): Collection {
       `has a metric ${taken.name} already: call collectMetrics once for a registry, and add() further pools`,
     );
   }
-  for (const row of observer.rows) {
-    const { name, help, labels, buckets = [], several = 'sum' } = row;
-    const settings = { name, help, labelNames: [...labels], registers: [registry], aggregator: several };
-    const metric =
-      row.kind === 'histogram' ? new Histogram({ ...settings, buckets: [...buckets] }) : new kinds[row.kind](settings);
-    // prom-client takes what happens one by one, and hashes its labels each time. Here it is counted already.
-    const get = async () => ({
-      ...described(metric),
-      values: observer.read(row).flatMap((cell) => samplesOf(row, cell)),
-    });
-    Object.assign(metric, { get, getForPromString: get, reset: () => observer.clear(row) });
+  for (const row of rows) {
+    const { name, help, kind: type, several: aggregator = 'sum' } = row;
+    // prom-client would take what happens one by one, and hash its labels each time. Here it is counted already.
+    const metric = {
+      ...{ name, help, type, aggregator },
+      async get() {
+        const values = observer.read(row).flatMap((cell) => samplesOf(row, cell));
+        // A registry of OpenMetrics takes `_total` from the name.
+        return { name: this.name, help, type, aggregator, values };
+      },
+      reset: () => observer.clear(row),
+    };
+    registry.registerMetric(metric as unknown as PrometheusMetric);
     observer.stops.push(() => registry.removeSingleMetric(name));
   }
   return observer;
 }
 
-// The name is not that of the row: a registry of OpenMetrics takes `_total` away.
-function described(metric: object): object {
-  const { name, help, type, aggregator } = metric as Readonly<Record<string, unknown>>;
-  return { name, help, type, aggregator };
-}
-
-function samplesOf(
-  { kind, name, buckets = [] }: Metric,
-  { labels, count, sum, buckets: counts }: Cell,
-): readonly object[] {
-  if (kind !== 'histogram') return [{ labels, value: kind === 'counter' ? count : sum }];
+function samplesOf({ kind, name, buckets = [] }: Metric, { labels, count, sum, ...cell }: Cell): readonly object[] {
+  if (kind !== 'histogram') return [{ labels, value: sum }];
   let upTo = 0;
   const ends = [...buckets, '+Inf'].map((le, index) => {
-    upTo += counts[index] ?? 0;
+    upTo += cell.buckets[index] ?? 0;
     return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: upTo };
   });
   return [
@@ -78,5 +72,3 @@ function samplesOf(
     { metricName: `${name}_count`, labels, value: count },
   ];
 }
-
-const kinds = { counter: Counter, gauge: Gauge };

@@ -1,6 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
-import { type Metric, table } from './metrics.ts';
+import { rows, table } from './metrics.ts';
 import type { Observer } from './observer.ts';
+import type { Metric } from './rows.ts';
 import type { Cell } from './tally.ts';
 
 /** A metric as OpenTelemetry knows it: a counter, a sum that goes up and down, a gauge, or a histogram. */
@@ -14,33 +15,26 @@ export interface Instrument {
 }
 
 /** One value of an instrument. */
-export interface Point {
-  readonly cell: Cell;
-  readonly value: number;
-  readonly attributes: Attributes;
-}
+type Point = Pick<Cell, 'count' | 'sum' | 'buckets'> & { readonly attributes: Attributes };
 
 /** What an observer sees, by the names, units and attributes of the semantic conventions where those have one. */
 export function instrumentsOf(observer: Observer): readonly Instrument[] {
-  const pointsOf = (row: Metric) =>
-    observer.read(row).map((cell) => {
-      return { cell, value: row.kind === 'counter' ? cell.count : cell.sum, attributes: attributesOf(row, cell) };
-    });
-  const instruments = observer.rows.map((row): Instrument => {
+  const instruments = rows.map((row): Instrument => {
+    const { otel: name, help: description } = row;
     const kind = row.kind === 'gauge' && row.several === 'sum' ? 'sum' : row.kind;
-    return { name: row.otel, description: row.help, unit: unitOf(row), kind, row, read: () => pointsOf(row) };
+    const read = () => observer.read(row).map((cell) => ({ ...cell, attributes: attributesOf(row, cell) }));
+    return { name, description, unit: unitOf(row), kind, row, read };
   });
-  const { waitDuration } = table;
   const timeouts: Instrument = {
     name: 'db.client.connection.timeouts',
     description: 'Callers whose time was up before they had a connection',
     unit: '{timeout}',
     kind: 'counter',
-    row: waitDuration,
-    read: () =>
-      pointsOf(waitDuration)
-        .filter(({ cell }) => cell.labels['result'] === 'deadline')
-        .map(({ cell }) => ({ cell, value: cell.count, attributes: { [poolName]: cell.labels['pool'] } })),
+    row: table.waitDuration,
+    read: () => {
+      const late = observer.read(table.waitDuration).filter(({ labels }) => labels['result'] === 'deadline');
+      return late.map((cell) => ({ ...cell, sum: cell.count, attributes: { [poolName]: cell.labels['pool'] } }));
+    },
   };
   return [...instruments, timeouts];
 }

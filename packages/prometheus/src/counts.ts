@@ -1,9 +1,9 @@
 import type { EventChannel } from '@externalname/core/events';
 import { isWithin } from '@externalname/core/names';
-import type { Feed } from './feeds.ts';
 import { Bounds } from './labels.ts';
-import { type Metric, table } from './metrics.ts';
+import { rows } from './metrics.ts';
 import type { Ended, OperationPayload } from './payloads.ts';
+import type { Feed, Metric } from './rows.ts';
 import { type Cell, Tally } from './tally.ts';
 
 /**
@@ -21,26 +21,23 @@ export class Counts {
   private constructor(clusterDomain: string) {
     this.#clusterDomain = clusterDomain;
     const hopOf = (name: string) => (isWithin(name, clusterDomain) ? 'service' : 'target');
-    const handlers = new Map<EventChannel<never>, ((event: never) => void)[]>();
+    const listeners = new Map<EventChannel<never>, (event: never) => void>();
     for (const row of rows) {
       const tally = new Tally([...row.labels, ...row.also], row.buckets ?? [], this.bounds);
       this.#tallies.set(row, tally);
-      for (const feed of row.feeds) {
-        const handle = feed.isStatement
-          ? ofStatements(tally, feed as unknown as StatementFeed, hopOf)
-          : ofEvents(row, tally, feed, hopOf);
-        handlers.set(feed.channel, [...(handlers.get(feed.channel) ?? []), handle]);
+      for (const feed of row.feeds ?? []) {
+        const count = feed.isStatement
+          ? countStatements(tally, feed, hopOf)
+          : countEvents(tally, feed, hopOf, row.kind);
+        const first = listeners.get(feed.channel);
+        const both = (event: never) => {
+          first?.(event);
+          count(event);
+        };
+        listeners.set(feed.channel, first === undefined ? count : both);
       }
     }
-    this.#stops = [...handlers].map(([channel, [first, second, ...others]]) => {
-      if (first === undefined) return () => undefined;
-      if (second === undefined) return channel.subscribe(first);
-      return channel.subscribe((event) => {
-        first(event);
-        second(event);
-        for (const other of others) other(event);
-      });
-    });
+    this.#stops = [...listeners].map(([channel, listener]) => channel.subscribe(listener));
   }
 
   /** Those of this process, which begin with their first user and end with the last one. */
@@ -66,44 +63,34 @@ export class Counts {
   }
 }
 
-function ofEvents(row: Metric, tally: Tally, feed: Feed, hopOf: (name: string) => string): (event: never) => void {
-  const { values, millis } = feed;
+function countEvents(tally: Tally, { read }: Feed, hopOf: HopOf, kind: Metric['kind']): (event: never) => void {
   return (event) => {
-    const labels = values(event, hopOf);
-    if (labels === undefined) return;
-    const amount = millis === undefined ? 1 : millis(event) / 1_000;
-    const cell = tally.cell(labels);
-    if (row.kind === 'gauge') cell.sum = amount;
-    else tally.add(cell, amount);
+    const reading = read(event, hopOf);
+    if (reading === undefined) return;
+    const cell = tally.cell(reading);
+    if (kind === 'gauge') [cell.sum] = reading;
+    else tally.add(cell, reading[0]);
   };
 }
 
-/** Counts what comes with every statement: mostly it differs from the last one in nothing but how long it took. */
-function ofStatements(
-  tally: Tally,
-  { values }: StatementFeed,
-  hopOf: (name: string) => string,
-): (event: StatementEvent) => void {
-  let last: StatementEvent | undefined;
+/** Mostly a statement differs from the last one in nothing but how long it took. */
+function countStatements(tally: Tally, { read }: Feed, hopOf: HopOf): (event: never) => void {
+  let last: Statement | undefined;
   let cell: Cell | undefined;
-  return (event) => {
-    if (
-      cell === undefined ||
-      last === undefined ||
-      event.error !== undefined ||
-      event.name !== last.name ||
-      event.target !== last.target ||
-      event.operation !== last.operation
-    ) {
-      cell = tally.cell(values(event, hopOf) ?? []);
+  return (event: Statement) => {
+    if (cell === undefined || !isLike(event, last)) {
+      cell = tally.cell(read(event as never, hopOf) ?? [0]);
       last = event.error === undefined ? event : undefined;
     }
     tally.add(cell, event.durationMillis / 1_000);
   };
 }
 
-type StatementEvent = Ended & Partial<OperationPayload>;
-type StatementFeed = Feed<readonly string[], StatementEvent>;
+function isLike({ name, target, operation, error }: Statement, last: Statement | undefined): boolean {
+  return error === undefined && name === last?.name && target === last.target && operation === last.operation;
+}
 
-const rows: readonly Metric[] = Object.values(table);
+type Statement = Ended & Partial<OperationPayload>;
+type HopOf = (name: string) => string;
+
 const inUse = new Map<string, Counts>();

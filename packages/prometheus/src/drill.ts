@@ -36,10 +36,8 @@ export async function writeDrill(record: DrillRecord): Promise<void> {
   checkOptions(record, { file: anAbsolutePath, name: aText, passed: aBoolean, at: optional(aDate) }, 'record');
   const { file, name, passed, at = new Date() } = record;
   const known = await knownSeries(file);
-  known.set(
-    `${metric}{external_service="${escaped(name)}",result="${passed ? 'passed' : 'failed'}"}`,
-    at.getTime() / 1_000,
-  );
+  const labels = `external_service="${escaped(name)}",result="${passed ? 'passed' : 'failed'}"`;
+  known.set(`${metric}{${labels}}`, String(at.getTime() / 1_000));
   const lines = [...known].sort().map(([series, seconds]) => `${series} ${seconds}\n`);
   // Beside it, because a file can only be renamed within its file system; not ending in .prom, because node_exporter reads those.
   const temporary = `${file}.${process.pid}.tmp`;
@@ -47,26 +45,20 @@ export async function writeDrill(record: DrillRecord): Promise<void> {
   await rename(temporary, file);
 }
 
-async function knownSeries(file: string): Promise<Map<string, number>> {
-  const known = new Map<string, number>();
-  let text = '';
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  for (const line of text.split('\n')) {
-    if (line === '' || line.startsWith('#')) continue;
-    const [, series, value] = /^(\w+\{.*\}) (\S+)$/.exec(line) ?? [];
-    if (series === undefined || !series.startsWith(`${metric}{`)) {
-      throw new InvalidArgumentError(
-        'file',
-        `must hold nothing but drills, and ${file} has another line: give it a file of its own`,
-      );
-    }
-    known.set(series, Number(value));
-  }
-  return known;
+async function knownSeries(file: string): Promise<Map<string, string>> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const [, series, seconds] = /^(\w+\{.*\}) (\S+)$/.exec(line) ?? [];
+      if (series?.startsWith(`${metric}{`) && seconds !== undefined) return [series, seconds];
+      const advice = `must hold nothing but drills, and ${file} has another line: give it a file of its own`;
+      throw new InvalidArgumentError('file', advice);
+    }),
+  );
 }
 
 const anAbsolutePath: Shape = (argument, value) => {

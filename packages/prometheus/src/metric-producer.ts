@@ -8,6 +8,7 @@ import {
   type MetricProducer,
 } from '@opentelemetry/sdk-metrics';
 import { type Instrument, instrumentsOf, library } from './conventions.ts';
+import { rows } from './metrics.ts';
 import { type Collection, type CollectionOptions, collectionShapes, Observer } from './observer.ts';
 
 export type { Collection, CollectionOptions } from './observer.ts';
@@ -49,7 +50,7 @@ export function createMetricProducer(options: MetricProducerOptions = {}): Produ
     const all = instruments.map((instrument) => dataOf(instrument, isDelta, { startTime, endTime }));
     const metrics = all.filter(({ dataPoints }) => dataPoints.length > 0);
     if (isDelta) {
-      for (const row of observer.rows) observer.clear(row);
+      for (const row of rows) observer.clear(row);
       startTime = endTime;
     }
     return { resourceMetrics: { resource, scopeMetrics: [{ scope: { name: library }, metrics }] }, errors: [] };
@@ -62,26 +63,22 @@ function dataOf(
   isDelta: boolean,
   at: { readonly startTime: HrTime; readonly endTime: HrTime },
 ): MetricData {
-  const descriptor = { name, description, unit, valueType: ValueType.DOUBLE };
-  const points = read();
   // A sum that goes up and down is what it is, whatever counters count from.
-  const isCounted = kind === 'counter' || kind === 'histogram';
-  const aggregationTemporality =
-    isDelta && isCounted ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE;
+  const { DELTA, CUMULATIVE } = AggregationTemporality;
+  const data = {
+    descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
+    aggregationTemporality: isDelta && (kind === 'counter' || kind === 'histogram') ? DELTA : CUMULATIVE,
+  };
   if (kind === 'histogram') {
-    const dataPoints = points.map(({ attributes, cell: { count, sum, buckets: counts } }) => {
-      return {
-        ...at,
-        attributes,
-        value: { count, sum, buckets: { boundaries: [...(row.buckets ?? [])], counts: [...counts] } },
-      };
+    const boundaries = [...(row.buckets ?? [])];
+    const dataPoints = read().map(({ attributes, count, sum, buckets: counts }) => {
+      return { ...at, attributes, value: { count, sum, buckets: { boundaries, counts } } };
     });
-    return { descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM };
+    return { ...data, dataPoints, dataPointType: DataPointType.HISTOGRAM };
   }
-  const dataPoints = points.map(({ value, attributes }) => ({ ...at, attributes, value }));
-  if (kind === 'gauge') return { descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.GAUGE };
-  const isMonotonic = kind === 'counter';
-  return { descriptor, dataPoints, aggregationTemporality, dataPointType: DataPointType.SUM, isMonotonic };
+  const dataPoints = read().map(({ sum, attributes }) => ({ ...at, attributes, value: sum }));
+  if (kind === 'gauge') return { ...data, dataPoints, dataPointType: DataPointType.GAUGE };
+  return { ...data, dataPoints, dataPointType: DataPointType.SUM, isMonotonic: kind === 'counter' };
 }
 
 function timeNow(): HrTime {

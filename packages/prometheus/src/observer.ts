@@ -1,8 +1,8 @@
 import { anObjectWith, aText, listOf, optional } from '@externalname/core/internal';
 import { Counts } from './counts.ts';
-import type { Readings } from './feeds.ts';
-import { type Metric, table } from './metrics.ts';
+import { rows } from './metrics.ts';
 import type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
+import type { Metric, Reading } from './rows.ts';
 import { type Cell, Tally } from './tally.ts';
 
 /** What is collected. */
@@ -45,7 +45,6 @@ export interface Collection extends Disposable {
  * `status()`, so that it is right whenever the observer came, and goes with its pool; what happens comes from channels.
  */
 export class Observer implements Collection {
-  readonly rows: readonly Metric[] = Object.values(table);
   /** Called once, at the end. */
   readonly stops: (() => void)[] = [];
   readonly #counts: Counts;
@@ -68,7 +67,7 @@ export class Observer implements Collection {
     this.#isOpenTelemetry = isOpenTelemetry;
     this.#counts = Counts.use(clusterDomain);
     this.stops.push(() => this.#counts.leave());
-    for (const row of this.rows) this.clear(row);
+    for (const row of rows) this.clear(row);
   }
 
   add(pool: PoolLike): () => void {
@@ -94,7 +93,7 @@ export class Observer implements Collection {
 
   /** Counts from 0 again. */
   clear(row: Metric): void {
-    for (const cell of this.#counts.of(row).cells()) {
+    for (const cell of this.#counts.of(row).cells) {
       this.#before.set(cell, { ...cell, buckets: [...cell.buckets] });
       this.#begun.delete(cell);
     }
@@ -102,18 +101,18 @@ export class Observer implements Collection {
 
   /** The values of a row now. What is asked for in one turn is of one look at the pools. */
   read(row: Metric): readonly Cell[] {
-    const { pool, follower, feeds, kind } = row;
+    const { pool = none, follower = none, feeds, kind } = row;
     const { pools, followers } = this.#lookNow();
-    const readings = [...(pool ? pools.flatMap(pool) : []), ...(follower ? followers.flatMap(follower) : [])];
+    const readings = [...pools.flatMap(pool), ...followers.flatMap(follower)];
     // A state is as it is now, and nothing is left of what it was.
-    if (feeds.length === 0) return this.#together(row, readings);
+    if (feeds === undefined) return this.#together(row, readings);
     const tally = this.#counts.of(row);
-    for (const [, ...labels] of readings) this.#begun.add(tally.cell(labels));
-    if (kind !== 'gauge') return this.#since(row, tally.cells());
-    if (row.labels[0] !== 'pool') return tally.cells();
+    for (const reading of readings) this.#begun.add(tally.cell(reading));
+    if (kind !== 'gauge') return this.#since(row, tally.cells);
+    if (row.labels[0] !== 'pool') return tally.cells;
     // A pool that is gone has no certificate that anybody must renew for it.
     const names = new Set(pools.map(({ name }) => this.#counts.bounds.admit('pool', name)));
-    return tally.cells().filter(({ labels }) => names.has(labels['pool'] ?? ''));
+    return tally.cells.filter(({ labels }) => names.has(labels['pool'] ?? ''));
   }
 
   close(): void {
@@ -126,54 +125,44 @@ export class Observer implements Collection {
     this.close();
   }
 
-  #together({ labels, several = 'sum' }: Metric, readings: Readings): readonly Cell[] {
+  #together({ labels, several = 'sum' }: Metric, readings: readonly Reading[]): readonly Cell[] {
     const tally = new Tally(labels, [], this.#counts.bounds);
-    for (const [value, ...values] of readings) {
-      const cell = tally.cell(values);
+    for (const reading of readings) {
+      const [value] = reading;
+      const cell = tally.cell(reading);
       cell.sum = cell.count === 0 ? value : together[several](cell.sum, value);
       cell.count += 1;
     }
-    return tally.cells();
+    return tally.cells;
   }
 
-  // Without what was there before; and without the labels that are not wanted, which makes some cells one.
-  #since({ labels, also, buckets }: Metric, cells: readonly Cell[]): readonly Cell[] {
-    const tally =
-      also.length === 0 || this.#isOpenTelemetry ? undefined : new Tally(labels, buckets ?? [], this.#counts.bounds);
-    const since: Cell[] = [];
+  // Without what was there before; and by the labels that are wanted, which makes one cell of several.
+  #since({ labels, also, buckets = [] }: Metric, cells: readonly Cell[]): readonly Cell[] {
+    const wanted = this.#isOpenTelemetry ? [...labels, ...also] : labels;
+    const tally = new Tally(wanted, buckets, this.#counts.bounds);
     for (const cell of cells) {
       const before = this.#before.get(cell);
-      if (before !== undefined && before.count === cell.count && !this.#begun.has(cell)) continue;
-      const to = tally?.cell(labels.map((label) => cell.labels[label] ?? '')) ?? emptyCell(cell);
-      if (tally === undefined) since.push(to);
-      to.count += cell.count - (before?.count ?? 0);
-      to.sum += cell.sum - (before?.sum ?? 0);
+      if (cell.count === (before?.count ?? 0) && !this.#begun.has(cell)) continue;
+      const since = tally.cell([0, ...wanted.map((label) => cell.labels[label] ?? '')]);
+      since.count += cell.count - (before?.count ?? 0);
+      since.sum += cell.sum - (before?.sum ?? 0);
       for (const [index, count] of cell.buckets.entries())
-        to.buckets[index] = (to.buckets[index] ?? 0) + count - (before?.buckets[index] ?? 0);
+        since.buckets[index] = (since.buckets[index] ?? 0) + count - (before?.buckets[index] ?? 0);
     }
-    return tally?.cells() ?? since;
+    return tally.cells;
   }
 
   #lookNow() {
     if (this.#look === undefined) {
-      this.#look = {
-        pools: [...this.#pools].map((pool) => pool.status()),
-        followers: [...this.#followers].map((follower) => follower.status()),
-      };
       queueMicrotask(() => {
         this.#look = undefined;
       });
+      const pools = [...this.#pools].map((pool) => pool.status());
+      this.#look = { pools, followers: [...this.#followers].map((follower) => follower.status()) };
     }
     return this.#look;
   }
 }
 
-function emptyCell({ labels }: Cell): Cell {
-  return { labels, count: 0, sum: 0, buckets: [] };
-}
-
-const together = {
-  sum: (one: number, other: number) => one + other,
-  min: Math.min,
-  max: Math.max,
-} as const;
+const none = () => [];
+const together = { sum: (one: number, other: number) => one + other, min: Math.min, max: Math.max };

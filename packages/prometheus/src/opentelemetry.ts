@@ -62,14 +62,14 @@ export function collectTelemetry(options: TelemetryOptions = {}): Collection {
   const observer = new Observer(options, true);
   if (metrics) {
     const meter = meterProvider.getMeter(library);
-    for (const instrument of instrumentsOf(observer)) observer.stops.push(send(instrument, meter, observer));
+    for (const instrument of instrumentsOf(observer)) send(instrument, meter, observer);
   } else observer.close();
   if (spans) observer.stops.push(...traceSteps(tracerProvider));
   return observer;
 }
 
-/** Has an instrument of the API read, or told. Returns the function that ends it. */
-function send({ name, kind, row, read, ...settings }: Instrument, meter: Meter, observer: Observer): () => void {
+/** Has an instrument of the API read, or told. */
+function send({ name, kind, row, read, ...settings }: Instrument, meter: Meter, observer: Observer): void {
   if (kind === 'histogram') {
     // The API takes the values of a histogram one by one alone.
     const advice = { explicitBucketBoundaries: [...(row.buckets ?? [])] };
@@ -80,7 +80,7 @@ function send({ name, kind, row, read, ...settings }: Instrument, meter: Meter, 
       known.set(cell, attributes);
       histogram.record(seconds, attributes);
     });
-    return () => undefined;
+    return;
   }
   const create = {
     counter: 'createObservableCounter',
@@ -89,41 +89,32 @@ function send({ name, kind, row, read, ...settings }: Instrument, meter: Meter, 
   } as const;
   const instrument = meter[create[kind]](name, settings);
   const observe = (result: ObservableResult) => {
-    for (const { value, attributes } of read()) result.observe(value, attributes);
+    for (const { sum, attributes } of read()) result.observe(sum, attributes);
   };
   instrument.addCallback(observe);
-  return () => instrument.removeCallback(observe);
+  observer.stops.push(() => instrument.removeCallback(observe));
 }
 
 // Events tell of what is over: a span begins as long ago as it took.
 function traceSteps(provider: TracerProvider): readonly (() => void)[] {
   const tracer = provider.getTracer(library);
-  const span = (
-    name: string,
-    millis: number,
-    attributes: Attributes,
-    failure?: { readonly type: string; readonly message?: string | undefined },
-    kind = SpanKind.INTERNAL,
-  ) => {
+  const span = (name: string, millis: number, attributes: Attributes, failure?: Failure, kind?: SpanKind) => {
     const endTime = Date.now();
-    const made = tracer.startSpan(`externalname.${name}`, { startTime: endTime - millis, kind, attributes });
+    const startTime = endTime - millis;
+    const made = tracer.startSpan(`externalname.${name}`, { startTime, attributes, ...(kind && { kind }) });
     if (failure !== undefined) {
-      made.setAttribute('error.type', failure.type);
-      made.setStatus({ code: SpanStatusCode.ERROR, ...(failure.message && { message: failure.message }) });
+      const { type, ...status } = failure;
+      made.setAttribute('error.type', type);
+      made.setStatus({ code: SpanStatusCode.ERROR, ...status });
     }
     made.end(endTime);
   };
   return [
-    pgChannels.stepTaken.subscribe(({ name, event, target, address, millis = 0, code, message }) => {
-      if (event !== 'resolve' && event !== 'connect') return;
-      const attributes = {
-        [poolName]: name,
-        ...(target !== undefined && { 'server.address': target }),
-        ...(address !== undefined && { 'network.peer.address': address }),
-        ...(event === 'connect' && postgresql),
-      };
-      const failure = message === undefined ? undefined : { type: code ?? 'other', message };
-      span(event, millis, attributes, failure, event === 'connect' ? SpanKind.CLIENT : SpanKind.INTERNAL);
+    pgChannels.stepTaken.subscribe(({ name, event, target, address, millis = 0, code = 'other', message }) => {
+      const place = { [poolName]: name, 'server.address': target, 'network.peer.address': address };
+      const failure = message === undefined ? undefined : { type: code, message };
+      if (event === 'resolve') span(event, millis, place, failure);
+      if (event === 'connect') span(event, millis, { ...place, ...postgresql }, failure, SpanKind.CLIENT);
     }),
     pgChannels.switched.subscribe(({ name, from, to, source, decisionMillis }) => {
       const attributes = { 'externalname.from': from, 'externalname.source': source };
@@ -133,14 +124,15 @@ function traceSteps(provider: TracerProvider): readonly (() => void)[] {
     pgChannels.operationEnded.subscribe((event) => {
       const { name, attempts, retriedMillis, target = name, operation, error, kind = 'other' } = event;
       if (retriedMillis === undefined) return;
-      const attributes = { 'externalname.attempts': attempts, 'externalname.operation': operation };
-      const failure = error === undefined ? undefined : { type: sqlStateOf(error) ?? kind };
-      span(
-        'retry',
-        retriedMillis,
-        { ...postgresql, [poolName]: name, 'server.address': target, ...attributes },
-        failure,
-      );
+      const place = { ...postgresql, [poolName]: name, 'server.address': target };
+      const attributes = { ...place, 'externalname.attempts': attempts, 'externalname.operation': operation };
+      span('retry', retriedMillis, attributes, error === undefined ? undefined : { type: sqlStateOf(error) ?? kind });
     }),
   ];
+}
+
+/** Of a span: what failed, and in which words. */
+interface Failure {
+  readonly type: string;
+  readonly message?: string;
 }

@@ -91,8 +91,8 @@ export const pgChannels = {
   serverProbed: pg<{ alive: boolean }>('probe'),
   stepTaken: pg<StepPayload>('step'),
   resumed: pg<{ cause: string; why: string; durationMillis: number }>('resume'),
-  addressEjected: pg<{ ejected: string | undefined }>('address-ejected'),
-  serviceEjected: pg<{ ejected: string | undefined }>('service-ejected'),
+  addressEjected: pg<{ ejected: EjectionReason | undefined }>('address-ejected'),
+  serviceEjected: pg<{ ejected: EjectionReason | undefined }>('service-ejected'),
   replicaChanged: pg<{ lagging: boolean }>('replica'),
   tokenAwaited: pg<{ server: string; durationMillis: number }>('token-wait'),
 };
@@ -103,6 +103,7 @@ export const followerChannels = {
   held: follower<{ reason: string }>('held'),
 };
 
+type EjectionReason = 'unreachable' | 'errors' | 'latency';
 type StepPayload = {
   event: string;
   target?: string;

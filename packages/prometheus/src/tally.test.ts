@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Bounds, labelBounds } from './labels.ts';
-import { type MetricRow, metrics } from './metrics.ts';
+import { metrics } from './metrics.ts';
+import type { MetricRow } from './rows.ts';
 import { Tally } from './tally.ts';
 
 function tallyOf({ labels, buckets = [] }: MetricRow, bounds = new Bounds()) {
   const tally = new Tally(labels, buckets, bounds);
-  const add = (values: readonly string[], amount?: number) => tally.add(tally.cell(values), amount);
-  return { add, cells: () => tally.cells() };
+  const add = (values: readonly string[], amount = 1) => tally.add(tally.cell([amount, ...values]), amount);
+  return { add, cells: () => tally.cells };
 }
 
 describe('a tally', () => {

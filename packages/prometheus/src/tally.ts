@@ -1,10 +1,11 @@
 import type { Bounds, LabelName } from './labels.ts';
+import type { Reading } from './rows.ts';
 
 /** What was counted for one set of label values. */
 export interface Cell {
   readonly labels: Readonly<Record<string, string>>;
   count: number;
-  /** Of a histogram the sum, in seconds; of a gauge its value. */
+  /** What was added up: of a histogram in seconds, of a counter the same as `count`. Of a gauge its value. */
   sum: number;
   /** Of a histogram: how many fell into each bucket, and at the end how many were beyond the last. */
   readonly buckets: number[];
@@ -17,10 +18,10 @@ export interface Cell {
 export class Tally {
   /** Called for each that is counted, for exporters that take them one by one. */
   heard: readonly ((cell: Cell, amount: number) => void)[] = [];
+  readonly cells: Cell[] = [];
   readonly #labels: readonly LabelName[];
   readonly #ends: readonly number[];
   readonly #bounds: Bounds;
-  readonly #cells = new Map<string, Cell>();
   readonly #root: Branch = new Map();
 
   constructor(labels: readonly LabelName[], ends: readonly number[], bounds: Bounds) {
@@ -30,7 +31,7 @@ export class Tally {
   }
 
   /** @param amount seconds, for a histogram */
-  add(cell: Cell, amount = 1): void {
+  add(cell: Cell, amount: number): void {
     cell.count += 1;
     cell.sum += amount;
     // Most fall into the first few.
@@ -40,37 +41,30 @@ export class Tally {
     if (this.heard.length > 0) for (const hear of this.heard) hear(cell, amount);
   }
 
-  /** The cell of these values, which begins with 0. */
-  cell(values: readonly string[]): Cell {
+  /** The cell of a reading's labels, which begins with 0. */
+  cell(reading: Reading): Cell {
     let at: Branch | Cell | undefined = this.#root;
-    for (let index = 0; index < this.#labels.length; index++) at = (at as Branch | undefined)?.get(values[index] ?? '');
-    return (at as Cell | undefined) ?? this.#grow(values);
+    for (let index = 1; index <= this.#labels.length; index++)
+      at = (at as Branch | undefined)?.get(reading[index] ?? '');
+    return (at as Cell | undefined) ?? this.#grow(reading);
   }
 
-  cells(): readonly Cell[] {
-    return [...this.#cells.values()];
-  }
-
-  #grow(values: readonly string[]): Cell {
+  #grow([, ...values]: Reading): Cell {
     const admitted = this.#labels.map((label, index) => this.#bounds.admit(label, values[index] ?? ''));
-    const key = admitted.join('\n');
-    const cell = this.#cells.get(key) ?? {
-      labels: Object.fromEntries(this.#labels.map((label, index) => [label, admitted[index] ?? ''])),
-      count: 0,
-      sum: 0,
-      buckets: [...this.#ends, 0].map(() => 0),
-    };
-    this.#cells.set(key, cell);
     // What is beyond a bound is found through `other`, or the paths to it would have none.
+    if (admitted.some((value, index) => value !== (values[index] ?? ''))) return this.cell([0, ...admitted]);
     let branch = this.#root;
     for (const value of admitted.slice(0, -1)) {
       const next = (branch.get(value) ?? new Map()) as Branch;
       branch.set(value, next);
       branch = next;
     }
+    const labels = Object.fromEntries(this.#labels.map((label, index) => [label, admitted[index] ?? '']));
+    const cell: Cell = { labels, count: 0, sum: 0, buckets: [...this.#ends, 0].map(() => 0) };
     branch.set(admitted.at(-1) ?? '', cell);
+    this.cells.push(cell);
     return cell;
   }
 }
 
-type Branch = Map<string, Branch | Cell>;
+type Branch = Map<string | number, Branch | Cell>;
