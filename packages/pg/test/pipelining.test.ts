@@ -223,6 +223,21 @@ describe('what needs a connection of its own', () => {
     await Promise.all([first, ...quick]);
     expect(order.at(-1)).toBe('slow');
   });
+
+  it('is such a text, and however many of them come at a time, quick ones get through', async () => {
+    const pool = pipelined({ max: 3 }, systemClock);
+    const slow = () => pool.query("select pg_sleep(0.4), 'slow' as name");
+    for (let count = 0; count < 2; count += 1) await Promise.all([slow(), pool.query('select 1')]);
+    let slowOnes = 0;
+    const all = numbers(9).map(async () => {
+      await slow();
+      slowOnes += 1;
+    });
+    let quick = 0;
+    for (; slowOnes < 4; quick += 1) await pool.query('select 1');
+    expect(quick).toBeGreaterThan(20);
+    await Promise.all(all);
+  });
 });
 
 describe('when a process of the server is terminated', () => {

@@ -28,6 +28,11 @@ export class KnownText {
     return this.#runs >= runsBeforeForgiving && (this.#slowRuns - 1) * mostRunsPerSlowOne <= this.#runs;
   }
 
+  /** Whether it was slow too often. */
+  get isSlow(): boolean {
+    return this.#slowRuns > 0 && !this.isQuick;
+  }
+
   /** It has run. What happened long ago counts less and less. */
   ran(wasSlow: boolean): void {
     this.#runs += 1;

@@ -56,6 +56,8 @@ export class Lane<Connection extends LaneConnection> {
   isReserved = false;
   /** Whether nothing came for so long that no query should wait behind its oldest one. */
   isSlow = false;
+  /** Whether it was opened for a text that is known to be slow. */
+  isForSlow = false;
   /** Whether its connection is closed once it is empty. */
   isUnwanted = false;
   /** Whether the server was asked to end a query: the request may have reached the one behind it. */

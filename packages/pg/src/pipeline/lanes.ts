@@ -11,6 +11,8 @@ export interface LanesParts<Connection extends LaneConnection> {
   readonly choice: ((connections: readonly Connection[]) => Connection | undefined) | undefined;
   /** A server was heard from. */
   heard(lane: Lane<Connection>): void;
+  /** Called every few milliseconds while lanes are in use. */
+  looked?(): void;
 }
 
 /**
@@ -131,6 +133,7 @@ export class Lanes<Connection extends LaneConnection> {
       lane.isSlow = true;
       if (lane.oldest !== undefined) lane.oldest.wasSlow = true;
     }
+    this.#parts.looked?.();
     if (length > 0) this.#look();
   }
 }

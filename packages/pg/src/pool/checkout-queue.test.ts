@@ -1,13 +1,14 @@
 import { ManualClock } from '@externalname/core/internal-testing';
 import { describe, expect, it } from 'vitest';
+import { SlowShare } from '../pipeline/slow-share.ts';
 import { Checkout } from './checkout.ts';
 import { CheckoutQueue, type Permit } from './checkout-queue.ts';
 
-function setUp(max: number) {
+function setUp(max: number, slowShare?: SlowShare) {
   const clock = new ManualClock();
   const served: [checkout: Checkout, permit: Permit][] = [];
   const answers = new Map<Checkout, unknown>();
-  const queue = new CheckoutQueue(max, (checkout, permit) => served.push([checkout, permit]));
+  const queue = new CheckoutQueue(max, (checkout, permit) => served.push([checkout, permit]), slowShare);
   const host = {
     name: 'webscaler-db',
     clock,
@@ -15,12 +16,13 @@ function setUp(max: number) {
     timeoutError: (_: Checkout, millis: number) => new Error(`${millis} ms are over`),
   };
   /** A call that has to wait, for as long as it likes. */
-  const wait = (timeoutMillis?: number): Checkout => {
+  const wait = (timeoutMillis?: number, isSlow?: boolean): Checkout => {
     const checkout: Checkout = new Checkout(
       { callback: (error) => void answers.set(checkout, (error as Error | undefined)?.message ?? 'served') },
       'application',
       host,
     );
+    if (isSlow !== undefined) checkout.laneEntry = { mayShare: false, isSlow, send: () => undefined };
     queue.enter(checkout);
     if (timeoutMillis !== undefined) checkout.expireAfter(timeoutMillis);
     queue.wait(checkout);
@@ -119,5 +121,52 @@ describe('a call that waits', () => {
     first.deliver({} as never, () => undefined);
     controller.abort(new Error('not wanted'));
     expect([...answers.values()]).toEqual(['served', 'not wanted']);
+  });
+});
+
+describe('callers with slow statements', () => {
+  it('have all permits while no quick one comes', async () => {
+    const { clock, served, wait } = setUp(3, new SlowShare(3));
+    const slow = [1, 2, 3, 4].map(() => wait(undefined, true));
+    await clock.advance(0);
+    expect(served.map(([checkout]) => checkout)).toEqual(slow.slice(0, 3));
+  });
+
+  it('leave one permit to others while quick ones come, and are overtaken for that', async () => {
+    const share = new SlowShare(3);
+    const { clock, queue, served, wait } = setUp(3, share);
+    share.quickAsked();
+    const [first, second, third] = [1, 2, 3].map(() => wait(undefined, true));
+    const quick = wait(undefined, false);
+    await clock.advance(0);
+    expect(served.map(([checkout]) => checkout)).toEqual([first, second, quick]);
+    expect(queue.waitingAlone).toBe(0);
+    // What follows the checkout is the lane.
+    share.begin();
+    if (second !== undefined) queue.leave(second);
+    expect(queue.next()).toBeUndefined();
+    share.end();
+    expect(queue.waitingAlone).toBe(1);
+    expect(queue.next()).toBe(third);
+  });
+
+  it('keep their turn among those that may be served', async () => {
+    const { clock, queue, wait } = setUp(1, new SlowShare(1));
+    const all = [false, false, true, false, true].map((isSlow) => wait(undefined, isSlow));
+    await clock.advance(0);
+    expect([queue.next(), queue.next(), queue.next(), queue.next()]).toEqual(all.slice(1));
+  });
+
+  it('get the rest when quick ones have stopped coming', async () => {
+    const share = new SlowShare(2);
+    const { clock, queue, served, wait } = setUp(2, share);
+    share.quickAsked();
+    const slow = [1, 2].map(() => wait(undefined, true));
+    await clock.advance(0);
+    expect(served).toHaveLength(1);
+    while (!share.look()) expect(queue.isUncontended).toBe(true);
+    queue.reconsider();
+    await clock.advance(0);
+    expect(served.map(([checkout]) => checkout)).toEqual(slow);
   });
 });

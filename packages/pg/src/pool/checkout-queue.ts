@@ -1,5 +1,6 @@
 import { ArrivalOrder } from '@externalname/core/internal';
 import { createPool, type Pool as GenericPool } from 'generic-pool';
+import type { SlowShare } from '../pipeline/slow-share.ts';
 import type { Checkout } from './checkout.ts';
 
 /** The right to count towards `max`. A lent connection holds one. */
@@ -18,14 +19,19 @@ export type Permit = object;
 export class CheckoutQueue {
   readonly #max: number;
   readonly #serve: (checkout: Checkout, permit: Permit) => void;
+  readonly #slowShare: SlowShare | undefined;
   readonly #permits: GenericPool<Permit>;
   readonly #atHand: Permit[] = [];
   /** Permits that are out. */
   #taken = 0;
   /** Checkouts without a permit: waiting ones, and those that have just entered. */
   #withoutPermit = 0;
+  /** How many have entered so far. */
+  #arrivals = 0;
   /** Waiting checkouts, in the order in which they arrived. */
   readonly #waiting = new ArrivalOrder<Checkout>();
+  /** Waiting checkouts for slow statements. They are overtaken while there are too many of them. */
+  readonly #waitingSlow = new ArrivalOrder<Checkout>();
   /** Unanswered checkouts that may share a connection. */
   readonly #sharing = new ArrivalOrder<Checkout>();
   /** Waiting checkouts that may not. */
@@ -37,9 +43,11 @@ export class CheckoutQueue {
   /** Set while checkouts are held: all of them wait, whatever permits are free. */
   #whileHeld: (() => void) | undefined;
 
-  constructor(max: number, serve: (checkout: Checkout, permit: Permit) => void) {
+  /** @param slowShare how many connections slow statements may have */
+  constructor(max: number, serve: (checkout: Checkout, permit: Permit) => void, slowShare?: SlowShare) {
     this.#max = max;
     this.#serve = serve;
+    this.#slowShare = slowShare;
     // Permits, not clients: a factory that connects would spin while there is no server, and hide the reason.
     this.#permits = createPool<Permit>(
       { create: async () => ({}), destroy: async () => undefined },
@@ -74,7 +82,7 @@ export class CheckoutQueue {
 
   /** Whether a caller who comes now overtakes no other one. */
   get isUncontended(): boolean {
-    return this.#withoutPermit === 0;
+    return this.#withoutPermit === this.#waitingSlow.size - this.#servableSlow;
   }
 
   /** Whether checkouts are held. */
@@ -84,7 +92,7 @@ export class CheckoutQueue {
 
   /** Waiting checkouts that need a connection of their own. */
   get waitingAlone(): number {
-    return this.#waitingAlone;
+    return this.#waitingAlone + this.#servableSlow;
   }
 
   /** Of the unanswered checkouts that may share a connection, the one that arrived first. None while checkouts are held. */
@@ -98,6 +106,8 @@ export class CheckoutQueue {
   }
 
   enter(checkout: Checkout): void {
+    this.#arrivals += 1;
+    checkout.arrival = this.#arrivals;
     checkout.place = this.#unanswered.add(checkout);
     if (checkout.laneEntry?.mayShare === true) checkout.sharingPlace = this.#sharing.add(checkout);
     this.#withoutPermit += 1;
@@ -108,9 +118,13 @@ export class CheckoutQueue {
     const permit = this.#atHand.pop();
     if (permit === undefined) return undefined;
     this.#taken += 1;
-    this.#withoutPermit -= 1;
-    checkout.hasPermit = true;
+    this.#permitted(checkout);
     return permit;
+  }
+
+  /** Whether a checkout has its turn if there is a connection for it. */
+  mayServe({ laneEntry }: Checkout): boolean {
+    return laneEntry?.isSlow !== true || this.#slowRoom > 0;
   }
 
   /** Takes a free permit, for a query that has not entered. Only if {@link isUncontended}. */
@@ -129,8 +143,12 @@ export class CheckoutQueue {
 
   /** Queues a checkout. */
   wait(checkout: Checkout): void {
-    checkout.turn = this.#waiting.add(checkout);
-    if (checkout.laneEntry?.mayShare !== true) this.#waitingAlone += 1;
+    const { laneEntry } = checkout;
+    if (laneEntry?.isSlow) checkout.turn = this.#waitingSlow.add(checkout);
+    else {
+      checkout.turn = this.#waiting.add(checkout);
+      if (laneEntry?.mayShare !== true) this.#waitingAlone += 1;
+    }
     this.#request();
   }
 
@@ -142,16 +160,20 @@ export class CheckoutQueue {
   /** Serves held checkouts, in the order in which they arrived. */
   resume(): void {
     this.#whileHeld = undefined;
-    for (let count = Math.min(this.#waiting.size, this.#max); count > 0; count -= 1) this.#request();
+    this.reconsider();
+  }
+
+  /** Serves checkouts for which there was no place until now. */
+  reconsider(): void {
+    for (let count = Math.min(this.#servable, this.#max); count > 0; count -= 1) this.#request();
   }
 
   /** The first waiting checkout. It has a permit from now on: that of the connection that it gets. */
   next(): Checkout | undefined {
-    const checkout = this.#waiting.first;
-    if (checkout?.turn === undefined || this.#whileHeld !== undefined) return undefined;
+    const checkout = this.#first;
+    if (checkout === undefined || this.#whileHeld !== undefined) return undefined;
     this.#leaveWaiting(checkout);
-    this.#withoutPermit -= 1;
-    checkout.hasPermit = true;
+    this.#permitted(checkout);
     return checkout;
   }
 
@@ -168,17 +190,49 @@ export class CheckoutQueue {
   leave(checkout: Checkout): void {
     if (checkout.place !== undefined) this.#unanswered.leave(checkout.place);
     if (checkout.sharingPlace !== undefined) this.#sharing.leave(checkout.sharingPlace);
-    if (checkout.hasPermit) return;
+    if (checkout.hasPermit) {
+      // From now on its lane counts.
+      if (checkout.laneEntry?.isSlow) this.#slowShare?.end();
+      return;
+    }
     this.#leaveWaiting(checkout);
     this.#withoutPermit -= 1;
   }
 
+  #permitted(checkout: Checkout): void {
+    this.#withoutPermit -= 1;
+    checkout.hasPermit = true;
+    if (checkout.laneEntry?.isSlow) this.#slowShare?.begin();
+  }
+
   #leaveWaiting({ turn, laneEntry }: Checkout): void {
-    if (turn !== undefined && this.#waiting.leave(turn) && laneEntry?.mayShare !== true) this.#waitingAlone -= 1;
+    if (turn === undefined) return;
+    if (laneEntry?.isSlow) this.#waitingSlow.leave(turn);
+    else if (this.#waiting.leave(turn) && laneEntry?.mayShare !== true) this.#waitingAlone -= 1;
+  }
+
+  get #slowRoom(): number {
+    return this.#slowShare?.room ?? Number.POSITIVE_INFINITY;
+  }
+
+  get #servableSlow(): number {
+    const { size } = this.#waitingSlow;
+    return size === 0 ? 0 : Math.min(size, this.#slowRoom);
+  }
+
+  get #servable(): number {
+    return this.#waiting.size + this.#servableSlow;
+  }
+
+  get #first(): Checkout | undefined {
+    const { first } = this.#waiting;
+    const slow = this.#servableSlow > 0 ? this.#waitingSlow.first : undefined;
+    if (first === undefined || slow === undefined) return first ?? slow;
+    return first.arrival < slow.arrival ? first : slow;
   }
 
   #request(): void {
-    if (this.#whileHeld !== undefined || this.#requested >= Math.min(this.#waiting.size, this.#max)) return;
+    if (this.#whileHeld !== undefined || this.#requested >= Math.min(this.#servable, this.#max)) return;
     this.#requested += 1;
     const atHand = this.#atHand.pop();
     const acquired = atHand === undefined ? this.#permits.acquire() : Promise.resolve(atHand);
@@ -197,7 +251,7 @@ export class CheckoutQueue {
       },
       (error: unknown) => {
         this.#requested -= 1;
-        this.#waiting.first?.fail(error);
+        this.#first?.fail(error);
       },
     );
   }

@@ -16,6 +16,8 @@ export type Borrower = 'query' | 'transaction' | 'application';
 export interface LaneEntry {
   /** Whether others may be on the lane. */
   readonly mayShare: boolean;
+  /** Whether it is known to be slow. */
+  readonly isSlow: boolean;
   send(lane: QueryLane): void;
 }
 
@@ -41,6 +43,8 @@ export class Checkout {
   delivered: ((client: pg.ClientBase) => void) | undefined;
   /** Set if it is for a query that is sent on a lane. */
   laneEntry: LaneEntry | undefined;
+  /** How many had arrived before it. */
+  arrival = 0;
   /** Its place among all unanswered checkouts. */
   place: Place<Checkout> | undefined;
   /** Its place among those that may share a connection. */

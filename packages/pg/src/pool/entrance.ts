@@ -58,7 +58,7 @@ export class Entrance {
     );
     const calledAt = origin === firstAttempt ? this.#parts.calledAt() : undefined;
     queue.enter(checkout);
-    if (!queue.hasPermitAtHand || connections.idleCount === 0) {
+    if (!queue.hasPermitAtHand || connections.idleCount === 0 || !queue.mayServe(checkout)) {
       this.#wait(checkout, timeoutMillis, calledAt);
       return;
     }

@@ -57,7 +57,8 @@ export class Lending {
   serveAtOnce(checkout: Checkout): boolean {
     if (checkout.isAnswered) return true;
     const { queue, preparation } = this.#parts;
-    const connection = queue.hasPermitAtHand ? preparation.borrowProven() : undefined;
+    const mayServe = queue.hasPermitAtHand && queue.mayServe(checkout);
+    const connection = mayServe ? preparation.borrowProven() : undefined;
     if (connection === undefined) return false;
     this.handOut(connection, checkout, queue.takeAtHand(checkout), false);
     return true;

@@ -20,6 +20,7 @@ import { ServiceConnections, type SwitchedTarget } from '../failover/service-con
 import { serviceDialer } from '../failover/service-dialer.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
+import { SlowShare } from '../pipeline/slow-share.ts';
 import { readerLinkOf } from '../reader/reader-link.ts';
 import { Reading } from '../reader/reading.ts';
 import { attachRecentEvents } from '../recent-events.ts';
@@ -171,7 +172,8 @@ export class Pool extends pg.Pool {
       });
     }
     const { max } = pool.options;
-    const queue = new CheckoutQueue(max, (checkout, permit) => this.#serve(checkout, permit));
+    const slowShare = new SlowShare(max);
+    const queue = new CheckoutQueue(max, (checkout, permit) => this.#serve(checkout, permit), slowShare);
     const spread = spreadOf({
       ...{ settings, clock, dialer: ownDialer, service, queue, max },
       connections: () => this.#connections,
@@ -227,7 +229,7 @@ export class Pool extends pg.Pool {
     });
     this.#entrance = entrance;
     const sharing = sharingOf({
-      ...{ ...parts, preparation, lending },
+      ...{ ...parts, preparation, lending, slowShare },
       cutting: () => this.#ending.cutting,
       enter: (entry, fail, budgetMillis) => entrance.enterLane(entry, fail, budgetMillis),
     });

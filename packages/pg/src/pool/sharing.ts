@@ -11,6 +11,7 @@ import { Lane, type LaneHost } from '../pipeline/lane.ts';
 import { LaneQuery, type QueryLane } from '../pipeline/lane-query.ts';
 import { Lanes } from '../pipeline/lanes.ts';
 import { sharedConfigOf } from '../pipeline/shareable.ts';
+import type { SlowShare } from '../pipeline/slow-share.ts';
 import type { Checkout } from './checkout.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
 import { type CancelParts, requestCancelOf } from './connection-host.ts';
@@ -31,6 +32,7 @@ export interface SharingParts extends CancelParts {
   readonly queue: CheckoutQueue;
   readonly preparation: Preparation;
   readonly lending: Lending;
+  readonly slowShare: SlowShare;
   readonly answers: FailedAnswers;
   readonly spread: Spread<PooledConnection> | undefined;
   /** Queues a query that cannot be sent at once. */
@@ -85,6 +87,9 @@ export class Sharing {
         connection.provenAt = heardAt;
         factory.confirmed(heardAt);
       },
+      looked: () => {
+        if (parts.slowShare.look()) parts.queue.reconsider();
+      },
     });
     const { maxUses } = pool.options;
     this.#host = {
@@ -128,8 +133,8 @@ export class Sharing {
 
   /** Begins a lane on a connection that was lent for a checkout. Others that wait get on it, too, unless that overtakes who needs it alone. */
   begin(connection: PooledConnection, checkout: Checkout): void {
-    const mayShare = checkout.laneEntry?.mayShare === true;
-    checkout.deliverLane(this.#open(connection, mayShare));
+    const { mayShare = false, isSlow = false } = checkout.laneEntry ?? {};
+    checkout.deliverLane(this.#open(connection, mayShare, isSlow));
     this.#reserve();
     this.#admit();
   }
@@ -144,11 +149,13 @@ export class Sharing {
   // ---- The way to a lane
 
   #dispatch(query: LaneQuery, budgetMillis: number | undefined): void {
-    const { queue, lending } = this.#parts;
-    const mayShare = this.#host.depth > 1 && query.text.isQuick;
-    const idle = lending.lendIdle();
+    const { queue, lending, slowShare } = this.#parts;
+    const { isQuick, isSlow } = query.text;
+    const mayShare = this.#host.depth > 1 && isQuick;
+    if (isQuick) slowShare.quickAsked();
+    const idle = isSlow && slowShare.room === 0 ? undefined : lending.lendIdle();
     if (idle !== undefined) {
-      this.#open(idle, mayShare).send(query);
+      this.#open(idle, mayShare, isSlow).send(query);
       return;
     }
     if (mayShare && queue.spare === 0 && !queue.isHeld && queue.firstSharing === undefined) {
@@ -162,13 +169,15 @@ export class Sharing {
     // It is sent later, but in its caller's context.
     const context = new AsyncResource('externalname.query');
     const send = (lane: QueryLane) => context.runInAsyncScope(lane.send, lane, query);
-    this.#parts.enter({ mayShare, send }, (error) => query.tell(error), budgetMillis);
+    this.#parts.enter({ mayShare, isSlow, send }, (error) => query.tell(error), budgetMillis);
   }
 
-  #open(connection: PooledConnection, mayShare: boolean): Lane<PooledConnection> {
+  #open(connection: PooledConnection, mayShare: boolean, isSlow: boolean): Lane<PooledConnection> {
     connection.lane ??= new Lane(connection, this.#host);
     const { lane } = connection;
     lane.open();
+    lane.isForSlow = isSlow;
+    if (isSlow) this.#parts.slowShare.begin();
     if (!mayShare) lane.isLeaving = true;
     this.#lanes.opened(lane);
     return lane;
@@ -235,7 +244,7 @@ export class Sharing {
     const { lending, factory, answers } = this.#parts;
     const { connection, isUnwanted } = lane;
     const unjudged = this.#unjudged.get(lane);
-    this.#lanes.closed(lane);
+    this.#closed(lane);
     lane.close();
     if (unjudged !== undefined) {
       this.#unjudged.delete(lane);
@@ -254,6 +263,15 @@ export class Sharing {
     }
     if (isUnwanted && error !== undefined && failure?.condemnsServer) factory.suspect(error, connection.endpoint);
     lending.takeBackLane(connection, isUnwanted ? true : error);
+  }
+
+  #closed(lane: Lane<PooledConnection>): void {
+    this.#lanes.closed(lane);
+    if (!lane.isForSlow) return;
+    const { slowShare, queue } = this.#parts;
+    lane.isForSlow = false;
+    slowShare.end();
+    queue.reconsider();
   }
 
   // Others are on the lane, and have their own answers still to come.
@@ -291,7 +309,7 @@ export class Sharing {
       requestCancelOf(this.#parts, lane.connection).catch(() => undefined);
       return;
     }
-    this.#lanes.closed(lane);
+    this.#closed(lane);
     for (const each of lane.abandon()) {
       each.ended?.('answered');
       each.tell(timeoutError());
