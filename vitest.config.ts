@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { modulesOnDisk } from './test/modules-on-disk.ts';
 
 // Packages see each other's sources, so that no build comes before a test.
 const conditions = ['@externalname/source', 'node', 'development|production'];
 const sources = {
+  plugins: [modulesOnDisk],
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['@externalname/source', 'node'] } },
 };
@@ -23,6 +25,7 @@ const retry = Number(process.env['TEST_RETRIES'] ?? 0);
 
 export default defineConfig({
   test: {
+    experimental: { fsModuleCache: true },
     // The machine of a contributor may have two cores, and integration tests start PostgreSQL.
     maxWorkers: 4,
     projects: [

@@ -1,13 +1,16 @@
 import { defineConfig } from 'vitest/config';
+import { modulesOnDisk } from './test/modules-on-disk.ts';
 
 // Servers that are elsewhere: in network namespaces, which test/site/run.ts opens around vitest.
 const conditions = ['@externalname/source', 'module', 'node', 'development|production'];
 
 export default defineConfig({
+  plugins: [modulesOnDisk],
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['@externalname/source', 'node'] } },
   test: {
     name: 'site',
+    experimental: { fsModuleCache: true },
     include: ['test/site/**/*.test.ts'],
     // The real parts are there where somebody has built them, see test/controlplane.
     exclude: ['**/node_modules/**', ...(process.env['KUBEBUILDER_ASSETS'] ? [] : ['test/site/real/**'])],
