@@ -24,9 +24,9 @@ export function clientOptions(
   if (!settings.follows) {
     if (settings.channelBinding === 'disable' && Object.keys(numbers).length === 0) return options;
     const bound = settings.channelBinding === 'disable' ? {} : { enableChannelBinding: true };
-    return Object.assign(copyOf(options), numbers, bound);
+    return Object.assign(copyOfOptions(options), numbers, bound);
   }
-  const result = Object.assign(copyOf(options), numbers);
+  const result = Object.assign(copyOfOptions(options), numbers);
   // Tools that show or trace a pool read its host. The endpoint is chosen when a connection is made.
   if (options.host === undefined && options.connectionString === undefined) result.host = settings.name;
   if (options.keepAlive === undefined) result.keepAlive = true;
@@ -79,7 +79,7 @@ export function hideSecrets(options: object): void {
 }
 
 // The options of another pool have a hidden password, which a spread would lose.
-function copyOf(options: PoolOptions): PoolOptions {
+function copyOfOptions(options: PoolOptions): PoolOptions {
   const copy = { ...options };
   if (!('password' in options)) return copy;
   return Object.defineProperty(copy, 'password', { value: options.password, configurable: true, writable: true });
