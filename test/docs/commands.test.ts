@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { called } from '../../packages/cli/test/called.ts';
 import { codeBlocks, root } from './code-blocks.ts';
 
 /** Pages (or folders of them) whose commands a test runs as they are written, from the first line that has a text. */
@@ -125,13 +124,9 @@ function optionsOf(command: string): Promise<ReadonlySet<string> | undefined> {
 }
 
 async function askForHelp(command: string): Promise<ReadonlySet<string> | undefined> {
-  const words = [join(root, 'packages/cli/bin/externalname.mjs'), command, '--help'];
-  const help = await promisify(execFile)(process.execPath, words).then(
-    ({ stdout }) => stdout,
-    () => undefined,
-  );
+  const { stdout: help } = await called([command, '--help']);
   // Of what it does not know, it prints its own.
-  if (help?.startsWith(`Usage: externalname ${command} `) !== true) return undefined;
+  if (!help.startsWith(`Usage: externalname ${command} `)) return undefined;
   return new Set(help.match(/(?<=^ *|, )--?[\w-]+/gm));
 }
 

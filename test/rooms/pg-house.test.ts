@@ -107,11 +107,20 @@ function programOf(files: readonly string[], inMemory: Readonly<Record<string, s
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, root);
   const host = ts.createCompilerHost(options);
-  const { readFile, fileExists } = host;
+  const { readFile, fileExists, getSourceFile } = host;
   host.readFile = (file) => inMemory[file] ?? readFile(file);
+  // What is not planted is read once for all programs: the libraries are most of each.
+  host.getSourceFile = (file, ...how) => {
+    const known = file in inMemory ? undefined : parsed.get(file);
+    const source = known ?? getSourceFile(file, ...how);
+    if (source !== undefined && !(file in inMemory)) parsed.set(file, source);
+    return source;
+  };
   host.fileExists = (file) => file in inMemory || fileExists(file);
   return ts.createProgram(files, options, host);
 }
+
+const parsed = new Map<string, ts.SourceFile>();
 
 function nameOf(source: ts.SourceFile): string {
   return relative(folder, source.fileName);
