@@ -16,13 +16,12 @@ export interface PreparedOn {
  * or fails with "cached plan must not change result type". Source: PostgreSQL documentation, PREPARE, Notes.
  */
 export class LaneStatement extends (pg.Query as unknown as QueryClass) {
-  readonly #prepared: PreparedOn | undefined;
+  readonly #prepared: PreparedOn;
   #isDescribed = true;
 
-  /** @param prepared set if the pool gives it a name */
-  constructor(asked: string | SharedConfig, values: unknown, name?: string, prepared?: PreparedOn) {
+  /** @param name that the pool gives it */
+  constructor(asked: string | SharedConfig, values: unknown, name: string, prepared: PreparedOn) {
     super(asked, values);
-    if (name === undefined) return;
     this.name = name;
     this.#prepared = prepared;
   }
@@ -30,29 +29,25 @@ export class LaneStatement extends (pg.Query as unknown as QueryClass) {
   // May be called again, if the server has lost the name.
   override prepare(connection: object): void {
     const { name = '' } = this;
-    const prepared = this.#prepared;
+    const { fields: known, withoutDescribe } = this.#prepared;
     // It is prepared now: what is known is of the statement that had the name before.
-    if (prepared !== undefined && !this.hasBeenParsed(connection)) prepared.fields.delete(name);
-    const fields = prepared?.fields.get(name);
+    if (!this.hasBeenParsed(connection)) known.delete(name);
+    const fields = known.get(name);
     this.#isDescribed = fields === undefined;
-    if (prepared === undefined || fields === undefined) {
-      super.prepare(connection);
-      return;
-    }
-    super.prepare(prepared.withoutDescribe);
+    super.prepare(fields === undefined ? connection : withoutDescribe);
     // Each caller gets fields of its own, and may change them.
-    if (fields !== 'none') super.handleRowDescription({ fields: fields.map(copyOf) });
+    if (Array.isArray(fields)) super.handleRowDescription({ fields: fields.map(copyOf) });
   }
 
   override handleRowDescription(message: { readonly fields: readonly object[] }): void {
-    this.#prepared?.fields.set(this.name ?? '', message.fields.map(copyOf));
+    this.#prepared.fields.set(this.name ?? '', message.fields.map(copyOf));
     super.handleRowDescription(message);
   }
 
   override handleCommandComplete(message: unknown, connection: unknown): void {
     const { name = '' } = this;
-    const fields = this.#isDescribed ? this.#prepared?.fields : undefined;
-    if (fields?.has(name) === false) fields.set(name, 'none');
+    const { fields } = this.#prepared;
+    if (this.#isDescribed && !fields.has(name)) fields.set(name, 'none');
     super.handleCommandComplete(message, connection);
   }
 }

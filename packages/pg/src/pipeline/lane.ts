@@ -169,7 +169,10 @@ export class Lane<Connection extends LaneConnection> {
     if (!query.wasFirst || host.isBusy()) this.#writes.hold();
     query.heldIn = this.#writes.held;
     query.name = this.#nameFor(query);
-    const statement = new LaneStatement(query.asked, query.values, query.name, this.#prepared);
+    // What has no name is sent as it is: tracers may change it.
+    const { name } = query;
+    const asked =
+      name && this.#prepared ? new LaneStatement(query.asked, query.values, name, this.#prepared) : query.asked;
     let isSending = true;
     const answer = (error: unknown, result?: unknown) => {
       // A value that cannot be written: `pg` says so inside the call, and then waits for what it has sent instead.
@@ -177,7 +180,7 @@ export class Lane<Connection extends LaneConnection> {
       else this.#answer(query, error, result);
     };
     try {
-      client.query(statement as never, undefined as never, answer as never);
+      client.query(asked as string, query.values as unknown[], answer);
     } catch (error) {
       // It may be sent in part.
       this.isLeaving = true;
