@@ -65,6 +65,30 @@ describe('a pool over several Services', () => {
     expect(open()[two]).toBe(0);
   });
 
+  it('counts the queries that each Service has answered, and those that failed because of it', async () => {
+    const { pool, run, down } = await start([{}, {}]);
+    await using _ = pool;
+    const served = await run(pool, 100);
+    const counted = () => pool.status().services.map(({ answered, failedRequests }) => [answered, failedRequests]);
+    expect(counted()).toEqual([
+      [served[one], 0],
+      [served[two], 0],
+    ]);
+    const asked = pool.query('hang').catch(() => undefined);
+    await expect
+      .poll(() =>
+        pool
+          .status()
+          .services.map(({ inFlight }) => inFlight)
+          .toSorted(),
+      )
+      .toEqual([0, 1]);
+    await down(one);
+    await down(two);
+    await asked;
+    expect(counted().reduce((sum, [, failed = 0]) => sum + failed, 0)).toBe(1);
+  });
+
   it('goes to the next Service at once when one is lost, and says so', async () => {
     const { pool, run, down } = await start([{}, { priority: 1 }]);
     await using _ = pool;

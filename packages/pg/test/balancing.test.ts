@@ -88,6 +88,22 @@ describe('a pool for a name with several addresses', () => {
     expect(told).toEqual(['unreachable', undefined]);
   });
 
+  it('counts the queries that each address has answered, and those that failed because of it', async () => {
+    const { pool, run, open, counts, down } = await withThree({ balancing: 'round-robin' });
+    await using _ = pool;
+    await settles(pool, () => Object.values(open()).every((count) => count > 0));
+    const before = Object.fromEntries(pool.status().addresses.map((each) => [each.address, each.answered]));
+    const served = await run(pool, 300);
+    const after = pool.status().addresses.map((each) => [each.address, each.answered - (before[each.address] ?? 0)]);
+    expect(Object.fromEntries(after)).toEqual(served);
+    const [asked] = [pool.query('hang').catch(() => undefined)];
+    await expect.poll(() => Object.values(counts).reduce((sum, count) => sum + count)).toBe(301);
+    for (const address of three) await down(address);
+    await asked;
+    const failed = pool.status().addresses.map(({ failedRequests }) => failedRequests);
+    expect(failed.reduce((sum, count) => sum + count)).toBe(1);
+  });
+
   it('gives an address that joins the name its share, from the connections of the others', async () => {
     const { options, up, run, open } = severalServers();
     await up('127.0.0.1');

@@ -7,7 +7,9 @@ import { start } from './support/pool-on-fake.ts';
 const secondary = 'secondary-db.example.com';
 const rounds: (() => void)[] = [];
 
-afterEach(() => rounds.splice(0).forEach((answer) => answer()));
+afterEach(() => {
+  for (const answer of rounds.splice(0)) answer();
+});
 
 /** A pool of three sessions whose server answers, from the move on, only when it is told to: so a round trip can be counted. */
 async function movingPool(options: PoolOptions = {}) {

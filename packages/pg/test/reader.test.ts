@@ -52,6 +52,16 @@ describe('pool.reader', () => {
     expect(pool.status().reader).toMatchObject({ serving: true, max: 4 });
   });
 
+  it('counts the reads of each server', async () => {
+    const pool = poolWith();
+    for (let read = 0; read < 3; read += 1) await serverOf(pool.reader);
+    const token = await pool.currentToken();
+    await serverOf(pool.reader, token);
+    const { address } = webscaler.pair.standby;
+    const known = pool.status().reader?.addresses.find((each) => each.address === address);
+    expect(known).toMatchObject({ answered: 4, failedRequests: 0 });
+  });
+
   it('finds the standby among the addresses of the same name', async () => {
     const { pair, cluster } = webscaler;
     const name = 'both-db.example.com';

@@ -121,6 +121,39 @@ describe('gauges', () => {
     expect(await valuesOf(metrics.replicaExclusions.name)).toEqual({ '{pool="webscaler-db-ro"}': 0 });
   });
 
+  it('count the queries of each address, also of a pool that is gone, and of an address that the pool had forgotten', async () => {
+    const address = { address: '10.0.0.1', port: 5432, share: 1 };
+    let addresses = [{ ...address, answered: 5, failedRequests: 1 }];
+    const remove = collection.add({ status: () => ({ ...status, addresses }) });
+    collection.add(pool({ addresses: [{ ...address, answered: 100, failedRequests: 0 }] }));
+    const [ok, failed] = ['ok', 'failed'].map(
+      (result) => `{pool="webscaler-db",address="10.0.0.1:5432",result="${result}"}`,
+    );
+    const counts = async () => {
+      const values = await valuesOf(metrics.addressQueries.name);
+      return [values[ok ?? ''], values[failed ?? '']];
+    };
+    expect(await counts()).toEqual([105, 1]);
+    expect(await counts()).toEqual([105, 1]);
+    addresses = [{ ...address, answered: 7, failedRequests: 2 }];
+    expect(await counts()).toEqual([107, 2]);
+    addresses = [{ ...address, answered: 3, failedRequests: 0 }];
+    expect(await counts()).toEqual([110, 2]);
+    addresses = [{ ...address, answered: 4, failedRequests: 0 }];
+    remove();
+    remove();
+    expect(await counts()).toEqual([111, 2]);
+  });
+
+  it('count the queries of the addresses of a reader', async () => {
+    const addresses = [{ address: '10.0.1.1', port: 5432, share: 1, answered: 3, failedRequests: 0 }];
+    collection.add(pool({ reader: { ...status, name: 'webscaler-db-ro', addresses } }));
+    expect(await valuesOf(metrics.addressQueries.name)).toEqual({
+      '{pool="webscaler-db-ro",address="10.0.1.1:5432",result="ok"}': 3,
+      '{pool="webscaler-db-ro",address="10.0.1.1:5432",result="failed"}': 0,
+    });
+  });
+
   it('keep the certificate of a pool for as long as there is such a pool', async () => {
     const remove = collection.add(pool());
     const certificateExpiresAt = new Date('2027-01-01T00:00:00Z');

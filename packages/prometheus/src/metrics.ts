@@ -202,6 +202,10 @@ export const table = {
     suffix: '_ratio',
     pool: (status) => [...sharesOf(status), ...(status.reader ? sharesOf(status.reader) : [])],
   }),
+  addressQueries: counter('pool.address.queries', ['pool', 'address', 'result'], {
+    help: 'Queries by the address that they were sent to, of pools that balance, and of their readers, by result (ok: answered, also with an error; failed)',
+    counted: (status) => [...queriesOf(status), ...(status.reader ? queriesOf(status.reader) : [])],
+  }),
   ejections: counter('pool.ejections', ['pool', 'reason'], {
     help: 'How often an address, or a Service of a BalancedPool, got no work any more (unreachable, errors, latency)',
     feeds: [
@@ -299,9 +303,18 @@ function connectionsOf({ name, connections }: PoolStatusLike) {
 }
 
 function sharesOf({ name, addresses = [] }: PoolStatusLike) {
-  return addresses.map(({ address, port, share }) => {
-    return [share, name, address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`] as const;
+  return addresses.map((each) => [each.share, name, placeOf(each)] as const);
+}
+
+function queriesOf({ name, addresses = [] }: PoolStatusLike) {
+  return addresses.flatMap((each) => {
+    const { answered = 0, failedRequests = 0 } = each;
+    return [[answered, name, placeOf(each), 'ok'] as const, [failedRequests, name, placeOf(each), 'failed'] as const];
   });
+}
+
+function placeOf({ address, port }: { readonly address: string; readonly port: number }): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function ago<const Values extends readonly string[]>(

@@ -53,9 +53,18 @@ export class Observer implements Collection {
   readonly #before = new Map<Cell, Cell>();
   /** What has begun with 0, because there is such a pool. */
   readonly #begun = new Set<Cell>();
+  /** What pools themselves have counted, and how much of it is in the tallies already. */
+  readonly #counted = new Map<Metric, Tally>();
+  readonly #seen = new WeakMap<PoolLike, Map<Cell, number>>();
   readonly #pools = new Set<PoolLike>();
   readonly #followers = new Set<FollowerLike>();
-  #look: { readonly pools: readonly PoolStatusLike[]; readonly followers: readonly FollowerStatusLike[] } | undefined;
+  #look:
+    | {
+        readonly statuses: ReadonlyMap<PoolLike, PoolStatusLike>;
+        readonly pools: readonly PoolStatusLike[];
+        readonly followers: readonly FollowerStatusLike[];
+      }
+    | undefined;
 
   /** @param isOpenTelemetry whether the labels that only OpenTelemetry has are wanted */
   constructor(
@@ -73,7 +82,10 @@ export class Observer implements Collection {
   add(pool: PoolLike): () => void {
     anObjectWith('status')('pool', pool);
     this.#pools.add(pool);
-    return () => void this.#pools.delete(pool);
+    return () => {
+      // What it has counted since it was last asked.
+      if (this.#pools.delete(pool)) for (const row of rows) this.#count(row, pool, pool.status());
+    };
   }
 
   addFollower(follower: FollowerLike): () => void {
@@ -93,6 +105,7 @@ export class Observer implements Collection {
 
   /** Counts from 0 again. */
   clear(row: Metric): void {
+    for (const cell of this.#countedIn(row).cells) Object.assign(cell, { count: 0, sum: 0 });
     for (const cell of this.#counts.of(row).cells) {
       this.#before.set(cell, { ...cell, buckets: [...cell.buckets] });
       this.#begun.delete(cell);
@@ -101,8 +114,12 @@ export class Observer implements Collection {
 
   /** The values of a row now. What is asked for in one turn is of one look at the pools. */
   read(row: Metric): readonly Cell[] {
-    const { pool = none, follower = none, feeds, kind } = row;
-    const { pools, followers } = this.#lookNow();
+    const { pool = none, follower = none, counted, feeds, kind } = row;
+    const { statuses, pools, followers } = this.#lookNow();
+    if (counted !== undefined) {
+      for (const [each, status] of statuses) this.#count(row, each, status);
+      return this.#countedIn(row).cells;
+    }
     const readings = [...pools.flatMap(pool), ...followers.flatMap(follower)];
     // A state is as it is now, and nothing is left of what it was.
     if (feeds === undefined) return this.#together(row, readings);
@@ -123,6 +140,32 @@ export class Observer implements Collection {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #countedIn(row: Metric): Tally {
+    const tally = this.#counted.get(row) ?? new Tally(row.labels, [], this.#counts.bounds);
+    this.#counted.set(row, tally);
+    return tally;
+  }
+
+  // A pool counts from 0 again for an address that it had forgotten.
+  #count(row: Metric, pool: PoolLike, status: PoolStatusLike): void {
+    if (row.counted === undefined) return;
+    const tally = this.#countedIn(row);
+    const seen = this.#seen.get(pool) ?? new Map<Cell, number>();
+    this.#seen.set(pool, seen);
+    // Beyond a bound, several are one.
+    const now = new Map<Cell, number>();
+    for (const reading of row.counted(status)) {
+      const cell = tally.cell(reading);
+      now.set(cell, (now.get(cell) ?? 0) + reading[0]);
+    }
+    for (const [cell, value] of now) {
+      const before = seen.get(cell) ?? 0;
+      cell.count += value < before ? value : value - before;
+      cell.sum = cell.count;
+      seen.set(cell, value);
+    }
   }
 
   #together({ labels, several = 'sum' }: Metric, readings: readonly Reading[]): readonly Cell[] {
@@ -157,8 +200,9 @@ export class Observer implements Collection {
       queueMicrotask(() => {
         this.#look = undefined;
       });
-      const pools = [...this.#pools].map((pool) => pool.status());
-      this.#look = { pools, followers: [...this.#followers].map((follower) => follower.status()) };
+      const statuses = new Map([...this.#pools].map((pool) => [pool, pool.status()] as const));
+      const followers = [...this.#followers].map((follower) => follower.status());
+      this.#look = { statuses, pools: [...statuses.values()], followers };
     }
     return this.#look;
   }

@@ -29,7 +29,14 @@ export interface PoolStatusLike {
   /** Why callers are held. */
   readonly pause?: { readonly cause: string } | undefined;
   /** What each address of the target gets, if the pool balances. */
-  readonly addresses?: readonly { readonly address: string; readonly port: number; readonly share: number }[];
+  readonly addresses?: readonly {
+    readonly address: string;
+    readonly port: number;
+    readonly share: number;
+    /** Queries that it has answered, and that failed because of it, since the pool knows it. */
+    readonly answered?: number | undefined;
+    readonly failedRequests?: number | undefined;
+  }[];
   /** Of a reader: the standbys, as it saw them last. */
   readonly replicas?: readonly {
     readonly address: string;

@@ -38,7 +38,9 @@ interface Filling<Read = Reading, Fed = Read> {
   readonly feeds?: readonly Feed<Fed>[];
   /** What is read of each pool. Of a counter, where it begins: one that begins with 1 has not increased for Prometheus. */
   readonly pool?: (status: PoolStatusLike) => readonly Read[];
-  /** The same of each follower. */
+  /** Of a counter: what each pool itself has counted since it was made. */
+  readonly counted?: (status: PoolStatusLike) => readonly Read[];
+  /** The same as `pool`, of each follower. */
   readonly follower?: (status: FollowerStatusLike) => readonly Read[];
 }
 

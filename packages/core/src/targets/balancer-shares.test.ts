@@ -223,6 +223,7 @@ describe('an outlier', () => {
       ejected: 'errors',
       share: 0,
       failed: 10,
+      failedRequests: 10,
       answered: 10,
     });
   });

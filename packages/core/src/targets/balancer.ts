@@ -59,6 +59,8 @@ export interface EndpointStatus {
   readonly answered: number;
   /** Requests and connection attempts that failed since it is known. */
   readonly failed: number;
+  /** The requests among them, for which the endpoint was to blame. */
+  readonly failedRequests: number;
   /** How long its answers took lately, in milliseconds (a moving average); `undefined` before the first. */
   readonly latencyMillis: number | undefined;
   /** Why it gets no requests; `undefined` if it does. */
@@ -235,6 +237,7 @@ export class Balancer {
       if (result === 'answered') standing.tookMillis(this.#clock.now() - startedAt);
       else if (result === 'failed') {
         standing.failed += 1;
+        standing.failedRequests += 1;
         standing.vitals.failed += 1;
       }
     };
@@ -281,7 +284,8 @@ export class Balancer {
     const present = this.#present;
     const total = present.reduce((sum, standing) => sum + this.#weightNow(standing, now), 0);
     return present.map((standing) => {
-      const { endpoint, weight, connections, inFlight, answered, failed, latencyMillis, vitals } = standing;
+      const { endpoint, weight, connections, inFlight, answered, failed, failedRequests } = standing;
+      const { latencyMillis, vitals } = standing;
       const ejected = this.#whyOut(standing, now);
       const since = ejected === 'unreachable' ? standing.outSince : vitals.ejectedAt;
       return {
@@ -293,6 +297,7 @@ export class Balancer {
         inFlight,
         answered,
         failed,
+        failedRequests,
         latencyMillis,
         ejected,
         ejectedMillis: ejected === undefined || since === undefined ? undefined : now - since,
@@ -435,6 +440,7 @@ class Standing {
   heardAt = 0;
   answered = 0;
   failed = 0;
+  failedRequests = 0;
   latencyMillis: number | undefined;
   /** When it last failed, and when it first did since it worked. */
   failedAt: number | undefined;

@@ -493,7 +493,7 @@ export class ServiceConnections implements ConnectionFactory {
     if (warmUp === 1 || !this.#health.serving) return;
     // The pool moves when the time is up, and at once when its current server is lost.
     const millis = longestWarmUpMillis;
-    // Those that were opened for a switch that was announced stay, even if they are more.
+    // The sessions that were opened for an announced switch stay, even if they are more.
     const count = Math.max(warmUp - 1, this.#ready.waitingAt(target.externalName));
     await withDeadline(() => this.#ready.prepare(target, count), {
       signal,
