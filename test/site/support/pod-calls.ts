@@ -108,16 +108,18 @@ export const podCalls = {
     return writing.stop();
   },
 
-  /** Reads again and again with some workers until {@link stopReading}: a statement that may be retried. */
+  /** Reads again and again with some workers until {@link stopReading}: a statement that may be retried, and asks for a value of its own. */
   async startReading(id: string, { workers = 4, pauseMillis = 5 } = {}): Promise<void> {
     const one = openedAs(id);
-    one.reading = { over: false, reads: 0, failures: [], done: Promise.resolve() };
+    one.reading = { over: false, asked: 0, answered: 0, wrong: [], failures: [], done: Promise.resolve() };
     const { reading, pool } = one;
     const work = async () => {
       while (!reading.over) {
-        await pool.query({ text: 'select 1', idempotent: true }).then(
-          () => {
-            reading.reads += 1;
+        const own = ++reading.asked;
+        await pool.query({ text: 'select $1::int as own', values: [own], idempotent: true }).then(
+          ({ rows }) => {
+            reading.answered += 1;
+            if (rows.length !== 1 || rows[0].own !== own) reading.wrong.push(`${own}: ${JSON.stringify(rows)}`);
           },
           (error: unknown) => reading.failures.push(String(error)),
         );
@@ -127,12 +129,13 @@ export const podCalls = {
     reading.done = Promise.all(Array.from({ length: workers }, work));
   },
 
-  async stopReading(id: string): Promise<{ reads: number; failures: string[] }> {
+  async stopReading(id: string): Promise<{ reads: number; wrong: string[]; failures: string[] }> {
     const { reading } = openedAs(id);
     if (reading === undefined) throw new Error(`no reads go through ${id}`);
     reading.over = true;
     await reading.done;
-    return { reads: reading.reads, failures: reading.failures };
+    const { answered, wrong, failures } = reading;
+    return { reads: answered, wrong, failures };
   },
 
   async close(id: string): Promise<void> {
@@ -335,7 +338,17 @@ interface Opened {
   readonly pool: Pool;
   readonly source: TargetSource | undefined;
   writing: Writing | undefined;
-  reading: { over: boolean; reads: number; failures: string[]; done: Promise<unknown> } | undefined;
+  reading: Reading | undefined;
+}
+
+interface Reading {
+  over: boolean;
+  asked: number;
+  answered: number;
+  /** Answers to another's question. */
+  readonly wrong: string[];
+  readonly failures: string[];
+  done: Promise<unknown>;
 }
 
 class Writing {

@@ -76,8 +76,8 @@ export async function startWebscalerSite(network: Network, options: WebscalerSit
 }
 
 /**
- * Puts so many milliseconds between pods and both databases, there and back together, until it is disposed. The handshake of TCP
- * is not delayed.
+ * Puts so many milliseconds between pods and both databases, there and back together, until it is disposed, by IPv4 and by IPv6. The
+ * handshake of TCP is not delayed.
  *
  * @param port the port of the databases' hosts that is delayed; all others are as near as before
  */
@@ -89,19 +89,28 @@ export async function delayDatabases(network: Network, roundTripMillis: number, 
     },
   };
   try {
-    for (const [index, { ipv4 }] of Object.values(site.databases).entries()) {
-      const address = `198.51.100.${101 + index}`;
-      await network.addToSite(address);
-      const proxy = await FaultProxy.start({ target: { host: ipv4, port }, address, port });
-      undo.push(proxy);
-      proxy.latency(roundTripMillis / 2);
-      undo.push(await network.translate(`${ipv4}:${port}`, `${address}:${port}`));
+    for (const [index, { ipv4, ipv6 }] of Object.values(site.databases).entries()) {
+      const last = 101 + index;
+      for (const [host, address] of [
+        [ipv4, `198.51.100.${last}`],
+        [ipv6, `2001:db8:51::${last}`],
+      ] as const) {
+        await network.addToSite(address);
+        const proxy = await FaultProxy.start({ target: { host, port }, address, port });
+        undo.push(proxy);
+        proxy.latency(roundTripMillis / 2);
+        undo.push(await network.translate(placeOf(host, port), placeOf(address, port)));
+      }
     }
     return line;
   } catch (error) {
     await line[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function placeOf(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** The `/etc/resolv.conf` that kubelet writes for a pod (`dnsPolicy: ClusterFirst`). */
