@@ -4,12 +4,12 @@ import { isExternalNameError } from '@externalname/core';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Pool, type PoolOptions } from '../src/index.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
 });
 
 afterEach(async () => {

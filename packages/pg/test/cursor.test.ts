@@ -4,7 +4,7 @@ import Cursor from 'pg-cursor';
 import QueryStream from 'pg-query-stream';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Client, type PoolOptions } from '../src/index.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 // pg-cursor waits for a word of the server when it is closed, and so does every stream of rows when it fails. From a server that is
 // dead none comes (node-postgres#2642): with pg, the reader of a stream then waits for ever.
@@ -14,7 +14,7 @@ vi.setConfig({ testTimeout: 5_000 });
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
 });
 
 afterAll(() => webscaler?.[Symbol.asyncDispose]());

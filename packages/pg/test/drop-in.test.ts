@@ -5,12 +5,12 @@ import QueryStream from 'pg-query-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Pool } from '../src/index.ts';
 import { itSince } from './support/postgres-version.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler({ synchronous: false });
+  webscaler = await startSharedWebscaler();
 });
 
 afterAll(async () => {

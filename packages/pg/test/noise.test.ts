@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 // What is in order says nothing: no warning of Node.js or of pg, no line in the server's log.
 
@@ -8,7 +8,7 @@ const warnings: string[] = [];
 const note = (warning: Error) => void warnings.push(`${warning.name}: ${warning.message}`);
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
 });
 beforeEach(() => {
   warnings.splice(0);

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Client, Pool, type PoolOptions } from '../src/index.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 let folder: string;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler({ synchronous: false });
+  webscaler = await startSharedWebscaler();
   folder = await mkdtemp(join(tmpdir(), 'password-file-'));
   vi.stubEnv('PGPASSFILE', join(folder, 'pgpass'));
   vi.stubEnv('PGPASSWORD', undefined);

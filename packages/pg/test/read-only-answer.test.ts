@@ -10,7 +10,7 @@ import {
   startFakePostgres,
 } from './support/fake-postgres.ts';
 import { rejectionOf } from './support/rejection.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 const retries: RetryEvent[] = [];
 const stop = retried.subscribe((event) => retries.push(event));
@@ -21,7 +21,7 @@ describe('a read-only answer (25006)', () => {
   let webscaler: Webscaler;
 
   beforeAll(async () => {
-    webscaler = await startWebscaler();
+    webscaler = await startSharedWebscaler();
     const pool = webscaler.pool();
     await pool.query('create table items (id integer)');
     await pool.query(

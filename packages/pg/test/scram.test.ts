@@ -13,7 +13,7 @@ import {
   startFakePostgres,
 } from './support/fake-postgres.ts';
 import { describeSince } from './support/postgres-version.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 /** How often this process has derived a key from a password, in any place. */
 let derivations = 0;
@@ -40,7 +40,7 @@ describeSince(16)('connections to real servers', () => {
   let webscaler: Webscaler;
 
   beforeAll(async () => {
-    webscaler = await startWebscaler();
+    webscaler = await startSharedWebscaler();
     await makeRole('steady', 'steady password', 4_096);
     await makeRole('strong', 'strong password', 100_000);
     await makeRole('stronger', 'stronger password', 100_001);

@@ -3,7 +3,7 @@ import Cursor from 'pg-cursor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Client, outcomeOf, Pool, type PoolOptions } from '../src/index.ts';
 import { rejectionOf } from './support/rejection.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 // What a session keeps (prepared statements, plans, cursors, tables of its own) may be in the way of a statement that is in order. `pg`
 // drops a connection after any error, and with it what was in the way. A pool that keeps connections has to know which errors these are.
@@ -13,7 +13,7 @@ let webscaler: Webscaler;
 let owner: pg.Client;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
   owner = new pg.Client(plainOptions() as pg.ClientConfig);
   await owner.connect();
 });

@@ -2,12 +2,12 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Pool, type PoolOptions } from '../src/index.ts';
 import { pgbouncerPath, startPgBouncer } from './support/pgbouncer.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler({ synchronous: false });
+  webscaler = await startSharedWebscaler();
   await using pool = new Pool(webscaler.options({ max: 1 }));
   await pool.query('create table items (id int primary key, name text)');
   await pool.query("insert into items select n, 'item ' || n from generate_series(0, 99) n");

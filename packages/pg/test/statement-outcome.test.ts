@@ -4,12 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Client, outcomeOf, Pool, type PoolOptions } from '../src/index.ts';
 import { type FakePostgres, obliging, startFakePostgres } from './support/fake-postgres.ts';
 import { rejectionOf } from './support/rejection.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
   const pool = webscaler.pool();
   await pool.query('create table items (id integer primary key, name text not null)');
   await pool.query('insert into items values (1, $1)', ['one']);

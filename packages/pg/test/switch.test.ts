@@ -1,11 +1,11 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { nextRefusal, nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { nextRefusal, nextSwitch, startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
 });
 
 afterEach(async () => {

@@ -1,12 +1,12 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Pool } from '../src/index.ts';
-import { nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { nextSwitch, startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler({ synchronous: false });
+  webscaler = await startSharedWebscaler();
 });
 
 afterEach(async () => {

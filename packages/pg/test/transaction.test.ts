@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { outcomeOf, type Pool, retried, type Transaction } from '../src/index.ts';
-import { nextSwitch, startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { nextSwitch, startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
   const pool = webscaler.pool();
   await pool.query('create table accounts (id int primary key, balance int not null)');
   await pool.query('create table parents (id int primary key)');

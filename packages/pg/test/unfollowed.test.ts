@@ -5,7 +5,7 @@ import { dnsQueryChannel } from '@externalname/core/events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Client, Pool, type PoolOptions, serviceNotFollowed } from '../src/index.ts';
 import { collectWarnings } from './support/process-warnings.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 let resolvConf: string;
@@ -16,7 +16,7 @@ let asked = 0;
 const stops = [serviceNotFollowed.subscribe((event) => heard.push(event)), dnsQueryChannel.subscribe(() => asked++)];
 
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
   folder = await mkdtemp(join(tmpdir(), 'externalname-unfollowed-'));
   resolvConf = join(folder, 'resolv.conf');
   await writeFile(resolvConf, 'search default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n');

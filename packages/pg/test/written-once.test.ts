@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { outcomeOf, type Pool, type PoolOptions, retried, type Transaction } from '../src/index.ts';
 import { describeSince, itSince } from './support/postgres-version.ts';
 import { rejectionOf } from './support/rejection.ts';
-import { startWebscaler, type Webscaler } from './support/webscaler.ts';
+import { startSharedWebscaler, type Webscaler } from './support/webscaler.ts';
 
 let webscaler: Webscaler;
 let proxy: FaultProxy;
@@ -15,7 +15,7 @@ const stopCounting = retried.subscribe(() => {
 
 // Every connection to the primary leads through the proxy.
 beforeAll(async () => {
-  webscaler = await startWebscaler();
+  webscaler = await startSharedWebscaler();
   const { pair, cluster } = webscaler;
   proxy = await FaultProxy.start({ target: { host: pair.primary.address, port: pair.port }, port: pair.port });
   cluster.hosts.set('primary-db.example.com', [proxy.address]);

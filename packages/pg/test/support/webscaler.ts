@@ -29,6 +29,36 @@ export interface Webscaler extends AsyncDisposable {
 /** Starts both, with answers that live for one second, so that a switch is seen soon. */
 export async function startWebscaler(options: PostgresPairOptions = {}): Promise<Webscaler> {
   const pair = await PostgresPair.start(options);
+  return webscalerOn(pair, () => pair.close());
+}
+
+/**
+ * The same, for tests that leave roles, parameters and servers as they are. Files that run in one process have one pair, which ends with the
+ * process; what they make in the database is dropped at their end.
+ */
+export async function startSharedWebscaler(): Promise<Webscaler> {
+  sharedPair ??= PostgresPair.start();
+  const pair = await sharedPair;
+  return webscalerOn(pair, async () => {
+    await pair.primary.query(dropAll, [], { database: pair.database });
+  });
+}
+
+let sharedPair: Promise<PostgresPair> | undefined;
+
+// All that a test makes in the schema of the application.
+const dropAll = `do $$ declare each record; begin
+  for each in
+    select format('drop table if exists public.%I cascade', relname) as statement from pg_class
+      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+    union all select format('drop sequence if exists public.%I cascade', relname) from pg_class
+      where relnamespace = 'public'::regnamespace and relkind = 'S'
+    union all select format('drop routine if exists %s cascade', oid::regprocedure) from pg_proc
+      where pronamespace = 'public'::regnamespace
+  loop execute each.statement; end loop;
+end $$`;
+
+async function webscalerOn(pair: PostgresPair, release: () => Promise<void>): Promise<Webscaler> {
   const cluster = await LocalCluster.start({
     ttlSeconds: 1,
     services: [
@@ -88,7 +118,7 @@ export async function startWebscaler(options: PostgresPairOptions = {}): Promise
     async [Symbol.asyncDispose]() {
       await webscaler.endPools();
       await cluster.close();
-      await pair.close();
+      await release();
     },
   };
   return webscaler;
