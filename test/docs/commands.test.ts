@@ -33,7 +33,11 @@ const notRun: readonly (readonly [page: string, text: string, reason: string])[]
     'kubectl apply',
     'examples/manifests/src/main.test.ts runs it without kubectl; pnpm test:contract applies',
   ],
-  ['examples/service/README.md', 'docker build', 'needs Docker'],
+  [
+    'examples/service/README.md',
+    'docker build',
+    'needs Docker: dockerfiles.test.ts reads the file, pnpm release:dry runs its commands',
+  ],
   ['examples/service/README.md', 'kubectl ', 'needs a cluster: test/docs/examples.test.ts validates the manifests'],
 ];
 

@@ -1,6 +1,6 @@
 // A release from the first step to the last, on this machine: `pnpm release:dry`. Every package is built and packed, everything that
 // `pnpm check:packages` checks is checked, and the tarballs are published with npm to a registry that lives as long as this process. From there
-// npm, pnpm and yarn install them in empty folders, and the examples run. What comes with them has a licence that is allowed, and a size.
+// npm, pnpm and yarn install them in empty folders, the Dockerfiles are played, and the examples run. What comes with them has a licence that is allowed, and a size.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -8,6 +8,7 @@ import { checkPackages } from './check-packages.ts';
 import { type Packed, pack } from './packed.ts';
 import { type Installed, installAlone, licencesOf, refusedLicences } from './release/alone.ts';
 import { compileExamples, installExamples, runExamples } from './release/examples.ts';
+import { dockerfiles, playDockerfile } from './release/images.ts';
 import { managers, npm, prepareFolder, publish } from './release/managers.ts';
 import { type Registry, startRegistry } from './release/registry.ts';
 import { sizeTable } from './release/sizes.ts';
@@ -28,6 +29,10 @@ async function main(): Promise<void> {
     }
     await step('licences', () => checkLicences([...installed.values()]));
     await step('sizes', () => checkSizes(packed, installed));
+    for (const file of dockerfiles) {
+      const folder = join(work, `image-${dockerfiles.indexOf(file)}`);
+      await step(`what ${file} runs`, () => playDockerfile(file, folder, registry.address));
+    }
     for (const manager of managers) {
       const folder = join(work, `examples-${managers.indexOf(manager)}`);
       await step(`${manager.name}: install the examples`, () => installExamples(folder, manager, registry.address));
