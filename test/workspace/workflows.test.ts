@@ -17,10 +17,16 @@ describe.each(workflows)('the workflow %s', (_, text) => {
     expect(text.match(/persist-credentials: false/g)?.length).toBe(text.match(/actions\/checkout@/g)?.length);
   });
 
-  it('may read and nothing else, but for the job that publishes, which has an identity for the provenance', () => {
+  it('may read and nothing else, but for a job that publishes, which has an identity to prove where that was built', () => {
     expect(text).toMatch(/^permissions: \{ contents: read \}$/m);
-    const publishes = text.includes('npm publish');
-    expect(text.match(/\w[\w-]*: write/g) ?? []).toEqual(publishes ? ['id-token: write'] : []);
+    const releases = text.includes('npm publish') ? ['id-token: write'] : [];
+    const deploys = text.includes('actions/deploy-pages@') ? ['pages: write', 'id-token: write'] : [];
+    expect(text.match(/\w[\w-]*: write/g) ?? []).toEqual([...releases, ...deploys]);
+  });
+
+  it('gives the right to write to no job that runs code of the repository or of a registry, but for the one that releases', () => {
+    const writing = jobs(text).filter((job) => /: write$/m.test(job) && !job.includes('npm publish'));
+    expect(writing.filter((job) => /\brun:|actions\/checkout@/.test(job))).toEqual([]);
   });
 
   it('publishes with provenance only', () => {
@@ -32,6 +38,22 @@ describe.each(workflows)('the workflow %s', (_, text) => {
     const named = [...text.matchAll(/pnpm@[\d.]+ ([\w:]+)/g)].map(([, script = '']) => script);
     const inMatrix = [...text.matchAll(/script: \[(.*)\]/g)].flatMap(([, list = '']) => list.match(/[\w:]+/g) ?? []);
     expect([...named, ...inMatrix].filter((script) => !(script in scripts))).toEqual([]);
+  });
+});
+
+describe('the site', () => {
+  const [, text = ''] = workflows.find(([, each]) => each.includes('actions/deploy-pages@')) ?? [];
+
+  it('is published from main alone, as the static files that the tests of the site have seen', () => {
+    expect(text).toMatch(/^on:\n {2}push: \{ branches: \[main\] \}\n(?: {2}workflow_dispatch:\n)?\n/m);
+    const [build = '', deploy = ''] = jobs(text);
+    const steps = ['site', '--dir docs/site --ignore-workspace test', 'upload-pages-artifact@'].map((step) =>
+      build.search(new RegExp(`(?:pnpm@[\\d.]+ |actions/)${step}\\b`)),
+    );
+    expect(steps).not.toContain(-1);
+    expect(steps).toEqual(steps.toSorted((one, other) => one - other));
+    expect(build).toContain('path: docs/site/dist/site');
+    expect(deploy).toMatch(/needs: \w+/);
   });
 });
 
@@ -59,6 +81,12 @@ describe('an action', () => {
     expect(unpinned(`      - uses: ${action}\n`)).toEqual([]);
   });
 });
+
+/** The text of each job of a workflow. */
+function jobs(workflow: string): readonly string[] {
+  const [, text = ''] = workflow.split(/^jobs:\n/m);
+  return text.split(/^(?= {2}[\w-]+:$)/m);
+}
 
 /** The actions of a workflow that someone else can change. */
 function unpinned(workflow: string): readonly string[] {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vitepress';
 import { withMermaid } from 'vitepress-plugin-mermaid';
+import { scrollableDiagrams, searchAsDialog } from './accessibility.ts';
 import { linksOfRepository } from './links.ts';
 import { assemblePages, repository } from './pages.ts';
 import { sidebar } from './sidebar.ts';
@@ -19,6 +20,8 @@ export default withMermaid(
     description:
       'Kubernetes ExternalName Services that survive a switch: an SDK for Node.js, and a resilient PostgreSQL client',
     lang: 'en',
+    // The path below which a host shows it, as GitHub Pages do for a repository: `/externalname/`.
+    base: process.env['SITE_BASE'] ?? '/',
     srcDir: './dist/pages',
     outDir: './dist/site',
     cacheDir: './dist/cache',
@@ -30,6 +33,7 @@ export default withMermaid(
       attrs: { disable: true },
       config: (markdown) => {
         markdown.use(linksOfRepository, documents, address?.url);
+        markdown.use(scrollableDiagrams);
       },
     },
     themeConfig: {
@@ -44,6 +48,6 @@ export default withMermaid(
       search: { provider: 'local' },
       externalLinkIcon: true,
     },
-    vite: { build: { chunkSizeWarningLimit: 2_000 } },
+    vite: { plugins: [searchAsDialog], build: { chunkSizeWarningLimit: 2_000 } },
   }),
 );
