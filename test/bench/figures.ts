@@ -77,7 +77,7 @@ async function measure(benchmark: Benchmark): Promise<void> {
     say(`${name} ${run} of ${runs}: ${duration(performance.now() - runBegunAt)}, load before ${load.at(-1)}`);
   }
   await writeFigures(folder, name, {
-    command: ['pnpm', script, ...parameters].join(' '),
+    command: ['pnpm', script, ...parameters.map(inShell)].join(' '),
     date: new Date().toISOString().slice(0, 10),
     node: process.version,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
@@ -104,6 +104,11 @@ function triedFolder(): string {
     cpSync(join(docs, each), join(folder, 'docs', each), { recursive: true });
   }
   return folder;
+}
+
+/** A word as it is written in a shell. */
+function inShell(word: string): string {
+  return word.includes(' ') ? word.replace(/=(.*)$/, "='$1'") : word;
 }
 
 function loadNow(): number {

@@ -22,8 +22,14 @@ describe('the figures in the documentation', () => {
     expect(readFileSync(join(root, `docs/drills/${name}.svg`), 'utf8')).toBe(drill && drillSvg(drill));
   });
 
-  it('are those of the benchmarks that pnpm figures runs', () => {
-    expect(Object.keys(measured.figures).sort()).toEqual(benchmarks.map(({ name }) => name).sort());
+  it('are those of the benchmarks that pnpm figures runs, or the page says that it has none of one yet', () => {
+    const texts = pagesWithFigures().map((page) => readFileSync(join(root, page), 'utf8'));
+    const without = benchmarks.filter(({ name }) =>
+      texts.some((text) => text.includes(`<!-- figures:${name} -->\n\`pnpm figures\` has not measured this yet.`)),
+    );
+    expect([...Object.keys(measured.figures), ...without.map(({ name }) => name)].sort()).toEqual(
+      benchmarks.map(({ name }) => name).sort(),
+    );
   });
 
   it('are written into READMEs by pnpm figures, or it is known where they come from', () => {

@@ -16,6 +16,8 @@ export const blocks: Readonly<Record<string, (figures: Figures) => string>> = {
   validation,
   dns,
   http,
+  pipelining,
+  metrics,
 };
 
 function overview(figures: Figures): string {
@@ -76,6 +78,7 @@ function overview(figures: Figures): string {
       ratios('one in ten fails'),
       pg.command,
     ],
+    ...pipeliningRows(figures),
     [
       'ten connections ready after a switch, ours to plain `pg.Pool`',
       `${spread(scram.values('4096 iterations, warm / ratio'), ratio)} of its time at 4,096 SCRAM iterations, ${spread(scram.values('100000 iterations, warm / ratio'), ratio)} at 100,000`,
@@ -284,6 +287,79 @@ function http(figures: Figures): string {
     ),
     '',
     `Throughput as a ratio to that of a bare \`Pool\`; the second row says how far to believe the first. ${runs.kind} of \`${runs.command}\`. ${runs.place}.`,
+    '',
+  );
+}
+
+const distances = ['loopback', '1 ms', '10 ms'];
+const peers = [
+  'pg.Pool',
+  'ours',
+  'ours, statementCache',
+  'ours, pipelining',
+  'ours, both',
+  'postgres.js',
+  'PgBouncer + pg.Pool',
+];
+
+function pipelining(figures: Figures): string {
+  const runs = of(figures, 'pipelining');
+  const cell = (peer: string, line: string, what: string, format: object) => {
+    const figure = `point read, ${line}: ${peer} / ${what}`;
+    return runs.has(figure) ? spread(runs.values(figure), format) : '';
+  };
+  const ratios = (peer: string) => {
+    const rates = distances.map((line) => cell(peer, line, 'x pg.Pool', ratio));
+    return `| ${[`\`${peer}\``, ...rates, cell(peer, 'loopback', 'cpu x pg.Pool', ratio)].join(' | ')} |`;
+  };
+  const rates = (peer: string, cpu: string) =>
+    `| ${[`\`${peer}\`, queries a second`, ...distances.map((line) => cell(peer, line, '/s', {})), cpu].join(' | ')} |`;
+  const measured = (peer: string) => runs.has(`point read, loopback: ${peer} / /s`);
+  return lines(
+    '',
+    '| | loopback | 1 ms to the server | 10 ms | processor time of a query, loopback |',
+    '| --- | --: | --: | --: | --: |',
+    rates('pg.Pool', cell('pg.Pool', 'loopback', 'µs cpu', { unit: 'µs' })),
+    ...peers.slice(1).filter(measured).map(ratios),
+    ...['pgbench (10 clients)'].filter(measured).map((peer) => rates(peer, '')),
+    '',
+    `Ratios are to \`pg.Pool\` in the same round: point reads of 64 callers on ten connections, with \`pipelining: 16\` and \`statementCache: 100\` where they are on. ${runs.kind} of \`${runs.command}\`. ${runs.place}.`,
+    '',
+  );
+}
+
+/** In the overview, as soon as it was measured. */
+function pipeliningRows(figures: Figures): readonly (readonly [what: string, figure: string, command: string])[] {
+  if (!('pipelining' in figures)) return [];
+  const runs = of(figures, 'pipelining');
+  const rates = distances.map((line) => spread(runs.values(`point read, ${line}: ours, both / x pg.Pool`), ratio));
+  return [
+    [
+      'point reads of 64 callers on ten connections with `pipelining` and `statementCache`, compared with plain `pg.Pool`: on loopback, with 1 ms and with 10 ms to the server',
+      `${rates.join(', ')} times as many`,
+      runs.command,
+    ],
+  ];
+}
+
+const metricsRows = {
+  'nothing, once more': 'nothing, once more',
+  'all: Prometheus, spans, createMetricProducer()': 'everything on',
+};
+
+function metrics(figures: Figures): string {
+  const runs = of(figures, 'metrics');
+  const cells = (row: string) =>
+    ['10 at once', '64 at once', '10, cpu', '64, cpu'].map((column) =>
+      spread(runs.values(`${row} / ${column} / ratio`), { digits: 3 }),
+    );
+  return lines(
+    '',
+    '| | 10 callers | 64 callers | processor time, 10 | processor time, 64 |',
+    '| --- | --: | --: | --: | --: |',
+    ...Object.entries(metricsRows).map(([row, words]) => `| ${[words, ...cells(row)].join(' | ')} |`),
+    '',
+    `Throughput, and statements for a second of the process' own processor time, as ratios to nothing. ${runs.kind} of \`${runs.command}\`. ${runs.place}.`,
     '',
   );
 }

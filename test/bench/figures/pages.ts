@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
+import { benchmarks } from './benchmarks.ts';
 import { blocks } from './blocks.ts';
 import { drillBlock } from './drill-block.ts';
 import { type KeptDrill, readDrills } from './drills.ts';
@@ -31,9 +32,13 @@ export function pagesWithFigures(): readonly string[] {
     .sort();
 }
 
-/** The text of a page, by its path from the root of the repository, with its figures as they were measured. */
+/**
+ * The text of a page, by its path from the root of the repository, with its figures as they were measured. What stands in the block of a
+ * benchmark that was not measured yet stays.
+ */
 export function withFigures(page: string, text: string, { figures, drills }: Measured): string {
-  return text.replace(marked, (_, begin: string, name: string, _old: string, end: string) => {
+  return text.replace(marked, (block, begin: string, name: string, _old: string, end: string) => {
+    if (benchmarks.some((each) => each.name === name) && !(name in figures)) return block;
     if (name.startsWith('drill-')) {
       const drill = name.slice('drill-'.length);
       const picture = posix.relative(posix.dirname(page), `docs/drills/${drill}.svg`);

@@ -29,6 +29,11 @@ export class Runs {
     return `${date}, Node.js ${node.replace(/^v/, '')}, ${cores} cores of ${cpu}, load before a run ${spread(load, { digits: 1 })}`;
   }
 
+  /** Whether a figure was measured: some need a program that is not everywhere. */
+  has(figure: string): boolean {
+    return figure in this.#measurement.measured;
+  }
+
   /** One value for each run. */
   values(figure: string): readonly (number | null)[] {
     const values = this.#measurement.measured[figure];
