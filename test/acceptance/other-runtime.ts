@@ -2,7 +2,7 @@
 // Without a test runner, as those of Node do not run on all of them.
 import { strict as assert } from 'node:assert';
 import { randomUUID } from 'node:crypto';
-import { Pool } from '@externalname/pg';
+import { Pool, type PoolOptions } from '@externalname/pg';
 import { LocalCluster, PostgresPair } from '@externalname/testing';
 
 const hostNames = ['primary-db.example.com', 'secondary-db.example.com'] as const;
@@ -13,7 +13,7 @@ await using cluster = await LocalCluster.start({
   services: [{ metadata: { name: 'webscaler-db' }, spec: { type: 'ExternalName', externalName: hostNames[0] } }],
   hosts: pair.hosts,
 });
-const pool = new Pool({
+const options: PoolOptions = {
   service: 'webscaler-db',
   allowedTargets: hostNames,
   allowedNetworks: ['127.0.0.0/8', '::1/128'],
@@ -24,7 +24,8 @@ const pool = new Pool({
   password: pair.password,
   ssl: { ca: pair.ca },
   max: 4,
-});
+};
+const pool = new Pool(options);
 pool.on('error', () => {});
 
 await pool.query('create table writes (id uuid primary key)');
@@ -67,6 +68,32 @@ assert.deepEqual(
 said(`lost none of ${acknowledged.length} acknowledged writes`);
 
 await pool.end();
+
+// An older `pg` cannot pipeline; every `pg` can prepare.
+const canPipeline = refusalOf({ pipelining: 8 }) === undefined;
+const shared = new Pool({ ...options, max: 2, statementCache: 20, ...(canPipeline && { pipelining: 8 }) });
+const doubled = async (number: number) => {
+  const text = `select $1::int as number, $1::int * 2 as k${number % 8}`;
+  const { rows } = await shared.query<Record<string, number>>(text, [number]);
+  assert.deepEqual(rows, [{ number, [`k${number % 8}`]: number * 2 }]);
+};
+// A text is shared once it has run.
+for (let number = 0; number < 8; number += 1) await doubled(number);
+await Promise.all(Array.from({ length: 400 }, (_, number) => doubled(number)));
+const { sharing } = shared.status();
+assert((sharing?.named ?? 0) > 100, 'prepared statements are used');
+assert(!canPipeline || (sharing?.shared ?? 0) > 100, 'connections are shared');
+await shared.end();
+said(canPipeline ? 'shared connections, and prepared statements' : 'prepared statements');
+
+function refusalOf(more: PoolOptions): unknown {
+  try {
+    new Pool({ ...options, ...more }).end(() => {});
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
 
 async function write(times: number): Promise<void> {
   for (let time = 0; time < times; time += 1) {
