@@ -32,8 +32,8 @@ describe.each(pools)('%s, whatever is asked of it in whatever order and whatever
     await play(options, [...thereAndBack, ...callers, new Refuse('primary'), new Kill(1, false)]);
   });
 
-  // Both lanes were taken for left: that of the held query, which nobody else may use, stood for the one that the caller of `connect` waits for.
-  it('serves nobody who shares a connection before those who came earlier and need their own', async () => {
+  // Both lanes were taken for left: that of the held query, which no other query may use, stood for the one that the caller of `connect` waits for.
+  it('does not serve callers who share a connection before those who came earlier and need their own', async () => {
     const twice = [new Ask('failing query'), new Ask('connect')];
     await play(options, [...twice, new Ask('held query'), ...twice, new Ask('failing query'), new Kill(0, false)]);
   });

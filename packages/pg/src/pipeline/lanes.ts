@@ -59,7 +59,7 @@ export class Lanes<Connection extends LaneConnection> {
 
   /**
    * So many callers wait for a connection of their own: as many lanes take no more queries, and are given back when they are empty. Lanes that
-   * leave for another reason do not count: a long query that nobody may wait behind would keep such a caller waiting, and let others overtake.
+   * leave for another reason do not count: a long query, behind which no other may wait, would keep such a caller waiting, and let others overtake.
    */
   reserve(count: number): void {
     let missing = count;
