@@ -68,6 +68,7 @@ export {
   endpointsOf,
   type LogPosition,
   type MakeBalancer,
+  membersByName,
   neediestFirst,
   Observation,
   Outage,

@@ -2,6 +2,7 @@ export { ArrivalOrder, type Place } from './arrival-order.ts';
 export { type BalancingOptions, balancingSettings, type MakeBalancer } from './balancing-options.ts';
 export { CatchUp, type CatchUpWait, type TokenReads } from './catch-up.ts';
 export { beginEpoch, Connections, type Epoch } from './connections.ts';
+export { membersByName } from './members.ts';
 export { Outage, type OutageParts } from './outage.ts';
 export { Pause, type PauseCause, type PauseOptions, type PauseStatus } from './pause.ts';
 export { type ReaderOptions, type ReaderSettings, readerSettings } from './reader-options.ts';

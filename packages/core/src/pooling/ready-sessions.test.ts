@@ -15,9 +15,15 @@ function rig(count = 2) {
   const log: string[] = [];
   const asked: string[] = [];
   const clients: (EventEmitter & { name: string })[] = [];
-  const servers = { open: true, isFit: false, suspectedAt: Number.NEGATIVE_INFINITY, proves: async () => {} };
+  const servers = {
+    open: true,
+    serves: true,
+    isFit: false,
+    suspectedAt: Number.NEGATIVE_INFINITY,
+    proves: async () => {},
+  };
   const sessions = new ReadySessions(
-    { targets: [primary, secondary].map(targetOf), count },
+    { targets: [primary, secondary].map(targetOf), count, warmUp: 3 },
     {
       clock,
       open: async (target) => {
@@ -35,6 +41,7 @@ function rig(count = 2) {
         await servers.proves();
       },
       isFit: () => servers.isFit,
+      serves: () => servers.serves,
       suspectedAt: () => servers.suspectedAt,
       isEarly: (error) => error instanceof StillStandby,
       close: (client) => {
@@ -299,5 +306,70 @@ describe('the proof of a session', () => {
     await clock.advance(5_000);
     await settled();
     expect(sessions.waitingAt(secondary)).toBe(1);
+  });
+});
+
+describe('the proof of a target that the pool may move to', () => {
+  const target = targetOf(secondary);
+  const made = () => ({ client: Object.assign(new EventEmitter(), { name: 'vetted' }) });
+
+  it('is a connection that is kept for the move, with as many others as warmUp asks for', async () => {
+    const { sessions } = rig(0);
+    sessions.poolIsAt(primary);
+    const vetted = made();
+    await sessions.vet(target, never, async () => vetted);
+    expect([sessions.waitingAt(secondary), sessions.takeVetted(), sessions.takeVetted()]).toEqual([
+      2,
+      vetted,
+      undefined,
+    ]);
+  });
+
+  it('is that connection alone if no server serves meanwhile', async () => {
+    const { servers, sessions } = rig(0);
+    servers.serves = false;
+    sessions.poolIsAt(primary);
+    await sessions.vet(target, never, async () => made());
+    expect(sessions.waitingAt(secondary)).toBe(0);
+  });
+
+  it('is closed, with the others, when that target is not the next one any more', async () => {
+    const { log, sessions } = rig(0);
+    sessions.poolIsAt(primary);
+    const controller = new AbortController();
+    const vetting = sessions.vet(target, controller.signal, async () => made());
+    await Promise.resolve();
+    controller.abort(new Error('the Service points elsewhere again'));
+    await vetting;
+    await settled();
+    expect([sessions.takeVetted(), sessions.waitingAt(secondary)]).toEqual([undefined, 0]);
+    expect(log).toContain('close vetted');
+  });
+
+  it('is closed, and fails with the reason, if it comes too late', async () => {
+    const { log, sessions } = rig(0);
+    const controller = new AbortController();
+    const vetting = sessions.vet(target, controller.signal, async () => {
+      controller.abort(new Error('the Service points elsewhere again'));
+      return made();
+    });
+    await expect(vetting).rejects.toThrow('elsewhere again');
+    expect(log).toEqual(['close vetted']);
+  });
+});
+
+describe('a plan to move', () => {
+  it('opens sessions there, and closes them if another plan comes, or none', async () => {
+    const { sessions } = rig(0);
+    const tertiary = targetOf('tertiary-db.example.com');
+    sessions.poolIsAt(primary);
+    sessions.plan(targetOf(secondary), 2);
+    await settled();
+    expect(sessions.counts()).toEqual({ [secondary]: 2 });
+    sessions.plan(tertiary, 1);
+    await settled();
+    expect(sessions.counts()).toEqual({ [tertiary.externalName]: 1 });
+    sessions.plan(undefined, 0);
+    expect(sessions.counts()).toEqual({});
   });
 });

@@ -2,7 +2,8 @@ import { setMaxListeners } from 'node:events';
 import { inBackground } from '../background.ts';
 import { backoffMillis } from '../backoff.ts';
 import type { Clock, Timer } from '../clock.ts';
-import { abortable } from '../deadline.ts';
+import { abortable, withDeadline } from '../deadline.ts';
+import { DeadlineError } from '../errors.ts';
 import type { Target } from '../targets/index.ts';
 
 /** An open connection. Its client says when it has ended. */
@@ -16,6 +17,8 @@ export interface ReadySessionsSettings {
   readonly targets: readonly Target[];
   /** How many sessions are kept at each. */
   readonly count: number;
+  /** How many connections are wanted at a target before the pool moves there. */
+  readonly warmUp: number;
 }
 
 /** What {@link ReadySessions} needs from outside. */
@@ -30,6 +33,8 @@ export interface ReadySessionsDependencies<OpenConnection extends Open> {
   readonly suspectedAt: () => number;
   /** Ends a session. */
   readonly close: (client: OpenConnection['client']) => void;
+  /** Whether the current server serves: without one, there is nothing that a move could wait for. */
+  readonly serves: () => boolean;
   /** Whether `prove` failed because the server does not have the role yet. It answered: the session is as good as before. */
   readonly isEarly: (error: unknown) => boolean;
   readonly clock: Clock;
@@ -51,6 +56,8 @@ export class ReadySessions<OpenConnection extends Open> {
   /** Where the pool is: there it opens its own connections. */
   #current: string | undefined;
   #vetted: OpenConnection | undefined;
+  /** Where a planned switch leads. */
+  #planned: Target | undefined;
 
   constructor(settings: ReadySessionsSettings, dependencies: ReadySessionsDependencies<OpenConnection>) {
     this.#settings = settings;
@@ -141,32 +148,76 @@ export class ReadySessions<OpenConnection extends Open> {
     }
   }
 
-  /** Keeps the connection that proved the next target, until the pool moves there. */
-  keepVetted(connection: OpenConnection): void {
-    this.#vetted = connection;
+  /**
+   * Makes the connection that proves the next target, keeps it until the pool moves there, and warms up as many others. The pool waits for
+   * these for a second at most, and moves at once when its current server is lost.
+   *
+   * @throws what `connect` throws, or the reason of the signal, which fires when that target is not the next one any more
+   */
+  async vet(target: Target, signal: AbortSignal, connect: () => Promise<OpenConnection>): Promise<void> {
+    const { clock, close, serves } = this.#dependencies;
+    const { externalName } = target;
+    this.#dropVetted();
+    this.proveAll(externalName);
+    const vetted = await connect();
+    if (signal.aborted) {
+      close(vetted.client);
+      throw signal.reason;
+    }
+    this.#vetted = vetted;
+    const { warmUp } = this.#settings;
+    if (warmUp === 1 || !serves()) return;
+    // The sessions that were opened for an announced switch stay, even if they are more.
+    const count = Math.max(warmUp - 1, this.waitingAt(externalName));
+    await withDeadline(() => this.prepare(target, count), {
+      signal,
+      timeoutMillis: longestWarmUpMillis,
+      onTimeout: () => new DeadlineError('warming up', longestWarmUpMillis),
+      clock,
+      background: true,
+    }).catch(() => undefined);
+    if (!signal.aborted) return;
+    // Nothing is left of it if the pool has moved there.
+    this.#dropVetted(vetted);
+    if (this.#current !== externalName) this.#forget(target);
   }
 
-  /** That connection, which belongs to the caller from now on. */
+  /**
+   * A switch to that target is planned, or none is any more: sessions are opened there meanwhile, also at a standby before it is promoted, so
+   * that callers who are held for it do not wait for TCP, TLS and authentication.
+   */
+  plan(target: Target | undefined, count: number): void {
+    const left = this.#planned;
+    this.#planned = target;
+    if (left !== undefined && left.externalName !== target?.externalName) this.#forget(left);
+    if (target !== undefined) this.prepare(target, count).catch(() => undefined);
+  }
+
+  /** The connection that proved the next target, which belongs to the caller from now on. */
   takeVetted(): OpenConnection | undefined {
     const vetted = this.#vetted;
     this.#vetted = undefined;
     return vetted;
   }
 
-  /** Ends that connection, or only `which`: the pool does not move. */
-  dropVetted(which: OpenConnection | undefined = this.#vetted): void {
-    const vetted = this.#vetted === which ? this.takeVetted() : undefined;
-    if (vetted !== undefined) this.#dependencies.close(vetted.client);
-  }
-
   /** Ends all of them. Idempotent. */
   close(): void {
     this.#closing.abort(new Error('the pool is closed'));
-    this.dropVetted();
+    this.#dropVetted();
     for (const room of this.#rooms.values()) {
       room.timer?.cancel();
       for (const session of room.sessions.splice(0)) session.end();
     }
+  }
+
+  // Ends that connection, or only `which`: the pool does not move.
+  #dropVetted(which: OpenConnection | undefined = this.#vetted): void {
+    const vetted = this.#vetted === which ? this.takeVetted() : undefined;
+    if (vetted !== undefined) this.#dependencies.close(vetted.client);
+  }
+
+  #forget(target: Target): void {
+    this.prepare(target, 0).catch(() => undefined);
   }
 
   #isProven({ provenAt }: Session<OpenConnection>): boolean {
@@ -303,6 +354,9 @@ interface Session<OpenConnection> {
 
 const retryBounds = { shortestMillis: 5_000, longestMillis: 300_000 };
 const lifetimeMillis = 600_000;
+
+// While the pool waits, its old server may acknowledge writes that are lost.
+const longestWarmUpMillis = 1_000;
 
 // A move and the callers who waited for it take less.
 const proofMillis = 1_000;

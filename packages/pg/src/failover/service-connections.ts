@@ -29,7 +29,7 @@ import { ScramKeyCache } from '../connect/scram-key-cache.ts';
 import { checkRole, roleFits } from '../connect/session-role.ts';
 import { closeClient } from '../driver/closing.ts';
 import { ConnectError, ConnectTimeoutError } from '../errors.ts';
-import { targetNotFollowed } from '../events.ts';
+import { switched, targetNotFollowed } from '../events.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import { describeEvent, type RecentEvent, RecentEvents } from '../recent-events.ts';
@@ -73,6 +73,15 @@ export interface SwitchedTarget {
   readonly decisionMillis: number;
 }
 
+/** Tells of a switch: how many connections had no work, and how many had. */
+export function tellSwitched(name: string, to: SwitchedTarget, idle: number, draining: number): void {
+  const { target, previous, epoch, decisionMillis } = to;
+  const [from, { source, externalName }] = [previous.externalName, target];
+  switched.publish(() => {
+    return { name, from, to: externalName, source, epoch: epoch.number, idle, draining, decisionMillis };
+  });
+}
+
 /**
  * Makes the connections of a pool for a Service: follows its target, paces the attempts, and keeps trying on a caller's
  * behalf while failures say that another attempt may help.
@@ -92,8 +101,6 @@ export class ServiceConnections implements ConnectionFactory {
   #refusal: Refusal | undefined;
   #closed = false;
   readonly #outage: Outage;
-  /** Where a planned switch leads. */
-  #plannedTarget: Target | undefined;
 
   constructor(
     settings: PoolSettings,
@@ -138,12 +145,13 @@ export class ServiceConnections implements ConnectionFactory {
       waitedLong: (millis) => this.#warnOfWait(millis),
     });
     this.#ready = new ReadySessions(
-      { targets: exactTargets(settings), count: settings.readySessions },
+      { targets: exactTargets(settings), count: settings.readySessions, warmUp: settings.warmUp },
       {
         open: (target, signal) => this.#openReady(target, signal),
         prove: (connection, signal) => this.#proveReady(connection, signal),
         isFit: ({ roles }) => roleFits(settings.targetSessionAttrs, roles.role) === true,
         suspectedAt: () => this.#health.suspectedAt,
+        serves: () => this.#health.serving,
         close: (client) => closeClient(client, this.#clock),
         isEarly: (error) => isExternalNameError(error) && error.code === 'ERR_EXTERNALNAME_SERVER_ROLE',
         clock: this.#clock,
@@ -152,7 +160,7 @@ export class ServiceConnections implements ConnectionFactory {
     this.#follower = new TargetFollower(
       { source: dialer.source, policy: dialer.policy, vetIntervalMillis: outageIntervalMillis },
       {
-        vet: (target, signal) => this.#vet(target, signal),
+        vet: (target, signal) => this.#ready.vet(target, signal, () => this.#connectTo(target, signal)),
         judge: candidateFailure,
         move: (target, previous, decisionMillis) => this.#move(target, previous, decisionMillis),
         currentServes: () => this.#health.serving,
@@ -479,50 +487,11 @@ export class ServiceConnections implements ConnectionFactory {
     );
   }
 
-  async #vet(target: Target, signal: AbortSignal): Promise<void> {
-    this.#ready.dropVetted();
-    this.#ready.proveAll(target.externalName);
-    const connection = await this.#connectTo(target, signal);
-    if (signal.aborted) {
-      closeClient(connection.client, this.#clock);
-      throw signal.reason;
-    }
-    this.#ready.keepVetted(connection);
-    const { warmUp } = this.#settings;
-    // Without a server that serves meanwhile, there is nothing to wait for.
-    if (warmUp === 1 || !this.#health.serving) return;
-    // The pool moves when the time is up, and at once when its current server is lost.
-    const millis = longestWarmUpMillis;
-    // The sessions that were opened for an announced switch stay, even if they are more.
-    const count = Math.max(warmUp - 1, this.#ready.waitingAt(target.externalName));
-    await withDeadline(() => this.#ready.prepare(target, count), {
-      signal,
-      timeoutMillis: millis,
-      onTimeout: () => new ConnectTimeoutError(target.externalName, millis),
-      clock: this.#clock,
-      background: true,
-    }).catch(() => undefined);
-    if (!signal.aborted) return;
-    // Nothing is left of it if the pool has moved there.
-    this.#ready.dropVetted(connection);
-    if (this.target?.externalName !== target.externalName) this.#forgetPrepared(target);
-  }
-
-  // Sessions are opened at a standby before it is promoted, so that held callers do not wait for TCP, TLS and authentication.
   #planned(plan: PlannedSwitch | undefined): void {
-    const left = this.#plannedTarget;
-    this.#plannedTarget = undefined;
     const count = this.#host.planned?.(plan) ?? 0;
     const { target } = this;
-    if (left !== undefined && left.externalName !== plan?.to) this.#forgetPrepared(left);
-    if (plan?.to === undefined || target === undefined || count === 0 || this.#closed) return;
-    const planned = { ...target, externalName: canonicalName(plan.to) };
-    this.#plannedTarget = planned;
-    this.#ready.prepare(planned, count).catch(() => undefined);
-  }
-
-  #forgetPrepared(target: Target): void {
-    this.#ready.prepare(target, 0).catch(() => undefined);
+    const isWorthIt = plan?.to !== undefined && target !== undefined && count > 0 && !this.#closed;
+    this.#ready.plan(isWorthIt ? { ...target, externalName: canonicalName(plan.to) } : undefined, count);
   }
 
   #move(target: Target, previous: Target | undefined, decisionMillis: number): void {
@@ -584,9 +553,6 @@ function exactTargets({ allowedTargets, name }: PoolSettings): readonly Target[]
       stale: false,
     }));
 }
-
-// While the pool waits, its old server may acknowledge writes that are lost.
-const longestWarmUpMillis = 1_000;
 
 // With the jitter that pacing adds, at most three attempts a second.
 const outageIntervalMillis = 334;

@@ -4,13 +4,13 @@ import type * as pg from 'pg';
 import { demandsOf } from '../client-options.ts';
 import type { OpenConnection } from '../connect/connector.ts';
 import { closeClient } from '../driver/closing.ts';
-import { addressesLeft, switched } from '../events.ts';
+import { addressesLeft } from '../events.ts';
 import type { Liveness } from '../liveness/liveness.ts';
 import { postgresLiveness } from '../liveness/monitored-client.ts';
 import type { PoolSettings } from '../options.ts';
 import type { RecentEvent } from '../recent-events.ts';
 import type { ConnectionRequest } from './connection-factory.ts';
-import { ServiceConnections, type SwitchedTarget } from './service-connections.ts';
+import { ServiceConnections, type SwitchedTarget, tellSwitched } from './service-connections.ts';
 import { type ServiceDialer, serviceDialer } from './service-dialer.ts';
 
 /** A client that shares a connection factory with others. */
@@ -117,20 +117,12 @@ export class SharedConnections {
     return this.#liveness?.watch(connection);
   }
 
-  #switchTo({ target, previous, epoch, first, decisionMillis }: SwitchedTarget): void {
+  #switchTo(to: SwitchedTarget): void {
     // It has proved the target, but is not a client of the application.
-    if (first !== undefined) closeClient(first.client, this.#clock);
-    const retired = [...this.#clients].map((client) => client.retire(target));
-    switched.publish(() => ({
-      name: this.#name,
-      from: previous.externalName,
-      to: target.externalName,
-      source: target.source,
-      epoch: epoch.number,
-      idle: retired.filter((had) => had === 'no work').length,
-      draining: retired.filter((had) => had === 'work').length,
-      decisionMillis,
-    }));
+    if (to.first !== undefined) closeClient(to.first.client, this.#clock);
+    const retired = [...this.#clients].map((client) => client.retire(to.target));
+    const [idle = 0, draining = 0] = countsOf(retired);
+    tellSwitched(this.#name, to, idle, draining);
   }
 
   #watchAddresses(dialer: ServiceDialer): TargetAddresses {
@@ -141,15 +133,12 @@ export class SharedConnections {
       },
       left: ({ target, addresses, has }) => {
         const retired = [...clients].filter((client) => has(client.endpoint())).map((client) => client.leave());
-        const [idle, inUse] = ['no work', 'work'].map((what) => retired.filter((had) => had === what).length);
-        if (!idle && !inUse) return;
-        addressesLeft.publish(() => ({
-          name: this.#name,
-          target: target.externalName,
-          addresses: [...addresses],
-          idle: idle ?? 0,
-          inUse: inUse ?? 0,
-        }));
+        const [idle = 0, inUse = 0] = countsOf(retired);
+        if (idle + inUse === 0) return;
+        const name = this.#name;
+        addressesLeft.publish(() => {
+          return { name, target: target.externalName, addresses: [...addresses], idle, inUse };
+        });
       },
     });
   }
@@ -159,6 +148,10 @@ export class SharedConnections {
     if (client === undefined) throw new Error('no client is left');
     return client.createScout();
   }
+}
+
+function countsOf(retired: readonly ReturnType<SharingClient['retire']>[]): readonly number[] {
+  return ['no work', 'work'].map((what) => retired.filter((had) => had === what).length);
 }
 
 /** What is open in this process, by the settings that decide where connections lead. */

@@ -3,6 +3,7 @@ import {
   aSignal,
   checkOptions,
   dependenciesOf,
+  membersByName,
   type RoutedCall,
   recordOutcome,
   ServiceRouter,
@@ -362,30 +363,12 @@ function membersOf(
   { services, shared }: BalancedSettings,
   dependencies: TimeAndChance,
 ): ReadonlyMap<string, BalancedMember> {
-  const members = new Map<string, BalancedMember>();
-  try {
-    for (const [index, { name, weight: _, priority: __, ...own }] of services.entries()) {
-      const member = memberOf({ ...shared, ...own, failoverTimeoutMillis: 0 }, `services[${index}]`, own, dependencies);
-      const key = name ?? member.pool.status().name;
-      if (members.has(key))
-        throw new InvalidArgumentError(`services[${index}].name`, `${key} is used twice: give each its own`);
-      members.set(key, member);
-    }
-  } catch (error) {
-    for (const { pool } of members.values()) pool.end(() => undefined);
-    throw error;
-  }
-  return members;
-}
-
-function memberOf(options: object, place: string, own: object, dependencies: TimeAndChance): BalancedMember {
-  try {
-    const pool = new Pool(options, dependencies);
-    return { ...pool._asMember(), pool };
-  } catch (error) {
-    if (!(error instanceof InvalidArgumentError) || !Object.hasOwn(own, error.argument.replace(/\W.*/, '')))
-      throw error;
-    const message = error.message.slice(`${error.argument}: `.length);
-    throw new InvalidArgumentError(`${place}.${error.argument}`, message, { cause: error });
-  }
+  return membersByName(services, {
+    make: ({ name: _, weight: __, priority: ___, ...own }) => {
+      const pool = new Pool({ ...shared, ...own, failoverTimeoutMillis: 0 }, dependencies);
+      return { ...pool._asMember(), pool };
+    },
+    nameOf: ({ pool }) => pool.status().name,
+    close: ({ pool }) => pool.end(() => undefined),
+  });
 }

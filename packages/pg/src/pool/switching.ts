@@ -1,9 +1,9 @@
 import { onAbort } from '@externalname/core/internal';
 import { hasWork } from '../driver/client-internals.ts';
 import { TargetRetiredError } from '../errors.ts';
-import { drained, switched } from '../events.ts';
+import { drained } from '../events.ts';
 import type { ConnectionFactory, MadeConnection } from '../failover/connection-factory.ts';
-import type { SwitchedTarget } from '../failover/service-connections.ts';
+import { type SwitchedTarget, tellSwitched } from '../failover/service-connections.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import { type AdoptionParts, adoptIdle } from './adoption.ts';
 
@@ -32,21 +32,13 @@ export class Switching {
     return this.#first;
   }
 
-  switchTo({ target, previous, epoch, first, decisionMillis }: SwitchedTarget): void {
+  switchTo(to: SwitchedTarget): void {
     const { settings, clock, connections } = this.#parts;
-    const { idle, draining, cut } = connections.advance(epoch);
+    const { previous, first } = to;
+    const { idle, draining, cut } = connections.advance(to.epoch);
     this.#beganAt = clock.now();
     this.#first = undefined;
-    switched.publish(() => ({
-      name: settings.name,
-      from: previous.externalName,
-      to: target.externalName,
-      source: target.source,
-      epoch: epoch.number,
-      idle: idle.length,
-      draining: draining.length,
-      decisionMillis,
-    }));
+    tellSwitched(settings.name, to, idle.length, draining.length);
     if (first !== undefined) this.#prepareFirst(first);
     // After the callers who were held for the switch have sent what they want: a goodbye wakes a process of the server that is left.
     if (idle.length > 0)
