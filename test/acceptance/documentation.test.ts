@@ -37,6 +37,7 @@ const notHere: readonly (readonly [page: string, mark: string, reason: string])[
     'inspectTls',
     'asks a cluster and a server that are not here: inspect.test.ts of kubernetes',
   ],
+  ['docs/guides/drill.md', 'runDrill', 'documentation.long.test.ts: a second drill; that of packages/drill runs here'],
   ['docs/guides/engines.md', 'followEngine', 'needs Patroni: pnpm test:engines'],
   ['packages/engines/README.md', 'followEngine', 'the same'],
   ['packages/kubernetes/README.md', 'inspectTls(', 'needs a server there: inspect.test.ts of kubernetes'],
