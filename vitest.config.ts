@@ -62,6 +62,7 @@ export default defineConfig({
         ...sources,
         test: {
           name: 'acceptance',
+          isolate: false,
           include: ['test/acceptance/**/*.test.ts'],
           exclude: [long, '**/node_modules/**'],
           testTimeout: 120_000,

@@ -10,6 +10,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: ['@externalname/source', 'node'] } },
   test: {
     name: 'site',
+    isolate: false,
     experimental: { fsModuleCache: true },
     include: ['test/site/**/*.test.ts'],
     // The real parts are there where somebody has built them, see test/controlplane.

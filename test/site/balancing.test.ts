@@ -1,27 +1,25 @@
 import { FaultProxy } from '@externalname/testing';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { site as places } from '../../examples/webscaler/src/network/network.ts';
 import { openTestSite, type TestSite } from './support/site.ts';
 
 const { primary, standby } = places.databases;
 const addresses = [primary.ipv4, primary.ipv6, standby.ipv6];
 
+// A database with three addresses of both families: proxies give it those of IPv6.
+let site: TestSite;
 const undo: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const one of undo.splice(0).reverse()) await one[Symbol.asyncDispose]();
-});
-
-/** A database with three addresses of both families: proxies give it those of IPv6. */
-async function openWithThree(): Promise<TestSite> {
-  const site = await openTestSite({ ttlSeconds: 1, hosts: { [primaryName]: addresses } });
+beforeAll(async () => {
+  site = await openTestSite({ ttlSeconds: 1, hosts: { 'primary-db.example.com': addresses } });
   undo.push(site);
   const target = { host: primary.ipv4, port: 5432 };
   for (const address of [primary.ipv6, standby.ipv6])
     undo.push(await FaultProxy.start({ target, address, port: 5432 }));
-  return site;
-}
-
-const primaryName = 'primary-db.example.com';
+});
+afterEach(() => site.app.call('close', 'pool'));
+afterAll(async () => {
+  for (const one of undo.splice(0).reverse()) await one[Symbol.asyncDispose]();
+});
 
 /** The share of each address, in hundredths. */
 async function shares({ app }: TestSite): Promise<Record<string, number>> {
@@ -40,14 +38,13 @@ describe('a pool that balances over three addresses of both families', () => {
     ['an IPv4 address that swallows everything', `ip daddr ${primary.ipv4} drop`, primary.ipv4],
     ['an IPv6 address that resets', `ip6 daddr ${primary.ipv6} tcp dport 5432 reject with tcp reset`, primary.ipv6],
   ])('fails no read because of %s, and shares again afterwards', async (_, rule, lost) => {
-    const site = await openWithThree();
     const options = { balancing: 'round-robin', slowStartMillis: 500, max: 6 } as const;
     await site.app.call('open', 'pool', site.poolOptions(options));
     await site.app.call('startReading', 'pool');
     const equal = Object.fromEntries(addresses.map((address) => [address, 33]));
     await expect.poll(() => shares(site), { timeout: 15_000 }).toEqual(equal);
 
-    const mend = await site.network.forward(rule);
+    await using mend = await site.network.forward(rule);
     const others = Object.fromEntries(addresses.map((address) => [address, address === lost ? 0 : 50]));
     await expect.poll(() => shares(site), { timeout: 30_000 }).toEqual(others);
     await mend[Symbol.asyncDispose]();
