@@ -22,6 +22,7 @@ interface ClientInternals {
   ref?(): void;
   unref?(): void;
   end(callback: () => void): void;
+  query(statement: object, callback: (error: unknown, result?: unknown) => void): void;
   readonly connectionParameters?: { query_timeout?: number | string | false };
   pipeline?: boolean;
   _errorAllQueries?(this: unknown, error: Error): void;

@@ -1,5 +1,6 @@
 import type * as pg from 'pg';
 import { type InternalConnection, internalsOf } from './client-internals.ts';
+import type { QueryCallback } from './query-forms.ts';
 
 /** Whether a client can send statements before the earlier ones are answered: `pg` 8.23 and later. */
 export function canPipeline(client: pg.ClientBase): boolean {
@@ -96,6 +97,11 @@ export class HeldWrites {
 
 // As it is when this is loaded: tests of applications replace it by one that stands still.
 const atEndOfTurn = setImmediate;
+
+/** Sends an object that sends itself. As the second argument, every `pg` takes a callback for it. */
+export function sendObject(client: pg.ClientBase, statement: object, callback: QueryCallback): void {
+  internalsOf(client).query(statement, callback);
+}
 
 /** The connection of a client as statements see it, on which Describe is left out. */
 export function withoutDescribe(client: pg.ClientBase): object | undefined {

@@ -8,6 +8,7 @@ import {
   endSharing,
   HeldWrites,
   isBackedUp,
+  sendObject,
   withoutDescribe,
 } from '../driver/pipelining.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
@@ -169,10 +170,6 @@ export class Lane<Connection extends LaneConnection> {
     if (!query.wasFirst || host.isBusy()) this.#writes.hold();
     query.heldIn = this.#writes.held;
     query.name = this.#nameFor(query);
-    // What has no name is sent as it is: tracers may change it.
-    const { name } = query;
-    const asked =
-      name && this.#prepared ? new LaneStatement(query.asked, query.values, name, this.#prepared) : query.asked;
     let isSending = true;
     const answer = (error: unknown, result?: unknown) => {
       // A value that cannot be written: `pg` says so inside the call, and then waits for what it has sent instead.
@@ -180,7 +177,13 @@ export class Lane<Connection extends LaneConnection> {
       else this.#answer(query, error, result);
     };
     try {
-      client.query(asked as string, query.values as unknown[], answer);
+      const { name } = query;
+      // What has no name is sent as it is: tracers may change it.
+      if (name === undefined || this.#prepared === undefined) {
+        client.query(query.asked as string, query.values as unknown[], answer);
+      } else {
+        sendObject(client, new LaneStatement(query.asked, query.values, name, this.#prepared), answer);
+      }
     } catch (error) {
       // It may be sent in part.
       this.isLeaving = true;
