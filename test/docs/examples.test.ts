@@ -7,6 +7,7 @@ import { root } from './code-blocks.ts';
 
 const examples = readdirSync(join(root, 'examples')).filter((name) => existsSync(inExample(name, 'package.json')));
 const withManifests = examples.filter((name) => existsSync(inExample(name, 'manifests.yaml')));
+const tests = ['examples', 'test/acceptance'].flatMap(testsBelow);
 
 describe.each(examples)('the example %s', (name) => {
   it('has a README that says how to run it', () => {
@@ -19,6 +20,11 @@ describe.each(examples)('the example %s', (name) => {
     // One prints manifests, and one is a test.
     const without = ['manifests', 'local-cluster'].includes(name);
     expect(without || /\]\((?:\.\.\/[a-z-]+\/)?manifests\.yaml\)/.test(readme)).toBe(true);
+  });
+
+  it('is run by a test', () => {
+    const runs = new RegExp(`^examples/${name}/|examples/${name}/src|'@externalname-examples/${name}'`);
+    expect(tests.some(({ file, text }) => runs.test(file) || runs.test(text))).toBe(true);
   });
 
   it('is named in the table of contents and on the site', () => {
@@ -44,6 +50,13 @@ describe.each(withManifests)('the manifests of the example %s', (name) => {
     expect(parseManifests(text).length).toBeGreaterThan(0);
   });
 });
+
+function testsBelow(folder: string): readonly { readonly file: string; readonly text: string }[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(?:test|node)\.ts$/.test(path) && !path.includes('node_modules'))
+    .map((path) => join(folder, path))
+    .map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') }));
+}
 
 function inExample(name: string, file: string): string {
   return join(root, 'examples', name, file);
