@@ -39,11 +39,10 @@ export function allOptions(): readonly Option[] {
 export function optionsPage(options: readonly Option[] = allOptions()): string {
   const rows = options.map(({ of, name, type, required, defaultValue, about, package: from }) => {
     const cells = [
-      `\`${name}\``,
-      `\`${of}\` of ${from}`,
-      code(type),
-      required ? 'required' : prose(defaultValue),
+      `\`${name}\`<br>${code(type)}`,
       prose(about),
+      required ? 'required' : prose(defaultValue),
+      `\`${of}\` of ${from}`,
     ];
     return `| ${cells.join(' | ')} |`;
   });
@@ -53,14 +52,19 @@ export function optionsPage(options: readonly Option[] = allOptions()): string {
   const more = [...combined].map(
     ([of, those]) => `- \`${of}\`: ${those.map((each) => `\`${each.replaceAll(/\s+/g, ' ')}\``).join(', ')}`,
   );
-  return `# Options
+  return `---
+pageClass: wide-table
+aside: false
+---
+
+# Options
 
 Every option of every package, with its unit and default, as the sources have it. What \`pg\` has by itself (\`user\`, \`max\`, \`ssl\`, ...) is in
 [its documentation](https://node-postgres.com/apis/pool). Environment variables: [environment](guides/environment.md). Options of the command:
 [the command](guides/cli.md), and \`--help\`.
 
-| option | of | type | default | what it is for |
-| --- | --- | --- | --- | --- |
+| option, type | what it is for | default | of |
+| --- | --- | --- | --- |
 ${rows.join('\n')}
 
 ## What takes the options of others, too
