@@ -221,7 +221,8 @@ describe.skipIf(!has('prometheus'))('a real Prometheus that scrapes the service'
     for (const [panel, query] of queriesOf(dashboardFile(), '10s')) {
       // No engine is followed here, and this pool has one server at a time; what others tell is tested in packages/prometheus.
       if (query.includes('externalname_follower_')) continue;
-      if (/externalname_pool_(address|ejections|reader|replica|token_wait|held_callers|pause)/.test(query)) continue;
+      if (/externalname_pool_(address|service|ejections|reader|replica|token_wait|held_callers|pause)/.test(query))
+        continue;
       if ((await prometheus.range(query, 120)).length === 0) empty.push(panel);
     }
     expect(empty).toEqual(['Liveness probes A', ...(hasNodeExporter ? [] : ['Since the last rehearsal A'])].sort());

@@ -1,5 +1,5 @@
-// Compiles only while a Pool is what @externalname/prometheus takes. It runs nothing.
-import type { Pool } from '@externalname/pg';
+// Compiles only while a Pool and a BalancedPool are what @externalname/prometheus takes. It runs nothing.
+import type { BalancedPool, Pool } from '@externalname/pg';
 import type { PoolLike } from '@externalname/prometheus';
 
-export const isMeasurable = (pool: Pool): PoolLike => pool;
+export const isMeasurable = (pool: Pool | BalancedPool): PoolLike => pool;

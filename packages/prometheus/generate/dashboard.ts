@@ -47,7 +47,8 @@ const { operationDuration, retries, retriedOperations, connections, connectionsM
 const { connectDuration, probes, served, dnsQueryDuration, dnsAnswers } = metrics;
 const { followerSwitches, followerSwitchDuration, followerHolding, followerSettled } = metrics;
 const { followerLease, followerLeader, followerHeard } = metrics;
-const { heldCallers, pauseDuration, addressShare, addressQueries, ejections, readerConnections } = metrics;
+const { heldCallers, pauseDuration, addressShare, addressQueries, serviceQueries, ejections, readerConnections } =
+  metrics;
 const { replicaLag, replicaLagBytes, replicaExclusions, tokenWaitDuration } = metrics;
 const { sourceDegradations, targetChanges, refusals, certificateExpiry } = metrics;
 
@@ -122,6 +123,12 @@ const sections: Readonly<Record<string, readonly Plan[]>> = {
   'Several servers': [
     graph('Share of each address', addressShare, [now(addressShare, 'max', ['pool', 'address'])], 'percentunit'),
     graph('Queries of each address', addressQueries, [by(addressQueries, ['pool', 'address', 'result'])], 'reqps'),
+    graph(
+      'Queries of each Service of a BalancedPool',
+      serviceQueries,
+      [by(serviceQueries, ['pool', 'external_service', 'result'])],
+      'reqps',
+    ),
     graph('Addresses and Services that get no work any more', ejections, [
       by(ejections, ['pool', 'reason'], 'increase'),
     ]),

@@ -145,6 +145,25 @@ describe('gauges', () => {
     expect(await counts()).toEqual([111, 2]);
   });
 
+  it('are those of the pools of a BalancedPool, with the queries of each Service', async () => {
+    const addresses = [{ address: '10.0.1.1', port: 5432, share: 1, answered: 2, failedRequests: 0 }];
+    const services = [
+      { name: 'reads-eu', answered: 3, failedRequests: 1, pool: { ...status, name: 'reads-eu', addresses } },
+      { name: 'reads-us', answered: 0, failedRequests: 0, pool: { ...status, name: 'reads-us', waiting: 7 } },
+    ];
+    collection.add({ status: () => ({ name: 'reads', services }) });
+    expect(await valuesOf(metrics.serviceQueries.name)).toEqual({
+      '{pool="reads",external_service="reads-eu",result="ok"}': 3,
+      '{pool="reads",external_service="reads-eu",result="failed"}': 1,
+      '{pool="reads",external_service="reads-us",result="ok"}': 0,
+      '{pool="reads",external_service="reads-us",result="failed"}': 0,
+    });
+    expect(await valuesOf(metrics.waiters.name)).toEqual({ '{pool="reads-eu"}': 2, '{pool="reads-us"}': 7 });
+    expect(await valuesOf(metrics.addressQueries.name)).toMatchObject({
+      '{pool="reads-eu",address="10.0.1.1:5432",result="ok"}': 2,
+    });
+  });
+
   it('count the queries of the addresses of a reader', async () => {
     const addresses = [{ address: '10.0.1.1', port: 5432, share: 1, answered: 3, failedRequests: 0 }];
     collection.add(pool({ reader: { ...status, name: 'webscaler-db-ro', addresses } }));

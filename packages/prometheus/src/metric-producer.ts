@@ -12,7 +12,7 @@ import { rows } from './metrics.ts';
 import { type Collection, type CollectionOptions, collectionShapes, Observer } from './observer.ts';
 
 export type { Collection, CollectionOptions } from './observer.ts';
-export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
+export type { BalancedStatusLike, FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
 
 /** See {@link createMetricProducer}. */
 export interface MetricProducerOptions extends CollectionOptions {

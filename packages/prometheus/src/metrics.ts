@@ -8,7 +8,7 @@ import {
   targetChanged,
   targetRefused,
 } from '@externalname/core/events';
-import { type Ended, followerChannels, type PoolStatusLike, pgChannels } from './payloads.ts';
+import { type Ended, followerChannels, type PoolStatusLike, pgChannels, poolsOf, servicesOf } from './payloads.ts';
 import { sqlStateOf, tlsReason } from './reasons.ts';
 import { counter, from, gauge, histogram, type Metric, type MetricRow } from './rows.ts';
 
@@ -204,7 +204,15 @@ export const table = {
   }),
   addressQueries: counter('pool.address.queries', ['pool', 'address', 'result'], {
     help: 'Queries by the address that they were sent to, of pools that balance, and of their readers, by result (ok: answered, also with an error; failed)',
-    counted: (status) => [...queriesOf(status), ...(status.reader ? queriesOf(status.reader) : [])],
+    counted: (status) =>
+      poolsOf(status).flatMap((each) => [...queriesOf(each), ...(each.reader ? queriesOf(each.reader) : [])]),
+  }),
+  serviceQueries: counter('pool.service.queries', ['pool', 'external_service', 'result'], {
+    help: 'Queries of a BalancedPool by the Service that they were sent to, by result (ok: answered, also with an error; failed)',
+    counted: (status) =>
+      servicesOf(status).flatMap(({ name, answered, failedRequests }) => {
+        return [[answered, status.name, name, 'ok'] as const, [failedRequests, status.name, name, 'failed'] as const];
+      }),
   }),
   ejections: counter('pool.ejections', ['pool', 'reason'], {
     help: 'How often an address, or a Service of a BalancedPool, got no work any more (unreachable, errors, latency)',

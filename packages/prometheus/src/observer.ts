@@ -1,7 +1,7 @@
 import { anObjectWith, aText, listOf, optional } from '@externalname/core/internal';
 import { Counts } from './counts.ts';
 import { rows } from './metrics.ts';
-import type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
+import { type FollowerLike, type FollowerStatusLike, type PoolLike, type PoolStatusLike, poolsOf } from './payloads.ts';
 import type { Metric, Reading } from './rows.ts';
 import { type Cell, Tally } from './tally.ts';
 
@@ -60,7 +60,7 @@ export class Observer implements Collection {
   readonly #followers = new Set<FollowerLike>();
   #look:
     | {
-        readonly statuses: ReadonlyMap<PoolLike, PoolStatusLike>;
+        readonly statuses: ReadonlyMap<PoolLike, ReturnType<PoolLike['status']>>;
         readonly pools: readonly PoolStatusLike[];
         readonly followers: readonly FollowerStatusLike[];
       }
@@ -149,7 +149,7 @@ export class Observer implements Collection {
   }
 
   // A pool counts from 0 again for an address that it had forgotten.
-  #count(row: Metric, pool: PoolLike, status: PoolStatusLike): void {
+  #count(row: Metric, pool: PoolLike, status: ReturnType<PoolLike['status']>): void {
     if (row.counted === undefined) return;
     const tally = this.#countedIn(row);
     const seen = this.#seen.get(pool) ?? new Map<Cell, number>();
@@ -202,7 +202,7 @@ export class Observer implements Collection {
       });
       const statuses = new Map([...this.#pools].map((pool) => [pool, pool.status()] as const));
       const followers = [...this.#followers].map((follower) => follower.status());
-      this.#look = { statuses, pools: [...statuses.values()], followers };
+      this.#look = { statuses, pools: [...statuses.values()].flatMap(poolsOf), followers };
     }
     return this.#look;
   }

@@ -17,7 +17,7 @@ import { sqlStateOf } from './reasons.ts';
 import type { Cell } from './tally.ts';
 
 export type { Collection, CollectionOptions } from './observer.ts';
-export type { FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
+export type { BalancedStatusLike, FollowerLike, FollowerStatusLike, PoolLike, PoolStatusLike } from './payloads.ts';
 
 /** See {@link collectTelemetry}. */
 export interface TelemetryOptions extends CollectionOptions {

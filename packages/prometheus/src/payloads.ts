@@ -47,10 +47,33 @@ export interface PoolStatusLike {
   readonly reader?: PoolStatusLike | undefined;
 }
 
-/** What is measured: a `Pool` of `@externalname/pg`, or whatever has such a `status()`. */
+/** What is read of the `status()` of a pool over several Services. */
+export interface BalancedStatusLike {
+  /** How the pool is called. */
+  readonly name: string;
+  /** Each Service, what its pool says, and the queries that it has answered, and that failed because of it. */
+  readonly services: readonly {
+    readonly name: string;
+    readonly answered: number;
+    readonly failedRequests: number;
+    readonly pool: PoolStatusLike;
+  }[];
+}
+
+/** What is measured: a `Pool` or `BalancedPool` of `@externalname/pg`, or whatever has such a `status()`. */
 export interface PoolLike {
   /** Asked at each collection. */
-  status(): PoolStatusLike;
+  status(): PoolStatusLike | BalancedStatusLike;
+}
+
+/** The Services of a pool over several of them. */
+export function servicesOf(status: PoolStatusLike | BalancedStatusLike): BalancedStatusLike['services'] {
+  return 'services' in status ? status.services : [];
+}
+
+/** A pool, or those of its Services. */
+export function poolsOf(status: PoolStatusLike | BalancedStatusLike): readonly PoolStatusLike[] {
+  return 'services' in status ? status.services.map(({ pool }) => pool) : [status];
 }
 
 /** What is read of a follower's `status()`. */

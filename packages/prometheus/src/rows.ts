@@ -1,6 +1,6 @@
 import type { EventChannel } from '@externalname/core/events';
 import type { LabelName } from './labels.ts';
-import type { FollowerStatusLike, PoolStatusLike } from './payloads.ts';
+import type { BalancedStatusLike, FollowerStatusLike, PoolStatusLike } from './payloads.ts';
 
 /** One metric. The collector, the documentation, the dashboard and the alerts are all made of these rows. */
 export interface MetricRow {
@@ -39,7 +39,7 @@ interface Filling<Read = Reading, Fed = Read> {
   /** What is read of each pool. Of a counter, where it begins: one that begins with 1 has not increased for Prometheus. */
   readonly pool?: (status: PoolStatusLike) => readonly Read[];
   /** Of a counter: what each pool itself has counted since it was made. */
-  readonly counted?: (status: PoolStatusLike) => readonly Read[];
+  readonly counted?: (status: PoolStatusLike | BalancedStatusLike) => readonly Read[];
   /** The same as `pool`, of each follower. */
   readonly follower?: (status: FollowerStatusLike) => readonly Read[];
 }
