@@ -22,14 +22,19 @@ const marked = /(<!-- figures:([\w-]+) -->)([\s\S]*?)(<!-- \/figures -->)/g;
 
 /** Pages, from the root of the repository, that have figures between markers. */
 export function pagesWithFigures(): readonly string[] {
-  const written = ['docs', 'packages', 'examples'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.md') && !/(^|\/)(node_modules|dist)\//.test(path))
-      .map((path) => join(folder, path)),
-  );
+  const written = ['docs', 'packages', 'examples'].flatMap(pagesBelow);
   return ['README.md', ...written]
     .filter((page) => readFileSync(join(root, page), 'utf8').match(marked) !== null)
     .sort();
+}
+
+// What is installed or built is not looked into: it is many times as much as all that is written.
+function pagesBelow(folder: string): readonly string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return /^(node_modules|dist)$/.test(entry.name) ? [] : pagesBelow(path);
+    return entry.isFile() && path.endsWith('.md') ? [path] : [];
+  });
 }
 
 /**
