@@ -91,7 +91,8 @@ async function compare(): Promise<void> {
 }
 
 async function figuresOf(setting: Setting): Promise<Figures> {
-  const child = fork(import.meta.filename);
+  // Code that the compiler makes while it is measured belongs to no connection.
+  const child = fork(import.meta.filename, { execArgv: [...process.execArgv, '--no-opt', '--no-sparkplug'] });
   const exit = once(child, 'exit');
   const ended = exit.then(() => Promise.reject(new Error(`the process of ${setting.peer} ended`)));
   child.send(setting);
