@@ -1,18 +1,22 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { isShareableText } from './shareable.ts';
 
 /** What a pool knows about a text that it was asked for. */
 export class KnownText {
   readonly text: string;
   readonly isShareable: boolean;
+  readonly #usual: UsualRuns;
   /** How often it was asked for. */
   uses = 0;
   #runs = 0;
   #slowRuns = 0;
   #name: string | undefined;
+  #fields: readonly object[] = [];
 
-  constructor(text: string) {
+  constructor(text: string, usual = new UsualRuns()) {
     this.text = text;
+    this.#usual = usual;
     this.isShareable = isShareableText(text);
   }
 
@@ -22,10 +26,19 @@ export class KnownText {
     return this.#name;
   }
 
+  /** The same fields: in one copy for all connections, because nearly always each says the same of a text. */
+  inOneCopy(fields: readonly object[]): readonly object[] {
+    if (!isDeepStrictEqual(fields, this.#fields)) this.#fields = fields;
+    return this.#fields;
+  }
+
   /** Whether others may wait behind it: it has run, and seldom was slow. */
   get isQuick(): boolean {
     if (this.#slowRuns === 0) return this.#runs > 0;
-    return this.#runs >= runsBeforeForgiving && (this.#slowRuns - 1) * mostRunsPerSlowOne <= this.#runs;
+    if (this.#runs < runsBeforeForgiving) return false;
+    // Where packets are lost, any text has slow runs, and without sharing everybody waits longer.
+    const mostSlow = Math.min(Math.max(shareOfSlowRuns, timesTheUsual * this.#usual.shareOfSlow), shareOfSlowTexts);
+    return this.#slowRuns - 1 <= mostSlow * this.#runs;
   }
 
   /** Whether it was slow too often. */
@@ -37,15 +50,27 @@ export class KnownText {
   ran(wasSlow: boolean): void {
     this.#runs += 1;
     if (wasSlow) this.#slowRuns += 1;
+    if (this.#slowRuns <= 1 + shareOfSlowTexts * this.#runs) this.#usual.ran(wasSlow);
     if (this.#runs < rememberedRuns) return;
     this.#runs /= 2;
     this.#slowRuns = this.#slowRuns < 1 ? 0 : this.#slowRuns / 2;
   }
 }
 
+/** How often any text of a pool is slow that is not slow by itself: where the way to the server is bad, all of them are. */
+class UsualRuns {
+  /** From 0 to 1. What happened long ago counts less and less. */
+  shareOfSlow = 0;
+
+  ran(wasSlow: boolean): void {
+    this.shareOfSlow += ((wasSlow ? 1 : 0) - this.shareOfSlow) / rememberedRuns;
+  }
+}
+
 /** The texts that a pool was asked for lately, so that each is read once. */
 export class KnownTexts {
   readonly #most: number;
+  readonly #usual = new UsualRuns();
   readonly #texts = new Map<string, KnownText>();
 
   constructor(most: number) {
@@ -55,7 +80,7 @@ export class KnownTexts {
   of(text: string): KnownText {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    const made = new KnownText(text);
+    const made = new KnownText(text, this.#usual);
     this.#texts.set(text, made);
     if (this.#texts.size > this.#most) this.#forgetOldest();
     return made;
@@ -71,7 +96,11 @@ export class KnownTexts {
 }
 
 // One slow run in 300: at the 99th percentile, callers must not notice what others ask for.
-const mostRunsPerSlowOne = 300;
+const shareOfSlowRuns = 1 / 300;
+/** What is slow so much more often than others is slow by itself. */
+const timesTheUsual = 3;
+/** Whatever others do, no query waits behind a text of which so many runs are slow. */
+const shareOfSlowTexts = 1 / 5;
 const rememberedRuns = 1_024;
 // The first time, much is read from the disk. After so many other runs, one slow run counts no more.
 const runsBeforeForgiving = 30;

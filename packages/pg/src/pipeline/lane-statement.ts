@@ -1,5 +1,5 @@
 import * as pg from 'pg';
-import type { SharedConfig } from './shareable.ts';
+import type { LaneQuery } from './lane-query.ts';
 
 /** What a connection knows of the statements that it has prepared under names of the pool. */
 export interface PreparedOn {
@@ -17,11 +17,13 @@ export interface PreparedOn {
  */
 export class LaneStatement extends (pg.Query as unknown as QueryClass) {
   readonly #prepared: PreparedOn;
+  readonly #text: LaneQuery['text'];
   #isDescribed = true;
 
   /** @param name that the pool gives it */
-  constructor(asked: string | SharedConfig, values: unknown, name: string, prepared: PreparedOn) {
+  constructor({ asked, values, text }: LaneQuery, name: string, prepared: PreparedOn) {
     super(asked, values);
+    this.#text = text;
     this.name = name;
     this.#prepared = prepared;
   }
@@ -40,7 +42,7 @@ export class LaneStatement extends (pg.Query as unknown as QueryClass) {
   }
 
   override handleRowDescription(message: { readonly fields: readonly object[] }): void {
-    this.#prepared.fields.set(this.name ?? '', message.fields.map(copyOf));
+    this.#prepared.fields.set(this.name ?? '', this.#text.inOneCopy(message.fields.map(copyOf)));
     super.handleRowDescription(message);
   }
 
@@ -52,7 +54,7 @@ export class LaneStatement extends (pg.Query as unknown as QueryClass) {
   }
 }
 
-type QueryClass = new (asked: string | SharedConfig, values: unknown) => QueryOfPg;
+type QueryClass = new (asked: LaneQuery['asked'], values: unknown) => QueryOfPg;
 
 // What `pg.Query` has besides its types.
 interface QueryOfPg extends pg.Submittable {

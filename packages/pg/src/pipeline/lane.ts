@@ -182,7 +182,7 @@ export class Lane<Connection extends LaneConnection> {
       if (name === undefined || this.#prepared === undefined) {
         client.query(query.asked as string, query.values as unknown[], answer);
       } else {
-        sendObject(client, new LaneStatement(query.asked, query.values, name, this.#prepared), answer);
+        sendObject(client, new LaneStatement(query, name, this.#prepared), answer);
       }
     } catch (error) {
       // It may be sent in part.

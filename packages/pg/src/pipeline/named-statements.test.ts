@@ -56,18 +56,47 @@ describe('the names of a connection', () => {
 
 describe('what is known of texts', () => {
   it('is quick once it has run, if no more than one run in 300 was slow, and the first one', () => {
-    const text = new KnownText('select 1');
+    const texts = new KnownTexts(2);
+    const [text, other] = [texts.of('select 1'), texts.of('select 2')];
+    const ran = (wasSlow: boolean) => {
+      text.ran(wasSlow);
+      for (let run = 0; run < 9; run += 1) other.ran(false);
+    };
     expect(text.isQuick).toBe(false);
-    text.ran(true);
+    ran(true);
     expect(text.isQuick).toBe(false);
-    for (let run = 0; run < 600; run += 1) text.ran(false);
+    for (let run = 0; run < 600; run += 1) ran(false);
     expect(text.isQuick).toBe(true);
-    text.ran(true);
+    ran(true);
     expect(text.isQuick).toBe(true);
-    for (let run = 0; run < 5; run += 1) text.ran(true);
+    for (let run = 0; run < 300; run += 1) ran(run % 30 === 0);
     expect(text.isQuick).toBe(false);
-    for (let run = 0; run < 20_000; run += 1) text.ran(false);
+    for (let run = 0; run < 20_000; run += 1) ran(false);
     expect(text.isQuick).toBe(true);
+  });
+
+  it('is quick on a line that loses packets, where any text is slow now and then, unless it is slow much more often', () => {
+    const texts = new KnownTexts(10);
+    const [one, other, slower] = ['select 1', 'select 2', 'select 3'].map((text) => texts.of(text));
+    for (let run = 0; run < 6_000; run += 1) {
+      one?.ran(run % 100 === 0);
+      other?.ran(run % 100 === 50);
+      if (run % 20 === 0) slower?.ran(run % 120 === 0);
+    }
+    expect([one, other, slower].map((text) => text?.isQuick)).toEqual([true, true, false]);
+  });
+
+  it('is not made quick by others that are slow by themselves', () => {
+    const texts = new KnownTexts(10);
+    const [slow, sometimes] = ['select pg_sleep(1)', 'select 1'].map((text) => texts.of(text));
+    for (let run = 0; run < 6_000; run += 1) {
+      slow?.ran(true);
+      sometimes?.ran(run % 100 === 0);
+      texts.of('select 2').ran(false);
+      texts.of('select 3').ran(false);
+      texts.of('select 4').ran(false);
+    }
+    expect([slow, sometimes].map((text) => text?.isQuick)).toEqual([false, false]);
   });
 
   it('is forgotten with the oldest texts', () => {
