@@ -47,7 +47,7 @@ describe('a database with an address of each family', () => {
     return opened;
   }
 
-  it('is reached within a second, whichever family is dead, and in whichever way', async () => {
+  it('is reached long before an attempt is given up, whichever family is dead, and in whichever way', async () => {
     site = await openWithBoth();
     const { ipv4, ipv6 } = places.databases.primary;
     const faults = {
@@ -63,10 +63,10 @@ describe('a database with an address of each family', () => {
       await using _ = await site.network.forward(rule);
       await site.app.call('open', name, site.poolOptions());
       const millis = await site.app.call('time', name, 'select 1');
-      took[name] = millis < 1_000 ? 'under a second' : `${Math.round(millis)} ms`;
+      took[name] = millis < 3_000 ? 'in time' : `${Math.round(millis)} ms`;
       await site.app.call('close', name);
     }
-    expect(took).toEqual(Object.fromEntries(Object.keys(faults).map((name) => [name, 'under a second'])));
+    expect(took).toEqual(Object.fromEntries(Object.keys(faults).map((name) => [name, 'in time'])));
   });
 
   it('keeps its writers when the family that they use dies under them', async () => {
