@@ -2,6 +2,19 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { isShareableText } from './shareable.ts';
 
+/** A column, as the server describes it. */
+export interface RowField {
+  readonly dataTypeID: number;
+  readonly format?: string;
+}
+
+/** What the rows of a text look like. */
+export interface RowShape {
+  readonly fields: readonly RowField[];
+  /** A row of which all values are `null`, as `pg` makes it once for each description. */
+  readonly emptyRow: object | undefined;
+}
+
 /** What a pool knows about a text that it was asked for. */
 export class KnownText {
   readonly text: string;
@@ -12,7 +25,7 @@ export class KnownText {
   #runs = 0;
   #slowRuns = 0;
   #name: string | undefined;
-  #fields: readonly object[] = [];
+  #shape: RowShape | undefined;
 
   constructor(text: string, usual = new UsualRuns()) {
     this.text = text;
@@ -26,10 +39,10 @@ export class KnownText {
     return this.#name;
   }
 
-  /** The same fields: in one copy for all connections, because nearly always each says the same of a text. */
-  inOneCopy(fields: readonly object[]): readonly object[] {
-    if (!isDeepStrictEqual(fields, this.#fields)) this.#fields = fields;
-    return this.#fields;
+  /** The same shape: in one copy for all connections, because nearly always each says the same of a text. */
+  inOneCopy(shape: RowShape): RowShape {
+    if (this.#shape === undefined || !isDeepStrictEqual(shape, this.#shape)) this.#shape = shape;
+    return this.#shape;
   }
 
   /** Whether others may wait behind it: it has run, and seldom was slow. */

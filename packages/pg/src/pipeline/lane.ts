@@ -91,7 +91,7 @@ export class Lane<Connection extends LaneConnection> {
     this.#writes = new HeldWrites(connection.client);
     const undescribed = withoutDescribe(connection.client);
     if (host.mostNames === 0 || undescribed === undefined) return;
-    this.#prepared = { fields: new Map(), withoutDescribe: undescribed };
+    this.#prepared = { rows: new Map(), withoutDescribe: undescribed };
     this.#statements = new NamedStatements(host.mostNames);
     onMessage<{ readonly text: string }>(connection.client, 'commandComplete', ({ text }) => {
       if (forgetting.has(text)) this.#toClose.push(...(this.#statements?.forgetAll() ?? []));
@@ -239,8 +239,6 @@ export class Lane<Connection extends LaneConnection> {
     if (this.#statements === undefined || text.uses === 0) return undefined;
     for (const name of this.#toClose.splice(0)) this.#closeWithNext(name);
     if (text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return undefined;
-    // One message in the simple protocol, and few back. A name would cost more than reading such a text again.
-    if (text.text.length < shortestWithoutParameters && !hasParameters(query)) return undefined;
     if (this.#isDirect !== true || query.attempts > attemptsWithName) {
       if (this.#isDirect === undefined) this.#askWhoAnswers();
       return undefined;
@@ -256,7 +254,7 @@ export class Lane<Connection extends LaneConnection> {
   }
 
   #closeWithNext(name: string): void {
-    this.#prepared?.fields.delete(name);
+    this.#prepared?.rows.delete(name);
     closeWithNext(this.connection.client, name);
   }
 
@@ -278,13 +276,6 @@ export class Lane<Connection extends LaneConnection> {
     });
   }
 }
-
-function hasParameters({ asked, values }: LaneQuery): boolean {
-  const given = values ?? (typeof asked === 'string' ? undefined : asked.values);
-  return Array.isArray(given) && given.length > 0;
-}
-
-const shortestWithoutParameters = 100;
 
 // "After the second use": a text that comes twice may be a coincidence, and a name costs a message and memory in the server.
 const usesWithoutName = 2;
