@@ -6,7 +6,8 @@
  *   pnpm bench:pipelining [--rounds=5] [--millis=300] [--callers=64] [--only=TEXT] [--json]
  *
  * `cpu` is the processor time of this process for one query: on a busy machine its ratio says more than that of the throughput. The delay is made by a
- * process of its own. `one in a hundred is slow` mixes point reads with statements of 100 ms: there, p99 is what to look at.
+ * process of its own. `one in a hundred is slow` mixes point reads with statements of 100 ms: there, p99 is what to look at, and what the
+ * slowest of the slow ones has waited for that.
  */
 import { execFile, fork } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -46,6 +47,7 @@ interface Slice {
   readonly perSecond: number;
   readonly cpuMicros: number;
   readonly p99: number;
+  readonly slowest: number;
 }
 
 const pointRead = 'select name from items where id = $1';
@@ -205,6 +207,7 @@ async function compare(
         'cpu x pg.Pool': hundredths(ratio('cpuMicros')),
         'p99 ms': hundredths(middle('p99')),
         'p99 x pg.Pool': hundredths(ratio('p99')),
+        'slowest ms': hundredths(middle('slowest')),
       };
       return [`${title}: ${name}`, row];
     }),
@@ -235,6 +238,7 @@ async function slice(peer: Peer, statement: (peer: Peer, number: number) => Prom
     cpuMicros: (user + system) / done,
     // By nearest rank: of a hundred, the 99th.
     p99: took[Math.ceil(took.length * 0.99) - 1] ?? 0,
+    slowest: took.at(-1) ?? 0,
   };
 }
 
