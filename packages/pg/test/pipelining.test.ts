@@ -276,7 +276,7 @@ describe('when the server is killed', () => {
 });
 
 describe('when the connection is lost in the turn in which the queries come', () => {
-  it('those that have left are unknown, and the others, which have not, are made elsewhere, once', async () => {
+  it('queries that have left are unknown, and the others, which have not, are made elsewhere, once', async () => {
     const pool = pipelined({ max: 1 });
     const clients: pg.PoolClient[] = [];
     pool.on('acquire', (client) => clients.push(client));

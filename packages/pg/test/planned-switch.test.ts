@@ -44,14 +44,20 @@ async function movingPool(options: PoolOptions = {}) {
   };
 }
 
+/** Three callers who are held for a switch that was announced, and is made now. */
+async function heldInASwitch(options: PoolOptions = {}) {
+  const { pool, source, beginCounting, roundTrip } = await movingPool(options);
+  source.plan({ to: secondary });
+  await expect.poll(() => pool.status().readySessions).toEqual({ [secondary]: 3 });
+  const held = [1, 2, 3].map((value) => pool.query(`select ${value}`));
+  beginCounting();
+  source.set(secondary);
+  return { held, roundTrip };
+}
+
 describe('a switch that was announced', () => {
   it('costs held callers one round trip for the proof of all sessions, before that of their own query', async () => {
-    const { pool, source, beginCounting, roundTrip } = await movingPool();
-    source.plan({ to: secondary });
-    await expect.poll(() => pool.status().readySessions).toEqual({ [secondary]: 3 });
-    const held = [1, 2, 3].map((value) => pool.query(`select ${value}`));
-    beginCounting();
-    source.set(secondary);
+    const { held, roundTrip } = await heldInASwitch();
     expect(await roundTrip(3)).toEqual(['', '', '']);
     expect((await roundTrip(3)).toSorted()).toEqual(['select 1', 'select 2', 'select 3']);
     await Promise.all(held);
@@ -82,12 +88,7 @@ describe('a switch that was announced', () => {
 
   it('runs the hooks of all sessions at once', async () => {
     const onConnect: PoolOptions['onConnect'] = async (client) => void (await client.query('set a.b = 1'));
-    const { pool, source, beginCounting, roundTrip } = await movingPool({ onConnect });
-    source.plan({ to: secondary });
-    await expect.poll(() => pool.status().readySessions).toEqual({ [secondary]: 3 });
-    const held = [1, 2, 3].map((value) => pool.query(`select ${value}`));
-    beginCounting();
-    source.set(secondary);
+    const { held, roundTrip } = await heldInASwitch({ onConnect });
     expect(await roundTrip(3)).toEqual(['', '', '']);
     expect(await roundTrip(3)).toEqual(['set a.b = 1', 'set a.b = 1', 'set a.b = 1']);
     expect((await roundTrip(3)).toSorted()).toEqual(['select 1', 'select 2', 'select 3']);

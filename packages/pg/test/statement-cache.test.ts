@@ -117,7 +117,7 @@ describe.each<[string, PoolOptions]>([
     expect(descriptions).toBe(before);
   });
 
-  it('answer like those that are not prepared: fields, rows as arrays, types, no rows, no columns', async () => {
+  it('answer like statements that are not prepared: fields, rows as arrays, types, no rows, no columns', async () => {
     const pool = start();
     await using plain = new Pool(webscaler.options({ max: 1 }));
     const shown = ({ command, rowCount, oid, fields, rows }: pg.QueryResult) => ({

@@ -87,11 +87,13 @@ export class HeldWrites {
   #sendNow(): void {
     const held = this.#held;
     this.#held = undefined;
-    const [first, ...others] = held?.messages ?? [];
     const stream = this.#connection?.stream;
-    if (held === undefined || first === undefined || stream?.writable !== true) return;
+    if (held === undefined || stream?.writable !== true) return;
+    const { messages } = held;
+    const [first] = messages;
+    if (first === undefined) return;
     held.isSent = true;
-    stream.write?.(others.length === 0 ? first : Buffer.concat([first, ...others]));
+    stream.write?.(messages.length === 1 ? first : Buffer.concat(messages));
   }
 }
 

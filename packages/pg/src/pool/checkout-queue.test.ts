@@ -150,7 +150,7 @@ describe('callers with slow statements', () => {
     expect(queue.next()).toBe(third);
   });
 
-  it('keep their turn among those that may be served', async () => {
+  it('keep their turn among callers that may be served', async () => {
     const { clock, queue, wait } = setUp(1, new SlowShare(1));
     const all = [false, false, true, false, true].map((isSlow) => wait(undefined, isSlow));
     await clock.advance(0);
