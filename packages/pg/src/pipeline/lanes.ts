@@ -143,7 +143,8 @@ function isEmptySooner(one: Lane<LaneConnection>, other: Lane<LaneConnection>): 
   return one.size < other.size;
 }
 
-const laneLookMillis = 5;
+/** Between two looks at the lanes in use. */
+export const laneLookMillis = 5;
 /** Beyond what is typical, four times. */
 const slowestMillis = 10;
 const slowAtFirstMillis = 100;
