@@ -1,20 +1,16 @@
 import type * as pg from 'pg';
-import { onMessage, processIdOf } from '../driver/client-internals.ts';
 import {
   type BeforeSharing,
   beginSharing,
   canPipeline,
-  closeWithNext,
   endSharing,
   HeldWrites,
   isBackedUp,
   sendObject,
-  withoutDescribe,
 } from '../driver/pipelining.ts';
-import { isForgotten } from '../driver/prepared-statements.ts';
-import { type LaneQuery, ownQuery } from './lane-query.ts';
-import { LaneStatement, type PreparedOn } from './lane-statement.ts';
-import { NamedStatements } from './named-statements.ts';
+import { LaneNames, type NameCounts } from './lane-names.ts';
+import type { LaneQuery } from './lane-query.ts';
+import { LaneStatement } from './lane-statement.ts';
 
 /** A connection as a lane sees it. */
 export interface LaneConnection {
@@ -28,8 +24,7 @@ export interface LaneHost<Connection extends LaneConnection> {
   readonly depth: number;
   /** How many statements a connection has prepared at most; 0 for none. */
   readonly mostNames: number;
-  /** How often a query was sent under a name of the pool, and a name was given up. */
-  readonly counts: { named: number; closed: number };
+  readonly counts: NameCounts;
   /** Whether queries are in flight on several lanes. */
   isBusy(): boolean;
   /** How long a query may run, in milliseconds; 0 for as long as it takes. */
@@ -77,25 +72,21 @@ export class Lane<Connection extends LaneConnection> {
   readonly #sent: LaneQuery[] = [];
   #before: BeforeSharing | undefined;
   readonly #writes: HeldWrites;
-  readonly #statements: NamedStatements | undefined;
-  /** Whether the server itself answers, and not a pooler; `undefined` until it is known. */
-  #isDirect: boolean | undefined;
-  #asked = 0;
-  readonly #prepared: PreparedOn | undefined;
-  /** Names to be closed on the server. */
-  #toClose: string[] = [];
+  /** Left out if the pool names nothing. */
+  readonly #names: LaneNames | undefined;
 
   constructor(connection: Connection, host: LaneHost<Connection>) {
     this.connection = connection;
     this.#host = host;
     this.#writes = new HeldWrites(connection.client);
-    const undescribed = withoutDescribe(connection.client);
-    if (host.mostNames === 0 || undescribed === undefined) return;
-    this.#prepared = { rows: new Map(), withoutDescribe: undescribed };
-    this.#statements = new NamedStatements(host.mostNames);
-    onMessage<{ readonly text: string }>(connection.client, 'commandComplete', ({ text }) => {
-      if (forgetting.has(text)) this.#toClose.push(...(this.#statements?.forgetAll() ?? []));
-    });
+    const { mostNames: most, counts } = host;
+    if (most === 0) return;
+    const send = (query: LaneQuery) => {
+      if (!this.isOpen) return false;
+      this.send(query);
+      return true;
+    };
+    this.#names = LaneNames.of(connection.client, { most, counts, send });
   }
 
   /** Whether it is in use. */
@@ -114,12 +105,12 @@ export class Lane<Connection extends LaneConnection> {
 
   /** How many statements are prepared. */
   get names(): number {
-    return this.#statements?.size ?? 0;
+    return this.#names?.size ?? 0;
   }
 
   /** Whether a pooler answers, behind which names are not used. `undefined` until it is known. */
   get isPooled(): boolean | undefined {
-    return this.#isDirect === undefined ? undefined : !this.#isDirect;
+    return this.#names?.isPooled;
   }
 
   /** Whether it has room for one more, as far as it knows itself. */
@@ -169,7 +160,7 @@ export class Lane<Connection extends LaneConnection> {
     // A query alone is sent at once. Behind others, the server is not ready for it yet, and it leaves together with what comes until then.
     if (!query.wasFirst || host.isBusy()) this.#writes.hold();
     query.heldIn = this.#writes.held;
-    query.name = this.#nameFor(query);
+    query.name = this.#names?.nameFor(query);
     let isSending = true;
     const answer = (error: unknown, result?: unknown) => {
       // A value that cannot be written: `pg` says so inside the call, and then waits for what it has sent instead.
@@ -179,10 +170,10 @@ export class Lane<Connection extends LaneConnection> {
     try {
       const { name } = query;
       // What has no name is sent as it is: tracers may change it.
-      if (name === undefined || this.#prepared === undefined) {
+      if (name === undefined || this.#names === undefined) {
         client.query(query.asked as string, query.values as unknown[], answer);
       } else {
-        sendObject(client, new LaneStatement(query, name, this.#prepared), answer);
+        sendObject(client, new LaneStatement(query, name, this.#names.prepared), answer);
       }
     } catch (error) {
       // It may be sent in part.
@@ -225,64 +216,8 @@ export class Lane<Connection extends LaneConnection> {
     this.stillLooks = 0;
     if (this.#sent[0] === query) this.#sent.shift();
     else this.#sent.splice(this.#sent.indexOf(query), 1);
-    if (error && query.name !== undefined && isForgotten(error)) {
-      this.#toClose.push(...(this.#statements?.forget(query.name) ?? []));
-    }
+    if (error && query.name !== undefined) this.#names?.failed(query.name, error);
     this.#timeOldest();
     this.#host.answered(this, query, error, result);
   }
-
-  // ---- Names
-
-  #nameFor(query: LaneQuery): string | undefined {
-    const { asked, text } = query;
-    if (this.#statements === undefined || text.uses === 0) return undefined;
-    for (const name of this.#toClose.splice(0)) this.#closeWithNext(name);
-    if (text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return undefined;
-    if (this.#isDirect !== true || query.attempts > attemptsWithName) {
-      if (this.#isDirect === undefined) this.#askWhoAnswers();
-      return undefined;
-    }
-    const { name, fallsOut } = this.#statements.use(text);
-    const { counts } = this.#host;
-    counts.named += 1;
-    if (fallsOut !== undefined) {
-      counts.closed += 1;
-      this.#closeWithNext(fallsOut);
-    }
-    return name;
-  }
-
-  #closeWithNext(name: string): void {
-    this.#prepared?.rows.delete(name);
-    closeWithNext(this.connection.client, name);
-  }
-
-  // Behind a pooler, the process that the client was told of is not the one that answers. Asked once, in its turn.
-  #askWhoAnswers(): void {
-    const { client } = this.connection;
-    const told = processIdOf(client);
-    this.#isDirect = false;
-    this.#asked += 1;
-    const ask = ownQuery('select pg_catalog.pg_backend_pid() as pid', (result) => {
-      const { rows } = (result ?? {}) as { rows?: readonly { readonly pid?: unknown }[] };
-      // It may be cancelled in the place of a neighbour.
-      if (rows === undefined && this.#asked < mostAsked) this.#isDirect = undefined;
-      else this.#isDirect = told !== undefined && rows?.[0]?.pid === told;
-    });
-    queueMicrotask(() => {
-      if (this.isOpen) this.send(ask);
-      else this.#isDirect = undefined;
-    });
-  }
 }
-
-// "After the second use": a text that comes twice may be a coincidence, and a name costs a message and memory in the server.
-const usesWithoutName = 2;
-// Then the name is not of use, for whatever reason.
-const attemptsWithName = 2;
-
-const mostAsked = 3;
-
-/** What these commands answer when they make a session forget prepared statements. */
-const forgetting: ReadonlySet<string> = new Set(['DISCARD ALL', 'DEALLOCATE', 'DEALLOCATE ALL']);

@@ -1,0 +1,120 @@
+import type * as pg from 'pg';
+import { onMessage, processIdOf } from '../driver/client-internals.ts';
+import { closeWithNext, withoutDescribe } from '../driver/pipelining.ts';
+import { isForgotten } from '../driver/prepared-statements.ts';
+import { type LaneQuery, ownQuery } from './lane-query.ts';
+import type { PreparedOn } from './lane-statement.ts';
+import { NamedStatements } from './named-statements.ts';
+
+/** How often a query was sent under a name of the pool, and a name was given up. */
+export interface NameCounts {
+  named: number;
+  closed: number;
+}
+
+/** What {@link LaneNames} needs. */
+export interface LaneNamesParts {
+  /** How many statements the connection has prepared at most; at least 1. */
+  readonly most: number;
+  readonly counts: NameCounts;
+  /** Sends a query of the pool's own behind the others. `false` if the lane is not in use any more. */
+  send(query: LaneQuery): boolean;
+}
+
+/**
+ * The names under which one connection has prepared the texts that come again and again. No text gets one as long as it is not known
+ * that the server itself answers: behind a pooler, the next statement may come to another session.
+ */
+export class LaneNames {
+  /** What the statements know of each other. */
+  readonly prepared: PreparedOn;
+  readonly #client: pg.Client;
+  readonly #parts: LaneNamesParts;
+  readonly #statements: NamedStatements;
+  /** Whether the server itself answers, and not a pooler; `undefined` until it is known. */
+  #isDirect: boolean | undefined;
+  #asked = 0;
+  /** Names to be closed on the server. */
+  readonly #toClose: string[] = [];
+
+  private constructor(client: pg.Client, undescribed: object, parts: LaneNamesParts) {
+    this.#client = client;
+    this.#parts = parts;
+    this.#statements = new NamedStatements(parts.most);
+    this.prepared = { rows: new Map(), withoutDescribe: undescribed };
+    onMessage<{ readonly text: string }>(client, 'commandComplete', ({ text }) => {
+      if (forgetting.has(text)) this.#toClose.push(...this.#statements.forgetAll());
+    });
+  }
+
+  /** `undefined` for a client whose statements cannot be named. */
+  static of(client: pg.Client, parts: LaneNamesParts): LaneNames | undefined {
+    const undescribed = withoutDescribe(client);
+    return undescribed === undefined ? undefined : new LaneNames(client, undescribed, parts);
+  }
+
+  /** How many statements are prepared. */
+  get size(): number {
+    return this.#statements.size;
+  }
+
+  /** Whether a pooler answers. `undefined` until it is known. */
+  get isPooled(): boolean | undefined {
+    return this.#isDirect === undefined ? undefined : !this.#isDirect;
+  }
+
+  /** The name for a query that is sent now; `undefined` if it has none. Sends what closes the names that are given up. */
+  nameFor({ asked, text, attempts }: LaneQuery): string | undefined {
+    if (text.uses === 0) return undefined;
+    for (const name of this.#toClose.splice(0)) this.#closeWithNext(name);
+    if (text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return undefined;
+    if (this.#isDirect !== true || attempts > attemptsWithName) {
+      if (this.#isDirect === undefined) this.#askWhoAnswers();
+      return undefined;
+    }
+    const { name, fallsOut } = this.#statements.use(text);
+    const { counts } = this.#parts;
+    counts.named += 1;
+    if (fallsOut !== undefined) {
+      counts.closed += 1;
+      this.#closeWithNext(fallsOut);
+    }
+    return name;
+  }
+
+  /** A query under a name has failed. */
+  failed(name: string, error: unknown): void {
+    if (isForgotten(error)) this.#toClose.push(...this.#statements.forget(name));
+  }
+
+  #closeWithNext(name: string): void {
+    this.prepared.rows.delete(name);
+    closeWithNext(this.#client, name);
+  }
+
+  // Behind a pooler, the process that the client was told of is not the one that answers. Asked once, in its turn.
+  #askWhoAnswers(): void {
+    const told = processIdOf(this.#client);
+    this.#isDirect = false;
+    this.#asked += 1;
+    const ask = ownQuery('select pg_catalog.pg_backend_pid() as pid', (result) => {
+      const { rows } = (result ?? {}) as { rows?: readonly { readonly pid?: unknown }[] };
+      // It may be cancelled in the place of a neighbour.
+      if (rows === undefined && this.#asked < mostAsked) this.#isDirect = undefined;
+      else this.#isDirect = told !== undefined && rows?.[0]?.pid === told;
+    });
+    queueMicrotask(() => {
+      if (!this.#parts.send(ask)) this.#isDirect = undefined;
+    });
+  }
+}
+
+// "After the second use": a text that comes twice may be a coincidence, and a name costs a message and memory in the server.
+const usesWithoutName = 2;
+// Then the name is not of use, for whatever reason.
+const attemptsWithName = 2;
+
+const mostAsked = 3;
+
+/** What these commands answer when they make a session forget prepared statements. */
+const forgetting: ReadonlySet<string> = new Set(['DISCARD ALL', 'DEALLOCATE', 'DEALLOCATE ALL']);
