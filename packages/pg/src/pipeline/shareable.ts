@@ -3,7 +3,7 @@ import { wordsOfSingle } from '../driver/statement.ts';
 /**
  * Whether a statement may run on a session between the statements of other callers. It says yes only to a single SELECT, INSERT, UPDATE,
  * DELETE, MERGE, VALUES, TABLE or WITH, and only if it names nothing that holds or changes the state of a session: advisory locks,
- * settings, temporary tables, `currval()`, large objects, cursors.
+ * settings, temporary tables, `currval()`, large objects, backups.
  *
  * It reads words, not the definitions of functions. So a function of the application that changes its session's state is not seen.
  */
@@ -56,12 +56,25 @@ const commands: ReadonlySet<string> = new Set([
 const temporary: ReadonlySet<string> = new Set(['temp', 'temporary', 'pg_temp']);
 
 /**
- * Functions of PostgreSQL and its own extensions that hold or change what belongs to a session, and names that are written so that they
- * cannot be read (`U&"..."`). Sought in the whole text, because a name may stand in quotes. Source: PostgreSQL documentation, "System
- * Administration Functions", "Sequence Manipulation Functions", "Large Objects", `dblink`.
+ * What of PostgreSQL and its own extensions holds or changes what belongs to a session; functions that run a text that is not read here; and
+ * names that are written so that they cannot be read (`U&"..."`). Sought in the whole text, because a name may stand in quotes. Source: PostgreSQL
+ * documentation, "System Administration Functions", "Sequence Manipulation Functions", "Large Objects", "XML Functions", `pg_settings`, `dblink`,
+ * `pg_trgm`, `tablefunc`, `sepgsql`.
  */
-const sessionState =
-  /pg_(?:try_)?advisory|set_config|currval|lastval|setseed|\blo_|\blo(?:read|write)\b|dblink|pg_export_snapshot|pg_(?:logical|replication)|pg_temp|U&"/i;
+const sessionState = new RegExp(
+  [
+    'pg_(?:try_)?advisory|pg_export_snapshot|pg_temp',
+    // An UPDATE of this view is a SET.
+    'set_config|pg_settings|setseed|set_limit|sepgsql_setcon',
+    'currval|lastval',
+    '\\blo_|\\blo(?:read|write)\\b',
+    // A slot may be temporary, and a backup ends with the session that has begun it.
+    'replication_(?:slot|origin)|pg_logical|pg_backup_|pg_(?:start|stop)_backup',
+    'dblink|query_to_xml|ts_stat|crosstab|connectby|xpath_table',
+    'U&"',
+  ].join('|'),
+  'i',
+);
 
-/** Reading a text takes time for each of its letters, and texts of this length are not written again and again. */
-const longestText = 20_000;
+/** Reading a text takes time for each of its letters, and texts that are longer than this are not written again and again. */
+export const longestText = 20_000;
