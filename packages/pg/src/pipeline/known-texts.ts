@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { isShareableText } from './shareable.ts';
+import { isShareableText, longestText } from './shareable.ts';
 
 /** A column, as the server describes it. */
 export interface RowField {
@@ -94,6 +94,8 @@ export class KnownTexts {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
     const made = new KnownText(text, this.#usual);
+    // Texts with all their values in them are often new, and may have megabytes.
+    if (text.length > longestText) return made;
     this.#texts.set(text, made);
     if (this.#texts.size > this.#most) this.#forgetOldest();
     return made;

@@ -106,4 +106,13 @@ describe('what is known of texts', () => {
     texts.of('select 3');
     expect(texts.of('select 1')).not.toBe(one);
   });
+
+  it('is kept of no text that is too long to be read', () => {
+    const texts = new KnownTexts(2);
+    const short = texts.of('select 1');
+    for (let number = 0; number < 5; number += 1) {
+      expect(texts.of(`select ${number}, '${'x'.repeat(1_000_000)}'`).isShareable).toBe(false);
+    }
+    expect(texts.of('select 1')).toBe(short);
+  });
 });
