@@ -147,6 +147,19 @@ describe('queries on one connection', () => {
     }
   });
 
+  it('are what was asked for, whatever their callers write into the config while they wait', async () => {
+    const pool = pipelined({ max: 1, statementCache: 5 });
+    const one = 'select 1 as n';
+    for (let count = 0; count < 4; count += 1) await pool.query(one);
+    const client = await pool.connect();
+    const config = { text: one };
+    const waiting = pool.query(config);
+    config.text = "set work_mem = '66MB'";
+    client.release();
+    expect((await waiting).rows).toEqual([{ n: 1 }]);
+    expect((await pool.query('show work_mem')).rows).toEqual([{ work_mem: '4MB' }]);
+  });
+
   it('fail with a stack that leads to the caller', async () => {
     const pool = pipelined({ max: 1 });
     const asksForNothing = async () => await pool.query('select nothing');

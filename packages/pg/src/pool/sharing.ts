@@ -121,8 +121,10 @@ export class Sharing {
 
   /** Runs a query once, on a lane. `undefined` if it needs a connection of its own. */
   query(given: unknown, values: unknown, attempt: Attempt | undefined): Promise<unknown> | undefined {
-    const asked = attempt?.delivered === undefined ? sharedConfigOf(given, values) : undefined;
-    if (asked === undefined || this.#parts.pool.ending) return undefined;
+    const found = attempt?.delivered === undefined ? sharedConfigOf(given, values) : undefined;
+    if (found === undefined || this.#parts.pool.ending) return undefined;
+    // As it is now: it may wait, and a text that its caller writes into it meanwhile was not read.
+    const asked = typeof found === 'string' ? found : { ...found };
     const text = this.#texts.of(typeof asked === 'string' ? asked : asked.text);
     if (!text.isShareable) return undefined;
     text.uses += 1;
