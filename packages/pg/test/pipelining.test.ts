@@ -147,6 +147,22 @@ describe('queries on one connection', () => {
     }
   });
 
+  it('are not mixed up with one that a value asks for while it is written', async () => {
+    const pool = pipelined({ max: 1 });
+    const read = (value: unknown) => pool.query('select $1::int as n', [value]).then(({ rows }) => rows);
+    const other = (value: number) => pool.query('select $1::int + 100 as other', [value]).then(({ rows }) => rows);
+    await Promise.all([read(0), other(0)]);
+    let within: Promise<unknown> | undefined;
+    const asking = {
+      toPostgres() {
+        within ??= other(3);
+        return 2;
+      },
+    };
+    expect(await Promise.all([read(1), read(asking)])).toEqual([[{ n: 1 }], [{ n: 2 }]]);
+    expect(await within).toEqual([{ other: 103 }]);
+  });
+
   it('are what was asked for, whatever their callers write into the config while they wait', async () => {
     const pool = pipelined({ max: 1, statementCache: 5 });
     const one = 'select 1 as n';

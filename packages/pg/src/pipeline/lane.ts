@@ -71,6 +71,8 @@ export class Lane<Connection extends LaneConnection> {
   // In the order in which they were sent.
   readonly #sent: LaneQuery[] = [];
   #before: BeforeSharing | undefined;
+  /** Whether a query is being written. A value that asks for something while it is written (`toPostgres`) must not get in between. */
+  #isSending = false;
   readonly #writes: HeldWrites;
   /** Left out if the pool names nothing. */
   readonly #names: LaneNames | undefined;
@@ -115,9 +117,8 @@ export class Lane<Connection extends LaneConnection> {
 
   /** Whether it has room for one more, as far as it knows itself. */
   get hasRoom(): boolean {
-    return (
-      !this.isLeaving && !this.isSlow && this.#sent.length < this.#host.depth && !isBackedUp(this.connection.client)
-    );
+    if (this.isLeaving || this.isSlow || this.#isSending) return false;
+    return this.#sent.length < this.#host.depth && !isBackedUp(this.connection.client);
   }
 
   /** Whether all callers of what is in flight were told, and none waits any longer. */
@@ -161,10 +162,10 @@ export class Lane<Connection extends LaneConnection> {
     if (!query.wasFirst || host.isBusy()) this.#writes.hold();
     query.heldIn = this.#writes.held;
     query.name = this.#names?.nameFor(query);
-    let isSending = true;
+    this.#isSending = true;
     const answer = (error: unknown, result?: unknown) => {
       // A value that cannot be written: `pg` says so inside the call, and then waits for what it has sent instead.
-      if (isSending) process.nextTick(() => this.#answer(query, error, result));
+      if (this.#isSending) process.nextTick(() => this.#answer(query, error, result));
       else this.#answer(query, error, result);
     };
     try {
@@ -181,7 +182,7 @@ export class Lane<Connection extends LaneConnection> {
       this.isUnwanted = true;
       answer(error);
     }
-    isSending = false;
+    this.#isSending = false;
     this.#timeOldest();
   }
 
