@@ -25,6 +25,11 @@ const prepared = async (pool: Pool) =>
       "select name, statement from pg_prepared_statements where name like 'externalname%' order by 1",
     )
   ).rows;
+const rejectionOr = (answer: Promise<unknown>) =>
+  answer.then(
+    () => 'answered',
+    ({ code }) => code,
+  );
 const name = 'select name from items where id = $1';
 const read = async (pool: Pool, id: number, text = name) => {
   const { rows } = await pool.query<{ name: string }>(text, [id]);
@@ -98,6 +103,55 @@ describe.each<[string, PoolOptions]>([
     }
     expect(pool.totalCount).toBe(1);
     await pool.query('drop table changing');
+  });
+
+  it('whose parameters have other types by now are made once more, and prepared for these', async () => {
+    const pool = start();
+    await using other = new Pool(webscaler.options({ max: 1 }));
+    await pool.query("create type mood as enum ('good')");
+    await pool.query('create table changing (id int, code int, mood mood)');
+    const asked = [
+      () => pool.query('insert into changing (id) values ($1)', ['3000000000']),
+      () => pool.query('select code from changing where code = $1', ['abc']),
+      () => pool.query('insert into changing (mood) values ($1)', ['good']),
+    ];
+    const codes = async () => {
+      const answers = await Promise.all(asked.flatMap((each) => [each, each, each]).map((ask) => rejectionOr(ask())));
+      return answers.filter((_, index) => index % 3 === 2);
+    };
+    for (let round = 0; round < 3; round += 1) expect(await codes()).toEqual(['22003', '22P02', 'answered']);
+    await other.query('alter table changing alter id type bigint, alter code type text');
+    await other.query('alter table changing drop mood');
+    await other.query('drop type mood');
+    await other.query("create type mood as enum ('good')");
+    await other.query('alter table changing add mood mood');
+    for (let round = 0; round < 3; round += 1) expect(await codes()).toEqual(['answered', 'answered', 'answered']);
+    const types =
+      'select statement, parameter_types::text from pg_prepared_statements where statement like $1 order by 1';
+    expect((await pool.query(types, ['%changing%'])).rows).toEqual([
+      { statement: 'insert into changing (id) values ($1)', parameter_types: '{bigint}' },
+      { statement: 'insert into changing (mood) values ($1)', parameter_types: '{mood}' },
+      { statement: 'select code from changing where code = $1', parameter_types: '{text}' },
+    ]);
+    await pool.query('drop table changing');
+    await pool.query('drop type mood');
+  });
+
+  it('that made place for others while they were in flight are prepared when they come again', async () => {
+    const pool = start();
+    const clients: pg.PoolClient[] = [];
+    pool.on('connect', (client) => clients.push(client));
+    const numbers = Array.from({ length: 30 }, (_, number) => number);
+    const all = () =>
+      Promise.all(
+        numbers.map((number) => read(pool, number, `select name from items where id = $1 + ${number} - ${number}`)),
+      );
+    for (let round = 0; round < 3; round += 1) await all();
+    const before = pool.status().sharing?.named ?? 0;
+    for (let round = 0; round < 3; round += 1) expect(await all()).toEqual(numbers.map((number) => `item ${number}`));
+    expect((pool.status().sharing?.named ?? 0) - before).toBe(90);
+    const [{ connection }] = clients as unknown as [{ connection: { parsedStatements: object } }];
+    expect(Object.keys(connection.parsedStatements)).toHaveLength(3);
   });
 
   it('are asked once what their rows look like', async () => {
@@ -196,5 +250,27 @@ describe.each<[string, PoolOptions]>([
     const direct = new pg.Client(webscaler.plainOptions());
     await direct.connect();
     await direct.end();
+  });
+});
+
+describe('a name that another statement gets while answers to the first one still come', () => {
+  it('has the rows of the new one', async () => {
+    const pool = webscaler.pool({ max: 1, statementCache: 1, pipelining: 8 });
+    await pool.query('create table renamed (a int)');
+    await pool.query('insert into renamed values (1)');
+    const all = () => pool.query('select * from renamed where $1', [true]).then(({ rows }) => rows);
+    const wait = (seconds: number) => pool.query('select pg_sleep($1)', [seconds]);
+    for (let count = 0; count < 4; count += 1) {
+      await all();
+      await wait(0);
+    }
+    const answers = [all(), wait(1), all()];
+    await answers[0];
+    await using other = new Pool(webscaler.options({ max: 1 }));
+    await other.query('alter table renamed rename a to b');
+    answers.push(all());
+    const [before, , after, last] = await Promise.all(answers);
+    expect([before, after, last]).toEqual([[{ a: 1 }], [{ b: 1 }], [{ b: 1 }]]);
+    await pool.query('drop table renamed');
   });
 });

@@ -205,6 +205,15 @@ export function preparedStatementProblem(error: unknown, name: string): 'stale' 
   return error.code === '42P05' ? 'taken' : undefined;
 }
 
+/**
+ * Whether an error that comes before a statement runs may be due to the types that its parameters had when it was prepared: it keeps them when
+ * a column or a function gets others. Then a value is out of range, cannot be read, or fits no operator, or the type itself is gone ("cache lookup
+ * failed").
+ */
+export function mayBeOfOldTypes(error: unknown): boolean {
+  return isDatabaseError(error) && /^(?:22|42|XX)/.test(error.code);
+}
+
 // Many things are not supported (0A000), and messages are translated. The routine is the same in all versions and languages.
 function isStalePlan({ code, routine }: DatabaseErrorLike): boolean {
   return code === '0A000' && routine === 'RevalidateCachedQuery';

@@ -1,9 +1,10 @@
 import type * as pg from 'pg';
-import { onMessage, processIdOf } from '../driver/client-internals.ts';
+import { activeStatement, forgetPrepared, onMessage, processIdOf } from '../driver/client-internals.ts';
 import { closeWithNext, withoutDescribe } from '../driver/pipelining.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
+import { mayBeOfOldTypes } from '../failures/classify.ts';
 import { type LaneQuery, ownQuery } from './lane-query.ts';
-import type { PreparedOn } from './lane-statement.ts';
+import { LaneStatement, type PreparedOn } from './lane-statement.ts';
 import { NamedStatements } from './named-statements.ts';
 
 /** How often a query was sent under a name of the pool, and a name was given up. */
@@ -41,9 +42,13 @@ export class LaneNames {
     this.#client = client;
     this.#parts = parts;
     this.#statements = new NamedStatements(parts.most);
-    this.prepared = { rows: new Map(), withoutDescribe: undescribed };
+    this.prepared = { statements: new Map(), withoutDescribe: undescribed };
     onMessage<{ readonly text: string }>(client, 'commandComplete', ({ text }) => {
       if (forgetting.has(text)) this.#toClose.push(...this.#statements.forgetAll());
+    });
+    onMessage(client, 'bindComplete', () => {
+      const statement = activeStatement(client);
+      if (statement instanceof LaneStatement) statement.begins();
     });
   }
 
@@ -64,10 +69,10 @@ export class LaneNames {
   }
 
   /** The name for a query that is sent now; `undefined` if it has none. Sends what closes the names that are given up. */
-  nameFor({ asked, text, attempts }: LaneQuery): string | undefined {
+  nameFor({ asked, text, attempts, isNameless }: LaneQuery): string | undefined {
     if (text.uses === 0) return undefined;
     for (const name of this.#toClose.splice(0)) this.#closeWithNext(name);
-    if (text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return undefined;
+    if (isNameless || text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return undefined;
     if (this.#isDirect !== true || attempts > attemptsWithName) {
       if (this.#isDirect === undefined) this.#askWhoAnswers();
       return undefined;
@@ -82,13 +87,24 @@ export class LaneNames {
     return name;
   }
 
-  /** A query under a name has failed. */
-  failed(name: string, error: unknown): void {
-    if (isForgotten(error)) this.#toClose.push(...this.#statements.forget(name));
+  /** A query under a name has got its answer, or failed. */
+  answered(query: LaneQuery, name: string, error: unknown): void {
+    // If it was prepared, and then made place for another one before that was answered, `pg` takes it for prepared.
+    if (!this.#statements.has(name)) forgetPrepared(this.#client, name);
+    if (!error) return;
+    if (isForgotten(error)) {
+      this.#toClose.push(...this.#statements.forget(name));
+      return;
+    }
+    const { prepared, isPreparedBefore, hasBegun } = query;
+    if (!isPreparedBefore || hasBegun || !mayBeOfOldTypes(error)) return;
+    // The text is prepared again, and this query is sent without a name: if it was the query's own error, it comes again.
+    query.isNameless = true;
+    if (this.prepared.statements.get(name) === prepared && this.#statements.drop(name)) this.#toClose.push(name);
   }
 
   #closeWithNext(name: string): void {
-    this.prepared.rows.delete(name);
+    this.prepared.statements.delete(name);
     closeWithNext(this.#client, name);
   }
 

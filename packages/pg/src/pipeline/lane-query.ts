@@ -1,7 +1,13 @@
 import type { Timer } from '@externalname/core';
 import type { HeldMessages } from '../driver/pipelining.ts';
-import { KnownText } from './known-texts.ts';
+import { KnownText, type RowShape } from './known-texts.ts';
 import type { SharedConfig } from './shareable.ts';
+
+/** A statement that a connection has prepared under a name of the pool. The name may get another one, while answers to this one still come. */
+export interface PreparedStatement {
+  /** What its rows look like, once that is known; `none` if it returns no rows. */
+  rows: RowShape | 'none' | undefined;
+}
 
 /** Where a query is sent. */
 export interface QueryLane {
@@ -17,6 +23,13 @@ export class LaneQuery {
   attempts = 0;
   /** The name that the pool gave it. */
   name: string | undefined;
+  /** What it runs under that name, and whether that was prepared before it. */
+  prepared: PreparedStatement | undefined;
+  isPreparedBefore = false;
+  /** Whether the server has taken its parameters: from then on it runs. */
+  hasBegun = false;
+  /** Whether it gets no name any more. */
+  isNameless = false;
   /** Whether it was the only one on its lane when it was sent. */
   wasFirst = false;
   sentAt = 0;
@@ -60,6 +73,7 @@ export class LaneQuery {
   /** It is sent once more: nothing of it has run. */
   again(): void {
     this.isOver = false;
+    this.hasBegun = false;
     this.wasSlow = false;
     this.timer = undefined;
     this.ended = undefined;

@@ -1,11 +1,11 @@
 import * as pg from 'pg';
 import type { RowField, RowShape } from './known-texts.ts';
-import type { LaneQuery } from './lane-query.ts';
+import type { LaneQuery, PreparedStatement } from './lane-query.ts';
 
 /** What a connection knows of the statements that it has prepared under names of the pool. */
 export interface PreparedOn {
-  /** What their rows look like, by the names of the statements; `none` of one that returns no rows. */
-  readonly rows: Map<string, RowShape | 'none'>;
+  /** By their names. */
+  readonly statements: Map<string, PreparedStatement>;
   /** The connection as statements see it, on which Describe is left out. */
   readonly withoutDescribe: object;
 }
@@ -17,28 +17,35 @@ export interface PreparedOn {
  * or fails with "cached plan must not change result type". Source: PostgreSQL documentation, PREPARE, Notes.
  */
 export class LaneStatement extends (pg.Query as unknown as QueryClass) {
-  readonly #prepared: PreparedOn;
-  readonly #text: LaneQuery['text'];
-  #isDescribed = true;
+  readonly #query: LaneQuery;
+  readonly #on: PreparedOn;
 
   /** @param name that the pool gives it */
-  constructor({ asked, values, text }: LaneQuery, name: string, prepared: PreparedOn) {
-    super(asked, values);
-    this.#text = text;
+  constructor(query: LaneQuery, name: string, on: PreparedOn) {
+    super(query.asked, query.values);
+    this.#query = query;
     this.name = name;
-    this.#prepared = prepared;
+    this.#on = on;
+  }
+
+  /** The server has taken its parameters. */
+  begins(): void {
+    this.#query.hasBegun = true;
   }
 
   // May be called again, if the server has lost the name.
   override prepare(connection: object): void {
     const { name = '' } = this;
-    const { rows, withoutDescribe } = this.#prepared;
+    const { statements, withoutDescribe } = this.#on;
+    const before = this.hasBeenParsed(connection) ? statements.get(name) : undefined;
     // It is prepared now: what is known is of the statement that had the name before.
-    if (!this.hasBeenParsed(connection)) rows.delete(name);
-    const shape = rows.get(name);
-    this.#isDescribed = shape === undefined;
-    super.prepare(shape === undefined ? connection : withoutDescribe);
-    if (shape !== undefined && shape !== 'none') this.#describeAs(shape);
+    const prepared = before ?? { rows: undefined };
+    if (before === undefined) statements.set(name, prepared);
+    this.#query.prepared = prepared;
+    this.#query.isPreparedBefore = before !== undefined;
+    const { rows } = prepared;
+    super.prepare(rows === undefined ? connection : withoutDescribe);
+    if (rows !== undefined && rows !== 'none') this.#describeAs(rows);
   }
 
   // What `pg` does with a description, but for the empty row: it is only read, and making one for each query cost a tenth of the query.
@@ -61,13 +68,14 @@ export class LaneStatement extends (pg.Query as unknown as QueryClass) {
     super.handleRowDescription(message);
     const fields = message.fields.map(copyOf);
     const emptyRow = this._result._prebuiltEmptyResultObject ?? undefined;
-    this.#prepared.rows.set(this.name ?? '', this.#text.inOneCopy({ fields, emptyRow }));
+    const { prepared, text } = this.#query;
+    if (prepared !== undefined) prepared.rows = text.inOneCopy({ fields, emptyRow });
   }
 
   override handleCommandComplete(message: unknown, connection: unknown): void {
-    const { name = '' } = this;
-    const { rows } = this.#prepared;
-    if (this.#isDescribed && !rows.has(name)) rows.set(name, 'none');
+    const { prepared } = this.#query;
+    // If it had rows, they were described before.
+    if (prepared !== undefined) prepared.rows ??= 'none';
     super.handleCommandComplete(message, connection);
   }
 }

@@ -217,7 +217,7 @@ export class Lane<Connection extends LaneConnection> {
     this.stillLooks = 0;
     if (this.#sent[0] === query) this.#sent.shift();
     else this.#sent.splice(this.#sent.indexOf(query), 1);
-    if (error && query.name !== undefined) this.#names?.failed(query.name, error);
+    if (query.name !== undefined) this.#names?.answered(query, query.name, error);
     this.#timeOldest();
     this.#host.answered(this, query, error, result);
   }

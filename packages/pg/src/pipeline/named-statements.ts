@@ -33,6 +33,15 @@ export class NamedStatements {
     return { name, fallsOut };
   }
 
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  /** Gives up a name. Whether it was there. */
+  drop(name: string): boolean {
+    return this.#names.delete(name);
+  }
+
   /** The server says of this name that it has lost it, or that it means something else by now. Others may be as old. Returns what is forgotten. */
   forget(name: string): readonly string[] {
     return this.#names.has(name) ? this.forgetAll() : [];

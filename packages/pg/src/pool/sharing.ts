@@ -234,11 +234,12 @@ export class Sharing {
     if (this.#parts.queue.firstSharing !== undefined) this.#admit();
   }
 
-  // An error that has nothing to do with what the caller asked: a name that the server has lost behind another's back, a request to end
-  // a neighbour that came a moment late. Nothing has run, so it is sent again.
+  // An error that may have nothing to do with what the caller asked: a name that the server has lost behind another's back, one that was
+  // prepared for other types, a request to end a neighbour that came a moment late. Nothing has run, so it is sent again.
   #isOfNeighbour(lane: Lane<PooledConnection>, query: LaneQuery, error: Error): boolean {
     if (query.isTold || this.#parts.pool.ending) return false;
     if (isForgotten(error)) return query.attempts <= mostLaneRepeats;
+    if (query.name !== undefined && query.isNameless) return true;
     return lane.wasCancelled && !query.isCancelled && (error as { code?: unknown }).code === queryCanceled;
   }
 
