@@ -1,10 +1,20 @@
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DnsResolver, type DnsResolverOptions } from '@externalname/core';
 import { type DnsQueryEvent, dnsQueryChannel } from '@externalname/core/events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { a, aaaa, encodeReply, rcodes, type Script, ScriptedDnsServer, soa } from './scripted-dns-server.ts';
+import {
+  a,
+  aaaa,
+  encodeReply,
+  type ReceivedQuery,
+  rcodes,
+  type Script,
+  ScriptedDnsServer,
+  soa,
+} from './scripted-dns-server.ts';
 
 const name = 'primary-db.example.com';
 const honest: Script = (query) =>
@@ -22,6 +32,11 @@ function resolverOf(servers: readonly ScriptedDnsServer[], options: DnsResolverO
   const resolver = new DnsResolver({ nameservers, timeoutMillis: 5000, attempts: 2, cache: false, ...options });
   opened.push(resolver);
   return resolver;
+}
+
+function afterMicrotasks(count: number, call: () => void): void {
+  if (count === 0) call();
+  else queueMicrotask(() => afterMicrotasks(count - 1, call));
 }
 
 afterEach(async () => {
@@ -275,6 +290,61 @@ describe('a great many names at once', () => {
     expect(server.queries).toHaveLength(2000);
     expect(most).toBeLessThanOrEqual(500);
     expect(most).toBeGreaterThan(50);
+  });
+
+  it('never need a socket more, also if one comes up just when another is given its turn', async () => {
+    let named = 0;
+    const ask = () => calls.push(resolver.resolve(`n${++named}.example.com`, { family: 4 }).catch(() => undefined));
+    let isSilent = true;
+    const answer = (query: ReceivedQuery) => ({ answers: [a(query.name, '192.0.2.10')] });
+    const server = await serve((query) => (isSilent ? undefined : answer(query)));
+    const resolver = resolverOf([server], { timeoutMillis: 60_000, totalTimeoutMillis: 60_000 });
+    const calls: Promise<unknown>[] = [];
+    let open = 0;
+    let most = 0;
+    // The moment is as short as a microtask: the new names come up one microtask, two, three and so on after a socket has closed.
+    let closed = 0;
+    const count = (message: unknown) => {
+      most = Math.max(most, ++open);
+      (message as { socket: Socket }).socket.once('close', () => {
+        open--;
+        afterMicrotasks(closed++ % 20, ask);
+      });
+    };
+    subscribe('udp.socket', count);
+    try {
+      for (let count = 0; count < 1_000; count++) ask();
+      await expect.poll(() => server.queries.length, { timeout: 20_000 }).toBeGreaterThan(100);
+      isSilent = false;
+      for (const query of [...server.queries]) query.send(encodeReply(query, answer(query)));
+      await expect.poll(() => closed, { timeout: 20_000 }).toBeGreaterThan(200);
+    } finally {
+      unsubscribe('udp.socket', count);
+      await resolver.close();
+    }
+    await Promise.all(calls);
+    expect(most).toBe(500);
+  });
+
+  it('get their turn, also behind others that have given up waiting for it', async () => {
+    const server = await serve((query) =>
+      query.name.startsWith('n') ? undefined : { answers: [a(query.name, '192.0.2.10')] },
+    );
+    const resolver = resolverOf([server], { timeoutMillis: 60_000, totalTimeoutMillis: 60_000 });
+    const busy = Array.from({ length: 500 }, (_, n) => resolver.resolve(`n${n}.example.com`, { family: 4 }));
+    const ended = Promise.allSettled(busy);
+    const impatient = Array.from({ length: 300 }, (_, n) =>
+      resolver.resolveAtEach(`n${n}.example.net`, { family: 4, timeoutMillis: 50 }),
+    );
+    await Promise.all(impatient);
+    const last = resolver.resolve('last.example.com', { family: 4 });
+    await expect.poll(() => server.queries.length, { timeout: 20_000 }).toBeGreaterThan(100);
+    for (const query of server.queries.slice(0, 50)) {
+      query.send(encodeReply(query, { answers: [a(query.name, '192.0.2.10')] }));
+    }
+    await expect(last).resolves.toMatchObject({ name: 'last.example.com' });
+    await resolver.close();
+    await ended;
   });
 
   it('end at once with the resolver, those that wait for their turn included', async () => {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { abortable, onAbort } from '../deadline.ts';
+import { onAbort } from '../deadline.ts';
 import { DnsQueryError } from './errors.ts';
 import { decodeResponse, encodeQuery, MalformedMessageError, type Question, type ResponseMessage } from './message.ts';
 import { type OpenChannel, tcpChannel, udpChannel } from './query-channel.ts';
@@ -46,7 +46,10 @@ export class Transport {
   readonly #clock: Clock;
   readonly #counters: DnsCounters;
   readonly #open = new Set<Promise<void>>();
-  readonly #waiting: (() => void)[] = [];
+  /** Queries that wait for their turn, first come, first served. Each function gives one its turn. */
+  readonly #waiting = new Set<() => void>();
+  /** Places given to queries that are about to open their sockets. */
+  #given = 0;
   /** Gives up late queries, the oldest first. */
   readonly #late = new Set<() => void>();
   readonly #withoutEdns = new Map<string, number>();
@@ -85,23 +88,53 @@ export class Transport {
     return exchange.message.truncated ? this.#send(options, tcpChannel) : exchange;
   }
 
+  async #send(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
+    if (this.#isFull()) {
+      await this.#turn(options.signal);
+      this.#given--;
+    }
+    const exchange = this.#sendNow(options, channel);
+    // A query that was over before it could begin leaves its place to the next.
+    this.#giveTurns();
+    return exchange;
+  }
+
   /**
    * Ten thousand names at once must not need ten thousand sockets: the rest wait for their turn. Late queries make room for new
    * ones.
    */
-  async #turn(signal: AbortSignal): Promise<void> {
-    while (this.#open.size >= mostSockets) {
-      const [giveUpOldest] = this.#late;
-      giveUpOldest?.();
-      const { promise, resolve } = deferred();
-      this.#waiting.push(resolve);
-      await abortable(promise, signal);
+  #turn(signal: AbortSignal): Promise<void> {
+    const [giveUpOldest] = this.#late;
+    giveUpOldest?.();
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const begin = () => {
+        stopListening();
+        resolve();
+      };
+      const stopListening = onAbort(signal, () => {
+        this.#waiting.delete(begin);
+        reject(signal.reason);
+      });
+      this.#waiting.add(begin);
+    });
+  }
+
+  // A place is given away together with the turn. A query that comes in the moment between the two would take it as well.
+  #giveTurns(): void {
+    for (const begin of this.#waiting) {
+      if (this.#isFull()) return;
+      this.#waiting.delete(begin);
+      this.#given++;
+      begin();
     }
   }
 
-  async #send(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
-    if (this.#open.size >= mostSockets) await this.#turn(options.signal);
-    return this.#sendNow(options, channel);
+  #isFull(): boolean {
+    return this.#open.size + this.#given >= mostSockets;
   }
 
   #sendNow(options: ExchangeOptions, channel: OpenChannel): Promise<Exchange> {
@@ -145,7 +178,7 @@ export class Transport {
       open.closed
         .then(() => {
           this.#open.delete(open.closed);
-          this.#waiting.shift()?.();
+          this.#giveTurns();
         })
         .catch(() => undefined);
       let over = false;
@@ -217,14 +250,6 @@ export class Transport {
     this.#withoutEdns.delete(server.text);
     return false;
   }
-}
-
-function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve = () => {};
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }
 
 /** The most queries of one resolver at a time, each with a socket. The rest wait for their turn. */
