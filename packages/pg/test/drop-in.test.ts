@@ -18,7 +18,9 @@ afterAll(async () => {
 });
 
 type Note = (what: string) => void;
-type Scenario = (pool: pg.Pool, note: Note) => Promise<void>;
+/** Resolves when so many clients have been removed since the beginning, however long their sockets take to close. */
+type Removals = (count: number) => Promise<void>;
+type Scenario = (pool: pg.Pool, note: Note, removals: Removals) => Promise<void>;
 
 /** What an application sees of a pool in a scenario: its events, counts and answers, in order. */
 async function trace(pool: pg.Pool, scenario: Scenario): Promise<string[]> {
@@ -28,12 +30,21 @@ async function trace(pool: pg.Pool, scenario: Scenario): Promise<string[]> {
   for (const event of ['connect', 'acquire', 'remove'] as const) {
     pool.on(event, (client) => note(`${event} ${client instanceof pg.Client}`));
   }
+  const counted = { connect: 0, remove: 0 };
+  for (const event of ['connect', 'remove'] as const) pool.on(event, () => counted[event]++);
+  const removals: Removals = (count) =>
+    new Promise((resolve) => {
+      const look = () => counted.remove >= count && resolve();
+      pool.on('remove', look);
+      look();
+    });
   pool.on('release', (error, client) => note(`release ${error?.message ?? error} ${client instanceof pg.Client}`));
   pool.on('error', (error, client) => note(`error ${error.message} ${client instanceof pg.Client}`));
   note(counts());
-  await scenario(pool, (what) => note(`${what} | ${counts()}`));
+  await scenario(pool, (what) => note(`${what} | ${counts()}`), removals);
   if (!pool.ending) await pool.end();
   // pg.Pool says that it has ended before its sockets are closed; ours waits for them.
+  await removals(counted.connect);
   await tick();
   note(`ended ${pool.ended}`);
   return notes;
@@ -86,13 +97,16 @@ describe('seen from the application, it does what pg.Pool does with', () => {
           resolve();
         });
       });
-      const returned: unknown = pool.query('select 1', () => undefined);
+      let returned: unknown = 'nothing yet';
+      await new Promise<void>((resolve) => {
+        returned = pool.query('select 1', () => resolve());
+      });
       await tick();
       note(String(returned));
     }));
 
   it('a client that is taken, used and released', () =>
-    expectTheSame(async (pool, note) => {
+    expectTheSame(async (pool, note, removals) => {
       const promise = pool.connect();
       note('asked');
       const client = await promise;
@@ -103,11 +117,11 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       const again = await pool.connect();
       note(`the same: ${again === client}`);
       again.release(true);
-      await tick();
+      await removals(1);
       note('destroyed');
       const third = await pool.connect();
       third.release(new Error('not good'));
-      await tick();
+      await removals(2);
       note('destroyed with an error');
     }));
 
@@ -144,13 +158,16 @@ describe('seen from the application, it does what pg.Pool does with', () => {
     expectTheSame(
       async (pool, note) => {
         const client = await pool.connect();
-        await pool.connect().catch((error: Error) => note(`${error.name} ${error.message}`));
-        await pool.query('select 1').catch((error: Error) => note(error.message));
+        await Promise.all([
+          pool.connect().catch((error: Error) => note(`${error.name} ${error.message}`)),
+          pool.query('select 1').catch((error: Error) => note(error.message)),
+        ]);
         client.release();
         note('released');
         await pool.query('select 1');
       },
-      { max: 1, connectionTimeoutMillis: 700 },
+      // Enough for a connection to be made on a busy machine.
+      { max: 1, connectionTimeoutMillis: 3_000 },
     ));
 
   it('no server at the port', () =>
@@ -171,11 +188,11 @@ describe('seen from the application, it does what pg.Pool does with', () => {
 
   it('maxUses', () =>
     expectTheSame(
-      async (pool, note) => {
+      async (pool, note, removals) => {
         await pool.query('select 1');
         note('once');
         await pool.query('select 1');
-        await tick();
+        await removals(1);
         note('twice');
       },
       { maxUses: 2 },
@@ -183,10 +200,11 @@ describe('seen from the application, it does what pg.Pool does with', () => {
 
   it('idleTimeoutMillis and min', () =>
     expectTheSame(
-      async (pool, note) => {
+      async (pool, note, removals) => {
         const clients = await Promise.all([pool.connect(), pool.connect()]);
         for (const client of clients) client.release();
         note('idle');
+        await removals(1);
         await tick(400);
         note('after the time');
       },
@@ -195,13 +213,13 @@ describe('seen from the application, it does what pg.Pool does with', () => {
 
   it('maxLifetimeSeconds', () =>
     expectTheSame(
-      async (pool, note) => {
+      async (pool, note, removals) => {
         const client = await pool.connect();
         await pool.query('select 1');
         await tick(1_300);
         note(`expired ${pool.expiredCount}`);
         client.release();
-        await tick();
+        await removals(1);
         note('gone');
       },
       { maxLifetimeSeconds: 1 },
@@ -231,9 +249,9 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       } as pg.PoolConfig,
     );
     await expectTheSame(
-      async (pool, note) => {
+      async (pool, note, removals) => {
         await pool.connect().catch((error: Error) => note(error.message));
-        await tick();
+        await removals(1);
         note('after');
       },
       { verify: (_client, done) => done(new Error('not verified')) },
@@ -264,7 +282,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
     }));
 
   it('query_timeout, which leaves the connection to the statement that took too long', () =>
-    expectTheSame(async (pool, note) => {
+    expectTheSame(async (pool, note, removals) => {
       const client = await pool.connect();
       const { rows } = await client.query('select pg_backend_pid() as pid');
       const slow = { text: 'select pg_sleep(0.4)', query_timeout: 100 } as pg.QueryConfig;
@@ -274,12 +292,12 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       client.release();
       note('released');
       await pool.query(slow).catch((error: Error) => note(error.message));
-      await tick();
+      await removals(1);
       note('after pool.query');
     }));
 
   it('mistakes in its use', () =>
-    expectTheSame(async (pool, note) => {
+    expectTheSame(async (pool, note, removals) => {
       await new Promise<void>((resolve) => {
         const query = pool.query as unknown as (this: pg.Pool, callback: (error: Error) => void) => void;
         query.call(pool, (error) => {
@@ -289,7 +307,7 @@ describe('seen from the application, it does what pg.Pool does with', () => {
       });
       await pool.query('select 1');
       await pool.end();
-      await tick();
+      await removals(1);
       await pool.connect().catch((error: Error) => note(error.message));
       await pool.query('select 1').catch((error: Error) => note(error.message));
       await pool.end().catch((error: Error) => note(error.message));
