@@ -35,6 +35,11 @@ function poolWith(reader: ReaderOptions = {}, options: PoolOptions = {}): Pool {
 
 const pauseReplay = (server: PostgresServer) => server.query('select pg_wal_replay_pause()');
 const resumeReplay = (server: PostgresServer) => server.query('select pg_wal_replay_resume()');
+/** Whether a session has asked the server how far it has replayed, and has the answer. */
+const hasToldItsPosition = async (server: PostgresServer) => {
+  const text = `select 1 from pg_stat_activity where state = 'idle' and query like '%pg_last_wal_replay_lsn()%'`;
+  return (await server.query(text)).length > 0;
+};
 const serverOf = async (pool: Pool, after?: string) => {
   const text = 'select host(inet_server_addr()) as address, pg_is_in_recovery() as recovery';
   const { rows } = await pool.query({ text, after });
@@ -168,7 +173,7 @@ describe('a read with a token', () => {
   });
 
   it('waits for a standby that is late', async () => {
-    const pool = poolWith({ catchUpMillis: 5_000 });
+    const pool = poolWith({ catchUpMillis: 20_000 });
     const waits: TokenWaitEvent[] = [];
     const stop = tokenAwaited.subscribe((event) => waits.push(event));
     await pool.reader.query('select 1');
@@ -176,6 +181,7 @@ describe('a read with a token', () => {
     const { id } = (await pool.query(insert)).rows[0];
     const after = await pool.currentToken();
     const reading = pool.reader.query({ text: read, values: [id], after });
+    await expect.poll(() => hasToldItsPosition(webscaler.pair.standby), { timeout: 10_000 }).toBe(true);
     await resumeReplay(webscaler.pair.standby);
     expect((await reading).rows).toEqual([{ id }]);
     stop();
