@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { modulesOnDisk } from './test/modules-on-disk.ts';
+import { patientPolls } from './test/polls.ts';
 
 // Packages see each other's sources, so that no build comes before a test.
 const conditions = ['@externalname/source', 'node', 'development|production'];
@@ -36,6 +37,7 @@ export default defineConfig({
           // The files of a worker share their modules: to load them again for each file takes as long as the tests themselves.
           isolate: false,
           // Property tests count in thousands, and a machine may be busy.
+          expect: patientPolls,
           testTimeout: 30_000,
           include: [
             'packages/*/src/**/*.test.ts',
@@ -53,6 +55,7 @@ export default defineConfig({
           isolate: false,
           include: ['packages/*/test/**/*.test.ts'],
           exclude: [long, '**/node_modules/**'],
+          expect: patientPolls,
           testTimeout: 30_000,
           hookTimeout: 60_000,
           retry,
@@ -65,6 +68,7 @@ export default defineConfig({
           isolate: false,
           include: ['test/acceptance/**/*.test.ts'],
           exclude: [long, '**/node_modules/**'],
+          expect: patientPolls,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           retry,
@@ -76,6 +80,7 @@ export default defineConfig({
           name: 'long',
           include: [long],
           exclude: ['**/node_modules/**'],
+          expect: patientPolls,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           retry,

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { patientPolls } from './test/polls.ts';
 
 // A real Prometheus scrapes the example service. Apart from the other projects, because it needs Debian's package `prometheus`.
 const conditions = ['@externalname/source', 'node', 'development|production'];
@@ -10,6 +11,7 @@ export default defineConfig({
     name: 'monitoring',
     include: ['test/monitoring/**/*.test.ts'],
     maxWorkers: 2,
+    expect: patientPolls,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { modulesOnDisk } from './test/modules-on-disk.ts';
+import { patientPolls } from './test/polls.ts';
 
 // Servers that are elsewhere: in network namespaces, which test/site/run.ts opens around vitest.
 const conditions = ['@externalname/source', 'module', 'node', 'development|production'];
@@ -17,6 +18,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', ...(process.env['KUBEBUILDER_ASSETS'] ? [] : ['test/site/real/**'])],
     // All files have the same addresses.
     fileParallelism: false,
+    expect: patientPolls,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // As in vitest.config.ts.

@@ -82,7 +82,7 @@ describe('doctor', () => {
     set.cluster.dns.fault({ kind: 'silent' });
     const ending = new AbortController();
     const running = called(set.args(), { signal: ending.signal });
-    await expect.poll(() => set.cluster.queries().length).toBeGreaterThan(0);
+    await expect.poll(() => set.cluster.queries().length, { timeout: 20_000 }).toBeGreaterThan(0);
     ending.abort();
     expect(await running).toMatchObject({ code: 130, stdout: '' });
   });

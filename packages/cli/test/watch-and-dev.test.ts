@@ -4,6 +4,9 @@ import { LocalCluster } from '@externalname/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { called } from './called.ts';
 
+// The first command of a process loads its code first.
+const loaded = { timeout: 20_000 };
+
 describe('watch', () => {
   let cluster: LocalCluster;
   let environment: Record<string, string>;
@@ -31,7 +34,7 @@ describe('watch', () => {
   it('has an object a line for each change, and ends when all see the new target', async () => {
     const watching = watch('-o', 'json', '--until', 'secondary-db.example.com', '--for', '20s');
     // As soon as the first question was asked, the old target has been seen or will be.
-    await expect.poll(() => cluster.queries().length).toBeGreaterThan(0);
+    await expect.poll(() => cluster.queries().length, loaded).toBeGreaterThan(0);
     await patch();
     const { code, stdout, stderr } = await watching;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -64,7 +67,7 @@ describe('watch', () => {
       stdin: '',
       signal: interruption.signal,
     });
-    await expect.poll(() => cluster.queries().length).toBeGreaterThan(0);
+    await expect.poll(() => cluster.queries().length, loaded).toBeGreaterThan(0);
     setTimeout(() => interruption.abort(new Error('Ctrl-C')), 300);
     const { code, stdout } = await watching;
     expect(code).toBe(130);
