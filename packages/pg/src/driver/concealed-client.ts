@@ -9,25 +9,24 @@ import { hidden } from '../secrets.ts';
  */
 export function hideEchoes(client: pg.ClientBase): void {
   const { connection } = client as unknown as { connection?: NodeJS.EventEmitter };
-  for (const event of ['errorMessage', 'notice']) {
-    connection?.prependListener(event, (message: Record<string, unknown>) => {
-      const { password, ssl, user, database } = client as unknown as Record<string, unknown>;
-      const passphrase = typeof ssl === 'object' ? (ssl as { passphrase?: unknown } | null)?.passphrase : undefined;
-      for (const secret of [password, passphrase]) {
-        if (typeof secret !== 'string' || secret.length < shortestEcho || secret === user || secret === database)
-          continue;
-        // The stack begins with the message, and is the most expensive part to read.
-        const isInStack = typeof message['message'] === 'string' && message['message'].includes(secret);
-        if (isInStack && typeof message['stack'] === 'string') {
-          message['stack'] = message['stack'].replaceAll(secret, hidden);
-        }
-        for (const field of spokenFields) {
-          const text = message[field];
-          if (typeof text === 'string' && text.includes(secret)) message[field] = text.replaceAll(secret, hidden);
-        }
+  const hide = (message: Record<string, unknown>) => {
+    const { password, ssl, user, database } = client as unknown as Record<string, unknown>;
+    const passphrase = typeof ssl === 'object' ? (ssl as { passphrase?: unknown } | null)?.passphrase : undefined;
+    for (const secret of [password, passphrase]) {
+      if (typeof secret !== 'string' || secret.length < shortestEcho || secret === user || secret === database)
+        continue;
+      // The stack begins with the message, and is the most expensive part to read.
+      const isInStack = typeof message['message'] === 'string' && message['message'].includes(secret);
+      if (isInStack && typeof message['stack'] === 'string') {
+        message['stack'] = message['stack'].replaceAll(secret, hidden);
       }
-    });
-  }
+      for (const field of spokenFields) {
+        const text = message[field];
+        if (typeof text === 'string' && text.includes(secret)) message[field] = text.replaceAll(secret, hidden);
+      }
+    }
+  };
+  for (const event of ['errorMessage', 'notice']) connection?.prependListener(event, hide);
 }
 
 const shortestEcho = 6;
@@ -45,13 +44,14 @@ export function hideClientSecrets(client: pg.ClientBase): void {
   const parts = client as unknown as { connection?: object; connectionParameters?: object };
   for (const part of [client, parts.connection, parts.connectionParameters]) {
     if (part === undefined) continue;
-    const name = part.constructor.name;
     Object.defineProperties(part, {
-      [inspect.custom]: {
-        value: (_depth: number, options: InspectOptions) => `${name} ${inspect(facts(), options)}`,
-        configurable: true,
-      },
+      [inspect.custom]: { value: inspectFacts, configurable: true },
       toJSON: { value: facts, configurable: true, writable: true },
     });
   }
+}
+
+// One function for all clients, because an idle connection should take little memory.
+function inspectFacts(this: { toJSON(): unknown }, _depth: number, options: InspectOptions): string {
+  return `${this.constructor.name} ${inspect(this.toJSON(), options)}`;
 }

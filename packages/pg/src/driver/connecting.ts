@@ -9,29 +9,46 @@ import { standIn } from './stand-in.ts';
 /** Connects a client by the callback form, so that a failure is reported only here. */
 export function connectClient(client: pg.Client, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    let over = false;
     const abort = () => fail(signal.reason);
-    const fail = (error: unknown) => {
-      if (over) return;
-      over = true;
+    const finish = () => {
       stopListening();
+      Object.assign(heard, { error: undefined, connected: undefined });
+    };
+    const fail = (error: unknown) => {
+      finish();
       destroyClient(client);
       reject(error);
     };
     const stopListening = onAbort(signal, abort);
-    // It stays when the client is connected: until the next owner listens, a last word of the server would be an
-    // uncaught exception of the process.
-    client.on('error', fail);
-    endWaitForReady(client);
-    client.connect((error?: Error | null) => {
-      if (error) {
-        fail(error);
-      } else {
-        over = true;
-        stopListening();
+    const heard: Heard = {
+      error: fail,
+      connected: () => {
+        finish();
         resolve();
-      }
-    });
+      },
+    };
+    listen(client, heard);
+    endWaitForReady(client);
+    connect(client, heard);
+  });
+}
+
+/** What a client tells while it connects. `pg` keeps its callbacks for good, and what these know would stay in memory, too. */
+interface Heard {
+  readonly error: ((error: unknown) => void) | undefined;
+  readonly connected: (() => void) | undefined;
+}
+
+// It stays when the client is connected: until the next owner listens, a last word of the server would be an uncaught exception of
+// the process.
+function listen(client: pg.Client, heard: Heard): void {
+  client.on('error', (error) => heard.error?.(error));
+}
+
+function connect(client: pg.Client, heard: Heard): void {
+  client.connect((error?: Error | null) => {
+    if (error) heard.error?.(error);
+    else heard.connected?.();
   });
 }
 

@@ -16,62 +16,85 @@ export function guardMessages(client: pg.Client, where: string): void {
   const { connection } = guarded;
   if (connection === undefined || watched.has(connection)) return;
   watched.add(connection);
-  let over = false;
-  let thrownByListener: unknown = nothing;
-
-  const fail = ({ reason, authentication }: Omit<Violation, 'at'>, cause?: unknown) => {
-    over = true;
-    const outcome = guarded._connected && hasWork(client) ? 'unknown' : 'not-executed';
-    const error =
-      authentication && !guarded._connected
-        ? new AuthenticationRefusedError(where, reason)
-        : new ProtocolViolationError(where, reason, outcome, { cause });
-    connection.emit('error', error);
-    connection.stream.destroy();
-  };
-
-  const emit = connection.emit;
+  const { attachListeners, emit } = connection;
+  const guard = new MessageGuard(client, connection, where);
   connection.emit = function (this: unknown, name, value) {
     try {
       return emit.call(this, name, value);
     } catch (error) {
-      thrownByListener = error;
+      guard.thrownByListener = error;
       throw error;
     }
   };
-
-  const attachListeners = connection.attachListeners;
   connection.attachListeners = function (this: unknown, stream) {
-    const reader = new MessageReader();
-    if (connection.sslNegotiation === 'direct') {
+    return attachListeners.call(this, guard.over(stream));
+  };
+}
+
+/** What stands between the socket of a client and the parser of `pg`. An object, not closures, because each connection has one. */
+class MessageGuard {
+  /** What a listener has thrown while a chunk was parsed. */
+  thrownByListener: unknown = nothing;
+  readonly #client: GuardedClient;
+  readonly #connection: NonNullable<GuardedClient['connection']>;
+  readonly #where: string;
+  #reader = new MessageReader();
+  #stream: Readable | undefined;
+  #isOver = false;
+
+  constructor(client: pg.Client, connection: NonNullable<GuardedClient['connection']>, where: string) {
+    this.#client = client as unknown as GuardedClient;
+    this.#connection = connection;
+    this.#where = where;
+  }
+
+  /** What `pg` listens to in the place of a stream. */
+  over(stream: Readable): this {
+    this.#stream = stream;
+    this.#reader = new MessageReader();
+    if (this.#connection.sslNegotiation === 'direct') {
       // Without ALPN, a server of another protocol could be made to accept our bytes (libpq demands it, too).
       stream.on('secureConnect', () => {
         if (stream.alpnProtocol === 'postgresql') return;
-        fail({ reason: 'accepted direct TLS without naming its protocol (ALPN)', authentication: true });
+        this.#fail({ reason: 'accepted direct TLS without naming its protocol (ALPN)', authentication: true });
       });
     }
-    const guard = (chunk: Buffer, parse: (chunk: Buffer) => void) => {
-      if (over) return;
-      thrownByListener = nothing;
-      const violation = reader.read(chunk, guarded._connected === true);
-      try {
-        // What came before the violation is in order, and may be the error that says why.
-        if (violation === undefined) parse(chunk);
-        else if (violation.at > 0) parse(chunk.subarray(0, violation.at));
-      } catch (error) {
-        // Once the client is connected, an exception of a listener may be the application's own.
-        if (guarded._connected === true && error === thrownByListener) throw error;
-        if (!over) fail({ reason: 'sent a message that cannot be read' }, error);
-      }
-      if (violation !== undefined && !over) fail(violation);
-    };
-    return attachListeners.call(this, {
-      on(event: string, listener: (chunk: Buffer) => void) {
-        stream.on(event, event === 'data' ? (chunk: Buffer) => guard(chunk, listener) : listener);
-        return this;
-      },
-    });
-  };
+    return this;
+  }
+
+  on(event: string, listener: (chunk: Buffer) => void): this {
+    this.#stream?.on(event, event === 'data' ? (chunk: Buffer) => this.#read(chunk, listener) : listener);
+    return this;
+  }
+
+  #read(chunk: Buffer, parse: (chunk: Buffer) => void): void {
+    if (this.#isOver) return;
+    this.thrownByListener = nothing;
+    const client = this.#client;
+    const violation = this.#reader.read(chunk, client._connected === true);
+    try {
+      // What came before the violation is in order, and may be the error that says why.
+      if (violation === undefined) parse(chunk);
+      else if (violation.at > 0) parse(chunk.subarray(0, violation.at));
+    } catch (error) {
+      // Once the client is connected, an exception of a listener may be the application's own.
+      if (client._connected === true && error === this.thrownByListener) throw error;
+      if (!this.#isOver) this.#fail({ reason: 'sent a message that cannot be read' }, error);
+    }
+    if (violation !== undefined && !this.#isOver) this.#fail(violation);
+  }
+
+  #fail({ reason, authentication }: Omit<Violation, 'at'>, cause?: unknown): void {
+    this.#isOver = true;
+    const isConnected = this.#client._connected;
+    const outcome = isConnected && hasWork(this.#client as unknown as pg.Client) ? 'unknown' : 'not-executed';
+    const error =
+      authentication && !isConnected
+        ? new AuthenticationRefusedError(this.#where, reason)
+        : new ProtocolViolationError(this.#where, reason, outcome, { cause });
+    this.#connection.emit('error', error);
+    this.#connection.stream.destroy();
+  }
 }
 
 /** Where in a chunk the offending message begins (0 if it began earlier), and what is wrong with it. */

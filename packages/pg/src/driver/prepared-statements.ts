@@ -31,19 +31,8 @@ import { interceptQueries } from './query-forms.ts';
  * For a connected client. Listens only for errors, so a statement that succeeds costs nothing.
  */
 export function recoverPreparedStatements(client: pg.ClientBase): void {
-  const attempts = new WeakMap<object, number>();
-  const taken = new Set<string>();
-  /** Names that were closed once, because their plan was stale. */
-  const closed = new Set<string>();
-  const goWithoutName = (name: string) => {
-    taken.add(name);
-    if (taken.size > 1) return;
-    interceptQueries(
-      client,
-      (query, send) => send(withoutName(query)),
-      (asked) => isNamed(asked) && taken.has(asked.name),
-    );
-  };
+  // Most connections never lose a name, and an idle one takes memory for what it might need.
+  let losses: Losses | undefined;
   onErrorMessage(client, (error) => {
     const statement = activeStatement(client);
     if (!isNamed(statement)) return;
@@ -54,12 +43,14 @@ export function recoverPreparedStatements(client: pg.ClientBase): void {
     forgotten.add(error as object);
     // Also for a CALL, which otherwise may commit midway.
     recordOutcome(error, 'not-executed');
+    losses ??= { attempts: new WeakMap(), taken: new Set(), closed: new Set() };
+    const { attempts, taken, closed } = losses;
     const attempt = (attempts.get(statement) ?? 0) + 1;
     attempts.set(statement, attempt);
     // In a pipeline, others that were sent before it was closed repeat the error, too.
     const isOfNoUse =
       problem === 'taken' || (problem === 'stale' && closed.has(name) && (attempt > 1 || !isPipelining(client)));
-    if (isOfNoUse) goWithoutName(name);
+    if (isOfNoUse) goWithoutName(client, name, taken);
     if (problem === 'stale') closed.add(name);
     const again = canBeSentAgain(statement, text) && attempt <= mostRepeats;
     if (!again || isInTransaction(client) || hasSentBehind(client) || !isUsable(client)) {
@@ -76,6 +67,26 @@ export function recoverPreparedStatements(client: pg.ClientBase): void {
     // In the place of the caller, who gets the result of the retry.
     once(statement, 'handleError', () => sendNext(client, statement));
   });
+}
+
+/** What has become of the names of one connection. */
+interface Losses {
+  /** How often a statement was sent again. */
+  readonly attempts: WeakMap<object, number>;
+  /** Names that belong to other statements. */
+  readonly taken: Set<string>;
+  /** Names that were closed once, because their plan was stale. */
+  readonly closed: Set<string>;
+}
+
+function goWithoutName(client: pg.ClientBase, name: string, taken: Set<string>): void {
+  taken.add(name);
+  if (taken.size > 1) return;
+  interceptQueries(
+    client,
+    (query, send) => send(withoutName(query)),
+    (asked) => isNamed(asked) && taken.has(asked.name),
+  );
 }
 
 /** Whether an error was about a prepared statement that its connection has forgotten: sent again, it is prepared again. */
