@@ -147,6 +147,31 @@ describe('queries on one connection', () => {
     }
   });
 
+  it.each([
+    ['an answer', 1],
+    ['an error', 0],
+  ])('keep their connection when one with a value that cannot be written came last, behind %s', async (_, value) => {
+    const pool = pipelined({ max: 1 });
+    const errors: Error[] = [];
+    let connected = 0;
+    pool.on('connect', () => {
+      connected += 1;
+    });
+    pool.on('error', (error) => errors.push(error));
+    const unwritable = {
+      toPostgres() {
+        throw new Error('not to be written');
+      },
+    };
+    const divide = (by: unknown) => pool.query('select 10 / $1::int as n', [by]);
+    await divide(1);
+    for (let round = 0; round < 3; round += 1) {
+      await Promise.allSettled([divide(value), divide(unwritable), divide(unwritable)]);
+      expect((await divide(2)).rows).toEqual([{ n: 5 }]);
+    }
+    expect([connected, errors]).toEqual([1, []]);
+  });
+
   it('are not mixed up with one that a value asks for while it is written', async () => {
     const pool = pipelined({ max: 1 });
     const read = (value: unknown) => pool.query('select $1::int as n', [value]).then(({ rows }) => rows);

@@ -1,4 +1,5 @@
 import type * as pg from 'pg';
+import { hasSentBehind, whenQuiet } from '../driver/client-internals.ts';
 import {
   type BeforeSharing,
   beginSharing,
@@ -140,8 +141,13 @@ export class Lane<Connection extends LaneConnection> {
   }
 
   close(): void {
-    if (this.#before !== undefined) endSharing(this.connection.client, this.#before);
+    const before = this.#before;
+    const { client } = this.connection;
     this.#before = undefined;
+    if (before === undefined) return;
+    // A value that cannot be written fails its query at once. What was sent of it is answered later, and only a client that pipelines expects that.
+    if (hasSentBehind(client)) whenQuiet(client, () => endSharing(client, before));
+    else endSharing(client, before);
   }
 
   send(query: LaneQuery): void {
@@ -201,7 +207,8 @@ export class Lane<Connection extends LaneConnection> {
       query.isOver = true;
       query.timer?.cancel();
     }
-    this.close();
+    if (this.#before !== undefined) endSharing(this.connection.client, this.#before);
+    this.#before = undefined;
     return queries;
   }
 
