@@ -449,6 +449,22 @@ describe('end()', () => {
 });
 
 describe('limits of a connection', () => {
+  it('max holds, whatever a listener of "acquire" asks for', async () => {
+    const pool = pipelined({ max: 2 });
+    await Promise.all([pool.query('select 1'), pool.query('select pg_sleep(0.01)')]);
+    let most = 0;
+    const within: Promise<unknown>[] = [];
+    pool.on('acquire', () => {
+      most = Math.max(most, pool.totalCount);
+      if (within.length < 6)
+        within.push(pool.query('select 2'), pool.query('select pg_sleep(0.02)'), pool.query('select 3'));
+    });
+    await pool.query('select 1');
+    await Promise.all(within);
+    expect(within.length).toBeGreaterThan(3);
+    expect(Math.max(most, pool.totalCount)).toBe(2);
+  });
+
   it('maxUses counts each query', async () => {
     const pool = pipelined({ max: 1, maxUses: 10 });
     const pids = new Set<number>();

@@ -70,8 +70,10 @@ export class Lending {
     if (!queue.isUncontended || !queue.hasPermitAtHand || pool.options.verify !== undefined) return undefined;
     const connection = preparation.borrowProven();
     if (connection === undefined) return undefined;
+    // Before a listener is told, who may ask for more.
+    const permit = queue.takeAhead();
     throwLater(() => pool.emit('acquire', connection.client));
-    connection.lend('query', queue.takeAhead());
+    connection.lend('query', permit);
     return connection;
   }
 
