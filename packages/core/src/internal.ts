@@ -89,6 +89,7 @@ export {
 } from './pooling/index.ts';
 export {
   aBoolean,
+  aDate,
   aFunction,
   aNumber,
   anObjectWith,

@@ -23,6 +23,11 @@ export const aFunction: Shape = checkFunction;
 export const aSignal: Shape = checkSignal;
 export const anything: Shape = () => undefined;
 
+export const aDate: Shape = (argument, value) => {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return;
+  throw new InvalidArgumentError(argument, `must be a valid Date, got ${describeValue(value)}`);
+};
+
 export const aNumber =
   (bounds: NumberBounds = {}): Shape =>
   (argument, value) =>

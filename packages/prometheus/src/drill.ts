@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { InvalidArgumentError } from '@externalname/core';
-import { aBoolean, aText, checkOptions, describeValue, optional, type Shape } from '@externalname/core/internal';
+import { aBoolean, aDate, aText, checkOptions, describeValue, optional, type Shape } from '@externalname/core/internal';
 import { metrics } from './metrics.ts';
 
 /** See {@link writeDrill}. */
@@ -35,40 +35,30 @@ export interface DrillRecord {
 export async function writeDrill(record: DrillRecord): Promise<void> {
   checkOptions(record, { file: anAbsolutePath, name: aText, passed: aBoolean, at: optional(aDate) }, 'record');
   const { file, name, passed, at = new Date() } = record;
-  const known = await knownSeries(file);
-  const labels = `external_service="${escaped(name)}",result="${passed ? 'passed' : 'failed'}"`;
-  known.set(`${metric}{${labels}}`, String(at.getTime() / 1_000));
-  const lines = [...known].sort().map(([series, seconds]) => `${series} ${seconds}\n`);
+  const series = `${metric}{external_service="${escaped(name)}",result="${passed ? 'passed' : 'failed'}"}`;
+  const others = (await linesOf(file)).filter((line) => !line.startsWith(`${series} `));
+  const lines = [...others, `${series} ${at.getTime() / 1_000}`].sort();
+  const head = [`# HELP ${metric} ${metrics.drills.help}`, `# TYPE ${metric} gauge`];
   // Beside it, because a file can only be renamed within its file system; not ending in .prom, because node_exporter reads those.
   const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, `# HELP ${metric} ${metrics.drills.help}\n# TYPE ${metric} gauge\n${lines.join('')}`);
+  await writeFile(temporary, [...head, ...lines, ''].join('\n'));
   await rename(temporary, file);
 }
 
-async function knownSeries(file: string): Promise<Map<string, string>> {
+async function linesOf(file: string): Promise<readonly string[]> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const [, series, seconds] = /^(\w+\{.*\}) (\S+)$/.exec(line) ?? [];
-      if (series?.startsWith(`${metric}{`) && seconds !== undefined) return [series, seconds];
-      const advice = `must hold nothing but drills, and ${file} has another line: give it a file of its own`;
-      throw new InvalidArgumentError('file', advice);
-    }),
-  );
+  if (lines.every((line) => line.startsWith(`${metric}{`) && /^\w+\{.*\} \S+$/.test(line))) return lines;
+  const advice = `must hold nothing but drills, and ${file} has another line: give it a file of its own`;
+  throw new InvalidArgumentError('file', advice);
 }
 
 const anAbsolutePath: Shape = (argument, value) => {
   if (typeof value === 'string' && isAbsolute(value) && !value.includes('\0')) return;
   throw new InvalidArgumentError(argument, `must be an absolute path, got ${describeValue(value)}`);
-};
-
-const aDate: Shape = (argument, value) => {
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return;
-  throw new InvalidArgumentError(argument, `must be a valid Date, got ${describeValue(value)}`);
 };
 
 // Prometheus documentation, "Exposition formats".

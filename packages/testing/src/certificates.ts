@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '@externalname/core';
 import { hostNameProblem } from '@externalname/core/names';
 // tsyringe, inside @peculiar/x509, refuses to load before this polyfill.
 import 'reflect-metadata';
-import { aText, checkOptions, describeValue, listOf, optional, type Shape } from '@externalname/core/internal';
+import { aDate, aText, checkOptions, describeValue, listOf, optional } from '@externalname/core/internal';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -151,11 +151,6 @@ function checkRequest(request: CertificateRequest): CertificateRequest {
   }
   return request;
 }
-
-const aDate: Shape = (argument, value) => {
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return;
-  throw new InvalidArgumentError(argument, `must be a Date, got ${describeValue(value)}`);
-};
 
 function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify']);
