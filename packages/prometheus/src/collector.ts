@@ -32,15 +32,12 @@ export function collectMetrics(options: MetricsOptions = {}): Collection {
   const register = optional(anObjectWith('registerMetric', 'removeSingleMetric', 'getSingleMetric'));
   checkOptions(options, { ...collectionShapes, register });
   const { register: registry = globalRegister } = options;
-  const observer = new Observer(options, false);
   const taken = rows.find(({ name }) => registry.getSingleMetric(name) !== undefined);
   if (taken !== undefined) {
-    observer.close();
-    throw new InvalidArgumentError(
-      'register',
-      `has a metric ${taken.name} already: call collectMetrics once for a registry, and add() further pools`,
-    );
+    const advice = 'call collectMetrics once for a registry, and add() further pools';
+    throw new InvalidArgumentError('register', `has a metric ${taken.name} already: ${advice}`);
   }
+  const observer = new Observer(options, 'labels');
   for (const row of rows) {
     const { name, help, kind: type, several: aggregator = 'sum' } = row;
     // prom-client would take what happens one by one, and hash its labels each time. Here it is counted already.

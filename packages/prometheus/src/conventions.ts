@@ -20,10 +20,9 @@ type Point = Pick<Cell, 'count' | 'sum' | 'buckets'> & { readonly attributes: At
 /** What an observer sees, by the names, units and attributes of the semantic conventions where those have one. */
 export function instrumentsOf(observer: Observer): readonly Instrument[] {
   const instruments = rows.map((row): Instrument => {
-    const { otel: name, help: description } = row;
-    const kind = row.kind === 'gauge' && row.several === 'sum' ? 'sum' : row.kind;
+    const kind = row.several === 'sum' ? 'sum' : row.kind;
     const read = () => observer.read(row).map((cell) => ({ ...cell, attributes: attributesOf(row, cell) }));
-    return { name, description, unit: unitOf(row), kind, row, read };
+    return { name: row.otel, description: row.help, unit: unitOf(row), kind, row, read };
   });
   const timeouts: Instrument = {
     name: 'db.client.connection.timeouts',

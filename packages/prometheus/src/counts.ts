@@ -2,7 +2,7 @@ import type { EventChannel } from '@externalname/core/events';
 import { isWithin } from '@externalname/core/names';
 import { Bounds } from './labels.ts';
 import { rows } from './metrics.ts';
-import type { Ended, OperationPayload } from './payloads.ts';
+import type { Call, Ended } from './payloads.ts';
 import type { Feed, Metric } from './rows.ts';
 import { type Cell, Tally } from './tally.ts';
 
@@ -13,7 +13,7 @@ import { type Cell, Tally } from './tally.ts';
 export class Counts {
   /** One for all metrics: a pool has its name in all of them, or in none. */
   readonly bounds = new Bounds();
-  readonly #tallies = new Map<Metric, Tally>();
+  readonly tallies: ReadonlyMap<Metric, Tally>;
   readonly #stops: readonly (() => void)[];
   readonly #clusterDomain: string;
   #uses = 0;
@@ -21,20 +21,13 @@ export class Counts {
   private constructor(clusterDomain: string) {
     this.#clusterDomain = clusterDomain;
     const hopOf = (name: string) => (isWithin(name, clusterDomain) ? 'service' : 'target');
-    const listeners = new Map<EventChannel<never>, (event: never) => void>();
-    for (const row of rows) {
-      const tally = new Tally([...row.labels, ...row.also], row.buckets ?? [], this.bounds);
-      this.#tallies.set(row, tally);
+    this.tallies = new Map(rows.map((row) => [row, new Tally(row.allLabels, row.buckets ?? [], this.bounds)]));
+    const listeners = new Map<EventChannel<never>, Listener>();
+    for (const [row, tally] of this.tallies) {
       for (const feed of row.feeds ?? []) {
-        const count = feed.isStatement
-          ? countStatements(tally, feed, hopOf)
-          : countEvents(tally, feed, hopOf, row.kind);
+        const count = (feed.isStatement ? countStatements : countEvents)(tally, feed, hopOf, row);
         const first = listeners.get(feed.channel);
-        const both = (event: never) => {
-          first?.(event);
-          count(event);
-        };
-        listeners.set(feed.channel, first === undefined ? count : both);
+        listeners.set(feed.channel, first === undefined ? count : both(first, count));
       }
     }
     this.#stops = [...listeners].map(([channel, listener]) => channel.subscribe(listener));
@@ -55,26 +48,28 @@ export class Counts {
     inUse.delete(this.#clusterDomain);
     for (const stop of this.#stops) stop();
   }
-
-  of(row: Metric): Tally {
-    const tally = this.#tallies.get(row);
-    if (tally === undefined) throw new TypeError(`no metric ${row.name}`);
-    return tally;
-  }
 }
 
-function countEvents(tally: Tally, { read }: Feed, hopOf: HopOf, kind: Metric['kind']): (event: never) => void {
+function both(one: Listener, other: Listener): Listener {
+  return (event) => {
+    one(event);
+    other(event);
+  };
+}
+
+function countEvents(tally: Tally, { read }: Feed, hopOf: HopOf, { kind }: Metric): Listener {
+  const scale = kind === 'histogram' ? 1_000 : 1;
   return (event) => {
     const reading = read(event, hopOf);
     if (reading === undefined) return;
     const cell = tally.cell(reading);
     if (kind === 'gauge') [cell.sum] = reading;
-    else tally.add(cell, reading[0]);
+    else tally.add(cell, reading[0] / scale);
   };
 }
 
 /** Mostly a statement differs from the last one in nothing but how long it took. */
-function countStatements(tally: Tally, { read }: Feed, hopOf: HopOf): (event: never) => void {
+function countStatements(tally: Tally, { read }: Feed, hopOf: HopOf): Listener {
   let last: Statement | undefined;
   let cell: Cell | undefined;
   return (event: Statement) => {
@@ -90,7 +85,8 @@ function isLike({ name, target, operation, error }: Statement, last: Statement |
   return error === undefined && name === last?.name && target === last.target && operation === last.operation;
 }
 
-type Statement = Ended & Partial<OperationPayload>;
+type Statement = Ended & Partial<Call>;
 type HopOf = (name: string) => string;
+type Listener = (event: never) => void;
 
 const inUse = new Map<string, Counts>();

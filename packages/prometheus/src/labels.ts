@@ -32,6 +32,9 @@ export const labelBounds = {
 
 export type LabelName = keyof typeof labelBounds;
 
+/** Labels that only OpenTelemetry has. */
+export const openTelemetryLabels: ReadonlySet<LabelName> = new Set(['server', 'status']);
+
 /** The first values of a label that come keep their names, and all others share one. */
 export class Bounds {
   readonly #known = new Map<LabelName, Set<string>>();

@@ -41,7 +41,7 @@ export interface ProducedMetrics extends Collection, MetricProducer {}
  */
 export function createMetricProducer(options: MetricProducerOptions = {}): ProducedMetrics {
   checkOptions(options, { ...collectionShapes, temporality: optional(oneOf('cumulative', 'delta')) });
-  const observer = new Observer(options, true);
+  const observer = new Observer(options, 'allLabels');
   const instruments = instrumentsOf(observer);
   const isDelta = options.temporality === 'delta';
   let startTime = timeNow();

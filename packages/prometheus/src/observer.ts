@@ -1,6 +1,5 @@
 import { anObjectWith, aText, listOf, optional } from '@externalname/core/internal';
 import { Counts } from './counts.ts';
-import { rows } from './metrics.ts';
 import { type FollowerLike, type FollowerStatusLike, type PoolLike, type PoolStatusLike, poolsOf } from './payloads.ts';
 import type { Metric, Reading } from './rows.ts';
 import { type Cell, Tally } from './tally.ts';
@@ -48,35 +47,32 @@ export class Observer implements Collection {
   /** Called once, at the end. */
   readonly stops: (() => void)[] = [];
   readonly #counts: Counts;
-  readonly #isOpenTelemetry: boolean;
+  readonly #wanted: 'labels' | 'allLabels';
+  /** What channels tell is counted for all observers, and what a pool has counted itself for those that have the pool. */
+  readonly #tallies = new Map<Metric, Tally>();
   /** What was counted before, for others. */
   readonly #before = new Map<Cell, Cell>();
   /** What has begun with 0, because there is such a pool. */
   readonly #begun = new Set<Cell>();
-  /** What pools themselves have counted, and how much of it is in the tallies already. */
-  readonly #counted = new Map<Metric, Tally>();
+  /** How much of what a pool has counted itself is in the tallies already. */
   readonly #seen = new WeakMap<PoolLike, Map<Cell, number>>();
   readonly #pools = new Set<PoolLike>();
   readonly #followers = new Set<FollowerLike>();
-  #look:
-    | {
-        readonly statuses: ReadonlyMap<PoolLike, ReturnType<PoolLike['status']>>;
-        readonly pools: readonly PoolStatusLike[];
-        readonly followers: readonly FollowerStatusLike[];
-      }
-    | undefined;
+  #look: { readonly pools: readonly PoolStatusLike[]; readonly followers: readonly FollowerStatusLike[] } | undefined;
 
-  /** @param isOpenTelemetry whether the labels that only OpenTelemetry has are wanted */
   constructor(
     { pools = [], followers = [], clusterDomain = 'cluster.local' }: CollectionOptions,
-    isOpenTelemetry: boolean,
+    wanted: 'labels' | 'allLabels',
   ) {
     for (const pool of pools) this.add(pool);
     for (const follower of followers) this.addFollower(follower);
-    this.#isOpenTelemetry = isOpenTelemetry;
+    this.#wanted = wanted;
     this.#counts = Counts.use(clusterDomain);
     this.stops.push(() => this.#counts.leave());
-    for (const row of rows) this.clear(row);
+    for (const [row, tally] of this.#counts.tallies) {
+      this.#tallies.set(row, row.counted === undefined ? tally : new Tally(row.labels, [], this.#counts.bounds));
+      this.clear(row);
+    }
   }
 
   add(pool: PoolLike): () => void {
@@ -84,7 +80,7 @@ export class Observer implements Collection {
     this.#pools.add(pool);
     return () => {
       // What it has counted since it was last asked.
-      if (this.#pools.delete(pool)) for (const row of rows) this.#count(row, pool, pool.status());
+      if (this.#pools.delete(pool)) this.#ask(pool);
     };
   }
 
@@ -96,40 +92,32 @@ export class Observer implements Collection {
 
   /** Calls back for each value of a histogram. */
   hear(row: Metric, heard: (cell: Cell, seconds: number) => void): void {
-    const tally = this.#counts.of(row);
-    tally.heard = [...tally.heard, heard];
-    this.stops.push(() => {
-      tally.heard = tally.heard.filter((each) => each !== heard);
-    });
+    const tally = this.#tallyOf(row);
+    tally.heard.add(heard);
+    this.stops.push(() => void tally.heard.delete(heard));
   }
 
   /** Counts from 0 again. */
   clear(row: Metric): void {
-    for (const cell of this.#countedIn(row).cells) Object.assign(cell, { count: 0, sum: 0 });
-    for (const cell of this.#counts.of(row).cells) {
+    for (const cell of this.#tallyOf(row).cells) {
       this.#before.set(cell, { ...cell, buckets: [...cell.buckets] });
-      this.#begun.delete(cell);
+      if (row.counted === undefined) this.#begun.delete(cell);
     }
   }
 
   /** The values of a row now. What is asked for in one turn is of one look at the pools. */
   read(row: Metric): readonly Cell[] {
-    const { pool = none, follower = none, counted, feeds, kind } = row;
-    const { statuses, pools, followers } = this.#lookNow();
-    if (counted !== undefined) {
-      for (const [each, status] of statuses) this.#count(row, each, status);
-      return this.#countedIn(row).cells;
-    }
+    const { pool = none, follower = none, kind, feeds } = row;
+    const { pools, followers } = this.#lookNow();
     const readings = [...pools.flatMap(pool), ...followers.flatMap(follower)];
     // A state is as it is now, and nothing is left of what it was.
-    if (feeds === undefined) return this.#together(row, readings);
-    const tally = this.#counts.of(row);
+    if (kind === 'gauge' && feeds === undefined) return this.#together(row, readings);
+    const tally = this.#tallyOf(row);
     for (const reading of readings) this.#begun.add(tally.cell(reading));
     if (kind !== 'gauge') return this.#since(row, tally.cells);
-    if (row.labels[0] !== 'pool') return tally.cells;
     // A pool that is gone has no certificate that anybody must renew for it.
     const names = new Set(pools.map(({ name }) => this.#counts.bounds.admit('pool', name)));
-    return tally.cells.filter(({ labels }) => names.has(labels['pool'] ?? ''));
+    return tally.cells.filter(({ labels: { pool: name } }) => name === undefined || names.has(name));
   }
 
   close(): void {
@@ -142,30 +130,42 @@ export class Observer implements Collection {
     this.close();
   }
 
-  #countedIn(row: Metric): Tally {
-    const tally = this.#counted.get(row) ?? new Tally(row.labels, [], this.#counts.bounds);
-    this.#counted.set(row, tally);
+  #tallyOf(row: Metric): Tally {
+    const tally = this.#tallies.get(row);
+    if (tally === undefined) throw new TypeError(`no metric ${row.name}`);
     return tally;
   }
 
-  // A pool counts from 0 again for an address that it had forgotten.
-  #count(row: Metric, pool: PoolLike, status: ReturnType<PoolLike['status']>): void {
-    if (row.counted === undefined) return;
-    const tally = this.#countedIn(row);
-    const seen = this.#seen.get(pool) ?? new Map<Cell, number>();
-    this.#seen.set(pool, seen);
+  #lookNow() {
+    if (this.#look !== undefined) return this.#look;
+    queueMicrotask(() => {
+      this.#look = undefined;
+    });
+    const pools = [...this.#pools].flatMap((pool) => this.#ask(pool));
+    this.#look = { pools, followers: [...this.#followers].map((follower) => follower.status()) };
+    return this.#look;
+  }
+
+  // Adds what the pool has counted itself since it was last asked. It counts from 0 again for an address that it had forgotten.
+  #ask(pool: PoolLike): readonly PoolStatusLike[] {
+    const status = pool.status();
     // Beyond a bound, several are one.
     const now = new Map<Cell, number>();
-    for (const reading of row.counted(status)) {
-      const cell = tally.cell(reading);
-      now.set(cell, (now.get(cell) ?? 0) + reading[0]);
-    }
+    for (const row of this.#tallies.keys())
+      for (const reading of row.counted?.(status) ?? []) {
+        const cell = this.#tallyOf(row).cell(reading);
+        now.set(cell, (now.get(cell) ?? 0) + reading[0]);
+      }
+    const seen = this.#seen.get(pool) ?? new Map<Cell, number>();
+    this.#seen.set(pool, seen);
     for (const [cell, value] of now) {
       const before = seen.get(cell) ?? 0;
       cell.count += value < before ? value : value - before;
       cell.sum = cell.count;
       seen.set(cell, value);
+      this.#begun.add(cell);
     }
+    return poolsOf(status);
   }
 
   #together({ labels, several = 'sum' }: Metric, readings: readonly Reading[]): readonly Cell[] {
@@ -180,31 +180,18 @@ export class Observer implements Collection {
   }
 
   // Without what was there before; and by the labels that are wanted, which makes one cell of several.
-  #since({ labels, also, buckets = [] }: Metric, cells: readonly Cell[]): readonly Cell[] {
-    const wanted = this.#isOpenTelemetry ? [...labels, ...also] : labels;
-    const tally = new Tally(wanted, buckets, this.#counts.bounds);
+  #since(row: Metric, cells: readonly Cell[]): readonly Cell[] {
+    const tally = new Tally(row[this.#wanted], row.buckets ?? [], this.#counts.bounds);
     for (const cell of cells) {
-      const before = this.#before.get(cell);
-      if (cell.count === (before?.count ?? 0) && !this.#begun.has(cell)) continue;
-      const since = tally.cell([0, ...wanted.map((label) => cell.labels[label] ?? '')]);
-      since.count += cell.count - (before?.count ?? 0);
-      since.sum += cell.sum - (before?.sum ?? 0);
+      const before = this.#before.get(cell) ?? { count: 0, sum: 0, buckets: [] };
+      if (cell.count === before.count && !this.#begun.has(cell)) continue;
+      const since = tally.cell([0, ...row[this.#wanted].map((label) => cell.labels[label] ?? '')]);
+      since.count += cell.count - before.count;
+      since.sum += cell.sum - before.sum;
       for (const [index, count] of cell.buckets.entries())
-        since.buckets[index] = (since.buckets[index] ?? 0) + count - (before?.buckets[index] ?? 0);
+        since.buckets[index] = (since.buckets[index] ?? 0) + count - (before.buckets[index] ?? 0);
     }
     return tally.cells;
-  }
-
-  #lookNow() {
-    if (this.#look === undefined) {
-      queueMicrotask(() => {
-        this.#look = undefined;
-      });
-      const statuses = new Map([...this.#pools].map((pool) => [pool, pool.status()] as const));
-      const followers = [...this.#followers].map((follower) => follower.status());
-      this.#look = { statuses, pools: [...statuses.values()].flatMap(poolsOf), followers };
-    }
-    return this.#look;
   }
 }
 

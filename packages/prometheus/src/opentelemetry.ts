@@ -59,7 +59,7 @@ export function collectTelemetry(options: TelemetryOptions = {}): Collection {
   });
   const { metrics = true, spans = true } = options;
   const { meterProvider = otelMetrics.getMeterProvider(), tracerProvider = trace.getTracerProvider() } = options;
-  const observer = new Observer(options, true);
+  const observer = new Observer(options, 'allLabels');
   if (metrics) {
     const meter = meterProvider.getMeter(library);
     for (const instrument of instrumentsOf(observer)) send(instrument, meter, observer);
@@ -98,14 +98,12 @@ function send({ name, kind, row, read, ...settings }: Instrument, meter: Meter, 
 // Events tell of what is over: a span begins as long ago as it took.
 function traceSteps(provider: TracerProvider): readonly (() => void)[] {
   const tracer = provider.getTracer(library);
-  const span = (name: string, millis: number, attributes: Attributes, failure?: Failure, kind?: SpanKind) => {
+  const span = (name: string, millis: number, attributes: Attributes, failure?: Failure, kind = SpanKind.INTERNAL) => {
     const endTime = Date.now();
-    const startTime = endTime - millis;
-    const made = tracer.startSpan(`externalname.${name}`, { startTime, attributes, ...(kind && { kind }) });
+    const made = tracer.startSpan(`externalname.${name}`, { startTime: endTime - millis, attributes, kind });
     if (failure !== undefined) {
       const { type, ...status } = failure;
-      made.setAttribute('error.type', type);
-      made.setStatus({ code: SpanStatusCode.ERROR, ...status });
+      made.setAttribute('error.type', type).setStatus({ code: SpanStatusCode.ERROR, ...status });
     }
     made.end(endTime);
   };
@@ -132,7 +130,4 @@ function traceSteps(provider: TracerProvider): readonly (() => void)[] {
 }
 
 /** Of a span: what failed, and in which words. */
-interface Failure {
-  readonly type: string;
-  readonly message?: string;
-}
+type Failure = Readonly<{ type: string; message?: string }>;

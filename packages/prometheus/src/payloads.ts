@@ -66,13 +66,8 @@ export interface PoolLike {
   status(): PoolStatusLike | BalancedStatusLike;
 }
 
-/** The Services of a pool over several of them. */
-export function servicesOf(status: PoolStatusLike | BalancedStatusLike): BalancedStatusLike['services'] {
-  return 'services' in status ? status.services : [];
-}
-
 /** A pool, or those of its Services. */
-export function poolsOf(status: PoolStatusLike | BalancedStatusLike): readonly PoolStatusLike[] {
+export function poolsOf(status: ReturnType<PoolLike['status']>): readonly PoolStatusLike[] {
   return 'services' in status ? status.services.map(({ pool }) => pool) : [status];
 }
 
@@ -102,9 +97,8 @@ export interface FollowerLike {
 
 /** How something ended. */
 export type Ended = Readonly<{ name: string; durationMillis: number; error?: unknown; kind?: string }>;
-/** A call is over. */
-export type OperationPayload = Ended &
-  Readonly<{ operation: string; attempts: number; retriedMillis?: number; target?: string }>;
+/** A call that is over. */
+export type Call = Ended & Readonly<{ operation: string; attempts: number; retriedMillis?: number; target?: string }>;
 
 /**
  * The channels of `@externalname/pg`, by name: this package sits beside that one and imports nothing of it. `test/monitoring` checks
@@ -116,13 +110,13 @@ export const pgChannels = {
   targetNotFollowed: pg<{ kind: string }>('target-refused'),
   connected: pg<Ended & { target: string; certificateExpiresAt?: Date }>('connect'),
   retried: pg<{ kind: string; outcome: string }>('retry'),
-  operationEnded: pg<OperationPayload>('operation'),
+  operationEnded: pg<Call>('operation'),
   waited: pg<Ended>('wait'),
   serverProbed: pg<{ alive: boolean }>('probe'),
-  stepTaken: pg<StepPayload>('step'),
+  stepTaken: pg<Step>('step'),
   resumed: pg<{ cause: string; why: string; durationMillis: number }>('resume'),
-  addressEjected: pg<{ ejected: EjectionReason | undefined }>('address-ejected'),
-  serviceEjected: pg<{ ejected: EjectionReason | undefined }>('service-ejected'),
+  addressEjected: pg<{ ejected: string | undefined }>('address-ejected'),
+  serviceEjected: pg<{ ejected: string | undefined }>('service-ejected'),
   replicaChanged: pg<{ lagging: boolean }>('replica'),
   tokenAwaited: pg<{ server: string; durationMillis: number }>('token-wait'),
 };
@@ -133,15 +127,7 @@ export const followerChannels = {
   held: follower<{ reason: string }>('held'),
 };
 
-type EjectionReason = 'unreachable' | 'errors' | 'latency';
-type StepPayload = {
-  event: string;
-  target?: string;
-  address?: string;
-  millis?: number;
-  code?: string;
-  message?: string;
-};
+type Step = { event: string; millis?: number } & Partial<Record<'target' | 'address' | 'code' | 'message', string>>;
 
 function pg<Payload extends object>(event: string) {
   return new EventChannel<Readonly<Payload & { name: string }>>(`externalname:pg:${event}`);

@@ -1,5 +1,5 @@
 import type { EventChannel } from '@externalname/core/events';
-import type { LabelName } from './labels.ts';
+import { type LabelName, openTelemetryLabels } from './labels.ts';
 import type { BalancedStatusLike, FollowerStatusLike, PoolStatusLike } from './payloads.ts';
 
 /** One metric. The collector, the documentation, the dashboard and the alerts are all made of these rows. */
@@ -25,17 +25,17 @@ export interface MetricRow {
 }
 
 /** A row with what fills it. */
-export interface Metric extends MetricRow, Filling {
-  /** Labels that OpenTelemetry has in addition. */
-  readonly also: Labels;
+export interface Metric extends MetricRow, Filling<Reading> {
+  /** Names of its labels, with those that only OpenTelemetry has. */
+  readonly allLabels: Labels;
 }
 
 /** A value, and those of its labels in their order. */
 export type Reading = readonly [value: number, ...labels: string[]];
 
-interface Filling<Read = Reading, Fed = Read> {
+interface Filling<Read> {
   /** What happens: it is added up, and of a gauge the last value stays. */
-  readonly feeds?: readonly Feed<Fed>[];
+  readonly feeds?: readonly Feed<Read>[];
   /** What is read of each pool. Of a counter, where it begins: one that begins with 1 has not increased for Prometheus. */
   readonly pool?: (status: PoolStatusLike) => readonly Read[];
   /** Of a counter: what each pool itself has counted since it was made. */
@@ -47,63 +47,51 @@ interface Filling<Read = Reading, Fed = Read> {
 /** What a channel tells of a metric. */
 export interface Feed<Read = Reading, Event extends object = never> {
   readonly channel: EventChannel<Event>;
-  /** What an event adds, or `undefined` if it is not counted. */
+  /** What an event adds, of a histogram in milliseconds, or `undefined` if it is not counted. */
   read(event: Event, hopOf: (name: string) => string): Read | undefined;
-  /** Whether it comes with every statement, and its labels depend on `name`, `target`, `operation` and `error` alone. */
   readonly isStatement: boolean;
 }
 
 export function from<const Read extends Reading, Event extends object>(
   channel: EventChannel<Event>,
   read: Feed<Read, Event>['read'],
-  isStatement = false,
 ): Feed<Read> {
-  return { channel, read, isStatement } as unknown as Feed<Read>;
+  return { channel, read, isStatement: false } as unknown as Feed<Read>;
 }
 
+/** Of what comes with every statement, with labels that depend on `name`, `target`, `operation` and `error` alone. */
+export const fromStatements: typeof from = (...of) => ({ ...from(...of), isStatement: true });
+
 /** What a row is made of in addition to its path and its labels. */
-interface Texts<Own extends Labels, Also extends Labels = readonly []>
-  extends Filling<ReadingOf<Own>, ReadingOf<readonly [...Own, ...Also]>> {
-  readonly help: string;
+interface Texts<Own extends Labels>
+  extends Pick<MetricRow, 'help' | 'buckets'>,
+    Filling<readonly [value: number, ...labels: { readonly [Index in keyof Own]: string }]> {
   /** Its name in the semantic conventions. */
   readonly otel?: string;
-  readonly also?: Also;
   /** What the name in Prometheus ends in. */
   readonly suffix?: string;
 }
 
-export function counter<const Own extends Labels>(path: string, labels: Own, texts: Texts<Own>) {
-  return rowOf(path, labels, { kind: 'counter', suffix: '_total', ...texts });
-}
+// From a switch in a data centre to one across regions.
+const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-export function gauge<const Own extends Labels>(
-  path: string,
-  labels: Own,
-  several: 'sum' | 'min' | 'max',
-  texts: Texts<Own>,
-) {
-  const suffix = several === 'sum' ? '' : '_timestamp_seconds';
-  return rowOf(path, labels, { kind: 'gauge', several, suffix, ...texts });
-}
+export const counter = rowsOf({ kind: 'counter', suffix: '_total' });
+export const histogram = rowsOf({ kind: 'histogram', suffix: '_seconds', buckets });
+/** By how the values of several pools of one name become one. What has no sum is mostly a point in time. */
+export const gauge = {
+  sum: rowsOf({ kind: 'gauge', several: 'sum', suffix: '' }),
+  min: rowsOf({ kind: 'gauge', several: 'min', suffix: '_timestamp_seconds' }),
+  max: rowsOf({ kind: 'gauge', several: 'max', suffix: '_timestamp_seconds' }),
+};
 
-export function histogram<const Own extends Labels, const Also extends Labels = readonly []>(
-  path: string,
-  labels: Own,
-  buckets: readonly number[],
-  texts: Texts<Own, Also>,
-) {
-  return rowOf(path, labels, { kind: 'histogram', buckets, suffix: '_seconds', ...texts });
-}
-
-function rowOf<const Own extends Labels, Also extends Labels>(
-  path: string,
-  labels: Own,
-  { suffix, ...row }: Pick<MetricRow, 'kind' | 'several' | 'buckets'> & Texts<Own, Also>,
-): Metric & { readonly labels: Own } {
-  const name = `externalname_${path.replaceAll('.', '_')}${suffix}`;
-  const source = row.feeds?.map(({ channel }) => (channel as { name: string }).name).join(', ') ?? 'status()';
-  const made = { also: [], otel: `externalname.${path}`, ...row, name, labels, unit: unitOf(name), source };
-  return made as unknown as Metric & { readonly labels: Own };
+function rowsOf(kind: Pick<MetricRow, 'kind' | 'several' | 'buckets'> & { readonly suffix: string }) {
+  return <const Own extends Labels>(path: string, allLabels: Own, texts: Texts<Own>): Metric => {
+    const { suffix, ...row } = { ...kind, otel: `externalname.${path}`, ...texts };
+    const name = `externalname_${path.replaceAll('.', '_')}${suffix}`;
+    const labels = allLabels.filter((label) => !openTelemetryLabels.has(label));
+    const source = row.feeds?.map(({ channel }) => channel.name).join(', ') ?? 'status()';
+    return { ...row, name, labels, allLabels, unit: unitOf(name), source } as unknown as Metric;
+  };
 }
 
 function unitOf(name: string): MetricRow['unit'] {
@@ -113,4 +101,3 @@ function unitOf(name: string): MetricRow['unit'] {
 }
 
 type Labels = readonly LabelName[];
-type ReadingOf<Own extends Labels> = readonly [value: number, ...labels: { readonly [Index in keyof Own]: string }];

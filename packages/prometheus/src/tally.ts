@@ -17,7 +17,7 @@ export interface Cell {
  */
 export class Tally {
   /** Called for each that is counted, for exporters that take them one by one. */
-  heard: readonly ((cell: Cell, amount: number) => void)[] = [];
+  readonly heard = new Set<(cell: Cell, amount: number) => void>();
   readonly cells: Cell[] = [];
   readonly #labels: readonly LabelName[];
   readonly #ends: readonly number[];
@@ -38,7 +38,7 @@ export class Tally {
     let bucket = 0;
     while (bucket < this.#ends.length && amount > (this.#ends[bucket] as number)) bucket += 1;
     cell.buckets[bucket] = (cell.buckets[bucket] ?? 0) + 1;
-    if (this.heard.length > 0) for (const hear of this.heard) hear(cell, amount);
+    if (this.heard.size > 0) for (const hear of this.heard) hear(cell, amount);
   }
 
   /** The cell of a reading's labels, which begins with 0. */
