@@ -5,7 +5,6 @@ import {
   type AuthenticationMessage,
   type AuthenticationStream,
   authenticationOf,
-  type HandlerName,
 } from '../driver/authentication-handlers.ts';
 import { streamOf } from '../driver/client-internals.ts';
 import { hideClientSecrets, hideEchoes } from '../driver/concealed-client.ts';
@@ -34,87 +33,142 @@ export interface AuthenticationDemands {
  *
  * `pg` answers a request for a cleartext or MD5 password from anyone, and takes "authentication ok" from a server
  * that never finished SCRAM: such a server needs no password to pose as the real one.
+ *
+ * To be called once for each attempt to connect, before it.
  */
 export function guardAuthentication(client: pg.Client, demands: AuthenticationDemands): void {
   guardMessages(client, demands.where);
   hideEchoes(client);
   hideClientSecrets(client);
-  const { accepted } = demands;
   const guarded = authenticationOf(client);
   const { connection } = guarded;
   // pg-native authenticates inside libpq, which has its own options for this.
   if (connection === undefined) return;
-  if (accepted === undefined && !demands.channelBinding) return;
-  let used: AuthenticationMethod = 'none';
-  let proved = false;
-  let admitted = false;
+  if (demands.accepted === undefined && !demands.channelBinding) return;
+  const guard = new AuthenticationGuard(guarded, connection, demands);
+  // A client that tries again gets a new one.
+  Object.defineProperty(client, guardOf, { value: guard, configurable: true });
+  Object.assign(client, guardedHandlers);
+  connection.on('authenticationOk', () => guard.ok());
+}
 
-  const refuse = (what: string) => {
-    connection.emit('error', new AuthenticationRefusedError(demands.where, what));
-    connection.stream.destroy();
-  };
-  const allow = (method: AuthenticationMethod) => {
-    used = method;
-    if (demands.requireChannelBinding && method !== 'scram-sha-256') {
-      refuse(
+/** How far a server has come with authentication. An object and handlers that all clients share, because each connection keeps them. */
+class AuthenticationGuard {
+  /** What `pg` does. */
+  readonly handlers: Pick<AuthenticatingClient, keyof typeof guardedHandlers>;
+  readonly #client: AuthenticatingClient;
+  readonly #connection: NonNullable<AuthenticatingClient['connection']>;
+  readonly #demands: AuthenticationDemands;
+  #used: AuthenticationMethod = 'none';
+  #proved = false;
+  #admitted = false;
+
+  constructor(
+    client: AuthenticatingClient,
+    connection: NonNullable<AuthenticatingClient['connection']>,
+    demands: AuthenticationDemands,
+  ) {
+    this.#client = client;
+    this.#connection = connection;
+    this.#demands = demands;
+    const { _handleAuthCleartextPassword, _handleAuthMD5Password, _handleAuthSASL, _handleAuthSASLFinal } = client;
+    const { _handleReadyForQuery } = client;
+    this.handlers = {
+      ...{ _handleAuthCleartextPassword, _handleAuthMD5Password, _handleAuthSASL },
+      ...{ _handleAuthSASLFinal, _handleReadyForQuery },
+    };
+  }
+
+  allow(method: AuthenticationMethod): boolean {
+    const { accepted, requireChannelBinding } = this.#demands;
+    this.#used = method;
+    if (requireChannelBinding && method !== 'scram-sha-256') {
+      return this.#refuse(
         `asked for authentication method ${method}, which has no channel binding, but channelBinding: require is set`,
       );
-      return false;
     }
     if (accepted === undefined || accepted.includes(method)) return true;
-    refuse(`asked for authentication method ${method}, but requireAuth accepts ${accepted.join(', ') || 'no method'}`);
-    return false;
-  };
-  const intercept = (name: HandlerName, before: (message: AuthenticationMessage) => boolean, after?: () => void) => {
-    const original = guarded[name];
-    guarded[name] = function (this: unknown, message: AuthenticationMessage) {
-      if (!before(message)) return undefined;
-      const result = original.call(this, message);
-      after?.();
-      return result;
-    };
-  };
+    return this.#refuse(
+      `asked for authentication method ${method}, but requireAuth accepts ${accepted.join(', ') || 'no method'}`,
+    );
+  }
 
-  intercept('_handleAuthCleartextPassword', () => allow('password'));
-  intercept('_handleAuthMD5Password', () => allow('md5'));
-  intercept('_handleAuthSASL', (message) => {
-    if (!allow('scram-sha-256')) return false;
-    if (demands.requireChannelBinding && !message.mechanisms?.includes('SCRAM-SHA-256-PLUS')) {
-      refuse('offers no channel binding, but channelBinding: require is set');
-      return false;
+  allowScram({ mechanisms }: AuthenticationMessage): boolean {
+    const { channelBinding, requireChannelBinding } = this.#demands;
+    if (!this.allow('scram-sha-256')) return false;
+    if (requireChannelBinding && !mechanisms?.includes('SCRAM-SHA-256-PLUS')) {
+      return this.#refuse('offers no channel binding, but channelBinding: require is set');
     }
-    if (!demands.channelBinding) return true;
-    const certificate = certificateOf(connection.stream, guarded);
+    if (!channelBinding) return true;
+    const certificate = certificateOf(this.#connection.stream, this.#client);
     if (certificate !== undefined && hashOfSignature(certificate) !== undefined) return true;
-    if (demands.requireChannelBinding) {
-      refuse(
+    if (requireChannelBinding) {
+      return this.#refuse(
         'has a certificate that does not allow channel binding, because its signature has no hash function (Ed25519, Ed448), but ' +
           'channelBinding: require is set: issue a certificate that is signed with RSA or ECDSA',
       );
-      return false;
     }
     // As a client without channel binding, which `prefer` allows.
-    guarded.enableChannelBinding = false;
+    this.#client.enableChannelBinding = false;
     return true;
-  });
-  intercept(
-    '_handleAuthSASLFinal',
-    () => true,
-    () => {
-      // pg clears the session only once the server's signature was right.
-      proved = guarded.saslSession === null;
-    },
-  );
-  connection.on('authenticationOk', () => {
-    if (used === 'scram-sha-256' && !proved) refuse('ended SCRAM without proving that it knows the password');
-    else admitted = used !== 'none' || allow('none');
-  });
-  // For `pg`, this message makes a client connected, whatever came before.
-  intercept('_handleReadyForQuery', () => {
-    if (!admitted) refuse('was ready for statements before authentication was complete');
-    return admitted;
-  });
+  }
+
+  /** The server's last message of SCRAM was handled. */
+  finished(): void {
+    // pg clears the session only once the server's signature was right.
+    this.#proved = this.#client.saslSession === null;
+  }
+
+  /** The server lets the client in. */
+  ok(): void {
+    if (this.#used === 'scram-sha-256' && !this.#proved) {
+      this.#refuse('ended SCRAM without proving that it knows the password');
+    } else this.#admitted = this.#used !== 'none' || this.allow('none');
+  }
+
+  allowStatements(): boolean {
+    return this.#admitted || this.#refuse('was ready for statements before authentication was complete');
+  }
+
+  #refuse(what: string): false {
+    this.#connection.emit('error', new AuthenticationRefusedError(this.#demands.where, what));
+    this.#connection.stream.destroy();
+    return false;
+  }
 }
+
+const guardOf = Symbol('externalname.authentication');
+
+interface GuardedClient extends AuthenticatingClient {
+  readonly [guardOf]: AuthenticationGuard;
+}
+
+/** What is called in the place of the handlers of `pg`, which binds them to the client. */
+const guardedHandlers = {
+  _handleAuthCleartextPassword(this: GuardedClient, message: AuthenticationMessage): unknown {
+    const guard = this[guardOf];
+    return guard.allow('password') ? guard.handlers._handleAuthCleartextPassword.call(this, message) : undefined;
+  },
+  _handleAuthMD5Password(this: GuardedClient, message: AuthenticationMessage): unknown {
+    const guard = this[guardOf];
+    return guard.allow('md5') ? guard.handlers._handleAuthMD5Password.call(this, message) : undefined;
+  },
+  _handleAuthSASL(this: GuardedClient, message: AuthenticationMessage): unknown {
+    const guard = this[guardOf];
+    return guard.allowScram(message) ? guard.handlers._handleAuthSASL.call(this, message) : undefined;
+  },
+  _handleAuthSASLFinal(this: GuardedClient, message: AuthenticationMessage): unknown {
+    const guard = this[guardOf];
+    const result = guard.handlers._handleAuthSASLFinal.call(this, message);
+    guard.finished();
+    return result;
+  },
+  // For `pg`, this message makes a client connected, whatever came before.
+  _handleReadyForQuery(this: GuardedClient, message: AuthenticationMessage): unknown {
+    const guard = this[guardOf];
+    return guard.allowStatements() ? guard.handlers._handleReadyForQuery.call(this, message) : undefined;
+  },
+};
 
 /**
  * Answers a server's SCRAM challenge with keys that are derived once for all connections; `pg` derives them for each.

@@ -5,7 +5,7 @@ export function authenticationOf(client: pg.Client): AuthenticatingClient {
   return client as unknown as AuthenticatingClient;
 }
 
-export type HandlerName =
+type HandlerName =
   | '_handleAuthCleartextPassword'
   | '_handleAuthMD5Password'
   | '_handleAuthSASL'
