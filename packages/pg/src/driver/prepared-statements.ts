@@ -69,7 +69,7 @@ export function recoverPreparedStatements(client: pg.ClientBase): void {
   });
 }
 
-/** What has become of the names of one connection. */
+/** What has happened to the names of one connection. */
 interface Losses {
   /** How often a statement was sent again. */
   readonly attempts: WeakMap<object, number>;
