@@ -172,11 +172,14 @@ describe('queries on one connection', () => {
     expect([connected, errors]).toEqual([1, []]);
   });
 
-  it('are not mixed up with one that a value asks for while it is written', async () => {
-    const pool = pipelined({ max: 1 });
+  it.each([
+    ['the same connection', 1],
+    ['another one', 2],
+  ])('are not mixed up with one that a value asks for while it is written, on %s', async (_, max) => {
+    const pool = pipelined({ max });
     const read = (value: unknown) => pool.query('select $1::int as n', [value]).then(({ rows }) => rows);
     const other = (value: number) => pool.query('select $1::int + 100 as other', [value]).then(({ rows }) => rows);
-    await Promise.all([read(0), other(0)]);
+    for (let count = 0; count < 2; count += 1) await Promise.all([read(0), other(0)]);
     let within: Promise<unknown> | undefined;
     const asking = {
       toPostgres() {

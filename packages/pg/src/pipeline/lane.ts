@@ -72,8 +72,6 @@ export class Lane<Connection extends LaneConnection> {
   // In the order in which they were sent.
   readonly #sent: LaneQuery[] = [];
   #before: BeforeSharing | undefined;
-  /** Whether a query is being written. A value that asks for something while it is written (`toPostgres`) must not get in between. */
-  #isSending = false;
   readonly #writes: HeldWrites;
   /** Left out if the pool names nothing. */
   readonly #names: LaneNames | undefined;
@@ -118,8 +116,9 @@ export class Lane<Connection extends LaneConnection> {
 
   /** Whether it has room for one more, as far as it knows itself. */
   get hasRoom(): boolean {
-    if (this.isLeaving || this.isSlow || this.#isSending) return false;
-    return this.#sent.length < this.#host.depth && !isBackedUp(this.connection.client);
+    return (
+      !this.isLeaving && !this.isSlow && this.#sent.length < this.#host.depth && !isBackedUp(this.connection.client)
+    );
   }
 
   /** Whether all callers of what is in flight were told, and none waits any longer. */
@@ -168,12 +167,13 @@ export class Lane<Connection extends LaneConnection> {
     if (!query.wasFirst || host.isBusy()) this.#writes.hold();
     query.heldIn = this.#writes.held;
     query.name = this.#names?.nameFor(query);
-    this.#isSending = true;
+    let isSending = true;
     const answer = (error: unknown, result?: unknown) => {
       // A value that cannot be written: `pg` says so inside the call, and then waits for what it has sent instead.
-      if (this.#isSending) process.nextTick(() => this.#answer(query, error, result));
+      if (isSending) process.nextTick(() => this.#answer(query, error, result));
       else this.#answer(query, error, result);
     };
+    isWriting = true;
     try {
       const { name } = query;
       // What has no name is sent as it is: tracers may change it.
@@ -188,7 +188,8 @@ export class Lane<Connection extends LaneConnection> {
       this.isUnwanted = true;
       answer(error);
     }
-    this.#isSending = false;
+    isSending = false;
+    isWriting = false;
     this.#timeOldest();
   }
 
@@ -228,4 +229,14 @@ export class Lane<Connection extends LaneConnection> {
     this.#timeOldest();
     this.#host.answered(this, query, error, result);
   }
+}
+
+let isWriting = false;
+
+/**
+ * Whether a query is being written, on any lane. `pg` writes the messages of all connections into one buffer, so a value that asks for something
+ * while it is written (`toPostgres`) has to wait until that is done.
+ */
+export function isWritingQuery(): boolean {
+  return isWriting;
 }

@@ -7,7 +7,7 @@ import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import { KnownTexts } from '../pipeline/known-texts.ts';
-import { Lane, type LaneHost } from '../pipeline/lane.ts';
+import { isWritingQuery, Lane, type LaneHost } from '../pipeline/lane.ts';
 import { LaneQuery, type QueryLane } from '../pipeline/lane-query.ts';
 import { Lanes } from '../pipeline/lanes.ts';
 import { sharedConfigOf } from '../pipeline/shareable.ts';
@@ -129,7 +129,9 @@ export class Sharing {
     if (!text.isShareable) return undefined;
     text.uses += 1;
     return new Promise((resolve, reject) => {
-      this.#dispatch(new LaneQuery(asked, values, text, resolve, reject), attempt?.budgetMillis);
+      const query = new LaneQuery(asked, values, text, resolve, reject);
+      if (isWritingQuery()) process.nextTick(() => this.#dispatch(query, attempt?.budgetMillis));
+      else this.#dispatch(query, attempt?.budgetMillis);
     });
   }
 
