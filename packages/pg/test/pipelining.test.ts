@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, systemClock } from '@externalname/core';
 import type pg from 'pg';
+import Cursor from 'pg-cursor';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { outcomeOf, Pool, type PoolOptions } from '../src/index.ts';
 import { laneLookMillis } from '../src/pipeline/lanes.ts';
@@ -43,11 +44,15 @@ const withoutLooks: Clock = {
     ),
 };
 const pools: Pool[] = [];
-const pipelined = (options: PoolOptions = {}, clock = withoutLooks): Pool => {
-  const pool = new Pool(webscaler.options({ pipelining: 16, ...options }), { clock });
+const started = (options: PoolOptions, clock = withoutLooks): Pool => {
+  const pool = new Pool(options, { clock });
   pools.push(pool);
   return pool;
 };
+const pipelined = (options: PoolOptions = {}, clock?: Clock): Pool =>
+  started(webscaler.options({ pipelining: 16, ...options }), clock);
+const pipelinedToHost = (options: PoolOptions = {}): Pool =>
+  started(webscaler.plainOptions({ pipelining: 16, ...options }));
 const numbers = (count: number) => Array.from({ length: count }, (_, number) => number);
 const insert = (pool: Pool, id: number) => pool.query('insert into items values ($1)', [id]);
 const stored = async () => (await webscaler.inDatabase('select id from items order by id')).map(({ id }) => id);
@@ -394,6 +399,24 @@ describe('query_timeout', () => {
     await expect(pool.query('select 1')).resolves.toBeDefined();
     const left = () => webscaler.pair.primary.query('select from pg_stat_activity where pid = $1', [pid]);
     await expect.poll(left, soon).toEqual([]);
+  });
+
+  it.each([
+    ['a Service', pipelined],
+    ['a plain host', pipelinedToHost],
+  ])('of a cursor that was read to its end does not end the queries that come after it: %s', async (_, start) => {
+    const pool = start({ max: 1, query_timeout: 400 });
+    await pool.query('select pg_sleep($1)', [0]);
+    const client = await pool.connect();
+    const cursor = client.query(new Cursor('select generate_series(1, 3) as n'));
+    expect(await cursor.read(5)).toHaveLength(3);
+    client.release();
+    const until = Date.now() + 800;
+    const asking = numbers(4).map(async () => {
+      while (Date.now() < until) await pool.query('select pg_sleep($1)', [0.01]);
+    });
+    await Promise.all(asking);
+    expect(pool.status().sharing?.shared).toBeGreaterThan(10);
   });
 
   it('of a single query gives it a connection of its own', async () => {

@@ -206,6 +206,13 @@ export function isInFlight(client: pg.ClientBase, statement: unknown): boolean {
   return _activeQuery === statement || (_sentQueryQueue?.includes(statement) ?? false);
 }
 
+/** Whether that statement waits in the client, or was sent and is not answered. */
+export function hasStatement(client: pg.ClientBase, statement: object): boolean {
+  return (
+    isInFlight(client, statement) || (internalsOf(client)._queryQueue?.includes(statement as QueuedStatement) ?? false)
+  );
+}
+
 /** The `query_timeout` that the client was made with. */
 export function queryTimeoutOf(client: pg.ClientBase): unknown {
   return internalsOf(client).connectionParameters?.query_timeout;

@@ -1,7 +1,16 @@
 import { recordOutcome } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { isInFlight, lastStatement, queryTimeoutOf } from './client-internals.ts';
-import { interceptQueries, isSubmitted, type QueryArguments, sendObserved } from './query-forms.ts';
+import { hasStatement, isInFlight, lastStatement, onProgress, queryTimeoutOf } from './client-internals.ts';
+import {
+  callbackAmong,
+  callbackOfObject,
+  interceptQueries,
+  isSubmitted,
+  type QueryArguments,
+  type QueryCallback,
+  sendObserved,
+} from './query-forms.ts';
+import { isQuery } from './unfinished.ts';
 
 /**
  * Calls `onTimeout` when `query_timeout` passes for a statement that was sent. `pg` only tells its caller, and leaves the statement
@@ -36,6 +45,36 @@ export function sendWatched(
   const result = sendObserved(query, send, judge);
   statement = isSubmitted(asked) ? asked : lastStatement(client);
   return result;
+}
+
+/**
+ * Ends the timer of `query_timeout` with a cursor, a stream of rows or a COPY. `pg` ends it only with the callback of a query, which these
+ * do not call: it passes later, and breaks the connection if that pipelines by then, with the queries of others.
+ */
+export function endTimersOfObjects(client: pg.Client): void {
+  interceptQueries(
+    client,
+    (query, send) => {
+      const [asked, values, callback] = query;
+      if (!isSubmitted(asked)) return send(query);
+      const own = callbackOfObject(asked) ?? callbackAmong(values, callback);
+      let isOver = false;
+      asked.callback = (error: unknown, result: unknown) => {
+        if (!isOver) own?.(error, result);
+      };
+      const result = send(query);
+      // That of `pg` around ours: it ends the timer.
+      const ended = asked.callback as QueryCallback;
+      const stop = onProgress(client, () => {
+        if (hasStatement(client, asked)) return;
+        stop();
+        isOver = true;
+        ended(null);
+      });
+      return result;
+    },
+    (asked) => isSubmitted(asked) && !isQuery(asked) && mayTimeOut(client, asked),
+  );
 }
 
 function mayTimeOut(client: pg.Client, asked: unknown): boolean {

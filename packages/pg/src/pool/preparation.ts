@@ -12,7 +12,7 @@ import type { OpenConnection } from '../connect/connector.ts';
 import { describeRole, roleFits } from '../connect/session-role.ts';
 import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
-import { watchQueryTimeouts } from '../driver/query-timeout.ts';
+import { endTimersOfObjects, watchQueryTimeouts } from '../driver/query-timeout.ts';
 import { recordStatementOutcomes } from '../driver/statement-outcome.ts';
 import { ConnectTimeoutError, ServerRoleError } from '../errors.ts';
 import { type ConnectionFactory, type MadeConnection, proofTimeoutMillis } from '../failover/connection-factory.ts';
@@ -138,6 +138,7 @@ export class Preparation {
     recordStatementOutcomes(client);
     recoverPreparedStatements(client);
     if (settings.follows) watchQueryTimeouts(client, () => connection.abandon());
+    if (settings.pipelining > 1) endTimersOfObjects(client);
     if (endpoint !== undefined) connection.stopLiveness = liveness?.watch(monitoredClient(client, endpoint));
     return connection;
   }
