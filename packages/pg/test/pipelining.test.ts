@@ -196,6 +196,21 @@ describe('queries on one connection', () => {
     expect(await within).toEqual([{ other: 103 }]);
   });
 
+  it('are not mixed up with one that a value of a transaction asks for while it is written', async () => {
+    const pool = pipelined({ max: 2 });
+    const other = () => pool.query('select $1::int + 100 as other', [3]).then(({ rows }) => rows);
+    await Promise.all([other(), other()]);
+    let within: Promise<unknown> | undefined;
+    const asking = {
+      toPostgres() {
+        within ??= other();
+        return 2;
+      },
+    };
+    const { rows } = await pool.transaction((tx) => tx.query('select $1::int as n', [asking]));
+    expect([rows, await within]).toEqual([[{ n: 2 }], [{ other: 103 }]]);
+  });
+
   it('are what was asked for, whatever their callers write into the config while they wait', async () => {
     const pool = pipelined({ max: 1, statementCache: 5 });
     const one = 'select 1 as n';

@@ -35,6 +35,7 @@ export interface InternalConnection extends NodeJS.EventEmitter {
   readonly submittedNamedStatements?: Record<string, string | undefined>;
   stream: WritableEnd & { destroy(error?: Error): void; pause?(): void; bytesRead?: number; bytesWritten?: number };
   close?(message: { type: 'S'; name: string }): void;
+  bind?(this: unknown, message: unknown): unknown;
   attachListeners(stream: ReadableEvents): unknown;
   _send?(message: Buffer): unknown;
   end?(): unknown;

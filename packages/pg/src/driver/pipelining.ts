@@ -100,6 +100,31 @@ export class HeldWrites {
 // As it is when this is loaded: tests of applications replace it by one that stands still.
 const atEndOfTurn = setImmediate;
 
+let valuesInWriting = 0;
+
+/**
+ * Whether the values of a statement are being written. `pg` writes the messages of all connections into one buffer, so a value that asks for
+ * something while it is written (`toPostgres`) has to wait until that is done.
+ */
+export function isWritingValues(): boolean {
+  return valuesInWriting > 0;
+}
+
+/** Notes when values are written on a client; see {@link isWritingValues}. */
+export function noteWriting(client: pg.ClientBase): void {
+  const { connection } = internalsOf(client);
+  const bind = connection?.bind;
+  if (connection === undefined || bind === undefined) return;
+  connection.bind = function (this: unknown, message) {
+    valuesInWriting += 1;
+    try {
+      return bind.call(this, message);
+    } finally {
+      valuesInWriting -= 1;
+    }
+  };
+}
+
 /** Sends an object that sends itself. As the second argument, every `pg` takes a callback for it. */
 export function sendObject(client: pg.ClientBase, statement: object, callback: QueryCallback): void {
   internalsOf(client).query(statement, callback);

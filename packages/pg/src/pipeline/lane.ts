@@ -173,7 +173,6 @@ export class Lane<Connection extends LaneConnection> {
       if (isSending) process.nextTick(() => this.#answer(query, error, result));
       else this.#answer(query, error, result);
     };
-    isWriting = true;
     try {
       const { name } = query;
       // What has no name is sent as it is: tracers may change it.
@@ -189,7 +188,6 @@ export class Lane<Connection extends LaneConnection> {
       answer(error);
     }
     isSending = false;
-    isWriting = false;
     this.#timeOldest();
   }
 
@@ -229,14 +227,4 @@ export class Lane<Connection extends LaneConnection> {
     this.#timeOldest();
     this.#host.answered(this, query, error, result);
   }
-}
-
-let isWriting = false;
-
-/**
- * Whether a query is being written, on any lane. `pg` writes the messages of all connections into one buffer, so a value that asks for something
- * while it is written (`toPostgres`) has to wait until that is done.
- */
-export function isWritingQuery(): boolean {
-  return isWriting;
 }

@@ -11,6 +11,7 @@ import {
 import type { OpenConnection } from '../connect/connector.ts';
 import { describeRole, roleFits } from '../connect/session-role.ts';
 import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
+import { noteWriting } from '../driver/pipelining.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
 import { endTimersOfObjects, watchQueryTimeouts } from '../driver/query-timeout.ts';
 import { recordStatementOutcomes } from '../driver/statement-outcome.ts';
@@ -139,6 +140,7 @@ export class Preparation {
     recoverPreparedStatements(client);
     if (settings.follows) watchQueryTimeouts(client, () => connection.abandon());
     if (settings.pipelining > 1) endTimersOfObjects(client);
+    if (settings.pipelining > 1 || settings.statementCache > 0) noteWriting(client);
     if (endpoint !== undefined) connection.stopLiveness = liveness?.watch(monitoredClient(client, endpoint));
     return connection;
   }

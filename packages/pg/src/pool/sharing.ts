@@ -2,12 +2,13 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Clock } from '@externalname/core';
 import { type Connections, recordOutcome, type Spread } from '@externalname/core/internal';
 import { countUse } from '../driver/client-internals.ts';
+import { isWritingValues } from '../driver/pipelining.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import { KnownTexts } from '../pipeline/known-texts.ts';
-import { isWritingQuery, Lane, type LaneHost } from '../pipeline/lane.ts';
+import { Lane, type LaneHost } from '../pipeline/lane.ts';
 import { LaneQuery, type QueryLane } from '../pipeline/lane-query.ts';
 import { Lanes } from '../pipeline/lanes.ts';
 import { sharedConfigOf } from '../pipeline/shareable.ts';
@@ -130,7 +131,7 @@ export class Sharing {
     text.uses += 1;
     return new Promise((resolve, reject) => {
       const query = new LaneQuery(asked, values, text, resolve, reject);
-      if (isWritingQuery()) process.nextTick(() => this.#dispatch(query, attempt?.budgetMillis));
+      if (isWritingValues()) process.nextTick(() => this.#dispatch(query, attempt?.budgetMillis));
       else this.#dispatch(query, attempt?.budgetMillis);
     });
   }
