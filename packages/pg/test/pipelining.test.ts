@@ -250,6 +250,21 @@ describe('queries on one connection', () => {
 });
 
 describe('what needs a connection of its own', () => {
+  it('is a text under a name that another one has: it does not come behind that one', async () => {
+    const pool = pipelined({ max: 1 });
+    const order: string[] = [];
+    const slowly = (seconds: number) => pool.query({ name: 'mine', text: 'select pg_sleep($1)', values: [seconds] });
+    await slowly(0);
+    const first = slowly(0.2).then(() => order.push('first'));
+    const second = rejectionOf(pool.query({ name: 'mine', text: 'select pg_sleep($1) as other', values: [0] }));
+    const { message } = await second;
+    order.push('second');
+    expect(message).toContain('must be unique');
+    await first;
+    expect(order).toEqual(['first', 'second']);
+    expect(pool.totalCount).toBe(1);
+  });
+
   it('gets one, in which no other caller runs anything, while others go on', async () => {
     const pool = pipelined({ max: 3 });
     let over = false;

@@ -110,6 +110,25 @@ export class KnownTexts {
   }
 }
 
+/** The texts to which an application gave names of its own. */
+export class NamesOfCallers {
+  readonly #most: number;
+  readonly #texts = new Map<string, string>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Whether a name stands for that text, and for no other one so far. */
+  isOf(name: string, text: string): boolean {
+    const known = this.#texts.get(name);
+    if (known !== undefined) return known === text;
+    if (this.#texts.size >= this.#most) this.#texts.clear();
+    this.#texts.set(name, text);
+    return true;
+  }
+}
+
 // One slow run in 300: at the 99th percentile, callers must not notice what others ask for.
 const shareOfSlowRuns = 1 / 300;
 /** What is slow so much more often than others is slow by itself. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KnownText, KnownTexts } from './known-texts.ts';
+import { KnownText, KnownTexts, NamesOfCallers } from './known-texts.ts';
 import { NamedStatements } from './named-statements.ts';
 
 describe('the names of a connection', () => {
@@ -51,6 +51,23 @@ describe('the names of a connection', () => {
     expect(statements.forget(name)).toEqual([name]);
     expect(statements.use(text).name).not.toBe(name);
     expect(statements.forget(name)).toEqual([]);
+  });
+});
+
+describe('a name that callers give', () => {
+  it('stands for the text that it was first given to', () => {
+    const names = new NamesOfCallers(2);
+    expect([names.isOf('a', 'select 1'), names.isOf('a', 'select 2'), names.isOf('a', 'select 1')]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  it('is kept among so many at most', () => {
+    const names = new NamesOfCallers(2);
+    for (const name of ['a', 'b', 'c']) expect(names.isOf(name, 'select 1')).toBe(true);
+    expect(names.isOf('a', 'select 2')).toBe(true);
   });
 });
 

@@ -7,7 +7,7 @@ import { isForgotten } from '../driver/prepared-statements.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure, type Failure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
-import { KnownTexts } from '../pipeline/known-texts.ts';
+import { KnownTexts, NamesOfCallers } from '../pipeline/known-texts.ts';
 import { Lane, type LaneHost } from '../pipeline/lane.ts';
 import { LaneQuery, type QueryLane } from '../pipeline/lane-query.ts';
 import { Lanes } from '../pipeline/lanes.ts';
@@ -69,6 +69,7 @@ export interface SharingStatus {
 export class Sharing {
   readonly #parts: SharingParts;
   readonly #texts: KnownTexts;
+  readonly #names = new NamesOfCallers(knownTexts);
   readonly #lanes: Lanes<PooledConnection>;
   readonly #host: LaneHost<PooledConnection>;
   readonly #counts = { shared: 0, named: 0, closed: 0 };
@@ -128,6 +129,8 @@ export class Sharing {
     const asked = typeof found === 'string' ? found : { ...found };
     const text = this.#texts.of(typeof asked === 'string' ? asked : asked.text);
     if (!text.isShareable) return undefined;
+    // With two texts in flight under one name, and a session that has lost it, the values of one may come to the other. Alone, `pg` tells them apart.
+    if (typeof asked !== 'string' && asked.name && !this.#names.isOf(asked.name, asked.text)) return undefined;
     text.uses += 1;
     return new Promise((resolve, reject) => {
       const query = new LaneQuery(asked, values, text, resolve, reject);
