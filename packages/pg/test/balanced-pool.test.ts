@@ -225,3 +225,68 @@ describe('a pool over several Services', () => {
     );
   });
 });
+
+describe('a pool over several Services whose queries share connections', () => {
+  const sharing = { pipelining: 16, statementCache: 10, tryNextAfterMillis: 60_000 };
+
+  it('chooses the Service for each query, by weight, and then one of its connections', async () => {
+    const { pool, run } = await start([{ weight: 3 }, { weight: 1 }], sharing);
+    await using _ = pool;
+    await run(pool, 40, 8);
+    const before = pool.status().services.map(({ answered }) => answered);
+    const counts = await run(pool, 2_000, 64);
+    expect(Math.abs((counts[one] ?? 0) - 1_500)).toBeLessThan(75);
+    const { services, total } = pool.status();
+    expect(services.map(({ answered }, index) => answered - (before[index] ?? 0))).toEqual([counts[one], counts[two]]);
+    for (const { inFlight, pool: member } of services) {
+      expect(inFlight).toBe(0);
+      expect(member.sharing?.shared).toBeGreaterThan(0);
+    }
+    expect(total).toBeLessThanOrEqual(6);
+  });
+
+  it('gives a caller of connect() a client of its own', async () => {
+    const { pool, run } = await start([{}], { ...sharing, max: 1 });
+    await using _ = pool;
+    await run(pool, 10);
+    const client = await pool.connect();
+    const waiting = run(pool, 10, 10);
+    expect(await client.query('select 1')).toMatchObject({ command: 'SELECT' });
+    expect(pool.status().services[0]?.pool.sharing?.inFlight).toBe(0);
+    client.release();
+    expect(await waiting).toEqual({ [one]: 11 });
+  });
+
+  it('makes a query at the next Service that was not sent when its Service was lost, and tells of the one that was', async () => {
+    const { pool, run, down, counts } = await start([{}, { priority: 1 }], { ...sharing, max: 1 });
+    await using _ = pool;
+    await run(pool, 10);
+    const hanging = pool.query('select hang');
+    hanging.catch(() => undefined);
+    await expect.poll(() => counts[one]).toBe(11);
+    const waiting = Array.from({ length: 20 }, () => pool.query('select 1'));
+    expect(pool.waitingCount).toBe(20);
+    await down(one);
+    await expect(hanging).rejects.toMatchObject({ outcome: 'unknown' });
+    expect(await Promise.all(waiting)).toHaveLength(20);
+    expect(counts).toEqual({ [one]: 11, [two]: 20 });
+    expect(pool.status().services.map(({ failedRequests }) => failedRequests)).toEqual([1, 0]);
+  });
+
+  it('loses none of the queries that may be repeated when a Service is lost under load', async () => {
+    const { pool, run, down } = await start([{}, {}], sharing);
+    await using _ = pool;
+    await run(pool, 40, 8);
+    const all = run(pool, 3_000, 64);
+    await expect.poll(() => pool.status().services[0]?.inFlight).toBeGreaterThan(8);
+    await down(one);
+    expect((await all)[two]).toBeGreaterThan(1_000);
+  });
+
+  it('refuses a query when it has ended', async () => {
+    const { pool, run } = await start([{}], sharing);
+    await run(pool, 4);
+    await pool.end();
+    await expect(pool.query('select 1')).rejects.toThrow('after calling end');
+  });
+});

@@ -45,6 +45,8 @@ export class LaneQuery {
   isCancelled = false;
   timer: Timer | undefined;
   ended: ((result: 'answered' | 'failed' | 'unjudged') => void) | undefined;
+  /** Called each time that it is sent. Returns what is to be called when it has ended. */
+  readonly sent: (() => LaneQuery['ended']) | undefined;
   readonly #resolve: (result: unknown) => void;
   readonly #reject: (error: unknown) => void;
 
@@ -54,10 +56,12 @@ export class LaneQuery {
     text: KnownText,
     resolve: (result: unknown) => void,
     reject: (error: unknown) => void,
+    sent?: LaneQuery['sent'],
   ) {
     this.asked = asked;
     this.values = values;
     this.text = text;
+    this.sent = sent;
     this.#resolve = resolve;
     this.#reject = reject;
   }

@@ -33,7 +33,7 @@ export interface LaneHost<Connection extends LaneConnection> {
   /** The client was used once more. Whether it may be used again. */
   mayUseAgain(connection: Connection): boolean;
   /** A query is about to be sent. Returns what is to be called when it has ended. */
-  requested(connection: Connection): LaneQuery['ended'];
+  requested(connection: Connection, query: LaneQuery): LaneQuery['ended'];
   /** A query has got its answer, or failed. */
   answered(lane: Lane<Connection>, query: LaneQuery, error: unknown, result: unknown): void;
   /** `query_timeout` has passed for a query. */
@@ -162,7 +162,7 @@ export class Lane<Connection extends LaneConnection> {
     }
     this.#sent.push(query);
     query.sentAt = host.now();
-    query.ended = host.requested(this.connection);
+    query.ended = host.requested(this.connection, query);
     // A query alone is sent at once. Behind others, the server is not ready for it yet, and it leaves together with what comes until then.
     if (!query.wasFirst || host.isBusy()) this.#writes.hold();
     query.heldIn = this.#writes.held;

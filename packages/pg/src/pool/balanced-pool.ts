@@ -24,7 +24,7 @@ import type { Origin, Member as PoolMember, QueryOnce } from './member.ts';
 import { type PendingItem, pgPoolOf, poolEndedError, type Release, throwLater } from './pg-pool.ts';
 import { Pool } from './pool.ts';
 import type { PoolStatus } from './pool-status.ts';
-import { Queries } from './query.ts';
+import { type Attempt, Queries } from './query.ts';
 
 /** What `status()` of a {@link BalancedPool} returns. Contains no secrets. */
 export interface BalancedPoolStatus {
@@ -70,9 +70,11 @@ export class BalancedPool extends pg.Pool {
   readonly #settings: BalancedSettings;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #router: ServiceRouter<Lent>;
+  readonly #router: ServiceRouter<Delivery>;
   readonly #members: ReadonlyMap<string, BalancedMember>;
   readonly #queries: Queries;
+  /** Whether queries share the connections of every Service, or are prepared there by the pool. */
+  readonly #isSharing: boolean;
   /** Set by `query()` and `transaction()` for their `connect()`, which reads it in the same turn of the event loop. */
   #origin: Origin | undefined;
 
@@ -90,6 +92,7 @@ export class BalancedPool extends pg.Pool {
     this.#random = random;
     this.#members = members;
     this.#router = this.#routerOver([...members.keys()]);
+    this.#isSharing = [...members.values()].every(({ sharing }) => sharing !== undefined);
     for (const { pool: member } of members.values()) this.#repeatEvents(member);
     const name = this.#name;
     const factories = () => this.#factories();
@@ -113,7 +116,7 @@ export class BalancedPool extends pg.Pool {
       },
       answers: new FailedAnswers(clock),
       isReader: false,
-      isSharing: false,
+      isSharing: this.#isSharing,
       onceAfter: async () => {
         throw new InvalidArgumentError(
           'after',
@@ -121,6 +124,8 @@ export class BalancedPool extends pg.Pool {
         );
       },
       once: (text, values, callback, attempt) => {
+        const shared = this.#share(text, values, attempt);
+        if (shared !== undefined) return shared;
         const { query } = pg.Pool.prototype as unknown as { query: QueryOnce };
         return this.#as({ borrower: 'query', budgetMillis: undefined, ...attempt }, () =>
           query.call(this, text, values, callback),
@@ -235,11 +240,29 @@ export class BalancedPool extends pg.Pool {
 
   /** Passes a caller of `connect()` to one of the members. @internal */
   newClient(item: PendingItem): void {
-    const { routing, shared } = this.#settings;
     const origin = this.#origin ?? { borrower: 'application', budgetMillis: undefined };
     this.#origin = undefined;
-    const limitMillis = Number(shared.connectionTimeoutMillis || routing.failoverTimeoutMillis) || undefined;
-    this.#router.route(callOf(item, { ...origin, budgetMillis: origin.budgetMillis ?? limitMillis }));
+    this.#router.route(callOf(item, { ...origin, budgetMillis: origin.budgetMillis ?? this.#limitMillis }));
+  }
+
+  /** Runs a query once, on a connection of one of the members that others may use, too. `undefined` if it needs one of its own. */
+  #share(text: unknown, values: unknown, attempt: Attempt | undefined): Promise<unknown> | undefined {
+    const [first] = this.#members.values();
+    if (!this.#isSharing || this.ending || attempt?.delivered !== undefined) return undefined;
+    // A member may not share what has a name of the caller, and that is not known before it is asked.
+    if ((text as { name?: unknown } | null)?.name) return undefined;
+    if (first?.sharing?.mayShare(text, values) !== true) return undefined;
+    // As it is now: it may wait for a Service.
+    const asked = typeof text === 'string' ? text : { ...(text as object) };
+    const budgetMillis = attempt?.budgetMillis ?? this.#limitMillis;
+    return new Promise((resolve, reject) => {
+      this.#router.route(queryOf(asked, values, budgetMillis, { resolve, reject }));
+    });
+  }
+
+  get #limitMillis(): number | undefined {
+    const { routing, shared } = this.#settings;
+    return Number(shared.connectionTimeoutMillis || routing.failoverTimeoutMillis) || undefined;
   }
 
   // Runs a `connect()` that is marked.
@@ -252,14 +275,14 @@ export class BalancedPool extends pg.Pool {
     }
   }
 
-  #routerOver(names: readonly string[]): ServiceRouter<Lent> {
+  #routerOver(names: readonly string[]): ServiceRouter<Delivery> {
     const { services, routing } = this.#settings;
     const rows = names.map((name, index) => ({
       name,
       weight: services[index]?.weight,
       priority: services[index]?.priority,
     }));
-    return new ServiceRouter<Lent>(
+    return new ServiceRouter<Delivery>(
       { ...routing, services: rows },
       {
         clock: this.#clock,
@@ -273,11 +296,7 @@ export class BalancedPool extends pg.Pool {
             prove: (signal) => pool.ready({ signal }),
           };
         },
-        ask: (name, call, wait, answer) => {
-          const callback: PendingItem['callback'] = (error, client, release) =>
-            answer(error, client && { client, release });
-          this.#member(name).enter({ callback }, { ...(call as Call).origin, ...wait });
-        },
+        ask: (name, call, wait, answer) => (call as Call).ask(this.#member(name), wait, answer),
         judge: (name, error) => {
           const { retryable, kind } = classifyFailure(error, 'connecting');
           const { pool, factory } = this.#member(name);
@@ -319,40 +338,85 @@ export class BalancedPool extends pg.Pool {
   }
 }
 
+/** Hands over what a member has given. `endOf` as in {@link RoutedCall}. */
+type Delivery = (endOf: EndOf) => void;
+type EndOf = Parameters<RoutedCall<Delivery>['deliver']>[1];
+
+/** A call on its way to a member, which it asks in its own way. */
+interface Call extends RoutedCall<Delivery> {
+  ask(member: BalancedMember, wait: MemberWait, answer: (error: unknown, delivery?: Delivery) => void): void;
+}
+
+/** How long to wait for a member. */
+type MemberWait = Required<Pick<Origin, 'budgetMillis' | 'signal'>>;
+
+/** A call of `connect()`. */
+function callOf(item: PendingItem, origin: Origin): Call {
+  return {
+    budgetMillis: origin.budgetMillis,
+    signal: origin.signal,
+    ask: ({ enter }, wait, answer) => {
+      const callback: PendingItem['callback'] = (error, client, release) =>
+        answer(error, client && ((endOf) => lend(item, origin, { client, release }, endOf)));
+      enter({ callback }, { ...origin, ...wait });
+    },
+    deliver: (delivery, endOf) => delivery(endOf),
+    refuse: (error) => throwLater(() => item.callback(unsent(error), undefined, () => undefined)),
+  };
+}
+
+/** A call of `query()` that may share a connection. */
+function queryOf(
+  text: unknown,
+  values: unknown,
+  budgetMillis: number | undefined,
+  { resolve, reject }: { resolve(result: unknown): void; reject(error: unknown): void },
+): Call {
+  return {
+    budgetMillis,
+    ask: ({ sharing }, wait, answer) => {
+      let ends: EndOf | undefined;
+      // It may be sent more than once, but has come to its Service the first time.
+      const sent = () => {
+        if (ends === undefined) {
+          answer(undefined, (endOf) => {
+            ends = endOf;
+          });
+        }
+        return ends?.(true);
+      };
+      const answered = sharing?.query(text, values, { ...wait, sent }) ?? Promise.reject(poolEndedError());
+      answered.then(resolve, (error: unknown) => (ends === undefined ? answer(error) : reject(error)));
+    },
+    deliver: (delivery, endOf) => delivery(endOf),
+    refuse: (error) => reject(unsent(error)),
+  };
+}
+
+function unsent(error: unknown): unknown {
+  recordOutcome(error, 'not-executed');
+  markFinal(error);
+  return error;
+}
+
+function lend(item: PendingItem, { borrower }: Origin, { client, release }: Lent, endOf: EndOf): void {
+  // How long the application holds a client says nothing about the server.
+  const isStatement = borrower === 'query';
+  const end = endOf(isStatement);
+  const counted: Release = (error) => {
+    const isFailed = error instanceof Error && classifyFailure(error, 'connected').condemnsServer;
+    const answered = isStatement ? 'answered' : 'unjudged';
+    end(isFailed ? 'failed' : answered);
+    release(error);
+  };
+  client.release = counted;
+  item.callback(undefined, client, counted);
+}
+
 /** A client of a member. */
 interface Lent {
   readonly client: pg.PoolClient;
   readonly release: Release;
-}
-
-/** A call of `connect()` on its way to a member. */
-interface Call extends RoutedCall<Lent> {
-  readonly origin: Origin;
-}
-
-function callOf(item: PendingItem, origin: Origin): Call {
-  const { budgetMillis, signal } = origin;
-  return {
-    ...{ origin, budgetMillis, signal },
-    deliver: ({ client, release }, requested) => {
-      // How long the application holds a client says nothing about the server.
-      const isStatement = origin.borrower === 'query';
-      const end = requested(isStatement);
-      const counted: Release = (error) => {
-        const isFailed = error instanceof Error && classifyFailure(error, 'connected').condemnsServer;
-        const answered = isStatement ? 'answered' : 'unjudged';
-        end(isFailed ? 'failed' : answered);
-        release(error);
-      };
-      client.release = counted;
-      item.callback(undefined, client, counted);
-    },
-    refuse: (error) => {
-      recordOutcome(error, 'not-executed');
-      markFinal(error);
-      throwLater(() => item.callback(error, undefined, () => undefined));
-    },
-  };
 }
 
 type TimeAndChance = { readonly clock: Clock; readonly random: Random };

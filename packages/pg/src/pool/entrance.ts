@@ -72,10 +72,11 @@ export class Entrance {
   enterLane(
     laneEntry: NonNullable<Checkout['laneEntry']>,
     fail: (error: unknown) => void,
-    budgetMillis?: number,
+    wait?: Pick<Origin, 'budgetMillis' | 'signal'>,
   ): void {
     const item = { callback: (error: unknown) => fail(error) };
-    this.enter(item, { borrower: 'query', budgetMillis }, laneEntry);
+    const { budgetMillis, signal } = wait ?? {};
+    this.enter(item, { borrower: 'query', budgetMillis, signal }, laneEntry);
   }
 
   #wait(checkout: Checkout, timeoutMillis: number, calledAt: number | undefined): void {

@@ -3,6 +3,7 @@ import type { RecentEvent } from '../recent-events.ts';
 import type { Borrower } from './checkout.ts';
 import type { PendingItem } from './pg-pool.ts';
 import type { Attempt } from './query.ts';
+import type { Sharing } from './sharing.ts';
 
 /** How `query()` and `transaction()` mark the `connect()` that they make. */
 export interface Origin extends Attempt {
@@ -20,6 +21,8 @@ export interface Member {
   };
   /** Queues a caller. */
   enter(item: PendingItem, origin: Origin): void;
+  /** Set if its queries share connections, or are prepared by the pool. */
+  readonly sharing: Pick<Sharing, 'mayShare' | 'query'> | undefined;
   /** See `TransactionHost`. */
   abandon(client: pg.PoolClient, error: Error): void;
 }

@@ -231,7 +231,7 @@ export class Pool extends pg.Pool {
     const sharing = sharingOf({
       ...{ ...parts, preparation, lending, slowShare },
       cutting: () => this.#ending.cutting,
-      enter: (entry, fail, budgetMillis) => entrance.enterLane(entry, fail, budgetMillis),
+      enter: (entry, fail, wait) => entrance.enterLane(entry, fail, wait),
     });
     this.#sharing = sharing;
     this.#queries = new Queries({
@@ -518,7 +518,8 @@ export class Pool extends pg.Pool {
   /** What a `BalancedPool` needs of its members. @internal */
   _asMember(): Member {
     const { abandon } = transactionHost({ ...this.#parts, connect: () => this.connect() });
-    return { factory: this.#factory, abandon, enter: (item, origin) => this.newClient(item, origin) };
+    const enter: Member['enter'] = (item, origin) => this.newClient(item, origin);
+    return { factory: this.#factory, abandon, enter, sharing: this.#sharing };
   }
 
   /** Queues a caller of `connect()`. @internal */

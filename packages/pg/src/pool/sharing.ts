@@ -40,8 +40,16 @@ export interface SharingParts extends CancelParts {
   enter(
     entry: NonNullable<Checkout['laneEntry']>,
     fail: (error: unknown) => void,
-    budgetMillis: number | undefined,
+    wait: SharedAttempt | undefined,
   ): void;
+}
+
+/** One of the attempts of a query that may share. */
+export interface SharedAttempt extends Attempt {
+  /** Ends the wait for a connection. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called each time that it is sent. Returns what is to be called when it has ended. */
+  readonly sent?: LaneQuery['sent'];
 }
 
 /** How the queries of a pool share its connections, and what is prepared on these: part of `pool.status()`. */
@@ -102,7 +110,7 @@ export class Sharing {
       isBusy: () => this.#lanes.all().length > 1,
       queryTimeoutMillis,
       mayUseAgain: ({ client }) => countUse(client) + 1 < maxUses,
-      requested: (connection) => spread?.requested(connection, true),
+      requested: (connection, query) => together(spread?.requested(connection, true), query.sent?.()),
       answered: (lane, query, error, result) => this.#answered(lane, query, error, result),
       timedOut: (lane, query) => this.#timedOut(lane, query),
       schedule: (callback, millis) => clock.schedule(callback, millis),
@@ -121,21 +129,25 @@ export class Sharing {
     };
   }
 
+  /** Whether a query may be sent on a lane, if nothing is in the way of its name. */
+  mayShare(given: unknown, values: unknown): boolean {
+    return this.#read(given, values) !== undefined;
+  }
+
   /** Runs a query once, on a lane. `undefined` if it needs a connection of its own. */
-  query(given: unknown, values: unknown, attempt: Attempt | undefined): Promise<unknown> | undefined {
-    const found = attempt?.delivered === undefined ? sharedConfigOf(given, values) : undefined;
+  query(given: unknown, values: unknown, attempt: SharedAttempt | undefined): Promise<unknown> | undefined {
+    const found = attempt?.delivered === undefined ? this.#read(given, values) : undefined;
     if (found === undefined || this.#parts.pool.ending) return undefined;
+    const { text } = found;
     // As it is now: it may wait, and a text that its caller writes into it meanwhile was not read.
-    const asked = typeof found === 'string' ? found : { ...found };
-    const text = this.#texts.of(typeof asked === 'string' ? asked : asked.text);
-    if (!text.isShareable) return undefined;
+    const asked = typeof found.asked === 'string' ? found.asked : { ...found.asked };
     // With two texts in flight under one name, and a session that has lost it, the values of one may come to the other. Alone, `pg` tells them apart.
     if (typeof asked !== 'string' && asked.name && !this.#names.isOf(asked.name, asked.text)) return undefined;
     text.uses += 1;
     return new Promise((resolve, reject) => {
-      const query = new LaneQuery(asked, values, text, resolve, reject);
-      if (isWritingValues()) process.nextTick(() => this.#dispatch(query, attempt?.budgetMillis));
-      else this.#dispatch(query, attempt?.budgetMillis);
+      const query = new LaneQuery(asked, values, text, resolve, reject, attempt?.sent);
+      if (isWritingValues()) process.nextTick(() => this.#dispatch(query, attempt));
+      else this.#dispatch(query, attempt);
     });
   }
 
@@ -156,7 +168,14 @@ export class Sharing {
 
   // ---- The way to a lane
 
-  #dispatch(query: LaneQuery, budgetMillis: number | undefined): void {
+  #read(given: unknown, values: unknown): Pick<LaneQuery, 'asked' | 'text'> | undefined {
+    const asked = sharedConfigOf(given, values);
+    if (asked === undefined) return undefined;
+    const text = this.#texts.of(typeof asked === 'string' ? asked : asked.text);
+    return text.isShareable ? { asked, text } : undefined;
+  }
+
+  #dispatch(query: LaneQuery, wait: SharedAttempt | undefined): void {
     const { queue, lending, slowShare } = this.#parts;
     const { isQuick, isSlow } = query.text;
     const mayShare = this.#host.depth > 1 && isQuick;
@@ -177,7 +196,7 @@ export class Sharing {
     // It is sent later, but in its caller's context.
     const context = new AsyncResource('externalname.query');
     const send = (lane: QueryLane) => context.runInAsyncScope(lane.send, lane, query);
-    this.#parts.enter({ mayShare, isSlow, send }, (error) => query.tell(error), budgetMillis);
+    this.#parts.enter({ mayShare, isSlow, send }, (error) => query.tell(error), wait);
   }
 
   #open(connection: PooledConnection, mayShare: boolean, isSlow: boolean): Lane<PooledConnection> {
@@ -326,6 +345,14 @@ export class Sharing {
     if (settings.follows) lane.connection.abandon();
     lending.takeBackLane(lane.connection, timeoutError());
   }
+}
+
+function together(one: LaneQuery['ended'], other: LaneQuery['ended']): LaneQuery['ended'] {
+  if (one === undefined || other === undefined) return one ?? other;
+  return (result) => {
+    one(result);
+    other(result);
+  };
 }
 
 // In the words of `pg`.

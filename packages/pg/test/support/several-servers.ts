@@ -14,14 +14,14 @@ export async function closeServers(): Promise<void> {
 
 /** Several servers on one port, each with an address of its own. Counts the statements of each. */
 export function severalServers() {
-  /** The statements that each server has got. */
+  /** The statements that each server has got from callers. */
   const counts: Record<string, number> = {};
   const refusing = new Set<string>();
   const listed: string[] = [];
   const script = (address: string) => {
     const serve = obliging((text) => {
-      if (text !== '') counts[address] = (counts[address] ?? 0) + 1;
-      return text === 'hang' ? new Promise<undefined>(() => undefined) : undefined;
+      if (text !== '' && !text.includes('pg_backend_pid')) counts[address] = (counts[address] ?? 0) + 1;
+      return /^(select )?hang$/.test(text) ? new Promise<undefined>(() => undefined) : undefined;
     });
     return (session: FakeSession) => {
       if (!refusing.has(address)) return serve(session);
