@@ -139,32 +139,32 @@ class AuthenticationGuard {
 
 const guardOf = Symbol('externalname.authentication');
 
-interface GuardedClient extends AuthenticatingClient {
+interface ProvenClient extends AuthenticatingClient {
   readonly [guardOf]: AuthenticationGuard;
 }
 
 /** What is called in the place of the handlers of `pg`, which binds them to the client. */
 const guardedHandlers = {
-  _handleAuthCleartextPassword(this: GuardedClient, message: AuthenticationMessage): unknown {
+  _handleAuthCleartextPassword(this: ProvenClient, message: AuthenticationMessage): unknown {
     const guard = this[guardOf];
     return guard.allow('password') ? guard.handlers._handleAuthCleartextPassword.call(this, message) : undefined;
   },
-  _handleAuthMD5Password(this: GuardedClient, message: AuthenticationMessage): unknown {
+  _handleAuthMD5Password(this: ProvenClient, message: AuthenticationMessage): unknown {
     const guard = this[guardOf];
     return guard.allow('md5') ? guard.handlers._handleAuthMD5Password.call(this, message) : undefined;
   },
-  _handleAuthSASL(this: GuardedClient, message: AuthenticationMessage): unknown {
+  _handleAuthSASL(this: ProvenClient, message: AuthenticationMessage): unknown {
     const guard = this[guardOf];
     return guard.allowScram(message) ? guard.handlers._handleAuthSASL.call(this, message) : undefined;
   },
-  _handleAuthSASLFinal(this: GuardedClient, message: AuthenticationMessage): unknown {
+  _handleAuthSASLFinal(this: ProvenClient, message: AuthenticationMessage): unknown {
     const guard = this[guardOf];
     const result = guard.handlers._handleAuthSASLFinal.call(this, message);
     guard.finished();
     return result;
   },
   // For `pg`, this message makes a client connected, whatever came before.
-  _handleReadyForQuery(this: GuardedClient, message: AuthenticationMessage): unknown {
+  _handleReadyForQuery(this: ProvenClient, message: AuthenticationMessage): unknown {
     const guard = this[guardOf];
     return guard.allowStatements() ? guard.handlers._handleReadyForQuery.call(this, message) : undefined;
   },
