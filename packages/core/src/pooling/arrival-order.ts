@@ -1,6 +1,7 @@
 /** A place in an {@link ArrivalOrder}. */
 export interface Place<Value> {
-  readonly value: Value;
+  /** `undefined` once it has left. */
+  readonly value: Value | undefined;
 }
 
 /**
@@ -41,9 +42,10 @@ export class ArrivalOrder<Value> implements Iterable<Value> {
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
-    // A removed entry must not keep remaining ones alive.
+    // A removed entry must not keep remaining ones alive, nor its own value: V8 may have made it in the old space.
     node.previous = undefined;
     node.next = undefined;
+    node.value = undefined;
     node.present = false;
     this.#size -= 1;
     return true;
@@ -52,12 +54,13 @@ export class ArrivalOrder<Value> implements Iterable<Value> {
   /** The values at this moment: later changes do not affect the iteration. */
   *[Symbol.iterator](): Iterator<Value> {
     const values: Value[] = [];
-    for (let node = this.#first; node !== undefined; node = node.next) values.push(node.value);
+    for (let node = this.#first; node !== undefined; node = node.next) values.push(node.value as Value);
     yield* values;
   }
 }
 
 interface Node<Value> extends Place<Value> {
+  value: Value | undefined;
   previous: Node<Value> | undefined;
   next: Node<Value> | undefined;
   present: boolean;

@@ -51,11 +51,11 @@ export class Checkout {
   sharingPlace: Place<Checkout> | undefined;
   /** Its place among those that wait in the queue. */
   turn: Place<Checkout> | undefined;
-  readonly #item: PendingItem;
+  /** Who called; `undefined` once that is answered. */
+  #item: PendingItem | undefined;
   readonly #host: CheckoutHost;
   /** When it began to wait, in `now()` milliseconds, if the event has a subscriber. */
   #waitsSince: number | undefined;
-  #isAnswered = false;
   #timer: Timer | undefined;
   #request: (ConnectionRequest & { readonly controller: AbortController }) | undefined;
   #stopAbandoning: (() => void) | undefined;
@@ -68,7 +68,7 @@ export class Checkout {
   }
 
   get isAnswered(): boolean {
-    return this.#isAnswered;
+    return this.#item === undefined;
   }
 
   /** Made only for a checkout that needs a new connection: most are served by an idle one. */
@@ -76,7 +76,7 @@ export class Checkout {
     if (this.#request === undefined) {
       const controller = new AbortController();
       this.#request = { controller, signal: controller.signal, lastError: undefined };
-      if (this.#isAnswered) controller.abort(poolEndedError());
+      if (this.isAnswered) controller.abort(poolEndedError());
     }
     return this.#request;
   }
@@ -109,33 +109,37 @@ export class Checkout {
    * @param at now, in `now()` milliseconds, if that is known without a look at the clock
    */
   deliver(client: pg.PoolClient, release: Release, at?: number): void {
-    if (!this.#answer(undefined, at)) return;
-    throwLater(() => this.#item.callback(undefined, client, release));
+    const item = this.#answer(undefined, at);
+    if (item !== undefined) throwLater(() => item.callback(undefined, client, release));
   }
 
   /** Hands over a lane. */
   deliverLane(lane: QueryLane): void {
-    if (this.#answer()) this.laneEntry?.send(lane);
+    const { laneEntry } = this;
+    if (this.#answer() !== undefined) laneEntry?.send(lane);
   }
 
   fail(error: unknown): void {
-    if (!this.#answer(error)) return;
+    const item = this.#answer(error);
+    if (item === undefined) return;
     recordOutcome(error, 'not-executed');
     // Every attempt that can help was made by now.
     markFinal(error);
     this.#request?.controller.abort(error);
-    throwLater(() => this.#item.callback(error, undefined, () => undefined));
+    throwLater(() => item.callback(error, undefined, () => undefined));
   }
 
-  #answer(error?: unknown, at?: number): boolean {
-    if (this.#isAnswered) return false;
-    this.#isAnswered = true;
+  #answer(error?: unknown, at?: number): PendingItem | undefined {
+    const item = this.#item;
+    if (item === undefined) return undefined;
+    // V8 may come to make all checkouts in the old space. There, each would keep its caller and the answer alive until that is collected.
+    this.#item = undefined;
     this.#timer?.cancel();
     this.#stopAbandoning?.();
     const { name, clock } = this.#host;
     if (this.#waitsSince !== undefined) tellWait(name, (at ?? clock.now()) - this.#waitsSince, error);
     this.#host.answered(this);
-    return true;
+    return item;
   }
 }
 
