@@ -2,8 +2,7 @@ import type * as pg from 'pg';
 import type { RecentEvent } from '../recent-events.ts';
 import type { Borrower } from './checkout.ts';
 import type { PendingItem } from './pg-pool.ts';
-import type { Attempt } from './query.ts';
-import type { Sharing } from './sharing.ts';
+import type { Attempt, SharedAttempt } from './query.ts';
 
 /** How `query()` and `transaction()` mark the `connect()` that they make. */
 export interface Origin extends Attempt {
@@ -22,9 +21,15 @@ export interface Member {
   /** Queues a caller. */
   enter(item: PendingItem, origin: Origin): void;
   /** Set if its queries share connections, or are prepared by the pool. */
-  readonly sharing: Pick<Sharing, 'mayShare' | 'query'> | undefined;
+  readonly sharing: MemberSharing | undefined;
   /** See `TransactionHost`. */
   abandon(client: pg.PoolClient, error: Error): void;
+}
+
+/** How the queries of a member share its connections. See `Sharing`, of whose types the published ones must know nothing. */
+export interface MemberSharing {
+  mayShare(given: unknown, values: unknown): boolean;
+  query(given: unknown, values: unknown, attempt: SharedAttempt | undefined): Promise<unknown> | undefined;
 }
 
 /** How pg-pool runs a query. */

@@ -43,6 +43,14 @@ export interface Attempt {
   readonly delivered?: ((client: pg.ClientBase) => void) | undefined;
 }
 
+/** One of the attempts of a query that may share. */
+export interface SharedAttempt extends Attempt {
+  /** Ends the wait for a connection. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called each time that it is sent. Returns what is to be called when it has ended. */
+  readonly sent?: (() => ((result: 'answered' | 'failed' | 'unjudged') => void) | undefined) | undefined;
+}
+
 /** What {@link Queries} works with. */
 export interface QueriesParts {
   readonly pool: PgPool;

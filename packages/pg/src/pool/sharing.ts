@@ -21,7 +21,7 @@ import type { Lending } from './lending.ts';
 import type { PgPool } from './pg-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { Preparation } from './preparation.ts';
-import type { Attempt } from './query.ts';
+import type { SharedAttempt } from './query.ts';
 
 /** What {@link Sharing} needs. */
 export interface SharingParts extends CancelParts {
@@ -42,14 +42,6 @@ export interface SharingParts extends CancelParts {
     fail: (error: unknown) => void,
     wait: SharedAttempt | undefined,
   ): void;
-}
-
-/** One of the attempts of a query that may share. */
-export interface SharedAttempt extends Attempt {
-  /** Ends the wait for a connection. */
-  readonly signal?: AbortSignal | undefined;
-  /** Called each time that it is sent. Returns what is to be called when it has ended. */
-  readonly sent?: LaneQuery['sent'];
 }
 
 /** How the queries of a pool share its connections, and what is prepared on these: part of `pool.status()`. */
