@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { outcomeOf } from '../src/index.ts';
 import { commandComplete, obliging, readyForQuery } from './support/fake-postgres.ts';
 import { gate, start, turn } from './support/pool-on-fake.ts';
+import { isSharing } from './support/sharing-of-all.ts';
 
 const inTransaction = obliging((text) =>
   text === 'begin' ? [commandComplete('BEGIN'), readyForQuery('T')] : undefined,
@@ -137,6 +138,8 @@ describe('a pool whose Service flaps under load', () => {
     expect(pool.status()).toMatchObject({ draining: 0, waiting: 0 });
     expect(pool.status().epoch).toBeGreaterThan(5);
     expect(most).toBeLessThanOrEqual(12);
+    // With a cache of statements, the pool itself may still be asking a server who answers.
+    if (isSharing) await expect.poll(() => pool.totalCount - pool.idleCount).toBe(0);
     expect(pool.totalCount).toBe(pool.idleCount);
     expect(warnings).toEqual([]);
     for (const client of (pool as unknown as { _clients: NodeJS.EventEmitter[] })._clients) {
