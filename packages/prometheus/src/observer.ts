@@ -48,7 +48,7 @@ export class Observer implements Collection {
   readonly stops: (() => void)[] = [];
   readonly #counts: Counts;
   readonly #wanted: 'labels' | 'allLabels';
-  /** What channels tell is counted for all observers, and what a pool has counted itself for those that have the pool. */
+  /** All observers share the counts of what channels tell. What a pool has counted itself, an observer counts if it has the pool. */
   readonly #tallies = new Map<Metric, Tally>();
   /** What was counted before, for others. */
   readonly #before = new Map<Cell, Cell>();

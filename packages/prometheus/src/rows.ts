@@ -26,7 +26,7 @@ export interface MetricRow {
 
 /** A row with what fills it. */
 export interface Metric extends MetricRow, Filling<Reading> {
-  /** Names of its labels, with those that only OpenTelemetry has. */
+  /** Names of its labels, and of the further labels that OpenTelemetry alone has. */
   readonly allLabels: Labels;
 }
 

@@ -12,7 +12,8 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
     const abort = () => fail(signal.reason);
     const finish = () => {
       stopListening();
-      Object.assign(heard, { error: undefined, connected: undefined });
+      heard.error = undefined;
+      heard.connected = undefined;
     };
     const fail = (error: unknown) => {
       finish();
@@ -35,8 +36,8 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
 
 /** What a client tells while it connects. `pg` keeps its callbacks for good, and what these know would stay in memory, too. */
 interface Heard {
-  readonly error: ((error: unknown) => void) | undefined;
-  readonly connected: (() => void) | undefined;
+  error: ((error: unknown) => void) | undefined;
+  connected: (() => void) | undefined;
 }
 
 // It stays when the client is connected: until the next owner listens, a last word of the server would be an uncaught exception of

@@ -17,53 +17,53 @@ export function guardMessages(client: pg.Client, where: string): void {
   if (connection === undefined || watched.has(connection)) return;
   watched.add(connection);
   const { attachListeners, emit } = connection;
-  const guard = new MessageGuard(client, connection, where);
+  let guard: MessageGuard | undefined;
   connection.emit = function (this: unknown, name, value) {
     try {
       return emit.call(this, name, value);
     } catch (error) {
-      guard.thrownByListener = error;
+      if (guard !== undefined) guard.thrownByListener = error;
       throw error;
     }
   };
   connection.attachListeners = function (this: unknown, stream) {
-    return attachListeners.call(this, guard.over(stream));
+    guard = new MessageGuard(client, connection, where, stream);
+    return attachListeners.call(this, guard);
   };
 }
 
-/** What stands between the socket of a client and the parser of `pg`. An object, not closures, because each connection has one. */
+/** What `pg` listens to in the place of a stream. An object, not closures, because each connection has one. */
 class MessageGuard {
   /** What a listener has thrown while a chunk was parsed. */
   thrownByListener: unknown = nothing;
   readonly #client: GuardedClient;
   readonly #connection: NonNullable<GuardedClient['connection']>;
   readonly #where: string;
-  #reader = new MessageReader();
-  #stream: Readable | undefined;
+  readonly #stream: Readable;
+  readonly #reader = new MessageReader();
   #isOver = false;
 
-  constructor(client: pg.Client, connection: NonNullable<GuardedClient['connection']>, where: string) {
+  constructor(
+    client: pg.Client,
+    connection: NonNullable<GuardedClient['connection']>,
+    where: string,
+    stream: Readable,
+  ) {
     this.#client = client as unknown as GuardedClient;
     this.#connection = connection;
     this.#where = where;
-  }
-
-  /** What `pg` listens to in the place of a stream. */
-  over(stream: Readable): this {
     this.#stream = stream;
-    this.#reader = new MessageReader();
-    if (this.#connection.sslNegotiation === 'direct') {
+    if (connection.sslNegotiation === 'direct') {
       // Without ALPN, a server of another protocol could be made to accept our bytes (libpq demands it, too).
       stream.on('secureConnect', () => {
         if (stream.alpnProtocol === 'postgresql') return;
         this.#fail({ reason: 'accepted direct TLS without naming its protocol (ALPN)', authentication: true });
       });
     }
-    return this;
   }
 
   on(event: string, listener: (chunk: Buffer) => void): this {
-    this.#stream?.on(event, event === 'data' ? (chunk: Buffer) => this.#read(chunk, listener) : listener);
+    this.#stream.on(event, event === 'data' ? (chunk: Buffer) => this.#read(chunk, listener) : listener);
     return this;
   }
 
