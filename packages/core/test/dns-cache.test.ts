@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
+import { type Clock, DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
 import { dnsAddressesChangedChannel, dnsChainChangedChannel } from '@externalname/core/events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { a, cname, rcodes, type Script, ScriptedDnsServer, soa, zoneScript } from './scripted-dns-server.ts';
+import { ManualClock } from './support/manual-clock.ts';
 
 const service = 'webscaler-db.default.svc.cluster.local';
 const primary = 'primary-db.example.com';
@@ -17,15 +18,17 @@ class ShiftedClock {
   schedule = systemClock.schedule;
 }
 
-async function resolverOf(script: Script, options: DnsResolverOptions = {}, random?: () => number) {
-  const clock = new ShiftedClock();
+async function resolverOf(
+  script: Script,
+  options: DnsResolverOptions = {},
+  { random, clock }: { random?: () => number; clock?: Clock } = {},
+) {
+  const shifted = new ShiftedClock();
   const server = await ScriptedDnsServer.start(script);
-  const resolver = new DnsResolver(
-    { nameservers: [server.text], timeoutMillis: 5000, attempts: 1, ...options },
-    { clock, random },
-  );
+  const settings = { nameservers: [server.text], timeoutMillis: 5000, attempts: 1, ...options };
+  const resolver = new DnsResolver(settings, { clock: clock ?? shifted, random });
   opened.push(server, resolver);
-  return { server, resolver, clock };
+  return { server, resolver, clock: shifted };
 }
 
 /** For servers that do answer, on a machine that may be busy with other things. */
@@ -192,19 +195,30 @@ describe('a fresh call', () => {
   });
 
   it('made over and over while a server is slow costs a bounded number of rounds', async () => {
+    const clock = new ManualClock();
+    let answer = () => {};
+    const slowness = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
     const { server, resolver } = await resolverOf(
-      async (query) => ({ ...(await toPrimary(query)), delayMillis: 500 }),
-      { timeoutMillis: 5000 },
+      async (query) => {
+        await slowness;
+        return toPrimary(query);
+      },
+      {},
+      { clock },
     );
     const calls: Promise<unknown>[] = [];
     for (let round = 0; round < 40; round++) {
       calls.push(...Array.from({ length: 25 }, () => resolver.resolve(service, { fresh: true, family: 4 })));
-      await pause(10);
+      if (round === 0) await expect.poll(() => server.queries.length).toBe(1);
+      await clock.advance(10);
     }
-    await Promise.all(calls);
-    // 400 ms and more of calls, a round each 100 ms at most.
+    answer();
+    await clock.atOnce(Promise.all(calls));
+    // 400 ms of calls, a round each 100 ms at most, and one for those that waited for their turn at the end.
     expect(server.queries.length).toBeGreaterThan(1);
-    expect(server.queries.length).toBeLessThan(20);
+    expect(server.queries.length).toBeLessThanOrEqual(6);
   });
 
   it('fails rather than serve what is stale', async () => {
@@ -278,33 +292,46 @@ describe('servers that do not answer', () => {
   });
 
   it('are not waited for again by the next caller, and their first answer ends it', async () => {
-    const { server, resolver, clock } = await resolverOf(toPrimary, { timeoutMillis: 1_000 });
-    await resolver.resolve(service);
+    const clock = new ManualClock();
+    const { server, resolver } = await resolverOf(toPrimary, { timeoutMillis: 1_000 }, { clock });
+    await clock.atOnce(resolver.resolve(service));
     server.script = () => undefined;
-    clock.shiftMillis = 100_000;
-    await resolver.resolve(service);
-    clock.shiftMillis = 102_000;
-    const begun = performance.now();
-    expect((await resolver.resolve(service)).stale).toBe(true);
-    expect(performance.now() - begun).toBeLessThan(900);
+    await clock.advance(100_000);
+    const waited = resolver.resolve(service);
+    await expect.poll(() => server.queries.length).toBe(4);
+    await clock.advance(1_000);
+    // The question for the alias alone, which has half a second.
+    await expect.poll(() => server.queries.length).toBe(5);
+    await clock.advance(500);
+    expect((await clock.atOnce(waited)).stale).toBe(true);
+    await clock.advance(2_000);
+    expect((await clock.atOnce(resolver.resolve(service))).stale).toBe(true);
 
     server.script = toSecondary;
-    clock.shiftMillis = 104_000;
-    await resolver.resolve(service, { fresh: true });
-    expect(await resolver.resolve(service)).toMatchObject({ stale: false, canonicalName: secondary });
+    await clock.advance(2_000);
+    await clock.atOnce(resolver.resolve(service, { fresh: true }));
+    expect(await clock.atOnce(resolver.resolve(service))).toMatchObject({ stale: false, canonicalName: secondary });
   });
 
   it('are waited for no longer than told while a stale answer is at hand', async () => {
-    const { server, resolver, clock } = await resolverOf(toPrimary, {
-      timeoutMillis: 20_000,
-      cache: { staleAfterMillis: 50 },
-    });
-    await resolver.resolve(service);
+    const clock = new ManualClock();
+    const { server, resolver } = await resolverOf(
+      toPrimary,
+      { timeoutMillis: 20_000, cache: { staleAfterMillis: 50 } },
+      { clock },
+    );
+    await clock.atOnce(resolver.resolve(service));
     server.script = () => undefined;
-    clock.shiftMillis = 100_000;
-    const begun = performance.now();
-    expect((await resolver.resolve(service)).stale).toBe(true);
-    expect(performance.now() - begun).toBeLessThan(5000);
+    await clock.advance(100_000);
+    let stale: boolean | undefined;
+    const waited = resolver.resolve(service).then((resolution) => {
+      stale = resolution.stale;
+    });
+    await clock.advance(49);
+    expect(stale).toBeUndefined();
+    await clock.advance(1);
+    await clock.atOnce(waited);
+    expect(stale).toBe(true);
   });
 
   it('give no stale answer beyond its limit', async () => {
@@ -333,7 +360,7 @@ describe('servers that do not answer', () => {
 
 describe('prefetch', () => {
   it('refreshes a name that is in use near its end, in the background', async () => {
-    const { server, resolver, clock } = await resolverOf(toPrimary, {}, () => 0.5);
+    const { server, resolver, clock } = await resolverOf(toPrimary, {}, { random: () => 0.5 });
     await resolver.resolve(service, { family: 4 });
     clock.shiftMillis = 26_000;
     await resolver.resolve(service, { family: 4 });
@@ -350,7 +377,7 @@ describe('prefetch', () => {
   });
 
   it('that fails costs no caller anything', async () => {
-    const { server, resolver, clock } = await resolverOf(toPrimary, {}, () => 1);
+    const { server, resolver, clock } = await resolverOf(toPrimary, {}, { random: () => 1 });
     await resolver.resolve(service, { family: 4 });
     server.script = () => ({ rcode: rcodes.servfail });
     clock.shiftMillis = 29_000;

@@ -1,4 +1,5 @@
-import { DnsResolver, type DnsResolverOptions } from '@externalname/core';
+import { type Clock, DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
+import { sleep } from '@externalname/core/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   a,
@@ -11,14 +12,16 @@ import {
   soa,
   zoneScript,
 } from './scripted-dns-server.ts';
+import { ManualClock } from './support/manual-clock.ts';
 
 const service = 'webscaler-db.default.svc.cluster.local';
 const primary = 'primary-db.example.com';
 const opened: { close(): Promise<void> }[] = [];
 
-async function resolverOf(script: Script, options: DnsResolverOptions = {}) {
+async function resolverOf(script: Script, options: DnsResolverOptions = {}, clock: Clock = systemClock) {
   const server = await ScriptedDnsServer.start(script);
-  const resolver = new DnsResolver({ nameservers: [server.text], timeoutMillis: 5000, attempts: 1, ...options });
+  const settings = { nameservers: [server.text], timeoutMillis: 5000, attempts: 1, ...options };
+  const resolver = new DnsResolver(settings, { clock });
   opened.push(server, resolver);
   return { server, resolver };
 }
@@ -34,25 +37,25 @@ afterEach(async () => {
 
 describe('a service that is an alias', () => {
   it('is resolved by one query a family: chain, addresses, times, and who said so', async () => {
+    const clock = new ManualClock();
+    await clock.advance(1_000);
     const { server, resolver } = await resolverOf(
       zoneScript([cname(service, primary, 5), a(primary, '192.0.2.10', 60), aaaa(primary, '2001:db8::10', 60)]),
+      {},
+      clock,
     );
-    const resolution = await resolver.resolve(`${service}.`);
+    const resolution = await clock.atOnce(resolver.resolve(`${service}.`));
     expect(resolution).toEqual({
       name: service,
-      chain: [
-        { name: service, target: primary, ttlSeconds: 5, server: server.text, elapsedMillis: expect.any(Number) },
-      ],
+      chain: [{ name: service, target: primary, ttlSeconds: 5, server: server.text, elapsedMillis: 0 }],
       canonicalName: primary,
       addresses: [
         { address: '192.0.2.10', family: 4, ttlSeconds: 60 },
         { address: '2001:db8::10', family: 6, ttlSeconds: 60 },
       ],
-      expiresAt: expect.any(Number),
+      expiresAt: 6_000,
       stale: false,
     });
-    expect(resolution.expiresAt - performance.now()).toBeGreaterThan(4000);
-    expect(resolution.expiresAt - performance.now()).toBeLessThanOrEqual(5000);
     expect(server.asked.sort()).toEqual([`A ${service}`, `AAAA ${service}`]);
   });
 
@@ -83,19 +86,23 @@ describe('a service that is an alias', () => {
   });
 
   it('times each hop by the query that brought it', async () => {
-    const { resolver } = await resolverOf((query) =>
-      query.name === service
-        ? { answers: [cname(service, primary)], delayMillis: 10 }
-        : {
-            answers: query.type === 'A' ? [a(primary, '192.0.2.10')] : [],
-            authority: [soa('example.com')],
-            delayMillis: 500,
-          },
+    const clock = new ManualClock();
+    const { server, resolver } = await resolverOf(
+      async (query) => {
+        await sleep(query.name === service ? 10 : 400, { clock });
+        if (query.name === service) return { answers: [cname(service, primary)] };
+        return { answers: query.type === 'A' ? [a(primary, '192.0.2.10')] : [], authority: [soa('example.com')] };
+      },
+      {},
+      clock,
     );
-    const { chain } = await resolver.resolve(service);
-    expect(chain).toHaveLength(1);
-    expect(chain[0]?.elapsedMillis).toBeGreaterThanOrEqual(9);
-    expect(chain[0]?.elapsedMillis).toBeLessThan(500);
+    const resolving = resolver.resolve(service);
+    await expect.poll(() => server.queries.length).toBe(2);
+    await clock.advance(10);
+    await expect.poll(() => server.queries.length).toBe(4);
+    await clock.advance(400);
+    const { chain } = await clock.atOnce(resolving);
+    expect(chain).toMatchObject([{ name: service, elapsedMillis: 10 }]);
   });
 });
 
@@ -119,15 +126,19 @@ describe('one family without an answer', () => {
   });
 
   it('keeps a caller with IPv4 addresses waiting for half a second at most', async () => {
+    const clock = new ManualClock();
     const { server, resolver } = await resolverOf(
       (query) => (query.type === 'A' ? { answers: [cname(service, primary), a(primary, '192.0.2.10')] } : undefined),
       { timeoutMillis: 20_000 },
+      clock,
     );
-    const begun = performance.now();
-    expect((await resolver.resolve(service)).addresses).toHaveLength(1);
-    expect(performance.now() - begun).toBeLessThan(5000);
+    const resolving = resolver.resolve(service);
+    await expect.poll(() => server.queries.length).toBe(2);
+    await expect.poll(() => resolver.statistics().answers).toBe(1);
+    await clock.advance(500);
+    expect((await clock.atOnce(resolving)).addresses).toHaveLength(1);
     // And not again for the next caller.
-    await resolver.resolve(service);
+    await clock.atOnce(resolver.resolve(service));
     expect(server.queries).toHaveLength(2);
   });
 
@@ -207,11 +218,15 @@ describe('an alias alone, as CoreDNS gives it whenever its upstream fails', () =
   });
 
   it('names the target also where the deadline ends it', async () => {
-    const { server, resolver } = await resolverOf(table(aliases), { timeoutMillis: 30_000 });
-    await expect(resolver.resolve(service, { timeoutMillis: 100 })).rejects.toMatchObject({
+    const clock = new ManualClock();
+    const { server, resolver } = await resolverOf(table(aliases), { timeoutMillis: 30_000 }, clock);
+    const failed = expect(resolver.resolve(service, { timeoutMillis: 100 })).rejects.toMatchObject({
       failure: 'unavailable',
       message: `${service} -> ${primary}: no answer within 100 ms from ${server.text}`,
     });
+    await expect.poll(() => server.asked).toContain(`A ${primary}`);
+    await clock.advance(100);
+    await failed;
   });
 });
 

@@ -71,6 +71,20 @@ export class ManualClock implements Clock {
     this.#now = end;
   }
 
+  /**
+   * Waits for a promise while time stands still: what is due now is called, and what takes any time never settles. For work with real
+   * sockets that has to be over at this very moment of the clock, however long the machine takes for it.
+   */
+  async atOnce<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settle = () => {
+      isSettled = true;
+    };
+    promise.then(settle, settle);
+    while (!isSettled) await this.advance(0);
+    return promise;
+  }
+
   #next(end: number): Entry | undefined {
     let first: Entry | undefined;
     for (const entry of this.#entries) {
