@@ -10,6 +10,8 @@ export interface ServeOptions {
   readonly noticeMillis: number;
   /** Called with the URL as soon as requests are taken. */
   readonly onListening: (url: string) => void;
+  /** How `noticeMillis` pass. A test passes its own. */
+  readonly sleep?: (millis: number) => Promise<unknown>;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface ServeOptions {
  * every load balancer has noticed; no new connections, and the last answers; the pool.
  */
 export async function serve(pool: Pool, options: ServeOptions, signal: AbortSignal): Promise<void> {
-  const { host, port, noticeMillis, onListening } = options;
+  const { host, port, noticeMillis, onListening, sleep = pause } = options;
   const app = createService(pool, { isEnding: () => signal.aborted });
   try {
     onListening(await app.listen({ host, port }));
@@ -25,7 +27,7 @@ export async function serve(pool: Pool, options: ServeOptions, signal: AbortSign
       if (signal.aborted) resolve();
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
-    await pause(noticeMillis);
+    await sleep(noticeMillis);
   } finally {
     await app.close();
     await pool.end();
