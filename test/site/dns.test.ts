@@ -59,6 +59,8 @@ describe('a resolver in a pod', () => {
 
 describe('the first of two nameservers', () => {
   const both = { nameservers: [first, clusterAddresses.dns.ipv4], cache: false as const, times: 5 };
+  /** A timeout that no answer outlasts, however busy the machine: what comes is not waited for in vain. */
+  const patient = { timeoutMillis: 20_000 };
 
   // A router's "host unreachable" is news that Linux keeps from a UDP socket (RFC 1122 section 4.2.3.9: it may pass), so it is silence.
   it.each([
@@ -66,11 +68,14 @@ describe('the first of two nameservers', () => {
     ['cannot be reached, as a router says', 'reject with icmp host-unreachable'],
   ])('that %s costs one timeout, and none afterwards', async (_what, verdict) => {
     undo.push(await site.network.forward(`ip daddr ${first} ${verdict}`));
-    const { addresses, took } = await site.app.call('resolve', service, both);
+    const { addresses, took, queries } = await site.app.call('resolve', service, { ...both, timeoutMillis: 4_000 });
     expect(addresses).toEqual([places.databases.primary.ipv4]);
-    expect(took[0]).toBeGreaterThan(1_900);
-    expect(took[0]).toBeLessThan(4_000);
-    for (const later of took.slice(1)) expect(later).toBeLessThan(1_000);
+    expect(took[0]).toBeGreaterThan(3_900);
+    // The two families are asked for side by side.
+    const timedOut = queries
+      .filter(({ result }) => result === 'timeout')
+      .map(({ server, type }) => `${server} ${type}`);
+    expect(timedOut.toSorted()).toEqual([`${first}:53 A`, `${first}:53 AAAA`]);
   });
 
   it.each([
@@ -84,9 +89,9 @@ describe('the first of two nameservers', () => {
     ],
   ])('that %s costs nothing', async (_what, fault) => {
     undo.push(await fault());
-    const { addresses, took, statistics } = await site.app.call('resolve', service, both);
+    const { addresses, statistics } = await site.app.call('resolve', service, { ...both, ...patient });
     expect(addresses).toEqual([places.databases.primary.ipv4]);
-    expect(Math.max(...took)).toBeLessThan(1_000);
+    expect(statistics.timeouts).toBe(0);
     expect(statistics.networkErrors).toBeGreaterThan(0);
   });
 
@@ -94,9 +99,9 @@ describe('the first of two nameservers', () => {
   it.each(['unreachable', 'prohibit', 'blackhole'])('that the pod has no route to (%s) costs nothing', async (kind) => {
     await site.app.pod.run(`ip route add ${kind} ${first}`);
     undo.push({ [Symbol.asyncDispose]: async () => void (await site.app.pod.run(`ip route del ${kind} ${first}`)) });
-    const { addresses, took } = await site.app.call('resolve', service, both);
+    const { addresses, statistics } = await site.app.call('resolve', service, { ...both, ...patient });
     expect(addresses).toEqual([places.databases.primary.ipv4]);
-    expect(Math.max(...took)).toBeLessThan(1_000);
+    expect(statistics.timeouts).toBe(0);
   });
 
   it('whose address is of a family that the pod lacks costs nothing', async () => {
@@ -105,18 +110,18 @@ describe('the first of two nameservers', () => {
       [Symbol.asyncDispose]: async () => void (await site.app.pod.run('ip -6 route add default via fd00:10:244:1::1')),
     });
     const nameservers = ['2001:db8:53::1', clusterAddresses.dns.ipv4];
-    const { addresses, took } = await site.app.call('resolve', service, { ...both, nameservers });
+    const { addresses, statistics } = await site.app.call('resolve', service, { ...both, ...patient, nameservers });
     expect(addresses).toEqual([places.databases.primary.ipv4]);
-    expect(Math.max(...took)).toBeLessThan(1_000);
+    expect(statistics.timeouts).toBe(0);
   });
 
   it('that says REFUSED costs nothing', async () => {
     const server = await scriptedServer(places.otherDns.ipv4, ({ reply }) => reply({ rcode: 5 }));
     undo.push(server);
     const nameservers = [places.otherDns.ipv4, clusterAddresses.dns.ipv4];
-    const { addresses, took } = await site.app.call('resolve', service, { ...both, nameservers });
+    const { addresses, statistics } = await site.app.call('resolve', service, { ...both, ...patient, nameservers });
     expect(addresses).toEqual([places.databases.primary.ipv4]);
-    expect(Math.max(...took)).toBeLessThan(1_000);
+    expect(statistics.timeouts).toBe(0);
   });
 });
 
@@ -168,23 +173,20 @@ describe('packets that are lost', () => {
   // Every so many-th packet, not a share by lot: a test must not fail because luck was bad.
   it.each([100, 10])('cost time and no answer: every %i-th', async (every) => {
     undo.push(await site.network.forward(`meta l4proto udp numgen inc mod ${every} == 0 drop`));
-    const { took, statistics } = await site.app.call('resolve', service, {
-      cache: false,
-      times: every === 100 ? 60 : 12,
-      timeoutMillis: 300,
-    });
+    const times = every === 100 ? 60 : 12;
+    const { took, statistics } = await site.app.call('resolve', service, { cache: false, times, timeoutMillis: 300 });
     expect(statistics.timeouts).toBeGreaterThan(0);
-    expect(Math.max(...took)).toBeLessThan(3_000);
+    expect(took).toHaveLength(times);
   });
 });
 
 describe('an answer that is too large for a datagram', () => {
   it('comes whole over TCP at once if fragments are dropped', async () => {
     undo.push(await site.network.dropFragments());
-    const { addresses, took, statistics } = await site.app.call('resolve', 'many.example.com', { family: 4 });
+    const options = { family: 4, timeoutMillis: 20_000 } as const;
+    const { addresses, statistics } = await site.app.call('resolve', 'many.example.com', options);
     expect(addresses).toHaveLength(200);
     expect(statistics).toMatchObject({ tcpQueries: 1, timeouts: 0 });
-    expect(took[0]).toBeLessThan(1_000);
   });
 
   it('is not asked for over UDP: what is offered fits into one packet of any path', async () => {

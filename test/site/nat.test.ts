@@ -28,9 +28,10 @@ describe('a NAT that forgets connections', () => {
     undo.push(await site.network.forgetIdle(3, then));
     const options = site.poolOptions({ max: 3, keepAliveInitialDelayMillis: 1_000, idleTimeoutMillis: 0 });
     await site.app.call('open', then, options);
-    await site.app.call('query', then, 'select pg_backend_pid() as pid');
+    const pid = async () => (await site.app.call('query', then, 'select pg_backend_pid() as pid'))[0]?.['pid'];
+    const before = await pid();
     await new Promise((resolve) => setTimeout(resolve, idleMillis));
-    expect(await site.app.call('time', then, 'select 1')).toBeLessThan(500);
+    expect(await pid()).toBe(before);
     await site.app.call('close', then);
   });
 
@@ -42,10 +43,8 @@ describe('a NAT that forgets connections', () => {
     const pid = async () => (await site.app.call('query', id, 'select pg_backend_pid() as pid'))[0]?.['pid'];
     const before = await pid();
     await new Promise((resolve) => setTimeout(resolve, idleMillis));
-    const begun = performance.now();
-    const after = await pid();
-    expect(after).not.toBe(before);
-    expect(performance.now() - begun).toBeLessThan(4_000);
+    // TCP itself gives up such a connection after a quarter of an hour, and this test is over after a minute.
+    expect(await pid()).not.toBe(before);
     await site.app.call('close', id);
   });
 });
@@ -76,7 +75,8 @@ describe('databases behind a NAT that translates their addresses', () => {
           "select 1 from pg_stat_activity where query like '%pg_sleep(30) as%' and state = 'active' and pid <> pg_backend_pid()",
         )
       ).length;
-    await expect.poll(running, { timeout: 3_000 }).toBe(0);
+    // By itself it would run for half a minute.
+    await expect.poll(running, { timeout: 15_000 }).toBe(0);
     await site.app.call('close', 'slow');
   });
 });

@@ -36,6 +36,10 @@ async function startServers(): Promise<void> {
       );
     }
   }
+  // Those under TLS, too: a client that left before the handshake, and whose last packets a fault swallowed, stays for two minutes.
+  for (const server of servers) {
+    server.on('connection', (socket: net.Socket) => open.add(socket.on('close', () => open.delete(socket))));
+  }
   await Promise.all(servers.filter(({ listening }) => !listening).map((server) => once(server, 'listening')));
 }
 
@@ -108,26 +112,29 @@ describe('a pod with addresses of both families', () => {
       await throughASwitch(site, way);
     });
 
-    it('passes over an address that swallows everything, within a second', async () => {
+    it('passes over an address that swallows everything, long before the attempt at it is given up', async () => {
       undo.push(await site.network.forward(`ip6 daddr ${primary.ipv6} drop`));
-      const { server, took } = await site.app.call('openSocket', 'socket', way, optionsOf(way));
-      expect(server).toBe(first);
-      expect(took).toBeLessThan(1_000);
+      // Both outlast the test.
+      const options = { ...optionsOf(way), attemptTimeoutMillis: 600_000, timeoutMillis: 600_000 };
+      expect(await site.app.call('openSocket', 'socket', way, options)).toMatchObject({ server: first });
       await site.app.call('closeSocket', 'socket');
     });
 
     it('ends at its deadlines if every address swallows everything, and has sent nothing', async () => {
       undo.push(await site.network.forward(`ip daddr ${primary.ipv4} drop`, `ip6 daddr ${primary.ipv6} drop`));
       const options = optionsOf(way);
-      const begun = performance.now();
       await expect(
         site.app.call('openSocket', 'attempt', way, { ...options, attemptTimeoutMillis: 700 }),
-      ).rejects.toMatchObject({ code: 'ERR_EXTERNALNAME_CONNECT_TIMEOUT', outcome: 'not-executed' });
+      ).rejects.toMatchObject({
+        code: 'ERR_EXTERNALNAME_CONNECT_TIMEOUT',
+        outcome: 'not-executed',
+        message: expect.stringContaining('within 700 ms'),
+      });
       await expect(site.app.call('openSocket', 'all', way, { ...options, timeoutMillis: 700 })).rejects.toMatchObject({
         code: 'ERR_EXTERNALNAME_DEADLINE',
         outcome: 'not-executed',
+        message: expect.stringContaining('longer than 700 ms'),
       });
-      expect(performance.now() - begun).toBeLessThan(5_000);
     });
 
     it('stays with its host while the Service leads to one that swallows everything', async () => {

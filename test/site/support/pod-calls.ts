@@ -288,12 +288,14 @@ class Speaking {
   readonly closed: Promise<SocketEnd>;
   #text = '';
   #hear: (() => void) | undefined;
+  #failure: Error | undefined;
 
   constructor(socket: Duplex) {
     this.socket = socket;
     let end: SocketEnd = {};
-    socket.on('error', ({ code, outcome }: SocketEnd) => {
-      end = { code, outcome };
+    socket.on('error', (failure: Error & SocketEnd) => {
+      this.#failure = failure;
+      end = { code: failure.code, outcome: failure.outcome };
     });
     socket.on('data', (chunk) => {
       this.#text += String(chunk);
@@ -309,7 +311,7 @@ class Speaking {
 
   async line(): Promise<string> {
     while (!this.#text.includes('\n')) {
-      if (this.socket.closed) throw Object.assign(new Error('the socket is closed'), await this.closed);
+      if (this.socket.closed) throw this.#failure ?? new Error('the socket is closed');
       await new Promise<void>((resolve) => {
         this.#hear = resolve;
       });
