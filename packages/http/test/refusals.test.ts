@@ -77,8 +77,8 @@ const ways: Record<string, (port: number, options: Options) => Promise<unknown>>
     await once(https.get(`https://webscaler-api:${port}/`, { agent, headers, ...weak }), 'response');
   },
   'connectTls()': async (port, more) => {
-    const { failoverTimeoutMillis: _, environmentProxy: __, ...options } = optionsOf(more);
-    const socket = await connectTls({ ...options, port });
+    const { failoverTimeoutMillis: timeoutMillis, environmentProxy: _, ...options } = optionsOf(more);
+    const socket = await connectTls({ ...options, timeoutMillis, port });
     socket.destroy();
   },
 };
@@ -172,15 +172,14 @@ describe.each(Object.keys(ways))('%s', (way) => {
     const port = await serveTls('127.0.0.61', await issue());
     // Node.js then trusts everything by default, and warns of it.
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
-    const begun = performance.now();
-    const failure = await go(port).then(
+    // What is tried again until this is over fails the test.
+    const failure = await go(port, { failoverTimeoutMillis: 600_000 }).then(
       () => undefined,
       (error: unknown) => error,
     );
     delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
     expect(failure).toMatchObject({ code, outcome: 'not-executed' });
     expect((failure as Error).message).toContain(name);
-    expect(performance.now() - begun).toBeLessThan(2_500);
   });
 });
 

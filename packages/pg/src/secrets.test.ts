@@ -38,11 +38,11 @@ describe('a text from elsewhere', () => {
   });
 
   it('is cut before it is searched, whatever it is made of', () => {
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     for (const part of ['a-', 'a:', 'secret', '-----BEGIN ', 'x://', 'bearer ', '"', 'password=', '@', 'a ', 'key"']) {
       expect(maskSecrets(part.repeat(200_000), ['hunter2hunter2']).length).toBeLessThan(2_500);
     }
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(process.cpuUsage(begun).user / 1_000).toBeLessThan(2_000);
   });
 
   it('loses the whole of a secret that stands where it is cut', () => {

@@ -203,20 +203,28 @@ describe('a subscription whose connection is lost', () => {
 describe('listenHeartbeatMillis', () => {
   it('sets how often a connection that listens is asked for a sign of life, and how long it may take', async () => {
     let answering = true;
-    let heartbeats = 0;
-    await using server = await startFakePostgres({
-      script: obliging((text) => {
-        if (text !== '') return undefined;
-        heartbeats += 1;
-        return answering ? undefined : new Promise(() => undefined);
-      }),
-    });
-    await using pool = new Pool(server.options({ listenHeartbeatMillis: 100 }));
-    await pool.listen('a', () => undefined);
-    await expect.poll(() => heartbeats, { timeout: 2_500 }).toBeGreaterThan(2);
+    const counted = async () => {
+      const count = { heartbeats: 0 };
+      const server = await startFakePostgres({
+        script: obliging((text) => {
+          if (text !== '') return undefined;
+          count.heartbeats += 1;
+          return answering ? undefined : new Promise(() => undefined);
+        }),
+      });
+      return { count, server };
+    };
+    const [often, seldom] = [await counted(), await counted()];
+    await using _ = often.server;
+    await using __ = seldom.server;
+    await using pool = new Pool(often.server.options({ listenHeartbeatMillis: 100 }));
+    await using other = new Pool(seldom.server.options({ listenHeartbeatMillis: 600_000 }));
+    for (const one of [pool, other]) await one.listen('a', () => undefined);
+    await expect.poll(() => often.count.heartbeats, { timeout: 15_000 }).toBeGreaterThan(2);
     answering = false;
-    // With the default, the next heartbeat alone would be three seconds away.
-    await expect.poll(() => server.sessions.length, { timeout: 2_500 }).toBeGreaterThan(1);
+    await expect.poll(() => often.server.sessions.length, { timeout: 15_000 }).toBeGreaterThan(1);
+    expect(seldom.count.heartbeats).toBe(0);
+    expect(seldom.server.sessions).toHaveLength(1);
   });
 
   it.each([[0], [-1], [Number.NaN], ['1000']])('refuses %j', (value) => {

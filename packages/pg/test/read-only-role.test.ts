@@ -32,6 +32,9 @@ afterAll(async () => {
 const as = (user: string, options: PoolOptions = {}): PoolOptions =>
   webscaler.options({ user, password: 'role password', failoverTimeoutMillis: 8_000, ...options });
 
+/** What waits for another server, as for a standby that is to be promoted, fails the test. */
+const outlastingTheTest: PoolOptions = { failoverTimeoutMillis: 600_000 };
+
 const readOnlySessions: [string, () => PoolOptions][] = [
   ['whose role is set so', () => as('reader')],
   ['whose role is set so in its database', () => as('reader_here')],
@@ -40,11 +43,9 @@ const readOnlySessions: [string, () => PoolOptions][] = [
 
 describe('a session that is read-only by its own setting', () => {
   it.each(readOnlySessions)('%s reads at once', async (_, options) => {
-    const startedAt = performance.now();
-    const pool = new Pool(options());
+    const pool = new Pool({ ...options(), ...outlastingTheTest });
     const { rows } = await pool.query('select 1 as one, pg_is_in_recovery() as standby');
     expect(rows).toEqual([{ one: 1, standby: false }]);
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
     await pool.end();
     const client = new Client(options());
     await client.connect();
@@ -66,10 +67,8 @@ describe('a session that is read-only by its own setting', () => {
   });
 
   it('is refused at once if read-write was asked for, with what to write instead', async () => {
-    const startedAt = performance.now();
-    const pool = new Pool(as('reader', { targetSessionAttrs: 'read-write' }));
+    const pool = new Pool(as('reader', { ...outlastingTheTest, targetSessionAttrs: 'read-write' }));
     const error = await rejectionOf(pool.query('select 1'));
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
     expect(error).toMatchObject({ code: 'ERR_EXTERNALNAME_SERVER_ROLE', outcome: 'not-executed' });
     expect(error.message).toMatch(/default_transaction_read_only.*role.*targetSessionAttrs: 'primary'/s);
     await pool.end();
@@ -90,14 +89,14 @@ describe('a server that is read-only', () => {
     ],
   ])('%s is waited for as before', async (_, set) => {
     await set(true);
-    const pool = new Pool(as('plain'));
+    const pool = new Pool(as('plain', outlastingTheTest));
     try {
       let answered = false;
       const answer = pool.query('select 1 as one').then(({ rows }) => {
         answered = true;
         return rows;
       });
-      await expect.poll(() => pool.status().serving === false, { timeout: 3_000 }).toBe(true);
+      await expect.poll(() => pool.status().serving).toBe(false);
       await new Promise((resolve) => setTimeout(resolve, 300));
       expect(answered).toBe(false);
       await set(false);

@@ -108,9 +108,9 @@ describe('what a server sends', () => {
 
   it('is read in time that grows with its length, in however many pieces it comes', () => {
     const long = admitted(message('E', Buffer.from(`M${'x'.repeat(4_000_000)}\0\0`)));
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     expect(judge(long, { cuts: Array.from({ length: 40_000 }, (_, index) => index * 100) })).toBeUndefined();
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(process.cpuUsage(begun).user / 1_000).toBeLessThan(2_000);
   });
 
   it('is judged the same in one piece and byte by byte', () => {
