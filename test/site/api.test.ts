@@ -160,7 +160,7 @@ describe('a node whose clock is off', () => {
     const inTenMinutes = new Date(Date.now() + 600_000);
     await server.setCertificate(await authority.issue({ hostNames, notBefore: inTenMinutes }));
     undo.push({ [Symbol.asyncDispose]: async () => server.setCertificate(await authority.issue({ hostNames })) });
-    await site.app.call('open', 'pool', site.poolOptions({ failoverTimeoutMillis: 1_500 }));
+    await site.app.call('open', 'pool', site.poolOptions({ failoverTimeoutMillis: 5_000 }));
     const error = await site.app.call('query', 'pool', 'select 1').then(
       () => undefined,
       (failure: RemoteError) => failure,

@@ -23,7 +23,7 @@ describe.each(['unreachable', 'prohibit', 'blackhole'])('a pod without a route (
   it('to its database is told so within the time that it allows, and is served when there is one', async () => {
     await cut(database);
     // Longer than the longest pause between two attempts, 1.25 s: the second query must not end before the next one.
-    await site.app.call('open', 'pool', site.poolOptions({ failoverTimeoutMillis: 2_500 }));
+    await site.app.call('open', 'pool', site.poolOptions({ failoverTimeoutMillis: 6_000 }));
     await expect(site.app.call('query', 'pool', 'select 1')).rejects.toMatchObject({
       code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',
       outcome: 'not-executed',

@@ -152,7 +152,7 @@ it('a member that is silent does not cost the word of the other', async () => {
   closing.push(() => silent.stop());
   patroni.lead('b');
   const members = [silent.url, patroni.servers.b.url];
-  expect(await look({ members, requestTimeoutMillis: 1_000 })).toMatchObject({ state: 'leader', member: 'b' });
+  expect(await look({ members, requestTimeoutMillis: 4_000 })).toMatchObject({ state: 'leader', member: 'b' });
 });
 
 it('an etcd without a majority is told as such', async () => {

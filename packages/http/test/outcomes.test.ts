@@ -108,13 +108,17 @@ describe('a connection of HTTP/2 that breaks', () => {
 
 describe('the outcome of a request', () => {
   /** Sends a PUT that is read and not answered, by a server that is gone then. */
-  async function sentAndLost(more: Partial<DispatcherOptions>, signal?: AbortSignal) {
+  async function sentAndLost(
+    more: Partial<DispatcherOptions>,
+    { signal, onLost }: { signal?: AbortSignal; onLost?: () => void } = {},
+  ) {
     const server = net.createServer((socket) => {
       socket
         .on('error', () => {})
         .once('data', () => {
           server.close();
           socket.resetAndDestroy();
+          onLost?.();
         });
     });
     server.listen(0, '127.0.0.56');
@@ -125,7 +129,7 @@ describe('the outcome of a request', () => {
   }
 
   it('stays unknown if it was sent, and no server could be connected to for the next attempt', async () => {
-    const { error } = await sentAndLost({ failoverTimeoutMillis: 300 });
+    const { error } = await sentAndLost({ failoverTimeoutMillis: 3_000 });
     expect(error).toMatchObject({ outcome: 'unknown', cause: { outcome: 'not-executed' } });
     expect(error?.code).toMatch(/^(UND_ERR_SOCKET|ECONNRESET)$/);
   });
@@ -133,8 +137,8 @@ describe('the outcome of a request', () => {
   it('stays unknown if it was sent, and the caller gives up while it waits for the next attempt', async () => {
     const controller = new AbortController();
     const reason = new Error('not needed any more');
-    setTimeout(() => controller.abort(reason), 300);
-    const { error } = await sentAndLost({}, controller.signal);
+    const onLost = () => setTimeout(() => controller.abort(reason), 300);
+    const { error } = await sentAndLost({}, { signal: controller.signal, onLost });
     expect(error).toBe(reason);
     expect(error).toMatchObject({ outcome: 'unknown' });
   });

@@ -371,7 +371,7 @@ describe('a switch that fails', () => {
       setImmediate(() => api.stop());
       return 'silence';
     });
-    const error = await failure(switchTarget(options({ requestTimeoutMillis: 500 })));
+    const error = await failure(switchTarget(options({ requestTimeoutMillis: 2_000 })));
     expect(error.outcome).toBe('unknown');
     expect(error.report.result).toBe('unknown');
     expect(error.message).toContain('check it before you try again');

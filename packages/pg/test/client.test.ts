@@ -129,7 +129,7 @@ describe('a client for a Service', () => {
 
   it('refuses a server in another role, and says so when its time is up', async () => {
     await webscaler.point('secondary-db.example.com');
-    const client = makeClient({ failoverTimeoutMillis: 1_500 });
+    const client = makeClient({ failoverTimeoutMillis: 3_000 });
     const early = client.query('select 1').catch((error: unknown) => error);
     await expect(client.connect()).rejects.toMatchObject({
       code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',

@@ -45,7 +45,7 @@ function set(variables: Readonly<Record<string, string>>): void {
 
 /** Through the Service, without a word about TLS in the code. */
 function silentOptions(overrides: PoolOptions = {}): PoolOptions {
-  const { ssl: _, ...options } = webscaler.options({ failoverTimeoutMillis: 1_500 });
+  const { ssl: _, ...options } = webscaler.options({ failoverTimeoutMillis: 20_000 });
   return { ...options, ...overrides };
 }
 
@@ -106,7 +106,7 @@ describe('for a Service, the environment of libpq says', () => {
     set({ PGTARGETSESSIONATTRS: 'standby' });
     expect(await sessionOf(silentOptions(trusted))).toMatchObject({ standby: true });
     set({ PGTARGETSESSIONATTRS: 'primary' });
-    expect(await rejectionOf(sessionOf(silentOptions(trusted)))).toMatchObject({
+    expect(await rejectionOf(sessionOf(silentOptions({ ...trusted, failoverTimeoutMillis: 4_000 })))).toMatchObject({
       cause: { code: 'ERR_EXTERNALNAME_SERVER_ROLE' },
     });
     expect(await sessionOf(silentOptions({ ...trusted, targetSessionAttrs: 'any' }))).toMatchObject({ standby: true });
@@ -137,7 +137,7 @@ describe('for a Service, the environment of libpq says', () => {
     const silent = createServer((socket) => void sockets.add(socket.on('error', () => undefined)));
     await new Promise<void>((resolve) => silent.listen(0, webscaler.pair.primary.address, resolve));
     const { port } = silent.address() as { port: number };
-    const options = { port, failoverTimeoutMillis: 2_500, targetSessionAttrs: 'any' } as const;
+    const options = { port, failoverTimeoutMillis: 4_000, targetSessionAttrs: 'any' } as const;
     const inOneSecond = /did not complete a connection within 1000 ms/;
     set({ PGCONNECT_TIMEOUT: '1' });
     await expect(sessionOf(silentOptions(options))).rejects.toThrow(inOneSecond);

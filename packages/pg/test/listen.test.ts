@@ -131,7 +131,7 @@ describe('pool.listen()', () => {
   it('says why if it cannot begin', async () => {
     const wrong = webscaler.pool({ password: 'wrong' });
     await expect(wrong.listen('a', () => undefined)).rejects.toMatchObject({ code: '28P01' });
-    const late = webscaler.pool({ targetSessionAttrs: 'standby', failoverTimeoutMillis: 600 });
+    const late = webscaler.pool({ targetSessionAttrs: 'standby', failoverTimeoutMillis: 3_000 });
     await expect(late.listen('a', () => undefined)).rejects.toMatchObject({
       code: 'ERR_EXTERNALNAME_FAILOVER_TIMEOUT',
       cause: { code: 'ERR_EXTERNALNAME_SERVER_ROLE' },

@@ -36,7 +36,7 @@ async function writeFileFor(...lines: readonly (readonly [host: string, password
 }
 
 function optionsWithoutPassword(overrides: PoolOptions = {}): PoolOptions {
-  const { password: _, ...options } = webscaler.options({ failoverTimeoutMillis: 2_000 });
+  const { password: _, ...options } = webscaler.options({ failoverTimeoutMillis: 20_000 });
   return { ...options, ...overrides };
 }
 

@@ -4,7 +4,7 @@ import { gate, start, turn } from './support/pool-on-fake.ts';
 
 describe('a place in the pool', () => {
   it('is free again after a statement that pg throws on', async () => {
-    const { pool } = await start({ max: 1, connectionTimeoutMillis: 500 });
+    const { pool } = await start({ max: 1, connectionTimeoutMillis: 10_000 });
     await expect(pool.query({ text: 'select 1', name: 5 as unknown as string })).rejects.toThrow();
     await pool.query('select 1');
   });
@@ -47,7 +47,7 @@ describe('a place in the pool', () => {
 
 describe('callers who gave up waiting for a place', () => {
   it('leave nothing behind, and the place goes to the first caller that still waits', async () => {
-    const { pool } = await start({ max: 1, connectionTimeoutMillis: 400 });
+    const { pool } = await start({ max: 1, connectionTimeoutMillis: 1_000 });
     await pool.query('select 1');
     const client = await pool.connect();
     const { asked, stop } = countRequests();

@@ -409,7 +409,7 @@ describe('when the server falls silent', () => {
 
 describe('query_timeout', () => {
   it('ends the query that the server is at, and its neighbours notice nothing', async () => {
-    const pool = pipelined({ max: 1, query_timeout: 1_000 });
+    const pool = pipelined({ max: 1, query_timeout: 3_000 });
     const { sleeper, behind } = await behindSleeper(
       pool,
       60,
@@ -423,7 +423,7 @@ describe('query_timeout', () => {
   });
 
   it('ends a query that has no neighbours with its connection', async () => {
-    const pool = pipelined({ max: 1, query_timeout: 500 });
+    const pool = pipelined({ max: 1, query_timeout: 2_000 });
     const { sleeper, pid } = await behindSleeper(pool, 60, []);
     expect(await rejectionOf(sleeper)).toMatchObject({ message: 'Query read timeout', outcome: 'unknown' });
     await expect(pool.query('select 1')).resolves.toBeDefined();
@@ -435,13 +435,13 @@ describe('query_timeout', () => {
     ['a Service', pipelined],
     ['a plain host', pipelinedToHost],
   ])('of a cursor that was read to its end does not end the queries that come after it: %s', async (_, start) => {
-    const pool = start({ max: 1, query_timeout: 400 });
+    const pool = start({ max: 1, query_timeout: 1_500 });
     await pool.query('select pg_sleep($1)', [0]);
     const client = await pool.connect();
     const cursor = client.query(new Cursor('select generate_series(1, 3) as n'));
     expect(await cursor.read(5)).toHaveLength(3);
     client.release();
-    const until = Date.now() + 800;
+    const until = Date.now() + 2_500;
     const asking = numbers(4).map(async () => {
       while (Date.now() < until) await pool.query('select pg_sleep($1)', [0.01]);
     });

@@ -146,7 +146,7 @@ describe('the lag limit of a reader', () => {
   });
 
   it('is an error without the fallback', async () => {
-    const pool = poolWith({ maxLagBytes: 0, lagCheckMillis: 50, fallback: false }, { failoverTimeoutMillis: 1_000 });
+    const pool = poolWith({ maxLagBytes: 0, lagCheckMillis: 50, fallback: false }, { failoverTimeoutMillis: 3_000 });
     await pauseReplay(webscaler.pair.standby);
     await pool.query("insert into orders (note) values ('late')");
     await expect(pool.reader.query('select 1')).rejects.toMatchObject({
@@ -215,7 +215,7 @@ describe('a read with a token', () => {
   });
 
   it('is an error if no server has it in time', async () => {
-    const pool = poolWith({ fallback: false }, { failoverTimeoutMillis: 1_500 });
+    const pool = poolWith({ fallback: false }, { failoverTimeoutMillis: 3_000 });
     // Connects first: what runs out then is the time for the token.
     await pool.reader.query('select 1');
     await pauseReplay(webscaler.pair.standby);

@@ -32,7 +32,7 @@ describe('ready()', () => {
   it('is answered in a pool whose connections are all in use and were heard from just now', async () => {
     const pool = webscaler.pool({ max: 1 });
     const client = await pool.connect();
-    await pool.ready({ signal: AbortSignal.timeout(500) });
+    await pool.ready({ signal: AbortSignal.timeout(10_000) });
     client.release();
   });
 
@@ -75,7 +75,7 @@ describe('serving', () => {
 
   it('becomes true again in an unused pool, after its server was away', async () => {
     const { primary } = webscaler.pair;
-    const pool = webscaler.pool({ failoverTimeoutMillis: 1_000 });
+    const pool = webscaler.pool({ failoverTimeoutMillis: 3_000 });
     await pool.query('select 1');
     await primary.stop('immediate');
     await expect(pool.query('select 1')).rejects.toThrow();

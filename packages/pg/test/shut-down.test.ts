@@ -35,7 +35,7 @@ describe('end() while a server takes connections and stays silent', () => {
 
   it('gives up an attempt whose caller has given up before', async () => {
     const server = await silentServer(0);
-    const pool = poolFor(server, { failoverTimeoutMillis: 100 });
+    const pool = poolFor(server, { failoverTimeoutMillis: 1_000 });
     await expect(pool.query('select 1')).rejects.toMatchObject({ outcome: 'not-executed' });
     expect(server.sessions).toHaveLength(1);
     await pool.end();

@@ -90,7 +90,11 @@ describe('when the Service points elsewhere', () => {
       outcome: 'unknown',
       target: 'primary-db.example.com',
     });
-    await pool.query('select 1');
+    const running = () =>
+      webscaler.pair.primary.query(
+        "select from pg_stat_activity where query = 'select pg_sleep(20)' and state = 'active'",
+      );
+    await expect.poll(running).toHaveLength(1);
     await webscaler.point('secondary-db.example.com');
     await outcome;
     expect(pool.status()).toMatchObject({ draining: 0, target: { externalName: 'secondary-db.example.com' } });

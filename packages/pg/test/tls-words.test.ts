@@ -36,7 +36,7 @@ type Ssl = PoolOptions['ssl'];
 function optionsWith(words: string, ssl: Ssl): PoolOptions {
   const { user, password, port, database } = webscaler.pair;
   const connectionString = `postgres://${user}:${password}@webscaler-db:${port}/${database}?${words.replace('FOLDER', folder)}`;
-  const { ssl: _, ...options } = webscaler.options({ service: undefined, failoverTimeoutMillis: 2_000 });
+  const { ssl: _, ...options } = webscaler.options({ service: undefined, failoverTimeoutMillis: 20_000 });
   return { ...options, connectionString, ...(ssl !== undefined && { ssl }) };
 }
 

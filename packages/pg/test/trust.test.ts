@@ -49,7 +49,7 @@ describe('a server that says the password back', () => {
       },
     });
     const pool = new Pool(
-      server.options({ password, requireAuth: 'password', liveness: false, failoverTimeoutMillis: 200 }),
+      server.options({ password, requireAuth: 'password', liveness: false, failoverTimeoutMillis: 1_000 }),
     );
     ending.push(() => pool.end());
     const error = await rejectionOf(pool.query('select 1'));
