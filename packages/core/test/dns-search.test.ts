@@ -16,6 +16,7 @@ import {
   zoneScript,
 } from './scripted-dns-server.ts';
 import { ManualClock } from './support/manual-clock.ts';
+import { inQuietTime } from './support/quiet-time.ts';
 
 const service = 'webscaler-db.default.svc.cluster.local';
 const primary = 'primary-db.example.com';
@@ -169,17 +170,24 @@ describe('a plain host name', () => {
       ['SERVFAIL', 'cluster.local', { rcode: rcodes.servfail }],
       ['REFUSED', 'default.svc.cluster.local', { rcode: rcodes.refused }],
     ])('an external name is found as it is: %s for %s', async (_what, domain, reply) => {
-      const { resolver } = await resolverOf({ searchDomains, timeoutMillis: 100 }, failingIn(domain, reply));
-      expect(await resolver.resolveHost('orders.example.com')).toMatchObject({
+      const clock = new ManualClock();
+      const { server, resolver } = await resolverOf({ searchDomains }, failingIn(domain, reply), clock);
+      const traffic = () => server.queries.length + resolver.statistics().answers;
+      const resolving = resolver.resolveHost('orders.example.com');
+      expect(await inQuietTime(resolving, { clock, traffic, stepMillis: 500 })).toMatchObject({
         name: 'orders.example.com',
         addresses: [{ address: '192.0.2.30' }],
       });
     });
 
     it('one that is silent for long leaves half of the time for the name as it is', async () => {
-      const { resolver } = await resolverOf({ searchDomains, attempts: 5 }, failingIn(nodes, undefined));
-      const found = await resolver.resolveHost('orders.example.com', { family: 4, timeoutMillis: 600 });
+      const clock = new ManualClock();
+      const { server, resolver } = await resolverOf({ searchDomains, attempts: 5 }, failingIn(nodes, undefined), clock);
+      const traffic = () => server.queries.length + resolver.statistics().answers;
+      const resolving = resolver.resolveHost('orders.example.com', { family: 4, timeoutMillis: 600 });
+      const found = await inQuietTime(resolving, { clock, traffic, stepMillis: 10 });
       expect(found.addresses).toMatchObject([{ address: '192.0.2.30' }]);
+      expect(clock.now()).toBe(300);
     });
 
     it('is told on a channel, with the domain and the name that was taken', async () => {

@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { DnsResolver, type DnsResolverOptions } from '@externalname/core';
+import { type Clock, DnsResolver, type DnsResolverOptions, systemClock } from '@externalname/core';
 import { type DnsQueryEvent, dnsQueryChannel } from '@externalname/core/events';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -15,6 +15,7 @@ import {
   ScriptedDnsServer,
   soa,
 } from './scripted-dns-server.ts';
+import { ManualClock } from './support/manual-clock.ts';
 
 const name = 'primary-db.example.com';
 const honest: Script = (query) =>
@@ -27,9 +28,14 @@ async function serve(script: Script, address?: string): Promise<ScriptedDnsServe
   return server;
 }
 
-function resolverOf(servers: readonly ScriptedDnsServer[], options: DnsResolverOptions = {}): DnsResolver {
+function resolverOf(
+  servers: readonly ScriptedDnsServer[],
+  options: DnsResolverOptions = {},
+  clock: Clock = systemClock,
+): DnsResolver {
   const nameservers = servers.map((server) => server.text);
-  const resolver = new DnsResolver({ nameservers, timeoutMillis: 5000, attempts: 2, cache: false, ...options });
+  const settings = { nameservers, timeoutMillis: 5000, attempts: 2, cache: false, ...options } as const;
+  const resolver = new DnsResolver(settings, { clock });
   opened.push(resolver);
   return resolver;
 }
@@ -230,11 +236,14 @@ describe('a server that does not answer', () => {
 
   it('hands over to the next one, and comes last for the names after that', async () => {
     const [silent, good] = [await serve(() => undefined), await serve(honest)];
-    const resolver = resolverOf([silent, good], { timeoutMillis: 50 });
-    const first = await resolver.resolve(name, { family: 4 });
-    expect(first.addresses).toHaveLength(1);
-    await resolver.resolve(name, { family: 4 });
-    await resolver.resolve(name, { family: 4 });
+    const clock = new ManualClock();
+    const resolver = resolverOf([silent, good], { timeoutMillis: 50 }, clock);
+    const first = resolver.resolve(name, { family: 4 });
+    await expect.poll(() => silent.queries.length).toBe(1);
+    await clock.advance(50);
+    expect((await clock.atOnce(first)).addresses).toHaveLength(1);
+    await clock.atOnce(resolver.resolve(name, { family: 4 }));
+    await clock.atOnce(resolver.resolve(name, { family: 4 }));
     expect(silent.queries).toHaveLength(1);
     expect(good.queries).toHaveLength(3);
   });
