@@ -130,13 +130,15 @@ describe('a follower', () => {
   });
 
   it('is ready while the Service points to the leader or another replica holds the Lease, and not while a guard holds', async () => {
+    const begunAt = performance.now();
     await follow();
     expect(follower.status()).toMatchObject({
       ready: true,
       service: 'db.default.svc.cluster.local',
       engineName: 'scripted',
     });
-    expect(follower.status().engineHeardMillisAgo).toBeLessThan(10_000);
+    expect(follower.status().engineHeardMillisAgo).toBeGreaterThanOrEqual(0);
+    expect(follower.status().engineHeardMillisAgo).toBeLessThanOrEqual(performance.now() - begunAt);
     const holder = follower;
     await follow({}, false);
     await until('the other to wait', () => follower.status().hold?.reason === 'standby' && follower.status().ready);
