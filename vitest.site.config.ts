@@ -19,7 +19,8 @@ export default defineConfig({
     // All files have the same addresses.
     fileParallelism: false,
     expect: patientPolls,
-    testTimeout: 60_000,
+    // Some tests open a site of their own.
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     // As in vitest.config.ts.
     retry: Number(process.env['TEST_RETRIES'] ?? 0),

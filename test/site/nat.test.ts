@@ -43,7 +43,7 @@ describe('a NAT that forgets connections', () => {
     const pid = async () => (await site.app.call('query', id, 'select pg_backend_pid() as pid'))[0]?.['pid'];
     const before = await pid();
     await new Promise((resolve) => setTimeout(resolve, idleMillis));
-    // TCP itself gives up such a connection after a quarter of an hour, and this test is over after a minute.
+    // TCP itself gives up such a connection after a quarter of an hour, and this test is over after two minutes.
     expect(await pid()).not.toBe(before);
     await site.app.call('close', id);
   });

@@ -35,9 +35,12 @@ describe.each([4, 6] as const)('a pool that pipelines and prepares over a long l
     await site.app.call('startReading', 'pool', { workers: readers, pauseMillis: 1 });
     await expect.poll(sharing, { timeout: 20_000 }).toEqual({ shares: true, prepares: true });
   };
-  const shared = async () => (await site.app.call('status', 'pool')).sharing?.shared ?? 0;
-  const sharing = async () => {
+  const counts = async () => {
     const { shared = 0, named = 0 } = (await site.app.call('status', 'pool')).sharing ?? {};
+    return { shared, named };
+  };
+  const sharing = async () => {
+    const { shared, named } = await counts();
     return { shares: shared > 100, prepares: named > 100 };
   };
   const whereIs = async () =>
@@ -49,10 +52,12 @@ describe.each([4, 6] as const)('a pool that pipelines and prepares over a long l
     await open();
     undo.push(await site.network.lose(1));
     await load(workers);
-    const before = await shared();
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    // What comes late because a packet was lost does not count as slow by itself.
-    expect(await shared()).toBeGreaterThan(before + 1_000);
+    const before = await counts();
+    const sent = async () => (await counts()).named - before.named;
+    await expect.poll(sent, { timeout: 30_000 }).toBeGreaterThan(3_000);
+    const after = await counts();
+    // What comes late because a packet was lost does not count as slow by itself, and would be sent alone then.
+    expect((after.shared - before.shared) / (after.named - before.named)).toBeGreaterThan(0.5);
     await site.pair.switchover({ rejoin: false, onPromoted: ({ hostName }) => site.point(hostName) });
     await expect.poll(whereIs, { timeout: 20_000 }).toBe(site.pair.primary.address);
     await expect.poll(states, { timeout: 40_000 }).not.toContain('draining');
