@@ -21,9 +21,15 @@ export class Scenario implements AsyncDisposable {
     this.#proxies = proxies;
   }
 
-  /** @param options.proxies whether clients go through a proxy that can put faults between them and a server */
-  static async start(options: { proxies?: boolean; parameters?: Record<string, string> } = {}): Promise<Scenario> {
-    const pair = await PostgresPair.start({ parameters: options.parameters ?? {} });
+  /**
+   * @param options.proxies whether clients go through a proxy that can put faults between them and a server
+   * @param options.accessRules lines of `pg_hba.conf` before those of the pair
+   */
+  static async start(
+    options: { proxies?: boolean; parameters?: Record<string, string>; accessRules?: readonly string[] } = {},
+  ): Promise<Scenario> {
+    const { parameters = {}, accessRules = [] } = options;
+    const pair = await PostgresPair.start({ parameters, accessRules });
     const proxies = new Map<string, FaultProxy>();
     try {
       for (const server of options.proxies ? pair.servers : []) {

@@ -1,10 +1,10 @@
 /**
- * Memory of an idle connection: `pg.Pool`, ours, and ours with `pipelining` and `statementCache`, over TLS. Prints a table of medians, and
- * of the ratios to `pg.Pool`.
+ * Memory of an idle connection: `pg.Pool`, ours, and ours with `pipelining` and `statementCache`, each over TLS and without it. Prints
+ * a table of medians, and of the ratios to `pg.Pool` on a connection of the same kind.
  *
  *   pnpm bench:memory [--trials=5] [--connections=100] [--json]
  *
- * Each trial is a process of its own for each pool. It opens ten connections and does with them all that follows, so that code and caches
+ * Each trial is a process of its own for each pool and kind of connection. It opens ten connections and does with them all that follows, so that code and caches
  * come to their size, and then the rest. `idle` is what each of those takes after some small queries, and `prepared` after all of 20
  * statements were prepared on it: by a name with `pg.Pool` and ours, and by the pool itself if it has a `statementCache`. The bytes are
  * those of the heap of V8 and of buffers (`heapUsed` and `external`, which contains `arrayBuffers`), after a garbage collection. `rss`
@@ -27,6 +27,10 @@ const peers = {
   'ours, pipelining and statementCache': { pipelining: 16, statementCache: 100 },
 } as const satisfies Record<string, PoolOptions | undefined>;
 type Peer = keyof typeof peers;
+const peerNames = Object.keys(peers) as Peer[];
+
+const lines = ['TLS', 'no TLS'] as const;
+type Line = (typeof lines)[number];
 
 /** What a process is told. */
 interface Setting {
@@ -61,23 +65,26 @@ async function compare(): Promise<void> {
   });
   const trials = Number(values.trials);
   const connections = Number(values.connections);
-  await using scenario = await Scenario.start();
+  await using scenario = await Scenario.start({ accessRules: ['hostnossl all all all scram-sha-256'] });
   const { primary, port, user, password, database, ca } = scenario.pair;
-  const ssl = { ca, servername: primary.hostName };
-  const options = { host: primary.address, port, user, password, database, ssl };
-  const names = Object.keys(peers) as Peer[];
-  const measured = new Map(names.map((peer) => [peer, [] as Figures[]]));
+  const ssl = { TLS: { ca, servername: primary.hostName }, 'no TLS': false } as const;
+  const options = { host: primary.address, port, user, password, database };
+  const rows = lines.flatMap((line) => peerNames.map((peer) => ({ line, peer, figures: [] as Figures[] })));
   for (let trial = 0; trial < trials; trial++)
-    for (const peer of names) measured.get(peer)?.push(await figuresOf({ peer, options, connections }));
+    for (const { line, peer, figures } of rows)
+      figures.push(await figuresOf({ peer, options: { ...options, ssl: ssl[line] }, connections }));
 
-  const middle = (peer: Peer, of: keyof Figures) => median((measured.get(peer) ?? []).map((figures) => figures[of]));
+  const middle = (line: Line, peer: Peer, of: keyof Figures) => {
+    const measured = rows.find((row) => row.line === line && row.peer === peer)?.figures ?? [];
+    return median(measured.map((figures) => figures[of]));
+  };
   const report = Object.fromEntries(
-    names.map((peer) => {
+    rows.map(({ line, peer }) => {
       const row = (['idle', 'prepared', 'rss'] as const).flatMap((of) => [
-        [of, Math.round(middle(peer, of))],
-        [`${of} x pg.Pool`, Math.round((middle(peer, of) / middle('pg.Pool', of)) * 1_000) / 1_000],
+        [of, Math.round(middle(line, peer, of))],
+        [`${of} x pg.Pool`, Math.round((middle(line, peer, of) / middle(line, 'pg.Pool', of)) * 1_000) / 1_000],
       ]);
-      return [peer, Object.fromEntries(row)];
+      return [`${line}: ${peer}`, Object.fromEntries(row)];
     }),
   );
   const load = Number((loadavg()[0] ?? 0).toFixed(1));
