@@ -8,7 +8,14 @@ import type { OpenConnection } from '../connect/connector.ts';
 import { ScramKeyCache } from '../connect/scram-key-cache.ts';
 import { checkRole, describeRole, RoleReports, roleFits } from '../connect/session-role.ts';
 import { requestCancel } from '../driver/cancel-request.ts';
-import { endWaitForReady, isUsable, onEnd, onMessage, onReadyForQuery } from '../driver/client-internals.ts';
+import {
+  endWaitForReady,
+  forgetStartUp,
+  isUsable,
+  onEnd,
+  onMessage,
+  onReadyForQuery,
+} from '../driver/client-internals.ts';
 import { destroyClient, silenceClient } from '../driver/closing.ts';
 import { hideClientSecrets } from '../driver/concealed-client.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
@@ -160,6 +167,7 @@ export class Client extends pg.Client {
     } finally {
       scramKeys.close();
     }
+    forgetStartUp(this);
     recordStatementOutcomes(this);
     recoverPreparedStatements(this);
     try {

@@ -9,6 +9,7 @@ import {
 import { streamOf } from '../driver/client-internals.ts';
 import { hideClientSecrets, hideEchoes } from '../driver/concealed-client.ts';
 import { guardMessages } from '../driver/message-guard.ts';
+import { Notes } from '../driver/shared-listener.ts';
 import { AuthenticationRefusedError } from '../errors.ts';
 import { hashOfSignature, tlsServerEndPoint } from './channel-binding.ts';
 import type { AuthenticationMethod } from './require-auth.ts';
@@ -178,31 +179,47 @@ const guardedHandlers = {
  */
 export function answerScramFrom(client: pg.Client, cache: ScramKeyCache): void {
   const guarded = authenticationOf(client);
-  const { connection } = guarded;
-  if (connection === undefined) return;
-  const original = guarded._handleAuthSASLContinue;
-  let answered: unknown;
-  guarded._handleAuthSASLContinue = function (this: unknown, message: AuthenticationMessage) {
-    const session = guarded.saslSession;
-    if (!isKnownSession(session)) return original.call(this, message);
-    // With TLS, the stream has been replaced by now.
-    const { stream } = connection;
-    const answer = async () => {
-      if (session.message !== 'SASLInitialResponse' || answered === session) {
-        throw new Error('SASL: Last message was not SASLInitialResponse');
-      }
-      answered = session;
-      const proof = await prove(session, guarded, message.data, stream, cache);
-      // The attempt may be over, and the client may be in use for the next one.
-      if (guarded.saslSession !== session) return;
-      session.message = 'SASLResponse';
-      session.serverSignature = proof.serverSignature;
-      session.response = proof.message;
-      connection.sendSCRAMClientFinalMessage(proof.message);
-    };
-    return answer().catch((error: unknown) => void connection.emit('error', error));
-  };
+  if (guarded.connection === undefined) return;
+  // A client that tries again may have others.
+  scramAnswers.note(client, { cache, original: guarded._handleAuthSASLContinue });
+  guarded._handleAuthSASLContinue = answerChallenge;
 }
+
+/** How a client answers a challenge of SCRAM: with whose keys, and what `pg` does. */
+interface ScramAnswer {
+  readonly cache: ScramKeyCache;
+  readonly original: AuthenticatingClient['_handleAuthSASLContinue'];
+}
+
+const scramAnswers = new Notes<ScramAnswer>('scram');
+
+// One for all clients, because each keeps it. `pg` binds it to the client.
+function answerChallenge(
+  this: AuthenticatingClient & Required<Pick<AuthenticatingClient, 'connection'>>,
+  message: AuthenticationMessage,
+): unknown {
+  const { saslSession: session, connection } = this;
+  const given = scramAnswers.of(this);
+  if (given === undefined || !isKnownSession(session)) return given?.original.call(this, message);
+  // With TLS, the stream has been replaced by now.
+  const { stream } = connection;
+  const answer = async () => {
+    if (session.message !== 'SASLInitialResponse' || answeredSessions.has(session)) {
+      throw new Error('SASL: Last message was not SASLInitialResponse');
+    }
+    answeredSessions.add(session);
+    const proof = await prove(session, this, message.data, stream, given.cache);
+    // The attempt may be over, and the client may be in use for the next one.
+    if (this.saslSession !== session) return;
+    session.message = 'SASLResponse';
+    session.serverSignature = proof.serverSignature;
+    session.response = proof.message;
+    connection.sendSCRAMClientFinalMessage(proof.message);
+  };
+  return answer().catch((error: unknown) => void connection.emit('error', error));
+}
+
+const answeredSessions = new WeakSet<ScramSession>();
 
 async function prove(
   session: ScramSession,

@@ -1,5 +1,6 @@
 import type * as pg from 'pg';
 import { onMessage } from '../driver/client-internals.ts';
+import { Notes, sharedListener } from '../driver/shared-listener.ts';
 import { ServerRoleError } from '../errors.ts';
 
 /** libpq's `target_session_attrs` (PostgreSQL documentation, "Database Connection Control Functions"). */
@@ -25,12 +26,14 @@ export class RoleReports {
 
   /** Begins to track it. Call it before the client connects. */
   track(client: pg.Client): void {
-    onMessage<{ parameterName: string; parameterValue: string }>(client, 'parameterStatus', (message) => {
-      if (message.parameterName === 'in_hot_standby') this.#inHotStandby = message.parameterValue === 'on';
-      if (message.parameterName === 'default_transaction_read_only') {
-        this.#defaultReadOnly = message.parameterValue === 'on';
-      }
-    });
+    reportsOnRoles.note(client, this);
+    onMessage(client, 'parameterStatus', takeReport);
+  }
+
+  /** The server has said what a parameter is. */
+  report({ parameterName, parameterValue }: ParameterStatus): void {
+    if (parameterName === 'in_hot_standby') this.#inHotStandby = parameterValue === 'on';
+    if (parameterName === 'default_transaction_read_only') this.#defaultReadOnly = parameterValue === 'on';
   }
 
   get role(): SessionRole {
@@ -48,6 +51,14 @@ export class RoleReports {
     this.#defaultReadOnly = role.defaultReadOnly;
   }
 }
+
+interface ParameterStatus {
+  readonly parameterName: string;
+  readonly parameterValue: string;
+}
+
+const reportsOnRoles = new Notes<RoleReports>('roles');
+const takeReport = sharedListener<ParameterStatus>((client, message) => reportsOnRoles.of(client)?.report(message));
 
 /** Whether a session with that role is acceptable; `undefined` if the role must be asked for first. */
 export function roleFits(wanted: TargetSessionAttrs, role: SessionRole): boolean | undefined {

@@ -1,4 +1,5 @@
 import * as pg from 'pg';
+import { owners, type SharedListener } from './shared-listener.ts';
 import { requireSupportedPg } from './supported-pg.ts';
 
 // Every class that extends one of `pg`'s imports this file first.
@@ -90,25 +91,35 @@ export function forgetPrepared(client: pg.ClientBase, name: string): string | un
   return text;
 }
 
-/** Calls back with each error of the server, before the statement's caller gets it. */
-export function onErrorMessage(client: pg.ClientBase, callback: (error: unknown) => void): void {
-  internalsOf(client).connection?.prependListener('errorMessage', callback);
+/** Tells a listener of each message of that name, before `pg` gets it. */
+export function listenBefore<Message>(
+  client: pg.ClientBase,
+  name: 'errorMessage' | 'notice',
+  listener: SharedListener<Message>,
+): void {
+  ownedConnection(client)?.prependListener(name, listener);
 }
 
-/** Calls back with the error that everything in flight on the client is about to fail with. */
-export function onFailureOfAll(client: pg.ClientBase, callback: (error: Error) => void): void {
-  const failing = internalsOf(client);
-  const original = failing._errorAllQueries;
-  if (original === undefined) return;
+/** Tells a listener of the error that everything in flight on the client is about to fail with. */
+export function onFailureOfAll(client: pg.ClientBase, told: FailureOfAll): void {
+  if (internalsOf(client)._errorAllQueries === undefined) return;
   Object.defineProperty(client, '_errorAllQueries', {
     configurable: true,
     writable: true,
     enumerable: false,
-    value(this: unknown, error: Error) {
-      callback(error);
-      return original.call(this, error);
-    },
+    value: told,
   });
+}
+
+/** What {@link onFailureOfAll} puts in the place of the method of `pg`, for all clients. */
+export type FailureOfAll = (this: pg.ClientBase, error: Error) => void;
+
+/** Makes a listener that all clients share; see {@link onFailureOfAll}. */
+export function failureOfAll(listener: (client: pg.ClientBase, error: Error) => void): FailureOfAll {
+  return function (error) {
+    listener(this, error);
+    (Object.getPrototypeOf(this) as ClientInternals)._errorAllQueries?.call(this, error);
+  };
 }
 
 /** Whether nothing is in flight or queued, and the server has said that it is ready. */
@@ -264,14 +275,26 @@ export function keepProcess(client: pg.ClientBase, alive: boolean): void {
 
 /** Calls back for each message of that name that the server sends. Call it before the client connects. */
 export function onMessage<Message>(client: pg.ClientBase, name: string, callback: (message: Message) => void): void {
-  internalsOf(client).connection?.on(name, callback);
+  ownedConnection(client)?.on(name, callback);
 }
 
-/** Calls back once when the connection is over, for any reason. Returns the function that ends the watch. */
+/** Calls back when the connection is over, for any reason: once, because it ends once. Returns the function that ends the watch. */
 export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
-  const { connection } = internalsOf(client);
-  connection?.once('end', callback);
+  const connection = ownedConnection(client);
+  connection?.on('end', callback);
   return () => connection?.removeListener('end', callback);
+}
+
+/** Tells a listener when the connection is over, for any reason. */
+export function listenForEnd(client: pg.ClientBase, listener: SharedListener): void {
+  ownedConnection(client)?.on('end', listener);
+}
+
+// The connection of a client, for listeners that all clients share.
+function ownedConnection(client: pg.ClientBase): InternalConnection | undefined {
+  const { connection } = internalsOf(client);
+  if (connection !== undefined && owners.of(connection) !== client) owners.note(connection, client);
+  return connection;
 }
 
 /**
@@ -279,20 +302,43 @@ export function onEnd(client: pg.ClientBase, callback: () => void): () => void {
  * its reader would wait forever (brianc/node-postgres#2642). Call it before the client connects.
  */
 export function endWaitForReady(client: pg.ClientBase): void {
-  const { connection } = internalsOf(client);
-  connection?.once('end', () => {
-    const answer = () => {
-      // Listeners that wait for one message. The others listen for as long as the connection lasts.
-      for (const listener of connection.rawListeners('readyForQuery')) {
-        if ('listener' in listener) listener.call(connection, {});
-      }
-    };
-    connection.on('newListener', (name) => {
-      if (name === 'readyForQuery') process.nextTick(answer);
-    });
-    process.nextTick(answer);
-  });
+  internalsOf(client).connection?.on('end', answerWaits);
 }
+
+function answerWaits(this: InternalConnection): void {
+  const answer = () => {
+    // Listeners that wait for one message. The others listen for as long as the connection lasts.
+    for (const listener of this.rawListeners('readyForQuery')) {
+      if ('listener' in listener) listener.call(this, {});
+    }
+  };
+  this.on('newListener', (name) => {
+    if (name === 'readyForQuery') process.nextTick(answer);
+  });
+  process.nextTick(answer);
+}
+
+/**
+ * Removes the listeners of `pg` and ours for what only comes before a client is connected. `pg` keeps them for as long as the connection
+ * lasts, and they are a quarter of what an idle connection takes.
+ */
+export function forgetStartUp(client: pg.ClientBase): void {
+  const { connection } = internalsOf(client);
+  for (const event of startUpEvents) connection?.removeAllListeners(event);
+}
+
+// Source: PostgreSQL documentation, "Start-up" of the message flow. A later request to authenticate breaks the protocol; see `guardMessages`.
+const startUpEvents = [
+  'connect',
+  'sslconnect',
+  'authenticationOk',
+  'authenticationCleartextPassword',
+  'authenticationMD5Password',
+  'authenticationSASL',
+  'authenticationSASLContinue',
+  'authenticationSASLFinal',
+  'backendKeyData',
+];
 
 /** Waits for work on a client, but no longer than its connection lasts. */
 export function whileOpen<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,8 @@
 import { type InspectOptions, inspect } from 'node:util';
 import type * as pg from 'pg';
 import { hidden } from '../secrets.ts';
+import { listenBefore } from './client-internals.ts';
+import { owners, sharedListener } from './shared-listener.ts';
 
 /**
  * Takes the client's own password and passphrase out of what its server says: a server that asks for the password may repeat it in
@@ -8,26 +10,26 @@ import { hidden } from '../secrets.ts';
  * is left, because such words stand in half of what a server says.
  */
 export function hideEchoes(client: pg.ClientBase): void {
-  const { connection } = client as unknown as { connection?: NodeJS.EventEmitter };
-  const hide = (message: Record<string, unknown>) => {
-    const { password, ssl, user, database } = client as unknown as Record<string, unknown>;
-    const passphrase = typeof ssl === 'object' ? (ssl as { passphrase?: unknown } | null)?.passphrase : undefined;
-    for (const secret of [password, passphrase]) {
-      if (typeof secret !== 'string' || secret.length < shortestEcho || secret === user || secret === database)
-        continue;
-      // The stack begins with the message, and is the most expensive part to read.
-      const isInStack = typeof message['message'] === 'string' && message['message'].includes(secret);
-      if (isInStack && typeof message['stack'] === 'string') {
-        message['stack'] = message['stack'].replaceAll(secret, hidden);
-      }
-      for (const field of spokenFields) {
-        const text = message[field];
-        if (typeof text === 'string' && text.includes(secret)) message[field] = text.replaceAll(secret, hidden);
-      }
-    }
-  };
-  for (const event of ['errorMessage', 'notice']) connection?.prependListener(event, hide);
+  listenBefore(client, 'errorMessage', hide);
+  listenBefore(client, 'notice', hide);
 }
+
+const hide = sharedListener<Record<string, unknown>>((client, message) => {
+  const { password, ssl, user, database } = client as unknown as Record<string, unknown>;
+  const passphrase = typeof ssl === 'object' ? (ssl as { passphrase?: unknown } | null)?.passphrase : undefined;
+  for (const secret of [password, passphrase]) {
+    if (typeof secret !== 'string' || secret.length < shortestEcho || secret === user || secret === database) continue;
+    // The stack begins with the message, and is the most expensive part to read.
+    const isInStack = typeof message['message'] === 'string' && message['message'].includes(secret);
+    if (isInStack && typeof message['stack'] === 'string') {
+      message['stack'] = message['stack'].replaceAll(secret, hidden);
+    }
+    for (const field of spokenFields) {
+      const text = message[field];
+      if (typeof text === 'string' && text.includes(secret)) message[field] = text.replaceAll(secret, hidden);
+    }
+  }
+});
 
 const shortestEcho = 6;
 const spokenFields = ['message', 'detail', 'hint', 'where', 'internalQuery', 'schema', 'table', 'column'] as const;
@@ -37,21 +39,25 @@ const spokenFields = ['message', 'detail', 'hint', 'where', 'internalQuery', 'sc
  * the password and the key, but neither the passphrase nor the TLS context.
  */
 export function hideClientSecrets(client: pg.ClientBase): void {
-  const facts = () => {
-    const { user, host, port, database, processID } = client as unknown as Record<string, unknown>;
-    return { user, host, port, database, processID };
-  };
-  const parts = client as unknown as { connection?: object; connectionParameters?: object };
-  for (const part of [client, parts.connection, parts.connectionParameters]) {
+  const { connection, connectionParameters } = client as unknown as Record<string, object | undefined>;
+  for (const part of [client, connection, connectionParameters]) {
     if (part === undefined) continue;
-    Object.defineProperties(part, {
-      [inspect.custom]: { value: inspectFacts, configurable: true },
-      toJSON: { value: facts, configurable: true, writable: true },
-    });
+    if (part !== client) owners.note(part, client);
+    Object.defineProperties(part, concealed);
   }
 }
 
-// One function for all clients, because an idle connection should take little memory.
+// The same functions for all clients, because an idle connection should take little memory.
+const concealed: PropertyDescriptorMap = {
+  [inspect.custom]: { value: inspectFacts, configurable: true },
+  toJSON: { value: factsOf, configurable: true, writable: true },
+};
+
+function factsOf(this: object): Record<string, unknown> {
+  const { user, host, port, database, processID } = (owners.of(this) ?? this) as Record<string, unknown>;
+  return { user, host, port, database, processID };
+}
+
 function inspectFacts(this: { toJSON(): unknown }, _depth: number, options: InspectOptions): string {
   return `${this.constructor.name} ${inspect(this.toJSON(), options)}`;
 }

@@ -2,7 +2,7 @@ import type net from 'node:net';
 import type { Endpoint } from '@externalname/core';
 import { onAbort } from '@externalname/core/internal';
 import type * as pg from 'pg';
-import { endWaitForReady } from './client-internals.ts';
+import { endWaitForReady, forgetStartUp } from './client-internals.ts';
 import { destroyClient } from './closing.ts';
 import { standIn } from './stand-in.ts';
 
@@ -12,8 +12,7 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
     const abort = () => fail(signal.reason);
     const finish = () => {
       stopListening();
-      heard.error = undefined;
-      heard.connected = undefined;
+      client.removeListener('error', fail);
     };
     const fail = (error: unknown) => {
       finish();
@@ -21,35 +20,32 @@ export function connectClient(client: pg.Client, signal: AbortSignal): Promise<v
       reject(error);
     };
     const stopListening = onAbort(signal, abort);
-    const heard: Heard = {
-      error: fail,
-      connected: () => {
-        finish();
-        resolve();
-      },
-    };
-    listen(client, heard);
+    client.on('error', fail);
+    // It stays when the client is connected: until the next owner listens, a last word of the server would be an uncaught exception of
+    // the process.
+    if (!client.listeners('error').includes(ignoreError)) client.on('error', ignoreError);
     endWaitForReady(client);
-    connect(client, heard);
+    connect(client, (error) => {
+      if (error) {
+        fail(error);
+        return;
+      }
+      finish();
+      forgetStartUp(client);
+      resolve();
+    });
   });
 }
 
-/** What a client tells while it connects. `pg` keeps its callbacks for good, and what these know would stay in memory, too. */
-interface Heard {
-  error: ((error: unknown) => void) | undefined;
-  connected: (() => void) | undefined;
-}
+function ignoreError(): void {}
 
-// It stays when the client is connected: until the next owner listens, a last word of the server would be an uncaught exception of
-// the process.
-function listen(client: pg.Client, heard: Heard): void {
-  client.on('error', (error) => heard.error?.(error));
-}
-
-function connect(client: pg.Client, heard: Heard): void {
+// `pg` keeps the callback for good, and what it knows would stay in memory, too.
+function connect(client: pg.Client, told: (error: Error | null | undefined) => void): void {
+  let waits: typeof told | undefined = told;
   client.connect((error?: Error | null) => {
-    if (error) heard.error?.(error);
-    else heard.connected?.();
+    const tell = waits;
+    waits = undefined;
+    tell?.(error);
   });
 }
 

@@ -14,56 +14,65 @@ import { hasWork } from './client-internals.ts';
 export function guardMessages(client: pg.Client, where: string): void {
   const guarded = client as unknown as GuardedClient;
   const { connection } = guarded;
-  if (connection === undefined || watched.has(connection)) return;
-  watched.add(connection);
-  const { attachListeners, emit } = connection;
-  let guard: MessageGuard | undefined;
-  connection.emit = function (this: unknown, name, value) {
+  if (connection === undefined || connection[messageGuardOf] !== undefined) return;
+  Object.defineProperty(connection, messageGuardOf, { value: new MessageGuard(guarded, connection, where) });
+  Object.assign(connection, guardedMethods);
+}
+
+const messageGuardOf = Symbol('externalname.messages');
+
+/** What is called in the place of the methods of `pg`. The same for all connections, because each keeps them. */
+const guardedMethods = {
+  emit(this: GuardedConnection, name: string, value?: unknown): boolean {
     try {
-      return emit.call(this, name, value);
+      return this[messageGuardOf].methods.emit.call(this, name, value);
     } catch (error) {
-      if (guard !== undefined) guard.thrownByListener = error;
+      this[messageGuardOf].thrownByListener = error;
       throw error;
     }
-  };
-  connection.attachListeners = function (this: unknown, stream) {
-    guard = new MessageGuard(client, connection, where, stream);
-    return attachListeners.call(this, guard);
-  };
-}
+  },
+  attachListeners(this: GuardedConnection, stream: Readable): unknown {
+    const guard = this[messageGuardOf];
+    guard.readFrom(stream);
+    return guard.methods.attachListeners.call(this, guard);
+  },
+};
 
 /** What `pg` listens to in the place of a stream. An object, not closures, because each connection has one. */
 class MessageGuard {
+  /** What `pg` does. */
+  readonly methods: Pick<GuardedConnection, keyof typeof guardedMethods>;
   /** What a listener has thrown while a chunk was parsed. */
   thrownByListener: unknown = nothing;
   readonly #client: GuardedClient;
   readonly #connection: NonNullable<GuardedClient['connection']>;
   readonly #where: string;
-  readonly #stream: Readable;
+  #stream: Readable | undefined;
   readonly #reader = new MessageReader();
   #isOver = false;
 
-  constructor(
-    client: pg.Client,
-    connection: NonNullable<GuardedClient['connection']>,
-    where: string,
-    stream: Readable,
-  ) {
-    this.#client = client as unknown as GuardedClient;
+  constructor(client: GuardedClient, connection: NonNullable<GuardedClient['connection']>, where: string) {
+    const { attachListeners, emit } = connection;
+    this.methods = { attachListeners, emit };
+    this.#client = client;
     this.#connection = connection;
     this.#where = where;
+  }
+
+  /** With TLS, its stream is known only when that begins. */
+  readFrom(stream: Readable): void {
     this.#stream = stream;
-    if (connection.sslNegotiation === 'direct') {
-      // Without ALPN, a server of another protocol could be made to accept our bytes (libpq demands it, too).
-      stream.on('secureConnect', () => {
-        if (stream.alpnProtocol === 'postgresql') return;
-        this.#fail({ reason: 'accepted direct TLS without naming its protocol (ALPN)', authentication: true });
-      });
-    }
+    if (this.#connection.sslNegotiation !== 'direct') return;
+    // Without ALPN, a server of another protocol could be made to accept our bytes (libpq demands it, too).
+    stream.on('secureConnect', () => {
+      if (stream.alpnProtocol === 'postgresql') return;
+      this.#fail({ reason: 'accepted direct TLS without naming its protocol (ALPN)', authentication: true });
+    });
   }
 
   on(event: string, listener: (chunk: Buffer) => void): this {
-    this.#stream.on(event, event === 'data' ? (chunk: Buffer) => this.#read(chunk, listener) : listener);
+    // `pg` also makes a promise of the end, which it does not await but keeps. It hears of the end when the socket closes.
+    if (event === 'data') this.#stream?.on(event, (chunk) => this.#read(chunk, listener));
     return this;
   }
 
@@ -393,17 +402,19 @@ const unansweredMethods: ReadonlyMap<number, string> = new Map([
 const headBytes = 5;
 const columnBytes = 18;
 const nothing = Symbol('nothing');
-const watched = new WeakSet<object>();
 
 interface GuardedClient {
   readonly _connected?: boolean;
   readonly connection?: {
+    readonly [messageGuardOf]?: MessageGuard;
     emit(this: unknown, name: string, value?: unknown): boolean;
-    attachListeners(this: unknown, stream: Readable): unknown;
+    attachListeners(this: unknown, stream: Readable | MessageGuard): unknown;
     readonly sslNegotiation?: string;
     readonly stream: { destroy(): void };
   };
 }
+
+type GuardedConnection = NonNullable<GuardedClient['connection']> & { readonly [messageGuardOf]: MessageGuard };
 
 interface Readable {
   readonly alpnProtocol?: string | false | null;

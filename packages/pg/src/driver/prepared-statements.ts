@@ -7,11 +7,12 @@ import {
   hasSentBehind,
   isInTransaction,
   isUsable,
-  onErrorMessage,
+  listenBefore,
   sendNext,
 } from './client-internals.ts';
 import { isPipelining } from './pipelining.ts';
 import { interceptQueries } from './query-forms.ts';
+import { sharedListener } from './shared-listener.ts';
 
 /**
  * Keeps named statements usable on a session that has lost them, or in which they became stale.
@@ -31,43 +32,42 @@ import { interceptQueries } from './query-forms.ts';
  * For a connected client. Listens only for errors, so a statement that succeeds costs nothing.
  */
 export function recoverPreparedStatements(client: pg.ClientBase): void {
-  // Most connections never lose a name, and an idle one takes memory for what it might need.
-  let losses: Losses | undefined;
-  onErrorMessage(client, (error) => {
-    const statement = activeStatement(client);
-    if (!isNamed(statement)) return;
-    const problem = preparedStatementProblem(error, statement.name);
-    if (problem === undefined) return;
-    const { name } = statement;
-    const text = forgetPrepared(client, name);
-    forgotten.add(error as object);
-    // Also for a CALL, which otherwise may commit midway.
-    recordOutcome(error, 'not-executed');
-    losses ??= { attempts: new WeakMap(), taken: new Set(), closed: new Set() };
-    const { attempts, taken, closed } = losses;
-    const attempt = (attempts.get(statement) ?? 0) + 1;
-    attempts.set(statement, attempt);
-    // In a pipeline, others that were sent before it was closed repeat the error, too.
-    const isOfNoUse =
-      problem === 'taken' || (problem === 'stale' && closed.has(name) && (attempt > 1 || !isPipelining(client)));
-    if (isOfNoUse) goWithoutName(client, name, taken);
-    if (problem === 'stale') closed.add(name);
-    const again = canBeSentAgain(statement, text) && attempt <= mostRepeats;
-    if (!again || isInTransaction(client) || hasSentBehind(client) || !isUsable(client)) {
-      if (problem === 'stale') sendNext(client, new CloseStatement(name));
-      return;
-    }
-    Object.assign(statement, { text: statement.text ?? text }, isOfNoUse ? nameless : undefined);
-    // Both at once, because behind a pooler the next message may reach another session.
-    if (problem === 'stale' && !isOfNoUse)
-      once(statement, 'submit', (submit, [connection]) => {
-        (connection as PgConnection).close({ type: 'S', name });
-        return submit();
-      });
-    // In the place of the caller, who gets the result of the retry.
-    once(statement, 'handleError', () => sendNext(client, statement));
-  });
+  listenBefore(client, 'errorMessage', recoverStatement);
 }
+
+const recoverStatement = sharedListener((client, error) => {
+  const statement = activeStatement(client);
+  if (!isNamed(statement)) return;
+  const problem = preparedStatementProblem(error, statement.name);
+  if (problem === undefined) return;
+  const { name } = statement;
+  const text = forgetPrepared(client, name);
+  forgotten.add(error as object);
+  // Also for a CALL, which otherwise may commit midway.
+  recordOutcome(error, 'not-executed');
+  const { attempts, taken, closed } = lossesOf(client);
+  const attempt = (attempts.get(statement) ?? 0) + 1;
+  attempts.set(statement, attempt);
+  // In a pipeline, others that were sent before it was closed repeat the error, too.
+  const isOfNoUse =
+    problem === 'taken' || (problem === 'stale' && closed.has(name) && (attempt > 1 || !isPipelining(client)));
+  if (isOfNoUse) goWithoutName(client, name, taken);
+  if (problem === 'stale') closed.add(name);
+  const again = canBeSentAgain(statement, text) && attempt <= mostRepeats;
+  if (!again || isInTransaction(client) || hasSentBehind(client) || !isUsable(client)) {
+    if (problem === 'stale') sendNext(client, new CloseStatement(name));
+    return;
+  }
+  Object.assign(statement, { text: statement.text ?? text }, isOfNoUse ? nameless : undefined);
+  // Both at once, because behind a pooler the next message may reach another session.
+  if (problem === 'stale' && !isOfNoUse)
+    once(statement, 'submit', (submit, [connection]) => {
+      (connection as PgConnection).close({ type: 'S', name });
+      return submit();
+    });
+  // In the place of the caller, who gets the result of the retry.
+  once(statement, 'handleError', () => sendNext(client, statement));
+});
 
 /** What has happened to the names of one connection. */
 interface Losses {
@@ -78,6 +78,18 @@ interface Losses {
   /** Names that were closed once, because their plan was stale. */
   readonly closed: Set<string>;
 }
+
+// Most connections never lose a name, and an idle one takes memory for what it might need.
+function lossesOf(client: pg.ClientBase): Losses {
+  let losses = allLosses.get(client);
+  if (losses === undefined) {
+    losses = { attempts: new WeakMap(), taken: new Set(), closed: new Set() };
+    allLosses.set(client, losses);
+  }
+  return losses;
+}
+
+const allLosses = new WeakMap<pg.ClientBase, Losses>();
 
 function goWithoutName(client: pg.ClientBase, name: string, taken: Set<string>): void {
   taken.add(name);

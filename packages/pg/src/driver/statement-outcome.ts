@@ -3,15 +3,17 @@ import type * as pg from 'pg';
 import { classifyFailure, isLastWordOfServer, isNeverSent, isPoolerRefusal } from '../failures/classify.ts';
 import {
   activeStatement,
+  failureOfAll,
   hasSentWork,
   hasWork,
   isInTransaction,
-  onEnd,
-  onErrorMessage,
+  listenBefore,
+  listenForEnd,
   onFailureOfAll,
 } from './client-internals.ts';
 import { refuseStatements, rejectQueued } from './closing.ts';
 import { interceptQueries, sendObserved } from './query-forms.ts';
+import { sharedListener } from './shared-listener.ts';
 import { mayCommitWithin } from './statement.ts';
 
 /**
@@ -22,37 +24,47 @@ import { mayCommitWithin } from './statement.ts';
  * seen: a value that cannot be written, a timeout of `pg` itself.
  */
 export function recordStatementOutcomes(client: pg.ClientBase): void {
-  let hasServerLeft = false;
-  onErrorMessage(client, (error) => {
-    const statement = activeStatement(client);
-    hasServerLeft ||= isLastWordOfServer(error);
-    // It concerns no statement in particular: the failure of all says what was lost.
-    if (statement === undefined) return;
-    const inTransaction = isInTransaction(client);
-    // What the server says about the failed statement does not hold for what was committed before it.
-    if (isPoolerRefusal(error) || !mayCommitWithin(statement, { inTransaction })) {
-      recordOutcome(error, classifyFailure(error, 'connected').outcome);
-    } else if (!inTransaction) {
-      recordOutcome(error, 'unknown');
-    }
-    // Otherwise it may have ended the transaction that it was sent in. The caller of that transaction knows more.
-  });
-  let isRefusing = false;
-  const refuse = () => {
-    if (!isRefusing) refuseWithOutcome(client);
-    isRefusing = true;
-  };
-  onFailureOfAll(client, (error) => {
-    // From its error on, before its end.
-    refuse();
-    // One error for all of them: queued statements cannot be told from sent ones by it.
-    // What was sent behind the statement that the server answered with its last word, it has not begun: it takes one after the other.
-    if (hasSentWork(client) && !hasServerLeft) recordOutcome(error, 'unknown');
-    else if (hasWork(client)) recordOutcome(error, 'not-executed');
-  });
+  listenBefore(client, 'errorMessage', recordOfMessage);
+  onFailureOfAll(client, recordOfAll);
   // A client whose connection is gone refuses every statement before it is sent.
-  onEnd(client, refuse);
+  listenForEnd(client, refuseFromNow);
 }
+
+const recordOfMessage = sharedListener((client, error) => {
+  const statement = activeStatement(client);
+  if (isLastWordOfServer(error)) leftByServer.add(client);
+  // It concerns no statement in particular: the failure of all says what was lost.
+  if (statement === undefined) return;
+  const inTransaction = isInTransaction(client);
+  // What the server says about the failed statement does not hold for what was committed before it.
+  if (isPoolerRefusal(error) || !mayCommitWithin(statement, { inTransaction })) {
+    recordOutcome(error, classifyFailure(error, 'connected').outcome);
+  } else if (!inTransaction) {
+    recordOutcome(error, 'unknown');
+  }
+  // Otherwise it may have ended the transaction that it was sent in. The caller of that transaction knows more.
+});
+
+const recordOfAll = failureOfAll((client, error) => {
+  // From its error on, before its end.
+  refuseOnce(client);
+  // One error for all of them: queued statements cannot be told from sent ones by it.
+  // What was sent behind the statement that the server answered with its last word, it has not begun: it takes one after the other.
+  if (hasSentWork(client) && !leftByServer.has(client)) recordOutcome(error, 'unknown');
+  else if (hasWork(client)) recordOutcome(error, 'not-executed');
+});
+
+function refuseOnce(client: pg.ClientBase): void {
+  if (refusing.has(client)) return;
+  refusing.add(client);
+  refuseWithOutcome(client);
+}
+
+const refuseFromNow = sharedListener(refuseOnce);
+
+// Most connections come to neither, and an idle one takes memory for what it might need.
+const leftByServer = new WeakSet<pg.ClientBase>();
+const refusing = new WeakSet<pg.ClientBase>();
 
 /**
  * Stops the client from sending anything more. Queued statements fail with the error made here, later ones as `pg`

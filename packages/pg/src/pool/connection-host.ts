@@ -4,6 +4,7 @@ import type * as pg from 'pg';
 import { requestCancel, serverAddressOf } from '../driver/cancel-request.ts';
 import { destroyClient } from '../driver/closing.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
+import { classifyFailure } from '../failures/classify.ts';
 import type { PoolSettings } from '../options.ts';
 import type { CheckoutQueue } from './checkout-queue.ts';
 import { type PgPool, throwLater } from './pg-pool.ts';
@@ -30,7 +31,7 @@ export type CancelParts = Pick<ConnectionHostParts, 'settings' | 'clock' | 'fact
 
 /** What the pool does with its connections. */
 export function connectionHost(parts: ConnectionHostParts): ConnectionHost {
-  const { pool, clock, connections, queue, drained, closed } = parts;
+  const { pool, settings, clock, factory, connections, queue, drained, closed } = parts;
   return {
     clock,
     forget: (connection) => {
@@ -44,6 +45,19 @@ export function connectionHost(parts: ConnectionHostParts): ConnectionHost {
       if (announced) throwLater(() => pool.emit('remove', connection.client));
       connection.releasePermit();
       closed();
+    },
+    failed: ({ endpoint }, error) => {
+      if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error, endpoint);
+    },
+    // A connection that ends while a caller has it does not need its place any more, and its caller may never release it: some
+    // libraries forget a client whose ROLLBACK fails. Nor may `end()` wait for it.
+    ended: (connection) => {
+      if (connection.isOver) return;
+      const { isOut } = connection;
+      connection.lose();
+      // For a plain host, its caller still releases it, as in `pg`.
+      if (isOut && !settings.follows) return;
+      connection.close();
     },
     idleFailed: (connection, error) => {
       if (connection.isOver) return;

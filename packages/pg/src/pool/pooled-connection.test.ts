@@ -28,6 +28,8 @@ function setUp() {
         told.push(announced ? 'closed' : 'closed, never announced');
         each.releasePermit();
       },
+      failed: () => undefined,
+      ended: () => undefined,
       idleFailed: (_, error) => told.push(`failed while idle: ${error.message}`),
       cancelStatement: () =>
         new Promise((resolve) => {

@@ -2,9 +2,10 @@ import type { Clock, Endpoint, Target, Timer } from '@externalname/core';
 import type { Epoch } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { RoleReports } from '../connect/session-role.ts';
-import { isUsable } from '../driver/client-internals.ts';
+import { isUsable, listenForEnd } from '../driver/client-internals.ts';
 import { closeClient, destroyClient, silenceClient } from '../driver/closing.ts';
 import { type Retirement, retireClient } from '../driver/retire.ts';
+import { Notes, sharedListener } from '../driver/shared-listener.ts';
 import type { MadeConnection } from '../failover/connection-factory.ts';
 import type { Lane } from '../pipeline/lane.ts';
 import type { Borrower } from './checkout.ts';
@@ -32,8 +33,12 @@ export interface ConnectionHost {
   releasePermit(permit: Permit): void;
   /** It is closed, and its permit is still out. `announced` says whether the application knows it. */
   closed(connection: PooledConnection, announced: boolean): void;
+  /** Its client tells of an error, in whatever state it is. */
+  failed(connection: PooledConnection, error: Error): void;
   /** It broke while it was idle. */
   idleFailed(connection: PooledConnection, error: Error): void;
+  /** It has ended, for whatever reason. */
+  ended(connection: PooledConnection): void;
   /** Asks its server to cancel its statement. Never rejects. */
   cancelStatement(connection: PooledConnection): Promise<void>;
 }
@@ -88,7 +93,6 @@ export class PooledConnection {
   #retirement: Retirement | undefined;
   /** Set if it was given up with a statement in flight; settles when the server was asked to end that, or cannot be asked. */
   #cancelled: Promise<void> | undefined;
-  readonly #whileIdle: (error: Error) => void;
 
   constructor(made: MadeConnection, host: ConnectionHost) {
     this.client = made.client;
@@ -98,8 +102,28 @@ export class PooledConnection {
     this.#host = host;
     this.provenAt = host.clock.now();
     this.checkedAt = this.provenAt;
-    this.#whileIdle = (error) => host.idleFailed(this, error);
+    pooledConnections.note(made.client, this);
   }
+
+  /** Hears of its errors and its end from now on, for as long as it lasts. */
+  listen(): void {
+    this.client.on('error', PooledConnection.#tellOfError);
+    listenForEnd(this.client, PooledConnection.#tellOfEnd);
+  }
+
+  // Listeners that all connections share: closures would take more memory than all that an idle one has to remember.
+  static readonly #tellOfError = function (this: pg.ClientBase, error: Error): void {
+    const connection = pooledConnections.of(this);
+    if (connection !== undefined) connection.#host.failed(connection, error);
+  };
+  static readonly #tellOfIdleError = function (this: pg.ClientBase, error: Error): void {
+    const connection = pooledConnections.of(this);
+    if (connection !== undefined) connection.#host.idleFailed(connection, error);
+  };
+  static readonly #tellOfEnd = sharedListener((client) => {
+    const connection = pooledConnections.of(client);
+    if (connection !== undefined) connection.#host.ended(connection);
+  });
 
   get state(): ConnectionState {
     return this.#state;
@@ -275,10 +299,12 @@ export class PooledConnection {
 
   // Without this listener, the death of a server would be an uncaught exception of the process.
   hearIdleErrors(): void {
-    this.client.on('error', this.#whileIdle);
+    this.client.on('error', PooledConnection.#tellOfIdleError);
   }
 
   ignoreIdleErrors(): void {
-    this.client.removeListener('error', this.#whileIdle);
+    this.client.removeListener('error', PooledConnection.#tellOfIdleError);
   }
 }
+
+const pooledConnections = new Notes<PooledConnection>('pooledConnection');

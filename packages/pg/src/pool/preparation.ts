@@ -10,7 +10,7 @@ import {
 } from '@externalname/core/internal';
 import type { OpenConnection } from '../connect/connector.ts';
 import { describeRole, roleFits } from '../connect/session-role.ts';
-import { keepProcess, onEnd, whileOpen } from '../driver/client-internals.ts';
+import { keepProcess, whileOpen } from '../driver/client-internals.ts';
 import { noteWriting } from '../driver/pipelining.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
 import { endTimersOfObjects, watchQueryTimeouts } from '../driver/query-timeout.ts';
@@ -127,15 +127,12 @@ export class Preparation {
 
   /** Adds a connection to the pool. */
   adopt(made: MadeConnection): PooledConnection {
-    const { pool, settings, factory, liveness, host, spread } = this.#parts;
+    const { pool, settings, liveness, host, spread } = this.#parts;
     const connection = new PooledConnection(made, host);
     const { client, endpoint } = connection;
     pool._clients.push(client);
     spread?.added(connection);
-    client.on('error', (error) => {
-      if (classifyFailure(error, 'connected').condemnsServer) factory.suspect(error, endpoint);
-    });
-    onEnd(client, () => this.#ended(connection));
+    connection.listen();
     recordStatementOutcomes(client);
     recoverPreparedStatements(client);
     if (settings.follows) watchQueryTimeouts(client, () => connection.abandon());
@@ -262,17 +259,6 @@ export class Preparation {
     } finally {
       this.#making -= 1;
     }
-  }
-
-  // A connection that ends while a caller has it does not need its place any more, and its caller may never release it: some
-  // libraries forget a client whose ROLLBACK fails. Nor may `end()` wait for it.
-  #ended(connection: PooledConnection): void {
-    if (connection.isOver) return;
-    const isOut = connection.isOut;
-    connection.lose();
-    // For a plain host, its caller still releases it, as in `pg`.
-    if (isOut && !this.#parts.settings.follows) return;
-    connection.close();
   }
 }
 

@@ -34,6 +34,8 @@ function setUp({ max = 2, hook = async (): Promise<void> => undefined } = {}) {
       drained: () => switching.check(),
       releasePermit: () => undefined,
       closed: (each) => connections.forget(each),
+      failed: () => undefined,
+      ended: () => undefined,
       idleFailed: () => undefined,
       cancelStatement: async () => undefined,
     });
