@@ -23,37 +23,39 @@ export interface Operation {
 }
 
 /**
- * Runs a call, `again` if its first attempt fails, and publishes its end. Without a subscriber this costs one comparison, and with one
- * no promise that would not be there otherwise: a small query waits for little else.
+ * Publishes the end of a call whose first attempt was begun. If that fails, `again` goes on, and {@link tellAttempts} publishes the end.
+ * Without a subscriber this costs one comparison, and with one no promise that would not be there otherwise: a small query waits for little else.
  */
 export function tellOperation<T>(
   operation: Operation,
-  first: (attempts: Attempts | undefined) => Promise<T>,
-  again?: (error: unknown, attempts?: Attempts) => Promise<T>,
-  startedAt: number = operation.clock.now(),
+  startedAt: number,
+  first: Promise<T>,
+  again: (error: unknown) => Promise<T>,
 ): Promise<T> {
-  if (!operationEnded.hasSubscribers) return again === undefined ? first(undefined) : first(undefined).catch(again);
-  // What is repeated by `again` needs no count before its first failure.
-  const attempts: Attempts | undefined = again === undefined ? { made: 1, failedAt: undefined } : undefined;
-  return first(attempts).then(
-    (value) => {
-      if (attempts === undefined) operationEnded.publish(() => answeredAtOnce(operation, startedAt));
-      else operationEnded.publish(() => operationEvent(operation, attempts, startedAt, undefined));
-      return value;
-    },
-    (firstError: unknown) => {
-      const made = attempts ?? { made: 1, failedAt: undefined };
-      const succeeded = (value: T) => {
-        operationEnded.publish(() => operationEvent(operation, made, startedAt, undefined));
-        return value;
-      };
-      const failed = (error: unknown) => {
-        operationEnded.publish(() => operationEvent(operation, made, startedAt, error));
-        throw error;
-      };
-      return again === undefined ? failed(firstError) : again(firstError, made).then(succeeded, failed);
-    },
-  );
+  if (!operationEnded.hasSubscribers) return first.catch(again);
+  return first.then((value) => {
+    operationEnded.publish(() => answeredAtOnce(operation, startedAt));
+    return value;
+  }, again);
+}
+
+/** Publishes the end of a call that counts its attempts. */
+export async function tellAttempts<T>(
+  operation: Operation,
+  startedAt: number,
+  call: (attempts: Attempts) => Promise<T>,
+): Promise<T> {
+  const attempts: Attempts = { made: 1, failedAt: undefined };
+  const tell = (error: unknown) => operationEnded.publish(() => operationEvent(operation, attempts, startedAt, error));
+  let value: T;
+  try {
+    value = await call(attempts);
+  } catch (error) {
+    tell(error);
+    throw error;
+  }
+  tell(undefined);
+  return value;
 }
 
 // A small query that succeeds at once is the common case, and would pay for each spread.
@@ -84,7 +86,7 @@ function operationEvent(
   };
 }
 
-/** Publishes a retry, and counts it. */
+/** Publishes a retry, and counts it for the event of its call, if it has one. */
 export function tellRetry(
   clock: Clock,
   attempts: Attempts | undefined,

@@ -17,7 +17,7 @@ import { isQuery, superviseObject } from '../driver/unfinished.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import { classifyFailure, isDatabaseError } from '../failures/classify.ts';
 import { mayRetry, retryNotExecuted } from '../failures/retry.ts';
-import { type Attempts, type Operation, tellOperation, tellRetry } from '../failures/told.ts';
+import { type Attempts, type Operation, tellAttempts, tellOperation, tellRetry } from '../failures/told.ts';
 import type { PoolSettings } from '../options.ts';
 import { type FailedAnswers, isFinal } from './failed-answers.ts';
 import { type PgPool, poolEndedError } from './pg-pool.ts';
@@ -139,11 +139,10 @@ export class Queries {
     const startedAt = clock.now();
     this.calledAt = startedAt;
     // Few objects are made here, because most queries succeed and pay for each.
-    const result = tellOperation(
-      once === this.#parts.once ? this.#operation : this.#elsewhere,
-      () => once(text, parameters, undefined, undefined) as Promise<unknown>,
-      (error, attempts) => this.#again(error, text, parameters, startedAt, attempts, once),
-      startedAt,
+    const operation = once === this.#parts.once ? this.#operation : this.#elsewhere;
+    const first = once(text, parameters, undefined, undefined) as Promise<unknown>;
+    const result = tellOperation(operation, startedAt, first, (error) =>
+      tellAttempts(operation, startedAt, (attempts) => this.#again(error, text, parameters, startedAt, attempts, once)),
     );
     return done === undefined ? result : replyByCallback(done, result, undefined);
   }
@@ -172,7 +171,7 @@ export class Queries {
     text: unknown,
     values: unknown,
     startedAt: number,
-    attempts: Attempts | undefined,
+    attempts: Attempts,
     once: Once,
   ): Promise<unknown> {
     const { pool, settings, clock, random, factory, answers, isReader, isSharing } = this.#parts;

@@ -10,7 +10,7 @@ import {
 } from '../errors.ts';
 import { classifyFailure } from '../failures/classify.ts';
 import { repeat } from '../failures/retry.ts';
-import { type Attempts, tellOperation, tellRetry } from '../failures/told.ts';
+import { type Attempts, tellAttempts, tellRetry } from '../failures/told.ts';
 import { askOutcome, type CommitEvidence, gatherEvidence } from './commit-outcome.ts';
 import { mayRepeat, type RepeatBudget, type RepeatReason, repeatReason } from './repeat-rules.ts';
 import { askWith, endTransaction, giveUp, type TransactionHost } from './rollback.ts';
@@ -26,7 +26,7 @@ export function runTransaction<T>(
   options: TransactionOptions = {},
 ): Promise<T> {
   const { name, clock, target } = host;
-  return tellOperation({ name, operation: 'transaction', clock, target }, (attempts) =>
+  return tellAttempts({ name, operation: 'transaction', clock, target }, clock.now(), (attempts) =>
     repeatTransaction(host, work, options, attempts),
   );
 }
@@ -35,7 +35,7 @@ async function repeatTransaction<T>(
   host: TransactionHost,
   work: (tx: Transaction) => T | Promise<T>,
   options: TransactionOptions,
-  attempts: Attempts | undefined,
+  attempts: Attempts,
 ): Promise<T> {
   if (typeof work !== 'function') throw new InvalidArgumentError('work', 'pass the function that does the work');
   const run = new TransactionRun(host, work, transactionSettings(options));
