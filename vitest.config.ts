@@ -47,7 +47,7 @@ export default defineConfig({
           exclude: [long, '**/node_modules/**', ...replacing],
         },
       },
-      { ...sources, test: { name: 'unit-isolated', include: replacing } },
+      { ...sources, test: { name: 'unit-isolated', expect: patientPolls, testTimeout: 30_000, include: replacing } },
       {
         ...sources,
         test: {

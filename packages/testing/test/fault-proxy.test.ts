@@ -190,18 +190,26 @@ describe('a fault proxy', () => {
   });
 
   it('throttles one direction and one connection only, and then ends it with its last byte', async () => {
-    const [first, second] = [await open(), await open()];
-    const [throttled] = proxy.connections;
+    const clock = new ManualClock();
+    const slow = await FaultProxy.start({ target: { host: '127.0.0.1', port: server.port } }, { clock });
+    const [first, second] = [await open(slow), await open(slow)];
+    const [throttled] = slow.connections;
     throttled?.throttle(2000, 'to-client');
-    const began = performance.now();
     first.end(Buffer.alloc(1000));
     second.write(Buffer.alloc(1000));
     await readBytes(second, 1000);
-    await expect.poll(() => throttled?.bytes('to-server'), { interval: 2 }).toBe(1000);
+    await expect.poll(() => throttled?.bytes('to-server')).toBe(1000);
+    await expect.poll(() => clock.pending).toBe(1);
+    await clock.advance(400);
     expect(throttled?.bytes('to-client')).toBeLessThan(1000);
-    await readBytes(first, 1000);
-    await once(first, 'end');
-    expect(performance.now() - began).toBeGreaterThan(400);
+    const all = readBytes(first, 1000);
+    const isOver = async () => {
+      await clock.advance(20);
+      return first.readableEnded;
+    };
+    await expect.poll(isOver).toBe(true);
+    expect(await all).toHaveLength(1000);
+    await slow.close();
   });
 
   it('cuts after exactly as many bytes as asked for, however they come', async () => {

@@ -13,7 +13,7 @@ beforeEach(async () => {
     services: [webscalerDb],
     hosts: { 'primary-db.example.com': ['127.0.0.11'], 'secondary-db.example.com': ['127.0.0.12', '::12'] },
   });
-  resolver = new Resolver({ timeout: 300, tries: 1 });
+  resolver = new Resolver({ timeout: 2_000, tries: 1 });
   resolver.setServers([cluster.nameserver]);
 });
 
