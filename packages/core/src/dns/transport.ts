@@ -193,7 +193,7 @@ export class Transport {
       const giveUp = () => {
         if (over) return;
         end();
-        reject(new DnsQueryError('timeout', server.text, `the query to the query to ${server.text} was given up`));
+        reject(new DnsQueryError('timeout', server.text, `the query to ${server.text} was given up`));
       };
       // After a long turn of the event loop, timers run before the answers that have arrived. Read those first.
       const limit = () => this.#clock.schedule(() => setImmediate(expire), timeoutMillis, { background: true });
