@@ -4,8 +4,9 @@ import { type RoutedCall, routingSettings, ServiceRouter, type ServiceRoutingOpt
 
 interface Member {
   /** What it answers; `silent` answers nothing. */
-  state: 'serves' | 'fails' | 'busy' | 'silent' | 'blames';
+  state: 'serves' | 'fails' | 'busy' | 'full' | 'silent' | 'blames';
   ending: boolean;
+  held: boolean;
 }
 
 interface Call extends RoutedCall<string> {
@@ -18,7 +19,9 @@ function setUp({
 }: ServiceRoutingOptions & { services?: { name: string; weight?: number; priority?: number }[] } = {}) {
   const clock = new ManualClock();
   const log: string[] = [];
-  const members = new Map<string, Member>(services.map(({ name }) => [name, { state: 'serves', ending: false }]));
+  const members = new Map<string, Member>(
+    services.map(({ name }) => [name, { state: 'serves', ending: false, held: false }]),
+  );
   const member = (name: string) => members.get(name) as Member;
   const pool = { ended: false };
   const router = new ServiceRouter<string>(
@@ -30,6 +33,7 @@ function setUp({
       member: (name) => ({
         serving: member(name).state === 'serves',
         ending: member(name).ending,
+        held: member(name).held,
         prove: async () => {
           log.push(`prove ${name}`);
           if (member(name).state !== 'serves') throw new Error(`${name} is down`);
@@ -50,6 +54,7 @@ function setUp({
       judge: (_, error) => {
         const { message } = error as Error;
         if (message.endsWith('busy')) return 'busy';
+        if (message.endsWith('full')) return 'full';
         return message.endsWith('fails') ? 'outage' : 'caller';
       },
       timedOut: (millis) => new Error(`no server in ${millis} ms`),
@@ -109,6 +114,30 @@ describe('a caller', () => {
     expect(log).toEqual([]);
   });
 
+  it('waits for a Service that is busy, and is refused at once if all let no more callers wait', async () => {
+    const { clock, log, call, state } = setUp();
+    state('a', 'full');
+    state('b', 'busy');
+    const waiting = call(1_000);
+    expect(waiting.error).toBeUndefined();
+    state('b', 'full');
+    expect(call().error?.message).toBe('b full');
+    state('a', 'serves');
+    await clock.advance(100);
+    expect(waiting.of).toBe('a');
+    expect(log).toEqual([]);
+  });
+
+  it('goes to a Service that is paused only if no other one serves', () => {
+    const { call, member, state } = setUp();
+    member('a').held = true;
+    expect(call().of).toBe('b');
+    state('b', 'busy');
+    expect(call().of).toBe('a');
+    member('b').held = true;
+    expect(call().of).toBe('a');
+  });
+
   it('is told at once what it is to blame for, after all were asked', () => {
     const { call, state } = setUp();
     state('a', 'blames');
@@ -142,6 +171,42 @@ describe('a caller', () => {
     expect(call(1_000, given.signal).error?.message).toBe('enough');
     pool.ended = true;
     expect(call().error?.message).toBe('ended');
+  });
+});
+
+describe('the end', () => {
+  it('comes at once if no call is on its way', () => {
+    const { call, router } = setUp();
+    call();
+    expect(router.end(new Error('ended'))).toBeUndefined();
+  });
+
+  it('comes after calls that wait for a busy Service, or are answered by another one', async () => {
+    const { clock, call, state, router } = setUp({ tryNextAfterMillis: 300 });
+    state('a', 'busy');
+    state('b', 'silent');
+    const early = call(10_000);
+    let isOver = false;
+    const over = router.end(new Error('ended'))?.then(() => {
+      isOver = true;
+    });
+    await clock.advance(1_000);
+    expect([early.of, early.error, isOver]).toEqual([undefined, undefined, false]);
+    state('a', 'serves');
+    await clock.advance(1_000);
+    expect(early.of).toBe('a');
+    await over;
+  });
+
+  it('refuses calls that wait for a Service that does not serve', async () => {
+    const { clock, call, state, router } = setUp();
+    state('a', 'fails');
+    state('b', 'fails');
+    const early = call(10_000);
+    const over = router.end(new Error('ended'));
+    await clock.advance(100);
+    expect(early.error?.message).toBe('ended');
+    await over;
   });
 });
 

@@ -71,8 +71,11 @@ export interface RouterHost<Connection> {
     wait: { readonly budgetMillis: number | undefined; readonly signal: AbortSignal },
     answer: (error: unknown, connection?: Connection) => void,
   ): void;
-  /** What an error of `ask()` says: the Service does not serve, is busy, or the caller is to blame. */
-  judge(name: string, error: unknown): 'outage' | 'busy' | 'caller';
+  /**
+   * What an error of `ask()` says: the Service does not serve, is busy, or lets no more callers wait (`full`); or the caller is to blame. The
+   * last two give no reason to wait.
+   */
+  judge(name: string, error: unknown): 'outage' | 'busy' | 'full' | 'caller';
   /** Makes the error of a caller that no Service served in time. */
   timedOut(budgetMillis: number | undefined, cause: unknown): Error;
   /** Why callers are served no more, if that is so. */
@@ -91,6 +94,8 @@ export interface RoutedMember {
   readonly serving: boolean;
   /** Whether it takes no callers any more. */
   readonly ending: boolean;
+  /** Whether it lets all callers wait: it is paused. */
+  readonly held: boolean;
   /** Whether callers wait there. */
   prove(signal: AbortSignal): Promise<void>;
 }
@@ -119,6 +124,9 @@ export class ServiceRouter<Connection> {
   readonly #services: ServiceBalancer;
   /** Fires when a Service is set aside. */
   readonly #leaving = new Map<string, AbortController>();
+  /** Calls that have no answer yet. */
+  #onTheWay = 0;
+  #ending: { readonly reason: Error; readonly resolve: () => void } | undefined;
 
   constructor(settings: RoutingSettings, host: RouterHost<Connection>) {
     this.#settings = settings;
@@ -150,7 +158,21 @@ export class ServiceRouter<Connection> {
     const { budgetMillis } = call;
     const deadlineAt = budgetMillis === undefined ? Number.POSITIVE_INFINITY : this.#host.clock.now() + budgetMillis;
     this.#probe();
-    this.#route({ call, deadlineAt, tried: new Set(), rounds: 0, isWorthWaiting: false });
+    this.#onTheWay += 1;
+    this.#route({ call, deadlineAt, tried: new Set(), rounds: 0, isWorthWaiting: false, isCrowded: false });
+  }
+
+  /**
+   * No call comes any more. Calls on their way are served as before, but wait no longer for a Service that does not serve.
+   * Resolves when all have their answer; `undefined` if there are none.
+   *
+   * @param reason what calls are refused with
+   */
+  end(reason: Error): Promise<void> | undefined {
+    if (this.#onTheWay === 0) return undefined;
+    return new Promise((resolve) => {
+      this.#ending = { reason, resolve };
+    });
   }
 
   get #isByHand(): boolean {
@@ -164,7 +186,7 @@ export class ServiceRouter<Connection> {
     const isOver = ended !== undefined || call.signal?.aborted === true;
     const name = isOver ? undefined : this.#choose(tried);
     if (name === undefined) {
-      if (isOver) call.refuse(ended ?? call.signal?.reason);
+      if (isOver) this.#refuse(call, ended ?? call.signal?.reason);
       else this.#routeLater(way);
       return;
     }
@@ -183,20 +205,25 @@ export class ServiceRouter<Connection> {
     });
   }
 
-  // What the balancer says; of those set aside, one that serves, as far as it knows.
+  // What the balancer says; of those set aside, one that serves, as far as it knows. One that is paused comes after all that serve.
   #choose(tried: ReadonlySet<string>): string | undefined {
     const names = this.#services.order().filter((name) => {
       const isKept = this.#isByHand && this.#services.isSetAside(name);
       return !tried.has(name) && !isKept && !this.#host.member(name).ending;
     });
-    return names.find((name) => !this.#services.isSetAside(name) || this.#host.member(name).serving) ?? names[0];
+    const serves = (name: string, isHeldToo: boolean) => {
+      const { held, serving } = this.#host.member(name);
+      return (isHeldToo || !held) && (serving || !this.#services.isSetAside(name));
+    };
+    return names.find((name) => serves(name, false)) ?? names.find((name) => serves(name, true)) ?? names[0];
   }
 
   #failed(way: Way<Connection>, name: string, error: unknown): void {
     const isLeft = error instanceof ServiceLeft;
     const verdict = isLeft ? 'busy' : this.#host.judge(name, error);
     if (verdict === 'outage' && !way.call.signal?.aborted) this.#setAside(name, error);
-    way.isWorthWaiting ||= verdict !== 'caller';
+    way.isWorthWaiting ||= verdict === 'outage' || verdict === 'busy';
+    way.isCrowded ||= verdict === 'busy' && !isLeft;
     way.lastError = isLeft ? error.cause : error;
     this.#route(way);
   }
@@ -220,20 +247,51 @@ export class ServiceRouter<Connection> {
     const { clock, random, pauses, timedOut } = this.#host;
     way.rounds += 1;
     const pauseMillis = backoffMillis(way.rounds, pauses, random);
+    const isInTime = clock.now() + pauseMillis < deadlineAt;
     if (!way.isWorthWaiting || this.#settings.failoverTimeoutMillis === 0) {
-      call.refuse(lastError ?? timedOut(call.budgetMillis, lastError));
-    } else if (clock.now() + pauseMillis >= deadlineAt) {
-      call.refuse(timedOut(call.budgetMillis, lastError));
+      this.#refuse(call, lastError ?? timedOut(call.budgetMillis, lastError));
+    } else if (this.#refuseAtEnd(way)) {
+      return;
+    } else if (isInTime) {
+      clock.schedule(() => {
+        if (this.#refuseAtEnd(way)) return;
+        way.tried.clear();
+        way.isWorthWaiting = false;
+        way.isCrowded = false;
+        this.#route(way);
+      }, pauseMillis);
     } else {
-      way.tried.clear();
-      way.isWorthWaiting = false;
-      clock.schedule(() => this.#route(way), pauseMillis);
+      this.#refuse(call, timedOut(call.budgetMillis, lastError));
     }
+  }
+
+  // A connection that is in use comes back. A Service that does not serve may never do.
+  #refuseAtEnd({ call, isCrowded }: Way<Connection>): boolean {
+    if (this.#ending === undefined || isCrowded) return false;
+    this.#refuse(call, this.#ending.reason);
+    return true;
   }
 
   #deliver({ call }: Way<Connection>, name: string, connection: Connection): void {
     if (this.#services.isSetAside(name)) this.#services.probed(name);
-    call.deliver(connection, (awaitsAnswer) => this.#services.requested(name, awaitsAnswer));
+    try {
+      call.deliver(connection, (awaitsAnswer) => this.#services.requested(name, awaitsAnswer));
+    } finally {
+      this.#answered();
+    }
+  }
+
+  #refuse(call: RoutedCall<Connection>, error: unknown): void {
+    try {
+      call.refuse(error);
+    } finally {
+      this.#answered();
+    }
+  }
+
+  #answered(): void {
+    this.#onTheWay -= 1;
+    if (this.#onTheWay === 0) this.#ending?.resolve();
   }
 
   // Tries the Services that failed, for no caller.
@@ -277,6 +335,8 @@ interface Way<Connection> {
   rounds: number;
   /** Whether a failure of this round may pass. */
   isWorthWaiting: boolean;
+  /** Whether a Service of this round serves, but has all its connections in use. */
+  isCrowded: boolean;
   lastError?: unknown;
 }
 

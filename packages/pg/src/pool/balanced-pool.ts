@@ -1,4 +1,4 @@
-import { type Clock, type Dependencies, InvalidArgumentError, type Random } from '@externalname/core';
+import { type Clock, type Dependencies, InvalidArgumentError, type Random, type Timer } from '@externalname/core';
 import {
   aSignal,
   checkOptions,
@@ -19,6 +19,7 @@ import type { Transaction } from '../transaction/scope.ts';
 import type { TransactionOptions } from '../transaction/settings.ts';
 import { runTransaction } from '../transaction/transaction.ts';
 import { type BalancedPoolOptions, type BalancedSettings, balancedSettings } from './balanced-settings.ts';
+import { isCrowdedOut } from './checkout-timeout.ts';
 import { FailedAnswers, markFinal } from './failed-answers.ts';
 import type { Origin, Member as PoolMember, QueryOnce } from './member.ts';
 import { type PendingItem, pgPoolOf, poolEndedError, type Release, throwLater } from './pg-pool.ts';
@@ -215,16 +216,15 @@ export class BalancedPool extends pg.Pool {
     return Promise.reject(error);
   }
 
-  /** Ends the pools of all Services; see {@link Pool.end}. */
+  /** Ends the pools of all Services, after the calls that came before; see {@link Pool.end}. */
   override end(): Promise<void>;
   /** The same, with a callback. */
   override end(callback: () => void): void;
   override end(callback?: () => void): Promise<void> | undefined {
-    const over = this.ending
-      ? Promise.reject(new Error('Called end on pool more than once'))
-      : Promise.all([super.end(), ...[...this.#members.values()].map(({ pool }) => pool.end())]).then(() => undefined);
+    const over = this.ending ? Promise.reject(new Error('Called end on pool more than once')) : this.#end();
     if (callback === undefined) return over;
-    over.then(callback, callback);
+    const done = () => process.nextTick(callback);
+    over.then(done, done);
     return undefined;
   }
 
@@ -260,6 +260,33 @@ export class BalancedPool extends pg.Pool {
     });
   }
 
+  #end(): Promise<void> {
+    const pool = pgPoolOf(this);
+    // As in a Pool: only we know when everything is over.
+    super.end(() => undefined);
+    pool.ended = false;
+    // A call that waits at one may still go on to another. One that is paused serves those who wait there when it ends.
+    const answered = this.#router.end(poolEndedError());
+    const ended = [...this.#members.values()].map((member) =>
+      answered === undefined || member.queue.isHeld ? member.end(0) : this.#endAfter(answered, member),
+    );
+    return Promise.all(ended).then(() => {
+      pool.ended = true;
+    });
+  }
+
+  async #endAfter(answered: Promise<void>, { end, endTimeoutMillis }: BalancedMember): Promise<void> {
+    const clock = this.#clock;
+    const startedAt = clock.now();
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      if (Number.isFinite(endTimeoutMillis)) timer = clock.schedule(resolve, endTimeoutMillis, { background: true });
+    });
+    await Promise.race([answered, late]);
+    timer?.cancel();
+    await end(clock.now() - startedAt);
+  }
+
   get #limitMillis(): number | undefined {
     const { routing, shared } = this.#settings;
     return Number(shared.connectionTimeoutMillis || routing.failoverTimeoutMillis) || undefined;
@@ -289,27 +316,24 @@ export class BalancedPool extends pg.Pool {
         random: this.#random,
         pauses: statementPauses,
         member: (name) => {
-          const { pool, factory } = this.#member(name);
+          const { pool, factory, queue } = this.#member(name);
           return {
             serving: factory.serving,
             ending: pool.ending,
+            held: queue.isHeld,
             prove: (signal) => pool.ready({ signal }),
           };
         },
         ask: (name, call, wait, answer) => (call as Call).ask(this.#member(name), wait, answer),
         judge: (name, error) => {
           const { retryable, kind } = classifyFailure(error, 'connecting');
-          const { pool, factory } = this.#member(name);
-          const isLate = kind === 'deadline' && factory.serving && pool.waitingCount > 0;
-          if (error instanceof TooManyWaitingError || isLate) return 'busy';
+          if (error instanceof TooManyWaitingError) return 'full';
+          if (isCrowdedOut(error) && this.#member(name).factory.serving) return 'busy';
           return retryable || kind === 'deadline' ? 'outage' : 'caller';
         },
         timedOut: (budgetMillis, cause) =>
           new FailoverTimeoutError(this.#name, budgetMillis ?? 0, { cause, recentEvents: this.#recentEvents() }),
-        ended: () => {
-          const isEnded = this.ending || [...this.#members.values()].every(({ pool }) => pool.ending);
-          return isEnded ? poolEndedError() : undefined;
-        },
+        ended: () => ([...this.#members.values()].every(({ pool }) => pool.ending) ? poolEndedError() : undefined),
         changed: (service, ejected) => serviceEjected.publish(() => ({ name: this.#name, service, ejected })),
       },
     );
@@ -385,7 +409,8 @@ function queryOf(
         }
         return ends?.(true);
       };
-      const answered = sharing?.query(text, values, { ...wait, sent }) ?? Promise.reject(poolEndedError());
+      const answered =
+        sharing?.query(text, values, { ...wait, sent }) ?? Promise.reject(poolEndedError());
       answered.then(resolve, (error: unknown) => (ends === undefined ? answer(error) : reject(error)));
     },
     deliver: (delivery, endOf) => delivery(endOf),

@@ -39,6 +39,8 @@ export class Checkout {
   readonly takenAt: string | undefined;
   /** Whether it has a permit: it is getting a connection, and does not wait in the queue any more. */
   hasPermit = false;
+  /** Whether others had all connections when it came, or the pool was paused. */
+  hadToWait = false;
   /** Called after its client was handed over. */
   delivered: ((client: pg.ClientBase) => void) | undefined;
   /** Set if it is for a query that is sent on a lane. */

@@ -24,6 +24,8 @@ export interface EndingParts {
 /** The end of a pool: earlier callers are served, and everything is closed, by force when the time is up. */
 export class Ending {
   readonly #parts: EndingParts;
+  /** Set once the pool ends. Resolves when everything is closed. */
+  over: Promise<void> | undefined;
   /** Set while the end is under way. */
   #under: { readonly resolve: () => void; readonly timers: readonly Timer[] } | undefined;
   readonly #cutting = new AbortController();

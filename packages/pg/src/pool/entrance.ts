@@ -81,6 +81,7 @@ export class Entrance {
 
   #wait(checkout: Checkout, timeoutMillis: number, calledAt: number | undefined): void {
     const { queue, sharing } = this.#parts;
+    checkout.hadToWait = queue.withoutPermit > queue.spare || !queue.mayServe(checkout);
     checkout.beginToWait(calledAt);
     if (Number.isFinite(timeoutMillis)) checkout.expireAfter(timeoutMillis);
     queue.wait(checkout);

@@ -18,10 +18,17 @@ export interface Member {
     readonly servedAt: number | undefined;
     readonly recentEvents: readonly RecentEvent[];
   };
+  readonly queue: {
+    /** Whether all callers wait: it is paused. */
+    readonly isHeld: boolean;
+  };
   /** Queues a caller. */
   enter(item: PendingItem, origin: Origin): void;
   /** Set if its queries share connections, or are prepared by the pool. */
   readonly sharing: MemberSharing | undefined;
+  readonly endTimeoutMillis: number;
+  /** Ends it within its `endTimeoutMillis`, of which so many are spent. If it ends already, resolves when that is over. */
+  end(spentMillis: number): Promise<void>;
   /** See `TransactionHost`. */
   abandon(client: pg.PoolClient, error: Error): void;
 }

@@ -477,24 +477,13 @@ export class Pool extends pg.Pool {
   /** The same, with a callback. */
   override end(callback: () => void): void;
   override end(callback?: () => void): Promise<void> | undefined {
-    const pool = pgPoolOf(this);
     if (this.ending) {
       const error = new Error('Called end on pool more than once');
       if (callback === undefined) return Promise.reject(error);
       (callback as (error: Error) => void)(error);
       return undefined;
     }
-    // Tracers hook pg's own end(), which sets `ending`. Only we know when everything is over.
-    super.end(() => undefined);
-    pool.ended = false;
-    this.#pause.close();
-    const ended = this.#ending.begin(this.#settings.endTimeoutMillis);
-    const over = Promise.all([ended, this.#listening?.close(), this.#reading.close()])
-      .then(() => this.#ending.close())
-      .then(() => {
-        pool.ended = true;
-      });
-    this.#checkEnd();
+    const over = this.#endWithin(this.#settings.endTimeoutMillis);
     if (callback === undefined) return over;
     over.then(
       () => process.nextTick(callback),
@@ -518,8 +507,12 @@ export class Pool extends pg.Pool {
   /** What a `BalancedPool` needs of its members. @internal */
   _asMember(): Member {
     const { abandon } = transactionHost({ ...this.#parts, connect: () => this.connect() });
-    const enter: Member['enter'] = (item, origin) => this.newClient(item, origin);
-    return { factory: this.#factory, abandon, enter, sharing: this.#sharing };
+    const { endTimeoutMillis } = this.#settings;
+    return {
+      ...{ factory: this.#factory, queue: this.#queue, sharing: this.#sharing, abandon, endTimeoutMillis },
+      enter: (item, origin) => this.newClient(item, origin),
+      end: (spentMillis) => this.#ending.over ?? this.#endWithin(Math.max(0, endTimeoutMillis - spentMillis)),
+    };
   }
 
   /** Queues a caller of `connect()`. @internal */
@@ -569,6 +562,23 @@ export class Pool extends pg.Pool {
     this.#listening?.switched();
     this.#switching.check();
     this.#pause.moved();
+  }
+
+  #endWithin(timeoutMillis: number): Promise<void> {
+    const pool = pgPoolOf(this);
+    // Tracers hook pg's own end(), which sets `ending`. Only we know when everything is over.
+    super.end(() => undefined);
+    pool.ended = false;
+    this.#pause.close();
+    const ended = this.#ending.begin(timeoutMillis);
+    const over = Promise.all([ended, this.#listening?.close(), this.#reading.close()])
+      .then(() => this.#ending.close())
+      .then(() => {
+        pool.ended = true;
+      });
+    this.#ending.over = over;
+    this.#checkEnd();
+    return over;
   }
 
   #checkEnd(): void {
