@@ -2,6 +2,7 @@ import { StaticTargetSource } from '@externalname/core';
 import * as pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BalancedPool, type BalancedPoolOptions, Pool, serviceEjected } from '../src/index.ts';
+import { type FakePostgres, obliging, startFakePostgres } from './support/fake-postgres.ts';
 import { closeServers, severalServers } from './support/several-servers.ts';
 
 afterEach(closeServers);
@@ -190,6 +191,53 @@ describe('a pool over several Services', () => {
     await expect.poll(open).toEqual({ [one]: 0, [two]: 0 });
     await expect(pool.query('select 1')).rejects.toThrow('after calling end');
     await expect(pool.end()).rejects.toThrow('more than once');
+  });
+
+  it('asks a server to end the statement of a transaction before its connection is gone, whichever Service has it', async () => {
+    const begun: string[] = [];
+    const wasOpen: boolean[] = [];
+    // The connection of the transaction comes first, and that of the request second.
+    const serverAt = (address: string) =>
+      startFakePostgres({
+        address,
+        port: first?.port,
+        script: async (session) => {
+          const [transaction] = servers.get(address)?.sessions ?? [];
+          if (session.number > 0) wasOpen.push(transaction?.socket.readableEnded === false);
+          await obliging((text) => {
+            if (text !== 'hang') return undefined;
+            begun.push(address);
+            return new Promise(() => undefined);
+          })(session);
+        },
+      });
+    const servers = new Map<string, FakePostgres>();
+    let first: FakePostgres | undefined;
+    for (const address of [one, two]) {
+      const server = await serverAt(address);
+      servers.set(address, server);
+      first ??= server;
+    }
+    await using pool = new BalancedPool({
+      ...(await start([{}])).options,
+      port: first?.port,
+      liveness: false,
+      tryNextAfterMillis: 60_000,
+      services: [1, 2].map((number) => ({
+        name: String(number),
+        source: new StaticTargetSource(`host-${number}.example.com`),
+      })),
+    });
+    for (const times of [1, 2]) {
+      const controller = new AbortController();
+      const ended = pool.transaction((tx) => tx.query('hang'), { signal: controller.signal });
+      await expect.poll(() => begun).toHaveLength(times);
+      controller.abort(new Error('enough'));
+      await expect(ended).rejects.toThrow('enough');
+      await expect.poll(() => wasOpen).toHaveLength(times);
+    }
+    expect({ begun, wasOpen }).toEqual({ begun: [one, two], wasOpen: [true, true] });
+    for (const server of servers.values()) await server[Symbol.asyncDispose]();
   });
 
   it('is ready when one of them serves, and gives the pool of each', async () => {

@@ -10,6 +10,7 @@ import {
 } from '@externalname/core/internal';
 import type { BalancedServiceStatus } from '@externalname/core/targets';
 import * as pg from 'pg';
+import { destroyClient } from '../driver/closing.ts';
 import { FailoverTimeoutError, TooManyWaitingError } from '../errors.ts';
 import { serviceEjected } from '../events.ts';
 import { classifyFailure } from '../failures/classify.ts';
@@ -196,7 +197,8 @@ export class BalancedPool extends pg.Pool {
             ? Promise.reject(signal.reason)
             : this.#as({ borrower: 'transaction', budgetMillis, signal }, () => this.connect()),
         abandon: (client, error) => {
-          for (const member of this.#members.values()) member.abandon(client, error);
+          const isOurs = [...this.#members.values()].some((member) => member.abandon(client, error));
+          if (!isOurs) destroyClient(client, error);
         },
         target: () => undefined,
         recentEvents: () => this.#recentEvents(),

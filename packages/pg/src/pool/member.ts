@@ -29,8 +29,8 @@ export interface Member {
   readonly endTimeoutMillis: number;
   /** Ends it within its `endTimeoutMillis`, of which so many are spent. If it ends already, resolves when that is over. */
   end(spentMillis: number): Promise<void>;
-  /** See `TransactionHost`. */
-  abandon(client: pg.PoolClient, error: Error): void;
+  /** See `TransactionHost`. Whether the client is one of its own: nothing is done with others. */
+  abandon(client: pg.PoolClient, error: Error): boolean;
 }
 
 /** How the queries of a member share its connections. See `Sharing`, of whose types the published ones must know nothing. */

@@ -56,7 +56,7 @@ import { Queries, type Repeatable } from './query.ts';
 import { type Sharing, sharingOf } from './sharing.ts';
 import { spreadOf } from './spread.ts';
 import { Switching } from './switching.ts';
-import { type TransactionHostParts, transactionHost } from './transaction-host.ts';
+import { abandonOwn, type TransactionHostParts, transactionHost } from './transaction-host.ts';
 
 /**
  * A `pg.Pool` that connects through a Kubernetes ExternalName Service and follows it.
@@ -506,10 +506,10 @@ export class Pool extends pg.Pool {
 
   /** What a `BalancedPool` needs of its members. @internal */
   _asMember(): Member {
-    const { abandon } = transactionHost({ ...this.#parts, connect: () => this.connect() });
     const { endTimeoutMillis } = this.#settings;
     return {
-      ...{ factory: this.#factory, queue: this.#queue, sharing: this.#sharing, abandon, endTimeoutMillis },
+      ...{ factory: this.#factory, queue: this.#queue, sharing: this.#sharing, endTimeoutMillis },
+      abandon: (client, error) => abandonOwn(this.#connections, client, error),
       enter: (item, origin) => this.newClient(item, origin),
       end: (spentMillis) => this.#ending.over ?? this.#endWithin(Math.max(0, endTimeoutMillis - spentMillis)),
     };

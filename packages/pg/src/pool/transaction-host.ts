@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@externalname/core';
 import type { Connections } from '@externalname/core/internal';
+import type * as pg from 'pg';
 import { destroyClient } from '../driver/closing.ts';
 import type { ConnectionFactory } from '../failover/connection-factory.ts';
 import type { PoolSettings } from '../options.ts';
@@ -24,11 +25,16 @@ export function transactionHost({ settings, factory, connections, ...parts }: Tr
     name,
     failoverTimeoutMillis,
     abandon: (client, error) => {
-      const connection = [...connections.open()].find((each) => each.client === client);
-      if (connection === undefined) destroyClient(client, error);
-      else connection.abandon(error);
+      if (!abandonOwn(connections, client, error)) destroyClient(client, error);
     },
     target: () => factory.target?.externalName,
     recentEvents: () => factory.recentEvents,
   };
+}
+
+/** Gives up a client with its running statement, if it is one of these. Whether it is. */
+export function abandonOwn(connections: Connections<PooledConnection>, client: pg.PoolClient, error: Error): boolean {
+  const connection = [...connections.open()].find((each) => each.client === client);
+  connection?.abandon(error);
+  return connection !== undefined;
 }
