@@ -27,10 +27,10 @@ export class KnownText {
   #name: string | undefined;
   #shape: RowShape | undefined;
 
-  constructor(text: string, usual = new UsualRuns()) {
+  constructor(text: string, usual = new UsualRuns(), isShareable = isShareableText(text)) {
     this.text = text;
     this.#usual = usual;
-    this.isShareable = isShareableText(text);
+    this.isShareable = isShareable;
   }
 
   /** The name of its prepared statement: that of no other text, in any process. `pg` leaves the types of parameters to the server, which takes them from the text. */
@@ -90,10 +90,11 @@ export class KnownTexts {
     this.#most = most;
   }
 
-  of(text: string): KnownText {
+  /** @param isShareable if that was read elsewhere */
+  of(text: string, isShareable?: boolean): KnownText {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    const made = new KnownText(text, this.#usual);
+    const made = new KnownText(text, this.#usual, isShareable);
     // Texts with all their values in them are often new, and may have megabytes.
     if (text.length > longestText) return made;
     this.#texts.set(text, made);

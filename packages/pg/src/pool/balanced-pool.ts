@@ -412,7 +412,7 @@ function queryOf(
         return ends?.(true);
       };
       const answered =
-        sharing?.query(text, values, { ...wait, sent }) ?? Promise.reject(poolEndedError());
+        sharing?.query(text, values, { ...wait, sent, isShareable: true }) ?? Promise.reject(poolEndedError());
       answered.then(resolve, (error: unknown) => (ends === undefined ? answer(error) : reject(error)));
     },
     deliver: (delivery, endOf) => delivery(endOf),

@@ -45,6 +45,8 @@ export interface Attempt {
 
 /** One of the attempts of a query that may share. */
 export interface SharedAttempt extends Attempt {
+  /** Set if its text was read elsewhere, and may share: with all its values in it, reading takes longer than all else. */
+  readonly isShareable?: true | undefined;
   /** Ends the wait for a connection. */
   readonly signal?: AbortSignal | undefined;
   /** Called each time that it is sent. Returns what is to be called when it has ended. */

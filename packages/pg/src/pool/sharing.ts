@@ -128,7 +128,7 @@ export class Sharing {
 
   /** Runs a query once, on a lane. `undefined` if it needs a connection of its own. */
   query(given: unknown, values: unknown, attempt: SharedAttempt | undefined): Promise<unknown> | undefined {
-    const found = attempt?.delivered === undefined ? this.#read(given, values) : undefined;
+    const found = attempt?.delivered === undefined ? this.#read(given, values, attempt?.isShareable) : undefined;
     if (found === undefined || this.#parts.pool.ending) return undefined;
     const { text } = found;
     // As it is now: it may wait, and a text that its caller writes into it meanwhile was not read.
@@ -160,10 +160,10 @@ export class Sharing {
 
   // ---- The way to a lane
 
-  #read(given: unknown, values: unknown): Pick<LaneQuery, 'asked' | 'text'> | undefined {
+  #read(given: unknown, values: unknown, isShareable?: boolean): Pick<LaneQuery, 'asked' | 'text'> | undefined {
     const asked = sharedConfigOf(given, values);
     if (asked === undefined) return undefined;
-    const text = this.#texts.of(typeof asked === 'string' ? asked : asked.text);
+    const text = this.#texts.of(typeof asked === 'string' ? asked : asked.text, isShareable);
     return text.isShareable ? { asked, text } : undefined;
   }
 
