@@ -19,7 +19,15 @@ import {
 } from '@externalname/core/events';
 import { createDispatcher, type ServiceDispatcher } from '@externalname/http';
 import { kubernetesSource, type SwitchReport, switchTarget, tcpProbe, tlsProbe } from '@externalname/kubernetes';
-import { outcomeOf, Pool, type PoolOptions, type PoolStatus } from '@externalname/pg';
+import {
+  BalancedPool,
+  type BalancedPoolOptions,
+  type BalancedPoolStatus,
+  outcomeOf,
+  Pool,
+  type PoolOptions,
+  type PoolStatus,
+} from '@externalname/pg';
 
 /** What a test lets the program in the pod do. Each call is made there, by the code that an application would write. */
 export const podCalls = {
@@ -54,6 +62,11 @@ export const podCalls = {
     const pool = new Pool({ ...options, ...(source === undefined ? {} : { source }) });
     pool.on('error', () => undefined);
     opened.set(id, { pool, source, writing: undefined, reading: undefined });
+  },
+
+  /** Makes a pool over several Services. */
+  async openBalanced(id: string, options: BalancedPoolOptions): Promise<void> {
+    opened.set(id, { pool: new BalancedPool(options), source: undefined, writing: undefined, reading: undefined });
   },
 
   async query(id: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
@@ -93,7 +106,15 @@ export const podCalls = {
   },
 
   async status(id: string): Promise<PoolStatus> {
-    return openedAs(id).pool.status();
+    const { pool } = openedAs(id);
+    if (pool instanceof BalancedPool) throw new Error(`${id} is a pool over several Services`);
+    return pool.status();
+  },
+
+  async balancedStatus(id: string): Promise<BalancedPoolStatus> {
+    const { pool } = openedAs(id);
+    if (pool instanceof BalancedPool) return pool.status();
+    throw new Error(`${id} is a pool for one Service`);
   },
 
   /** Lets workers write, each one row after the other, until {@link podCalls.stopWriting}. Ids begin at `firstId`. */
@@ -337,7 +358,7 @@ function socketAs(id: string): Speaking {
 }
 
 interface Opened {
-  readonly pool: Pool;
+  readonly pool: Pool | BalancedPool;
   readonly source: TargetSource | undefined;
   writing: Writing | undefined;
   reading: Reading | undefined;
@@ -354,7 +375,7 @@ interface Reading {
 }
 
 class Writing {
-  readonly #pool: Pool;
+  readonly #pool: Opened['pool'];
   readonly #acknowledged: number[] = [];
   readonly #failures: { id: number; code: string; message: string; outcome: string }[] = [];
   readonly #hung: number[] = [];
@@ -363,7 +384,7 @@ class Writing {
   #nextId: number;
   #stopped = false;
 
-  constructor(pool: Pool, options: { workers: number; firstId: number; pauseMillis: number }) {
+  constructor(pool: Opened['pool'], options: { workers: number; firstId: number; pauseMillis: number }) {
     this.#pool = pool;
     this.#nextId = options.firstId;
     this.#workers = Array.from({ length: options.workers }, (_, worker) => this.#work(worker, options.pauseMillis));

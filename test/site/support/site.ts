@@ -63,9 +63,21 @@ export function poolOptionsFor({ servers, port, user, password, database, ca }: 
   });
 }
 
-/** Nothing that was acknowledged is missing, nothing is there twice, nothing hung, and what was called not executed was not. */
-export async function expectNothingLost(server: PostgresServer, database: string, written: Written): Promise<void> {
-  const rows = await countRows(server, { database, table: 'writes' });
+/**
+ * Nothing that was acknowledged is missing, nothing is there twice, nothing hung, and what was called not executed was not.
+ *
+ * @param servers the server that was written to, or several that each have some of the writes
+ */
+export async function expectNothingLost(
+  servers: PostgresServer | readonly PostgresServer[],
+  database: string,
+  written: Written,
+): Promise<void> {
+  const rows = new Map<number, number>();
+  for (const server of [servers].flat()) {
+    for (const [id, times] of await countRows(server, { database, table: 'writes' }))
+      rows.set(id, (rows.get(id) ?? 0) + times);
+  }
   expect({
     acknowledged: written.acknowledged.length > 0,
     lost: written.acknowledged.filter((id) => !rows.has(id)),
