@@ -52,24 +52,35 @@ export interface HeldMessages {
 
 /** What a client writes: held back, so that the statements of one turn of the event loop leave in one piece. */
 export class HeldWrites {
-  readonly #connection: InternalConnection | undefined;
+  readonly #connection: WritingConnection | undefined;
+  /** What `pg` does. */
+  readonly #send: InternalConnection['_send'];
+  readonly #end: InternalConnection['end'];
   #held: { isSent: boolean; readonly messages: Buffer[] } | undefined;
 
   /** For the life of its connection. */
   constructor(client: pg.ClientBase) {
-    const { connection } = internalsOf(client);
+    const connection = internalsOf(client).connection as WritingConnection | undefined;
     this.#connection = connection;
     if (connection === undefined) return;
-    const { _send: send, end } = connection;
-    connection._send = (message) => {
-      if (this.#held === undefined) return send?.call(connection, message);
-      this.#held.messages.push(message);
-      return true;
-    };
-    connection.end = () => {
-      this.#sendNow();
-      return end?.call(connection);
-    };
+    this.#send = connection._send;
+    this.#end = connection.end;
+    connection[writesOf] = this;
+    connection._send = sendByWrites;
+    connection.end = endByWrites;
+  }
+
+  /** In the place of what `pg` does. */
+  send(message: Buffer): unknown {
+    if (this.#held === undefined) return this.#send?.call(this.#connection, message);
+    this.#held.messages.push(message);
+    return true;
+  }
+
+  /** In the place of what `pg` does. */
+  end(): unknown {
+    this.#sendNow();
+    return this.#end?.call(this.#connection);
   }
 
   /** What is held back now. */
@@ -97,6 +108,21 @@ export class HeldWrites {
   }
 }
 
+const writesOf = Symbol('externalname.writes');
+
+interface WritingConnection extends InternalConnection {
+  [writesOf]: HeldWrites;
+}
+
+// The same for all connections, because each keeps them.
+function sendByWrites(this: WritingConnection, message: Buffer): unknown {
+  return this[writesOf].send(message);
+}
+
+function endByWrites(this: WritingConnection): unknown {
+  return this[writesOf].end();
+}
+
 // As it is when this is loaded: tests of applications replace it by one that stands still.
 const atEndOfTurn = setImmediate;
 
@@ -112,17 +138,27 @@ export function isWritingValues(): boolean {
 
 /** Notes when values are written on a client; see {@link isWritingValues}. */
 export function noteWriting(client: pg.ClientBase): void {
-  const { connection } = internalsOf(client);
-  const bind = connection?.bind;
-  if (connection === undefined || bind === undefined) return;
-  connection.bind = function (this: unknown, message) {
-    valuesInWriting += 1;
-    try {
-      return bind.call(this, message);
-    } finally {
-      valuesInWriting -= 1;
-    }
-  };
+  const connection = internalsOf(client).connection as BindingConnection | undefined;
+  if (connection?.bind === undefined || connection.bind === bindNoted) return;
+  connection[plainBindOf] = connection.bind;
+  connection.bind = bindNoted;
+}
+
+const plainBindOf = Symbol('externalname.bind');
+
+interface BindingConnection {
+  [plainBindOf]: (this: unknown, message: unknown) => unknown;
+  bind?(this: unknown, message: unknown): unknown;
+}
+
+// The same for all connections, because each keeps it.
+function bindNoted(this: BindingConnection, message: unknown): unknown {
+  valuesInWriting += 1;
+  try {
+    return this[plainBindOf](message);
+  } finally {
+    valuesInWriting -= 1;
+  }
 }
 
 /** Sends an object that sends itself. As the second argument, every `pg` takes a callback for it. */
@@ -130,10 +166,33 @@ export function sendObject(client: pg.ClientBase, statement: object, callback: Q
   internalsOf(client).query(statement, callback);
 }
 
-/** The connection of a client as statements see it, on which Describe is left out. */
-export function withoutDescribe(client: pg.ClientBase): object | undefined {
-  const { connection } = internalsOf(client);
-  return connection && Object.defineProperty(Object.create(connection), 'describe', { value: () => undefined });
+/** Makes {@link leaveOutDescribe} work for a client. `false` if that is not possible. */
+export function canLeaveOutDescribe(client: pg.ClientBase): boolean {
+  const connection = internalsOf(client).connection as DescribingConnection | undefined;
+  if (connection?.describe === undefined) return false;
+  if (connection.describe === describeIfAsked) return true;
+  connection[plainDescribeOf] = connection.describe;
+  connection.describe = describeIfAsked;
+  return true;
+}
+
+/** While a statement is prepared on this connection, the server is not asked what its rows look like. `undefined` ends it. */
+export function leaveOutDescribe(connection: object | undefined): void {
+  undescribed = connection;
+}
+
+/** The connection on which Describe is left out now. A view of it as its heir would cost each connection a kilobyte of shapes in V8. */
+let undescribed: object | undefined;
+
+const plainDescribeOf = Symbol('externalname.describe');
+
+interface DescribingConnection {
+  [plainDescribeOf]: (this: unknown, message: unknown) => unknown;
+  describe?(this: unknown, message: unknown): unknown;
+}
+
+function describeIfAsked(this: DescribingConnection, message: unknown): unknown {
+  return this === undescribed ? undefined : this[plainDescribeOf](message);
 }
 
 /**

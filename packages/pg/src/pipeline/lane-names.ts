@@ -1,6 +1,6 @@
 import type * as pg from 'pg';
 import { activeStatement, forgetPrepared, onMessage, processIdOf } from '../driver/client-internals.ts';
-import { closeWithNext, withoutDescribe } from '../driver/pipelining.ts';
+import { canLeaveOutDescribe, closeWithNext } from '../driver/pipelining.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
 import { mayBeOfOldTypes } from '../failures/classify.ts';
 import { type LaneQuery, ownQuery } from './lane-query.ts';
@@ -28,7 +28,7 @@ export interface LaneNamesParts {
  */
 export class LaneNames {
   /** What the statements know of each other. */
-  readonly prepared: PreparedOn;
+  readonly prepared: PreparedOn = new Map();
   readonly #client: pg.Client;
   readonly #parts: LaneNamesParts;
   readonly #statements: NamedStatements;
@@ -38,11 +38,10 @@ export class LaneNames {
   /** Names to be closed on the server. */
   readonly #toClose: string[] = [];
 
-  private constructor(client: pg.Client, undescribed: object, parts: LaneNamesParts) {
+  private constructor(client: pg.Client, parts: LaneNamesParts) {
     this.#client = client;
     this.#parts = parts;
     this.#statements = new NamedStatements(parts.most);
-    this.prepared = { statements: new Map(), withoutDescribe: undescribed };
     onMessage<{ readonly text: string }>(client, 'commandComplete', ({ text }) => {
       if (forgetting.has(text)) this.#toClose.push(...this.#statements.forgetAll());
     });
@@ -54,8 +53,7 @@ export class LaneNames {
 
   /** `undefined` for a client whose statements cannot be named. */
   static of(client: pg.Client, parts: LaneNamesParts): LaneNames | undefined {
-    const undescribed = withoutDescribe(client);
-    return undescribed === undefined ? undefined : new LaneNames(client, undescribed, parts);
+    return canLeaveOutDescribe(client) ? new LaneNames(client, parts) : undefined;
   }
 
   /** How many statements are prepared. */
@@ -100,11 +98,11 @@ export class LaneNames {
     if (!isPreparedBefore || hasBegun || !mayBeOfOldTypes(error)) return;
     // The text is prepared again, and this query is sent without a name: if it was the query's own error, it comes again.
     query.isNameless = true;
-    if (this.prepared.statements.get(name) === prepared && this.#statements.drop(name)) this.#toClose.push(name);
+    if (this.prepared.get(name) === prepared && this.#statements.drop(name)) this.#toClose.push(name);
   }
 
   #closeWithNext(name: string): void {
-    this.prepared.statements.delete(name);
+    this.prepared.delete(name);
     closeWithNext(this.#client, name);
   }
 

@@ -1,14 +1,10 @@
 import * as pg from 'pg';
+import { leaveOutDescribe } from '../driver/pipelining.ts';
 import type { RowField, RowShape } from './known-texts.ts';
 import type { LaneQuery, PreparedStatement } from './lane-query.ts';
 
-/** What a connection knows of the statements that it has prepared under names of the pool. */
-export interface PreparedOn {
-  /** By their names. */
-  readonly statements: Map<string, PreparedStatement>;
-  /** The connection as statements see it, on which Describe is left out. */
-  readonly withoutDescribe: object;
-}
+/** What a connection knows of the statements that it has prepared under names of the pool, by their names. */
+export type PreparedOn = Map<string, PreparedStatement>;
 
 /**
  * The statement of one caller among several on a connection.
@@ -36,15 +32,19 @@ export class LaneStatement extends (pg.Query as unknown as QueryClass) {
   // May be called again, if the server has lost the name.
   override prepare(connection: object): void {
     const { name = '' } = this;
-    const { statements, withoutDescribe } = this.#on;
-    const before = this.hasBeenParsed(connection) ? statements.get(name) : undefined;
+    const before = this.hasBeenParsed(connection) ? this.#on.get(name) : undefined;
     // It is prepared now: what is known is of the statement that had the name before.
     const prepared = before ?? { rows: undefined };
-    if (before === undefined) statements.set(name, prepared);
+    if (before === undefined) this.#on.set(name, prepared);
     this.#query.prepared = prepared;
     this.#query.isPreparedBefore = before !== undefined;
     const { rows } = prepared;
-    super.prepare(rows === undefined ? connection : withoutDescribe);
+    if (rows !== undefined) leaveOutDescribe(connection);
+    try {
+      super.prepare(connection);
+    } finally {
+      leaveOutDescribe(undefined);
+    }
     if (rows !== undefined && rows !== 'none') this.#describeAs(rows);
   }
 
