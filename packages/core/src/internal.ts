@@ -78,6 +78,7 @@ export {
   ReadySessions,
   Replicas,
   type RoutedCall,
+  type RoutedMember,
   type RoutingSettings,
   readerRoute,
   readerSettings,

@@ -13,6 +13,7 @@ export { type LogPosition, type ReplicaStatus, Replicas } from './replicas.ts';
 export { ServerHealth } from './server-health.ts';
 export {
   type RoutedCall,
+  type RoutedMember,
   type RoutingSettings,
   routingSettings,
   ServiceRouter,

@@ -5,6 +5,7 @@ import {
   dependenciesOf,
   membersByName,
   type RoutedCall,
+  type RoutedMember,
   recordOutcome,
   ServiceRouter,
 } from '@externalname/core/internal';
@@ -317,15 +318,7 @@ export class BalancedPool extends pg.Pool {
         clock: this.#clock,
         random: this.#random,
         pauses: statementPauses,
-        member: (name) => {
-          const { pool, factory, queue } = this.#member(name);
-          return {
-            serving: factory.serving,
-            ending: pool.ending,
-            held: queue.isHeld,
-            prove: (signal) => pool.ready({ signal }),
-          };
-        },
+        member: (name) => this.#member(name).routed,
         ask: (name, call, wait, answer) => (call as Call).ask(this.#member(name), wait, answer),
         judge: (name, error) => {
           const { retryable, kind } = classifyFailure(error, 'connecting');
@@ -447,7 +440,23 @@ interface Lent {
 }
 
 type TimeAndChance = { readonly clock: Clock; readonly random: Random };
-type BalancedMember = PoolMember & { readonly pool: Pool };
+type BalancedMember = PoolMember & { readonly pool: Pool; readonly routed: RoutedMember };
+
+// Made once: each call asks for every member.
+function routedAs(pool: Pool, { factory, queue }: PoolMember): RoutedMember {
+  return {
+    get serving() {
+      return factory.serving;
+    },
+    get ending() {
+      return pool.ending;
+    },
+    get held() {
+      return queue.isHeld;
+    },
+    prove: (signal) => pool.ready({ signal }),
+  };
+}
 
 // The pool above them waits and retries: a member says at once that it has no server.
 function membersOf(
@@ -457,7 +466,8 @@ function membersOf(
   return membersByName(services, {
     make: ({ name: _, weight: __, priority: ___, ...own }) => {
       const pool = new Pool({ ...shared, ...own, failoverTimeoutMillis: 0 }, dependencies);
-      return { ...pool._asMember(), pool };
+      const member = pool._asMember();
+      return { ...member, pool, routed: routedAs(pool, member) };
     },
     nameOf: ({ pool }) => pool.status().name,
     close: ({ pool }) => pool.end(() => undefined),
