@@ -11,7 +11,7 @@ export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<ne
   return new Promise((resolve, reject) => {
     const socket = net.connect(where);
     // Until the caller listens for errors, an error must not end the process.
-    socket.on('error', () => {});
+    socket.on('error', ignoreSocketError);
     const abort = () => {
       socket.destroy();
       reject(signal.reason);
@@ -30,6 +30,9 @@ export function dial(where: net.NetConnectOpts, signal: AbortSignal): Promise<ne
     socket.once('error', fail);
   });
 }
+
+// Not a closure of the call: the socket keeps it, and with it would keep the signal.
+function ignoreSocketError(): void {}
 
 /**
  * Names an endpoint in messages.

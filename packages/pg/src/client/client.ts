@@ -28,7 +28,7 @@ import { ConnectionLostError, FailoverTimeoutError, ServerRoleError } from '../e
 import type { ConnectionRequest } from '../failover/connection-factory.ts';
 import { SharedConnections, type SharingClient } from '../failover/shared-connections.ts';
 import { UnfollowedService } from '../failover/unfollowed-service.ts';
-import { monitoredClient } from '../liveness/monitored-client.ts';
+import { MonitoredClient } from '../liveness/monitored-client.ts';
 import { type PoolOptions, type PoolSettings, poolSettings } from '../options.ts';
 import { attachRecentEvents, type RecentEvent } from '../recent-events.ts';
 
@@ -268,7 +268,7 @@ export class Client extends pg.Client {
     if (endpoint === undefined || !isUsable(this)) throw new ConnectionLostError(this.#settings.name);
     const { targetSessionAttrs } = this.#settings;
     const where = describeEndpoint(endpoint);
-    const stopLiveness = shared.watch(monitoredClient(this, endpoint));
+    const stopLiveness = shared.watch(new MonitoredClient(this, endpoint));
     recordStatementOutcomes(this);
     recoverPreparedStatements(this);
     onMessage<{ code?: string }>(this, 'errorMessage', (message) => {

@@ -7,6 +7,7 @@ import type * as pg from 'pg';
  */
 export function searchPasswordFileFor(client: pg.Client, hosts: readonly string[]): void {
   const searching = client as unknown as SearchingClient;
+  if (searching.password !== null) return;
   // The method of its class: its own may come from an earlier attempt.
   const original = (Object.getPrototypeOf(client) as SearchingClient)._getPassword;
   if (original === undefined) return;

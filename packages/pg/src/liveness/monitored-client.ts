@@ -37,18 +37,33 @@ export function postgresLiveness(
 }
 
 /** A client as liveness sees it. If liveness ends it, the client's statement fails with an unknown outcome. */
-export function monitoredClient(client: pg.ClientBase, endpoint: Endpoint): WatchedConnection {
-  return {
-    endpoint,
-    get processId() {
-      return processIdOf(client);
-    },
-    hasWork: () => hasWork(client),
-    bytesRead: () => bytesRead(client),
-    bytesWritten: () => bytesWritten(client),
-    fail: (silentMillis) => {
-      const outcome = hasWork(client) ? 'unknown' : 'not-executed';
-      destroyClient(client, new PeerSilentError(describeEndpoint(endpoint), silentMillis, outcome));
-    },
-  };
+export class MonitoredClient implements WatchedConnection {
+  readonly endpoint: Endpoint;
+  readonly #client: pg.ClientBase;
+
+  constructor(client: pg.ClientBase, endpoint: Endpoint) {
+    this.#client = client;
+    this.endpoint = endpoint;
+  }
+
+  get processId(): number | undefined {
+    return processIdOf(this.#client);
+  }
+
+  hasWork(): boolean {
+    return hasWork(this.#client);
+  }
+
+  bytesRead(): number {
+    return bytesRead(this.#client);
+  }
+
+  bytesWritten(): number {
+    return bytesWritten(this.#client);
+  }
+
+  fail(silentMillis: number): void {
+    const outcome = this.hasWork() ? 'unknown' : 'not-executed';
+    destroyClient(this.#client, new PeerSilentError(describeEndpoint(this.endpoint), silentMillis, outcome));
+  }
 }

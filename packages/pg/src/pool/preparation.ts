@@ -19,7 +19,7 @@ import { ConnectTimeoutError, ServerRoleError } from '../errors.ts';
 import { type ConnectionFactory, type MadeConnection, proofTimeoutMillis } from '../failover/connection-factory.ts';
 import { classifyFailure, isDatabaseError } from '../failures/classify.ts';
 import type { Liveness } from '../liveness/liveness.ts';
-import { monitoredClient } from '../liveness/monitored-client.ts';
+import { MonitoredClient } from '../liveness/monitored-client.ts';
 import type { PoolSettings } from '../options.ts';
 import type { Checkout } from './checkout.ts';
 import type { PgPool } from './pg-pool.ts';
@@ -138,7 +138,7 @@ export class Preparation {
     if (settings.follows) watchQueryTimeouts(client, () => connection.abandon());
     if (settings.pipelining > 1) endTimersOfObjects(client);
     if (settings.pipelining > 1 || settings.statementCache > 0) noteWriting(client);
-    if (endpoint !== undefined) connection.stopLiveness = liveness?.watch(monitoredClient(client, endpoint));
+    if (endpoint !== undefined) connection.stopLiveness = liveness?.watch(new MonitoredClient(client, endpoint));
     return connection;
   }
 
