@@ -68,13 +68,20 @@ export class Scenario implements AsyncDisposable {
     ]);
   }
 
-  /** @param make the class, if not that of the sources */
-  ours(options: PoolOptions = {}, make: typeof Pool = Pool): Pool {
-    const pool = new make({
+  /** What leads through the Service. */
+  get service() {
+    return {
       service: 'webscaler-db',
       allowedTargets: [primaryName, secondaryName],
       allowedNetworks: ['127.0.0.0/8'],
       dns: { nameservers: [this.cluster.nameserver] },
+    };
+  }
+
+  /** @param make the class, if not that of the sources */
+  ours(options: PoolOptions = {}, make: typeof Pool = Pool): Pool {
+    const pool = new make({
+      ...this.service,
       ...this.#credentials(),
       ssl: { ca: this.pair.ca },
       ...options,

@@ -1,6 +1,6 @@
 /**
- * Memory of an idle connection: `pg.Pool`, ours, and ours with `pipelining` and `statementCache`, each over TLS and without it. Prints
- * a table of medians, and of the ratios to `pg.Pool` on a connection of the same kind.
+ * Memory of an idle connection: `pg.Pool`, ours, and ours with `pipelining` and `statementCache`, each to a plain host; and ours for a
+ * Service; all of them over TLS and without it. Prints a table of medians, and of the ratios to `pg.Pool` on a connection of the same kind.
  *
  *   pnpm bench:memory [--trials=5] [--connections=100] [--json]
  *
@@ -25,6 +25,7 @@ const peers = {
   'pg.Pool': undefined,
   ours: {},
   'ours, pipelining and statementCache': { pipelining: 16, statementCache: 100 },
+  'ours, for a Service': {},
 } as const satisfies Record<string, PoolOptions | undefined>;
 type Peer = keyof typeof peers;
 const peerNames = Object.keys(peers) as Peer[];
@@ -68,11 +69,15 @@ async function compare(): Promise<void> {
   await using scenario = await Scenario.start({ accessRules: ['hostnossl all all all scram-sha-256'] });
   const { primary, port, user, password, database, ca } = scenario.pair;
   const ssl = { TLS: { ca, servername: primary.hostName }, 'no TLS': false } as const;
-  const options = { host: primary.address, port, user, password, database };
+  const login = { port, user, password, database };
+  const optionsOf = (line: Line, peer: Peer): PoolOptions =>
+    peer === 'ours, for a Service'
+      ? { ...login, ...scenario.service, ssl: line === 'TLS' && { ca } }
+      : { ...login, host: primary.address, ssl: ssl[line] };
   const rows = lines.flatMap((line) => peerNames.map((peer) => ({ line, peer, figures: [] as Figures[] })));
   for (let trial = 0; trial < trials; trial++)
     for (const { line, peer, figures } of rows)
-      figures.push(await figuresOf({ peer, options: { ...options, ssl: ssl[line] }, connections }));
+      figures.push(await figuresOf({ peer, options: optionsOf(line, peer), connections }));
 
   const middle = (line: Line, peer: Peer, of: keyof Figures) => {
     const measured = rows.find((row) => row.line === line && row.peer === peer)?.figures ?? [];
@@ -98,8 +103,9 @@ async function compare(): Promise<void> {
 }
 
 async function figuresOf(setting: Setting): Promise<Figures> {
-  // Code that the compiler makes while it is measured belongs to no connection.
-  const child = fork(import.meta.filename, { execArgv: [...process.execArgv, '--no-opt', '--no-sparkplug'] });
+  // Code that is compiled or thrown away while it is measured belongs to no connection.
+  const steady = ['--no-opt', '--no-sparkplug', '--no-flush-bytecode'];
+  const child = fork(import.meta.filename, { execArgv: [...process.execArgv, ...steady] });
   const exit = once(child, 'exit');
   const ended = exit.then(() => Promise.reject(new Error(`the process of ${setting.peer} ended`)));
   child.send(setting);

@@ -40,6 +40,12 @@ export const benchmarks: readonly Benchmark[] = [
   },
   { name: 'scram', script: 'bench:scram', parameters: ['--rounds=15'], quick: ['--rounds=1'] },
   { name: 'start', script: 'bench:start', parameters: ['--rounds=7'], quick: ['--rounds=1'] },
+  {
+    name: 'memory',
+    script: 'bench:memory',
+    parameters: ['--trials=1'],
+    quick: ['--trials=1', '--connections=20'],
+  },
   { name: 'demo', script: 'demo', parameters: [], reportOf: (printed) => printed as Report },
   {
     name: 'switches',

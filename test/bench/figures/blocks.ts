@@ -18,6 +18,7 @@ export const blocks: Readonly<Record<string, (figures: Figures) => string>> = {
   http,
   pipelining,
   metrics,
+  memory,
 };
 
 function overview(figures: Figures): string {
@@ -340,6 +341,40 @@ function pipeliningRows(figures: Figures): readonly (readonly [what: string, fig
       runs.command,
     ],
   ];
+}
+
+const memoryRows = {
+  'pg.Pool': '`pg.Pool`',
+  ours: 'ours',
+  'ours, pipelining and statementCache': 'ours, `pipelining` and `statementCache`',
+  'ours, for a Service': 'ours, for a Service',
+};
+
+function memory(figures: Figures): string {
+  const runs = of(figures, 'memory');
+  const cell = (line: string, peer: string, what: string) => {
+    const figure = `${line}: ${peer} / ${what}`;
+    return peer === 'pg.Pool'
+      ? `${spread(runs.values(figure))} bytes`
+      : spread(runs.values(`${figure} x pg.Pool`), ratio);
+  };
+  return lines(
+    '',
+    '| | heap, TLS | heap, no TLS | heap, 20 statements prepared, TLS | resident memory, TLS |',
+    '| --- | --: | --: | --: | --: |',
+    ...Object.entries(memoryRows).map(([peer, words]) => {
+      const cells = [
+        cell('TLS', peer, 'idle'),
+        cell('no TLS', peer, 'idle'),
+        cell('TLS', peer, 'prepared'),
+        cell('TLS', peer, 'rss'),
+      ];
+      return `| ${[words, ...cells].join(' | ')} |`;
+    }),
+    '',
+    `Ratios are to \`pg.Pool\`. ${runs.kind} of \`${runs.command}\`. ${runs.place}.`,
+    '',
+  );
 }
 
 const metricsRows = {
