@@ -40,7 +40,7 @@ describe.each<[string, PoolOptions]>([
   ['on connections of their own', { statementCache: 3 }],
   ['on shared connections', { statementCache: 3, pipelining: 8 }],
 ])('statements %s', (_, options) => {
-  const start = () => webscaler.pool({ max: 1, ...options });
+  const start = (overrides: PoolOptions = {}) => webscaler.pool({ max: 1, ...options, ...overrides });
 
   it('are prepared after the second use, by themselves', async () => {
     const pool = start();
@@ -48,6 +48,15 @@ describe.each<[string, PoolOptions]>([
     expect(await prepared(pool)).toEqual([]);
     for (let id = 0; id < 4; id += 1) expect(await read(pool, id)).toBe(`item ${id}`);
     expect(await prepared(pool)).toMatchObject([{ statement: name }]);
+    expect(pool.status().sharing).toMatchObject({ prepared: 1, pooled: 0 });
+  });
+
+  it('take no second connection for a caller who asks one after the other', async () => {
+    const pool = start({ max: 4 });
+    for (let id = 0; id < 10; id += 1) {
+      expect(await read(pool, id)).toBe(`item ${id}`);
+      expect(pool.totalCount).toBe(1);
+    }
     expect(pool.status().sharing).toMatchObject({ prepared: 1, pooled: 0 });
   });
 

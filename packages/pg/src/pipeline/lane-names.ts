@@ -18,8 +18,6 @@ export interface LaneNamesParts {
   /** How many statements the connection has prepared at most; at least 1. */
   readonly most: number;
   readonly counts: NameCounts;
-  /** Sends a query of the pool's own behind the others. `false` if the lane is not in use any more. */
-  send(query: LaneQuery): boolean;
 }
 
 /**
@@ -66,15 +64,29 @@ export class LaneNames {
     return this.#isDirect === undefined ? undefined : !this.#isDirect;
   }
 
+  /**
+   * The question of the pool's own that is to be sent before a query: who answers? Behind a pooler, that is not the process that the client
+   * was told of. Before, and not after: the connection would be in use when the query is answered, and its caller's next one open a second one.
+   */
+  questionBefore(query: LaneQuery): LaneQuery | undefined {
+    if (this.#isDirect !== undefined || !deservesName(query)) return undefined;
+    const told = processIdOf(this.#client);
+    this.#isDirect = false;
+    this.#asked += 1;
+    return ownQuery('select pg_catalog.pg_backend_pid() as pid', (result) => {
+      const { rows } = (result ?? {}) as { rows?: readonly { readonly pid?: unknown }[] };
+      // It may be cancelled in the place of a neighbour.
+      if (rows === undefined && this.#asked < mostAsked) this.#isDirect = undefined;
+      else this.#isDirect = told !== undefined && rows?.[0]?.pid === told;
+    });
+  }
+
   /** The name for a query that is sent now; `undefined` if it has none. Sends what closes the names that are given up. */
-  nameFor({ asked, text, attempts, isNameless }: LaneQuery): string | undefined {
-    if (text.uses === 0) return undefined;
+  nameFor(query: LaneQuery): string | undefined {
+    const { text, attempts, isOwn } = query;
+    if (isOwn) return undefined;
     for (const name of this.#toClose.splice(0)) this.#closeWithNext(name);
-    if (isNameless || text.uses <= usesWithoutName || (typeof asked !== 'string' && asked.name)) return undefined;
-    if (this.#isDirect !== true || attempts > attemptsWithName) {
-      if (this.#isDirect === undefined) this.#askWhoAnswers();
-      return undefined;
-    }
+    if (this.#isDirect !== true || attempts > attemptsWithName || !deservesName(query)) return undefined;
     const { name, fallsOut } = this.#statements.use(text);
     const { counts } = this.#parts;
     counts.named += 1;
@@ -105,22 +117,10 @@ export class LaneNames {
     this.prepared.delete(name);
     closeWithNext(this.#client, name);
   }
+}
 
-  // Behind a pooler, the process that the client was told of is not the one that answers. Asked once, in its turn.
-  #askWhoAnswers(): void {
-    const told = processIdOf(this.#client);
-    this.#isDirect = false;
-    this.#asked += 1;
-    const ask = ownQuery('select pg_catalog.pg_backend_pid() as pid', (result) => {
-      const { rows } = (result ?? {}) as { rows?: readonly { readonly pid?: unknown }[] };
-      // It may be cancelled in the place of a neighbour.
-      if (rows === undefined && this.#asked < mostAsked) this.#isDirect = undefined;
-      else this.#isDirect = told !== undefined && rows?.[0]?.pid === told;
-    });
-    queueMicrotask(() => {
-      if (!this.#parts.send(ask)) this.#isDirect = undefined;
-    });
-  }
+function deservesName({ asked, text, isNameless }: LaneQuery): boolean {
+  return !isNameless && text.uses > usesWithoutName && (typeof asked === 'string' || !asked.name);
 }
 
 // "After the second use": a text that comes twice may be a coincidence, and a name costs a message and memory in the server.

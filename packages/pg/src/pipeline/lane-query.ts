@@ -66,6 +66,11 @@ export class LaneQuery {
     this.#reject = reject;
   }
 
+  /** Whether it is the pool's own, and no caller waits for it. */
+  get isOwn(): boolean {
+    return this.text.uses === 0;
+  }
+
   /** Tells its caller. Only the first answer counts. */
   tell(error: unknown, result?: unknown): void {
     if (this.isTold) return;

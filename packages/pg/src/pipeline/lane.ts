@@ -81,13 +81,7 @@ export class Lane<Connection extends LaneConnection> {
     this.#host = host;
     this.#writes = new HeldWrites(connection.client);
     const { mostNames: most, counts } = host;
-    if (most === 0) return;
-    const send = (query: LaneQuery) => {
-      if (!this.isOpen) return false;
-      this.send(query);
-      return true;
-    };
-    this.#names = LaneNames.of(connection.client, { most, counts, send });
+    if (most > 0) this.#names = LaneNames.of(connection.client, { most, counts });
   }
 
   /** Whether it is in use. */
@@ -123,7 +117,7 @@ export class Lane<Connection extends LaneConnection> {
 
   /** Whether all callers of what is in flight were told, and none waits any longer. */
   get isForNobody(): boolean {
-    return this.#sent.every((query) => query.isTold || query.text.uses === 0);
+    return this.#sent.every((query) => query.isTold || query.isOwn);
   }
 
   open(): void {
@@ -152,6 +146,8 @@ export class Lane<Connection extends LaneConnection> {
   send(query: LaneQuery): void {
     const host = this.#host;
     const { client } = this.connection;
+    const question = this.#names?.questionBefore(query);
+    if (question !== undefined) this.send(question);
     query.attempts += 1;
     query.wasFirst = this.#sent.length === 0;
     if (query.wasFirst) {
@@ -162,7 +158,7 @@ export class Lane<Connection extends LaneConnection> {
     }
     this.#sent.push(query);
     query.sentAt = host.now();
-    query.ended = host.requested(this.connection, query);
+    query.ended = query.isOwn ? undefined : host.requested(this.connection, query);
     // A query alone is sent at once. Behind others, the server is not ready for it yet, and it leaves together with what comes until then.
     if (!query.wasFirst || host.isBusy()) this.#writes.hold();
     query.heldIn = this.#writes.held;
