@@ -52,7 +52,7 @@ export class ApiServers implements AsyncDisposable {
   readonly proxied: string[] = [];
   readonly #servers: { close(done: () => void): unknown }[] = [];
   readonly #sockets = new Set<Socket>();
-  /** Local ports of the proxies' own connections. */
+  /** Local ports of the proxies' own open connections. */
   readonly #proxies = new Map<number, Pick<SeenRequest, 'via' | 'proxyAuthorization'>>();
   #places: Omit<Places, 'folder'> | undefined;
 
@@ -196,11 +196,15 @@ export class ApiServers implements AsyncDisposable {
   }
 
   #mark(socket: Socket, via: 'http proxy' | 'SOCKS proxy', proxyAuthorization: string | undefined): void {
-    const note = () =>
-      this.#proxies.set(socket.localPort ?? 0, {
-        via,
-        ...(proxyAuthorization !== undefined && { proxyAuthorization }),
+    const mark = { via, ...(proxyAuthorization !== undefined && { proxyAuthorization }) };
+    const note = () => {
+      const port = socket.localPort ?? 0;
+      this.#proxies.set(port, mark);
+      // Another connection, past all proxies, may get the port next.
+      socket.once('close', () => {
+        if (this.#proxies.get(port) === mark) this.#proxies.delete(port);
       });
+    };
     if (socket.connecting) socket.prependOnceListener('connect', note);
     else note();
   }
