@@ -138,20 +138,15 @@ export function isWritingValues(): boolean {
 
 /** Notes when values are written on a client; see {@link isWritingValues}. */
 export function noteWriting(client: pg.ClientBase): void {
-  const connection = internalsOf(client).connection as BindingConnection | undefined;
-  if (connection?.bind === undefined || connection.bind === bindNoted) return;
-  connection[plainBindOf] = connection.bind;
-  connection.bind = bindNoted;
+  replaceMethod(client, 'bind', plainBindOf, bindNoted);
 }
 
 const plainBindOf = Symbol('externalname.bind');
 
 interface BindingConnection {
   [plainBindOf]: (this: unknown, message: unknown) => unknown;
-  bind?(this: unknown, message: unknown): unknown;
 }
 
-// The same for all connections, because each keeps it.
 function bindNoted(this: BindingConnection, message: unknown): unknown {
   valuesInWriting += 1;
   try {
@@ -168,12 +163,7 @@ export function sendObject(client: pg.ClientBase, statement: object, callback: Q
 
 /** Makes {@link leaveOutDescribe} work for a client. `false` if that is not possible. */
 export function canLeaveOutDescribe(client: pg.ClientBase): boolean {
-  const connection = internalsOf(client).connection as DescribingConnection | undefined;
-  if (connection?.describe === undefined) return false;
-  if (connection.describe === describeIfAsked) return true;
-  connection[plainDescribeOf] = connection.describe;
-  connection.describe = describeIfAsked;
-  return true;
+  return replaceMethod(client, 'describe', plainDescribeOf, describeIfAsked);
 }
 
 /** While a statement is prepared on this connection, the server is not asked what its rows look like. `undefined` ends it. */
@@ -188,11 +178,24 @@ const plainDescribeOf = Symbol('externalname.describe');
 
 interface DescribingConnection {
   [plainDescribeOf]: (this: unknown, message: unknown) => unknown;
-  describe?(this: unknown, message: unknown): unknown;
 }
 
 function describeIfAsked(this: DescribingConnection, message: unknown): unknown {
   return this === undescribed ? undefined : this[plainDescribeOf](message);
+}
+
+/**
+ * Puts a function in the place of a method of a client's connection, which keeps its own under `plain`. The function is the same for all
+ * connections, because each keeps it. `false` if there is no such method.
+ */
+function replaceMethod(client: pg.ClientBase, name: string, plain: symbol, own: unknown): boolean {
+  const connection = internalsOf(client).connection as Record<string | symbol, unknown> | undefined;
+  if (connection?.[name] === undefined) return false;
+  if (connection[name] !== own) {
+    connection[plain] = connection[name];
+    connection[name] = own;
+  }
+  return true;
 }
 
 /**
