@@ -217,7 +217,7 @@ describe('a fresh call', () => {
     }
     answer();
     await clock.atOnce(Promise.all(calls));
-    // 400 ms of calls, a round each 100 ms at most, and one for those that waited for their turn at the end.
+    // Calls come for 400 ms, and each 100 ms has one round at most. One more serves the calls that wait for their turn at the end.
     expect(server.queries.length).toBeGreaterThan(1);
     expect(server.queries.length).toBeLessThanOrEqual(6);
   });

@@ -7,12 +7,13 @@ import type * as pg from 'pg';
  */
 export function searchPasswordFileFor(client: pg.Client, hosts: readonly string[]): void {
   const searching = client as unknown as SearchingClient;
+  // `pg` calls a function with the target's parameters: a token may be for that host only.
   if (searching.password !== null) return;
   // The method of its class: its own may come from an earlier attempt.
   const original = (Object.getPrototypeOf(client) as SearchingClient)._getPassword;
   if (original === undefined) return;
   searching._getPassword = function (this: SearchingClient, callback) {
-    // `pg` calls a function with the target's parameters: a token may be for that host only.
+    // It was found before.
     if (this.password !== null) {
       original.call(this, callback);
       return;
