@@ -5,7 +5,7 @@
  *   pnpm bench:metrics [--trials=9] [--rounds=5] [--millis=300] [--parts=all] [--callers=1,10,64] [--json]
  *
  * The compiler of Node.js makes another program of the same source in each process, and two processes with nothing on differ by several
- * hundredths. so each trial starts new processes: one for each part, one with nothing on, and one more of those, the control. They are
+ * hundredths. So each trial starts new processes: one for each part, one with nothing on, and one more of those, the control. They are
  * asked in turn for a slice, forwards and backwards. A trial gives the ratio of what a part did in all its slices to what `nothing` did;
  * printed are the median of the trials, and after `±` its standard error (from the quartiles): of the throughput, and (`cpu`) of the
  * statements for a second of the process' own processor time, which says more on a busy machine.
@@ -25,7 +25,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, BatchSpanProcessor, InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
-import { builtPackage } from './built-package.ts';
+import { buildPackages, builtPackage } from './built-package.ts';
 import { median, primaryName, Scenario, secondaryName } from './compared-pools.ts';
 
 const parts = {
@@ -44,7 +44,11 @@ type Part = keyof typeof parts;
 interface Setting {
   readonly part: Part;
   readonly options: PoolOptions;
+  /** Where the packages are built. */
+  readonly folders: Folders;
 }
+
+type Folders = Awaited<ReturnType<typeof buildPackages<'pg' | 'prometheus'>>>['folders'];
 
 /** What it is asked for, again and again, and answers. */
 interface Question {
@@ -77,6 +81,8 @@ async function compare(): Promise<void> {
     number,
   ];
   const compared: readonly Part[] = ['nothing', 'control', ...named(values.parts)];
+  await using built = await buildPackages('pg', 'prometheus');
+  const { folders } = built;
   await using scenario = await Scenario.start();
   const { port, user, password, database, ca } = scenario.pair;
   const options: PoolOptions = {
@@ -90,7 +96,7 @@ async function compare(): Promise<void> {
   for (let trial = 0; trial < trials; trial++) {
     const processes = rotated(compared, trial).map((part) => ({ part, child: fork(import.meta.filename) }));
     try {
-      for (const { part, child } of processes) await answered(child, { part, options } satisfies Setting);
+      for (const { part, child } of processes) await answered(child, { part, options, folders } satisfies Setting);
       for (const callers of values.callers.split(',').map(Number)) {
         const sums = await slices(processes, { callers, millis }, rounds);
         const base = sums.get('nothing');
@@ -199,10 +205,11 @@ function push(ratios: Map<string, number[]>, part: string, ratio: number): void 
 
 async function measure(): Promise<void> {
   const [setting] = (await once(process, 'message')) as [Setting];
-  const { Pool } = await builtPackage('pg');
-  const pool = new Pool(setting.options);
+  const { part, options, folders } = setting;
+  const { Pool } = await builtPackage('pg', folders.pg);
+  const pool = new Pool(options);
   pool.on('error', () => undefined);
-  const end = await begin(setting.part, pool);
+  const end = await begin(part, pool, folders.prometheus);
   process.on('message', ({ callers, millis }: Question) => {
     const answer = slice(pool, callers, millis).then((result) => process.send?.(result));
     answer.catch((error: unknown) => process.emit('uncaughtException', error as Error));
@@ -214,10 +221,10 @@ async function measure(): Promise<void> {
 }
 
 /** Turns a part on, with what reads it once a second. Resolves with what ends it. */
-async function begin(part: Part, pool: Pool): Promise<() => Promise<void>> {
-  const { collectMetrics } = await builtPackage('prometheus');
-  const { createMetricProducer } = await builtPackage('prometheus/metric-producer');
-  const { collectTelemetry } = await builtPackage('prometheus/opentelemetry');
+async function begin(part: Part, pool: Pool, folder: string): Promise<() => Promise<void>> {
+  const { collectMetrics } = await builtPackage('prometheus', folder);
+  const { createMetricProducer } = await builtPackage('prometheus/metric-producer', folder);
+  const { collectTelemetry } = await builtPackage('prometheus/opentelemetry', folder);
   const { register } = await import('prom-client');
   const pools = [pool];
   const ends: (() => unknown)[] = [];

@@ -1,4 +1,5 @@
 import { drillFinished, splitBrainSeen, targetRefused } from '@externalname/core/events';
+import fc from 'fast-check';
 import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collectMetrics } from './collector.ts';
@@ -282,6 +283,31 @@ describe('what happens', () => {
     expect(await valuesOf('externalname_refusals_total')).toEqual({
       '{pool="webscaler-db",check="target",reason="not-allowed"}': 1,
     });
+  });
+
+  it('is counted by its own labels, whatever call came before it', async () => {
+    const call = fc.record({
+      name: fc.constantFrom('webscaler-db', 'reports-db'),
+      operation: fc.constantFrom('query', 'transaction'),
+      durationMillis: fc.nat({ max: 9 }),
+      attempts: fc.constantFrom(1, 1, 2, 3),
+      error: fc.constantFrom(undefined, undefined, new Error('no')),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(call, { maxLength: 30 }), async (calls) => {
+        register.resetMetrics();
+        const all: Record<string, number> = {};
+        const retried: Record<string, number> = {};
+        for (const { error, ...rest } of calls) {
+          pgChannels.operationEnded.publish(() => ({ ...rest, ...(error && { error, kind: 'statement' }) }));
+          const labels = `{pool="${rest.name}",operation="${rest.operation}",result="${error ? 'statement' : 'ok'}"}`;
+          all[labels] = (all[labels] ?? 0) + 1;
+          if (rest.attempts > 1) retried[labels] = (retried[labels] ?? 0) + 1;
+        }
+        expect(await valuesOf(`${metrics.operationDuration.name}_count`)).toEqual(all);
+        expect(await valuesOf(metrics.retriedOperations.name)).toEqual(retried);
+      }),
+    );
   });
 
   it('is counted of pauses, ejections, standbys that lag, and tokens', async () => {

@@ -2,13 +2,13 @@ import type { EventChannel } from '@externalname/core/events';
 import { isWithin } from '@externalname/core/names';
 import { Bounds } from './labels.ts';
 import { rows } from './metrics.ts';
-import type { Call, Ended } from './payloads.ts';
-import type { Feed, Metric } from './rows.ts';
+import { type Call, type Ended, statementChannels } from './payloads.ts';
+import type { Metric, Reading } from './rows.ts';
 import { type Cell, Tally } from './tally.ts';
 
 /**
- * What the channels have told, for all that collect it: each event is counted once. To call one more listener of a channel takes as long
- * as to count what it tells.
+ * What the channels have told, for all that collect it: each event is counted once, by one listener: to call one more takes as long as to
+ * count what it tells.
  */
 export class Counts {
   /** One for all metrics: a pool has its name in all of them, or in none. */
@@ -22,15 +22,16 @@ export class Counts {
     this.#clusterDomain = clusterDomain;
     const hopOf = (name: string) => (isWithin(name, clusterDomain) ? 'service' : 'target');
     this.tallies = new Map(rows.map((row) => [row, new Tally(row.allLabels, row.buckets ?? [], this.bounds)]));
-    const listeners = new Map<EventChannel<never>, Listener>();
-    for (const [row, tally] of this.tallies) {
-      for (const feed of row.feeds ?? []) {
-        const count = (feed.isStatement ? countStatements : countEvents)(tally, feed, hopOf, row);
-        const first = listeners.get(feed.channel);
-        listeners.set(feed.channel, first === undefined ? count : both(first, count));
+    const counters = new Map<EventChannel<never>, Counter[]>();
+    for (const [{ kind, feeds = [] }, tally] of this.tallies) {
+      for (const { channel, read } of feeds) {
+        const counter = { tally, kind, read: (event: never) => read(event, hopOf) };
+        counters.set(channel, [...(counters.get(channel) ?? []), counter]);
       }
     }
-    this.#stops = [...listeners].map(([channel, listener]) => channel.subscribe(listener));
+    this.#stops = [...counters].map(([channel, those]) =>
+      channel.subscribe(statementChannels.has(channel) ? countStatements(those) : (event) => countEach(those, event)),
+    );
   }
 
   /** Those of this process, which begin with their first user and end with the last one. */
@@ -50,43 +51,52 @@ export class Counts {
   }
 }
 
-function both(one: Listener, other: Listener): Listener {
-  return (event) => {
-    one(event);
-    other(event);
-  };
+/** One metric of what a channel tells. */
+interface Counter {
+  readonly tally: Tally;
+  readonly kind: Metric['kind'];
+  read(event: never): Reading | undefined;
 }
 
-function countEvents(tally: Tally, { read }: Feed, hopOf: HopOf, { kind }: Metric): Listener {
-  const scale = kind === 'histogram' ? 1_000 : 1;
-  return (event) => {
-    const reading = read(event, hopOf);
-    if (reading === undefined) return;
+type Counted = Pick<Counter, 'tally' | 'kind'> & { readonly cell: Cell };
+
+/** Counts an event. Returns where. */
+function countEach(counters: readonly Counter[], event: never): readonly Counted[] {
+  return counters.flatMap(({ tally, kind, read }) => {
+    const reading = read(event);
+    if (reading === undefined) return [];
     const cell = tally.cell(reading);
     if (kind === 'gauge') [cell.sum] = reading;
-    else tally.add(cell, reading[0] / scale);
-  };
+    else tally.add(cell, kind === 'histogram' ? reading[0] / 1_000 : reading[0]);
+    return [{ tally, kind, cell }];
+  });
 }
 
 /** Mostly a statement differs from the last one in nothing but how long it took. */
-function countStatements(tally: Tally, { read }: Feed, hopOf: HopOf): Listener {
+function countStatements(counters: readonly Counter[]): (event: never) => void {
   let last: Statement | undefined;
-  let cell: Cell | undefined;
+  let counted: readonly Counted[] = [];
   return (event: Statement) => {
-    if (cell === undefined || !isLike(event, last)) {
-      cell = tally.cell(read(event as never, hopOf) ?? [0]);
-      last = event.error === undefined ? event : undefined;
+    if (isLike(event, last)) {
+      for (const { tally, kind, cell } of counted)
+        tally.add(cell, kind === 'histogram' ? event.durationMillis / 1_000 : 1);
+      return;
     }
-    tally.add(cell, event.durationMillis / 1_000);
+    counted = countEach(counters, event as never);
+    last = event.error === undefined ? event : undefined;
   };
 }
 
-function isLike({ name, target, operation, error }: Statement, last: Statement | undefined): boolean {
-  return error === undefined && name === last?.name && target === last.target && operation === last.operation;
+function isLike({ name, target, operation, attempts, error }: Statement, last: Statement | undefined): boolean {
+  return (
+    error === undefined &&
+    name === last?.name &&
+    target === last.target &&
+    operation === last.operation &&
+    attempts === last.attempts
+  );
 }
 
 type Statement = Ended & Partial<Call>;
-type HopOf = (name: string) => string;
-type Listener = (event: never) => void;
 
 const inUse = new Map<string, Counts>();

@@ -1,7 +1,7 @@
 import * as core from '@externalname/core/events';
 import { followerChannels as follower, type PoolStatusLike, pgChannels as pg, poolsOf } from './payloads.ts';
 import { sqlStateOf, tlsReason } from './reasons.ts';
-import { counter, from, fromStatements, gauge, histogram, type Metric, type MetricRow } from './rows.ts';
+import { counter, from, gauge, histogram, type Metric, type MetricRow } from './rows.ts';
 
 // Each is called by a path: in Prometheus with the suffix of its kind, in OpenTelemetry as it is, or as the semantic conventions
 // (`otel`) say.
@@ -120,7 +120,7 @@ export const table = {
   waitDuration: histogram('pool.wait_duration', ['pool', 'result'], {
     otel: 'db.client.connection.wait_time',
     help: 'How long callers waited who found no connection at hand, by result (ok, or the kind of failure)',
-    feeds: [fromStatements(pg.waited, (event) => [event.durationMillis, event.name, resultOf(event)])],
+    feeds: [from(pg.waited, (event) => [event.durationMillis, event.name, resultOf(event)])],
   }),
   connectDuration: histogram('pool.connect_duration', ['pool', 'result'], {
     otel: 'db.client.connection.create_time',
@@ -137,7 +137,7 @@ export const table = {
     otel: 'db.client.operation.duration',
     help: 'Time of a call (query, transaction) as its caller feels it: waits and retries included',
     feeds: [
-      fromStatements(pg.operationEnded, (event) => {
+      from(pg.operationEnded, (event) => {
         const { name, operation, durationMillis, target = name, error } = event;
         return [durationMillis, name, operation, resultOf(event), target, sqlStateOf(error) ?? ''];
       }),

@@ -121,6 +121,9 @@ export const pgChannels = {
   tokenAwaited: pg<{ server: string; durationMillis: number }>('token-wait'),
 };
 
+/** Those that tell of every statement: what is read of an event depends on its name, target, operation, attempts and error alone, and its duration. */
+export const statementChannels: ReadonlySet<object> = new Set([pgChannels.operationEnded, pgChannels.waited]);
+
 /** The channels of `@externalname/engines`, by name, as those of pg. */
 export const followerChannels = {
   switched: follower<{ elapsedMillis: number; dryRun: boolean }>('switched'),

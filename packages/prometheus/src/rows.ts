@@ -49,18 +49,14 @@ export interface Feed<Read = Reading, Event extends object = never> {
   readonly channel: EventChannel<Event>;
   /** What an event adds, of a histogram in milliseconds, or `undefined` if it is not counted. */
   read(event: Event, hopOf: (name: string) => string): Read | undefined;
-  readonly isStatement: boolean;
 }
 
 export function from<const Read extends Reading, Event extends object>(
   channel: EventChannel<Event>,
   read: Feed<Read, Event>['read'],
 ): Feed<Read> {
-  return { channel, read, isStatement: false } as unknown as Feed<Read>;
+  return { channel, read } as unknown as Feed<Read>;
 }
-
-/** Of what comes with every statement, with labels that depend on `name`, `target`, `operation` and `error` alone. */
-export const fromStatements: typeof from = (...of) => ({ ...from(...of), isStatement: true });
 
 /** What a row is made of in addition to its path and its labels. */
 interface Texts<Own extends Labels>
