@@ -121,7 +121,7 @@ export const pgChannels = {
   tokenAwaited: pg<{ server: string; durationMillis: number }>('token-wait'),
 };
 
-/** Those that tell of every statement: what is read of an event depends on its name, target, operation, attempts and error alone, and its duration. */
+/** Channels that tell of every statement. What is read of an event depends on its name, target, operation, attempts and error alone, and its duration. */
 export const statementChannels: ReadonlySet<object> = new Set([pgChannels.operationEnded, pgChannels.waited]);
 
 /** The channels of `@externalname/engines`, by name, as those of pg. */

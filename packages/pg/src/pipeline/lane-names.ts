@@ -4,7 +4,7 @@ import { canLeaveOutDescribe, closeWithNext } from '../driver/pipelining.ts';
 import { isForgotten } from '../driver/prepared-statements.ts';
 import { mayBeOfOldTypes } from '../failures/classify.ts';
 import { type LaneQuery, ownQuery } from './lane-query.ts';
-import { LaneStatement, type PreparedOn } from './lane-statement.ts';
+import { LaneStatement } from './lane-statement.ts';
 import { NamedStatements } from './named-statements.ts';
 
 /** How often a query was sent under a name of the pool, and a name was given up. */
@@ -25,11 +25,9 @@ export interface LaneNamesParts {
  * that the server itself answers: behind a pooler, the next statement may come to another session.
  */
 export class LaneNames {
-  /** What the statements know of each other. */
-  readonly prepared: PreparedOn = new Map();
+  readonly statements: NamedStatements;
   readonly #client: pg.Client;
   readonly #parts: LaneNamesParts;
-  readonly #statements: NamedStatements;
   /** Whether the server itself answers, and not a pooler; `undefined` until it is known. */
   #isDirect: boolean | undefined;
   #asked = 0;
@@ -39,9 +37,9 @@ export class LaneNames {
   private constructor(client: pg.Client, parts: LaneNamesParts) {
     this.#client = client;
     this.#parts = parts;
-    this.#statements = new NamedStatements(parts.most);
+    this.statements = new NamedStatements(parts.most);
     onMessage<{ readonly text: string }>(client, 'commandComplete', ({ text }) => {
-      if (forgetting.has(text)) this.#toClose.push(...this.#statements.forgetAll());
+      if (forgetting.has(text)) this.#toClose.push(...this.statements.forgetAll());
     });
     onMessage(client, 'bindComplete', () => {
       const statement = activeStatement(client);
@@ -56,7 +54,7 @@ export class LaneNames {
 
   /** How many statements are prepared. */
   get size(): number {
-    return this.#statements.size;
+    return this.statements.size;
   }
 
   /** Whether a pooler answers. `undefined` until it is known. */
@@ -87,7 +85,7 @@ export class LaneNames {
     if (isOwn) return undefined;
     for (const name of this.#toClose.splice(0)) this.#closeWithNext(name);
     if (this.#isDirect !== true || attempts > attemptsWithName || !deservesName(query)) return undefined;
-    const { name, fallsOut } = this.#statements.use(text);
+    const { name, fallsOut } = this.statements.use(text);
     const { counts } = this.#parts;
     counts.named += 1;
     if (fallsOut !== undefined) {
@@ -100,21 +98,21 @@ export class LaneNames {
   /** A query under a name has got its answer, or failed. */
   answered(query: LaneQuery, name: string, error: unknown): void {
     // If it was prepared, and then made place for another one before that was answered, `pg` takes it for prepared.
-    if (!this.#statements.has(name)) forgetPrepared(this.#client, name);
+    if (this.statements.get(name) === undefined) forgetPrepared(this.#client, name);
     if (!error) return;
     if (isForgotten(error)) {
-      this.#toClose.push(...this.#statements.forget(name));
+      this.#toClose.push(...this.statements.forget(name));
       return;
     }
     const { prepared, isPreparedBefore, hasBegun } = query;
     if (!isPreparedBefore || hasBegun || !mayBeOfOldTypes(error)) return;
     // The text is prepared again, and this query is sent without a name: if it was the query's own error, it comes again.
     query.isNameless = true;
-    if (this.prepared.get(name) === prepared && this.#statements.drop(name)) this.#toClose.push(name);
+    if (this.statements.get(name) === prepared && this.statements.drop(name)) this.#toClose.push(name);
   }
 
   #closeWithNext(name: string): void {
-    this.prepared.delete(name);
+    this.statements.drop(name);
     closeWithNext(this.#client, name);
   }
 }

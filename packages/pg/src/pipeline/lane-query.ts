@@ -7,6 +7,8 @@ import type { SharedConfig } from './shareable.ts';
 export interface PreparedStatement {
   /** What its rows look like, once that is known; `none` if it returns no rows. */
   rows: RowShape | 'none' | undefined;
+  /** The number of its last use on the connection. */
+  usedAt: number;
 }
 
 /** Where a query is sent. */

@@ -1,10 +1,8 @@
 import * as pg from 'pg';
 import { leaveOutDescribe } from '../driver/pipelining.ts';
 import type { RowField, RowShape } from './known-texts.ts';
-import type { LaneQuery, PreparedStatement } from './lane-query.ts';
-
-/** What a connection knows of the statements that it has prepared under names of the pool, by their names. */
-export type PreparedOn = Map<string, PreparedStatement>;
+import type { LaneQuery } from './lane-query.ts';
+import type { NamedStatements } from './named-statements.ts';
 
 /**
  * The statement of one caller among several on a connection.
@@ -14,10 +12,10 @@ export type PreparedOn = Map<string, PreparedStatement>;
  */
 export class LaneStatement extends (pg.Query as unknown as QueryClass) {
   readonly #query: LaneQuery;
-  readonly #on: PreparedOn;
+  readonly #on: NamedStatements;
 
   /** @param name that the pool gives it */
-  constructor(query: LaneQuery, name: string, on: PreparedOn) {
+  constructor(query: LaneQuery, name: string, on: NamedStatements) {
     super(query.asked, query.values);
     this.#query = query;
     this.name = name;
@@ -34,8 +32,7 @@ export class LaneStatement extends (pg.Query as unknown as QueryClass) {
     const { name = '' } = this;
     const before = this.hasBeenParsed(connection) ? this.#on.get(name) : undefined;
     // It is prepared now: what is known is of the statement that had the name before.
-    const prepared = before ?? { rows: undefined };
-    if (before === undefined) this.#on.set(name, prepared);
+    const prepared = before ?? this.#on.replace(name);
     this.#query.prepared = prepared;
     this.#query.isPreparedBefore = before !== undefined;
     const { rows } = prepared;

@@ -175,7 +175,7 @@ export class Lane<Connection extends LaneConnection> {
       if (name === undefined || this.#names === undefined) {
         client.query(query.asked as string, query.values as unknown[], answer);
       } else {
-        sendObject(client, new LaneStatement(query, name, this.#names.prepared), answer);
+        sendObject(client, new LaneStatement(query, name, this.#names.statements), answer);
       }
     } catch (error) {
       // It may be sent in part.

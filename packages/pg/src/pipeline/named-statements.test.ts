@@ -43,6 +43,18 @@ describe('the names of a connection', () => {
     );
   });
 
+  it('stay with one that is prepared once more after it had made place, and the next use makes up for it', () => {
+    const statements = new NamedStatements(2);
+    const texts = Array.from({ length: 3 }, (_, number) => new KnownText(`select ${number}`));
+    const [first, second, third] = texts.map((text) => statements.use(text));
+    expect(third?.fallsOut).toBe(first?.name);
+    statements.replace(first?.name ?? '');
+    expect(statements.size).toBe(3);
+    const [again] = texts.map((text) => statements.use(text));
+    expect(again).toEqual({ name: first?.name, fallsOut: second?.name });
+    expect(statements.size).toBe(2);
+  });
+
   it('are new ones after the server has lost one of them', () => {
     const statements = new NamedStatements(5);
     const text = new KnownText('select 1');

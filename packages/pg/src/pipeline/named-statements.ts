@@ -1,14 +1,16 @@
 import type { KnownText } from './known-texts.ts';
+import type { PreparedStatement } from './lane-query.ts';
 
 /**
- * Which texts a connection has prepared under names of the pool. The one that was used longest ago makes place for the next.
+ * What a connection has prepared under names of the pool. The one that was used longest ago makes place for the next.
  *
  * Pure bookkeeping: it sends nothing.
  */
 export class NamedStatements {
   readonly #most: number;
-  // In the order of their last use.
-  readonly #names = new Map<string, KnownText>();
+  // In one map, and without an order that each use would change: that took twice the memory, on each connection.
+  readonly #names = new Map<string, PreparedStatement>();
+  #uses = 0;
   /** Counts up when names are forgotten: the server may still have them, and for a text that has changed its meaning. */
   #generation = 0;
 
@@ -23,18 +25,23 @@ export class NamedStatements {
   /** The name for a text, and the name that has to make place for it. */
   use(text: KnownText): { readonly name: string; readonly fallsOut: string | undefined } {
     const name = this.#generation === 0 ? text.name : `${text.name}_${this.#generation}`;
-    const wasThere = this.#names.delete(name);
-    this.#names.set(name, text);
-    let fallsOut: string | undefined;
-    if (!wasThere && this.#names.size > this.#most) {
-      [fallsOut] = this.#names.keys();
-      if (fallsOut !== undefined) this.#names.delete(fallsOut);
-    }
-    return { name, fallsOut };
+    this.#uses += 1;
+    const known = this.#names.get(name);
+    if (known !== undefined) known.usedAt = this.#uses;
+    else this.#names.set(name, { rows: undefined, usedAt: this.#uses });
+    return { name, fallsOut: this.#names.size > this.#most ? this.#dropOldest() : undefined };
   }
 
-  has(name: string): boolean {
-    return this.#names.has(name);
+  get(name: string): PreparedStatement | undefined {
+    return this.#names.get(name);
+  }
+
+  /** The name is prepared again: nothing is known of its statement. */
+  replace(name: string): PreparedStatement {
+    const { usedAt = this.#uses } = this.#names.get(name) ?? {};
+    const prepared: PreparedStatement = { rows: undefined, usedAt };
+    this.#names.set(name, prepared);
+    return prepared;
   }
 
   /** Gives up a name. Whether it was there. */
@@ -53,5 +60,18 @@ export class NamedStatements {
     this.#names.clear();
     if (names.length > 0) this.#generation += 1;
     return names;
+  }
+
+  // Looks at all of them. To prepare the one that comes in their place takes the server much longer.
+  #dropOldest(): string | undefined {
+    let oldest: string | undefined;
+    let oldestUse = Number.POSITIVE_INFINITY;
+    for (const [name, { usedAt }] of this.#names) {
+      if (usedAt >= oldestUse) continue;
+      oldest = name;
+      oldestUse = usedAt;
+    }
+    if (oldest !== undefined) this.#names.delete(oldest);
+    return oldest;
   }
 }
