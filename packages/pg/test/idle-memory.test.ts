@@ -59,4 +59,14 @@ describe.each([
       expect(heardByOwn(one.connection, other.connection, 1)).toEqual([]);
       expect(heardByOwn(one.client, other.client, 0)).toEqual([]);
     }));
+
+  it('shares the functions that stand in for those of pg', () =>
+    whileIdle(optionsWith({}), ({ client: one }, { client: other }) => {
+      const own = Reflect.ownKeys(one).filter((name) => {
+        const method: unknown = Reflect.get(one, name);
+        return typeof method === 'function' && method !== Reflect.get(other, name);
+      });
+      // As in pg-pool, it knows the checkout.
+      expect(own).toEqual(['release']);
+    }));
 });

@@ -48,15 +48,56 @@ export function guardAuthentication(client: pg.Client, demands: AuthenticationDe
   if (demands.accepted === undefined && !demands.channelBinding) return;
   const guard = new AuthenticationGuard(guarded, connection, demands);
   // A client that tries again gets a new one.
-  Object.defineProperty(client, guardOf, { value: guard, configurable: true });
+  guards.note(client, guard);
   Object.assign(client, guardedHandlers);
   connection.on('authenticationOk', () => guard.ok());
 }
 
+/**
+ * Lets go of what a client needed to authenticate: a certificate, and how far its server had come. An idle connection would keep it. A later request
+ * to authenticate breaks the protocol; see `guardMessages`.
+ *
+ * To be called once it is connected, after {@link certificateExpiry}.
+ */
+export function forgetAuthentication(client: pg.ClientBase): void {
+  const stream = streamOf(client);
+  if (stream !== undefined) certificates.delete(stream as unknown as AuthenticationStream);
+  if (scramAnswers.of(client) !== undefined) scramAnswers.note(client, undefined);
+  const guard = guards.of(client);
+  if (guard !== undefined) guards.note(client, guard.over);
+}
+
+/** What a client keeps of {@link AuthenticationGuard} once that is over. The same for all clients, as their handlers are. */
+class AdmittedClient {
+  readonly handlers: GuardedHandlers;
+
+  constructor(handlers: GuardedHandlers) {
+    this.handlers = handlers;
+  }
+
+  get over(): AdmittedClient {
+    return this;
+  }
+
+  allow(): boolean {
+    return false;
+  }
+
+  allowScram(): boolean {
+    return false;
+  }
+
+  finished(): void {}
+
+  allowStatements(): boolean {
+    return true;
+  }
+}
+
 /** How far a server has come with authentication. An object and handlers that all clients share, because each connection keeps them. */
 class AuthenticationGuard {
-  /** What `pg` does. */
-  readonly handlers: Pick<AuthenticatingClient, keyof typeof guardedHandlers>;
+  /** What stays of it. */
+  readonly over: AdmittedClient;
   readonly #client: AuthenticatingClient;
   readonly #connection: NonNullable<AuthenticatingClient['connection']>;
   readonly #demands: AuthenticationDemands;
@@ -72,12 +113,11 @@ class AuthenticationGuard {
     this.#client = client;
     this.#connection = connection;
     this.#demands = demands;
-    const { _handleAuthCleartextPassword, _handleAuthMD5Password, _handleAuthSASL, _handleAuthSASLFinal } = client;
-    const { _handleReadyForQuery } = client;
-    this.handlers = {
-      ...{ _handleAuthCleartextPassword, _handleAuthMD5Password, _handleAuthSASL },
-      ...{ _handleAuthSASLFinal, _handleReadyForQuery },
-    };
+    this.over = admittedLike(client);
+  }
+
+  get handlers(): GuardedHandlers {
+    return this.over.handlers;
   }
 
   allow(method: AuthenticationMethod): boolean {
@@ -138,36 +178,48 @@ class AuthenticationGuard {
   }
 }
 
-const guardOf = Symbol('externalname.authentication');
+const guards = new Notes<AuthenticationGuard | AdmittedClient>('authentication');
 
-interface ProvenClient extends AuthenticatingClient {
-  readonly [guardOf]: AuthenticationGuard;
+/** What `pg` does. */
+type GuardedHandlers = Pick<AuthenticatingClient, keyof typeof guardedHandlers>;
+
+// Nearly always the handlers of all clients are those of `pg`.
+function admittedLike(client: AuthenticatingClient): AdmittedClient {
+  const names = Object.keys(guardedHandlers) as (keyof GuardedHandlers)[];
+  if (lastAdmitted === undefined || names.some((name) => client[name] !== lastAdmitted?.handlers[name])) {
+    lastAdmitted = new AdmittedClient(
+      Object.fromEntries(names.map((name) => [name, client[name]])) as unknown as GuardedHandlers,
+    );
+  }
+  return lastAdmitted;
 }
+
+let lastAdmitted: AdmittedClient | undefined;
 
 /** What is called in the place of the handlers of `pg`, which binds them to the client. */
 const guardedHandlers = {
-  _handleAuthCleartextPassword(this: ProvenClient, message: AuthenticationMessage): unknown {
-    const guard = this[guardOf];
-    return guard.allow('password') ? guard.handlers._handleAuthCleartextPassword.call(this, message) : undefined;
+  _handleAuthCleartextPassword(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
+    const guard = guards.of(this);
+    return guard?.allow('password') ? guard.handlers._handleAuthCleartextPassword.call(this, message) : undefined;
   },
-  _handleAuthMD5Password(this: ProvenClient, message: AuthenticationMessage): unknown {
-    const guard = this[guardOf];
-    return guard.allow('md5') ? guard.handlers._handleAuthMD5Password.call(this, message) : undefined;
+  _handleAuthMD5Password(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
+    const guard = guards.of(this);
+    return guard?.allow('md5') ? guard.handlers._handleAuthMD5Password.call(this, message) : undefined;
   },
-  _handleAuthSASL(this: ProvenClient, message: AuthenticationMessage): unknown {
-    const guard = this[guardOf];
-    return guard.allowScram(message) ? guard.handlers._handleAuthSASL.call(this, message) : undefined;
+  _handleAuthSASL(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
+    const guard = guards.of(this);
+    return guard?.allowScram(message) ? guard.handlers._handleAuthSASL.call(this, message) : undefined;
   },
-  _handleAuthSASLFinal(this: ProvenClient, message: AuthenticationMessage): unknown {
-    const guard = this[guardOf];
-    const result = guard.handlers._handleAuthSASLFinal.call(this, message);
-    guard.finished();
+  _handleAuthSASLFinal(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
+    const guard = guards.of(this);
+    const result = guard?.handlers._handleAuthSASLFinal.call(this, message);
+    guard?.finished();
     return result;
   },
   // For `pg`, this message makes a client connected, whatever came before.
-  _handleReadyForQuery(this: ProvenClient, message: AuthenticationMessage): unknown {
-    const guard = this[guardOf];
-    return guard.allowStatements() ? guard.handlers._handleReadyForQuery.call(this, message) : undefined;
+  _handleReadyForQuery(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
+    const guard = guards.of(this);
+    return guard?.allowStatements() ? guard.handlers._handleReadyForQuery.call(this, message) : undefined;
   },
 };
 
@@ -191,7 +243,7 @@ interface ScramAnswer {
   readonly original: AuthenticatingClient['_handleAuthSASLContinue'];
 }
 
-const scramAnswers = new Notes<ScramAnswer>('scram');
+const scramAnswers = new Notes<ScramAnswer | undefined>('scram');
 
 // One for all clients, because each keeps it. `pg` binds it to the client.
 function answerChallenge(

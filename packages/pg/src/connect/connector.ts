@@ -93,6 +93,8 @@ export interface Dialer {
 export class Connector {
   readonly #settings: ConnectorSettings;
   readonly #dialer: Dialer;
+  /** Those of the last answer. */
+  #endpoints: readonly Endpoint[] = [];
 
   constructor(settings: ConnectorSettings, dialer: Dialer) {
     this.#settings = settings;
@@ -204,7 +206,10 @@ export class Connector {
     const happening = { event: 'resolve', target: target.externalName } as const;
     const resolved = recent.begin(happening);
     try {
-      const endpoints = await this.#dialer.endpoints(target, options);
+      const found = await this.#dialer.endpoints(target, options);
+      // Each connection keeps its own.
+      const endpoints = found.map((each) => this.#endpoints.find((known) => isSame(known, each)) ?? each);
+      this.#endpoints = endpoints;
       recent.record({ ...happening, addresses: endpoints.map(({ address }) => address), millis: resolved() });
       return endpoints;
     } catch (error) {
@@ -232,7 +237,7 @@ export class Connector {
     wanted = this.#settings.wanted,
   ): Promise<OpenConnection> {
     const { attemptTimeoutMillis, clock } = this.#settings;
-    const where = describeEndpoint(endpoint);
+    const where = whereIs(endpoint);
     if (socket.destroyed) throw new ConnectionLostError(where);
     const missing = missingToAim(client);
     if (missing !== undefined) {
@@ -284,6 +289,19 @@ export class Connector {
     return { client, endpoint, roles };
   }
 }
+
+function isSame(one: Endpoint, other: Endpoint): boolean {
+  return one.target === other.target && one.address === other.address && one.port === other.port;
+}
+
+/** What messages call an endpoint. One text for all connections to it, because each keeps it. */
+function whereIs(endpoint: Endpoint): string {
+  const where = wheres.get(endpoint) ?? describeEndpoint(endpoint);
+  wheres.set(endpoint, where);
+  return where;
+}
+
+const wheres = new WeakMap<Endpoint, string>();
 
 // The words of `pg`, and ours where we answer in its place.
 function lacksPassword(client: pg.Client, error: unknown): boolean {

@@ -41,7 +41,7 @@ const guardedMethods = {
 /** What `pg` listens to in the place of a stream. An object, not closures, because each connection has one. */
 class MessageGuard {
   /** What `pg` does. */
-  readonly methods: Pick<GuardedConnection, keyof typeof guardedMethods>;
+  readonly methods: ReplacedMethods;
   /** What a listener has thrown while a chunk was parsed. */
   thrownByListener: unknown = nothing;
   readonly #client: GuardedClient;
@@ -52,8 +52,7 @@ class MessageGuard {
   #isOver = false;
 
   constructor(client: GuardedClient, connection: NonNullable<GuardedClient['connection']>, where: string) {
-    const { attachListeners, emit } = connection;
-    this.methods = { attachListeners, emit };
+    this.methods = methodsOf(connection);
     this.#client = client;
     this.#connection = connection;
     this.#where = where;
@@ -106,6 +105,17 @@ class MessageGuard {
   }
 }
 
+type ReplacedMethods = Pick<GuardedConnection, keyof typeof guardedMethods>;
+
+// Nearly always those of all connections are the same.
+function methodsOf({ attachListeners, emit }: ReplacedMethods): ReplacedMethods {
+  if (lastMethods?.attachListeners !== attachListeners || lastMethods.emit !== emit)
+    lastMethods = { attachListeners, emit };
+  return lastMethods;
+}
+
+let lastMethods: ReplacedMethods | undefined;
+
 /** Where in a chunk the offending message begins (0 if it began earlier), and what is wrong with it. */
 export interface Violation {
   readonly at: number;
@@ -122,7 +132,7 @@ export interface Violation {
  */
 export class MessageReader {
   /** The head of a message, and the body of one that is checked, until the rest of it arrives. */
-  #held: Buffer[] = [];
+  #held = nothingHeld;
   #heldBytes = 0;
   /** Bytes still to come of a message that is not checked. */
   #toSkip = 0;
@@ -176,13 +186,14 @@ export class MessageReader {
     const [first] = this.#held;
     // The head in one piece, the rest in parts: a long message in many chunks is joined once, when it is whole.
     if (first !== undefined && first.length < headBytes) this.#held = [Buffer.concat([first, part])];
+    else if (this.#held === nothingHeld) this.#held = [part];
     else this.#held.push(part);
     this.#heldBytes += part.length;
   }
 
   #release(): void {
     if (this.#heldBytes === 0) return;
-    this.#held = [];
+    this.#held = nothingHeld;
     this.#heldBytes = 0;
   }
 
@@ -399,6 +410,8 @@ const unansweredMethods: ReadonlyMap<number, string> = new Map([
   [9, 'sspi'],
 ]);
 
+/** One for all connections, and never written. */
+const nothingHeld: Buffer[] = [];
 const headBytes = 5;
 const columnBytes = 18;
 const nothing = Symbol('nothing');

@@ -94,11 +94,10 @@ const allLosses = new WeakMap<pg.ClientBase, Losses>();
 function goWithoutName(client: pg.ClientBase, name: string, taken: Set<string>): void {
   taken.add(name);
   if (taken.size > 1) return;
-  interceptQueries(
-    client,
-    (query, send) => send(withoutName(query)),
-    (asked) => isNamed(asked) && taken.has(asked.name),
-  );
+  interceptQueries(client, {
+    concerns: (_client, asked) => isNamed(asked) && taken.has(asked.name),
+    intercept: (_client, query, send) => send(withoutName(query)),
+  });
 }
 
 /** Whether an error was about a prepared statement that its connection has forgotten: sent again, it is prepared again. */

@@ -1,7 +1,16 @@
 import { EventEmitter } from 'node:events';
 import * as pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { askedByPromise, holdQuery, type QueryArguments, refuseQuery, replyTo, sendObserved } from './query-forms.ts';
+import {
+  askedByPromise,
+  holdQuery,
+  type Interceptor,
+  interceptQueries,
+  type QueryArguments,
+  refuseQuery,
+  replyTo,
+  sendObserved,
+} from './query-forms.ts';
 
 /** One question in each form that `pg` takes, and how its answer is heard. */
 interface Form {
@@ -146,3 +155,82 @@ function clientThatFails(error: Error): { query(...query: QueryArguments): unkno
   };
   return client as unknown as { query(...query: QueryArguments): unknown };
 }
+
+describe('the queries of a client that are intercepted', () => {
+  class Client {
+    readonly name: string;
+    constructor(name: string) {
+      this.name = name;
+    }
+    query(...query: unknown[]): unknown {
+      return [this.name, ...query];
+    }
+  }
+
+  function clientOf(name: string): pg.ClientBase {
+    return new Client(name) as unknown as pg.ClientBase;
+  }
+
+  const doubled: Interceptor = {
+    concerns: (_client, asked) => asked === 'double',
+    intercept: (_client, query, send) => [send(query), send(query)],
+  };
+  const told: Interceptor = {
+    concerns: (_client, asked) => asked === 'who',
+    intercept: (client, _query, send) => send([(client as unknown as Client).name]),
+  };
+  const ask = (client: object, ...query: unknown[]) => (client as Client).query(...query);
+
+  it('are sent as they are if they do not concern it', () => {
+    const client = clientOf('one');
+    interceptQueries(client, doubled);
+    expect(ask(client, 'select 1', [1])).toEqual(['one', 'select 1', [1]]);
+    expect(ask(client, 'double', [1])).toEqual([
+      ['one', 'double', [1]],
+      ['one', 'double', [1]],
+    ]);
+  });
+
+  it('are those of each client, although all share the function', () => {
+    const [one, other] = [clientOf('one'), clientOf('other')];
+    for (const client of [one, other]) interceptQueries(client, told);
+    expect(one.query).toBe(other.query);
+    expect([ask(one, 'who'), ask(other, 'who')]).toEqual([
+      ['one', 'one'],
+      ['other', 'other'],
+    ]);
+  });
+
+  it('pass through each interceptor, the last one first', () => {
+    const client = clientOf('one');
+    for (const interceptor of [told, doubled, doubled]) interceptQueries(client, interceptor);
+    expect(ask(client, 'who')).toEqual(['one', 'one']);
+    expect(ask(client, 'double')).toEqual([
+      [
+        ['one', 'double'],
+        ['one', 'double'],
+      ],
+      [
+        ['one', 'double'],
+        ['one', 'double'],
+      ],
+    ]);
+  });
+
+  it('may be asked on an heir of the client, which is `this` in the class', () => {
+    const client = clientOf('one');
+    interceptQueries(client, told);
+    interceptQueries(client, doubled);
+    const heir = Object.create(client, { name: { value: 'heir' } }) as object;
+    expect(ask(heir, 'select 1')).toEqual(['heir', 'select 1']);
+    expect(ask(heir, 'who')).toEqual(['heir', 'one']);
+  });
+
+  it('reach what replaces the method of the class later', () => {
+    class Traced extends Client {}
+    const client = new Traced('one') as unknown as pg.ClientBase;
+    interceptQueries(client, told);
+    Traced.prototype.query = (...query) => ['traced', ...query];
+    expect(ask(client, 'select 1')).toEqual(['traced', 'select 1']);
+  });
+});

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type * as pg from 'pg';
+import { Notes } from './shared-listener.ts';
 
 /**
  * What a client's `query()` is called with. `pg` takes four forms, and this file is the one place that tells them apart:
@@ -145,28 +146,52 @@ export function askedByPromise([asked, values]: QueryArguments): QueryArguments 
   return [typeof asked === 'string' ? asked : { ...(asked as object), callback: undefined }, parameters];
 }
 
-/**
- * Intercepts the queries of a client that `concerns` selects. `send` does what the client would have
- * done.
- */
-export function interceptQueries(
-  client: pg.ClientBase,
-  intercept: (query: QueryArguments, send: (query: QueryArguments) => unknown) => unknown,
-  concerns: (asked: unknown) => boolean = () => true,
-): void {
-  // A query() on the client itself is kept; the one of its class is looked up at each call, because tracers patch it.
-  const own = Object.hasOwn(client, 'query') ? client.query : undefined;
+/** What is done with some of the queries of a client. The same for all clients, because each keeps it. */
+export interface Interceptor {
+  /** Whether it wants a query. */
+  readonly concerns: (client: pg.ClientBase, asked: unknown) => boolean;
+  /** `send` does what the client would have done. */
+  readonly intercept: (
+    client: pg.ClientBase,
+    query: QueryArguments,
+    send: (query: QueryArguments) => unknown,
+  ) => unknown;
+}
+
+/** Intercepts the queries of a client. */
+export function interceptQueries(client: pg.ClientBase, interceptor: Interceptor): void {
+  intercepted.note(client, client);
   Object.defineProperty(client, 'query', {
     configurable: true,
     writable: true,
     enumerable: false,
-    value(this: unknown, ...query: QueryArguments): unknown {
-      const send = own ?? (Object.getPrototypeOf(client) as pg.ClientBase).query;
-      if (!concerns(query[0])) return Reflect.apply(send, this, query);
-      return intercept(query, (sent) => Reflect.apply(send, this, sent));
-    },
+    value: Object.hasOwn(client, 'query') ? queryThrough(interceptor, client.query) : sharedQueryThrough(interceptor),
   });
 }
+
+const intercepted = new Notes<pg.ClientBase>('intercepted');
+
+function sharedQueryThrough(interceptor: Interceptor): QueryThrough {
+  const known = sharedQueries.get(interceptor) ?? queryThrough(interceptor, undefined);
+  sharedQueries.set(interceptor, known);
+  return known;
+}
+
+const sharedQueries = new WeakMap<Interceptor, QueryThrough>();
+
+/** @param own what the client itself had, if it had one */
+function queryThrough({ concerns, intercept }: Interceptor, own: unknown): QueryThrough {
+  return function (...query) {
+    // It may be called on an heir.
+    const client = intercepted.of(this) ?? (this as pg.ClientBase);
+    // That of its class is looked up at each call, because tracers patch it.
+    const send = (own ?? (Object.getPrototypeOf(client) as pg.ClientBase).query) as (...query: unknown[]) => unknown;
+    if (!concerns(client, query[0])) return Reflect.apply(send, this, query);
+    return intercept(client, query, (sent) => Reflect.apply(send, this, sent));
+  };
+}
+
+type QueryThrough = (this: object, ...query: QueryArguments) => unknown;
 
 /** Sends one statement, in any of its forms, and shows its error to `judge` before its caller gets it. */
 export function sendObserved(

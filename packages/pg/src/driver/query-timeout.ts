@@ -4,6 +4,7 @@ import { hasStatement, isInFlight, lastStatement, onProgress, queryTimeoutOf } f
 import {
   callbackAmong,
   callbackOfObject,
+  type Interceptor,
   interceptQueries,
   isSubmitted,
   type QueryArguments,
@@ -13,22 +14,22 @@ import {
 import { isQuery } from './unfinished.ts';
 
 /**
- * Calls `onTimeout` when `query_timeout` passes for a statement that was sent. `pg` only tells its caller, and leaves the statement
- * running on the server and the connection waiting for it.
+ * Makes what watches the statements of clients, and calls `onTimeout` when `query_timeout` passes for one that was sent. `pg` only tells its
+ * caller, and leaves the statement running on the server and the connection waiting for it.
  *
  * Records the outcome on the error: a statement that was still queued in this process did not run.
  */
-export function watchQueryTimeouts(client: pg.Client, onTimeout: () => void): void {
-  interceptQueries(
-    client,
-    (query, send) => sendWatched(client, query, send, onTimeout),
-    (asked) => mayTimeOut(client, asked),
-  );
+export function queryTimeoutWatch(onTimeout: (client: pg.ClientBase) => void): (client: pg.ClientBase) => void {
+  const interceptor: Interceptor = {
+    concerns: mayTimeOut,
+    intercept: (client, query, send) => sendWatched(client, query, send, () => onTimeout(client)),
+  };
+  return (client) => interceptQueries(client, interceptor);
 }
 
-/** Sends one statement; see {@link watchQueryTimeouts}. */
+/** Sends one statement; see {@link queryTimeoutWatch}. */
 export function sendWatched(
-  client: pg.Client,
+  client: pg.ClientBase,
   query: QueryArguments,
   send: (query: QueryArguments) => unknown,
   onTimeout: () => void,
@@ -51,33 +52,34 @@ export function sendWatched(
  * Ends the timer of `query_timeout` with a cursor, a stream of rows or a COPY. `pg` ends it only with the callback of a query, which these
  * do not call: it passes later, and breaks the connection if that pipelines by then, with the queries of others.
  */
-export function endTimersOfObjects(client: pg.Client): void {
-  interceptQueries(
-    client,
-    (query, send) => {
-      const [asked, values, callback] = query;
-      if (!isSubmitted(asked)) return send(query);
-      const own = callbackOfObject(asked) ?? callbackAmong(values, callback);
-      let isOver = false;
-      asked.callback = (error: unknown, result: unknown) => {
-        if (!isOver) own?.(error, result);
-      };
-      const result = send(query);
-      // That of `pg` around ours: it ends the timer.
-      const ended = asked.callback as QueryCallback;
-      const stop = onProgress(client, () => {
-        if (hasStatement(client, asked)) return;
-        stop();
-        isOver = true;
-        ended(null);
-      });
-      return result;
-    },
-    (asked) => isSubmitted(asked) && !isQuery(asked) && mayTimeOut(client, asked),
-  );
+export function endTimersOfObjects(client: pg.ClientBase): void {
+  interceptQueries(client, timersOfObjects);
 }
 
-function mayTimeOut(client: pg.Client, asked: unknown): boolean {
+const timersOfObjects: Interceptor = {
+  concerns: (client, asked) => isSubmitted(asked) && !isQuery(asked) && mayTimeOut(client, asked),
+  intercept: (client, query, send) => {
+    const [asked, values, callback] = query;
+    if (!isSubmitted(asked)) return send(query);
+    const own = callbackOfObject(asked) ?? callbackAmong(values, callback);
+    let isOver = false;
+    asked.callback = (error: unknown, result: unknown) => {
+      if (!isOver) own?.(error, result);
+    };
+    const result = send(query);
+    // That of `pg` around ours: it ends the timer.
+    const ended = asked.callback as QueryCallback;
+    const stop = onProgress(client, () => {
+      if (hasStatement(client, asked)) return;
+      stop();
+      isOver = true;
+      ended(null);
+    });
+    return result;
+  },
+};
+
+function mayTimeOut(client: pg.ClientBase, asked: unknown): boolean {
   return Boolean(queryTimeoutOf(client) || (asked as { query_timeout?: unknown } | null | undefined)?.query_timeout);
 }
 

@@ -12,7 +12,7 @@ import {
   onFailureOfAll,
 } from './client-internals.ts';
 import { refuseStatements, rejectQueued } from './closing.ts';
-import { interceptQueries, sendObserved } from './query-forms.ts';
+import { type Interceptor, interceptQueries, sendObserved } from './query-forms.ts';
 import { sharedListener } from './shared-listener.ts';
 import { mayCommitWithin } from './statement.ts';
 
@@ -77,9 +77,13 @@ export function sendNothingMore(client: pg.ClientBase, makeError: () => Error): 
 }
 
 function refuseWithOutcome(client: pg.ClientBase): void {
-  interceptQueries(client, (query, send) =>
+  interceptQueries(client, recorded);
+}
+
+const recorded: Interceptor = {
+  concerns: () => true,
+  intercept: (_client, query, send) =>
     sendObserved(query, send, (error) => {
       if (isNeverSent(error)) recordOutcome(error, 'not-executed');
     }),
-  );
-}
+};

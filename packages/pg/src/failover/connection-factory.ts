@@ -2,7 +2,7 @@ import type { Clock, Endpoint, Target } from '@externalname/core';
 import { addressOf, type Epoch } from '@externalname/core/internal';
 import type { EndpointStatus } from '@externalname/core/targets';
 import type * as pg from 'pg';
-import { type AuthenticationDemands, certificateExpiry } from '../connect/authentication.ts';
+import { type AuthenticationDemands, certificateExpiry, forgetAuthentication } from '../connect/authentication.ts';
 import type { OpenConnection } from '../connect/connector.ts';
 import { type ConnectEvent, connected } from '../events.ts';
 import type { FailureKind } from '../failure-kind.ts';
@@ -42,8 +42,10 @@ type ConnectOutcome = { readonly made: OpenConnection } | { readonly error: unkn
 /** An attempt to connect begins. Call what is returned when it has ended: it publishes the event. */
 export function beginAttempt(name: string, target: string, clock: Clock): (outcome: ConnectOutcome) => void {
   const startedAt = clock.now();
-  return (outcome) =>
+  return (outcome) => {
     connected.publish(() => ({ name, target, durationMillis: clock.now() - startedAt, ...describeOutcome(outcome) }));
+    if ('made' in outcome) forgetAuthentication(outcome.made.client);
+  };
 }
 
 function describeOutcome(

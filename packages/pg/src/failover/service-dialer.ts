@@ -1,4 +1,4 @@
-import { type Balancer, type Clock, type Random, type Target, tlsIdentity } from '@externalname/core';
+import { type Balancer, type Clock, type Random, type Target, type TlsIdentity, tlsIdentity } from '@externalname/core';
 import { neediestFirst, type ServiceRoute, SharedSecureContext, serviceRoute } from '@externalname/core/internal';
 import type * as pg from 'pg';
 import type { Dialer } from '../connect/connector.ts';
@@ -20,6 +20,13 @@ export interface ServiceDialer extends Omit<ServiceRoute, 'endpoints'>, Dialer {
  */
 export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clock; random: Random }): ServiceDialer {
   const secureContext = new SharedSecureContext();
+  // One for all connections to a target, because each keeps it.
+  const identities = new WeakMap<Target, TlsIdentity>();
+  const identityOf = (target: Target) => {
+    const identity = identities.get(target) ?? tlsIdentity(target);
+    identities.set(target, identity);
+    return identity;
+  };
   const balancer = settings.makeBalancer?.(dependencies);
   const route = serviceRoute(settings, { ...dependencies, balancer });
   return {
@@ -29,18 +36,17 @@ export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clo
       endpoints: async (target, options) => neediestFirst(balancer, await route.endpoints(target, options)),
       passedOver: (endpoint) => balancer.failed(endpoint),
     }),
-    tls: (target, client) => tlsOptions(settings, target, client, secureContext),
+    tls: (target, client) => tlsOptions(settings, identityOf(target), client, secureContext),
   };
 }
 
 function tlsOptions(
   settings: PoolSettings,
-  target: Target,
+  identity: TlsIdentity,
   client: pg.Client,
   secureContext: SharedSecureContext,
 ): object | false {
   if (settings.tls === 'off') return false;
-  const identity = tlsIdentity(target);
   const options = copyOfTls(tlsOptionsOf(client));
   const context = secureContext.of(options);
   if (context !== undefined) Object.assign(options, { secureContext: context });

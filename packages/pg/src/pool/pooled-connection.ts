@@ -105,6 +105,11 @@ export class PooledConnection {
     pooledConnections.note(made.client, this);
   }
 
+  /** The one that a client belongs to. */
+  static of(client: pg.ClientBase): PooledConnection | undefined {
+    return pooledConnections.of(client);
+  }
+
   /** Hears of its errors and its end from now on, for as long as it lasts. */
   listen(): void {
     this.client.on('error', PooledConnection.#tellOfError);
@@ -113,15 +118,15 @@ export class PooledConnection {
 
   // Listeners that all connections share: closures would take more memory than all that an idle one has to remember.
   static readonly #tellOfError = function (this: pg.ClientBase, error: Error): void {
-    const connection = pooledConnections.of(this);
+    const connection = PooledConnection.of(this);
     if (connection !== undefined) connection.#host.failed(connection, error);
   };
   static readonly #tellOfIdleError = function (this: pg.ClientBase, error: Error): void {
-    const connection = pooledConnections.of(this);
+    const connection = PooledConnection.of(this);
     if (connection !== undefined) connection.#host.idleFailed(connection, error);
   };
   static readonly #tellOfEnd = sharedListener((client) => {
-    const connection = pooledConnections.of(client);
+    const connection = PooledConnection.of(client);
     if (connection !== undefined) connection.#host.ended(connection);
   });
 

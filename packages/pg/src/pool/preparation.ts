@@ -13,7 +13,7 @@ import { describeRole, roleFits } from '../connect/session-role.ts';
 import { keepProcess, whileOpen } from '../driver/client-internals.ts';
 import { noteWriting } from '../driver/pipelining.ts';
 import { recoverPreparedStatements } from '../driver/prepared-statements.ts';
-import { endTimersOfObjects, watchQueryTimeouts } from '../driver/query-timeout.ts';
+import { endTimersOfObjects, queryTimeoutWatch } from '../driver/query-timeout.ts';
 import { recordStatementOutcomes } from '../driver/statement-outcome.ts';
 import { ConnectTimeoutError, ServerRoleError } from '../errors.ts';
 import { type ConnectionFactory, type MadeConnection, proofTimeoutMillis } from '../failover/connection-factory.ts';
@@ -135,7 +135,7 @@ export class Preparation {
     connection.listen();
     recordStatementOutcomes(client);
     recoverPreparedStatements(client);
-    if (settings.follows) watchQueryTimeouts(client, () => connection.abandon());
+    if (settings.follows) watchQueryTimeouts(client);
     if (settings.pipelining > 1) endTimersOfObjects(client);
     if (settings.pipelining > 1 || settings.statementCache > 0) noteWriting(client);
     if (endpoint !== undefined) connection.stopLiveness = liveness?.watch(new MonitoredClient(client, endpoint));
@@ -261,6 +261,8 @@ export class Preparation {
     }
   }
 }
+
+const watchQueryTimeouts = queryTimeoutWatch((client) => PooledConnection.of(client)?.abandon());
 
 const longestJitter = 0.1;
 
