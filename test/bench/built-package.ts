@@ -2,7 +2,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'tsup';
 
 /** What a benchmark measures as users get it. */
 interface Built {
@@ -54,6 +53,8 @@ async function load(name: string, given?: string): Promise<Readonly<Record<strin
 /** Returns the folder of its build. */
 async function buildOf(name: string): Promise<string> {
   const folder = fileURLToPath(new URL(`../../packages/${name}`, import.meta.url));
+  // Here, because a process that only loads a build is measured without it.
+  const { build } = await import('tsup');
   // In the package's folder, because what is not bundled must be found from there.
   const outDir = join(folder, 'node_modules', '.bench', String(process.pid));
   await mkdir(outDir, { recursive: true });

@@ -7,8 +7,8 @@
  * Each trial is a process of its own for each pool and kind of connection. It opens ten connections and does with them all that follows, so that code and caches
  * come to their size, and then the rest. `idle` is what each of those takes after some small queries, and `prepared` after all of 20
  * statements were prepared on it: by a name with `pg.Pool` and ours, and by the pool itself if it has a `statementCache`. The bytes are
- * those of the heap of V8 and of buffers (`heapUsed` and `external`, which contains `arrayBuffers`), after a garbage collection. `rss`
- * counts whole pages, and what OpenSSL takes; it is less exact.
+ * those of the heap of V8 and of buffers (`heapUsed` and `external`, which contains `arrayBuffers`), once garbage collections find nothing more. `rss`
+ * is of the idle ones: it counts whole pages, and what OpenSSL takes; it is less exact, and without TLS says nothing.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { PoolOptions } from '@externalname/pg';
 import pg from 'pg';
-import { builtPackage } from './built-package.ts';
+import { buildPackages, builtPackage } from './built-package.ts';
 import { median, Scenario } from './compared-pools.ts';
 
 /** The options by which a pool differs from `pg.Pool`, which has none. */
@@ -38,6 +38,8 @@ interface Setting {
   readonly peer: Peer;
   readonly options: PoolOptions;
   readonly connections: number;
+  /** Where the package is built. */
+  readonly folder: string;
 }
 
 /** What it answers: bytes for each connection. */
@@ -48,6 +50,7 @@ interface Figures {
 }
 
 const warmed = 10;
+const mostCollections = 50;
 const statements = Array.from(
   { length: 20 },
   (_, index) => `select $1::int + ${index} as sum, 'statement ${index}' as text`,
@@ -66,6 +69,8 @@ async function compare(): Promise<void> {
   });
   const trials = Number(values.trials);
   const connections = Number(values.connections);
+  await using built = await buildPackages('pg');
+  const folder = built.folders.pg;
   await using scenario = await Scenario.start({ accessRules: ['hostnossl all all all scram-sha-256'] });
   const { primary, port, user, password, database, ca } = scenario.pair;
   const ssl = { TLS: { ca, servername: primary.hostName }, 'no TLS': false } as const;
@@ -77,7 +82,7 @@ async function compare(): Promise<void> {
   const rows = lines.flatMap((line) => peerNames.map((peer) => ({ line, peer, figures: [] as Figures[] })));
   for (let trial = 0; trial < trials; trial++)
     for (const { line, peer, figures } of rows)
-      figures.push(await figuresOf({ peer, options: optionsOf(line, peer), connections }));
+      figures.push(await figuresOf({ peer, options: optionsOf(line, peer), connections, folder }));
 
   const middle = (line: Line, peer: Peer, of: keyof Figures) => {
     const measured = rows.find((row) => row.line === line && row.peer === peer)?.figures ?? [];
@@ -116,10 +121,10 @@ async function figuresOf(setting: Setting): Promise<Figures> {
 }
 
 async function measure(): Promise<void> {
-  const [{ peer, options, connections }] = (await once(process, 'message')) as [Setting];
+  const [{ peer, options, connections, folder }] = (await once(process, 'message')) as [Setting];
   const own = peers[peer];
   const all = { ...options, ...own, max: warmed + connections, idleTimeoutMillis: 0 };
-  const pool = own === undefined ? new pg.Pool(all as pg.PoolConfig) : new (await builtPackage('pg')).Pool(all);
+  const pool = own === undefined ? new pg.Pool(all as pg.PoolConfig) : new (await builtPackage('pg', folder)).Pool(all);
   pool.on('error', () => undefined);
   await query(pool, warmed);
   await prepare(pool, warmed);
@@ -132,7 +137,7 @@ async function measure(): Promise<void> {
   process.send?.({
     idle: (idle.used - before.used) / connections,
     prepared: (prepared.used - before.used) / connections,
-    rss: (prepared.rss - before.rss) / connections,
+    rss: (idle.rss - before.rss) / connections,
   } satisfies Figures);
   await once(process, 'disconnect');
   await pool.end();
@@ -152,14 +157,18 @@ async function prepare(pool: pg.Pool, callers: number): Promise<void> {
   }
 }
 
-/** What is left after a garbage collection. */
+/** What is left after garbage collections, once they find nothing more. */
 async function memory(): Promise<{ readonly used: number; readonly rss: number }> {
   if (globalThis.gc === undefined) throw new Error('run it with node --expose-gc, as pnpm bench:memory does');
-  for (let time = 0; time < 4; time++) {
+  let least = Number.POSITIVE_INFINITY;
+  for (let time = 0, still = 0; time < mostCollections && still < 4; time++) {
     // Sockets and timers let go of what they hold in a later turn.
     await sleep(100);
     globalThis.gc();
+    const { heapUsed, external } = process.memoryUsage();
+    const used = heapUsed + external;
+    still = least - used > 1_000 ? 0 : still + 1;
+    least = Math.min(least, used);
   }
-  const { heapUsed, external, rss } = process.memoryUsage();
-  return { used: heapUsed + external, rss };
+  return { used: least, rss: process.memoryUsage().rss };
 }

@@ -35,7 +35,7 @@ export const benchmarks: readonly Benchmark[] = [
   {
     name: 'metrics',
     script: 'bench:metrics',
-    parameters: ['--trials=7', '--rounds=2', '--parts=all', '--callers=10,64'],
+    parameters: ['--trials=20', '--rounds=2', '--millis=150', '--parts=all', '--callers=10,64'],
     quick: ['--trials=1', '--rounds=1', '--millis=20', '--parts=all', '--callers=10,64'],
   },
   { name: 'scram', script: 'bench:scram', parameters: ['--rounds=15'], quick: ['--rounds=1'] },

@@ -67,7 +67,7 @@ export function forgetAuthentication(client: pg.ClientBase): void {
   if (guard !== undefined) guards.note(client, guard.over);
 }
 
-/** What a client keeps of {@link AuthenticationGuard} once that is over. The same for all clients, as their handlers are. */
+/** What a client keeps of {@link AuthenticationGuard} once that is over: it answers no request any more. The same for all clients, as their handlers are. */
 class AdmittedClient {
   readonly handlers: GuardedHandlers;
 

@@ -93,7 +93,7 @@ export interface Dialer {
 export class Connector {
   readonly #settings: ConnectorSettings;
   readonly #dialer: Dialer;
-  /** Those of the last answer. */
+  /** The addresses of the last answer. */
   #endpoints: readonly Endpoint[] = [];
 
   constructor(settings: ConnectorSettings, dialer: Dialer) {
@@ -207,7 +207,7 @@ export class Connector {
     const resolved = recent.begin(happening);
     try {
       const found = await this.#dialer.endpoints(target, options);
-      // Each connection keeps its own.
+      // Each connection keeps the one that it was opened to, so equal ones are one object.
       const endpoints = found.map((each) => this.#endpoints.find((known) => isSame(known, each)) ?? each);
       this.#endpoints = endpoints;
       recent.record({ ...happening, addresses: endpoints.map(({ address }) => address), millis: resolved() });

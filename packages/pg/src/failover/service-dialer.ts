@@ -36,7 +36,8 @@ export function serviceDialer(settings: PoolSettings, dependencies: { clock: Clo
       endpoints: async (target, options) => neediestFirst(balancer, await route.endpoints(target, options)),
       passedOver: (endpoint) => balancer.failed(endpoint),
     }),
-    tls: (target, client) => tlsOptions(settings, identityOf(target), client, secureContext),
+    tls: (target, client) =>
+      settings.tls === 'off' ? false : tlsOptions(settings, identityOf(target), client, secureContext),
   };
 }
 
@@ -45,8 +46,7 @@ function tlsOptions(
   identity: TlsIdentity,
   client: pg.Client,
   secureContext: SharedSecureContext,
-): object | false {
-  if (settings.tls === 'off') return false;
+): object {
   const options = copyOfTls(tlsOptionsOf(client));
   const context = secureContext.of(options);
   if (context !== undefined) Object.assign(options, { secureContext: context });

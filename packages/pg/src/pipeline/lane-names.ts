@@ -25,6 +25,7 @@ export interface LaneNamesParts {
  * that the server itself answers: behind a pooler, the next statement may come to another session.
  */
 export class LaneNames {
+  /** What is prepared under names of the pool. */
   readonly statements: NamedStatements;
   readonly #client: pg.Client;
   readonly #parts: LaneNamesParts;
