@@ -126,7 +126,7 @@ async function expectNoHarm() {
   await expectNothingLost(site.pair.servers, site.pair.database, written);
   // Ids are given out in order: each caller heard what became of its write.
   const ids = [...written.acknowledged, ...written.failures.map(({ id }) => id)];
-  expect(ids).toHaveLength(Math.max(...ids));
+  expect(ids).toHaveLength(Math.max(...ids) - Math.min(...ids) + 1);
   return written.failures;
 }
 
@@ -149,7 +149,8 @@ describe('a pool over several Services that shares connections, 10 ms away', () 
       await expect.poll(setAside, { timeout: 20_000 }).toEqual([]);
       await waitForAnswers([place]);
       const failures = await expectNoHarm();
-      expect(new Set(failures.map(({ outcome }) => outcome))).toEqual(new Set(['unknown']));
+      // It may have been reads alone, which are sent again.
+      expect(failures.filter(({ outcome }) => outcome !== 'unknown')).toEqual([]);
       expect(failures.length).toBeLessThanOrEqual(max * pipelining);
     },
   );

@@ -117,8 +117,11 @@ export const podCalls = {
     throw new Error(`${id} is a pool for one Service`);
   },
 
-  /** Lets workers write, each one row after the other, until {@link podCalls.stopWriting}. Ids begin at `firstId`. */
-  async startWriting(id: string, { workers = 10, firstId = 1, pauseMillis = 20 } = {}): Promise<void> {
+  /**
+   * Lets workers write, each one row after the other, until {@link podCalls.stopWriting}. Ids begin at `firstId`. If that is left out, none comes
+   * twice: TCP may still deliver what an earlier test had sent into a cut line.
+   */
+  async startWriting(id: string, { workers = 10, firstId = unusedId, pauseMillis = 20 } = {}): Promise<void> {
     const one = openedAs(id);
     one.writing = new Writing(one.pool, { workers, firstId, pauseMillis });
   },
@@ -404,6 +407,7 @@ class Writing {
   async #work(worker: number, pauseMillis: number): Promise<void> {
     while (!this.#stopped) {
       const id = this.#nextId++;
+      unusedId = Math.max(unusedId, this.#nextId);
       const begun = performance.now();
       try {
         await this.#pool.query('insert into writes (id, worker) values ($1, $2)', [id, worker]);
@@ -420,6 +424,8 @@ class Writing {
   }
 }
 
+/** Greater than all ids so far. */
+let unusedId = 1;
 const opened = new Map<string, Opened>();
 const sourceEvents: string[] = [];
 targetChanged.subscribe(({ target, source }) => sourceEvents.push(`changed to ${target} by ${source}`));

@@ -1,6 +1,7 @@
 import type { Clock } from '@externalname/core';
 import type * as pg from 'pg';
 import { internalsOf } from './client-internals.ts';
+import { dropHeldWrites } from './pipelining.ts';
 
 // The ways in which a client's connection ends, and what each of them does:
 //
@@ -54,6 +55,7 @@ export function refuseStatements(client: pg.ClientBase): void {
 export function silenceClient(client: pg.ClientBase, sent?: Error): void {
   refuseStatements(client);
   internalsOf(client).connection?.stream.pause?.();
+  dropHeldWrites(client);
   rejectQueued(client, () => new Error('Client has encountered a connection error and is not queryable'));
   if (sent !== undefined) internalsOf(client)._errorAllQueries?.(sent);
 }

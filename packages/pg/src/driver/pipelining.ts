@@ -95,6 +95,11 @@ export class HeldWrites {
     atEndOfTurn(() => this.#sendNow());
   }
 
+  /** What is held back is never sent. */
+  drop(): void {
+    this.#held = undefined;
+  }
+
   #sendNow(): void {
     const held = this.#held;
     this.#held = undefined;
@@ -106,6 +111,11 @@ export class HeldWrites {
     held.isSent = true;
     stream.write?.(messages.length === 1 ? first : Buffer.concat(messages));
   }
+}
+
+/** What a client holds back is never sent: its callers are told so. */
+export function dropHeldWrites(client: pg.ClientBase): void {
+  (internalsOf(client).connection as Partial<WritingConnection> | undefined)?.[writesOf]?.drop();
 }
 
 const writesOf = Symbol('externalname.writes');

@@ -12,6 +12,7 @@ import {
   onFailureOfAll,
 } from './client-internals.ts';
 import { refuseStatements, rejectQueued } from './closing.ts';
+import { dropHeldWrites } from './pipelining.ts';
 import { type Interceptor, interceptQueries, sendObserved } from './query-forms.ts';
 import { sharedListener } from './shared-listener.ts';
 import { mayCommitWithin } from './statement.ts';
@@ -46,6 +47,7 @@ const recordOfMessage = sharedListener((client, error) => {
 });
 
 const recordOfAll = failureOfAll((client, error) => {
+  dropHeldWrites(client);
   // From its error on, before its end.
   refuseOnce(client);
   // One error for all of them: queued statements cannot be told from sent ones by it.
