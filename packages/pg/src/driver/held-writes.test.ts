@@ -43,7 +43,7 @@ describe('what a client holds back', () => {
     expect([written, held?.isSent]).toEqual([[], false]);
   });
 
-  it('is never sent once all of its statements have failed, whatever becomes of the connection', async () => {
+  it('is never sent once all of its statements have failed, whatever happens to the connection', async () => {
     const { client, connection, written, writes } = clientOf();
     recordStatementOutcomes(client);
     writes.hold();
