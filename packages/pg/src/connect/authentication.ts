@@ -63,41 +63,11 @@ export function forgetAuthentication(client: pg.ClientBase): void {
   const stream = streamOf(client);
   if (stream !== undefined) certificates.delete(stream as unknown as AuthenticationStream);
   if (scramAnswers.of(client) !== undefined) scramAnswers.note(client, undefined);
-  const guard = guards.of(client);
-  if (guard !== undefined) guards.note(client, guard.over);
-}
-
-/** What a client keeps of {@link AuthenticationGuard} once that is over: it answers no request any more. The same for all clients, as their handlers are. */
-class AdmittedClient {
-  readonly handlers: GuardedHandlers;
-
-  constructor(handlers: GuardedHandlers) {
-    this.handlers = handlers;
-  }
-
-  get over(): AdmittedClient {
-    return this;
-  }
-
-  allow(): boolean {
-    return false;
-  }
-
-  allowScram(): boolean {
-    return false;
-  }
-
-  finished(): void {}
-
-  allowStatements(): boolean {
-    return true;
-  }
+  if (guards.of(client) !== undefined) guards.note(client, undefined);
 }
 
 /** How far a server has come with authentication. An object and handlers that all clients share, because each connection keeps them. */
 class AuthenticationGuard {
-  /** What stays of it. */
-  readonly over: AdmittedClient;
   readonly #client: AuthenticatingClient;
   readonly #connection: NonNullable<AuthenticatingClient['connection']>;
   readonly #demands: AuthenticationDemands;
@@ -113,11 +83,6 @@ class AuthenticationGuard {
     this.#client = client;
     this.#connection = connection;
     this.#demands = demands;
-    this.over = admittedLike(client);
-  }
-
-  get handlers(): GuardedHandlers {
-    return this.over.handlers;
   }
 
   allow(method: AuthenticationMethod): boolean {
@@ -178,48 +143,37 @@ class AuthenticationGuard {
   }
 }
 
-const guards = new Notes<AuthenticationGuard | AdmittedClient>('authentication');
+const guards = new Notes<AuthenticationGuard | undefined>('authentication');
 
-/** What `pg` does. */
-type GuardedHandlers = Pick<AuthenticatingClient, keyof typeof guardedHandlers>;
-
-// Nearly always the handlers of all clients are those of `pg`.
-function admittedLike(client: AuthenticatingClient): AdmittedClient {
-  const names = Object.keys(guardedHandlers) as (keyof GuardedHandlers)[];
-  if (lastAdmitted === undefined || names.some((name) => client[name] !== lastAdmitted?.handlers[name])) {
-    lastAdmitted = new AdmittedClient(
-      Object.fromEntries(names.map((name) => [name, client[name]])) as unknown as GuardedHandlers,
-    );
-  }
-  return lastAdmitted;
+/** What `pg` does: the handlers of its class, because the client's own are ours. */
+function handlersOf(client: AuthenticatingClient): AuthenticatingClient {
+  return Object.getPrototypeOf(client) as AuthenticatingClient;
 }
-
-let lastAdmitted: AdmittedClient | undefined;
 
 /** What is called in the place of the handlers of `pg`, which binds them to the client. */
 const guardedHandlers = {
   _handleAuthCleartextPassword(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
-    const guard = guards.of(this);
-    return guard?.allow('password') ? guard.handlers._handleAuthCleartextPassword.call(this, message) : undefined;
+    if (!guards.of(this)?.allow('password')) return undefined;
+    return handlersOf(this)._handleAuthCleartextPassword.call(this, message);
   },
   _handleAuthMD5Password(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
-    const guard = guards.of(this);
-    return guard?.allow('md5') ? guard.handlers._handleAuthMD5Password.call(this, message) : undefined;
+    if (!guards.of(this)?.allow('md5')) return undefined;
+    return handlersOf(this)._handleAuthMD5Password.call(this, message);
   },
   _handleAuthSASL(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
-    const guard = guards.of(this);
-    return guard?.allowScram(message) ? guard.handlers._handleAuthSASL.call(this, message) : undefined;
+    if (!guards.of(this)?.allowScram(message)) return undefined;
+    return handlersOf(this)._handleAuthSASL.call(this, message);
   },
   _handleAuthSASLFinal(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
-    const guard = guards.of(this);
-    const result = guard?.handlers._handleAuthSASLFinal.call(this, message);
-    guard?.finished();
+    const result = handlersOf(this)._handleAuthSASLFinal.call(this, message);
+    guards.of(this)?.finished();
     return result;
   },
-  // For `pg`, this message makes a client connected, whatever came before.
+  // For `pg`, this message makes a client connected, whatever came before. Once it is, there is nothing left to guard.
   _handleReadyForQuery(this: AuthenticatingClient, message: AuthenticationMessage): unknown {
     const guard = guards.of(this);
-    return guard?.allowStatements() ? guard.handlers._handleReadyForQuery.call(this, message) : undefined;
+    if (guard !== undefined && !guard.allowStatements()) return undefined;
+    return handlersOf(this)._handleReadyForQuery.call(this, message);
   },
 };
 
