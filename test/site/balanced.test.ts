@@ -149,7 +149,8 @@ describe('a pool over several Services that shares connections, 10 ms away', () 
       await expect.poll(setAside, { timeout: 20_000 }).toEqual([]);
       await waitForAnswers([place]);
       const failures = await expectNoHarm();
-      // It may have been reads alone, which are sent again.
+      // Something was in flight. It may have been reads alone, which are sent again.
+      expect((await services()).get(place)?.failedRequests).toBeGreaterThan(0);
       expect(failures.filter(({ outcome }) => outcome !== 'unknown')).toEqual([]);
       expect(failures.length).toBeLessThanOrEqual(max * pipelining);
     },
