@@ -7,8 +7,8 @@ import type { Metric, Reading } from './rows.ts';
 import { type Cell, Tally } from './tally.ts';
 
 /**
- * What the channels have told, for all that collect it: each event is counted once, by one listener: to call one more takes as long as to
- * count what it tells.
+ * What the channels have told, for all that collect it. One listener of each channel counts each event once, because to call another one
+ * takes as long as to count.
  */
 export class Counts {
   /** One for all metrics: a pool has its name in all of them, or in none. */

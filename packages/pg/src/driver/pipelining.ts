@@ -196,7 +196,7 @@ function describeIfAsked(this: DescribingConnection, message: unknown): unknown 
 
 /**
  * Puts a function in the place of a method of a client's connection, which keeps its own under `plain`. The function is the same for all
- * connections, because each keeps it. `false` if there is no such method.
+ * connections, because each keeps it. Returns `false` if the connection lacks the method.
  */
 function replaceMethod(client: pg.ClientBase, name: string, plain: symbol, own: unknown): boolean {
   const connection = internalsOf(client).connection as Record<string | symbol, unknown> | undefined;
